@@ -1,0 +1,341 @@
+//! The user's choices: flags and environment, read once and checked, then handed on in plain pieces.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use libtest_mimic::{ColorSetting, FormatSetting};
+
+use crate::history::Order;
+use crate::report::libtest::Format;
+use crate::suite::Filter;
+use crate::trial::Options;
+use crate::worker::Policy;
+
+mod flags;
+mod parallel;
+
+pub use flags::Flags;
+use parallel::ParallelFlags;
+pub use parallel::Repeat;
+pub(crate) use parallel::cores;
+
+/// A config is everything that a user has chosen for one run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folders to run, where these are not the suite's own.
+    pub roots: Option<Vec<PathBuf>>,
+    /// Which files the run is about.
+    pub filter: Filter,
+    /// List names instead of running them.
+    pub list: bool,
+    /// Only what is marked as ignored, which no file is before it is run.
+    pub only_ignored: bool,
+    /// The output's format; none was named if empty.
+    pub format: Option<Format>,
+    /// When to colour the output.
+    pub color: ColorSetting,
+    /// Where the output goes, if not to standard output.
+    pub logfile: Option<PathBuf>,
+    /// Show each trial's time.
+    pub report_time: bool,
+    /// How many trials run at a time, at least 1.
+    pub threads: usize,
+    /// Shuffle the order, by this seed.
+    pub shuffle: Option<u64>,
+    /// What a trial may do.
+    pub options: Options,
+    /// The run is shared over processes.
+    pub parallel: Option<Parallel>,
+    /// Show the summary by category.
+    pub table: bool,
+    /// Whether nextest runs this process.
+    pub nextest: bool,
+}
+
+/// How a run is shared over processes.
+#[derive(Debug, Clone)]
+pub struct Parallel {
+    /// How many workers to start; none if this process is to work itself.
+    pub workers: Option<u32>,
+    /// The file that the run is kept in, if not in the results folder.
+    pub queue: Option<PathBuf>,
+    /// The run to start or to join.
+    pub run_id: Option<String>,
+    /// Go on with a run that was left incomplete.
+    pub resume: bool,
+    /// How long files are begun.
+    pub time_budget: Option<Duration>,
+    /// Whether a run that left files unrun may be green.
+    pub allow_incomplete: bool,
+    /// How often a trial is run again.
+    pub policy: Policy,
+    /// How many passes over the suite there are.
+    pub repeat: Repeat,
+    /// The order of files of equal rank.
+    pub order: Order,
+    /// How much address space each worker may have, in bytes.
+    pub memory_limit: Option<u64>,
+    /// The folder for the queue, the history and the logs, if not below cargo's target folder.
+    pub results: Option<PathBuf>,
+}
+
+/// The environment variable that nextest sets for every process it starts.
+const NEXTEST: &str = "NEXTEST";
+
+impl Config {
+    /// Reads a test binary's command line, the program's name first.
+    ///
+    /// # Errors
+    /// `--help` (which is to be printed), and everything that cannot be used; a complaint names the flag or variable.
+    pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let mut command = readable_help(Flags::augment_args(Command::new("slt")))
+            .about("Runs SQLLogicTest files, each as one test.")
+            .override_usage("cargo test --test NAME -- [OPTIONS] [FILTERS]...")
+            .after_help(AFTER_HELP);
+        let matches =
+            command.try_get_matches_from_mut(&arguments).map_err(|error| name_variable(error, &command, &arguments))?;
+        let flags = Flags::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        check_typed(&matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        Config::from_flags(flags).map_err(|message| command.error(ErrorKind::ValueValidation, message))
+    }
+
+    /// Checks flags that were read by somebody else's parser.
+    ///
+    /// # Errors
+    /// A sentence that names the flag or variable that cannot be used.
+    pub fn from_flags(flags: Flags) -> Result<Config, String> {
+        let libtest = flags.libtest;
+        let nextest = std::env::var_os(NEXTEST).is_some_and(|value| value == "1");
+        let mut patterns: Vec<String> = libtest.filter.into_iter().chain(flags.more_filters).collect();
+        if patterns.is_empty() {
+            patterns =
+                flags.files.into_iter().map(|pattern| pattern.trim().to_owned()).filter(|p| !p.is_empty()).collect();
+        }
+        let format = match libtest.format {
+            _ if libtest.quiet => Some(Format::Terse),
+            Some(FormatSetting::Pretty) => Some(Format::Pretty),
+            Some(FormatSetting::Terse) => Some(Format::Terse),
+            Some(FormatSetting::Json) => Some(Format::Json),
+            None => None,
+        };
+        Ok(Config {
+            roots: (!flags.roots.is_empty()).then_some(flags.roots),
+            filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
+            list: libtest.list,
+            only_ignored: (libtest.ignored && !libtest.include_ignored) || libtest.bench,
+            format,
+            color: libtest.color.unwrap_or_default(),
+            logfile: libtest.logfile.map(PathBuf::from),
+            report_time: flags.report_time.is_some(),
+            threads: threads(libtest.test_threads)?,
+            shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
+            options: Options {
+                fail_fast: flags.fail_fast,
+                file_timeout: flags.file_timeout,
+                query_timeout: flags.query_timeout,
+                allow_system: flags.allow_system,
+                allow_env: flags.allow_env,
+                memory_limit: flags.parallel.memory_limit,
+                labels: flags.labels,
+            },
+            // nextest shares the files out itself, a process each: the variable is then meant for others.
+            parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
+            table: false,
+            nextest,
+        })
+    }
+}
+
+/// A command that takes [`Flags`], with help for people who run SQLLogicTest files.
+pub(crate) fn readable_help(command: Command) -> Command {
+    command
+        .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
+        .mut_args(|arg| arg.hide_env_values(true))
+        .mut_arg("filter", |arg| arg.help("Run only files whose name contains this").long_help(None))
+        .mut_arg("nocapture", |arg| arg.help("Accepted: nothing is captured in one process").long_help(None))
+        .mut_arg("show_output", |arg| arg.hide(true))
+        .mut_arg("unstable_flags", |arg| arg.value_name("FLAG").help("Accepted: `unstable-options`").long_help(None))
+        .mut_arg("test", |arg| arg.help("Accepted: all files are tests").long_help(None))
+        .mut_arg("bench", |arg| arg.help("Run benchmarks instead, of which there are none").long_help(None))
+        .mut_arg("list", |arg| arg.help("List names instead of running the files").long_help(None))
+        .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
+        .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
+        .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
+        .mut_arg("quiet", |arg| arg.help("One character for each file: `--format terse`").long_help(None))
+        .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
+        .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
+        .mut_arg("test_threads", |arg| {
+            arg.value_name("N").help("How many files run at a time; default: the number of processors").long_help(None)
+        })
+        .mut_arg("color", |arg| {
+            arg.hide_possible_values(true).help("When to colour the results; default: on a terminal").long_help(None)
+        })
+        .mut_arg("format", |arg| {
+            arg.hide_possible_values(true).help("A line, a character or a JSON object for each file").long_help(None)
+        })
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
+2 the command line or a variable cannot be used; 4 the harness itself could not go on.
+
+Examples:
+  cargo test --test slt -- select1                       files whose name contains `select1`
+  cargo test --test slt -- --exact select/joins.test     that file and no other
+  SLT_CORPUS=target/corpus cargo test --release --test slt";
+
+/// What the parallel flags come to, if the run is to be shared at all.
+fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
+    if !flags.parallel {
+        return Ok(None);
+    }
+    if flags.repeat == Some(Repeat::UntilBudget) && flags.time_budget.is_none() {
+        return Err("`--repeat until-budget` needs `--time-budget`".to_owned());
+    }
+    if flags.memory_limit.is_some() && flags.workers.is_none() {
+        return Err("`--memory-limit` is for worker processes: it needs `--workers`".to_owned());
+    }
+    Ok(Some(Parallel {
+        workers: flags.workers,
+        queue: flags.queue,
+        run_id: flags.run_id,
+        resume: flags.resume,
+        time_budget: flags.time_budget,
+        allow_incomplete: flags.allow_incomplete,
+        policy: Policy { retries: flags.retries, crash_retries: flags.crash_retries },
+        repeat: flags.repeat.unwrap_or(Repeat::Times(1)),
+        order: flags.seed.map_or(Order::LongestFirst, Order::Shuffled),
+        memory_limit: flags.memory_limit,
+        results: flags.results,
+    }))
+}
+
+/// Refuses flags that mean nothing in one process by itself; their variables are let pass, being set for many.
+pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
+    let typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let shared = matches.get_flag("parallel") || matches.get_flag("list");
+    let names = [
+        "workers",
+        "queue",
+        "run_id",
+        "resume",
+        "time_budget",
+        "allow_incomplete",
+        "retries",
+        "crash_retries",
+        "repeat",
+        "seed",
+        "memory_limit",
+        "results",
+    ];
+    match names.into_iter().find(|name| !shared && typed(name)) {
+        Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),
+        None => Ok(()),
+    }
+}
+
+/// The number of threads: the flag, libtest's variable, or the number of processors.
+fn threads(flag: Option<usize>) -> Result<usize, String> {
+    let positive = |count: usize, name: &str| match count {
+        0 => Err(format!("`{name}` is 0, but needs at least one thread")),
+        count => Ok(count),
+    };
+    if let Some(count) = flag {
+        return positive(count, "--test-threads");
+    }
+    match std::env::var("RUST_TEST_THREADS") {
+        Ok(text) => {
+            let count = text.parse().map_err(|_| format!("`RUST_TEST_THREADS` is `{text}`, which is no number"))?;
+            positive(count, "RUST_TEST_THREADS")
+        }
+        Err(_) => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+/// The seed to shuffle by, if the order is to be shuffled at all.
+fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
+    if seed.is_some() {
+        return Ok(seed);
+    }
+    if let Ok(text) = std::env::var("RUST_TEST_SHUFFLE_SEED") {
+        return text.parse().map(Some).map_err(|_| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, which is no number"));
+    }
+    let wanted = flag || std::env::var_os("RUST_TEST_SHUFFLE").is_some_and(|value| value != "0");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(wanted.then(|| u64::from(now.subsec_nanos())))
+}
+
+/// Adds the variable's name to a complaint about a value that came from the environment.
+fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let flag = shown.split_whitespace().next().unwrap_or_default();
+    let typed = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| argument.starts_with(flag));
+    let argument =
+        command.get_arguments().find(|argument| argument.get_long().is_some_and(|long| flag == format!("--{long}")));
+    let Some(variable) =
+        argument.and_then(|argument| argument.get_env()).filter(|name| !typed && std::env::var_os(name).is_some())
+    else {
+        return error;
+    };
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let first = text.lines().next().unwrap_or_default();
+    let message = format!("{first} (from the environment variable `{}`)\n", variable.to_string_lossy());
+    clap::Error::raw(error.kind(), message)
+}
+
+/// A time limit: seconds, with decimals if need be, more than zero.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time".to_owned())?;
+    if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Result<Config, String> {
+        let arguments = ["slt"].iter().chain(arguments).map(OsString::from);
+        Config::from_command_line(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_libtests_users_type_is_understood() {
+        let line = "a b --skip c --exact --test-threads 3 --nocapture --no-capture --report-time --logfile x \
+                    -Z unstable-options --format json --include-ignored --show-output --color never --shuffle-seed 7";
+        let config = config(&line.split_whitespace().collect::<Vec<_>>()).unwrap();
+        assert_eq!(config.filter.patterns, ["a", "b"]);
+        assert_eq!(config.filter.skips, ["c"]);
+        assert!(config.filter.exact && config.report_time && !config.only_ignored && !config.list);
+        assert_eq!((config.threads, config.format, config.shuffle), (3, Some(Format::Json), Some(7)));
+        assert_eq!(config.color, ColorSetting::Never);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (arguments, words) in [
+            (&["--test-threads", "0"][..], "`--test-threads` is 0"),
+            (&["--frobnicate"], "'--frobnicate'"),
+            (&["--format", "junit"], "possible values: pretty, terse, json"),
+            (&["--file-timeout", "abc"], "'abc' for '--file-timeout <SECS>': not a number of seconds"),
+            (&["--file-timeout", "0"], "must be more than 0"),
+            (&["--file-timeout=-1"], "not a possible time"),
+        ] {
+            let message = config(arguments).unwrap_err();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn flags_are_consistent() {
+        Flags::augment_args(Command::new("slt")).debug_assert();
+    }
+}

@@ -1,0 +1,163 @@
+//! The flags of runs that are shared over processes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::seconds;
+
+/// The flags of a parallel run, as they are typed.
+#[derive(Debug, Clone, Args)]
+pub struct ParallelFlags {
+    /// Share the files with all processes that name the same queue: join the run under way, or begin one
+    #[arg(long, env = "SQLLOGICTEST_USE_WORK_QUEUE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
+    pub(super) parallel: bool,
+
+    /// Start and supervise N worker processes; without a number, one for each processor
+    #[arg(long, value_name = "N", env = "SQLLOGICTEST_WORKERS", num_args = 0..=1, default_missing_value = "cores",
+          value_parser = workers, allow_negative_numbers = true, help_heading = PARALLEL)]
+    pub(super) workers: Option<u32>,
+
+    /// The file that the run is kept in; default: `queue` in the results folder
+    #[arg(long, value_name = "PATH", env = "SQLLOGICTEST_WORK_QUEUE", help_heading = PARALLEL)]
+    pub(super) queue: Option<PathBuf>,
+
+    /// Start or join the run of this id and no other
+    #[arg(long, value_name = "ID", env = "SQLLOGICTEST_RUN_ID", value_parser = run_id, help_heading = PARALLEL)]
+    pub(super) run_id: Option<String>,
+
+    /// Go on with a run that was left incomplete, instead of beginning a new one
+    #[arg(long, env = "SQLLOGICTEST_RESUME", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
+    pub(super) resume: bool,
+
+    /// Begin no further file after so many seconds; what has begun is finished
+    #[arg(long, visible_alias = "time", value_name = "SECS", env = "SQLLOGICTEST_TIME_BUDGET", value_parser = seconds, allow_negative_numbers = true,
+          help_heading = PARALLEL)]
+    pub(super) time_budget: Option<Duration>,
+
+    /// Exit with 0 even if files were left unrun
+    #[arg(long, env = "SQLLOGICTEST_ALLOW_INCOMPLETE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
+    pub(super) allow_incomplete: bool,
+
+    /// Run a file that failed up to N times more; if it passes then, it is `flaky`
+    #[arg(long, value_name = "N", env = "SQLLOGICTEST_RETRIES", default_value = "0", hide_default_value = true,
+          help_heading = PARALLEL)]
+    pub(super) retries: u32,
+
+    /// Run a file whose process died up to N times more [default: 1]
+    #[arg(long, value_name = "N", env = "SQLLOGICTEST_CRASH_RETRIES", default_value = "1", hide_default_value = true,
+          help_heading = PARALLEL)]
+    pub(super) crash_retries: u32,
+
+    /// Run the whole suite N times over, or `until-budget` is spent
+    #[arg(long, value_name = "N", env = "SQLLOGICTEST_REPEAT", value_parser = repeat, help_heading = PARALLEL)]
+    pub(super) repeat: Option<Repeat>,
+
+    /// Shuffle files of equal rank (failed last time, new or changed, others) by this seed, not the longest first
+    #[arg(long, value_name = "SEED", env = "SQLLOGICTEST_SEED", help_heading = PARALLEL)]
+    pub(super) seed: Option<u64>,
+
+    /// How much address space each worker may have, such as `512M` or `4G`
+    #[arg(long, value_name = "SIZE", env = "SQLLOGICTEST_MEMORY_LIMIT", value_parser = size, help_heading = PARALLEL)]
+    pub(super) memory_limit: Option<u64>,
+
+    /// Folder for the queue, the history and the workers' logs; default: `slt` in cargo's target folder
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = PARALLEL)]
+    pub(super) results: Option<PathBuf>,
+}
+
+const PARALLEL: &str = "Parallel runs";
+
+/// How many passes over the suite there are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// So many.
+    Times(u32),
+    /// As many as fit into the time budget.
+    UntilBudget,
+}
+
+fn repeat(text: &str) -> Result<Repeat, String> {
+    match text {
+        "until-budget" => Ok(Repeat::UntilBudget),
+        text => match text.parse() {
+            Ok(0) => Err("must be at least 1".to_owned()),
+            Ok(times) => Ok(Repeat::Times(times)),
+            Err(_) => Err("neither a number nor `until-budget`".to_owned()),
+        },
+    }
+}
+
+/// The most workers that one supervisor starts.
+const MOST_WORKERS: u32 = 1024;
+
+fn workers(text: &str) -> Result<u32, String> {
+    if text == "cores" {
+        return Ok(cores());
+    }
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(count) if count > MOST_WORKERS => Err(format!("must be at most {MOST_WORKERS}")),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a number of processes".to_owned()),
+    }
+}
+
+/// The number of processors.
+pub(crate) fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+}
+
+fn run_id(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match text.len() {
+        1..=100 if text.chars().all(fits) => Ok(text.to_owned()),
+        _ => Err("an id is up to 100 letters, digits, `-`, `_` and `.`".to_owned()),
+    }
+}
+
+/// A size in bytes: a number, with K, M or G for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let short = upper.trim_end_matches("IB").trim_end_matches('B');
+    let (digits, factor) = match short.strip_suffix(['K', 'M', 'G']) {
+        None => (short, 1),
+        Some(digits) => (
+            digits,
+            match short.as_bytes()[digits.len()] {
+                b'K' => 1 << 10,
+                b'M' => 1 << 20,
+                _ => 1 << 30,
+            },
+        ),
+    };
+    let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).filter(|size| *size > 0);
+    size.ok_or_else(|| "not a size such as `512M` or `4G`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("2k"), Ok(2048));
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("4GiB"), Ok(4 << 30));
+        for wrong in ["", "M", "0", "-1", "x", "99999999999G", "1.5G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn repetitions_and_workers_are_at_least_one() {
+        assert_eq!((repeat("3"), repeat("until-budget")), (Ok(Repeat::Times(3)), Ok(Repeat::UntilBudget)));
+        assert!(repeat("0").is_err() && repeat("x").is_err());
+        assert_eq!(workers("8"), Ok(8));
+        assert!(workers("0").is_err() && workers("-1").is_err() && workers("2000").is_err());
+        assert!(run_id("ci-4.2_x").is_ok() && run_id("a b").is_err() && run_id("").is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! What an engine is: something that gives each script a database of its own, and runs SQL there.
+//!
+//! An adapter that implements `sqllogictest::DB` or `AsyncDB` is one already: see [`Adapter`]. [`Engine`] itself is for
+//! those who want more: bytes instead of text, results without an allocation for each value, interruption.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::script::Dialect;
+
+mod adapter;
+mod rows;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+#[cfg(feature = "tokio")]
+mod tokio;
+
+pub use adapter::{Adapter, IntoEngine};
+pub use rows::Rows;
+
+/// An engine gives each script a database of its own.
+pub trait Engine: Send + Sync {
+    /// The name that messages use.
+    fn name(&self) -> &str;
+
+    /// The names that `skipif` and `onlyif` know it by, where these can be told without connecting.
+    ///
+    /// An adapter reports its name only once it is connected; then this is empty and [`Session::name`] counts.
+    fn labels(&self) -> Vec<String> {
+        vec![self.name().to_owned()]
+    }
+
+    /// Makes a fresh, empty database for one script; dropping it removes what was made.
+    fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError>;
+}
+
+/// A database is what one script sees; connections of one script share it.
+pub trait Database {
+    /// Opens a connection.
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError>;
+}
+
+/// A session is one connection to a database.
+pub trait Session {
+    /// The engine's own name for itself; empty where it has none.
+    fn name(&self) -> &str {
+        ""
+    }
+
+    /// Runs one record's SQL, and puts what it returns into `rows`, which is empty.
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError>;
+
+    /// Something that stops a running request from another thread, if the engine can be stopped.
+    fn interrupter(&self) -> Option<Interrupter> {
+        None
+    }
+
+    /// Waits, as `sleep` and `retry` ask for.
+    fn sleep(&mut self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// Stops the request that is running, if one is, from whatever thread calls it.
+pub type Interrupter = Arc<dyn Fn() + Send + Sync>;
+
+/// A request is what a session is asked to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The SQL: the bytes of the file, which in a classic script need not be UTF-8.
+    pub sql: &'a [u8],
+    /// The declared column letters of a query, such as `IIT`; none for a statement.
+    pub letters: Option<&'a [u8]>,
+    /// Whose formatting rules the values are to follow.
+    pub dialect: Dialect,
+}
+
+/// How a request ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It returned rows, perhaps none.
+    Rows,
+    /// It changed so many rows.
+    Changed(u64),
+}
+
+/// An error that an engine returned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    /// The engine's words.
+    pub message: String,
+    /// The five characters of SQLSTATE, where the engine has them.
+    pub sqlstate: Option<String>,
+    /// Whether the engine could not get the memory that it wanted.
+    pub out_of_memory: bool,
+}
+
+impl EngineError {
+    /// An error without SQLSTATE.
+    pub fn new(message: impl Into<String>) -> Self {
+        EngineError { message: message.into(), sqlstate: None, out_of_memory: false }
+    }
+}

@@ -1,0 +1,207 @@
+//! Adapters: what implements `sqllogictest::DB` or `AsyncDB`, as an engine.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqllogictest::{AsyncDB, ColumnType, DBOutput};
+
+use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use crate::script::Dialect;
+
+/// What can be turned into an engine: an [`Engine`] in an [`Adapter`]'s clothes, or a function that connects.
+pub trait IntoEngine {
+    /// The engine.
+    fn into_engine(self) -> Arc<dyn Engine>;
+}
+
+impl<F, D, E> IntoEngine for F
+where
+    F: Fn() -> Result<D, E> + Send + Sync + 'static,
+    D: AsyncDB + 'static,
+    E: Display + 'static,
+{
+    fn into_engine(self) -> Arc<dyn Engine> {
+        Adapter::new(self).into_engine()
+    }
+}
+
+impl IntoEngine for Arc<dyn Engine> {
+    fn into_engine(self) -> Arc<dyn Engine> {
+        self
+    }
+}
+
+/// An adapter is a function that connects to somebody's engine, and the extras that this engine has.
+///
+/// ```
+/// # use sqllogictest::{DB, DBOutput, DefaultColumnType};
+/// # #[derive(Default)]
+/// # struct MyDb { letters: String }
+/// # impl MyDb { fn cancel_handle(&self) -> fn() { || () } }
+/// # impl DB for MyDb {
+/// #     type Error = std::io::Error;
+/// #     type ColumnType = DefaultColumnType;
+/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { Ok(DBOutput::StatementComplete(0)) }
+/// # }
+/// use slt_harness::engine::Adapter;
+///
+/// let engine = Adapter::new(|| Ok::<_, std::io::Error>(MyDb::default()))
+///     .letters(|db, letters| db.letters = letters.to_owned()) // before each query: `IIT`
+///     .interrupter(|db| db.cancel_handle());                  // called when a time limit is over
+/// ```
+pub struct Adapter<D> {
+    connect: Connect<D>,
+    letters: Option<Letters<D>>,
+    interrupter: Option<MakeInterrupter<D>>,
+}
+
+type Connect<D> = Arc<dyn Fn() -> Result<D, EngineError> + Send + Sync>;
+type Letters<D> = Arc<dyn Fn(&mut D, &str) + Send + Sync>;
+type MakeInterrupter<D> = Arc<dyn Fn(&D) -> Interrupter + Send + Sync>;
+
+impl<D> Clone for Adapter<D> {
+    fn clone(&self) -> Self {
+        Adapter { connect: self.connect.clone(), letters: self.letters.clone(), interrupter: self.interrupter.clone() }
+    }
+}
+
+impl<D: AsyncDB + 'static> Adapter<D> {
+    /// An adapter that connects by calling `connect`, once for each script and once more for each named connection.
+    ///
+    /// Scripts must not see each other's tables: either every connection is to a fresh database, or every script has
+    /// names of its own.
+    pub fn new<E: Display>(connect: impl Fn() -> Result<D, E> + Send + Sync + 'static) -> Self {
+        let connect = move || connect().map_err(|error| EngineError::new(error.to_string()));
+        Adapter { connect: Arc::new(connect), letters: None, interrupter: None }
+    }
+
+    /// An adapter that connects by waiting for a future.
+    ///
+    /// With the feature `tokio`, everything it does runs inside one shared tokio runtime.
+    pub fn from_async<E, Fut>(connect: impl Fn() -> Fut + Send + Sync + 'static) -> Self
+    where
+        E: Display,
+        Fut: Future<Output = Result<D, E>>,
+    {
+        Adapter::new(move || block_on(connect()).and_then(|db| db.map_err(|error| EngineError::new(error.to_string()))))
+    }
+
+    /// Hands the adapter the declared column letters (`IIT`) before each query.
+    #[must_use]
+    pub fn letters(mut self, declare: impl Fn(&mut D, &str) + Send + Sync + 'static) -> Self {
+        self.letters = Some(Arc::new(declare));
+        self
+    }
+
+    /// Says how a running request is stopped: `make` is called on a fresh connection, what it returns when a time limit
+    /// is over, from another thread and again until the request has ended.
+    #[must_use]
+    pub fn interrupter<F>(mut self, make: impl Fn(&D) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.interrupter = Some(Arc::new(move |db| Arc::new(make(db))));
+        self
+    }
+}
+
+impl<D: AsyncDB + 'static> IntoEngine for Adapter<D> {
+    fn into_engine(self) -> Arc<dyn Engine> {
+        Arc::new(self)
+    }
+}
+
+impl<D: AsyncDB + 'static> Engine for Adapter<D> {
+    fn name(&self) -> &str {
+        "the engine"
+    }
+
+    fn labels(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl<D: AsyncDB + 'static> Database for Adapter<D> {
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        let db = enter(|| (self.connect)())??;
+        Ok(Box::new(AdapterSession { db, adapter: self.clone() }))
+    }
+}
+
+struct AdapterSession<D: AsyncDB + 'static> {
+    db: D,
+    adapter: Adapter<D>,
+}
+
+impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
+    fn name(&self) -> &str {
+        self.db.engine_name()
+    }
+
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let sql = std::str::from_utf8(request.sql)
+            .map_err(|error| EngineError::new(format!("this engine takes UTF-8 only: {error}")))?;
+        if let (Some(declare), Some(letters)) = (&self.adapter.letters, request.letters) {
+            declare(&mut self.db, &String::from_utf8_lossy(letters));
+        }
+        let output = block_on(self.db.run(sql))?.map_err(|error| EngineError {
+            sqlstate: D::error_sql_state(&error),
+            ..EngineError::new(error.to_string())
+        })?;
+        match output {
+            DBOutput::Rows { types, rows: values } => {
+                collect(&types, &values, request.dialect, rows);
+                Ok(Done::Rows)
+            }
+            DBOutput::StatementComplete(count) => Ok(Done::Changed(count)),
+            _ => Err(EngineError::new("the adapter returned an output of an unknown kind")),
+        }
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        self.adapter.interrupter.as_ref().map(|make| make(&self.db))
+    }
+
+    fn sleep(&mut self, duration: Duration) {
+        // Without a runtime there is nothing better than the thread's own sleep, which is what `AsyncDB` does anyway.
+        let _ = block_on(D::sleep(duration));
+    }
+}
+
+impl<D: AsyncDB + 'static> Drop for AdapterSession<D> {
+    fn drop(&mut self) {
+        // A runtime that cannot start has been reported when the connection was made.
+        let _ = block_on(self.db.shutdown());
+    }
+}
+
+/// Copies what an adapter returned; in the classic dialect an empty string is written `(empty)`, as no line can be.
+fn collect<T: ColumnType>(types: &[T], values: &[Vec<String>], dialect: Dialect, rows: &mut Rows) {
+    if !types.is_empty() {
+        rows.set_columns(types.len());
+    }
+    for row in values {
+        rows.push_row(row.iter().map(|value| match value.as_bytes() {
+            b"" if dialect == Dialect::Classic => b"(empty)",
+            value => value,
+        }));
+    }
+}
+
+#[cfg(feature = "tokio")]
+use super::tokio::{block_on, enter};
+
+#[cfg(not(feature = "tokio"))]
+fn block_on<F: Future>(future: F) -> Result<F::Output, EngineError> {
+    Ok(futures::executor::block_on(future))
+}
+
+#[cfg(not(feature = "tokio"))]
+fn enter<T>(call: impl FnOnce() -> T) -> Result<T, EngineError> {
+    Ok(call())
+}

@@ -1,0 +1,133 @@
+//! Result rows in one piece of memory, used again for every query of a script.
+
+use std::ops::Range;
+
+/// Rows hold what a query returned: values as text, without an allocation for each.
+///
+/// They lie one below the other, as a classic script lists them, so that a whole result can be compared or hashed in
+/// one go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The values, each followed by a line feed.
+    text: Vec<u8>,
+    /// Where each value's line ends in `text`, behind the line feed.
+    ends: Vec<usize>,
+    columns: Option<usize>,
+    uneven: bool,
+}
+
+impl Rows {
+    /// Empties it, keeping the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.columns = None;
+        self.uneven = false;
+    }
+
+    /// Says how many columns there are; needed where there may be no row to tell it.
+    pub fn set_columns(&mut self, columns: usize) {
+        self.columns = Some(columns);
+    }
+
+    /// How many columns there are, where that is known.
+    pub fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+
+    /// Adds a value that is written by `write`, which appends to the buffer.
+    pub fn push_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let result = write(&mut self.text);
+        self.end_value();
+        result
+    }
+
+    /// Adds a value.
+    pub fn push(&mut self, value: &[u8]) {
+        self.text.extend_from_slice(value);
+        self.end_value();
+    }
+
+    #[inline]
+    fn end_value(&mut self) {
+        self.text.push(b'\n');
+        self.ends.push(self.text.len());
+    }
+
+    /// Adds a row of values.
+    pub fn push_row<'v>(&mut self, values: impl IntoIterator<Item = &'v [u8]>) {
+        let before = self.ends.len();
+        values.into_iter().for_each(|value| self.push(value));
+        let width = self.ends.len() - before;
+        self.uneven |= *self.columns.get_or_insert(width) != width;
+    }
+
+    /// Whether rows of different widths were pushed, which no engine should do.
+    pub fn is_uneven(&self) -> bool {
+        self.uneven
+    }
+
+    /// How many values there are in all rows together.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The value at `index`, counted row by row.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    pub fn value(&self, index: usize) -> &[u8] {
+        let place = self.place(index..index + 1);
+        &self.text[place.start..place.end - 1]
+    }
+
+    /// Where the values in `range` stand in [`Rows::text`], with the line feed behind the last one.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[inline]
+    pub fn place(&self, range: Range<usize>) -> Range<usize> {
+        let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };
+        start..self.ends[range.end - 1]
+    }
+
+    /// All values, row by row, each followed by a line feed.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// All values, row by row.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+        (0..self.len()).map(|index| self.value(index))
+    }
+
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
+        self.len() / self.columns.unwrap_or(1).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_row_by_row() {
+        let mut rows = Rows::default();
+        rows.push_row([&b"a"[..], b""]);
+        rows.push_row([&b"bc"[..], b"d"]);
+        assert_eq!(rows.values().collect::<Vec<_>>(), [&b"a"[..], b"", b"bc", b"d"]);
+        assert_eq!((rows.text(), rows.place(1..3)), (&b"a\n\nbc\nd\n"[..], 2..6));
+        assert_eq!((rows.columns(), rows.count(), rows.is_uneven()), (Some(2), 2, false));
+        rows.push_row([&b"x"[..]]);
+        assert!(rows.is_uneven());
+        rows.clear();
+        assert_eq!(rows, Rows::default());
+    }
+}

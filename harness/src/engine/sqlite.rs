@@ -1,0 +1,246 @@
+//! Embedded SQLite: a fresh in-memory database for each script, values formatted as SQLite's original runner does.
+//!
+//! Requests go through SQLite's C interface, because the safe wrapper offers neither of two things that the classic
+//! format rests on: SQL as bytes, and SQLite's own conversions of a value to an integer, a real or text.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::io::Write;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use crate::script::Dialect;
+
+/// The engine `sqlite`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sqlite;
+
+impl super::IntoEngine for Sqlite {
+    fn into_engine(self) -> Arc<dyn Engine> {
+        Arc::new(self)
+    }
+}
+
+impl Engine for Sqlite {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
+    fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Only an `.slt` script can open a second connection; a database that none shares is faster.
+        let name = match script.ends_with(".slt") {
+            true => format!("file:/slt-{number}?vfs=memdb"),
+            false => ":memory:".to_owned(),
+        };
+        Ok(Box::new(Memory { name }))
+    }
+}
+
+/// A database in memory that lives for as long as a connection to it is open.
+struct Memory {
+    name: String,
+}
+
+impl Database for Memory {
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(&self.name, flags).map_err(|error| EngineError::new(error.to_string()))?;
+        // The bundled build switches this on; SQLite as everybody else has it does not.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)
+            .map_err(|error| EngineError::new(error.to_string()))?;
+        Ok(Box::new(SqliteSession { connection }))
+    }
+}
+
+struct SqliteSession {
+    connection: Connection,
+}
+
+impl Session for SqliteSession {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let mut rest = request.sql;
+        let mut statements = 0;
+        let mut returned_rows = false;
+        let mut changes = 0;
+        while let Some(mut statement) = self.prepare(&mut rest)? {
+            statements += 1;
+            if statements > 1 && request.letters.is_some() {
+                return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+            }
+            let columns = statement.columns();
+            returned_rows = columns > 0;
+            rows.clear();
+            rows.set_columns(columns);
+            let changed_before = self.total_changes();
+            while statement.step()? {
+                for column in 0..columns {
+                    match (request.dialect, request.letters) {
+                        (Dialect::Classic, Some(letters)) => {
+                            let letter = letters.get(column).copied().unwrap_or(b'T');
+                            rows.push_with(|text| statement.write_classic(column, letter, text));
+                        }
+                        _ => rows.push_with(|text| statement.write_text(column, text)),
+                    }
+                }
+            }
+            changes = self.total_changes() - changed_before;
+        }
+        Ok(if returned_rows { Done::Rows } else { Done::Changed(changes) })
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        let handle = self.connection.get_interrupt_handle();
+        Some(Arc::new(move || handle.interrupt()))
+    }
+}
+
+impl SqliteSession {
+    fn handle(&self) -> *mut ffi::sqlite3 {
+        // SAFETY: the handle is used by functions that borrow `self`, while the connection is open, and never closed.
+        unsafe { self.connection.handle() }
+    }
+
+    fn total_changes(&self) -> u64 {
+        // SAFETY: the handle is that of an open connection.
+        let changes = unsafe { ffi::sqlite3_total_changes64(self.handle()) };
+        u64::try_from(changes).unwrap_or(0)
+    }
+
+    fn error(&self) -> EngineError {
+        // SAFETY: the handle is that of an open connection; SQLite returns text that ends with NUL and stays until the
+        // next call on this connection, which cannot come before it is copied here.
+        let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.handle())) };
+        // SAFETY: as above.
+        let out_of_memory = unsafe { ffi::sqlite3_errcode(self.handle()) } == ffi::SQLITE_NOMEM;
+        EngineError { out_of_memory, ..EngineError::new(message.to_string_lossy()) }
+    }
+
+    /// Prepares the first statement of `sql` and moves `sql` behind it; nothing if only white space and comments are left.
+    fn prepare(&self, sql: &mut &[u8]) -> Result<Option<Statement<'_>>, EngineError> {
+        while !sql.is_empty() {
+            let length = c_int::try_from(sql.len()).map_err(|_| EngineError::new("SQL of more than 2 GiB"))?;
+            let start: *const c_char = sql.as_ptr().cast();
+            let mut raw = ptr::null_mut();
+            let mut tail = ptr::null();
+            // SAFETY: `start` points to `length` readable bytes; the two last arguments are places to write to.
+            let code = unsafe { ffi::sqlite3_prepare_v2(self.handle(), start, length, &raw mut raw, &raw mut tail) };
+            let statement = (!raw.is_null()).then_some(Statement { raw, session: self });
+            if code != ffi::SQLITE_OK {
+                return Err(self.error());
+            }
+            // SAFETY: SQLite sets `tail` to a place within the text or just behind it.
+            let used = usize::try_from(unsafe { tail.offset_from(start) }).unwrap_or(sql.len());
+            if used == 0 {
+                return Err(EngineError::new("the SQL holds a NUL byte"));
+            }
+            *sql = &sql[used..];
+            if statement.is_some() {
+                return Ok(statement);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A prepared statement, finalized when it is dropped.
+struct Statement<'s> {
+    raw: *mut ffi::sqlite3_stmt,
+    session: &'s SqliteSession,
+}
+
+impl Drop for Statement<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `raw` was made by `sqlite3_prepare_v2` and is finalized here only. The code it returns is that of the
+        // last step, which has been reported.
+        unsafe { ffi::sqlite3_finalize(self.raw) };
+    }
+}
+
+impl Statement<'_> {
+    fn columns(&self) -> usize {
+        // SAFETY: `raw` is a live statement.
+        usize::try_from(unsafe { ffi::sqlite3_column_count(self.raw) }).unwrap_or(0)
+    }
+
+    /// Goes to the next row, if there is one.
+    fn step(&mut self) -> Result<bool, EngineError> {
+        // SAFETY: `raw` is a live statement.
+        match unsafe { ffi::sqlite3_step(self.raw) } {
+            ffi::SQLITE_ROW => Ok(true),
+            ffi::SQLITE_DONE => Ok(false),
+            _ => Err(self.session.error()),
+        }
+    }
+
+    fn is_null(&self, column: c_int) -> bool {
+        // SAFETY: `raw` is a live statement that stands on a row; SQLite checks the column's number.
+        unsafe { ffi::sqlite3_column_type(self.raw, column) == ffi::SQLITE_NULL }
+    }
+
+    /// Writes a value by its letter: `I` as a 32-bit integer, `R` with three decimals, `T` as printable ASCII.
+    ///
+    /// Rule: `sqliteQuery` in `slt_sqlite.c` of <https://www.sqlite.org/sqllogictest/>.
+    fn write_classic(&self, column: usize, letter: u8, text: &mut Vec<u8>) {
+        let index = c_int::try_from(column).unwrap_or(c_int::MAX);
+        if self.is_null(index) {
+            return text.extend_from_slice(b"NULL");
+        }
+        match letter {
+            b'I' => {
+                // SAFETY: as in `is_null`.
+                let integer = unsafe { ffi::sqlite3_column_int(self.raw, index) };
+                write!(text, "{integer}")
+            }
+            b'R' => {
+                // SAFETY: as in `is_null`.
+                let real = unsafe { ffi::sqlite3_column_double(self.raw, index) };
+                match real.is_infinite() {
+                    true => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
+                    false => write!(text, "{real:.3}"),
+                }
+            }
+            _ => {
+                let start = text.len();
+                self.write_text(column, text);
+                text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
+                Ok(())
+            }
+        }
+        .expect("writing to memory does not fail");
+    }
+
+    /// Writes a value as SQLite's own text of it.
+    fn write_text(&self, column: usize, text: &mut Vec<u8>) {
+        let index = c_int::try_from(column).unwrap_or(c_int::MAX);
+        // SAFETY: as in `is_null`. The text stays until the next call on this statement; its length is asked for after
+        // the conversion, as SQLite wants it.
+        let value = unsafe {
+            let start = ffi::sqlite3_column_text(self.raw, index);
+            let length = ffi::sqlite3_column_bytes(self.raw, index);
+            (!start.is_null()).then(|| std::slice::from_raw_parts(start, usize::try_from(length).unwrap_or(0)))
+        };
+        match value {
+            None => text.extend_from_slice(b"NULL"),
+            // The original runner sees C strings: nothing follows a NUL.
+            Some(value) => match value.split(|byte| *byte == 0).next().unwrap_or_default() {
+                b"" => text.extend_from_slice(b"(empty)"),
+                value => text.extend_from_slice(value),
+            },
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What past runs have taught about each file: how long it takes, how it ended; and the order of the next run.
+//!
+//! Kept beside the results as JSON lines, the newest last, one appended for each outcome:
+//!
+//! ```text
+//! {"name":"select1.test","stamp":"81342-1700000000000000000","verdict":"passed","wall_us":41873,"peak_bytes":9437184}
+//! ```
+//!
+//! `stamp` is the file's size and time of change; it tells a file that has changed since. A line that cannot be read,
+//! such as one that a kill has torn, is passed over. Losing the history costs a better order, never a result.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Outcome, Verdict};
+use crate::suite::TestFile;
+
+mod order;
+pub use order::{Order, shuffle};
+
+/// What is known of one file's last trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The trial's name.
+    pub name: String,
+    /// Size and time of change of the file that was run.
+    pub stamp: String,
+    /// The verdict's name in `Outcome`'s JSON: `passed`, `failed`, `crashed` …
+    pub verdict: String,
+    /// Wall time, in microseconds.
+    pub wall_us: u64,
+    /// Peak resident memory while it ran, in bytes, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+}
+
+impl Entry {
+    /// Whether the trial made its run fail.
+    pub fn failed(&self) -> bool {
+        !matches!(self.verdict.as_str(), "passed" | "flaky" | "ignored")
+    }
+}
+
+/// The history of a suite, the last entry of each file.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    path: PathBuf,
+    entries: HashMap<String, Entry>,
+}
+
+/// The history keeps at most this many lines for each file it knows, and never fewer than a thousand lines.
+const LINES_PER_FILE: usize = 8;
+
+impl History {
+    /// Reads the history in the folder of results; one that is not there is empty.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn read(results: &Path) -> io::Result<History> {
+        let path = results.join("history.jsonl");
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut entries = HashMap::new();
+        let mut lines = 0;
+        for line in text.split(|byte| *byte == b'\n') {
+            lines += 1;
+            if let Ok(entry) = serde_json::from_slice::<Entry>(line) {
+                entries.insert(entry.name.clone(), entry);
+            }
+        }
+        let history = History { path, entries };
+        if lines > (history.entries.len() * LINES_PER_FILE).max(1000) {
+            history.rewrite()?;
+        }
+        Ok(history)
+    }
+
+    /// What is known of a file.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// Opens the history for appending.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn log(&self) -> io::Result<Log> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(Log { file: File::options().append(true).create(true).open(&self.path)? })
+    }
+
+    /// Writes the last entry of each file anew; a process that appends meanwhile loses what it appends.
+    fn rewrite(&self) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut entries: Vec<&Entry> = self.entries.values().collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in entries {
+            file.write_all(&line(entry)?)?;
+        }
+        file.persist(&self.path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// A history that outcomes are appended to.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+}
+
+impl Log {
+    /// Appends what became of a file; what was not run teaches nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn append(&mut self, file: &TestFile, outcome: &Outcome) -> io::Result<()> {
+        if matches!(outcome.verdict, Verdict::NotRun { .. }) {
+            return Ok(());
+        }
+        let verdict = serde_json::to_value(&outcome.verdict)?["verdict"].as_str().unwrap_or_default().to_owned();
+        let entry = Entry {
+            name: outcome.name.clone(),
+            stamp: stamp(&file.path),
+            verdict,
+            wall_us: outcome.wall_us,
+            peak_bytes: outcome.peak_bytes,
+        };
+        // One write for the whole line, so that two processes' lines do not mix.
+        self.file.write_all(&line(&entry)?)
+    }
+}
+
+fn line(entry: &Entry) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Size and time of change of a file; empty if it cannot be asked.
+pub fn stamp(path: &Path) -> String {
+    let Ok(metadata) = path.metadata() else { return String::new() };
+    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{}-{}", metadata.len(), changed.as_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &Path, name: &str) -> TestFile {
+        let path = folder.join(name);
+        fs::write(&path, name).unwrap();
+        TestFile { name: name.into(), rust_path: name.into(), path, root: folder.into() }
+    }
+
+    #[test]
+    fn the_last_outcome_of_each_file_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (file(folder.path(), "a.test"), file(folder.path(), "b.test"));
+        let history = History::read(folder.path()).unwrap();
+        assert_eq!(history.get("a.test"), None);
+        let mut log = history.log().unwrap();
+        let mut outcome = Outcome::new("a.test", Verdict::Failed);
+        log.append(&a, &outcome).unwrap();
+        outcome.verdict = Verdict::Passed;
+        outcome.wall_us = 7;
+        log.append(&a, &outcome).unwrap();
+        log.append(&b, &Outcome::new("b.test", Verdict::Crashed { how: "SIGSEGV".into() })).unwrap();
+        log.append(&b, &Outcome::new("b.test", Verdict::NotRun { reason: "time budget".into() })).unwrap();
+        let history = History::read(folder.path()).unwrap();
+        let entry = history.get("a.test").unwrap();
+        assert_eq!((entry.wall_us, entry.failed(), entry.stamp.as_str()), (7, false, stamp(&a.path).as_str()));
+        assert!(history.get("b.test").unwrap().failed());
+    }
+
+    #[test]
+    fn a_torn_line_is_passed_over_and_the_file_stays_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = file(folder.path(), "a.test");
+        let mut log = History::read(folder.path()).unwrap().log().unwrap();
+        for wall_us in 0..1500 {
+            let mut outcome = Outcome::new("a.test", Verdict::Passed);
+            outcome.wall_us = wall_us;
+            log.append(&a, &outcome).unwrap();
+        }
+        log.file.write_all(b"{\"name\":\"a.te").unwrap();
+        assert_eq!(History::read(folder.path()).unwrap().get("a.test").unwrap().wall_us, 1499);
+        let text = fs::read_to_string(folder.path().join("history.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 1);
+    }
+}

@@ -1,0 +1,137 @@
+//! The order of the next run: what failed, then what is new, then the longest first.
+//!
+//! Longest first is within 4/3 − 1/(3m) of the shortest possible run on m workers (Graham 1969); beginning with what
+//! failed tells people soonest what they want to know, and makes the most of a time budget.
+
+use std::cmp::Reverse;
+use std::path::Path;
+
+use super::{History, stamp};
+use crate::suite::TestFile;
+
+/// How files are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Within each rank, the longest first.
+    #[default]
+    LongestFirst,
+    /// Within each rank, at random by this seed.
+    Shuffled(u64),
+}
+
+/// The ranks, in the order in which they are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    FailedLastTime,
+    NewOrChanged,
+    Passed,
+}
+
+impl Order {
+    /// Sorts files by rank and, within a rank, as this order says.
+    pub fn sort(self, files: &mut [TestFile], history: &History) {
+        let estimate = Estimate::new(files, history);
+        if let Order::Shuffled(seed) = self {
+            shuffle(files, seed);
+        }
+        files.sort_by_cached_key(|file| {
+            let length = if self == Order::LongestFirst { estimate.micros(file, history) } else { 0 };
+            (rank(file, history), Reverse(length))
+        });
+    }
+}
+
+fn rank(file: &TestFile, history: &History) -> Rank {
+    match history.get(&file.name) {
+        Some(entry) if entry.failed() => Rank::FailedLastTime,
+        Some(entry) if entry.stamp == stamp(&file.path) => Rank::Passed,
+        _ => Rank::NewOrChanged,
+    }
+}
+
+/// How long files take: as last time or, never having run, by their size and the pace of those that have.
+struct Estimate {
+    micros_per_byte: f64,
+}
+
+impl Estimate {
+    fn new(files: &[TestFile], history: &History) -> Self {
+        let known = files.iter().filter_map(|file| Some((history.get(&file.name)?.wall_us, size(&file.path))));
+        let (micros, bytes) = known.fold((0, 0), |(micros, bytes), (m, b)| (micros + m, bytes + b));
+        Estimate { micros_per_byte: if bytes == 0 { 1.0 } else { micros as f64 / bytes as f64 } }
+    }
+
+    fn micros(&self, file: &TestFile, history: &History) -> u64 {
+        match history.get(&file.name) {
+            Some(entry) => entry.wall_us,
+            None => (size(&file.path) as f64 * self.micros_per_byte) as u64,
+        }
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+/// Shuffles by Fisher and Yates with numbers from SplitMix64 (Steele, Lea, Flood 2014): one seed gives one order, on
+/// every machine and with every release of any library.
+pub fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    let mut random = move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    for last in (1..items.len()).rev() {
+        items.swap(last, (random() % (last as u64 + 1)) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Outcome, Verdict};
+    use std::fs;
+
+    fn ordered(order: Order) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files: Vec<TestFile> = ["long", "short", "failed", "new-small", "new-large", "changed"]
+            .into_iter()
+            .map(|name| {
+                let path = folder.path().join(name);
+                fs::write(&path, "x".repeat(if name == "new-large" { 1000 } else { 10 })).unwrap();
+                TestFile { name: name.into(), rust_path: name.into(), path, root: folder.path().into() }
+            })
+            .collect();
+        let mut log = History::read(folder.path()).unwrap().log().unwrap();
+        for (name, verdict, wall_us) in [
+            ("long", Verdict::Passed, 900),
+            ("short", Verdict::Passed, 100),
+            ("failed", Verdict::Failed, 1),
+            ("changed", Verdict::Passed, 5),
+        ] {
+            let file = files.iter().find(|file| file.name == name).unwrap();
+            log.append(file, &Outcome { wall_us, ..Outcome::new(name, verdict) }).unwrap();
+        }
+        fs::write(folder.path().join("changed"), "something else").unwrap();
+        order.sort(&mut files, &History::read(folder.path()).unwrap());
+        files.into_iter().map(|file| file.name).collect()
+    }
+
+    #[test]
+    fn failed_then_new_then_longest_first() {
+        let expected = ["failed", "new-large", "new-small", "changed", "long", "short"];
+        assert_eq!(ordered(Order::LongestFirst), expected);
+    }
+
+    #[test]
+    fn a_seed_shuffles_within_a_rank_and_always_alike() {
+        let orders: Vec<Vec<String>> = (0..20).map(|seed| ordered(Order::Shuffled(seed))).collect();
+        assert!(orders.iter().all(|order| order[0] == "failed"));
+        assert!(orders.iter().all(|order| ["long", "short"].contains(&order[5].as_str())));
+        assert!(orders.iter().any(|order| order != &orders[0]));
+        assert_eq!(ordered(Order::Shuffled(3)), orders[3]);
+    }
+}

@@ -1,0 +1,63 @@
+//! SQLLogicTest files as libtest trials, for any SQL engine.
+//!
+//! A test target with `harness = false` needs no more than this, where `MyDb` implements `sqllogictest::DB` or
+//! `AsyncDB`:
+//!
+//! ```no_run
+//! use slt_harness::{Suite, sqllogictest};
+//! use sqllogictest::{DB, DBOutput, DefaultColumnType};
+//!
+//! struct MyDb(/* a connection */);
+//!
+//! impl DB for MyDb {
+//!     type Error = std::io::Error;
+//!     type ColumnType = DefaultColumnType;
+//!
+//!     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+//!         Ok(DBOutput::StatementComplete(sql.len() as u64))
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     slt_harness::main(Suite::new("tests/slt"), || Ok::<_, std::io::Error>(MyDb()))
+//! }
+//! ```
+//!
+//! Modules stand in the order in which data flows: each imports only those above it.
+
+pub mod suite;
+
+pub mod script;
+
+pub mod engine;
+
+pub mod outcome;
+
+pub mod trial;
+
+pub mod history;
+
+pub mod queue;
+
+pub mod process;
+
+pub mod worker;
+
+pub mod summary;
+
+pub mod supervisor;
+
+pub mod report;
+
+pub mod libtest;
+
+pub mod config;
+
+mod run;
+
+pub mod command;
+
+pub use engine::Adapter;
+pub use run::{main, run};
+pub use sqllogictest;
+pub use suite::Suite;

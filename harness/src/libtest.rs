@@ -1,0 +1,116 @@
+//! A suite as libtest-mimic trials, run in this process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::engine::Engine;
+use crate::outcome::{Outcome, Verdict};
+use crate::report::libtest::Printer;
+use crate::suite::TestFile;
+use crate::trial::{self, Options};
+
+/// When libtest, and so we, say that a trial has been running for long.
+pub const SLOW: Duration = Duration::from_secs(60);
+
+/// What the trials share while they run.
+struct Shared {
+    engine: Arc<dyn Engine>,
+    options: Options,
+    printer: Mutex<Printer>,
+    running: Mutex<BTreeMap<String, Instant>>,
+    outcomes: Mutex<Vec<Outcome>>,
+    failed: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs every file as a trial, on as many threads as `threads` says, and returns the outcomes with the printer.
+///
+/// `slow` is how long a trial may run before a line says so.
+///
+/// # Errors
+/// libtest-mimic counted other verdicts than were handed to it: the harness is broken.
+pub fn run(
+    files: Vec<TestFile>,
+    engine: Arc<dyn Engine>,
+    options: Options,
+    threads: usize,
+    slow: Duration,
+    printer: Printer,
+) -> io::Result<(Vec<Outcome>, Printer)> {
+    let shared = Arc::new(Shared {
+        engine,
+        options,
+        printer: Mutex::new(printer),
+        running: Mutex::default(),
+        outcomes: Mutex::default(),
+        failed: AtomicBool::new(false),
+    });
+    let trials = files.into_iter().map(|file| trial_of(file, &shared)).collect();
+    // Our printer says everything; the trials that come here are filtered already.
+    let arguments =
+        Arguments { test_threads: Some(threads), logfile: Some("/dev/null".to_owned()), ..Arguments::default() };
+    let (done, ended) = mpsc::channel::<()>();
+    let conclusion = thread::scope(|scope| {
+        let shared = &shared;
+        scope.spawn(move || announce_slow(shared, slow, &ended));
+        let conclusion = libtest_mimic::run(&arguments, trials);
+        drop(done);
+        conclusion
+    });
+    let shared = Arc::into_inner(shared).ok_or_else(|| io::Error::other("a trial outlived the run"))?;
+    let outcomes = shared.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failed = outcomes.iter().filter(|outcome| outcome.verdict.is_failure()).count() as u64;
+    if conclusion.num_failed != failed {
+        let message = format!("{failed} trials failed, but {} were counted", conclusion.num_failed);
+        return Err(io::Error::other(message));
+    }
+    Ok((outcomes, shared.printer.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
+    let shared = Arc::clone(shared);
+    Trial::ignorable_test(file.name.clone(), move || {
+        lock(&shared.printer).started(&file.name);
+        let outcome = if shared.options.fail_fast && shared.failed.load(Ordering::Relaxed) {
+            Outcome::new(&file.name, Verdict::NotRun { reason: "an earlier failure".to_owned() })
+        } else {
+            lock(&shared.running).insert(file.name.clone(), Instant::now());
+            let outcome = trial::run(&file, &*shared.engine, &shared.options, &());
+            lock(&shared.running).remove(&file.name);
+            outcome
+        };
+        shared.failed.fetch_or(outcome.verdict.is_failure(), Ordering::Relaxed);
+        lock(&shared.printer).ended(&outcome);
+        let completion = match &outcome.verdict {
+            verdict if verdict.is_failure() => Err(Failed::without_message()),
+            Verdict::Ignored { reason } | Verdict::NotRun { reason } => Ok(Completion::ignored_with(reason)),
+            _ => Ok(Completion::Completed),
+        };
+        lock(&shared.outcomes).push(outcome);
+        completion
+    })
+}
+
+/// Says, once for each, which trials have been running for longer than `slow`.
+fn announce_slow(shared: &Shared, slow: Duration, ended: &mpsc::Receiver<()>) {
+    let mut announced = BTreeMap::new();
+    let tick = (slow / 10).clamp(Duration::from_millis(1), Duration::from_secs(1));
+    while ended.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let running = lock(&shared.running).clone();
+        announced.retain(|name, _| running.contains_key(name));
+        for (name, began) in running {
+            if began.elapsed() > slow && announced.insert(name.clone(), ()).is_none() {
+                lock(&shared.printer).slow(&name, slow);
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What became of one test file: plain data, made by [`trial`](crate::trial), read by everything after it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A verdict is how one trial ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every record that applies to the engine did what the script says.
+    Passed,
+    /// Passed, but only on attempt number `attempt` (2 or more).
+    Flaky {
+        /// The attempt that passed, counted from 1.
+        // `Outcome` has the fields of its verdict beside its own, one of which is `attempt`.
+        #[serde(rename = "passed_on")]
+        attempt: u32,
+    },
+    /// At least one record failed, or the script could not be read.
+    Failed,
+    /// There was nothing to check, for the reason given.
+    Ignored {
+        /// A sentence fragment for people.
+        reason: String,
+    },
+    /// The process that ran the script ended under it.
+    Crashed {
+        /// `SIGSEGV`, `exit 3`, or what is known of the death.
+        how: String,
+    },
+    /// The script ran for longer than it was allowed to.
+    TimedOut {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
+    /// The engine wanted more memory than `--memory-limit` grants.
+    OutOfMemory {
+        /// The limit, in bytes.
+        limit_bytes: u64,
+    },
+    /// Nobody began it, for the reason given.
+    NotRun {
+        /// A sentence fragment for people: `time budget`, `interrupted`.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// Whether this verdict makes a run fail.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Verdict::Failed | Verdict::Crashed { .. } | Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } => true,
+            Verdict::Passed | Verdict::Flaky { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => false,
+        }
+    }
+
+    /// Whether every applicable record was checked and agreed.
+    pub fn is_pass(&self) -> bool {
+        matches!(self, Verdict::Passed | Verdict::Flaky { .. })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Passed => f.write_str("ok"),
+            Verdict::Flaky { attempt } => write!(f, "flaky (passed on attempt {attempt})"),
+            Verdict::Failed => f.write_str("FAILED"),
+            Verdict::Ignored { reason } => write!(f, "ignored ({reason})"),
+            Verdict::Crashed { how } => write!(f, "crashed ({how})"),
+            Verdict::TimedOut { limit_ms } => write!(f, "timed out after {}", Seconds(*limit_ms)),
+            Verdict::OutOfMemory { limit_bytes } => write!(f, "out of memory (limit {} MiB)", limit_bytes >> 20),
+            Verdict::NotRun { reason } => write!(f, "not run ({reason})"),
+        }
+    }
+}
+
+/// Milliseconds, written as seconds without needless zeros: `300 s`, `0.5 s`.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = Duration::from_millis(self.0).as_secs_f64();
+        write!(f, "{seconds} s")
+    }
+}
+
+/// How many records of a script passed, failed and were skipped.
+///
+/// Only statements, queries and commands count; `hash-threshold`, `control` and their like do not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordCounts {
+    /// Records that were run and did what the script says.
+    pub passed: u64,
+    /// Records that were run, or could not be, and did not.
+    pub failed: u64,
+    /// Records whose conditions exclude this engine.
+    pub skipped: u64,
+}
+
+impl RecordCounts {
+    /// All records met, whatever became of them.
+    pub fn total(&self) -> u64 {
+        self.passed + self.failed + self.skipped
+    }
+}
+
+impl std::ops::AddAssign for RecordCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// One record that did not do what its script says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The file, as the user would type it from the folder the run started in.
+    pub file: String,
+    /// The record's line in that file, counted from 1; 0 where the failure concerns the file as a whole.
+    pub line: u64,
+    /// What was wrong, in a line or a few.
+    pub message: String,
+    /// The SQL that was run; empty where there was none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sql: String,
+    /// What the script expects, where it lists results: one value (or, in row-wise files, one row) a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What the engine returned, laid out like `expected`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// Lines of `expected` and `actual` held against each other, prefixed with `-`, `+` or a blank.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if !self.sql.is_empty() {
+            write!(f, "\n[SQL] {}", self.sql)?;
+        }
+        if !self.diff.is_empty() {
+            write!(f, "\n[Diff] (-expected|+actual)\n{}", self.diff)?;
+        }
+        match self.line {
+            0 => write!(f, "\nat {}", self.file),
+            line => write!(f, "\nat {}:{line}", self.file),
+        }
+    }
+}
+
+/// An outcome is a verdict and everything that is known about how it came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The trial's name: the file's path below its root, with `/`.
+    pub name: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The records of the last attempt.
+    pub records: RecordCounts,
+    /// The first failures of the last attempt, at most [`MAX_FAILURES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+    /// What the process printed while the last attempt ran, its end if that was much; only kept of a failure.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// Wall time of the last attempt, in microseconds.
+    pub wall_us: u64,
+    /// The part of `wall_us` that was spent inside the engine.
+    pub engine_us: u64,
+    /// Peak resident memory of the process while it ran, in bytes, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+    /// When the last attempt began, in microseconds since the Unix epoch by the worker's clock; 0 if it never did.
+    #[serde(default)]
+    pub started_us: u64,
+    /// The worker that ran the last attempt; 0 where there is only one process.
+    #[serde(default)]
+    pub worker: u32,
+    /// Which attempt this was, counted from 1.
+    #[serde(default = "one")]
+    pub attempt: u32,
+    /// Which pass over the suite this was, counted from 1 (`--repeat`).
+    #[serde(default = "one")]
+    pub pass: u32,
+}
+
+/// How many failures of one script are kept with all their texts.
+pub const MAX_FAILURES: usize = 10;
+
+fn one() -> u32 {
+    1
+}
+
+impl Outcome {
+    /// An outcome with nothing known but its name and its verdict.
+    pub fn new(name: impl Into<String>, verdict: Verdict) -> Self {
+        Outcome {
+            name: name.into(),
+            verdict,
+            records: RecordCounts::default(),
+            failures: Vec::new(),
+            output: String::new(),
+            wall_us: 0,
+            engine_us: 0,
+            peak_bytes: None,
+            started_us: 0,
+            worker: 0,
+            attempt: 1,
+            pass: 1,
+        }
+    }
+
+    /// Wall time of the last attempt.
+    pub fn wall(&self) -> Duration {
+        Duration::from_micros(self.wall_us)
+    }
+
+    /// The failures as they are shown to people: each ends with `at file:line`, a count stands for what was left out.
+    pub fn failure_text(&self) -> String {
+        let mut text: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
+        let shown = self.failures.len() as u64;
+        if self.records.failed > shown {
+            text.push(format!("… and {} more failing records", self.records.failed - shown));
+        }
+        text.join("\n\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_read_as_documented() {
+        let texts = [
+            (Verdict::Passed, "ok"),
+            (Verdict::Flaky { attempt: 2 }, "flaky (passed on attempt 2)"),
+            (Verdict::Failed, "FAILED"),
+            (Verdict::Ignored { reason: "empty".into() }, "ignored (empty)"),
+            (Verdict::Crashed { how: "SIGSEGV".into() }, "crashed (SIGSEGV)"),
+            (Verdict::TimedOut { limit_ms: 300_000 }, "timed out after 300 s"),
+            (Verdict::TimedOut { limit_ms: 500 }, "timed out after 0.5 s"),
+            (Verdict::OutOfMemory { limit_bytes: 64 << 20 }, "out of memory (limit 64 MiB)"),
+            (Verdict::NotRun { reason: "time budget".into() }, "not run (time budget)"),
+        ];
+        for (verdict, text) in texts {
+            assert_eq!(verdict.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_outcome_survives_json() {
+        let mut outcome = Outcome::new("a/b.test", Verdict::Passed);
+        outcome.failures.push(Failure {
+            file: "a/b.test".into(),
+            line: 7,
+            message: "m".into(),
+            sql: "SELECT 1".into(),
+            expected: Some("1".into()),
+            actual: None,
+            diff: String::new(),
+        });
+        for verdict in [
+            Verdict::Passed,
+            Verdict::Flaky { attempt: 2 },
+            Verdict::Failed,
+            Verdict::Ignored { reason: "empty".into() },
+            Verdict::Crashed { how: "exit 3".into() },
+            Verdict::TimedOut { limit_ms: 500 },
+            Verdict::OutOfMemory { limit_bytes: 64 << 20 },
+            Verdict::NotRun { reason: "time budget".into() },
+        ] {
+            outcome.verdict = verdict;
+            let json = serde_json::to_string(&outcome).unwrap();
+            assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome);
+        }
+    }
+}

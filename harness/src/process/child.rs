@@ -1,0 +1,188 @@
+//! One child: a process that leads a group, from its start until nothing is left of it.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use super::family::Shared;
+use super::table::{self, PATIENCE, Seen};
+use super::{Exit, MARK, Mark, PARENT, ProcessError};
+
+/// What a child gets as its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing.
+    Null,
+    /// A pipe, to be had from [`Child::take_stdin`].
+    Pipe,
+}
+
+/// A child is a process in a group of its own, started by [`Family::spawn`](super::Family::spawn).
+///
+/// When it has ended, for whatever reason, the rest of its group, all that carries its mark, and what descends from
+/// those is killed too. Dropping it kills it.
+#[derive(Debug)]
+pub struct Child {
+    process: std::process::Child,
+    shared: Arc<Shared>,
+    mark: Mark,
+    /// Descendants that were seen when the child was to be ended: even without its mark they must go.
+    tree: Vec<Seen>,
+    exit: Option<Exit>,
+}
+
+impl Child {
+    pub(super) fn spawn(
+        mut command: Command,
+        log: &Path,
+        stdin: Stdin,
+        shared: &Arc<Shared>,
+        number: u64,
+    ) -> Result<Child, ProcessError> {
+        let log_error = |source| ProcessError::Log { path: log.to_owned(), source };
+        let stdout = File::options().append(true).create(true).open(log).map_err(log_error)?;
+        let stderr = stdout.try_clone().map_err(log_error)?;
+        let mark = shared.mark.of_child(number);
+        command
+            .env(MARK, mark.value())
+            .env(PARENT, std::process::id().to_string())
+            .process_group(0)
+            .stdout(stdout)
+            .stderr(stderr)
+            .stdin(match stdin {
+                Stdin::Null => Stdio::null(),
+                Stdin::Pipe => Stdio::piped(),
+            });
+        let started = shared.start(&mut command);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let process = started.map_err(|source| ProcessError::Spawn { program, source })?;
+        Ok(Child { process, shared: Arc::clone(shared), mark, tree: Vec::new(), exit: None })
+    }
+
+    /// The child's process id, which is also its group's.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The writing end of its standard input, once, if it was started with [`Stdin::Pipe`].
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.process.stdin.take()
+    }
+
+    /// How the child ended, or nothing while it lives. Does not wait, except to clear up behind a child that it finds
+    /// dead for the first time: all that it left behind is killed, which takes some milliseconds.
+    ///
+    /// # Errors
+    /// The system does not know the child: something else in this process has reaped it.
+    pub fn try_wait(&mut self) -> Result<Option<Exit>, ProcessError> {
+        if self.exit.is_none() && self.is_dead()? {
+            self.exit = Some(self.bury()?);
+        }
+        Ok(self.exit)
+    }
+
+    /// Waits until the child ends, or for that long at most.
+    ///
+    /// # Errors
+    /// As for [`try_wait`](Child::try_wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>, ProcessError> {
+        let begun = Instant::now();
+        let mut pause = Duration::from_micros(500);
+        loop {
+            let exit = self.try_wait()?;
+            let left = timeout.saturating_sub(begun.elapsed());
+            if exit.is_some() || left.is_zero() {
+                return Ok(exit);
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks the child and its group to end, with SIGTERM; it may decline. Does not wait.
+    pub fn terminate(&mut self) {
+        self.signal_group(Signal::TERM);
+        // One that is stopped would not hear of it.
+        self.signal_group(Signal::CONT);
+    }
+
+    /// Kills the child and its group with SIGKILL. Does not wait: [`try_wait`](Child::try_wait) tells of its end.
+    pub fn kill(&mut self) {
+        self.signal_group(Signal::KILL);
+    }
+
+    /// Ends the child and all that it has started: SIGTERM to its group, and after a grace period SIGKILL. Returns how
+    /// the child ended, which may have been before.
+    ///
+    /// # Errors
+    /// As for [`try_wait`](Child::try_wait); or it is not gone some seconds after SIGKILL, stuck in the kernel.
+    pub fn kill_group(&mut self, grace: Duration) -> Result<Exit, ProcessError> {
+        if !grace.is_zero() {
+            self.terminate();
+            if let Some(exit) = self.wait_timeout(grace)? {
+                return Ok(exit);
+            }
+        }
+        self.kill();
+        self.wait_timeout(PATIENCE)?.ok_or_else(|| self.wait_error(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    fn signal_group(&mut self, signal: Signal) {
+        if self.exit.is_some() {
+            return;
+        }
+        let pid = self.process.id() as i32;
+        let descendants = table::descendants(&table::look(None), |seen| seen.pid == pid);
+        self.tree.extend(descendants.into_iter().filter(|seen| seen.pid != pid));
+        self.signal_own_group(signal);
+    }
+
+    /// Signals the group; only for a child that is not reaped, for until then the group's number is its own.
+    fn signal_own_group(&self, signal: Signal) {
+        if let Some(group) = Pid::from_raw(self.process.id() as i32) {
+            // A group without living members has nothing to be told.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    /// Whether the child has ended; leaves it unreaped.
+    fn is_dead(&self) -> Result<bool, ProcessError> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match Pid::from_raw(self.process.id() as i32).map(|pid| waitid(WaitId::Pid(pid), options)) {
+            Some(Ok(status)) => Ok(status.is_some()),
+            Some(Err(rustix::io::Errno::INTR)) => Ok(false),
+            Some(Err(errno)) => Err(self.wait_error(errno.into())),
+            None => Ok(false),
+        }
+    }
+
+    /// Reaps a child that has ended, after all that is left of it.
+    fn bury(&mut self) -> Result<Exit, ProcessError> {
+        self.signal_own_group(Signal::KILL);
+        self.shared.forget_group(self.process.id());
+        let status = self.process.wait().map_err(|source| self.wait_error(source))?;
+        table::forget(self.process.id());
+        let was_seen = |now: &Seen| self.tree.iter().any(|seen| (seen.pid, seen.start) == (now.pid, now.start));
+        // What does not go is stuck in the kernel, with KILL on its way; the child's own end is what matters here.
+        table::kill_all(&self.mark, PATIENCE, |table| table::descendants(table, |seen| seen.marked || was_seen(seen)));
+        Ok(Exit::from(status))
+    }
+
+    fn wait_error(&self, source: std::io::Error) -> ProcessError {
+        ProcessError::Wait { pid: self.process.id(), source }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            // What cannot be ended here is left to the guardian.
+            let _ = self.kill_group(Duration::ZERO);
+        }
+    }
+}

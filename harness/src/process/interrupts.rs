@@ -1,0 +1,86 @@
+//! Ctrl-C, and the polite request to end.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::ProcessError;
+
+/// Counts how often this process was asked to end, by SIGINT (Ctrl-C) or SIGTERM.
+///
+/// From [`install`](Interrupts::install) on, neither ends the process by itself. Children in groups of their own do not
+/// receive the terminal's Ctrl-C: what becomes of them is for the supervisor to decide.
+#[derive(Debug)]
+pub struct Interrupts {
+    /// Receives a byte for each signal.
+    pipe: UnixStream,
+    count: usize,
+}
+
+impl Interrupts {
+    /// Begins to count, for as long as the process lives.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn install() -> Result<Interrupts, ProcessError> {
+        let install = || {
+            let (pipe, sender) = UnixStream::pair()?;
+            pipe.set_nonblocking(true)?;
+            for signal in [SIGINT, SIGTERM] {
+                signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+            }
+            Ok(Interrupts { pipe, count: 0 })
+        };
+        install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
+    }
+
+    /// How many there have been. Costs a system call.
+    pub fn count(&mut self) -> usize {
+        let mut bytes = [0; 64];
+        while let Ok(length @ 1..) = self.pipe.read(&mut bytes) {
+            self.count += length;
+        }
+        self.count
+    }
+}
+
+/// An interruption is asked for by the first SIGINT or SIGTERM; the second ends the process, as if nobody caught it.
+#[derive(Debug)]
+pub struct Interruption {
+    asked: Arc<AtomicBool>,
+}
+
+impl Interruption {
+    /// Begins to listen, for as long as the process lives. At the first signal `notice` goes to standard error, even
+    /// while all other threads are busy.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn install(notice: &'static str) -> Result<Interruption, ProcessError> {
+        let install = || {
+            let asked = Arc::new(AtomicBool::new(false));
+            let (mut pipe, sender) = UnixStream::pair()?;
+            for signal in [SIGINT, SIGTERM] {
+                signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked))?;
+                signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+            }
+            let told = Arc::clone(&asked);
+            std::thread::Builder::new().spawn(move || {
+                if matches!(pipe.read(&mut [0]), Ok(1..)) {
+                    told.store(true, Ordering::SeqCst);
+                    eprintln!("{notice}");
+                }
+            })?;
+            Ok(Interruption { asked })
+        };
+        install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_asked_for(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+}

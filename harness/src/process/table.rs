@@ -1,0 +1,180 @@
+//! The system's table of processes, and how to kill some of them without hitting a stranger.
+
+use std::collections::BTreeSet;
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Mark;
+
+/// A process as it stood in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Seen {
+    /// Its number, which may pass on to another process …
+    pub(super) pid: i32,
+    /// … that would have started at another time, in clock ticks since boot.
+    pub(super) start: u64,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    /// Dead, and waiting to be reaped.
+    pub(super) zombie: bool,
+    /// It carries the mark that was looked for.
+    pub(super) marked: bool,
+}
+
+/// All processes, and whether they carry the mark. Takes some tens of µs for each.
+#[cfg(target_os = "linux")]
+pub(super) fn look(mark: Option<&Mark>) -> Vec<Seen> {
+    let Ok(processes) = procfs::process::all_processes() else { return Vec::new() };
+    // A process that is gone by now, or is not ours to read, is none to be killed.
+    processes.filter_map(|process| see(&process.ok()?, mark)).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn see(process: &procfs::process::Process, mark: Option<&Mark>) -> Option<Seen> {
+    let stat = process.stat().ok()?;
+    let zombie = matches!(stat.state, 'Z' | 'X');
+    let carries = |mark: &Mark| {
+        let environment = process.environ().unwrap_or_default();
+        environment.get(std::ffi::OsStr::new(super::MARK)).is_some_and(|value| mark.is_in(&value.to_string_lossy()))
+    };
+    let marked = !zombie && mark.is_some_and(carries);
+    Some(Seen { pid: stat.pid, start: stat.starttime, parent: stat.ppid, group: stat.pgrp, zombie, marked })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn look(_mark: Option<&Mark>) -> Vec<Seen> {
+    Vec::new()
+}
+
+/// The time in the unit of [`Seen::start`]; 0 where it is unknown.
+pub(super) fn now() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        use procfs::Current;
+        let ticks = procfs::ticks_per_second() as f64;
+        procfs::Uptime::current().map_or(0, |uptime| (uptime.uptime * ticks) as u64)
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// The living among `table` that descend from a process for which `is_root` holds, roots included.
+pub(super) fn descendants(table: &[Seen], is_root: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+    let mut pids: BTreeSet<i32> = table.iter().filter(|seen| is_root(seen)).map(|seen| seen.pid).collect();
+    loop {
+        let before = pids.len();
+        pids.extend(table.iter().filter(|seen| pids.contains(&seen.parent)).map(|seen| seen.pid).collect::<Vec<_>>());
+        if pids.len() == before {
+            break;
+        }
+    }
+    let me = std::process::id() as i32;
+    table.iter().filter(|seen| pids.contains(&seen.pid) && !seen.zombie && seen.pid != me).copied().collect()
+}
+
+/// Kills the process that was seen, if it is still that one.
+#[cfg(target_os = "linux")]
+pub(super) fn kill(seen: &Seen) {
+    use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+
+    let Some(pid) = Pid::from_raw(seen.pid) else { return };
+    let pidfd = pidfd_open(pid, PidfdFlags::empty());
+    // The pidfd holds on to one process; it is the one that was seen if that has not ended before.
+    let still = || procfs::process::Process::new(seen.pid).and_then(|process| process.stat()).ok();
+    if still().is_none_or(|stat| stat.starttime != seen.start) {
+        return;
+    }
+    // A process that ended meanwhile, or is not ours to signal, is as good as killed: nothing more can be done to it.
+    let _ = match pidfd {
+        Ok(pidfd) => pidfd_send_signal(pidfd, Signal::KILL),
+        // Before Linux 5.3 there are none, and a look just before the signal is the best there is.
+        Err(rustix::io::Errno::NOSYS) => kill_process(pid, Signal::KILL),
+        Err(_) => Ok(()),
+    };
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn kill(_seen: &Seen) {}
+
+/// Kills what `victims` finds in the table until it finds nothing more, for as long as `patience` lasts; says whether
+/// that was reached.
+///
+/// More than one look is needed because a process may fork while it is being killed.
+pub(super) fn kill_all(mark: &Mark, patience: Duration, victims: impl Fn(&[Seen]) -> Vec<Seen>) -> bool {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let found = victims(&look(Some(mark)));
+        if found.is_empty() {
+            return true;
+        }
+        if begun.elapsed() > patience {
+            return false;
+        }
+        found.iter().for_each(kill);
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// How long to wait for processes that were sent KILL to be gone: only one stuck in the kernel takes longer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The children that this module started and has not reaped, for all families in this process; all others that
+/// this process may have are not its own.
+static KNOWN: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Locks the children of this process that this module started: meanwhile it starts no other.
+pub(super) fn known() -> MutexGuard<'static, BTreeSet<i32>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a child of this process that nobody takes for an orphan.
+pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let mut known = known();
+    let child = command.spawn()?;
+    known.insert(child.id() as i32);
+    Ok(child)
+}
+
+/// To be called after a child is reaped.
+pub(super) fn forget(pid: u32) {
+    known().remove(&(pid as i32));
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn seen(pid: i32, parent: i32) -> Seen {
+        Seen { pid, start: 1, parent, group: pid, zombie: false, marked: false }
+    }
+
+    #[test]
+    fn descendants_are_found_in_any_order() {
+        let table = [seen(104, 103), seen(103, 102), seen(102, 101), seen(101, 1), seen(105, 1)];
+        let pids: Vec<i32> = descendants(&table, |seen| seen.pid == 102).iter().map(|seen| seen.pid).collect();
+        assert_eq!(pids, [104, 103, 102]);
+    }
+
+    #[test]
+    fn this_process_stands_in_the_table_and_started_in_the_past() {
+        let me = look(None).into_iter().find(|seen| seen.pid == std::process::id() as i32).unwrap();
+        assert!(me.start > 0 && me.start <= now(), "{me:?} {}", now());
+    }
+
+    #[test]
+    fn a_process_that_is_not_the_one_that_was_seen_is_left_alone() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id() as i32;
+        let mut seen = look(None).into_iter().find(|seen| seen.pid == pid).unwrap();
+        seen.start -= 1;
+        kill(&seen);
+        assert!(look(None).iter().any(|seen| seen.pid == pid && !seen.zombie));
+        assert!(child.try_wait().unwrap().is_none());
+        seen.start += 1;
+        kill(&seen);
+        assert!(!child.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,110 @@
+//! What a child does to itself at its start, and what it measures of itself.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{PARENT, ProcessError};
+
+/// Makes this process die, by SIGKILL and at once, with the supervisor that started it.
+///
+/// To be called at the beginning. Without a supervisor (no [`PARENT`] in the environment) it does nothing; so it
+/// does on systems other than Linux, where the guardian must do alone.
+///
+/// The signal comes when the *thread* ends that called [`Family::spawn`](super::Family::spawn), even if its process
+/// goes on. It does not reach what this process starts.
+///
+/// # Errors
+/// The supervisor is gone already: then this process has nobody to work for, and is to exit.
+pub fn die_with_parent() -> Result<(), ProcessError> {
+    let Ok(expected) = std::env::var(PARENT) else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+        let set = set_parent_process_death_signal(Some(Signal::KILL));
+        set.map_err(|errno| ProcessError::Setting { what: "die with the supervisor", source: errno.into() })?;
+        // Asked after the request, so that a parent that dies at any moment is noticed here or sends the signal.
+        let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        if parent.to_string() != expected {
+            return Err(ProcessError::Orphaned { expected });
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = expected;
+    Ok(())
+}
+
+/// Limits the address space of this process, and of all that it starts from now on, to `bytes`.
+///
+/// Beyond it allocations fail. Address space is more than memory: a thread's stack and arena, and every mapped file,
+/// count in full, so a limit of less than some 100 MiB leaves little for the engine.
+///
+/// # Errors
+/// The system refused.
+pub fn limit_memory(bytes: u64) -> Result<(), ProcessError> {
+    lower(Resource::As, bytes).map_err(|source| ProcessError::Limit { what: "memory", source })
+}
+
+/// Lets this process, and all that it starts from now on, die without leaving a core file.
+///
+/// # Errors
+/// The system refused.
+pub fn forbid_core_dumps() -> Result<(), ProcessError> {
+    lower(Resource::Core, 0).map_err(|source| ProcessError::Limit { what: "core dumps", source })
+}
+
+fn lower(resource: Resource, limit: u64) -> std::io::Result<()> {
+    // A limit that is already lower stays.
+    let limit = Some(getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit)));
+    Ok(setrlimit(resource, Rlimit { current: limit, maximum: limit })?)
+}
+
+/// The peak of this process's resident memory over a piece of work.
+///
+/// It is the whole process's: pieces of work that run at the same time cannot be told apart. Linux only, and there
+/// some sandboxes do not have it.
+#[derive(Debug)]
+pub struct PeakMemory {
+    /// `clear_refs` and `status` of this process; none once either has failed.
+    files: Option<(File, File)>,
+    buffer: Vec<u8>,
+}
+
+impl Default for PeakMemory {
+    fn default() -> Self {
+        PeakMemory::new()
+    }
+}
+
+impl PeakMemory {
+    /// Gets ready; on a system that cannot measure, [`read`](PeakMemory::read) returns nothing.
+    pub fn new() -> Self {
+        let open = || {
+            let clear_refs = File::options().write(true).open("/proc/self/clear_refs").ok()?;
+            Some((clear_refs, File::open("/proc/self/status").ok()?))
+        };
+        PeakMemory { files: open(), buffer: Vec::new() }
+    }
+
+    /// Sets the peak to what is in use now: a piece of work begins. Takes some microseconds.
+    pub fn reset(&mut self) {
+        let Some((clear_refs, _)) = &mut self.files else { return };
+        // 5 resets the peak and nothing else: proc_pid_clear_refs(5).
+        if clear_refs.write_all(b"5").is_err() {
+            // A peak since the start of the process would be told as that of the work.
+            self.files = None;
+        }
+    }
+
+    /// The highest resident memory since the last [`reset`](PeakMemory::reset), in bytes. Takes some 20 µs.
+    pub fn read(&mut self) -> Option<u64> {
+        let (_, status) = self.files.as_mut()?;
+        status.rewind().ok()?;
+        self.buffer.clear();
+        status.read_to_end(&mut self.buffer).ok()?;
+        let begin = memchr::memmem::find(&self.buffer, b"VmHWM:")? + b"VmHWM:".len();
+        let text = std::str::from_utf8(self.buffer[begin..].split(|byte| *byte == b'\n').next()?).ok()?;
+        Some(text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    }
+}

@@ -1,0 +1,256 @@
+//! A queue in one file, shared by all processes that can lock it.
+//!
+//! The file holds a header and the plan (`file/header.rs`), and then a journal (`file/frame.rs`) to which every
+//! operation appends one record under the file's lock. What is known about a run is what its journal says: there is
+//! no counter to disagree with it. Every participant remembers how far it has read, so that an operation costs what
+//! happened since its last one, not what the plan is long.
+//!
+//! The lock is flock, held for one operation. Who is alive is told by other locks, held for life (`file/lives.rs`).
+//! Nothing here asks a clock, a process id or a time-out.
+//!
+//! | fault | what happens |
+//! |---|---|
+//! | death in the middle of an append | the next holder of the lock cuts the half record away |
+//! | death with a lease open | [`lost`](Queue::lost) finds the lease at once |
+//! | death while a run is begun or replaced | the next one begins it anew |
+//! | no room on the disk | the journal is cut back to its last whole record; an error says so |
+//! | the file is emptied, cut short, deleted, replaced or overwritten | an error for everyone who had joined |
+//! | a file system without locks | refused |
+//!
+//! A run is replaced inside the file; the file itself is never deleted or renamed, for someone may wait for its lock.
+
+mod cursor;
+mod error;
+mod fail;
+mod frame;
+mod header;
+mod journal;
+mod lives;
+mod lock;
+mod opening;
+mod replay;
+mod state;
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod entries;
+#[cfg(test)]
+mod faults;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use error::FileError;
+
+use self::cursor::Cursor;
+use self::frame::{Body, Op};
+use self::journal::Journal;
+use self::lives::{Alive, Lives};
+use self::state::Holder;
+use super::{
+    Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Running, Snapshot,
+};
+use crate::outcome::Outcome;
+
+/// The newest format version that can be read, and the one that is written.
+const VERSION: u64 = 1;
+
+/// A file queue is one participant's access to a run that is kept in a file.
+#[derive(Debug)]
+pub struct FileQueue {
+    journal: Journal,
+    plan: Arc<Plan>,
+    worker: u32,
+    lives: Lives,
+    alive: Alive,
+    /// How far [`Queue::poll`] has told.
+    told: Cursor,
+}
+
+impl FileQueue {
+    /// Takes part in the run in the file at `path`, or begins one with `plan`.
+    ///
+    /// Creates the file and the folders above it. What happens to a run that is there:
+    ///
+    /// | the run there | no run id | its own id | another id |
+    /// |---|---|---|---|
+    /// | has living participants | joined | joined | [`QueueError::OtherRun`] |
+    /// | left, complete | replaced | [`Opened::AlreadyFinished`] | replaced |
+    /// | left, incomplete | replaced; resumed with `resume` | resumed | replaced |
+    /// | another plan | replaced if left, or else [`QueueError::OtherPlan`] | [`QueueError::OtherPlan`] | as above |
+    ///
+    /// A complete run that is asked for by its id is always [`Opened::AlreadyFinished`]. A run that was
+    /// [stopped](Queue::stop) is only set going again with `resume`.
+    pub fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(Self, Opened), QueueError> {
+        let (entered, opened) = opening::open(path, plan, options)?;
+        Ok((FileQueue::new(entered), opened))
+    }
+
+    /// Takes part in run `run_id` of the file at `path`, with whatever plan it has: for workers of a supervisor,
+    /// which knows them by their `label`.
+    pub fn join(path: &Path, run_id: &str, label: &str) -> Result<Self, QueueError> {
+        opening::join_run(path, run_id, label).map(FileQueue::new)
+    }
+
+    fn new(entered: opening::Entered) -> Self {
+        let opening::Entered { journal, plan, lives, alive, worker, joined_at } = entered;
+        FileQueue { journal, plan: Arc::new(plan), worker, lives, alive, told: joined_at }
+    }
+
+    fn lease(&self, entry: u32, sequence: u32) -> Lease {
+        let PlanEntry { name, pass } = &self.plan.entries()[entry as usize];
+        Lease {
+            entry: entry as usize,
+            name: name.clone(),
+            pass: *pass,
+            attempt: self.journal.state().entries()[entry as usize].attempts,
+            worker: self.worker,
+            sequence: u64::from(sequence),
+        }
+    }
+
+    /// Ends an open lease with one record.
+    fn close(&mut self, lease: &Lease, op: Op, body: Body<'_>) -> Result<(), QueueError> {
+        let worker = self.worker;
+        let mut locked = self.journal.lock()?;
+        let entry = lease.entry as u32;
+        let is_open = |holder: Holder| {
+            (holder.worker, u64::from(holder.sequence)) == (lease.worker, lease.sequence) && lease.worker == worker
+        };
+        if !locked.state().holder(entry).is_some_and(is_open) {
+            return Err(lease.stale());
+        }
+        locked.append(op, entry, worker, body)?;
+        drop(locked);
+        self.alive.live.clear();
+        Ok(())
+    }
+}
+
+impl Queue for FileQueue {
+    fn worker(&self) -> u32 {
+        self.worker
+    }
+
+    fn run_id(&self) -> &str {
+        &self.journal.header().run
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn claim(&mut self) -> Result<Claim, QueueError> {
+        let mut locked = self.journal.lock()?;
+        if locked.state().is_complete() {
+            return Ok(Claim::Complete);
+        }
+        if let Some(why) = locked.stopped() {
+            return Ok(Claim::Stopped { why: why.to_owned() });
+        }
+        let Some(entry) = locked.state().next() else {
+            return Ok(Claim::Wait);
+        };
+        self.alive.live.clear();
+        let sequence = locked.append(Op::Claim, entry, self.worker, Body::Empty {})?;
+        drop(locked);
+        Ok(Claim::Leased(self.lease(entry, sequence)))
+    }
+
+    fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError> {
+        lease.check(&outcome)?;
+        self.close(&lease, Op::Finish, Body::Outcome { outcome: &outcome })
+    }
+
+    fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError> {
+        self.close(&lease, Op::Requeue, Body::Why { why })
+    }
+
+    fn lost(&mut self) -> Result<Vec<Lost>, QueueError> {
+        self.journal.follow()?;
+        let mut holders: Vec<u32> = self.journal.state().open().iter().map(|(_, holder)| holder.worker).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        // The dead stay dead: that is seen without the queue's lock, and still true under it.
+        let mut dead = Vec::new();
+        for worker in holders {
+            if worker != self.worker && self.lives.is_dead(worker)? {
+                dead.push(worker);
+            }
+        }
+        if dead.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut taken = Vec::new();
+        let mut locked = self.journal.lock()?;
+        for (entry, holder) in locked.state().open() {
+            if dead.contains(&holder.worker) {
+                let last = self.lives.running(holder.claimer)?;
+                let body = Body::From { from: holder.claimer, last: &last };
+                let sequence = locked.append(Op::Lost, entry, self.worker, body)?;
+                taken.push((entry, holder.claimer, sequence, last));
+            }
+        }
+        drop(locked);
+        let lost = taken.into_iter().map(|(entry, worker, sequence, last)| {
+            let deaths = self.journal.state().entries()[entry as usize].deaths;
+            Lost { lease: self.lease(entry, sequence), worker, deaths, last }
+        });
+        Ok(lost.collect())
+    }
+
+    fn stop(&mut self, why: &str) -> Result<(), QueueError> {
+        let mut locked = self.journal.lock()?;
+        if locked.stopped().is_none() {
+            locked.append(Op::Stop, 0, self.worker, Body::Why { why })?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, QueueError> {
+        replay::snapshot(&mut self.journal, &self.plan)
+    }
+
+    fn poll(&mut self) -> Result<Vec<Event>, QueueError> {
+        self.journal.follow()?;
+        let mut told = self.told;
+        let mut events = Vec::new();
+        self.journal.replay(&mut told, |frame| {
+            events.push(replay::event(frame)?);
+            Ok(())
+        })?;
+        self.told = told;
+        Ok(events)
+    }
+
+    fn live(&self) -> Live {
+        self.alive.live.clone()
+    }
+
+    fn running(&self, worker: u32) -> Result<Option<Running>, QueueError> {
+        Ok(self.lives.running(worker)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::queue::conformance::{Join, conformance};
+    use crate::queue::model::model;
+
+    /// A run in a folder that is deleted after the last participant was made.
+    fn start(plan: Plan) -> Join {
+        let folder = tempfile::tempdir().unwrap();
+        Box::new(move || {
+            let path: PathBuf = folder.path().join("queue");
+            let options = OpenOptions { run_id: None, resume: true, ..OpenOptions::default() };
+            Box::new(FileQueue::open(&path, plan.clone(), &options).unwrap().0)
+        })
+    }
+
+    conformance! { start }
+    model! { start }
+}

@@ -1,0 +1,206 @@
+//! Which run one comes to take part in: tests of [`opening`](super::opening).
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::queue::conformance::{leased, passed, plan};
+
+struct Place {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Place { path: folder.path().join("deep/er/queue"), _folder: folder }
+    }
+
+    fn try_open(&self, length: usize, run: Option<&str>, resume: bool) -> Result<(FileQueue, Opened), QueueError> {
+        let options = OpenOptions { run_id: run.map(str::to_owned), resume, ..OpenOptions::default() };
+        FileQueue::open(&self.path, plan(length), &options)
+    }
+
+    fn open(&self, length: usize, run: Option<&str>, resume: bool) -> (FileQueue, Opened) {
+        self.try_open(length, run, resume).unwrap()
+    }
+}
+
+fn finish(queue: &mut FileQueue, count: usize) {
+    for _ in 0..count {
+        let lease = leased(queue);
+        let outcome = passed(&lease);
+        queue.finish(lease, outcome).unwrap();
+    }
+}
+
+#[test]
+fn processes_without_a_run_id_join_each_other() {
+    let place = Place::new();
+    let (a, opened) = place.open(3, None, false);
+    assert_eq!(opened, Opened::Started);
+    let (b, opened) = place.open(3, None, false);
+    assert_eq!(opened, Opened::Joined);
+    assert_eq!((a.worker(), b.worker(), a.run_id()), (1, 2, b.run_id()));
+    let (_, opened) = place.open(3, None, true);
+    assert_eq!(opened, Opened::Joined);
+}
+
+#[test]
+fn the_order_of_a_run_is_that_of_its_first_participant() {
+    let place = Place::new();
+    let (_a, _) = place.open(3, None, false);
+    let reversed = Plan::new(plan(3).entries().iter().rev().cloned().collect()).unwrap();
+    let (b, _) = FileQueue::open(&place.path, reversed, &OpenOptions::default()).unwrap();
+    assert_eq!(b.plan(), &plan(3));
+}
+
+#[test]
+fn a_complete_run_is_replaced_once_everybody_has_left() {
+    let place = Place::new();
+    let (mut a, _) = place.open(2, None, false);
+    finish(&mut a, 2);
+    let (b, opened) = place.open(2, None, false);
+    assert_eq!(opened, Opened::Joined);
+    let run = a.run_id().to_owned();
+    drop((a, b));
+    let (mut c, opened) = place.open(2, None, true);
+    assert_eq!(opened, Opened::ReplacedComplete { run });
+    assert_eq!((c.worker(), c.snapshot().unwrap().finished()), (1, 0));
+}
+
+#[test]
+fn an_incomplete_run_is_replaced_and_said_to_be() {
+    let place = Place::new();
+    let (mut a, _) = place.open(3, None, false);
+    finish(&mut a, 1);
+    let _lease = leased(&mut a);
+    let run = a.run_id().to_owned();
+    drop(a);
+    let (mut b, opened) = place.open(3, None, false);
+    let text = format!("run `{run}` was dropped with 1 finished and 2 left (--resume goes on with such a run)");
+    assert!(opened.to_string().ends_with(&text), "{opened}");
+    assert_eq!(opened, Opened::ReplacedIncomplete { run, finished: 1, left: 2, other_plan: false });
+    assert_eq!(b.snapshot().unwrap().finished(), 0);
+}
+
+#[test]
+fn an_incomplete_run_is_resumed_on_request() {
+    let place = Place::new();
+    let (mut a, _) = place.open(3, None, false);
+    finish(&mut a, 1);
+    let _lease = leased(&mut a);
+    a.stop("interrupted").unwrap();
+    drop(a);
+    let (mut b, opened) = place.open(3, None, true);
+    assert_eq!(opened, Opened::Resumed { finished: 1, left: 2 });
+    assert_eq!(b.lost().unwrap().len(), 1);
+    finish(&mut b, 1);
+    assert_eq!(
+        b.poll().unwrap()[..2],
+        [Event::Joined { worker: 2, label: String::new() }, Event::Resumed { worker: 2 }]
+    );
+}
+
+#[test]
+fn a_run_with_another_plan_is_not_joined() {
+    let place = Place::new();
+    let (mut a, _) = place.open(3, Some("one"), false);
+    let error = place.try_open(4, None, true).unwrap_err();
+    assert!(matches!(error, QueueError::OtherPlan { theirs: 3, ours: 4, .. }), "{error}");
+    finish(&mut a, 1);
+    drop(a);
+    assert!(matches!(place.try_open(4, Some("one"), true), Err(QueueError::OtherPlan { .. })));
+    let (_, opened) = place.open(4, None, true);
+    assert_eq!(opened, Opened::ReplacedIncomplete { run: "one".into(), finished: 1, left: 2, other_plan: true });
+}
+
+#[test]
+fn another_run_id_never_mixes_in() {
+    let place = Place::new();
+    let (mut a, _) = place.open(2, Some("one"), false);
+    let error = place.try_open(2, Some("two"), true).unwrap_err();
+    assert!(matches!(&error, QueueError::OtherRun { run, .. } if run == "one"), "{error}");
+    assert!(matches!(FileQueue::join(&place.path, "two", ""), Err(QueueError::NoSuchRun { .. })));
+    assert_eq!(FileQueue::join(&place.path, "one", "").unwrap().worker(), 2);
+    finish(&mut a, 2);
+    assert!(matches!(place.try_open(2, Some("two"), false), Err(QueueError::OtherRun { .. })));
+    drop(a);
+    let (b, opened) = place.open(2, Some("two"), false);
+    assert_eq!((opened, b.run_id()), (Opened::ReplacedComplete { run: "one".into() }, "two"));
+}
+
+#[test]
+fn a_late_joiner_of_a_finished_run_is_told_so() {
+    let place = Place::new();
+    let (mut a, _) = place.open(1, Some("one"), false);
+    finish(&mut a, 1);
+    assert_eq!(place.open(1, Some("one"), false).1, Opened::AlreadyFinished);
+    drop(a);
+    let (mut b, opened) = place.open(1, Some("one"), true);
+    assert_eq!(opened, Opened::AlreadyFinished);
+    assert!(matches!(b.claim().unwrap(), Claim::Complete));
+    assert_eq!(b.snapshot().unwrap().finished(), 1);
+}
+
+#[test]
+fn a_run_id_stands_for_one_run_even_if_nobody_is_there() {
+    let place = Place::new();
+    let (mut a, _) = place.open(3, Some("one"), false);
+    finish(&mut a, 1);
+    drop(a);
+    let (mut b, opened) = place.open(3, Some("one"), false);
+    assert_eq!(opened, Opened::Resumed { finished: 1, left: 2 });
+    b.stop("time budget").unwrap();
+    drop(b);
+    let (mut c, opened) = place.open(3, Some("one"), false);
+    assert_eq!(opened, Opened::Joined);
+    assert!(matches!(c.claim().unwrap(), Claim::Stopped { .. }));
+    drop(c);
+    let (mut d, opened) = place.open(3, Some("one"), true);
+    assert_eq!(opened, Opened::Resumed { finished: 1, left: 2 });
+    finish(&mut d, 2);
+}
+
+#[test]
+fn the_live_files_of_runs_before_are_deleted() {
+    let place = Place::new();
+    let count = || std::fs::read_dir(place.path.with_extension("live")).unwrap().count();
+    for _ in 0..3 {
+        let (_a, _) = place.open(1, None, false);
+        let (_b, _) = place.open(1, None, false);
+        assert_eq!(count(), 2);
+    }
+}
+
+#[test]
+fn a_run_id_is_a_line_of_text() {
+    let place = Place::new();
+    for run in ["", "a\nb", &"x".repeat(101)] {
+        assert!(matches!(place.try_open(1, Some(run), false), Err(QueueError::BadRunId(_))), "{run:?}");
+    }
+    let longest = "\"".repeat(100);
+    assert_eq!(place.open(1, Some(&longest), false).0.run_id(), longest);
+    assert_eq!(FileQueue::join(&place.path, &longest, "").unwrap().worker(), 2);
+}
+
+#[test]
+fn a_run_that_is_not_there_cannot_be_joined() {
+    let place = Place::new();
+    let error = FileQueue::join(&place.path, "one", "").unwrap_err();
+    assert!(error.to_string().contains("deep/er/queue`"), "{error}");
+    std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+    std::fs::write(&place.path, "").unwrap();
+    assert!(matches!(FileQueue::join(&place.path, "one", ""), Err(QueueError::NoSuchRun { .. })));
+}
+
+#[test]
+fn a_hundred_thousand_entries_are_no_burden() {
+    let place = Place::new();
+    let names = (0..100_000).map(|i| PlanEntry::new(format!("index/between/1000/slt_good_{i}.test"), 1));
+    let plan = Plan::new(names.collect()).unwrap();
+    let (mut a, _) = FileQueue::open(&place.path, plan.clone(), &OpenOptions::default()).unwrap();
+    finish(&mut a, 10);
+    let (b, opened) = FileQueue::open(&place.path, plan, &OpenOptions::default()).unwrap();
+    assert_eq!((opened, b.plan().len()), (Opened::Joined, 100_000));
+}

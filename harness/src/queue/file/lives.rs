@@ -1,0 +1,174 @@
+//! Who is alive: each participant holds a lock on a file of its own for as long as it takes part.
+//!
+//! The files lie beside the queue in `QUEUE.live/`, named by the run's generation and the participant's number,
+//! `91c4…-1`. A participant that has joined and whose lock is free is dead, and stays dead, for no number is given
+//! twice. The file's contents are the page that [`Live`] describes.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use memmap2::MmapMut;
+
+use super::error::{FileError, io};
+use super::lock;
+use crate::queue::live::{Live, PAGE_BYTES, Running};
+
+/// The live files of one run.
+#[derive(Debug)]
+pub(super) struct Lives {
+    folder: PathBuf,
+    generation: String,
+}
+
+/// A participant's own live file; dropping it is dying.
+#[derive(Debug)]
+pub(super) struct Alive {
+    file: File,
+    pub live: Live,
+}
+
+impl Lives {
+    pub(super) fn new(queue: &Path, generation: &str) -> Self {
+        let mut folder = OsString::from(queue);
+        folder.push(".live");
+        Lives { folder: folder.into(), generation: generation.to_owned() }
+    }
+
+    fn path(&self, worker: u32) -> PathBuf {
+        self.folder.join(format!("{}-{worker}", self.generation))
+    }
+
+    /// Becomes participant number `worker`; under the queue's lock, before its join is recorded.
+    pub(super) fn come_alive(&self, worker: u32) -> Result<Alive, FileError> {
+        let path = self.path(worker);
+        fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
+        // Another may have died between this and its join: then the file is there, and is taken over.
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(io("create", &path))?;
+        lock::exclusive(&file, &path)?;
+        // Written, not just lengthened: the page must have its room on the disk before it is mapped.
+        file.write_all_at(&[0; PAGE_BYTES], 0).map_err(io("write", &path))?;
+        file.set_len(PAGE_BYTES as u64).map_err(io("write", &path))?;
+        // SAFETY: the file is this participant's own, under a name that is not given twice. Other participants only
+        // ever read it, through `read_at`, and delete it at most; none cuts it. Its bytes are plain numbers and text
+        // for which any value is valid, and writes to the slice go through one mutex.
+        let map = unsafe { MmapMut::map_mut(&file) }.map_err(io("map", &path))?;
+        Ok(Alive { file, live: Live::mapped(map) })
+    }
+
+    /// Whether `worker`, who has joined, is dead. Without its file nothing keeps it alive.
+    pub(super) fn is_dead(&self, worker: u32) -> Result<bool, FileError> {
+        let path = self.path(worker);
+        match File::open(&path) {
+            Ok(file) => lock::is_free(&file, &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(source) => Err(FileError::Io { what: "open", path, source }),
+        }
+    }
+
+    /// Whether any of the participants 1 to `workers` is alive.
+    pub(super) fn any_alive(&self, workers: u32) -> Result<bool, FileError> {
+        for worker in (1..=workers).rev() {
+            if !self.is_dead(worker)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What `worker` runs, or ran when it died.
+    pub(super) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
+        let path = self.path(worker);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(FileError::Io { what: "open", path, source }),
+        };
+        let read = || -> Result<Option<Running>, FileError> {
+            let mut page = vec![0; PAGE_BYTES];
+            match file.read_exact_at(&mut page, 0) {
+                Ok(()) => Ok(Running::from_page(&page)),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+                Err(source) => Err(FileError::Io { what: "read", path: path.clone(), source }),
+            }
+        };
+        // Its owner may be writing at this moment: believe what stands still for two looks.
+        let mut seen = read()?;
+        for _ in 0..10 {
+            let again = read()?;
+            if again == seen {
+                break;
+            }
+            seen = again;
+        }
+        Ok(seen)
+    }
+
+    /// Deletes the live files of all other generations whose owners are dead; under the queue's lock.
+    ///
+    /// Nobody locks such a file any more: to join that generation one would need the queue's lock and find another.
+    pub(super) fn clean_up(&self) {
+        let own = format!("{}-", self.generation);
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let is_own = entry.file_name().to_string_lossy().starts_with(&own);
+            let path = entry.path();
+            let is_free = || lock::is_free(&File::open(&path).ok()?, &path).ok();
+            if !is_own && is_live_name(&entry.file_name().to_string_lossy()) && is_free() == Some(true) {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        lock::release(&self.file);
+    }
+}
+
+/// Whether a name is one that [`Lives::path`] gives.
+fn is_live_name(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(generation, worker)| {
+        generation.len() == 16
+            && generation.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && worker.parse::<u32>().is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_participant_is_alive_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let lives = Lives::new(&folder.path().join("queue"), "0123456789abcdef");
+        assert!(lives.is_dead(1).unwrap());
+        let alive = lives.come_alive(1).unwrap();
+        assert!(!lives.is_dead(1).unwrap());
+        assert!(lives.any_alive(2).unwrap());
+        alive.live.running("a.test", 7, "SELECT 1");
+        drop(alive);
+        assert!(!lives.any_alive(2).unwrap());
+        let running = lives.running(1).unwrap().unwrap();
+        assert_eq!((running.file.as_str(), running.line, running.sql.as_str()), ("a.test", 7, "SELECT 1"));
+    }
+
+    #[test]
+    fn only_dead_live_files_of_other_generations_are_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = folder.path().join("queue");
+        let (old, new) = (Lives::new(&queue, "00000000000000aa"), Lives::new(&queue, "00000000000000bb"));
+        let _alive = old.come_alive(1).unwrap();
+        drop(old.come_alive(2).unwrap());
+        drop(new.come_alive(1).unwrap());
+        fs::write(new.folder.join("README-1"), "").unwrap();
+        new.clean_up();
+        let there = |path: &Path| path.exists();
+        assert!(there(&old.path(1)) && !there(&old.path(2)) && there(&new.path(1)));
+        assert!(there(&new.folder.join("README-1")));
+    }
+}

@@ -1,0 +1,195 @@
+//! From a path to a run: begin one, join it, resume it, or put a new one in its place.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::cursor::Cursor;
+use super::error::{FileError, io};
+use super::fail;
+use super::frame::{Body, Op};
+use super::header::{Found, Header};
+use super::journal::{Journal, Locked};
+use super::lives::{Alive, Lives};
+use super::lock;
+use crate::queue::{OpenOptions, Opened, Plan, QueueError};
+
+const RUN_ID_BYTES: usize = 100;
+
+/// A run that was joined.
+pub(super) struct Entered {
+    pub journal: Journal,
+    pub plan: Plan,
+    pub lives: Lives,
+    pub alive: Alive,
+    pub worker: u32,
+    /// Where its join is recorded.
+    pub joined_at: Cursor,
+}
+
+/// The queue's file, locked from the first look at it to the join.
+pub(super) struct Door<'a> {
+    file: File,
+    path: &'a Path,
+}
+
+/// Takes part in the run that `options` mean, or begins it with `plan`.
+pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(Entered, Opened), QueueError> {
+    if let Some(run) = &options.run_id {
+        check_run_id(run)?;
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(io("create", folder))?;
+    }
+    let door = Door::lock(path, File::options().read(true).write(true).create(true).truncate(false))?;
+    let opened = match Header::find(&door.file, path)? {
+        Found::Nothing => Opened::Started,
+        Found::Run(header, bytes) => {
+            let mut journal = door.journal(header, bytes)?;
+            let opened = decide(&journal.under(&door)?, &plan, options)?;
+            match opened {
+                Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => opened,
+                Opened::Joined | Opened::Resumed { .. } | Opened::AlreadyFinished => {
+                    let resumes = options.resume && matches!(opened, Opened::Resumed { .. });
+                    let plan = journal.header().plan(&door.file, path)?;
+                    return Ok((join(&door, journal, plan, &options.label, resumes)?, opened));
+                }
+            }
+        }
+    };
+    let run = options.run_id.clone().map_or_else(new_run_id, Ok)?;
+    let built = Header::build(&door.file, &run, &plan);
+    let (header, bytes) = built.map_err(|source| FileError::Full { path: path.to_path_buf(), source })?;
+    Lives::new(path, &header.generation).clean_up();
+    let journal = door.journal(header, bytes)?;
+    Ok((join(&door, journal, plan, &options.label, false)?, opened))
+}
+
+/// Takes part in run `run`, which somebody else has begun.
+pub(super) fn join_run(path: &Path, run: &str, label: &str) -> Result<Entered, QueueError> {
+    let door = Door::lock(path, File::options().read(true).write(true))?;
+    match Header::find(&door.file, path)? {
+        Found::Run(header, bytes) if header.run == run => {
+            let plan = header.plan(&door.file, path)?;
+            join(&door, door.journal(header, bytes)?, plan, label, false)
+        }
+        Found::Run(..) | Found::Nothing => {
+            Err(QueueError::NoSuchRun { queue: path.display().to_string(), run: run.to_owned() })
+        }
+    }
+}
+
+/// Records one more participant.
+fn join(door: &Door<'_>, mut journal: Journal, plan: Plan, label: &str, resumes: bool) -> Result<Entered, QueueError> {
+    let mut locked = journal.under(door)?;
+    let worker = locked.state().workers() + 1;
+    let lives = Lives::new(locked.path(), &locked.header().generation);
+    let alive = lives.come_alive(worker)?;
+    fail::point("join", "alive");
+    let joined_at = locked.cursor();
+    let body = if label.is_empty() { Body::Empty {} } else { Body::Label { label } };
+    locked.append(Op::Join, 0, worker, body)?;
+    if resumes {
+        locked.append(Op::Resume, 0, worker, Body::Empty {})?;
+    }
+    drop(locked);
+    Ok(Entered { journal, plan, lives, alive, worker, joined_at })
+}
+
+/// What becomes of the run that is there, given that the lock is held.
+fn decide(locked: &Locked<'_>, plan: &Plan, options: &OpenOptions) -> Result<Opened, QueueError> {
+    let (header, state) = (locked.header(), locked.state());
+    let queue = || locked.path().display().to_string();
+    let alive = Lives::new(locked.path(), &header.generation).any_alive(state.workers())?;
+    let same_plan = header.plan_hash == plan.hash();
+    let (finished, left) = (state.finished(), header.plan_len - state.finished());
+    let other_plan = || QueueError::OtherPlan {
+        queue: queue(),
+        run: header.run.clone(),
+        theirs: header.plan_len,
+        theirs_hash: header.plan_hash.clone(),
+        ours: plan.len(),
+        ours_hash: plan.hash().to_owned(),
+    };
+    match &options.run_id {
+        // An id stands for one run, dead or alive: it is neither started twice nor dropped.
+        Some(run) if *run == header.run => match () {
+            () if !same_plan => Err(other_plan()),
+            () if state.is_complete() => Ok(Opened::AlreadyFinished),
+            () if alive || (state.is_stopped() && !options.resume) => Ok(Opened::Joined),
+            () => Ok(Opened::Resumed { finished, left }),
+        },
+        Some(_) if alive => Err(QueueError::OtherRun { queue: queue(), run: header.run.clone() }),
+        None if alive && same_plan => Ok(Opened::Joined),
+        None if alive => Err(other_plan()),
+        _ if state.is_complete() => Ok(Opened::ReplacedComplete { run: header.run.clone() }),
+        None if options.resume && same_plan => Ok(Opened::Resumed { finished, left }),
+        _ => Ok(Opened::ReplacedIncomplete { run: header.run.clone(), finished, left, other_plan: !same_plan }),
+    }
+}
+
+impl<'a> Door<'a> {
+    /// Opens the file at `path` and waits for its lock.
+    fn lock(path: &'a Path, options: &fs::OpenOptions) -> Result<Self, QueueError> {
+        loop {
+            let file = options.open(path).map_err(io("open", path))?;
+            forget_reads(&file);
+            lock::exclusive(&file, path)?;
+            let door = Door { file, path };
+            let (ours, theirs) = (door.file.metadata(), fs::metadata(path));
+            let ours = ours.map_err(io("read", path))?;
+            // Someone may have deleted the file while this waited: the lock must be that of the file others find.
+            if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())) {
+                door.prove()?;
+                return Ok(door);
+            }
+        }
+    }
+
+    /// Makes sure that the lock keeps others out, for some file systems only say so.
+    fn prove(&self) -> Result<(), FileError> {
+        let other = File::open(self.path).map_err(io("open", self.path))?;
+        match lock::is_free(&other, self.path)? {
+            true => Err(FileError::NoLocks { path: self.path.to_path_buf(), source: None }),
+            false => Ok(()),
+        }
+    }
+
+    /// The journal of the run, sharing this lock.
+    fn journal(&self, header: Header, header_bytes: Vec<u8>) -> Result<Journal, FileError> {
+        header.check_length(&self.file, self.path)?;
+        let file = self.file.try_clone().map_err(io("open", self.path))?;
+        Ok(Journal::new(file, self.path.to_path_buf(), header, header_bytes))
+    }
+}
+
+impl Drop for Door<'_> {
+    fn drop(&mut self) {
+        lock::release(&self.file);
+    }
+}
+
+/// Asks the system not to note when the file is read: with writes in between, it would at every read, and that is a
+/// tenth of a claim. Only the file's owner may ask; for others it is slower.
+fn forget_reads(file: &File) {
+    #[cfg(target_os = "linux")]
+    if let Ok(flags) = rustix::fs::fcntl_getfl(file) {
+        let _ = rustix::fs::fcntl_setfl(file, flags | rustix::fs::OFlags::NOATIME);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+}
+
+fn check_run_id(run: &str) -> Result<(), QueueError> {
+    match !run.is_empty() && run.len() <= RUN_ID_BYTES && !run.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(QueueError::BadRunId(run.escape_debug().to_string())),
+    }
+}
+
+fn new_run_id() -> Result<String, QueueError> {
+    match getrandom::u32() {
+        Ok(number) => Ok(format!("{number:08x}")),
+        Err(error) => Err(QueueError::Storage(Box::new(error))),
+    }
+}

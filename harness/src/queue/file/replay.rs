@@ -1,0 +1,69 @@
+//! A journal told from its beginning, with everything that its records carry.
+
+use std::sync::Arc;
+
+use super::frame::{Details, Frame, Op};
+use super::journal::Journal;
+use super::state::{Stage, State};
+use crate::outcome::Outcome;
+use crate::queue::{EntryState, EntryStatus, Event, Plan, QueueError, Snapshot};
+
+/// Everything that is known about a run.
+pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapshot, QueueError> {
+    // Under the lock once, so that half a record of someone who died does not stand before a whole one.
+    drop(journal.lock()?);
+    let mut state = State::new(plan.len());
+    let mut outcomes: Vec<Option<Box<Outcome>>> = vec![None; plan.len()];
+    let mut stopped = String::new();
+    let mut cursor = journal.start();
+    journal.replay(&mut cursor, |frame| {
+        state.apply(&frame.head)?;
+        match frame.head.op {
+            Op::Finish => outcomes[frame.head.entry as usize] = Some(Box::new(outcome(frame)?)),
+            Op::Stop => stopped = details(frame)?.why,
+            Op::Join | Op::Claim | Op::Requeue | Op::Lost | Op::Resume => {}
+        }
+        Ok(())
+    })?;
+    let entries = state.entries().iter().zip(outcomes).map(|(entry, outcome)| EntryStatus {
+        attempts: entry.attempts,
+        deaths: entry.deaths,
+        state: match (entry.stage, outcome) {
+            (Stage::Leased(holder), _) => EntryState::Leased { worker: holder.worker },
+            (Stage::Final, Some(outcome)) => EntryState::Final(outcome),
+            (Stage::Final, None) | (Stage::Waiting, _) => EntryState::Waiting,
+        },
+    });
+    Ok(Snapshot {
+        run_id: journal.header().run.clone(),
+        plan: Arc::clone(plan),
+        entries: entries.collect(),
+        workers: state.workers(),
+        stopped: state.is_stopped().then_some(stopped),
+    })
+}
+
+/// One record as an event.
+pub(super) fn event(frame: &Frame<'_>) -> Result<Event, String> {
+    let (worker, entry) = (frame.head.worker, frame.head.entry as usize);
+    Ok(match frame.head.op {
+        Op::Join => Event::Joined { worker, label: details(frame)?.label },
+        Op::Claim => Event::Claimed { worker, entry },
+        Op::Finish => Event::Finished { worker, entry, outcome: Box::new(outcome(frame)?) },
+        Op::Requeue => Event::Requeued { worker, entry, why: details(frame)?.why },
+        Op::Lost => {
+            let Details { from, last, .. } = details(frame)?;
+            Event::Lost { worker, entry, from, last }
+        }
+        Op::Stop => Event::Stopped { worker, why: details(frame)?.why },
+        Op::Resume => Event::Resumed { worker },
+    })
+}
+
+fn details(frame: &Frame<'_>) -> Result<Details, String> {
+    frame.details().map_err(|error| format!("a record is not what it should be: {error}"))
+}
+
+fn outcome(frame: &Frame<'_>) -> Result<Outcome, String> {
+    details(frame)?.outcome.ok_or_else(|| "a record has no outcome".to_owned())
+}

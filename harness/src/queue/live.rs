@@ -1,0 +1,206 @@
+//! What a participant is running right now, kept where others can read it once the participant is dead.
+
+use std::fmt;
+use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memmap2::MmapMut;
+use serde::{Deserialize, Serialize};
+
+/// How many bytes a page has.
+pub(super) const PAGE_BYTES: usize = 8192;
+
+/// Where the slots begin; before them stands the count of writes.
+const SLOTS_AT: usize = 64;
+const TRIALS_AT: usize = 8;
+const SLOT_BYTES: usize = (PAGE_BYTES - SLOTS_AT) / 2;
+const SLOT_HEAD: usize = 16;
+const FILE_BYTES: usize = 1008;
+/// How much of a statement is kept.
+const SQL_BYTES: usize = SLOT_BYTES - SLOT_HEAD - FILE_BYTES;
+
+/// Running is the record that a worker runs, or was running when it died.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The file, as the worker names it.
+    pub file: String,
+    /// The record's line in that file, counted from 1; 0 if it had not come to one.
+    pub line: u64,
+    /// The SQL; of a long statement its first 3,040 bytes.
+    pub sql: String,
+    /// Which of the worker's trials this is, counted from 1: a further attempt at a file is a further trial.
+    #[serde(default)]
+    pub trial: u32,
+}
+
+/// Live is where a participant writes down what it runs, at the cost of copying it.
+///
+/// The page lies in memory that outlives the process. It has two slots, so that a death in the middle of a write
+/// leaves the record before it whole. All numbers are little-endian; 8,192 bytes in all:
+///
+/// ```text
+///    0  u64   count of writes; the last whole record is in slot `count % 2`, and there is none if it is 0
+///    8  u32   count of trials begun
+///   64  slot 0
+/// 4128  slot 1
+///
+/// slot    0  u64   line
+///         8  u32   length of the file name   12  u32   length of the SQL
+///        16  file name, at most 1,008 bytes
+///      1024  SQL, at most 3,040 bytes
+/// ```
+#[derive(Clone)]
+pub struct Live {
+    page: Arc<Mutex<Memory>>,
+}
+
+enum Memory {
+    Mapped(MmapMut),
+    /// Read by nobody: for tests, and for runs of a single process.
+    Private(Box<[u8]>),
+}
+
+impl Live {
+    /// A page that nobody else can read, for a process that is on its own.
+    pub fn private() -> Self {
+        Live::from_memory(Memory::Private(vec![0; PAGE_BYTES].into()))
+    }
+
+    pub(super) fn mapped(map: MmapMut) -> Self {
+        debug_assert_eq!(map.len(), PAGE_BYTES);
+        Live::from_memory(Memory::Mapped(map))
+    }
+
+    fn from_memory(memory: Memory) -> Self {
+        Live { page: Arc::new(Mutex::new(memory)) }
+    }
+
+    /// Notes that a trial begins.
+    pub fn begins(&self) {
+        self.write(|page| {
+            let count = trials(page) + 1;
+            page[TRIALS_AT..][..4].copy_from_slice(&count.to_le_bytes());
+        });
+    }
+
+    /// Notes that the record at `line` of `file` is about to run. No system call, no allocation.
+    pub fn running(&self, file: &str, line: u64, sql: &str) {
+        self.write(|page| {
+            let count = u64::from_le_bytes(page[..8].try_into().expect("eight bytes")) + 1;
+            let slot = slot_mut(page, count);
+            let (file, sql) = (prefix(file, FILE_BYTES), prefix(sql, SQL_BYTES));
+            slot[..8].copy_from_slice(&line.to_le_bytes());
+            slot[8..12].copy_from_slice(&(file.len() as u32).to_le_bytes());
+            slot[12..16].copy_from_slice(&(sql.len() as u32).to_le_bytes());
+            slot[SLOT_HEAD..][..file.len()].copy_from_slice(file.as_bytes());
+            slot[SLOT_HEAD + FILE_BYTES..][..sql.len()].copy_from_slice(sql.as_bytes());
+            // The process may die between any two instructions: the count must not move ahead of what it counts.
+            compiler_fence(Ordering::SeqCst);
+            page[..8].copy_from_slice(&count.to_le_bytes());
+        });
+    }
+
+    /// Notes that nothing is running.
+    pub fn clear(&self) {
+        self.write(|page| page[..8].fill(0));
+    }
+
+    fn write(&self, change: impl FnOnce(&mut [u8])) {
+        match &mut *self.page.lock().unwrap_or_else(PoisonError::into_inner) {
+            Memory::Mapped(map) => change(map),
+            Memory::Private(page) => change(page),
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Live")
+    }
+}
+
+fn slot_mut(page: &mut [u8], count: u64) -> &mut [u8] {
+    &mut page[SLOTS_AT + (count % 2) as usize * SLOT_BYTES..][..SLOT_BYTES]
+}
+
+fn trials(page: &[u8]) -> u32 {
+    u32::from_le_bytes(page[TRIALS_AT..][..4].try_into().expect("four bytes"))
+}
+
+/// The longest beginning of `text` that fits `bytes` and ends with a whole character.
+fn prefix(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+impl Running {
+    /// What a page says; `None` if nothing was running, or the page is none.
+    pub(super) fn from_page(page: &[u8]) -> Option<Self> {
+        let count = u64::from_le_bytes(page.get(..8)?.try_into().ok()?);
+        if count == 0 {
+            return None;
+        }
+        let slot = page.get(SLOTS_AT + (count % 2) as usize * SLOT_BYTES..)?.get(..SLOT_BYTES)?;
+        let number = |at: usize| u32::from_le_bytes(slot[at..at + 4].try_into().expect("four bytes")) as usize;
+        let text = |at: usize, bytes: usize| Some(String::from_utf8_lossy(slot.get(at..at + bytes)?).into_owned());
+        Some(Running {
+            line: u64::from_le_bytes(slot[..8].try_into().expect("eight bytes")),
+            file: text(SLOT_HEAD, number(8).min(FILE_BYTES))?,
+            sql: text(SLOT_HEAD + FILE_BYTES, number(12).min(SQL_BYTES))?,
+            trial: trials(page),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(live: &Live) -> Option<Running> {
+        let mut copy = Vec::new();
+        live.write(|page| copy = page.to_vec());
+        Running::from_page(&copy)
+    }
+
+    #[test]
+    fn the_last_record_is_read_back() {
+        let live = Live::private();
+        assert_eq!(read(&live), None);
+        live.begins();
+        for line in 1..5 {
+            live.running("a.test", line, &format!("SELECT {line}"));
+            let running = Running { file: "a.test".into(), line, sql: format!("SELECT {line}"), trial: 1 };
+            assert_eq!(read(&live), Some(running));
+        }
+        live.clear();
+        assert_eq!(read(&live), None);
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_whole_character() {
+        let live = Live::private();
+        live.running(&"f".repeat(5000), 1, &"ä".repeat(5000));
+        let running = read(&live).unwrap();
+        assert_eq!(running.file.len(), FILE_BYTES);
+        assert_eq!(running.sql, "ä".repeat(SQL_BYTES / 2));
+    }
+
+    #[test]
+    fn a_death_in_the_middle_of_a_write_leaves_the_record_before_it() {
+        let live = Live::private();
+        live.running("a.test", 1, "SELECT 1");
+        live.write(|page| slot_mut(page, 2).fill(0xff));
+        assert_eq!(read(&live).unwrap().sql, "SELECT 1");
+    }
+
+    #[test]
+    fn a_page_of_garbage_is_no_panic() {
+        for byte in [1, 0x7f, 0xff] {
+            Running::from_page(&[byte; PAGE_BYTES]);
+            Running::from_page(&[byte; 100]);
+        }
+    }
+}

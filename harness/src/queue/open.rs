@@ -1,0 +1,69 @@
+//! How a process comes to take part in a run.
+
+use std::fmt;
+
+/// How a queue is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// The run to start or to join; without one, whatever run is alive, or else a new one.
+    pub run_id: Option<String>,
+    /// Go on with a run that is incomplete and whose participants are gone, instead of replacing it.
+    pub resume: bool,
+    /// What this participant is known by to others; a supervisor tells its workers apart by it.
+    pub label: String,
+}
+
+/// Opened says which run a process came to take part in, and what became of the one before.
+///
+/// Its text is a sentence fragment for people, such as `resumed the run: 600 finished, 23 left`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// There was no run; this process began one.
+    Started,
+    /// A run is under way; this process takes part from now on.
+    Joined,
+    /// All participants of an incomplete run were gone; it goes on.
+    Resumed {
+        /// How many entries have their outcome.
+        finished: usize,
+        /// How many have none yet.
+        left: usize,
+    },
+    /// All participants of a complete run were gone; this process began a new one in its place.
+    ReplacedComplete {
+        /// The run that was there.
+        run: String,
+    },
+    /// All participants of an incomplete run were gone, and nobody asked to resume it; this process began a new one.
+    ReplacedIncomplete {
+        /// The run that was there.
+        run: String,
+        /// How many of its entries had their outcome.
+        finished: usize,
+        /// How many had none.
+        left: usize,
+        /// Whether its plan was another, so that it could not have been resumed.
+        other_plan: bool,
+    },
+    /// The run that was asked for by its id is complete: there is nothing left to claim.
+    AlreadyFinished,
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Opened::Started => f.write_str("started a new run"),
+            Opened::Joined => f.write_str("joined the run under way"),
+            Opened::Resumed { finished, left } => write!(f, "resumed the run: {finished} finished, {left} left"),
+            Opened::ReplacedComplete { run } => write!(f, "started a new run; run `{run}` was complete"),
+            Opened::ReplacedIncomplete { run, finished, left, other_plan } => {
+                write!(f, "started a new run; run `{run}` was dropped with {finished} finished and {left} left")?;
+                match other_plan {
+                    true => f.write_str(" (its plan was another)"),
+                    false => f.write_str(" (--resume goes on with such a run)"),
+                }
+            }
+            Opened::AlreadyFinished => f.write_str("the run is already finished"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a run is to do, in the order in which it is claimed.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+/// A plan entry is one trial of one pass.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlanEntry {
+    /// The trial's name.
+    pub name: String,
+    /// Which pass over the suite, counted from 1.
+    pub pass: u32,
+}
+
+impl PlanEntry {
+    /// The trial `name` in pass `pass`.
+    pub fn new(name: impl Into<String>, pass: u32) -> Self {
+        PlanEntry { name: name.into(), pass }
+    }
+}
+
+/// A plan is every entry of a run, in claim order, and a hash that says which entries those are.
+///
+/// The hash does not depend on the order: two processes that know different past durations sort differently and
+/// still mean the same run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    entries: Vec<PlanEntry>,
+    hash: String,
+}
+
+/// Why a list of entries is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The same trial stands in the list twice for one pass.
+    #[error("`{name}` is planned twice in pass {pass}")]
+    Duplicate {
+        /// The trial's name.
+        name: String,
+        /// The pass that has it twice.
+        pass: u32,
+    },
+    /// More entries than an index of 32 bits can tell apart.
+    #[error("a plan of {0} entries is too long")]
+    TooLong(usize),
+}
+
+impl Plan {
+    /// The plan that claims `entries` from first to last.
+    pub fn new(entries: Vec<PlanEntry>) -> Result<Self, PlanError> {
+        if u32::try_from(entries.len()).is_err() {
+            return Err(PlanError::TooLong(entries.len()));
+        }
+        let mut seen = HashSet::with_capacity(entries.len());
+        if let Some(twice) = entries.iter().find(|entry| !seen.insert(*entry)) {
+            return Err(PlanError::Duplicate { name: twice.name.clone(), pass: twice.pass });
+        }
+        let hash = hash(&entries);
+        Ok(Plan { entries, hash })
+    }
+
+    /// A plan that [`Plan::new`] made once, and that was kept with its hash. See [`Plan::is_intact`].
+    pub(super) fn with_hash(entries: Vec<PlanEntry>, hash: String) -> Self {
+        Plan { entries, hash }
+    }
+
+    /// The entries in claim order.
+    pub fn entries(&self) -> &[PlanEntry] {
+        &self.entries
+    }
+
+    /// The MD5, in hex, of all entries sorted by name and pass, each written as name, NUL, pass, newline.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is nothing to do. Such a run is complete from the start, and nobody should call it green.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether the hash is (still) that of the entries.
+    pub fn is_intact(&self) -> bool {
+        hash(&self.entries) == self.hash
+    }
+}
+
+fn hash(entries: &[PlanEntry]) -> String {
+    let mut sorted: Vec<&PlanEntry> = entries.iter().collect();
+    sorted.sort_unstable();
+    let mut md5 = Md5::new();
+    for entry in sorted {
+        md5.update(&entry.name);
+        md5.update([0]);
+        md5.update(entry.pass.to_string());
+        md5.update(b"\n");
+    }
+    md5.finalize().iter().fold(String::with_capacity(32), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(names: &[(&str, u32)]) -> Plan {
+        Plan::new(names.iter().map(|&(name, pass)| PlanEntry::new(name, pass)).collect()).unwrap()
+    }
+
+    #[test]
+    fn the_hash_knows_names_and_passes_but_not_their_order() {
+        let hash = plan(&[("a", 1), ("b", 1)]).hash().to_owned();
+        assert_eq!(hash, plan(&[("b", 1), ("a", 1)]).hash());
+        assert_ne!(hash, plan(&[("a", 1), ("b", 2)]).hash());
+        assert_ne!(hash, plan(&[("a", 1)]).hash());
+        assert_ne!(plan(&[("a", 11)]).hash(), plan(&[("a1", 1)]).hash());
+        assert_ne!(plan(&[]).hash(), hash);
+    }
+
+    #[test]
+    fn the_hash_is_the_one_documented() {
+        // printf 'a\0001\nb\0001\n' | md5sum
+        assert_eq!(plan(&[("a", 1), ("b", 1)]).hash(), "9371b9ca380bdf094bebb92e7cf64481");
+    }
+
+    #[test]
+    fn a_trial_is_planned_once_in_each_pass() {
+        let twice = Plan::new(vec![PlanEntry::new("a", 1), PlanEntry::new("a", 2), PlanEntry::new("a", 1)]);
+        assert_eq!(twice.unwrap_err().to_string(), "`a` is planned twice in pass 1");
+    }
+}

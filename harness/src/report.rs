@@ -1,0 +1,5 @@
+//! What people and tools read: outcomes and summaries as text and JSON. Knows no engine and no queue.
+
+pub mod libtest;
+pub mod statistics;
+pub mod table;

@@ -1,0 +1,404 @@
+//! The output of libtest, in its three formats, written as things happen.
+//!
+//! `libtest-mimic` prints too, but a trial's line only once it has ended, without its time, and nothing about one that
+//! takes long; so its own output is switched off and this takes its place, in one process and over many.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+
+use crate::outcome::{Outcome, Verdict};
+use crate::suite::TestFile;
+use crate::summary::Counts;
+
+/// How many trials a line of the terse format shows.
+const TERSE_WIDTH: u64 = 88;
+
+/// How the output is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A line for each trial.
+    #[default]
+    Pretty,
+    /// A character for each trial.
+    Terse,
+    /// A JSON object for each event, one a line.
+    Json,
+}
+
+/// What a printer shows, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Layout {
+    /// The layout.
+    pub format: Format,
+    /// Whether each trial's time stands behind its verdict.
+    pub report_time: bool,
+    /// Whether only one trial runs at a time, so that its name can be shown before it ends.
+    pub serial: bool,
+    /// Whether failures go to standard error as `Error: …`, where nextest looks for them.
+    pub errors_to_stderr: bool,
+}
+
+/// A printer writes the events of one run in libtest's words.
+pub struct Printer {
+    out: Box<dyn Write + Send>,
+    layout: Layout,
+    width: usize,
+    /// In JSON, trials bear their Rust paths, on which editors nest.
+    rust_paths: HashMap<String, String>,
+    planned: u64,
+    ended: u64,
+    failures: Vec<(String, String)>,
+    /// The first write that failed; nothing is written after it.
+    error: Option<io::Error>,
+}
+
+impl Printer {
+    /// A printer of a run over these files.
+    pub fn new(out: Box<dyn Write + Send>, layout: Layout, files: &[TestFile]) -> Self {
+        let rust_paths = match layout.format {
+            Format::Json => files.iter().map(|file| (file.name.clone(), file.rust_path.clone())).collect(),
+            _ => HashMap::new(),
+        };
+        let width = files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0);
+        Printer { out, layout, width, rust_paths, planned: 0, ended: 0, failures: Vec::new(), error: None }
+    }
+
+    /// Lists names, as `--list` does.
+    pub fn list(&mut self, files: &[TestFile], terse: bool) {
+        if self.layout.format == Format::Json {
+            self.json(json!({"type": "suite", "event": "discovery"}));
+            for file in files {
+                self.json(json!({"type": "test", "event": "discovered", "name": file.rust_path,
+                    "ignore": false, "ignore_message": "", "source_path": file.path, "start_line": 1, "start_col": 1,
+                    "end_line": 1, "end_col": 1}));
+            }
+            let count = files.len();
+            return self.json(json!({"type": "suite", "event": "completed", "tests": count, "benchmarks": 0,
+                "total": count, "ignored": 0}));
+        }
+        for file in files {
+            self.line(&format!("{}: test", file.name));
+        }
+        if !terse {
+            self.line(&format!("\n{}, 0 benchmarks", tests(files.len() as u64)));
+        }
+    }
+
+    /// The run begins.
+    pub fn begin(&mut self, planned: u64) {
+        self.planned = planned;
+        match self.layout.format {
+            Format::Json => self.json(json!({"type": "suite", "event": "started", "test_count": planned})),
+            _ => self.line(&format!("\nrunning {}", tests(planned))),
+        }
+    }
+
+    /// A trial begins.
+    pub fn started(&mut self, name: &str) {
+        match self.layout.format {
+            Format::Json => {
+                let name = self.path(name).to_owned();
+                self.json(json!({"type": "test", "event": "started", "name": name}));
+            }
+            Format::Pretty if self.layout.serial => {
+                let head = self.head(name);
+                self.write(&head);
+            }
+            _ => {}
+        }
+    }
+
+    /// A trial takes longer than people expect.
+    pub fn slow(&mut self, name: &str, limit: Duration) {
+        match self.layout.format {
+            Format::Json => {
+                let name = self.path(name).to_owned();
+                self.json(json!({"type": "test", "event": "timeout", "name": name}));
+            }
+            _ => self.line(&format!("test {name} has been running for over {} seconds", limit.as_secs_f64())),
+        }
+    }
+
+    /// A trial has ended.
+    pub fn ended(&mut self, outcome: &Outcome) {
+        self.ended += 1;
+        let failure = outcome.verdict.is_failure().then(|| failure_text(outcome));
+        match self.layout.format {
+            Format::Json => self.ended_json(outcome, failure.as_deref()),
+            Format::Pretty => {
+                let mut line = if self.layout.serial { String::new() } else { self.head(&outcome.name) };
+                line.push_str(&painted(&outcome.verdict.to_string(), &outcome.verdict));
+                if self.layout.report_time && !matches!(outcome.verdict, Verdict::NotRun { .. }) {
+                    line.push_str(&format!(" <{:.3}s>", outcome.wall().as_secs_f64()));
+                }
+                self.line(&line);
+            }
+            Format::Terse => {
+                let letter = match &outcome.verdict {
+                    Verdict::Passed | Verdict::Flaky { .. } => ".",
+                    Verdict::Ignored { .. } | Verdict::NotRun { .. } => "i",
+                    _ => "F",
+                };
+                let mut text = painted(letter, &outcome.verdict);
+                if self.ended.is_multiple_of(TERSE_WIDTH) {
+                    text.push_str(&format!(" {}/{}\n", self.ended, self.planned));
+                }
+                self.write(&text);
+            }
+        }
+        if let Some(failure) = failure {
+            if self.layout.errors_to_stderr {
+                // Best effort: the exit code does not depend on it.
+                let _ = writeln!(io::stderr(), "Error: {failure}");
+            } else {
+                self.failures.push((outcome.name.clone(), failure));
+            }
+        }
+    }
+
+    fn ended_json(&mut self, outcome: &Outcome, failure: Option<&str>) {
+        let event = match &outcome.verdict {
+            Verdict::Passed | Verdict::Flaky { .. } => "ok",
+            Verdict::Ignored { .. } | Verdict::NotRun { .. } => "ignored",
+            _ => "failed",
+        };
+        let mut object = json!({"type": "test", "name": self.path(&outcome.name), "event": event,
+            "exec_time": outcome.wall().as_secs_f64(), "path": outcome.name, "records": outcome.records});
+        match &outcome.verdict {
+            Verdict::Ignored { reason } => object["message"] = json!(reason),
+            Verdict::NotRun { .. } => object["message"] = json!(outcome.verdict.to_string()),
+            Verdict::Passed => {}
+            verdict => object["verdict"] = json!(verdict.to_string()),
+        }
+        if let Some(failure) = failure {
+            object["stdout"] = json!(format!("{failure}\n"));
+        }
+        // Ours, beyond libtest's: the verdict where it is no plain `ok`, the file's name, and the records' counts.
+        self.json(object);
+    }
+
+    /// The run is over: failures, then the one line that everybody looks for.
+    ///
+    /// # Errors
+    /// The first write that failed, here or before.
+    pub fn finish(&mut self, counts: &Counts, filtered_out: u64, elapsed: Duration) -> io::Result<()> {
+        let failed = counts.failures();
+        let ignored = counts.ignored + counts.not_run;
+        if self.layout.format == Format::Json {
+            self.json(json!({"type": "suite", "event": if failed > 0 { "failed" } else { "ok" },
+                "passed": counts.passed, "failed": failed, "ignored": ignored, "measured": 0,
+                "filtered_out": filtered_out, "exec_time": elapsed.as_secs_f64()}));
+        } else {
+            if self.layout.format == Format::Terse && !self.ended.is_multiple_of(TERSE_WIDTH) {
+                self.line("");
+            }
+            self.list_failures();
+            let verdict = if failed > 0 { Verdict::Failed } else { Verdict::Passed };
+            self.line(&format!(
+                "\ntest result: {}. {} passed; {failed} failed; {ignored} ignored; 0 measured; {filtered_out} filtered out; finished in {:.2}s\n",
+                painted(&verdict.to_string(), &verdict), counts.passed, elapsed.as_secs_f64()
+            ));
+        }
+        self.flush()
+    }
+
+    fn list_failures(&mut self) {
+        let mut failures = std::mem::take(&mut self.failures);
+        if failures.is_empty() {
+            return;
+        }
+        failures.sort();
+        self.line("\nfailures:\n");
+        for (name, text) in &failures {
+            self.line(&format!("---- {name} stdout ----\n{text}\n"));
+        }
+        self.line("\nfailures:");
+        for (name, _) in &failures {
+            self.line(&format!("    {name}"));
+        }
+    }
+
+    /// Makes sure that everything has left the process.
+    ///
+    /// # Errors
+    /// The first write that failed, here or before.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.out.flush(),
+        }
+    }
+
+    fn head(&self, name: &str) -> String {
+        format!("test {name:<width$} ... ", width = self.width)
+    }
+
+    fn path<'n>(&'n self, name: &'n str) -> &'n str {
+        self.rust_paths.get(name).map_or(name, String::as_str)
+    }
+
+    fn json(&mut self, object: serde_json::Value) {
+        self.line(&object.to_string());
+    }
+
+    fn line(&mut self, text: &str) {
+        self.write(&format!("{text}\n"));
+    }
+
+    fn write(&mut self, text: &str) {
+        if self.error.is_none() {
+            let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+            self.error = written.err();
+        }
+    }
+}
+
+/// What is shown of a trial that failed.
+fn failure_text(outcome: &Outcome) -> String {
+    let verdict = match outcome.verdict {
+        Verdict::Failed => String::new(),
+        ref verdict => format!("{verdict}\n"),
+    };
+    let output = match outcome.output.as_str() {
+        "" => String::new(),
+        output => format!("\n\nwhat the process printed:\n{output}"),
+    };
+    format!("{verdict}{}{output}", outcome.failure_text()).trim_end().to_owned()
+}
+
+fn tests(count: u64) -> String {
+    format!("{count} test{}", if count == 1 { "" } else { "s" })
+}
+
+fn painted(text: &str, verdict: &Verdict) -> String {
+    let color = match verdict {
+        Verdict::Passed => AnsiColor::Green,
+        Verdict::Flaky { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    let style = Style::new().fg_color(Some(color.into()));
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Failure;
+    use crate::summary::Summary;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn file(name: &str) -> TestFile {
+        let rust_path = name.replace('/', "::").replace('.', "_");
+        TestFile { name: name.into(), rust_path, path: name.into(), root: "".into() }
+    }
+
+    fn printed(layout: Layout) -> String {
+        let mut failed = Outcome::new("a/2.test", Verdict::Failed);
+        failed.wall_us = 1500;
+        failed.failures.push(Failure {
+            file: "a/2.test".into(),
+            line: 3,
+            message: "statement failed: no".into(),
+            sql: "SELECT".into(),
+            expected: None,
+            actual: None,
+            diff: String::new(),
+        });
+        let outcomes = [
+            Outcome::new("a/1.test", Verdict::Passed),
+            failed,
+            Outcome::new("b.test", Verdict::Ignored { reason: "empty".into() }),
+        ];
+        let files: Vec<TestFile> = outcomes.iter().map(|outcome| file(&outcome.name)).collect();
+        let paper = Paper::default();
+        let mut printer = Printer::new(Box::new(paper.clone()), layout, &files);
+        printer.begin(3);
+        for outcome in &outcomes {
+            printer.started(&outcome.name);
+            printer.ended(outcome);
+        }
+        let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);
+        printer.finish(&summary.total, 4, Duration::from_millis(1230)).unwrap();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    #[test]
+    fn pretty_reads_like_libtest() {
+        let text = printed(Layout { report_time: true, ..Layout::default() });
+        let expected = "
+running 3 tests
+test a/1.test ... ok <0.000s>
+test a/2.test ... FAILED <0.002s>
+test b.test   ... ignored (empty) <0.000s>
+
+failures:
+
+---- a/2.test stdout ----
+statement failed: no
+[SQL] SELECT
+at a/2.test:3
+
+
+failures:
+    a/2.test
+
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 4 filtered out; finished in 1.23s
+
+";
+        assert_eq!(text, expected);
+        assert_eq!(printed(Layout { serial: true, report_time: true, ..Layout::default() }), expected);
+    }
+
+    #[test]
+    fn terse_shows_a_character_a_trial() {
+        let text = printed(Layout { format: Format::Terse, ..Layout::default() });
+        assert!(text.starts_with("\nrunning 3 tests\n.Fi\n\nfailures:\n"), "{text}");
+    }
+
+    #[test]
+    fn every_line_of_json_is_an_object_and_names_are_rust_paths() {
+        let text = printed(Layout { format: Format::Json, ..Layout::default() });
+        let events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.len(), 1 + 6 + 1);
+        assert_eq!((&events[1]["event"], &events[1]["name"]), (&json!("started"), &json!("a::1_test")));
+        assert_eq!(events[4]["event"], "failed");
+        assert!(events[4]["stdout"].as_str().unwrap().ends_with("at a/2.test:3\n"));
+        assert_eq!((&events[6]["event"], &events[6]["message"]), (&json!("ignored"), &json!("empty")));
+        assert_eq!((&events[7]["event"], &events[7]["filtered_out"]), (&json!("failed"), &json!(4)));
+    }
+
+    #[test]
+    fn a_write_that_fails_is_told_at_the_end() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut printer = Printer::new(Box::new(Full), Layout::default(), &[]);
+        printer.begin(0);
+        let error = printer.finish(&Counts::default(), 0, Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+}

@@ -1,0 +1,166 @@
+//! Where the time of a run went, in a few lines for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::outcome::Outcome;
+use crate::summary::Counts;
+
+/// Statistics are the figures of a run that tell whether it could have been faster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statistics {
+    /// Files and records.
+    pub counts: Counts,
+    /// From the first claim to the last outcome.
+    pub wall: Duration,
+    /// How many workers there were to share the work.
+    pub workers: u32,
+    /// All trials' time together.
+    pub busy: Duration,
+    /// The part of `busy` that was spent inside the engine.
+    pub engine: Duration,
+    /// The longest trial and its name.
+    pub longest: Option<(String, Duration)>,
+}
+
+impl Statistics {
+    /// The figures of a run over these outcomes.
+    pub fn new<'o>(counts: Counts, wall: Duration, workers: u32, outcomes: impl Iterator<Item = &'o Outcome>) -> Self {
+        let mut statistics = Statistics { counts, wall, workers: workers.max(1), ..Statistics::default() };
+        for outcome in outcomes {
+            statistics.busy += outcome.wall();
+            statistics.engine += Duration::from_micros(outcome.engine_us);
+            if statistics.longest.as_ref().is_none_or(|(_, longest)| outcome.wall() > *longest) {
+                statistics.longest = Some((outcome.name.clone(), outcome.wall()));
+            }
+        }
+        statistics
+    }
+
+    /// Busy time over the time that the workers were there, between 0 and 1.
+    pub fn utilisation(&self) -> f64 {
+        ratio(self.busy, self.wall * self.workers)
+    }
+
+    /// What no order of the files can beat: the longest of them, or an even share of all.
+    pub fn lower_bound(&self) -> Duration {
+        let longest = self.longest.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest);
+        longest.max(self.busy / self.workers)
+    }
+
+    /// The figures as text, a line each.
+    pub fn text(&self) -> String {
+        let Counts { passed, ignored, not_run, records, .. } = self.counts;
+        let failed = self.counts.failures();
+        let mut text = format!("files     {passed} passed, {failed} failed, {ignored} ignored, {not_run} not run\n");
+        let _ = writeln!(
+            text,
+            "records   {} passed, {} failed, {} skipped",
+            records.passed, records.failed, records.skipped
+        );
+        let _ = writeln!(
+            text,
+            "time      {} in the engine, {} in the harness",
+            seconds(self.engine),
+            seconds(self.busy.saturating_sub(self.engine))
+        );
+        let _ = writeln!(
+            text,
+            "workers   {}, busy {:.1} % of {}",
+            self.workers,
+            self.utilisation() * 100.0,
+            seconds(self.wall)
+        );
+        if let Some((name, longest)) = &self.longest {
+            let bound = self.lower_bound();
+            let _ = writeln!(
+                text,
+                "makespan  {:.3} of the least possible {} (longest file: {name}, {})",
+                ratio(self.wall, bound),
+                seconds(bound),
+                seconds(*longest)
+            );
+        }
+        text
+    }
+}
+
+fn ratio(part: Duration, whole: Duration) -> f64 {
+    if whole.is_zero() { 0.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+/// How often each file passed and failed over several passes, as text: a line for all, and one for each that failed.
+///
+/// Empty if there was one pass only.
+pub fn passes<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
+    let mut counts: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    let mut last = 1;
+    for outcome in outcomes {
+        last = last.max(outcome.pass);
+        let (passed, failed) = counts.entry(&outcome.name).or_default();
+        *passed += u32::from(outcome.verdict.is_pass());
+        *failed += u32::from(outcome.verdict.is_failure());
+    }
+    if last == 1 {
+        return String::new();
+    }
+    let failed_once: Vec<_> = counts.iter().filter(|(_, (_, failed))| *failed > 0).collect();
+    let unstable = failed_once.iter().filter(|(_, (passed, _))| *passed > 0).count();
+    let mut text = format!(
+        "passes    {last} begun: {} files never failed, {} always, {unstable} are unstable\n",
+        counts.len() - failed_once.len(),
+        failed_once.len() - unstable
+    );
+    for (name, (passed, failed)) in failed_once {
+        let word = if *passed > 0 { "unstable" } else { "failing " };
+        let _ = writeln!(text, "{word}  {name}: passed {passed}, failed {failed}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Verdict;
+
+    fn outcome(name: &str, verdict: Verdict, wall_us: u64) -> Outcome {
+        Outcome { wall_us, engine_us: wall_us / 2, ..Outcome::new(name, verdict) }
+    }
+
+    #[test]
+    fn the_bound_is_the_longest_file_or_an_even_share() {
+        let outcomes = [outcome("a", Verdict::Passed, 3_000_000), outcome("b", Verdict::Failed, 1_000_000)];
+        let statistics = |workers| Statistics::new(Counts::default(), Duration::from_secs(4), workers, outcomes.iter());
+        assert_eq!(statistics(1).lower_bound(), Duration::from_secs(4));
+        assert_eq!(statistics(2).lower_bound(), Duration::from_secs(3));
+        assert!((statistics(2).utilisation() - 0.5).abs() < 1e-9);
+        let text = statistics(2).text();
+        assert!(text.contains("makespan  1.333 of the least possible 3.00 s (longest file: a, 3.00 s)"), "{text}");
+        assert!(text.contains("2.00 s in the engine, 2.00 s in the harness"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_passed_and_failed_is_unstable() {
+        let in_pass = |pass, name: &str, verdict| Outcome { pass, ..outcome(name, verdict, 1) };
+        let outcomes = [
+            in_pass(1, "a", Verdict::Passed),
+            in_pass(2, "a", Verdict::Failed),
+            in_pass(1, "b", Verdict::Failed),
+            in_pass(2, "b", Verdict::Failed),
+            in_pass(1, "c", Verdict::Passed),
+            in_pass(2, "c", Verdict::Passed),
+        ];
+        let expected = "\
+passes    2 begun: 1 files never failed, 1 always, 1 are unstable
+unstable  a: passed 1, failed 1
+failing   b: passed 0, failed 2
+";
+        assert_eq!(passes(outcomes.iter()), expected);
+        assert_eq!(passes(outcomes[..1].iter()), "");
+    }
+}

@@ -1,0 +1,221 @@
+//! One pass over a suite, from the user's choices to an exit code.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anstream::{AutoStream, ColorChoice};
+use libtest_mimic::ColorSetting;
+
+use crate::config::Config;
+use crate::engine::{Engine, IntoEngine};
+use crate::history;
+use crate::libtest::{self, SLOW};
+use crate::process::{self, ProcessError};
+use crate::queue::{PlanError, QueueError};
+use crate::report::libtest::{Format, Layout, Printer};
+use crate::report::statistics::Statistics;
+use crate::report::table;
+use crate::suite::{Suite, SuiteError, TestFile};
+use crate::summary::{ExitStatus, Summary};
+use crate::supervisor::SupervisorError;
+
+mod parallel;
+
+use parallel::Assignment;
+
+/// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
+///
+/// The suite's roots give way to `--root` and `SLT_CORPUS`. See [`ExitStatus`] for the exit codes.
+pub fn main(suite: Suite, engine: impl IntoEngine) -> ExitCode {
+    if let Some(code) = process::guardian::enter_if_asked() {
+        return code;
+    }
+    match Config::from_command_line(std::env::args_os()) {
+        Ok(config) => run(suite, engine.into_engine(), config).into(),
+        Err(error) => usage(&error).into(),
+    }
+}
+
+/// Prints a clap error (or the help that it stands for) and says which exit code goes with it.
+pub(crate) fn usage(error: &clap::Error) -> ExitStatus {
+    // With no place to print to, the exit code must do.
+    let _ = error.print();
+    if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Passed }
+}
+
+/// Why a run could not be made or finished.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
+    NoSuchName(Vec<String>),
+    #[error("cannot write to `{path}`: {source}")]
+    Log { path: String, source: io::Error },
+    #[error("cannot write the results: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot use the folder for results `{path}`: {source}")]
+    Results { path: String, source: io::Error },
+    #[error("{0}")]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl RunError {
+    fn status(&self) -> ExitStatus {
+        match self {
+            RunError::Suite(_) | RunError::NoSuchName(_) | RunError::Log { .. } => ExitStatus::Usage,
+            _ => ExitStatus::Broken,
+        }
+    }
+}
+
+/// Runs a suite; every complaint goes to standard error.
+pub fn run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> ExitStatus {
+    try_run(suite, engine, config).unwrap_or_else(|error| {
+        eprintln!("error: {}", with_causes(&error));
+        error.status()
+    })
+}
+
+/// An error and what brought it about, the way it is told: from the outside in.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text.push_str(&format!(": {words}"));
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<ExitStatus, RunError> {
+    let suite = match &config.roots {
+        Some(roots) => Suite::from_roots(roots.clone()),
+        None => suite,
+    };
+    if let Some(assignment) = Assignment::from_env() {
+        return assignment.work(&suite, &*engine, &config);
+    }
+    let Selection { mut files, filtered_out } = select(&suite, &config)?;
+    let mut printer = Printer::new(output(&config)?, layout(&config), &files);
+    if config.list {
+        // nextest wants names alone, which it asks for as `terse`.
+        printer.list(&files, config.format == Some(Format::Terse));
+        printer.flush()?;
+        return Ok(ExitStatus::Passed);
+    }
+    if let Some(seed) = config.shuffle {
+        history::shuffle(&mut files, seed);
+        eprintln!("shuffled with --shuffle-seed {seed}");
+    }
+    let task = Task { suite, files, filtered_out, engine, printer };
+    match &config.parallel {
+        Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
+        _ => serial(task, config),
+    }
+}
+
+/// What is to be run, whichever way.
+struct Task {
+    suite: Suite,
+    files: Vec<TestFile>,
+    filtered_out: u64,
+    engine: Arc<dyn Engine>,
+    printer: Printer,
+}
+
+/// Runs all files in this process.
+fn serial(task: Task, config: Config) -> Result<ExitStatus, RunError> {
+    let Task { files, filtered_out, engine, mut printer, .. } = task;
+    let clock = Instant::now();
+    let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    printer.begin(files.len() as u64);
+    let (outcomes, mut printer) = libtest::run(files, engine, config.options, config.threads, SLOW, printer)?;
+    let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
+    printer.finish(&summary.total, filtered_out, clock.elapsed())?;
+    if config.table && config.format != Some(Format::Json) {
+        let threads = u32::try_from(config.threads).unwrap_or(u32::MAX);
+        let statistics = Statistics::new(summary.total, clock.elapsed(), threads, outcomes.iter());
+        write!(io::stdout(), "{}\n{}", table::by_category(&summary), statistics.text())?;
+    }
+    Ok(conclude(&summary, false))
+}
+
+/// The exit code of a run, and what is wrong with its account.
+fn conclude(summary: &Summary, allow_incomplete: bool) -> ExitStatus {
+    for defect in &summary.defects {
+        eprintln!("error: the account does not add up: {defect}");
+    }
+    summary.exit_status(allow_incomplete)
+}
+
+/// The files that a run is about.
+struct Selection {
+    files: Vec<TestFile>,
+    filtered_out: u64,
+}
+
+fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
+    let filter = &config.filter;
+    let one = match filter.patterns.as_slice() {
+        // One whole name is looked up without listing folders, so that its cost does not grow with the suite.
+        [name] if filter.exact => suite.find(name)?,
+        _ => None,
+    };
+    let (mut files, total) = match one {
+        Some(file) => (vec![file], 1),
+        None => {
+            let files = suite.discover()?;
+            let total = files.len();
+            (files, total)
+        }
+    };
+    if filter.exact && !config.list {
+        let known = |name: &&String| files.iter().any(|file| file.name == **name || file.rust_path == **name);
+        let unknown: Vec<String> = filter.patterns.iter().filter(|name| !known(name)).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(RunError::NoSuchName(unknown));
+        }
+    }
+    files.retain(|file| !config.only_ignored && filter.lets_in(file));
+    let filtered_out = (total - files.len()) as u64;
+    Ok(Selection { files, filtered_out })
+}
+
+fn layout(config: &Config) -> Layout {
+    Layout {
+        format: config.format.unwrap_or_default(),
+        report_time: config.report_time,
+        serial: config.threads == 1 && config.parallel.is_none(),
+        errors_to_stderr: config.nextest,
+    }
+}
+
+fn output(config: &Config) -> Result<Box<dyn Write + Send>, RunError> {
+    let choice = match config.color {
+        ColorSetting::Always => ColorChoice::Always,
+        ColorSetting::Never => ColorChoice::Never,
+        ColorSetting::Auto if config.logfile.is_some() || !io::stdout().is_terminal() => ColorChoice::Never,
+        ColorSetting::Auto => ColorChoice::Auto,
+    };
+    Ok(match &config.logfile {
+        None => Box::new(AutoStream::new(io::stdout(), choice)),
+        Some(path) => {
+            let file =
+                File::create(path).map_err(|source| RunError::Log { path: path.display().to_string(), source })?;
+            Box::new(AutoStream::new(file, choice))
+        }
+    })
+}

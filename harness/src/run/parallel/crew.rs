@@ -1,0 +1,109 @@
+//! The workers that a supervisor starts: this same program, told by its environment to work.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{RunError, title};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::process;
+use crate::queue::file::FileQueue;
+use crate::suite::{Suite, TestFile};
+use crate::summary::ExitStatus;
+use crate::supervisor::{OUTPUT, headline};
+use crate::worker::{Job, Policy, Witness, work};
+
+/// Tell a process that it is a worker: its label, the queue's path, the run's id.
+const LABEL: &str = "SLT_WORKER";
+const QUEUE: &str = "SLT_WORKER_QUEUE";
+const RUN_ID: &str = "SLT_WORKER_RUN_ID";
+
+/// The process of the worker that bears `label`: this program with these arguments, and where the work is.
+pub(super) fn command(label: &str, run_id: &str, queue: &Path) -> Command {
+    let mut command = process::same_executable();
+    command.args(std::env::args_os().skip(1)).env(LABEL, label).env(QUEUE, queue).env(RUN_ID, run_id);
+    command
+}
+
+/// An assignment is what a supervisor has told this process to work on.
+pub(in crate::run) struct Assignment {
+    label: String,
+    queue: PathBuf,
+    run_id: String,
+}
+
+impl Assignment {
+    /// The assignment in this process's environment, if there is one.
+    pub(in crate::run) fn from_env() -> Option<Assignment> {
+        let queue = std::env::var_os(QUEUE)?.into();
+        Some(Assignment { label: std::env::var(LABEL).ok()?, queue, run_id: std::env::var(RUN_ID).ok()? })
+    }
+
+    /// Works until nothing is left; dies with the supervisor.
+    pub(in crate::run) fn work(
+        &self,
+        suite: &Suite,
+        engine: &dyn Engine,
+        config: &Config,
+    ) -> Result<ExitStatus, RunError> {
+        process::die_with_parent()?;
+        process::forbid_core_dumps()?;
+        if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
+            process::limit_memory(bytes)?;
+        }
+        let mut queue = FileQueue::join(&self.queue, &self.run_id, &self.label)?;
+        let job = Job {
+            suite,
+            engine,
+            options: &config.options,
+            policy: config
+                .parallel
+                .as_ref()
+                .map_or(Policy { retries: 0, crash_retries: 0 }, |parallel| parallel.policy),
+            deadline: None,
+            settles: false,
+        };
+        work(&mut queue, &job, &mut Scribe::default())?;
+        Ok(ExitStatus::Passed)
+    }
+}
+
+/// A scribe heads what a worker prints with the file that made it print.
+#[derive(Default)]
+struct Scribe {
+    /// How long the log was when the present trial began.
+    start: u64,
+}
+
+impl Witness for Scribe {
+    fn begins(&mut self, file: &TestFile, pass: u32, attempt: u32) {
+        // Standard output is the worker's log.
+        println!("{}", headline(&title(&file.name, pass), attempt));
+        self.start = log_length();
+    }
+
+    fn printed(&mut self) -> String {
+        printed_since(self.start).unwrap_or_default()
+    }
+
+    fn ended(&mut self, _: &crate::outcome::Outcome) {}
+}
+
+/// This process's standard output, which a supervisor has made a file.
+const LOG: &str = "/dev/fd/1";
+
+fn log_length() -> u64 {
+    std::fs::metadata(LOG).map_or(0, |metadata| metadata.len())
+}
+
+/// What was printed since the log was `start` bytes long, its end if that is much.
+fn printed_since(start: u64) -> std::io::Result<String> {
+    let length = log_length();
+    let from = start.max(length.saturating_sub(OUTPUT));
+    let mut log = std::fs::File::open(LOG)?;
+    log.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    log.take(OUTPUT).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+}

@@ -1,0 +1,197 @@
+//! What a test file says: its text, read into records.
+//!
+//! Two dialects: [`classic`] (`.test`), as SQLite's own runner reads it, and [`slt`] (`.slt`), as the `sqllogictest`
+//! crate does. Both yield [`Record`]s, so that one trial judges both.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqllogictest::parser::ExpectedError;
+
+pub mod classic;
+mod condition;
+mod include;
+mod prepare;
+pub mod slt;
+pub mod source;
+
+pub use condition::Labels;
+
+/// A dialect is the set of rules by which a script is read and its results are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite's original format, `.test`: bytes, one value a line, values formatted by letters.
+    Classic,
+    /// The `sqllogictest` crate's format, `.slt`: UTF-8, one row a line, white space folded.
+    Slt,
+}
+
+/// A record is one step of a script.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record<'a> {
+    /// The file that holds it, where it is not the script itself but one that it includes.
+    pub included_from: Option<Arc<str>>,
+    /// The line of its directive, counted from 1.
+    pub line: u64,
+    /// The connection that it wants, where that is not the default one.
+    pub connection: Option<String>,
+    /// How often it may be tried, and the pause between two tries.
+    pub retry: Option<(usize, Duration)>,
+    /// Whether `$variables` in its text are to be replaced.
+    pub substitute: bool,
+    /// What to do.
+    pub step: Step<'a>,
+}
+
+impl<'a> Record<'a> {
+    fn new(line: u64, step: Step<'a>) -> Self {
+        Record { included_from: None, line, connection: None, retry: None, substitute: false, step }
+    }
+}
+
+/// A step is what a record asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step<'a> {
+    /// A statement, query or command whose conditions exclude this engine.
+    Skip,
+    /// SQL that is run for its effect.
+    Statement {
+        /// The SQL, without comment lines.
+        sql: Cow<'a, [u8]>,
+        /// How it must end.
+        expect: Completion,
+    },
+    /// SQL that is run for its rows.
+    Query {
+        /// The SQL, without comment lines.
+        sql: Cow<'a, [u8]>,
+        /// One letter for each column: `I` integer, `R` real, `T` text; `.slt` allows others.
+        letters: Cow<'a, [u8]>,
+        /// How the rows are ordered before they are compared.
+        sort: Sort,
+        /// Queries under one label must return the same.
+        label: Option<Cow<'a, [u8]>>,
+        /// What it must return.
+        expect: Answer<'a>,
+    },
+    /// Bind the columns of a one-row query to variables.
+    Let {
+        /// The variables' names, one for each column.
+        variables: Vec<String>,
+        /// The query.
+        sql: String,
+    },
+    /// A shell command.
+    System {
+        /// The command, for `bash -c`.
+        command: String,
+        /// What it must print.
+        stdout: Option<String>,
+    },
+    /// A pause.
+    Sleep(Duration),
+    /// From here on, results of more values than this stand in the file as a hash.
+    HashThreshold(u64),
+    /// Nothing after this is run.
+    Halt,
+}
+
+/// How a statement must end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Completion {
+    /// Without an error.
+    Ok,
+    /// Without an error, having changed (or returned) so many rows.
+    Count(u64),
+    /// With an error that matches.
+    Error(ExpectedError),
+}
+
+/// What a query must return.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer<'a> {
+    /// These lines: one for each value or, if `row_wise`, one for each row.
+    Lines {
+        /// The lines below `----`.
+        lines: Lines<'a>,
+        /// Whether a line is a whole row.
+        row_wise: bool,
+    },
+    /// An error that matches.
+    Error(ExpectedError),
+}
+
+/// The order in which rows are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// As the engine returns them.
+    #[default]
+    None,
+    /// Rows sorted as lists of byte strings.
+    Rows,
+    /// All values sorted as byte strings, whatever their row.
+    Values,
+}
+
+/// The lines of an expected result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lines<'a> {
+    /// A part of the file.
+    Block(Block<'a>),
+    /// Lines of their own.
+    List(Vec<String>),
+}
+
+impl Lines<'_> {
+    /// The lines, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let (block, list) = match self {
+            Lines::Block(block) => (block.text, &[][..]),
+            Lines::List(list) => (&[][..], list.as_slice()),
+        };
+        let of_block = source::Lines::new(block).map(|line| line.text).filter(|text| !text.starts_with(b"#"));
+        of_block.chain(list.iter().map(String::as_bytes))
+    }
+
+    /// How many lines there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Lines::Block(block) => block.count,
+            Lines::List(list) => list.len(),
+        }
+    }
+}
+
+/// A block is a part of the file, from the start of its first line to the end of its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block<'a> {
+    text: &'a [u8],
+    count: usize,
+    plain: bool,
+}
+
+impl<'a> Block<'a> {
+    /// The text of the block, if that is nothing but its lines: no comment lines, no carriage returns.
+    pub fn plain(&self) -> Option<&'a [u8]> {
+        self.plain.then_some(self.text)
+    }
+}
+
+/// A rule of the format that a script breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// The file, where it is not the script itself but one that it includes.
+    pub included_from: Option<Arc<str>>,
+    /// The line, counted from 1; 0 where the file as a whole is at fault.
+    pub line: u64,
+    /// What is wrong and, where that helps, what would be right.
+    pub message: String,
+}
+
+impl SyntaxError {
+    fn new(line: u64, message: impl Into<String>) -> Self {
+        SyntaxError { included_from: None, line, message: message.into() }
+    }
+}

@@ -1,0 +1,58 @@
+//! `include`: which files a pattern names, none of them outside the root.
+
+use std::path::{Path, PathBuf};
+
+/// Finds the files that `pattern` names, seen from the folder of `file`, in order of their names.
+///
+/// # Errors
+/// A fragment for people: the pattern is malformed, names nothing, or leads out of `root`, be it by `..`, by an absolute
+/// path or by a link.
+pub(super) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let sought = folder.join(pattern);
+    let sought = sought.to_str().ok_or_else(|| format!("`{pattern}` leads to a path that is not UTF-8"))?;
+    let root = root.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", root.display()))?;
+    let mut found = Vec::new();
+    for path in glob::glob(sought).map_err(|error| format!("`{pattern}` is no file pattern: {error}"))? {
+        let path = path.map_err(|error| error.to_string())?;
+        let real = path.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+        if !real.starts_with(&root) {
+            return Err(format!("`{pattern}` leads out of the folder that the test files are in"));
+        }
+        found.push(path);
+    }
+    if found.is_empty() {
+        // A file outside that does not exist is told from one that does by nobody.
+        return Err(format!("`{pattern}` names no file"));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn patterns_stay_below_the_root() {
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("root");
+        fs::create_dir_all(root.join("sub")).unwrap();
+        fs::write(outer.path().join("secret.slt"), "").unwrap();
+        for name in ["b.part", "a.part", "sub/x.slt"] {
+            fs::write(root.join(name), "").unwrap();
+        }
+        let file = root.join("sub/x.slt");
+        let names = |pattern: &str| resolve(pattern, &file, &root).map(|paths| paths.len());
+        assert_eq!(names("../a.part"), Ok(1));
+        assert_eq!(names("../*.part"), Ok(2));
+        assert!(names("../../secret.slt").unwrap_err().contains("leads out of"));
+        assert!(names(outer.path().join("secret.slt").to_str().unwrap()).unwrap_err().contains("leads out of"));
+        assert!(names("nothing*").unwrap_err().contains("names no file"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(outer.path().join("secret.slt"), root.join("link.part")).unwrap();
+            assert!(names("../link.part").unwrap_err().contains("leads out of"));
+        }
+    }
+}

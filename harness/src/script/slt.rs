@@ -1,0 +1,247 @@
+//! The sqllogictest-rs dialect (`.slt`), parsed by the `sqllogictest` crate.
+//!
+//! ```text
+//! control sortmode rowsort          also `resultmode valuewise`, `substitution on`
+//! include tables.slt.part           a file or pattern below the root
+//!
+//! statement count 2                 `ok`, `error`, `error <regex>`, or `error` with the text below `----`
+//! INSERT INTO t VALUES (1), (2)
+//!
+//! query IT rowsort                  `query error <regex>`, `… retry 3 backoff 10ms`
+//! SELECT a, b FROM t
+//! ----
+//! 1 one                             one row a line; white space folded, `<slt:ignore>` matches anything
+//! ```
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqllogictest::parser::{self, Control, ParseErrorKind, Record as Parsed, ResultMode, RetryConfig, SortMode};
+use sqllogictest::{ColumnType, Connection, QueryExpect, StatementExpect};
+
+use super::condition::Labels;
+use super::prepare::{Prepared, prepare};
+use super::{Answer, Completion, Lines, Record, Sort, Step, SyntaxError, include, source};
+
+/// A column letter as it stands in the file, whatever an engine makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Letter(char);
+
+impl ColumnType for Letter {
+    fn from_char(letter: char) -> Option<Self> {
+        Some(Letter(letter))
+    }
+
+    fn to_char(&self) -> char {
+        self.0
+    }
+}
+
+/// Parses a whole script, with the files that it includes, for an engine with these labels.
+///
+/// # Errors
+/// The first rule that is broken, with the file and line of the break.
+pub fn parse(text: &[u8], labels: &Labels, file: &Path, root: &Path) -> Result<Vec<Record<'static>>, SyntaxError> {
+    let mut parser =
+        Parser { labels, root, open: vec![file.to_path_buf()], state: State::default(), records: Vec::new() };
+    parser.read(text, file, None)?;
+    Ok(parser.records)
+}
+
+struct Parser<'p> {
+    labels: &'p Labels,
+    root: &'p Path,
+    /// The script and the files that are being included, outermost first.
+    open: Vec<PathBuf>,
+    state: State,
+    records: Vec<Record<'static>>,
+}
+
+/// What `control` lines have set; holds across includes.
+#[derive(Default)]
+struct State {
+    sort: Sort,
+    value_wise: bool,
+    substitute: bool,
+}
+
+impl Parser<'_> {
+    /// Reads one file; says whether a `halt` ended it.
+    fn read(&mut self, text: &[u8], path: &Path, name: Option<Arc<str>>) -> Result<bool, SyntaxError> {
+        let within = |mut error: SyntaxError| {
+            error.included_from = error.included_from.or_else(|| name.clone());
+            error
+        };
+        let Prepared { text, skipped, halted } = prepare(text, self.labels).map_err(within)?;
+        let parsed = parser::parse_with_name::<Letter>(&text, "").map_err(|error| {
+            within(SyntaxError::new(u64::from(error.location().line()), in_our_words(&error.kind())))
+        })?;
+        let mut skipped = skipped.into_iter().peekable();
+        for parsed in parsed {
+            let line = line_of(&parsed);
+            while let Some(skip) = skipped.next_if(|skip| line.is_some_and(|line| *skip < line)) {
+                self.push(Record::new(skip, Step::Skip), name.as_ref());
+            }
+            if let Parsed::Include { filename, .. } = &parsed {
+                let line = line.unwrap_or_default();
+                if self.include(filename, path).map_err(|error| within(at_line(error, line)))? {
+                    return Ok(true);
+                }
+            } else if let Some(record) = self.convert(parsed).map_err(within)? {
+                self.push(record, name.as_ref());
+            }
+        }
+        for skip in skipped {
+            self.push(Record::new(skip, Step::Skip), name.as_ref());
+        }
+        Ok(halted)
+    }
+
+    fn push(&mut self, mut record: Record<'static>, name: Option<&Arc<str>>) {
+        record.included_from = name.cloned();
+        self.records.push(record);
+    }
+
+    /// Reads what an `include` names; an error without a line is the directive's own.
+    fn include(&mut self, pattern: &str, from: &Path) -> Result<bool, SyntaxError> {
+        for path in include::resolve(pattern, from, self.root).map_err(|message| SyntaxError::new(0, message))? {
+            let real = |path: &Path| path.canonicalize().ok();
+            if self.open.iter().any(|open| real(open) == real(&path)) {
+                return Err(SyntaxError::new(0, format!("`{pattern}` includes a file that is including it")));
+            }
+            let text = source::read(&path)
+                .map_err(|error| SyntaxError::new(0, format!("cannot read `{}`: {error}", path.display())))?;
+            self.open.push(path.clone());
+            let halted = self.read(&text, &path, Some(path.to_string_lossy().into()))?;
+            self.open.pop();
+            if halted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn convert(&mut self, parsed: Parsed<Letter>) -> Result<Option<Record<'static>>, SyntaxError> {
+        let line = line_of(&parsed).unwrap_or_default();
+        let (step, connection, retry) = match parsed {
+            Parsed::Statement { sql, expected, connection, retry, .. } => {
+                let expect = match expected {
+                    StatementExpect::Ok => Completion::Ok,
+                    StatementExpect::Count(count) => Completion::Count(count),
+                    StatementExpect::Error(error) => Completion::Error(error),
+                };
+                (Step::Statement { sql: bytes(sql), expect }, connection, retry)
+            }
+            Parsed::Query { sql, expected, connection, retry, .. } => {
+                (self.query(sql, expected, line)?, connection, retry)
+            }
+            Parsed::System { command, stdout, retry, .. } => {
+                (Step::System { command, stdout }, Connection::Default, retry)
+            }
+            Parsed::Let { variables, sql, connection, .. } => (Step::Let { variables, sql }, connection, None),
+            Parsed::Sleep { duration, .. } => (Step::Sleep(duration), Connection::Default, None),
+            Parsed::HashThreshold { threshold, .. } => (Step::HashThreshold(threshold), Connection::Default, None),
+            Parsed::Control(control) => {
+                match control {
+                    Control::SortMode(mode) => self.state.sort = sort_of(mode),
+                    Control::ResultMode(mode) => self.state.value_wise = mode == ResultMode::ValueWise,
+                    Control::Substitution(on) => self.state.substitute = on,
+                    other => return Err(SyntaxError::new(line, format!("`control` of an unknown kind: {other:?}"))),
+                }
+                return Ok(None);
+            }
+            // Settled before parsing, or of no effect.
+            Parsed::Halt { .. }
+            | Parsed::Include { .. }
+            | Parsed::Condition(_)
+            | Parsed::Connection(_)
+            | Parsed::Subtest { .. }
+            | Parsed::Comment(_)
+            | Parsed::Newline
+            | Parsed::Injected(_) => return Ok(None),
+            other => return Err(SyntaxError::new(line, format!("a record of an unknown kind: {other}"))),
+        };
+        Ok(Some(Record {
+            included_from: None,
+            line,
+            connection: match connection {
+                Connection::Default => None,
+                Connection::Named(name) => Some(name),
+            },
+            retry: retry.map(|RetryConfig { attempts, backoff }| (attempts, backoff)),
+            substitute: self.state.substitute,
+            step,
+        }))
+    }
+
+    fn query(&self, sql: String, expected: QueryExpect<Letter>, line: u64) -> Result<Step<'static>, SyntaxError> {
+        Ok(match expected {
+            QueryExpect::Results { types, .. } if types.is_empty() => {
+                return Err(SyntaxError::new(line, "`query` needs a letter for each column, such as I, R or T"));
+            }
+            QueryExpect::Results { types, sort_mode, label, results, result_mode: _ } => Step::Query {
+                sql: bytes(sql),
+                letters: bytes(types.iter().map(Letter::to_char).collect()),
+                sort: sort_mode.map_or(self.state.sort, sort_of),
+                label: label.map(bytes),
+                expect: Answer::Lines { lines: Lines::List(results), row_wise: !self.state.value_wise },
+            },
+            QueryExpect::Error(error) => Step::Query {
+                sql: bytes(sql),
+                letters: Cow::Borrowed(b""),
+                sort: Sort::None,
+                label: None,
+                expect: Answer::Error(error),
+            },
+        })
+    }
+}
+
+/// What the crate complains of, for people who do not know it.
+fn in_our_words(kind: &ParseErrorKind) -> String {
+    match kind {
+        ParseErrorKind::InvalidLine(line) => format!("unknown or malformed directive `{}`", line.escape_debug()),
+        ParseErrorKind::InvalidErrorMessage(pattern) => format!("`{pattern}` is not a regular expression"),
+        ParseErrorKind::InvalidSortMode(mode) => {
+            format!("unknown mode `{mode}`: nosort, rowsort or valuesort; for `resultmode` rowwise or valuewise")
+        }
+        ParseErrorKind::InvalidNumber(text) => format!("`{text}` is not a number"),
+        ParseErrorKind::InvalidDuration(text) => format!("`{text}` is not a time such as `10ms` or `2s`"),
+        kind => kind.to_string(),
+    }
+}
+
+fn at_line(mut error: SyntaxError, line: u64) -> SyntaxError {
+    if error.included_from.is_none() && error.line == 0 {
+        error.line = line;
+    }
+    error
+}
+
+fn bytes(text: String) -> Cow<'static, [u8]> {
+    Cow::Owned(text.into_bytes())
+}
+
+fn sort_of(mode: SortMode) -> Sort {
+    match mode {
+        SortMode::NoSort => Sort::None,
+        SortMode::RowSort => Sort::Rows,
+        SortMode::ValueSort => Sort::Values,
+    }
+}
+
+fn line_of(parsed: &Parsed<Letter>) -> Option<u64> {
+    match parsed {
+        Parsed::Include { loc, .. }
+        | Parsed::Statement { loc, .. }
+        | Parsed::Query { loc, .. }
+        | Parsed::System { loc, .. }
+        | Parsed::Sleep { loc, .. }
+        | Parsed::Subtest { loc, .. }
+        | Parsed::Halt { loc }
+        | Parsed::HashThreshold { loc, .. }
+        | Parsed::Let { loc, .. } => Some(u64::from(loc.line())),
+        _ => None,
+    }
+}

@@ -1,0 +1,336 @@
+//! Which files there are: finds test files below the roots, names them, sorts them, filters them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, Path, PathBuf};
+
+use walkdir::WalkDir;
+
+mod filter;
+mod stubs;
+
+pub use filter::Filter;
+pub use stubs::stubs;
+
+/// A suite is a set of folders that hold test files (`.test` and `.slt`).
+#[derive(Debug, Clone)]
+pub struct Suite {
+    roots: Vec<PathBuf>,
+}
+
+/// A test file is one script of a suite, found but not yet read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFile {
+    /// The trial's name: the path below the root, with `/`.
+    pub name: String,
+    /// The name as a Rust path (`index::between::slt_good_0_test`), for tools that nest on `::`.
+    pub rust_path: String,
+    /// Where the file is.
+    pub path: PathBuf,
+    /// The root it was found under: nothing outside is read on its behalf.
+    pub root: PathBuf,
+}
+
+/// Why a suite could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A root that is not there.
+    #[error("no such folder: `{}`", .0.display())]
+    NoSuchRoot(PathBuf),
+    /// A folder or a link that could not be followed; a loop of links is one of these.
+    #[error("cannot list `{}`: {reason}", .path.display())]
+    Unreadable {
+        /// The entry at fault.
+        path: PathBuf,
+        /// The system's words, or the loop that was found.
+        reason: String,
+    },
+    /// Roots without a single test file.
+    #[error("no `.test` or `.slt` file below {}", list(.0))]
+    Empty(Vec<PathBuf>),
+    /// File names that no test runner can carry.
+    #[error("test files with unusable names:\n{}", .0.join("\n"))]
+    BadNames(Vec<String>),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+}
+
+impl Suite {
+    /// A suite of one root: a folder, or a single test file.
+    ///
+    /// A relative root is sought in the package that is being tested (`CARGO_MANIFEST_DIR` at run time, which
+    /// `cargo test` and `cargo nextest` set, also for a package moved elsewhere), or in the current folder.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let base = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+        Suite::from_roots([base.join(root)])
+    }
+
+    /// A suite of the given roots as they are.
+    pub fn from_roots(roots: impl IntoIterator<Item = PathBuf>) -> Self {
+        Suite { roots: roots.into_iter().collect() }
+    }
+
+    /// The roots, in the order given.
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
+    /// Finds all test files, sorted by name.
+    ///
+    /// # Errors
+    /// A missing root, an unreadable folder, a loop of links, no test file at all, and names that a test runner cannot
+    /// carry: with a line break or another control character, with a leading `-`, not UTF-8, or standing twice.
+    pub fn discover(&self) -> Result<Vec<TestFile>, SuiteError> {
+        let mut files = Vec::new();
+        let mut bad_names = Vec::new();
+        for root in &self.roots {
+            let metadata = root.metadata().map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => SuiteError::NoSuchRoot(root.clone()),
+                _ => SuiteError::Unreadable { path: root.clone(), reason: error.to_string() },
+            })?;
+            let base = if metadata.is_dir() { root.as_path() } else { root.parent().unwrap_or(Path::new("")) };
+            for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
+                let entry = entry.map_err(|error| walk_error(root, &error))?;
+                if !is_test_file(entry.path()) || (entry.depth() == 0 && metadata.is_dir()) {
+                    continue;
+                }
+                match name_of(entry.path().strip_prefix(base).unwrap_or(entry.path())) {
+                    Ok(name) => files.push(TestFile::new(name, entry.into_path(), base)),
+                    Err(complaint) => bad_names.push(complaint),
+                }
+            }
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        for pair in files.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+            let (a, b) = (pair[0].path.display(), pair[1].path.display());
+            bad_names.push(format!("  `{}` stands twice: `{a}` and `{b}`", pair[0].name));
+        }
+        if !bad_names.is_empty() {
+            return Err(SuiteError::BadNames(bad_names));
+        }
+        if files.is_empty() {
+            return Err(SuiteError::Empty(self.roots.clone()));
+        }
+        tell_apart(&mut files);
+        Ok(files)
+    }
+
+    /// Finds the one test file of that name without listing any folder, or nothing.
+    ///
+    /// # Errors
+    /// The name stands under more than one root, or could not be carried by a runner.
+    pub fn find(&self, name: &str) -> Result<Option<TestFile>, SuiteError> {
+        let relative = Path::new(name);
+        let parts = relative.components().map(|part| match part {
+            Component::Normal(part) => part.to_str(),
+            _ => None,
+        });
+        // Only the one spelling that `discover` uses: neither `a//x.test` nor `a/../x.test`.
+        if !parts.eq(name.split('/').map(Some)) || !is_test_file(relative) || name_of(relative).as_deref() != Ok(name) {
+            return Ok(None);
+        }
+        let mut found: Option<TestFile> = None;
+        for root in &self.roots {
+            let (base, path) = match root.is_file() {
+                true if root.file_name() == Some(relative.as_os_str()) => (root.parent(), root.clone()),
+                true => continue,
+                false => (Some(root.as_path()), root.join(relative)),
+            };
+            // `symlink_metadata` would call a dangling link a file; the trial says what is wrong with other oddities.
+            if path.metadata().is_err() {
+                continue;
+            }
+            let file = TestFile::new(name.to_owned(), path, base.unwrap_or(Path::new("")));
+            if let Some(first) = found.replace(file) {
+                let (a, b) = (first.path.display().to_string(), found.expect("just set").path);
+                let complaint = format!("  `{name}` stands twice: `{a}` and `{}`", b.display());
+                return Err(SuiteError::BadNames(vec![complaint]));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl TestFile {
+    fn new(name: String, path: PathBuf, root: &Path) -> Self {
+        let rust_path = rust_path(&name);
+        TestFile { name, rust_path, path, root: root.to_path_buf() }
+    }
+
+    /// The first folder of the name, or `.` for a file that lies in the root itself.
+    pub fn category(&self) -> &str {
+        category(&self.name)
+    }
+}
+
+/// The first folder of a trial's name, or `.` for a file that lies in the root itself.
+pub fn category(name: &str) -> &str {
+    name.split_once('/').map_or(".", |(first, _)| first)
+}
+
+fn is_test_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "test" || extension == "slt")
+}
+
+fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
+    let path = error.path().unwrap_or(root).to_path_buf();
+    let reason = match error.loop_ancestor() {
+        Some(ancestor) => format!("it is a link that leads back to `{}`", ancestor.display()),
+        None => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
+    };
+    SuiteError::Unreadable { path, reason }
+}
+
+/// The trial's name of a path below a root, or what is wrong with it.
+fn name_of(relative: &Path) -> Result<String, String> {
+    let Some(text) = relative.to_str() else {
+        return Err(format!("  {relative:?} is not UTF-8"));
+    };
+    let name = text.replace(std::path::MAIN_SEPARATOR, "/");
+    if name.chars().any(char::is_control) {
+        Err(format!("  {name:?} holds a line break or another control character"))
+    } else if name.starts_with('-') {
+        Err(format!("  `{name}` begins with `-`, which a test runner takes for a flag"))
+    } else {
+        Ok(name)
+    }
+}
+
+/// The name as a Rust path: a module for each folder, a function for the file.
+fn rust_path(name: &str) -> String {
+    name.split('/').map(rust_identifier).collect::<Vec<_>>().join("::")
+}
+
+fn rust_identifier(part: &str) -> String {
+    let mut identifier: String = part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if identifier.starts_with(|c: char| c.is_ascii_digit()) || KEYWORDS.contains(&identifier.as_str()) {
+        identifier.insert(0, '_');
+    }
+    identifier
+}
+
+/// Words that can be no identifier (Rust reference, "Keywords", strict and reserved ones).
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "Self", "static", "struct", "super", "trait",
+    "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "_",
+];
+
+/// Gives files whose Rust paths coincide (`a-b.test`, `a_b.test`) a number each, in order of their names.
+fn tell_apart(files: &mut [TestFile]) {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    for file in files {
+        let count = seen.entry(file.rust_path.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            file.rust_path = format!("{}_{count}", file.rust_path);
+        }
+    }
+}
+
+/// How many files each category holds, in order of the categories' names.
+pub fn by_category(files: &[TestFile]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for file in files {
+        *counts.entry(file.category()).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn suite_of(names: &[&str]) -> (tempfile::TempDir, Suite) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let suite = Suite::from_roots([folder.path().to_path_buf()]);
+        (folder, suite)
+    }
+
+    fn names(files: &[TestFile]) -> Vec<&str> {
+        files.iter().map(|file| file.name.as_str()).collect()
+    }
+
+    #[test]
+    fn names_are_paths_below_the_root_in_a_stable_order() {
+        let (_folder, suite) = suite_of(&["b/2.test", "a.slt", "b/1 ü.test", "b/readme.md", "b/part.slt.part"]);
+        assert_eq!(names(&suite.discover().unwrap()), ["a.slt", "b/1 ü.test", "b/2.test"]);
+    }
+
+    #[test]
+    fn a_missing_root_and_an_empty_one_are_errors_that_name_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("nowhere");
+        let error = Suite::from_roots([missing]).discover().unwrap_err().to_string();
+        assert!(error.starts_with("no such folder: `") && error.ends_with("nowhere`"), "{error}");
+        let error = Suite::from_roots([folder.path().to_path_buf()]).discover().unwrap_err();
+        assert!(matches!(error, SuiteError::Empty(_)), "{error}");
+    }
+
+    #[test]
+    fn names_that_no_runner_can_carry_are_refused_by_name() {
+        let (_folder, suite) = suite_of(&["-x.test", "a\nb.test", "c\u{1b}.test", "fine.test"]);
+        let error = suite.discover().unwrap_err().to_string();
+        for part in ["`-x.test` begins with `-`", r#""a\nb.test" holds a line break"#, r#""c\u{1b}.test" holds"#] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!error.contains("fine"), "{error}");
+    }
+
+    #[test]
+    fn one_name_under_two_roots_is_refused() {
+        let (a, _) = suite_of(&["x.test"]);
+        let (b, _) = suite_of(&["x.test", "y.test"]);
+        let suite = Suite::from_roots([a.path().to_path_buf(), b.path().to_path_buf()]);
+        assert!(suite.discover().unwrap_err().to_string().contains("`x.test` stands twice"));
+        assert!(suite.find("x.test").unwrap_err().to_string().contains("`x.test` stands twice"));
+        assert_eq!(suite.find("y.test").unwrap().unwrap().path, b.path().join("y.test"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_is_an_error_that_names_both_ends() {
+        let (folder, suite) = suite_of(&["a/x.test"]);
+        std::os::unix::fs::symlink(folder.path().join("a"), folder.path().join("a/again")).unwrap();
+        let error = suite.discover().unwrap_err().to_string();
+        assert!(error.contains("again`: it is a link that leads back to"), "{error}");
+    }
+
+    #[test]
+    fn find_agrees_with_discover_and_stays_inside() {
+        let (_folder, suite) = suite_of(&["a/x.test", "b.slt", "notes.md"]);
+        for file in suite.discover().unwrap() {
+            assert_eq!(suite.find(&file.name).unwrap(), Some(file));
+        }
+        for name in ["a/y.test", "notes.md", "../x.test", "/etc/x.test", "a/../b.slt", "./b.slt", "a//x.test", ""] {
+            assert_eq!(suite.find(name).unwrap(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_single_file_is_a_suite_of_its_own() {
+        let (folder, _) = suite_of(&["a/x.test", "a/y.test"]);
+        let suite = Suite::from_roots([folder.path().join("a/x.test")]);
+        assert_eq!(names(&suite.discover().unwrap()), ["x.test"]);
+        assert_eq!(suite.find("x.test").unwrap(), suite.discover().unwrap().pop());
+        assert_eq!(suite.find("y.test").unwrap(), None);
+    }
+
+    #[test]
+    fn rust_paths_are_identifiers_and_differ() {
+        assert_eq!(rust_path("evidence/in1.test"), "evidence::in1_test");
+        assert_eq!(rust_path("in/10/a b-é.slt"), "_in::_10::a_b___slt");
+        let (_folder, suite) = suite_of(&["a-b.test", "a_b.test"]);
+        let paths: Vec<String> = suite.discover().unwrap().into_iter().map(|file| file.rust_path).collect();
+        assert_eq!(paths, ["a_b_test", "a_b_test_2"]);
+    }
+}

@@ -1,0 +1,181 @@
+//! Outcomes held against the plan: what passed, what failed, what is missing, and the exit code that follows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::outcome::{Outcome, RecordCounts, Verdict};
+use crate::suite::category;
+
+/// A summary is the closed account of a run: every planned trial has exactly one outcome, or the run is broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// All trials together.
+    pub total: Counts,
+    /// The same by category, the first folder of the name.
+    pub categories: BTreeMap<String, Counts>,
+    /// What does not add up; empty in every sound run.
+    pub defects: Vec<String>,
+}
+
+/// How many trials ended how, and what became of their records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Trials that were to be run.
+    pub planned: u64,
+    /// Trials that passed, flaky ones included.
+    pub passed: u64,
+    /// Trials with failing records.
+    pub failed: u64,
+    /// Trials that took their process with them.
+    pub crashed: u64,
+    /// Trials that exceeded a time limit.
+    pub timed_out: u64,
+    /// Trials that exceeded the memory limit.
+    pub out_of_memory: u64,
+    /// Trials with nothing to check.
+    pub ignored: u64,
+    /// Trials that nobody began.
+    pub not_run: u64,
+    /// Records of all of them.
+    pub records: RecordCounts,
+}
+
+impl Counts {
+    fn add(&mut self, outcome: &Outcome) {
+        let count = match outcome.verdict {
+            Verdict::Passed | Verdict::Flaky { .. } => &mut self.passed,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Ignored { .. } => &mut self.ignored,
+            Verdict::Crashed { .. } => &mut self.crashed,
+            Verdict::TimedOut { .. } => &mut self.timed_out,
+            Verdict::OutOfMemory { .. } => &mut self.out_of_memory,
+            Verdict::NotRun { .. } => &mut self.not_run,
+        };
+        *count += 1;
+        self.records += outcome.records;
+    }
+
+    /// Trials that make the run fail.
+    pub fn failures(&self) -> u64 {
+        self.failed + self.crashed + self.timed_out + self.out_of_memory
+    }
+
+    fn accounted(&self) -> u64 {
+        self.passed + self.failures() + self.ignored + self.not_run
+    }
+}
+
+/// The exit codes of the test binary and of `slt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// All planned files passed, or had nothing to check.
+    Passed = 0,
+    /// The command line or a variable cannot be used.
+    Usage = 2,
+    /// Nothing failed, but files were left unrun and `--allow-incomplete` was not given.
+    Incomplete = 3,
+    /// The harness itself could not go on, or its account does not add up.
+    Broken = 4,
+    /// Some file failed, crashed or ran out of time or memory; the code that libtest uses.
+    Failed = 101,
+}
+
+impl From<ExitStatus> for std::process::ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        std::process::ExitCode::from(status as u8)
+    }
+}
+
+impl Summary {
+    /// Holds outcomes against the planned trials: their names, once for each pass.
+    pub fn new<'o>(
+        planned: impl IntoIterator<Item = (&'o str, u32)>,
+        outcomes: impl IntoIterator<Item = &'o Outcome>,
+    ) -> Self {
+        let mut summary = Summary::default();
+        let mut open: HashMap<(&str, u32), u32> = HashMap::new();
+        for (name, pass) in planned {
+            summary.total.planned += 1;
+            summary.categories.entry(category(name).to_owned()).or_default().planned += 1;
+            *open.entry((name, pass)).or_default() += 1;
+        }
+        for outcome in outcomes {
+            match open.get_mut(&(outcome.name.as_str(), outcome.pass)) {
+                Some(count) if *count > 0 => *count -= 1,
+                Some(_) => summary.defects.push(format!("`{}` has more than one outcome", outcome.name)),
+                None => summary.defects.push(format!("`{}` was never planned", outcome.name)),
+            }
+            summary.total.add(outcome);
+            summary.categories.entry(category(&outcome.name).to_owned()).or_default().add(outcome);
+        }
+        let mut missing: Vec<&str> = open.iter().filter(|(_, count)| **count > 0).map(|((name, _), _)| *name).collect();
+        missing.sort_unstable();
+        summary.defects.extend(missing.into_iter().map(|name| format!("`{name}` has no outcome")));
+        if summary.total.accounted() != summary.total.planned && summary.defects.is_empty() {
+            summary.defects.push("the sum of all verdicts is not the number of planned files".to_owned());
+        }
+        summary
+    }
+
+    /// The exit code that this account calls for.
+    pub fn exit_status(&self, allow_incomplete: bool) -> ExitStatus {
+        if !self.defects.is_empty() {
+            ExitStatus::Broken
+        } else if self.total.failures() > 0 {
+            ExitStatus::Failed
+        } else if self.total.not_run > 0 && !allow_incomplete {
+            ExitStatus::Incomplete
+        } else {
+            ExitStatus::Passed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(name: &str, verdict: Verdict) -> Outcome {
+        Outcome::new(name, verdict)
+    }
+
+    fn status(planned: &[&str], outcomes: &[Outcome]) -> ExitStatus {
+        Summary::new(planned.iter().map(|name| (*name, 1)), outcomes).exit_status(false)
+    }
+
+    #[test]
+    fn a_failure_outranks_what_was_not_run() {
+        let not_run = outcome("b", Verdict::NotRun { reason: "time budget".into() });
+        let passed = outcome("a", Verdict::Passed);
+        assert_eq!(status(&["a"], std::slice::from_ref(&passed)), ExitStatus::Passed);
+        assert_eq!(status(&["a", "b"], &[passed, not_run.clone()]), ExitStatus::Incomplete);
+        for verdict in [
+            Verdict::Failed,
+            Verdict::Crashed { how: "SIGSEGV".into() },
+            Verdict::TimedOut { limit_ms: 1 },
+            Verdict::OutOfMemory { limit_bytes: 1 },
+        ] {
+            assert_eq!(status(&["a", "b"], &[outcome("a", verdict), not_run.clone()]), ExitStatus::Failed);
+        }
+    }
+
+    #[test]
+    fn an_account_that_does_not_add_up_is_never_green() {
+        let passed = outcome("a", Verdict::Passed);
+        assert_eq!(status(&["a", "b"], std::slice::from_ref(&passed)), ExitStatus::Broken);
+        assert_eq!(status(&["a"], &[passed.clone(), passed.clone()]), ExitStatus::Broken);
+        assert_eq!(status(&["b"], &[passed]), ExitStatus::Broken);
+    }
+
+    #[test]
+    fn categories_are_counted_apart() {
+        let mut failed = outcome("x/1.test", Verdict::Failed);
+        failed.records = RecordCounts { passed: 3, failed: 1, skipped: 2 };
+        let outcomes = [failed, outcome("y.test", Verdict::Passed)];
+        let summary = Summary::new([("x/1.test", 1), ("y.test", 1)], &outcomes);
+        assert_eq!(summary.categories["x"].failed, 1);
+        assert_eq!(summary.categories["x"].records.total(), 6);
+        assert_eq!(summary.categories["."].passed, 1);
+        assert_eq!(summary.total.planned, 2);
+    }
+}

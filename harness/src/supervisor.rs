@@ -1,0 +1,338 @@
+//! A supervisor shares a run out over worker processes of its own, and answers for each of them.
+//!
+//! It starts them, follows the queue, ends those that exceed a limit, finds out how the dead died, settles what they
+//! were running, starts others in their place, and leaves no process behind.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::outcome::Verdict;
+use crate::process::{Family, Interrupts, ProcessError};
+use crate::queue::{Event, Lost, Plan, Queue, QueueError, Running};
+use crate::worker::{Death, Policy, TIME_BUDGET, settle};
+
+mod slot;
+
+use slot::{Dead, Slot};
+pub use slot::{OUTPUT, headline};
+
+/// What a supervisor is to do.
+pub struct Supervision<'s> {
+    /// How many workers run at a time.
+    pub workers: u32,
+    /// The process of a worker that bears this label; it joins the run under it.
+    pub command: &'s dyn Fn(&str) -> Command,
+    /// How often a trial is run again.
+    pub policy: Policy,
+    /// How long one file may take.
+    pub file_timeout: Option<Duration>,
+    /// How long one record may take.
+    pub query_timeout: Option<Duration>,
+    /// How much address space a worker may have, in bytes, if that is limited.
+    pub memory_limit: Option<u64>,
+    /// When to claim nothing more.
+    pub deadline: Option<Instant>,
+    /// The folder for the workers' own output, a file each.
+    pub logs: PathBuf,
+}
+
+/// An audience is told what happens in a run, as it happens.
+pub trait Audience {
+    /// Something happened to an entry of the plan.
+    fn event(&mut self, event: &Event, plan: &Plan);
+
+    /// Something that people should know.
+    fn notice(&mut self, notice: &str);
+}
+
+/// Why a supervisor gave up.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    /// The queue cannot be used any more.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// A worker could not be started, or its fate not be learnt.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Workers end before they claim anything.
+    #[error("workers end ({how}) before they run anything; the last one printed:\n{output}")]
+    Futile {
+        /// How the last one ended.
+        how: String,
+        /// The end of what it printed.
+        output: String,
+    },
+}
+
+/// How often the supervisor looks.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How much later than its limit a worker is killed: engines that can be interrupted are, by the worker itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the supervisor looks for leases of processes that it did not start.
+const LOOK_ROUND: Duration = Duration::from_millis(200);
+
+/// How many workers in a row may end by themselves without having claimed anything.
+const FUTILE: u32 = 3;
+
+/// How many workers in a row may be killed before they have claimed anything.
+const FUTILE_KILLS: u32 = 100;
+
+/// Supervises a run to its end: everything has its outcome, or nothing more is claimed and nobody runs.
+///
+/// # Errors
+/// The queue or the workers cannot be used; no worker runs any more when it returns.
+pub fn supervise(
+    queue: &mut dyn Queue,
+    supervision: &Supervision<'_>,
+    audience: &mut dyn Audience,
+) -> Result<(), SupervisorError> {
+    let mut supervisor = Supervisor {
+        supervision,
+        family: Family::new()?,
+        interrupts: Interrupts::install()?,
+        interrupted: 0,
+        slots: Vec::new(),
+        dead: HashMap::new(),
+        lost: Vec::new(),
+        looked_round: None,
+        current: HashMap::new(),
+        stopped: false,
+        started: 0,
+        futile: 0,
+    };
+    let result = supervisor.run(queue, audience);
+    let Supervisor { family, slots, .. } = supervisor;
+    drop(slots);
+    if !family.end() {
+        audience.notice("warning: a process that a worker started would not die");
+    }
+    result
+}
+
+struct Supervisor<'s> {
+    supervision: &'s Supervision<'s>,
+    family: Family,
+    interrupts: Interrupts,
+    interrupted: usize,
+    slots: Vec<Slot>,
+    /// How those who are dead died, by their labels.
+    dead: HashMap<String, Dead>,
+    /// What dead workers were running, until it is settled.
+    lost: Vec<Lost>,
+    /// When it last looked for such.
+    looked_round: Option<Instant>,
+    /// What each participant is running, by its number.
+    current: HashMap<u32, Current>,
+    stopped: bool,
+    /// How many workers have been started so far.
+    started: u32,
+    futile: u32,
+}
+
+/// What a participant is running.
+struct Current {
+    entry: usize,
+    since: Instant,
+    record: Option<Running>,
+    record_since: Instant,
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+        for number in 1..=self.supervision.workers {
+            let slot = self.start(number)?;
+            self.slots.push(slot);
+        }
+        loop {
+            self.follow(queue, audience)?;
+            self.obey(queue, audience)?;
+            self.enforce(queue)?;
+            self.reap(queue, audience)?;
+            self.family.tend()?;
+            if self.slots.iter().all(Slot::is_empty) {
+                return self.follow(queue, audience);
+            }
+            thread::sleep(TICK);
+        }
+    }
+
+    fn start(&mut self, number: u32) -> Result<Slot, SupervisorError> {
+        self.started += 1;
+        Slot::start(number, self.started, self.supervision, &self.family)
+    }
+
+    /// Takes in what happened since the last look.
+    fn follow(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+        let events = queue.poll()?;
+        for event in &events {
+            match event {
+                Event::Joined { worker, label } => {
+                    if let Some(slot) = self.slots.iter_mut().find(|slot| slot.label() == label) {
+                        slot.joined(*worker);
+                    }
+                    // It may have come and gone between two looks.
+                    if let Some(dead) = self.dead.get_mut(label) {
+                        dead.worker = Some(*worker);
+                    }
+                }
+                Event::Claimed { worker, entry } => {
+                    let now = Instant::now();
+                    let current = Current { entry: *entry, since: now, record: None, record_since: now };
+                    self.current.insert(*worker, current);
+                    if let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker() == Some(*worker)) {
+                        slot.claimed();
+                        self.futile = 0;
+                    }
+                    if let Some(dead) = self.dead.values_mut().find(|dead| dead.worker == Some(*worker)) {
+                        dead.had_claimed = true;
+                    }
+                }
+                Event::Finished { entry, .. } | Event::Requeued { entry, .. } => {
+                    self.current.retain(|_, current| current.entry != *entry);
+                }
+                Event::Stopped { .. } => self.stopped = true,
+                _ => {}
+            }
+            audience.event(event, queue.plan());
+        }
+        Ok(())
+    }
+
+    /// Does what the clock and the user ask for.
+    fn obey(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+        if !self.stopped && self.supervision.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            queue.stop(TIME_BUDGET)?;
+            self.stopped = true;
+        }
+        let interrupts = self.interrupts.count();
+        if interrupts > 0 && self.interrupted == 0 {
+            queue.stop("interrupted")?;
+            self.stopped = true;
+            let running = self.current.len();
+            let files = if running == 1 { "1 file is" } else { &format!("{running} files are") };
+            audience.notice(&format!("interrupted: {files} still running; once more to kill the workers"));
+        }
+        if interrupts > 1 && self.interrupted < 2 {
+            audience.notice("interrupted again: killing the workers");
+            for slot in &mut self.slots {
+                slot.abandon();
+            }
+        }
+        self.interrupted = interrupts;
+        Ok(())
+    }
+
+    /// Ends workers whose file or record has taken too long.
+    fn enforce(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
+        let Supervision { file_timeout, query_timeout, policy, .. } = self.supervision;
+        for slot in &mut self.slots {
+            let Some((worker, current)) =
+                slot.worker().and_then(|worker| Some((worker, self.current.get_mut(&worker)?)))
+            else {
+                continue;
+            };
+            if query_timeout.is_some() || (file_timeout.is_some() && policy.retries > 0) {
+                let record = queue.running(worker)?;
+                let trial = |record: &Option<Running>| record.as_ref().map(|record| record.trial);
+                if record != current.record {
+                    current.record_since = Instant::now();
+                }
+                if current.record.is_some() && trial(&record) != trial(&current.record) {
+                    // The next attempt, under the same lease, has all its time before it.
+                    current.since = Instant::now();
+                }
+                current.record = record;
+            }
+            let file = file_timeout.filter(|limit| current.since.elapsed() > *limit + PATIENCE);
+            let query = query_timeout.filter(|limit| current.record_since.elapsed() > *limit + PATIENCE);
+            if let Some(limit) = file.or(query) {
+                slot.end(Verdict::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the dead, settles what they were running, and starts others in their place.
+    fn reap(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+        let mut anyone = false;
+        for slot in &mut self.slots {
+            if let Some(dead) = slot.reap(self.supervision.memory_limit)? {
+                anyone = true;
+                self.dead.insert(slot.label().to_owned(), dead);
+            }
+        }
+        if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND) {
+            // The lock of a dead process is free: whatever it held is found now. That may be a process started by
+            // hand, or one of a run that is resumed.
+            self.lost.extend(queue.lost()?);
+            self.looked_round = Some(Instant::now());
+        }
+        // Whose label belongs to which of the lost is known after this.
+        self.follow(queue, audience)?;
+        let mut early = Vec::new();
+        for lost in std::mem::take(&mut self.lost) {
+            if self.slots.iter().any(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty()) {
+                // Found dead by its lock before it could be reaped: how it died is learnt at the next look.
+                early.push(lost);
+                continue;
+            }
+            let death = self.death_of(lost.worker);
+            if death.is_some_and(|dead| dead.abandoned) {
+                // Killed because the user wanted to be gone: the entry stays without an outcome, leased to this process.
+                continue;
+            }
+            let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
+            let death = death.map_or_else(Death::unknown, |dead| Death {
+                verdict: dead.verdict.clone(),
+                output: dead.output.clone(),
+                ran_for,
+            });
+            if self.stopped
+                && matches!(death.verdict, Verdict::Crashed { .. })
+                && lost.deaths <= self.supervision.policy.crash_retries
+            {
+                // Nobody claims any more, so there is no further attempt: the crash is what is known.
+                let last_attempt = Policy { retries: 0, crash_retries: 0 };
+                settle(queue, lost, &death, last_attempt)?;
+            } else {
+                settle(queue, lost, &death, self.supervision.policy)?;
+            }
+        }
+        self.lost = early;
+        if !anyone {
+            return Ok(());
+        }
+        self.follow(queue, audience)?;
+        self.replace(queue)
+    }
+
+    fn death_of(&self, worker: u32) -> Option<&Dead> {
+        self.dead.values().find(|dead| dead.worker == Some(worker))
+    }
+
+    /// Starts workers in the place of the dead, if there is work for them.
+    fn replace(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
+        if self.stopped || queue.snapshot()?.is_complete() {
+            return Ok(());
+        }
+        for index in 0..self.slots.len() {
+            if !self.slots[index].is_empty() {
+                continue;
+            }
+            if let Some(dead) = self.dead.get(self.slots[index].label()).filter(|dead| !dead.had_claimed) {
+                self.futile += 1;
+                if self.futile >= if dead.killed { FUTILE_KILLS } else { FUTILE } {
+                    return Err(SupervisorError::Futile { how: dead.how.clone(), output: dead.output.clone() });
+                }
+            }
+            let number = u32::try_from(index).unwrap_or(u32::MAX) + 1;
+            self.slots[index] = self.start(number)?;
+        }
+        Ok(())
+    }
+}

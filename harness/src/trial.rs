@@ -1,0 +1,241 @@
+//! One script on one engine: run every record, judge it, go on.
+//!
+//! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) are two doors
+//! to [`run`]. Knows nothing of queues, other files or reports.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::engine::Engine;
+use crate::outcome::{Failure, MAX_FAILURES, Outcome, RecordCounts, Verdict};
+use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, slt, source};
+use crate::suite::TestFile;
+
+mod answer;
+mod diff;
+mod execute;
+mod system;
+mod variables;
+mod watchdog;
+
+use execute::Executor;
+
+/// What a trial may do and how long it may take.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Stop at the first record that fails.
+    pub fail_fast: bool,
+    /// How long one script may take.
+    pub file_timeout: Option<Duration>,
+    /// How long one record may take.
+    pub query_timeout: Option<Duration>,
+    /// Run the commands of `system` records.
+    pub allow_system: bool,
+    /// Let `control substitution on` see environment variables.
+    pub allow_env: bool,
+    /// How much memory this process may have, in bytes, if that is limited; an engine that wants more ends its script.
+    pub memory_limit: Option<u64>,
+    /// Names by which conditions know the engine, besides its own.
+    pub labels: Vec<String>,
+}
+
+/// A watch is told which record is about to run, so that a crash can be laid at its door.
+pub trait Watch {
+    /// Called before each record that runs: its file, its line, its SQL. Must cost next to nothing.
+    fn running(&self, file: &str, line: u64, sql: &[u8]);
+}
+
+/// Watches nothing.
+impl Watch for () {
+    fn running(&self, _: &str, _: u64, _: &[u8]) {}
+}
+
+/// Runs one script on a fresh database of `engine`.
+///
+/// Never panics on behalf of the engine or the file: whatever goes wrong is in the outcome, with its place.
+pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch) -> Outcome {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let clock = Instant::now();
+    let mut tally = Tally::new(&file.path);
+    let verdict = catch_unwind(AssertUnwindSafe(|| script(file, engine, options, watch, &mut tally)));
+    let verdict = verdict.unwrap_or_else(|panic| {
+        tally.fail(Failure { message: format!("the engine's adapter panicked: {}", words(&*panic)), ..tally.here() });
+        Verdict::Failed
+    });
+    Outcome {
+        records: tally.records,
+        failures: tally.failures,
+        wall_us: micros(clock.elapsed()),
+        engine_us: micros(tally.engine),
+        started_us: micros(started),
+        ..Outcome::new(&file.name, verdict)
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What a panic said.
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(without a message)")
+}
+
+/// A tally is what a trial has come to so far, and where it is; it outlives a panic.
+#[derive(Debug)]
+struct Tally<'f> {
+    records: RecordCounts,
+    failures: Vec<Failure>,
+    engine: Duration,
+    shown: Cow<'f, str>,
+    included: Option<std::sync::Arc<str>>,
+    line: u64,
+    sql: String,
+}
+
+impl<'f> Tally<'f> {
+    fn new(path: &'f Path) -> Self {
+        Tally {
+            records: RecordCounts::default(),
+            failures: Vec::new(),
+            engine: Duration::ZERO,
+            shown: shown(path),
+            included: None,
+            line: 0,
+            sql: String::new(),
+        }
+    }
+
+    fn at(&mut self, record: &Record<'_>) {
+        self.line = record.line;
+        if self.included != record.included_from {
+            self.included.clone_from(&record.included_from);
+        }
+    }
+
+    fn file(&self) -> &str {
+        self.included.as_deref().unwrap_or(&self.shown)
+    }
+
+    /// A failure at the present record, still without words.
+    fn here(&self) -> Failure {
+        Failure {
+            file: self.file().to_owned(),
+            line: self.line,
+            message: String::new(),
+            sql: self.sql.clone(),
+            expected: None,
+            actual: None,
+            diff: String::new(),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.records.failed += 1;
+        if self.failures.len() < MAX_FAILURES {
+            self.failures.push(failure);
+        }
+    }
+
+    /// The script as a whole is at fault, or a rule of its format broken.
+    fn fail_script(&mut self, error: SyntaxError) {
+        let file = error
+            .included_from
+            .as_deref()
+            .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
+        self.sql.clear();
+        self.fail(Failure { file, line: error.line, message: error.message, ..self.here() });
+    }
+}
+
+/// A path as a person in the current folder would type it.
+fn shown(path: &Path) -> Cow<'_, str> {
+    let here = std::env::current_dir().ok();
+    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).to_string_lossy()
+}
+
+fn script(
+    file: &TestFile,
+    engine: &dyn Engine,
+    options: &Options,
+    watch: &dyn Watch,
+    tally: &mut Tally<'_>,
+) -> Verdict {
+    let whole = |message: String| SyntaxError { included_from: None, line: 0, message };
+    let text = match source::read(&file.path) {
+        Ok(text) => text,
+        Err(error) => {
+            tally.fail_script(whole(format!("cannot read this file: {error}")));
+            return Verdict::Failed;
+        }
+    };
+    let mut executor = match Executor::connect(file, engine, options, watch) {
+        Ok(executor) => executor,
+        Err(error) => {
+            tally.fail_script(whole(format!("cannot connect to {}: {error}", engine.name())));
+            return Verdict::Failed;
+        }
+    };
+    let names = engine.labels().into_iter().chain([executor.name()]).chain(options.labels.iter().cloned());
+    let labels = Labels::new(names);
+    let halted = match executor.dialect() {
+        Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
+        Dialect::Slt => match slt::parse(&text, &labels, &file.path, &file.root) {
+            Ok(parsed) => records(parsed.into_iter().map(Ok), &mut executor, options, tally),
+            Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
+        },
+    };
+    let RecordCounts { passed, failed, skipped } = tally.records;
+    match executor.timed_out() {
+        Some(limit) => Verdict::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) },
+        None if executor.out_of_memory() => {
+            Verdict::OutOfMemory { limit_bytes: options.memory_limit.unwrap_or_default() }
+        }
+        None if failed > 0 => Verdict::Failed,
+        None if passed > 0 => Verdict::Passed,
+        None if skipped > 0 => {
+            Verdict::Ignored { reason: format!("0 of {skipped} records apply to {}", labels.name()) }
+        }
+        None => match halted {
+            Some(line) => Verdict::Ignored { reason: format!("it halts in line {line}, before any record") },
+            None => Verdict::Ignored { reason: "it holds no records".to_owned() },
+        },
+    }
+}
+
+/// Runs records to the end of the script, a `halt` (whose line it returns), a time limit or, on demand, a failure.
+fn records<'a>(
+    records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>,
+    executor: &mut Executor<'_, 'a>,
+    options: &Options,
+    tally: &mut Tally<'_>,
+) -> Option<u64> {
+    for record in records {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                tally.fail_script(error);
+                return None;
+            }
+        };
+        match record.step {
+            Step::Skip => tally.records.skipped += 1,
+            Step::Halt => return Some(record.line),
+            _ => {
+                tally.at(&record);
+                executor.execute(record, tally);
+                if executor.timed_out().is_some()
+                    || executor.out_of_memory()
+                    || (options.fail_fast && tally.records.failed > 0)
+                {
+                    return None;
+                }
+            }
+        }
+    }
+    None
+}

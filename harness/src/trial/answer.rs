@@ -1,0 +1,299 @@
+//! Holds what a query returned against what the script expects.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
+
+use md5::{Digest, Md5};
+use sqllogictest::{default_normalizer, default_validator};
+
+use crate::engine::Rows;
+use crate::script::{Lines, Sort};
+
+/// A fingerprint stands for a whole result: alike for alike results, within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint(u64, usize);
+
+/// A comparison keeps the order in which a result is compared, and the memory for it.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    sort: Sort,
+    /// The rows (or, with `valuesort`, the values) in the order of comparison; empty while that is the engine's.
+    order: Vec<Piece>,
+    /// Their text in that order.
+    sorted: Vec<u8>,
+}
+
+/// A piece is what keeps together when a result is sorted: a row, or a value.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    /// The first eight bytes of its text, as a number that sorts like them.
+    prefix: u64,
+    /// The index of its first value.
+    first: usize,
+}
+
+impl Comparison {
+    /// Brings a result into the order that the record asks for.
+    pub(super) fn order(&mut self, rows: &Rows, sort: Sort) {
+        self.sort = sort;
+        self.order.clear();
+        self.sorted.clear();
+        let width = self.width(rows);
+        if sort == Sort::None || rows.len() <= width {
+            return;
+        }
+        let row = |first: usize| first..(first + width).min(rows.len());
+        let place = |first: usize| rows.place(row(first));
+        let firsts = (0..rows.len()).step_by(width);
+        self.order.extend(firsts.map(|first| Piece { prefix: prefix(rows.text(), place(first)), first }));
+        // A line feed sorts below everything that can stand in its place, unless values hold control characters.
+        if rows.text().iter().filter(|byte| **byte <= b'\n').count() == rows.len() {
+            let text = |piece: &Piece| &rows.text()[place(piece.first)];
+            self.order.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| text(a).cmp(text(b))));
+        } else {
+            let values = |piece: &Piece| row(piece.first).map(|index| rows.value(index));
+            self.order.sort_unstable_by(|a, b| values(a).cmp(values(b)));
+        }
+        self.sorted.reserve(rows.text().len());
+        self.order.iter().for_each(|piece| self.sorted.extend_from_slice(&rows.text()[place(piece.first)]));
+    }
+
+    /// How many values are sorted, or shown in a row, together.
+    fn width(&self, rows: &Rows) -> usize {
+        if self.sort == Sort::Values { 1 } else { rows.columns().unwrap_or(1).max(1) }
+    }
+
+    /// All values in the order of comparison.
+    fn values<'r>(&'r self, rows: &'r Rows) -> impl Iterator<Item = &'r [u8]> {
+        let (natural, width) = (if self.order.is_empty() { rows.len() } else { 0 }, self.width(rows));
+        let sorted = self.order.iter().flat_map(move |piece| piece.first..(piece.first + width).min(rows.len()));
+        (0..natural).chain(sorted).map(|index| rows.value(index))
+    }
+
+    /// The text of all values in the order of comparison.
+    fn text<'r>(&'r self, rows: &'r Rows) -> &'r [u8] {
+        if self.order.is_empty() { rows.text() } else { &self.sorted }
+    }
+
+    /// Whether the result is the expected one.
+    pub(super) fn agrees(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> bool {
+        if let Some(hash) = HashLine::of(lines) {
+            return hash.count == rows.len() as u64 && hash.digest == *self.digest(rows);
+        }
+        if row_wise {
+            let expected: Vec<String> = lines.iter().map(text).collect();
+            return default_validator(default_normalizer, &self.rows(rows), &expected);
+        }
+        match lines {
+            Lines::List(expected) => {
+                let actual: Vec<Vec<String>> = self.values(rows).map(|value| vec![text(value)]).collect();
+                default_validator(default_normalizer, &actual, expected)
+            }
+            Lines::Block(_) if lines.count() != rows.len() => false,
+            Lines::Block(block) => match block.plain() {
+                // With as many lines as values, equal texts have no line feed within a value.
+                Some(plain) => self.text(rows).strip_suffix(b"\n").unwrap_or_default() == plain,
+                None => self.values(rows).eq(lines.iter()),
+            },
+        }
+    }
+
+    /// What is wrong with a result that does not agree, in a line.
+    pub(super) fn summary(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> String {
+        let (unit, actual) = match row_wise && self.sort != Sort::Values {
+            true => ("rows", rows.count()),
+            false => ("values", rows.len()),
+        };
+        let (unit, expected) = match HashLine::of(lines) {
+            Some(hash) => ("values", usize::try_from(hash.count).unwrap_or(usize::MAX)),
+            None => (unit, lines.count()),
+        };
+        let actual = if unit == "values" { rows.len() } else { actual };
+        match expected == actual {
+            true => "query result mismatch".to_owned(),
+            false => {
+                let unit = if expected == 1 { unit.trim_end_matches('s') } else { unit };
+                format!("query result mismatch: expected {expected} {unit}, got {actual}")
+            }
+        }
+    }
+
+    /// The expected and the actual result as text: a value a line or, row-wise, a row a line; hashed if the former is.
+    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> (String, String) {
+        let expected: Vec<String> = lines.iter().map(text).collect();
+        let actual: Vec<String> = if HashLine::of(lines).is_some() {
+            vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows))]
+        } else if row_wise {
+            self.rows(rows).iter().map(|row| row.join(" ")).collect()
+        } else {
+            self.values(rows).map(text).collect()
+        };
+        (expected.join("\n"), actual.join("\n"))
+    }
+
+    /// A fingerprint of the result in the order of comparison.
+    pub(super) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(self.text(rows));
+        Fingerprint(hasher.finish(), rows.len())
+    }
+
+    /// MD5 over all values, each followed by a line feed, as the original runner computes it.
+    fn digest(&self, rows: &Rows) -> md5::digest::Output<Md5> {
+        Md5::digest(self.text(rows))
+    }
+
+    /// The rows as text; with `valuesort`, each value is a row.
+    fn rows(&self, rows: &Rows) -> Vec<Vec<String>> {
+        let values: Vec<String> = self.values(rows).map(text).collect();
+        values.chunks(self.width(rows)).map(<[String]>::to_vec).collect()
+    }
+}
+
+/// The first eight bytes of a place that is not empty, as a number: the lesser number belongs to the lesser text.
+fn prefix(text: &[u8], place: Range<usize>) -> u64 {
+    let number = match text[place.start..].first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => text[place.start..].iter().rev().fold(0, |number, byte| (number >> 8) | (u64::from(*byte) << 56)),
+    };
+    // What follows behind the place counts as zero.
+    number & (u64::MAX << (64 - 8 * place.len().min(8)))
+}
+
+/// A line `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`, which stands for a whole result.
+struct HashLine {
+    count: u64,
+    digest: [u8; 16],
+}
+
+impl HashLine {
+    fn of(lines: &Lines<'_>) -> Option<HashLine> {
+        if lines.count() != 1 {
+            return None;
+        }
+        let line = lines.iter().next()?.trim_ascii_end();
+        let at = memchr::memchr(b' ', line)?;
+        let hex = line[at..].strip_prefix(b" values hashing to ")?;
+        let count = std::str::from_utf8(&line[..at]).ok()?.parse().ok()?;
+        Some(HashLine { count, digest: bytes_of(hex)? })
+    }
+}
+
+/// The bytes that 32 hexadecimal digits stand for, in lower case as the original runner writes them.
+fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; 16];
+    let hex: &[u8; 32] = hex.try_into().ok()?;
+    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Answer, Labels, Step, classic};
+
+    fn rows(table: &[&[&str]]) -> Rows {
+        let mut rows = Rows::default();
+        table.iter().for_each(|row| rows.push_row(row.iter().map(|value| value.as_bytes())));
+        rows
+    }
+
+    /// Calls `judge` with the lines that a script expects.
+    fn with_block<T>(expected: &str, judge: impl FnOnce(&Lines<'_>) -> T) -> T {
+        let script = format!("query I\nSELECT 1\n----\n{expected}");
+        let labels = Labels::default();
+        match classic::Parser::new(script.as_bytes(), &labels).next().unwrap().unwrap().step {
+            Step::Query { expect: Answer::Lines { lines, .. }, .. } => judge(&lines),
+            step => panic!("{step:?}"),
+        }
+    }
+
+    fn agrees(table: &[&[&str]], sort: Sort, expected: &str) -> bool {
+        let rows = rows(table);
+        let mut comparison = Comparison::default();
+        comparison.order(&rows, sort);
+        with_block(expected, |lines| comparison.agrees(&rows, lines, false))
+    }
+
+    #[test]
+    fn results_are_ordered_as_the_record_asks() {
+        let table: &[&[&str]] = &[&["b", "1"], &["a", "9"], &["a", "10"]];
+        assert!(agrees(table, Sort::None, "b\n1\na\n9\na\n10"));
+        assert!(agrees(table, Sort::Rows, "a\n10\na\n9\nb\n1"));
+        assert!(agrees(table, Sort::Values, "1\n10\n9\na\na\nb"));
+        assert!(!agrees(table, Sort::None, "a\n10\na\n9\nb\n1"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn rows_and_values_are_sorted_as_byte_strings(
+            table in proptest::collection::vec(proptest::array::uniform2("[\0\t\n ab]{0,10}"), 0..12)
+        ) {
+            let mut by_rows = table.clone();
+            by_rows.sort();
+            let mut by_values: Vec<&str> = table.iter().flatten().map(String::as_str).collect();
+            by_values.sort_unstable();
+            let table: Vec<Vec<&str>> = table.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+            let rows = rows(&table.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let mut comparison = Comparison::default();
+            let mut sorted = |sort| {
+                comparison.order(&rows, sort);
+                let values: Vec<String> = comparison.values(&rows).map(text).collect();
+                let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
+                assert_eq!(text(comparison.text(&rows)), lines);
+                values
+            };
+            proptest::prop_assert_eq!(sorted(Sort::Rows), by_rows.concat());
+            proptest::prop_assert_eq!(sorted(Sort::Values), by_values);
+        }
+    }
+
+    #[test]
+    fn every_value_must_be_there_and_no_more() {
+        assert!(agrees(&[], Sort::None, ""));
+        assert!(!agrees(&[&["1"]], Sort::None, ""));
+        assert!(!agrees(&[], Sort::None, "1"));
+        assert!(!agrees(&[&["1"], &["2"]], Sort::None, "1"));
+        assert!(!agrees(&[&["1"]], Sort::None, "1\n2"));
+        assert!(!agrees(&[&["a  b"]], Sort::None, "a b"));
+        assert!(!agrees(&[&["1\n2"]], Sort::None, "1\n2"));
+        assert!(!agrees(&[&["1\n2"], &["3"]], Sort::None, "1\n2\n3"));
+        assert!(agrees(&[&["1"], &["2"]], Sort::None, "1\r\n# a remark\r\n2\r"));
+    }
+
+    #[test]
+    fn a_hash_stands_for_all_values_with_or_without_a_threshold() {
+        // printf '1\n2\n3\n' | md5sum
+        let line = "3 values hashing to c0710d6b4f15dfa88f600b0e6b624077";
+        let wrong_count = line.replacen('3', "4", 1);
+        let wrong_hash = line.replace(&line[line.len() - 4..], "0000");
+        let table: &[&[&str]] = &[&["3"], &["1"], &["2"]];
+        assert!(agrees(table, Sort::Rows, line));
+        assert!(!agrees(table, Sort::None, line));
+        assert!(!agrees(table, Sort::Rows, &wrong_count));
+        assert!(!agrees(table, Sort::Rows, &wrong_hash));
+    }
+
+    #[test]
+    fn mismatches_say_what_is_missing() {
+        let rows = rows(&[&["1", "x"], &["2", "y"]]);
+        let mut comparison = Comparison::default();
+        comparison.order(&rows, Sort::None);
+        let summary = with_block("1\nx", |lines| comparison.summary(&rows, lines, false));
+        assert_eq!(summary, "query result mismatch: expected 2 values, got 4");
+        let lines = Lines::List(vec!["1 x".into(), "2 z".into()]);
+        assert_eq!(comparison.summary(&rows, &lines, true), "query result mismatch");
+        assert_eq!(comparison.texts(&rows, &lines, true), ("1 x\n2 z".into(), "1 x\n2 y".into()));
+    }
+}

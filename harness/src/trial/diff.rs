@@ -1,0 +1,74 @@
+//! Two results held against each other, for people.
+
+use similar::{ChangeTag, TextDiff};
+
+/// How much of a text a message shows, in bytes: an engine that returns megabytes must not flood a terminal.
+const LONGEST: usize = 4096;
+
+/// Lines around a difference that are shown with it.
+const CONTEXT: usize = 3;
+
+/// The lines of both texts, those only in `expected` after `-`, those only in `actual` after `+`.
+///
+/// Long runs of equal lines are left out, with a line that says how many.
+pub(super) fn lines(expected: &str, actual: &str) -> String {
+    // Whole lines all of them: the last one of the shorter text is then like the others.
+    let whole = |text: &str| if text.is_empty() { String::new() } else { shorten(text.to_owned()) + "\n" };
+    let (expected, actual) = (whole(expected), whole(actual));
+    let diff = TextDiff::from_lines(&expected, &actual);
+    let mut shown = Vec::new();
+    let mut next = 0;
+    for group in diff.grouped_ops(CONTEXT) {
+        let start = group.first().map_or(0, |op| op.old_range().start);
+        shown.extend(left_out(start.saturating_sub(next)));
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match change.tag() {
+                ChangeTag::Equal => ' ',
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+            };
+            shown.push(format!("{sign} {}", change.value().trim_end_matches('\n')).trim_end().to_owned());
+        }
+        next = group.last().map_or(next, |op| op.old_range().end);
+    }
+    shown.extend(left_out(diff.old_slices().len().saturating_sub(next)));
+    shown.join("\n")
+}
+
+fn left_out(count: usize) -> Option<String> {
+    (count > 0).then(|| format!("  … {count} equal lines"))
+}
+
+/// A text, or its beginning and a note of how long it is.
+pub(super) fn shorten(mut text: String) -> String {
+    let length = text.len();
+    if length > LONGEST {
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(&format!("\n… {length} bytes in all"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_shown_with_some_lines_around_it() {
+        let expected: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
+        let mut actual = expected.clone();
+        actual[9] = "x".into();
+        let shown = lines(&expected.join("\n"), &actual.join("\n"));
+        assert_eq!(shown, "  … 6 equal lines\n  7\n  8\n  9\n- 10\n+ x\n  11\n  12\n  13\n  … 7 equal lines");
+        assert_eq!(lines("1\n2", "1"), "  1\n- 2");
+        assert_eq!(lines("", "1"), "+ 1");
+    }
+
+    #[test]
+    fn endless_texts_are_cut_between_characters() {
+        let text = shorten("é".repeat(1 << 20));
+        assert!(text.len() < LONGEST + 40 && text.ends_with("… 2097152 bytes in all"), "{}", &text[LONGEST - 8..]);
+        assert_eq!(shorten("short".into()), "short");
+    }
+}

@@ -1,0 +1,326 @@
+//! Runs one record after the other on the connections of one script.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
+use crate::outcome::Failure;
+use crate::script::{Answer, Completion, Dialect, Record, Sort, Step};
+use crate::suite::TestFile;
+
+use super::answer::{Comparison, Fingerprint};
+use super::variables::Variables;
+use super::watchdog::Watchdog;
+use super::{Options, Tally, Watch, diff, system};
+
+/// An executor holds what a script's records share: connections, variables, labels, time limits.
+pub(super) struct Executor<'e, 'a> {
+    dialect: Dialect,
+    database: Box<dyn Database + 'e>,
+    default: Box<dyn Session + 'e>,
+    named: HashMap<String, Box<dyn Session + 'e>>,
+    rows: Rows,
+    comparison: Comparison,
+    labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
+    variables: Variables,
+    watchdog: Option<Watchdog>,
+    allow_system: bool,
+    memory_limited: bool,
+    out_of_memory: bool,
+    watch: &'e dyn Watch,
+}
+
+/// Why a record failed: a message and, for results, what was expected and what came.
+struct Complaint {
+    message: String,
+    results: Option<(String, String)>,
+}
+
+impl From<String> for Complaint {
+    fn from(message: String) -> Self {
+        Complaint { message, results: None }
+    }
+}
+
+impl<'e, 'a> Executor<'e, 'a> {
+    /// Connects before the first record, so that no connection error can pass for an expected one.
+    pub(super) fn connect(
+        file: &TestFile,
+        engine: &'e dyn Engine,
+        options: &Options,
+        watch: &'e dyn Watch,
+    ) -> Result<Self, EngineError> {
+        let mut database = engine.database(&file.name)?;
+        let default = database.connect()?;
+        let mut watchdog = Watchdog::start(options.file_timeout, options.query_timeout);
+        if let (Some(watchdog), Some(interrupter)) = (&mut watchdog, default.interrupter()) {
+            watchdog.guard(interrupter);
+        }
+        Ok(Executor {
+            dialect: if file.path.extension().is_some_and(|e| e == "slt") { Dialect::Slt } else { Dialect::Classic },
+            database,
+            default,
+            named: HashMap::new(),
+            rows: Rows::default(),
+            comparison: Comparison::default(),
+            labels: HashMap::new(),
+            variables: Variables::new(options.allow_env),
+            watchdog,
+            allow_system: options.allow_system,
+            memory_limited: options.memory_limit.is_some(),
+            out_of_memory: false,
+            watch,
+        })
+    }
+
+    /// What the engine calls itself once it is connected.
+    pub(super) fn name(&self) -> String {
+        self.default.name().to_owned()
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The limit that has been exceeded, if one has.
+    pub(super) fn timed_out(&self) -> Option<Duration> {
+        self.watchdog.as_ref().and_then(Watchdog::exceeded)
+    }
+
+    /// Whether the engine wanted more memory than it may have.
+    pub(super) fn out_of_memory(&self) -> bool {
+        self.out_of_memory
+    }
+
+    /// Runs a record and enters what became of it.
+    pub(super) fn execute(&mut self, record: Record<'a>, tally: &mut Tally<'_>) {
+        let (attempts, pause) = record.retry.unwrap_or((1, Duration::ZERO));
+        let counts = !matches!(record.step, Step::Sleep(_) | Step::HashThreshold(_));
+        for attempt in 1..=attempts {
+            if attempt > 1 {
+                self.default.sleep(pause);
+            }
+            if let Some(watchdog) = &self.watchdog {
+                watchdog.begin();
+            }
+            let result = self.step(&record, tally);
+            if let Some(watchdog) = &self.watchdog {
+                watchdog.end();
+            }
+            let complaint = match (self.timed_out(), result) {
+                // Whatever came back was made by the interruption, or came too late.
+                (Some(limit), _) => {
+                    Complaint::from(format!("still running when the time limit of {} s was over", limit.as_secs_f64()))
+                }
+                (None, _) if self.out_of_memory => {
+                    Complaint::from("the engine wanted more memory than it may have".to_owned())
+                }
+                (None, Ok(())) => {
+                    tally.records.passed += u64::from(counts);
+                    return;
+                }
+                (None, Err(_)) if attempt < attempts => continue,
+                (None, Err(complaint)) => complaint,
+            };
+            tally.sql = record_text(&record.step);
+            let mut failure = Failure { message: complaint.message, ..tally.here() };
+            tally.sql.clear();
+            if let Some((expected, actual)) = complaint.results {
+                failure.diff = diff::lines(&expected, &actual);
+                (failure.expected, failure.actual) = (Some(diff::shorten(expected)), Some(diff::shorten(actual)));
+            }
+            return tally.fail(failure);
+        }
+    }
+
+    fn step(&mut self, record: &Record<'a>, tally: &mut Tally<'_>) -> Result<(), Complaint> {
+        match &record.step {
+            Step::Statement { sql, expect } => {
+                let result = self.run(record, sql, None, tally)?;
+                self.judge_statement(expect, result)
+            }
+            Step::Query { sql, letters, sort, label, expect } => {
+                let result = self.run(record, sql, Some(letters), tally)?;
+                self.judge_query(expect, letters, *sort, result)?;
+                match label {
+                    Some(label) => self.judge_label(label.clone(), record.line),
+                    None => Ok(()),
+                }
+            }
+            Step::Let { variables, sql } => {
+                let result = self.run(record, sql.as_bytes(), None, tally)?;
+                result.map_err(|error| format!("`let` failed: {error}"))?;
+                self.bind(variables)
+            }
+            Step::System { command, stdout } => {
+                self.watch.running(tally.file(), record.line, command.as_bytes());
+                if !self.allow_system {
+                    let message = "`system` runs a command, which a test file may do only with `--allow-system`";
+                    return Err(message.to_owned().into());
+                }
+                let command = match record.substitute {
+                    true => self.variables.replace_known(command)?,
+                    false => command.clone(),
+                };
+                let printed = system::run(&command)?;
+                match stdout {
+                    Some(expected) if *expected != printed => Err(Complaint {
+                        message: "the command printed something else".to_owned(),
+                        results: Some((expected.clone(), printed)),
+                    }),
+                    _ => Ok(()),
+                }
+            }
+            Step::Sleep(duration) => {
+                let session = &mut self.default;
+                session.sleep(*duration);
+                Ok(())
+            }
+            Step::HashThreshold(_) | Step::Skip | Step::Halt => Ok(()),
+        }
+    }
+
+    /// Runs SQL; the outer error is ours, the inner one the engine's.
+    fn run(
+        &mut self,
+        record: &Record<'a>,
+        sql: &[u8],
+        letters: Option<&[u8]>,
+        tally: &mut Tally<'_>,
+    ) -> Result<Result<Done, EngineError>, Complaint> {
+        let substituted = match record.substitute {
+            true => Some(self.variables.replace(&String::from_utf8_lossy(sql))?),
+            false => None,
+        };
+        let sql = substituted.as_ref().map_or(sql, |text| text.as_bytes());
+        self.watch.running(tally.included.as_deref().unwrap_or(&tally.shown), record.line, sql);
+        let session = match &record.connection {
+            None => &mut self.default,
+            Some(name) => match self.named.entry(name.clone()) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    let session =
+                        self.database.connect().map_err(|error| format!("cannot connect as `{name}`: {error}"))?;
+                    if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, session.interrupter()) {
+                        watchdog.guard(interrupter);
+                    }
+                    entry.insert(session)
+                }
+            },
+        };
+        self.rows.clear();
+        let clock = Instant::now();
+        let result = session.run(Request { sql, letters, dialect: self.dialect }, &mut self.rows);
+        tally.engine += clock.elapsed();
+        // An expected error is no excuse: under a limit, this one says nothing about the SQL.
+        self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
+        Ok(result)
+    }
+
+    fn judge_statement(&self, expect: &Completion, result: Result<Done, EngineError>) -> Result<(), Complaint> {
+        match (expect, result) {
+            (Completion::Ok, Ok(_)) => Ok(()),
+            (Completion::Ok | Completion::Count(_), Err(error)) => Err(format!("statement failed: {error}").into()),
+            (Completion::Count(expected), Ok(done)) => {
+                let (count, verb) = match done {
+                    Done::Changed(count) => (count, "changed"),
+                    Done::Rows => (self.rows.count() as u64, "returned"),
+                };
+                if count == *expected {
+                    return Ok(());
+                }
+                Err(format!("statement {verb} {count} rows instead of {expected}").into())
+            }
+            (Completion::Error(_), Ok(_)) => Err("statement succeeded, but should have failed".to_owned().into()),
+            (Completion::Error(expected), Err(error)) => judge_error("statement", expected, &error),
+        }
+    }
+
+    fn judge_query(
+        &mut self,
+        expect: &Answer<'_>,
+        letters: &[u8],
+        sort: Sort,
+        result: Result<Done, EngineError>,
+    ) -> Result<(), Complaint> {
+        let (lines, row_wise) = match (expect, result) {
+            (Answer::Error(_), Ok(_)) => return Err("query succeeded, but should have failed".to_owned().into()),
+            (Answer::Error(expected), Err(error)) => return judge_error("query", expected, &error),
+            (Answer::Lines { .. }, Err(error)) => return Err(format!("query failed: {error}").into()),
+            (Answer::Lines { lines, row_wise }, Ok(_)) => (lines, *row_wise),
+        };
+        if self.rows.is_uneven() {
+            return Err("the engine returned rows of different widths".to_owned().into());
+        }
+        let columns = self.rows.columns().filter(|columns| *columns != letters.len());
+        if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
+            let letters = String::from_utf8_lossy(letters);
+            return Err(
+                format!("query returned {columns} columns, but {} are declared ({letters})", letters.len()).into()
+            );
+        }
+        self.comparison.order(&self.rows, sort);
+        if self.comparison.agrees(&self.rows, lines, row_wise) {
+            return Ok(());
+        }
+        let (expected, actual) = self.comparison.texts(&self.rows, lines, row_wise);
+        Err(Complaint {
+            message: self.comparison.summary(&self.rows, lines, row_wise),
+            results: Some((expected, actual)),
+        })
+    }
+
+    /// All results under one label must be alike; the first one sets the measure.
+    fn judge_label(&mut self, label: Cow<'a, [u8]>, line: u64) -> Result<(), Complaint> {
+        let fingerprint = self.comparison.fingerprint(&self.rows);
+        match self.labels.get(&label) {
+            None => {
+                self.labels.insert(label, (fingerprint, line));
+                Ok(())
+            }
+            Some((first, _)) if *first == fingerprint => Ok(()),
+            Some((_, line)) => {
+                let label = String::from_utf8_lossy(&label);
+                Err(format!("results under the label `{label}` differ from those in line {line}").into())
+            }
+        }
+    }
+
+    fn bind(&mut self, variables: &[String]) -> Result<(), Complaint> {
+        let (rows, columns) = (self.rows.count(), self.rows.columns().unwrap_or(0));
+        if rows != 1 || columns != variables.len() {
+            let wanted = variables.len();
+            let message =
+                format!("`let` needs rows: 1, columns: {wanted}; the query returned rows: {rows}, columns: {columns}");
+            return Err(message.into());
+        }
+        for (variable, value) in variables.iter().zip(self.rows.values()) {
+            self.variables.set(variable, String::from_utf8_lossy(value).into_owned());
+        }
+        Ok(())
+    }
+}
+
+fn judge_error(
+    what: &str,
+    expected: &sqllogictest::parser::ExpectedError,
+    error: &EngineError,
+) -> Result<(), Complaint> {
+    if expected.is_match(&error.message, error.sqlstate.as_deref()) {
+        return Ok(());
+    }
+    let state = error.sqlstate.as_ref().map(|state| format!("(sqlstate {state}) ")).unwrap_or_default();
+    Err(format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}").into())
+}
+
+/// The SQL or command of a step, as a message shows it.
+fn record_text(step: &Step<'_>) -> String {
+    let text: &[u8] = match step {
+        Step::Statement { sql, .. } | Step::Query { sql, .. } => sql,
+        Step::Let { sql, .. } => sql.as_bytes(),
+        Step::System { command, .. } => command.as_bytes(),
+        _ => b"",
+    };
+    diff::shorten(String::from_utf8_lossy(text).into_owned())
+}

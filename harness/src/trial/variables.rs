@@ -1,0 +1,86 @@
+//! What `$name` stands for while `control substitution` is on.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use once_cell::unsync::OnceCell;
+use tempfile::TempDir;
+
+/// Variables of one script: those that `let` binds, and three that are always there.
+///
+/// `$__TEST_DIR__` is an empty folder of the script's own, `$__NOW__` the time in nanoseconds. Environment variables are
+/// seen only if the user allows it: a test file is input.
+pub(super) struct Variables {
+    bound: BTreeMap<String, String>,
+    folder: OnceCell<TempDir>,
+    allow_env: bool,
+}
+
+impl Variables {
+    pub(super) fn new(allow_env: bool) -> Self {
+        Variables { bound: BTreeMap::new(), folder: OnceCell::new(), allow_env }
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.bound.insert(name.to_owned(), value);
+    }
+
+    /// Replaces `$name`, `${name}` and `${name:default}`; `\$` stands for `$`.
+    pub(super) fn replace(&self, text: &str) -> Result<String, String> {
+        subst::substitute(text, self).map_err(|error| match error {
+            subst::Error::NoSuchVariable(missing) if !self.allow_env => {
+                format!("no variable `${}` (environment variables are seen only with `--allow-env`)", missing.name)
+            }
+            error => format!("cannot replace variables: {error}"),
+        })
+    }
+
+    /// Replaces the names that are known and leaves every other `$` to the shell.
+    pub(super) fn replace_known(&self, text: &str) -> Result<String, String> {
+        let mut text = text.to_owned();
+        for name in ["__TEST_DIR__", "__NOW__"].into_iter().chain(self.bound.keys().map(String::as_str)) {
+            let pattern = format!("${name}");
+            if text.contains(&pattern) {
+                let value = self.value(name).ok_or_else(|| format!("cannot make a folder for `${name}`"))?;
+                text = text.replace(&pattern, &value);
+            }
+        }
+        Ok(text)
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
+            "__TEST_DIR__" => {
+                let folder = self.folder.get_or_try_init(TempDir::new).ok()?;
+                Some(folder.path().to_string_lossy().into_owned())
+            }
+            "__NOW__" => Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()),
+            _ => self.bound.get(name).cloned().or_else(|| std::env::var(name).ok().filter(|_| self.allow_env)),
+        }
+    }
+}
+
+impl<'a> subst::VariableMap<'a> for Variables {
+    type Value = String;
+
+    fn get(&'a self, name: &str) -> Option<String> {
+        self.value(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bound_names_are_replaced_and_the_environment_is_not_seen_unless_allowed() {
+        let mut variables = Variables::new(false);
+        variables.set("a", "1".into());
+        assert_eq!(variables.replace("$a ${a}b \\$a ${x:2}").unwrap(), "1 1b $a 2");
+        assert!(variables.replace("$PATH").unwrap_err().contains("no variable `$PATH`"));
+        assert_eq!(Variables::new(true).replace("$PATH").unwrap(), std::env::var("PATH").unwrap());
+        assert_eq!(variables.replace_known("$a $PATH").unwrap(), "1 $PATH");
+        let folder = variables.replace("$__TEST_DIR__").unwrap();
+        assert!(std::path::Path::new(&folder).is_dir());
+    }
+}

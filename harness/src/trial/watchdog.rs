@@ -1,0 +1,135 @@
+//! Time limits: a thread that interrupts an engine when a script or a record has taken too long.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::engine::Interrupter;
+
+/// How often the thread looks, which is how late an interruption can come.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A watchdog guards the sessions of one script for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    shared: Arc<Shared>,
+    /// Dropped to end the thread.
+    _alive: mpsc::Sender<()>,
+}
+
+struct Shared {
+    started: Instant,
+    file_limit: Option<Duration>,
+    record_limit: Option<Duration>,
+    /// When the present record began, in nanoseconds after `started`, plus one; 0 between records.
+    record_began: AtomicU64,
+    /// The limit that was exceeded, in nanoseconds; 0 as long as none was.
+    exceeded: AtomicU64,
+    interrupters: Mutex<Vec<Interrupter>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("exceeded", &self.exceeded).finish_non_exhaustive()
+    }
+}
+
+impl Watchdog {
+    /// Starts watching now, if there is a limit at all.
+    pub(super) fn start(file_limit: Option<Duration>, record_limit: Option<Duration>) -> Option<Watchdog> {
+        file_limit.or(record_limit)?;
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            file_limit,
+            record_limit,
+            record_began: AtomicU64::new(0),
+            exceeded: AtomicU64::new(0),
+            interrupters: Mutex::new(Vec::new()),
+        });
+        let (alive, ended) = mpsc::channel();
+        let watched = Arc::clone(&shared);
+        thread::spawn(move || {
+            while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if watched.check().is_some() {
+                    // Again and again: the engine may have been between two statements.
+                    let interrupters = watched.interrupters.lock().unwrap_or_else(PoisonError::into_inner);
+                    interrupters.iter().for_each(|interrupt| interrupt());
+                }
+            }
+        });
+        Some(Watchdog { shared, _alive: alive })
+    }
+
+    /// Puts a session under guard.
+    pub(super) fn guard(&mut self, interrupter: Interrupter) {
+        self.shared.interrupters.lock().unwrap_or_else(PoisonError::into_inner).push(interrupter);
+    }
+
+    /// A record begins.
+    pub(super) fn begin(&self) {
+        self.shared.record_began.store(nanos(self.shared.started.elapsed()) + 1, Ordering::Release);
+    }
+
+    /// The record has ended.
+    pub(super) fn end(&self) {
+        // An engine that cannot be interrupted is judged when it comes back at last.
+        self.shared.check();
+        self.shared.record_began.store(0, Ordering::Release);
+    }
+
+    /// The limit that was exceeded, if one was.
+    pub(super) fn exceeded(&self) -> Option<Duration> {
+        match self.shared.exceeded.load(Ordering::Acquire) {
+            0 => None,
+            limit => Some(Duration::from_nanos(limit)),
+        }
+    }
+}
+
+impl Shared {
+    /// Looks at the clock; the first limit found exceeded stays.
+    fn check(&self) -> Option<Duration> {
+        let now = self.started.elapsed();
+        let record_time = match self.record_began.load(Ordering::Acquire) {
+            0 => Duration::ZERO,
+            began => now.saturating_sub(Duration::from_nanos(began - 1)),
+        };
+        let file = self.file_limit.filter(|limit| now > *limit);
+        let exceeded = file.or_else(|| self.record_limit.filter(|limit| record_time > *limit))?;
+        let _ = self.exceeded.compare_exchange(0, nanos(exceeded).max(1), Ordering::AcqRel, Ordering::Acquire);
+        Some(exceeded)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_session_is_interrupted_until_the_watchdog_goes() {
+        let calls = Arc::new(AtomicU32::new(0));
+        let mut watchdog = Watchdog::start(None, Some(Duration::from_millis(1))).unwrap();
+        let counted = Arc::clone(&calls);
+        watchdog.guard(Arc::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        assert_eq!(watchdog.exceeded(), None);
+        watchdog.begin();
+        while calls.load(Ordering::SeqCst) < 3 {
+            thread::sleep(TICK);
+        }
+        watchdog.end();
+        assert_eq!(watchdog.exceeded(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn without_a_limit_there_is_no_thread() {
+        assert!(Watchdog::start(None, None).is_none());
+    }
+}

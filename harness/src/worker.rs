@@ -1,0 +1,251 @@
+//! A worker claims, runs and finishes until nothing is left to claim.
+//!
+//! One worker runs in each process that takes part in a run, be it started by hand or by a supervisor.
+
+use std::borrow::Cow;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+use crate::outcome::{Failure, Outcome, RecordCounts, Verdict};
+use crate::process::PeakMemory;
+use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
+use crate::suite::{Suite, SuiteError, TestFile};
+use crate::trial::{self, Options, Watch};
+
+/// How often a trial that did not pass is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Further attempts after one that failed or timed out.
+    pub retries: u32,
+    /// Further attempts after one that took its process with it.
+    pub crash_retries: u32,
+}
+
+/// A job is what a worker needs to run whatever it claims.
+pub struct Job<'j> {
+    /// Where files are found by their names.
+    pub suite: &'j Suite,
+    /// What they are run on.
+    pub engine: &'j dyn Engine,
+    /// What a trial may do.
+    pub options: &'j Options,
+    /// How often it is run again.
+    pub policy: Policy,
+    /// When to claim nothing more.
+    pub deadline: Option<Instant>,
+    /// Whether this worker settles what dead ones leave; under a supervisor, that one does, who knows how they died.
+    pub settles: bool,
+}
+
+/// A witness is told what a worker does, as it does it.
+pub trait Witness {
+    /// A trial begins.
+    fn begins(&mut self, file: &TestFile, pass: u32, attempt: u32);
+
+    /// A trial has ended; what it printed, if anybody knows.
+    fn printed(&mut self) -> String {
+        String::new()
+    }
+
+    /// An entry has its final outcome, from this worker.
+    fn ended(&mut self, outcome: &Outcome);
+
+    /// There is nothing to claim until others have ended.
+    fn waits(&mut self) {}
+
+    /// Whether to claim nothing more, and why.
+    fn stop(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// How a worker's work came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Every entry of the plan has its outcome.
+    Complete,
+    /// Entries are left, for the reason given.
+    Stopped(String),
+}
+
+/// The reason for stopping when the time budget is spent.
+pub const TIME_BUDGET: &str = "time budget";
+
+/// How long a worker with nothing to claim waits before it looks again: this at first, then up to twenty times that.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Works until nothing is left to claim, the deadline has passed, or somebody asks everybody to stop.
+///
+/// # Errors
+/// The queue's; what was claimed last is then lost and will be run again.
+pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> Result<End, QueueError> {
+    let mut pause = PAUSE;
+    let mut memory = PeakMemory::new();
+    loop {
+        if let Some(why) = witness.stop() {
+            return Ok(End::Stopped(why));
+        }
+        if job.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(End::Stopped(TIME_BUDGET.to_owned()));
+        }
+        match queue.claim()? {
+            Claim::Leased(lease) => {
+                pause = PAUSE;
+                run(queue, lease, job, witness, &mut memory)?;
+            }
+            Claim::Complete => return Ok(End::Complete),
+            Claim::Stopped { why } => return Ok(End::Stopped(why)),
+            Claim::Wait => {
+                if job.settles {
+                    for lost in queue.lost()? {
+                        if let Some(outcome) = settle(queue, lost, &Death::unknown(), job.policy)? {
+                            witness.ended(&outcome);
+                        }
+                    }
+                }
+                witness.waits();
+                thread::sleep(pause);
+                pause = (pause * 2).min(PAUSE * 20);
+            }
+        }
+    }
+}
+
+fn run(
+    queue: &mut dyn Queue,
+    lease: Lease,
+    job: &Job<'_>,
+    witness: &mut dyn Witness,
+    memory: &mut PeakMemory,
+) -> Result<(), QueueError> {
+    let first = lease.attempt();
+    // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
+    let mut attempt = first;
+    let mut outcome = loop {
+        let outcome = match job.suite.find(lease.name()) {
+            Ok(Some(file)) => {
+                memory.reset();
+                let outcome = trial(queue, &file, (lease.pass(), attempt), job, witness);
+                Outcome { peak_bytes: memory.read(), ..outcome }
+            }
+            missing => vanished(lease.name(), missing),
+        };
+        if !outcome.verdict.is_failure() || attempt - first >= job.policy.retries {
+            break outcome;
+        }
+        attempt += 1;
+    };
+    (outcome.worker, outcome.attempt, outcome.pass) = (queue.worker(), attempt, lease.pass());
+    if outcome.verdict == Verdict::Passed && attempt > 1 {
+        outcome.verdict = Verdict::Flaky { attempt };
+    }
+    queue.finish(lease, outcome.clone())?;
+    witness.ended(&outcome);
+    Ok(())
+}
+
+fn trial(
+    queue: &dyn Queue,
+    file: &TestFile,
+    (pass, attempt): (u32, u32),
+    job: &Job<'_>,
+    witness: &mut dyn Witness,
+) -> Outcome {
+    witness.begins(file, pass, attempt);
+    let page = Page(queue.live());
+    page.0.begins();
+    // A crash before the first record is laid at the file's door.
+    page.running(&file.path.to_string_lossy(), 0, b"");
+    let mut outcome = trial::run(file, job.engine, job.options, &page);
+    if outcome.verdict.is_failure() {
+        outcome.output = witness.printed();
+    }
+    outcome
+}
+
+/// A planned file that is not there any more.
+fn vanished(name: &str, missing: Result<Option<TestFile>, SuiteError>) -> Outcome {
+    let message = match missing {
+        Err(error) => error.to_string(),
+        Ok(_) => "cannot read this file: it was there when the run was planned, and is gone".to_owned(),
+    };
+    failed(name, Verdict::Failed, Failure { file: name.to_owned(), message, ..Failure::default() })
+}
+
+fn failed(name: &str, verdict: Verdict, failure: Failure) -> Outcome {
+    Outcome {
+        failures: vec![failure],
+        records: RecordCounts { failed: 1, ..RecordCounts::default() },
+        ..Outcome::new(name, verdict)
+    }
+}
+
+/// The page where a queue keeps what is running.
+struct Page(Live);
+
+impl Watch for Page {
+    fn running(&self, file: &str, line: u64, sql: &[u8]) {
+        let sql = match std::str::from_utf8(sql) {
+            Ok(sql) => Cow::Borrowed(sql),
+            Err(_) => String::from_utf8_lossy(sql),
+        };
+        self.0.running(file, line, &sql);
+    }
+}
+
+/// How a worker died, as far as anybody knows.
+#[derive(Debug, Clone)]
+pub struct Death {
+    /// The verdict on the trial that it was running.
+    pub verdict: Verdict,
+    /// What it had printed since that trial began.
+    pub output: String,
+    /// How long the trial had been running.
+    pub ran_for: Duration,
+}
+
+impl Death {
+    /// All that can be said of a worker that was nobody's child.
+    pub fn unknown() -> Self {
+        let how = "its process died".to_owned();
+        Death { verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
+    }
+}
+
+/// Gives a dead worker's entry back for another attempt, or its final outcome, which is returned.
+///
+/// # Errors
+/// The queue's.
+pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) -> Result<Option<Outcome>, QueueError> {
+    let Lost { lease, worker, deaths, last } = lost;
+    let again = match death.verdict {
+        Verdict::Crashed { .. } => deaths <= policy.crash_retries,
+        _ => lease.attempt() <= policy.retries,
+    };
+    if again {
+        queue.requeue(lease, &death.verdict.to_string())?;
+        return Ok(None);
+    }
+    let failure = Failure {
+        message: match &death.verdict {
+            Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
+            Verdict::TimedOut { .. } => "still running when the time limit was over".to_owned(),
+            verdict => verdict.to_string(),
+        },
+        file: last.as_ref().map_or_else(|| lease.name().to_owned(), |running| running.file.clone()),
+        line: last.as_ref().map_or(0, |running| running.line),
+        sql: last.map(|running| running.sql).unwrap_or_default(),
+        ..Failure::default()
+    };
+    let outcome = Outcome {
+        worker,
+        attempt: lease.attempt(),
+        pass: lease.pass(),
+        wall_us: u64::try_from(death.ran_for.as_micros()).unwrap_or(u64::MAX),
+        output: death.output.clone(),
+        ..failed(lease.name(), death.verdict.clone(), failure)
+    };
+    queue.finish(lease, outcome.clone())?;
+    Ok(Some(outcome))
+}
