@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Builds the test target and runs its files over several supervised worker processes.
+
+    python3 scripts/run_parallel_tests.py --workers 4 --time-budget 300 [FILTERS] [-- FLAGS]
+
+Everything is done by the test binary (`cargo test --test slt -- --help` lists its flags); this translates the command
+line that users of earlier tooling type, and hands over. The exit code is the binary's.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def parse(arguments):
+    """The options of a command line, without the program's name."""
+    if "--" in arguments:
+        at = arguments.index("--")
+        arguments, passed_on = arguments[:at], arguments[at + 1 :]
+    else:
+        passed_on = []
+    parser = argparse.ArgumentParser(
+        description="Run SQLLogicTest files over several worker processes.",
+        epilog="What stands behind `--` goes to the test binary as it is; "
+        "`cargo test --test slt -- --help` lists its flags.",
+    )
+    parser.add_argument("filters", nargs="*", metavar="FILTER", help="run only files whose name contains this")
+    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, metavar="N",
+                        help="worker processes (default: one for each processor)")
+    parser.add_argument("--time-budget", "--time", type=positive, metavar="SECS",
+                        help="begin no further file after so long (default: SQLLOGICTEST_TIME_BUDGET, or no limit)")
+    parser.add_argument("--file-timeout", "--timeout", type=positive, metavar="SECS",
+                        help="how long one file may take (default: SQLLOGICTEST_FILE_TIMEOUT, or no limit)")
+    parser.add_argument("--seed", type=int, metavar="N", help="shuffle files of equal rank by this seed")
+    parser.add_argument("--results", metavar="DIR", help="folder for the queue, the history and the logs")
+    parser.add_argument("--corpus", metavar="DIR", help="folder with test files, instead of the bundled ones")
+    parser.add_argument("--debug", action="store_true", help="build without optimisation")
+    options = parser.parse_args(arguments)
+    options.passed_on = passed_on
+    return options
+
+
+def positive(text):
+    """A whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def binary_arguments(options):
+    """The test binary's command line for these options."""
+    arguments = ["--parallel", "--workers", str(options.workers)]
+    for flag, value in [
+        ("--time-budget", options.time_budget),
+        ("--file-timeout", options.file_timeout),
+        ("--seed", options.seed),
+        ("--results", options.results and os.path.abspath(options.results)),
+        ("--root", options.corpus and os.path.abspath(options.corpus)),
+    ]:
+        if value is not None:
+            arguments += [flag, str(value)]
+    return arguments + options.filters + options.passed_on
+
+
+def build(debug):
+    """Builds the test target and returns the path of its binary."""
+    command = ["cargo", "test", "--test", "slt", "--no-run", "--message-format", "json-render-diagnostics"]
+    if not debug:
+        command.append("--release")
+    built = subprocess.run(command, cwd=PACKAGE, stdout=subprocess.PIPE, check=False)
+    if built.returncode != 0:
+        sys.exit(built.returncode)
+    binary = find_binary(built.stdout.decode("utf-8").splitlines())
+    if binary is None:
+        sys.exit("error: cargo built no test target `slt`")
+    return binary
+
+
+def find_binary(messages):
+    """The executable of the test target `slt` in cargo's JSON messages."""
+    for message in messages:
+        message = json.loads(message) if message.startswith("{") else {}
+        target = message.get("target", {})
+        if message.get("executable") and target.get("name") == "slt" and "test" in target.get("kind", []):
+            return message["executable"]
+    return None
+
+
+def main(arguments):
+    """Builds, translates, hands over."""
+    options = parse(arguments)
+    binary = build(options.debug)
+    os.environ["CARGO_MANIFEST_DIR"] = str(PACKAGE)
+    os.chdir(PACKAGE)
+    os.execv(binary, [binary, *binary_arguments(options)])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

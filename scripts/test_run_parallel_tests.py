@@ -1,0 +1,54 @@
+"""Unit tests of run_parallel_tests.py: `python3 -m unittest discover scripts`."""
+
+import contextlib
+import io
+import os
+import unittest
+
+import run_parallel_tests as script
+
+
+class CommandLine(unittest.TestCase):
+    def arguments(self, *words):
+        return script.binary_arguments(script.parse(list(words)))
+
+    def test_what_users_of_earlier_tooling_type_is_translated(self):
+        self.assertEqual(
+            self.arguments("--workers", "4", "--time-budget", "300"),
+            ["--parallel", "--workers", "4", "--time-budget", "300"],
+        )
+
+    def test_without_a_number_there_is_a_worker_for_each_processor(self):
+        self.assertEqual(self.arguments(), ["--parallel", "--workers", str(os.cpu_count())])
+
+    def test_folders_are_the_callers(self):
+        self.assertEqual(self.arguments("--workers", "1", "--corpus", "x")[-2:], ["--root", os.path.abspath("x")])
+
+    def test_filters_and_what_stands_behind_the_dashes_are_passed_on(self):
+        line = self.arguments("--workers", "2", "select", "joins", "--", "--format", "json")
+        self.assertEqual(line, ["--parallel", "--workers", "2", "select", "joins", "--format", "json"])
+
+    def test_what_cannot_be_used_is_an_error_of_code_2(self):
+        for words in (["--workers", "0"], ["--time-budget", "-1"], ["--workers", "x"], ["--frobnicate"]):
+            with self.assertRaises(SystemExit) as exit_, contextlib.redirect_stderr(io.StringIO()) as complaint:
+                script.parse(words)
+            self.assertEqual(exit_.exception.code, 2)
+            self.assertIn(words[0], complaint.getvalue())
+
+
+class CargoMessages(unittest.TestCase):
+    def test_the_test_target_is_found_among_other_artifacts(self):
+        messages = [
+            '{"reason":"compiler-artifact","target":{"name":"slt","kind":["bin"]},"executable":"/t/slt"}',
+            "not json",
+            '{"reason":"compiler-artifact","target":{"name":"it","kind":["test"]},"executable":"/t/it-1"}',
+            '{"reason":"compiler-artifact","target":{"name":"slt","kind":["test"]},"executable":"/t/slt-2"}',
+        ]
+        self.assertEqual(script.find_binary(messages), "/t/slt-2")
+
+    def test_without_one_there_is_none(self):
+        self.assertIsNone(script.find_binary(['{"reason":"build-finished","success":true}']))
+
+
+if __name__ == "__main__":
+    unittest.main()
