@@ -1,0 +1,110 @@
+//! Files that are broken in some way: they fail with a clear word, and take no other file with them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::{PASSES, Said, command, folder, run, target_binary};
+
+/// Runs a folder that holds `odd.test` or `odd.slt` beside a sound file, which must pass; returns what was said.
+fn beside_a_sound_file(root: &Path) -> Said {
+    fs::write(root.join("sound.test"), PASSES).unwrap();
+    let said = run(root, &["--file-timeout", "60"]);
+    assert_eq!(said.verdict("sound.test"), Some("ok"), "{said:?}");
+    said
+}
+
+#[test]
+fn entries_that_are_no_files_fail_by_themselves() {
+    type Make = fn(&Path);
+    let odd: [(Make, &str); 4] = [
+        (|path| fs::create_dir(path).unwrap(), "it is a folder, not a file"),
+        (
+            |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()),
+            "it is a FIFO, not a file",
+        ),
+        (|path| symlink("/dev/zero", path).unwrap(), "it is a device, not a file"),
+        (|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()), "it is a socket, not a file"),
+    ];
+    for (make, words) in odd {
+        let root = folder(&[]);
+        make(&root.path().join("odd.test"));
+        let said = beside_a_sound_file(root.path());
+        assert_eq!((said.code, said.verdict("odd.test")), (101, Some("FAILED")), "{said:?}");
+        assert!(said.out.contains(words), "{said:?}");
+    }
+}
+
+#[test]
+fn a_dangling_link_and_a_loop_of_links_are_errors_that_name_them() {
+    for (to, words) in [("nowhere", "odd.test`: "), (".", "leads back to")] {
+        let root = folder(&[]);
+        symlink(root.path().join(to), root.path().join("odd.test")).unwrap();
+        let said = run(root.path(), &[]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("odd.test") && said.err.contains(words), "{said:?}");
+    }
+}
+
+#[test]
+fn a_classic_file_need_not_be_utf_8_and_an_slt_file_must() {
+    let root = folder(&[]);
+    let script = b"query T\nSELECT 'caf\xE9' -- \xFF\n----\ncaf@\n";
+    fs::write(root.path().join("odd.test"), script).unwrap();
+    assert_eq!(beside_a_sound_file(root.path()).verdict("odd.test"), Some("ok"));
+    let root = folder(&[]);
+    fs::write(root.path().join("odd.slt"), script).unwrap();
+    let said = beside_a_sound_file(root.path());
+    assert_eq!((said.code, said.verdict("odd.slt")), (101, Some("FAILED")));
+    assert!(said.out.contains("this line is not UTF-8") && said.out.contains("odd.slt:2"), "{said:?}");
+}
+
+#[test]
+fn a_line_of_100_megabytes_fails_in_few_words() {
+    let root = folder(&[]);
+    let mut script = b"query I\nSELECT length('".to_vec();
+    script.resize(100 << 20, b'x');
+    script.extend_from_slice(b"')\n----\n1\n");
+    fs::write(root.path().join("odd.test"), script).unwrap();
+    let said = beside_a_sound_file(root.path());
+    assert_eq!((said.code, said.verdict("odd.test")), (101, Some("FAILED")));
+    assert!(said.out.contains("odd.test:1") && said.out.len() < 20_000, "{} bytes", said.out.len());
+}
+
+#[test]
+fn a_query_that_hangs_is_interrupted() {
+    let endless = "statement ok\nSELECT 1\n\nquery I\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)\n\
+                   SELECT count(*) FROM c\n----\n1\n";
+    for flag in ["--file-timeout", "--query-timeout"] {
+        let root = folder(&[("odd.test", endless), ("sound.test", PASSES)]);
+        let said = run(root.path(), &[flag, "0.5"]);
+        assert_eq!((said.code, said.verdict("odd.test")), (101, Some("timed out after 0.5 s")), "{said:?}");
+        assert_eq!(said.verdict("sound.test"), Some("ok"), "{said:?}");
+        assert!(said.out.contains("[SQL] WITH RECURSIVE") && said.out.contains("odd.test:4"), "{said:?}");
+    }
+}
+
+#[test]
+fn an_interruption_is_no_expected_error() {
+    let endless =
+        "statement error\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c\n";
+    let root = folder(&[("odd.test", endless)]);
+    let said = run(root.path(), &["--file-timeout", "0.3"]);
+    assert_eq!((said.code, said.verdict("odd.test")), (101, Some("timed out after 0.3 s")), "{said:?}");
+}
+
+#[test]
+fn commands_and_the_environment_need_leave() {
+    let root = folder(&[
+        ("system.slt", "system ok\necho hello\n----\nhello\n"),
+        ("env.slt", "control substitution on\n\nquery T\nSELECT '$SECRET'\n----\nof mine\n"),
+    ]);
+    let refused = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SECRET", "of mine"));
+    assert_eq!((refused.code, refused.verdicts().len()), (101, 2), "{refused:?}");
+    assert!(refused.out.contains("only with `--allow-system`"), "{refused:?}");
+    assert!(refused.out.contains("only with `--allow-env`") && !refused.out.contains("of mine"), "{refused:?}");
+    let mut allowed = command(target_binary());
+    allowed.env("SLT_CORPUS", root.path()).env("SECRET", "of mine").args(["--allow-system", "--allow-env"]);
+    let allowed = Said::of(&mut allowed);
+    assert_eq!((allowed.code, allowed.verdicts().len()), (0, 2), "{allowed:?}");
+}

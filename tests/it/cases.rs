@@ -1,0 +1,48 @@
+//! Scripts that must fail, each with exactly the words beside it in `NAME.expected`.
+//!
+//! `SLT_BLESS=1 cargo test --test it cases` writes these anew; read them then as a user would.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Said, command, target_binary};
+
+fn cases(threads: &str) -> Vec<(String, String)> {
+    let said = Said::of(command(target_binary()).args([
+        "--root",
+        "tests/cases",
+        "--format",
+        "json",
+        "--test-threads",
+        threads,
+    ]));
+    assert_eq!(said.code, 101, "{said:?}");
+    let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let ended = events.filter(|event| event["type"] == "test" && event["event"] != "started");
+    let mut cases: Vec<(String, String)> = ended
+        .map(|event| {
+            let path = event["path"].as_str().unwrap().to_owned();
+            assert_eq!(event["event"], "failed", "{path} must fail");
+            (path, event["stdout"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    cases.sort();
+    cases
+}
+
+#[test]
+fn every_case_fails_in_the_words_beside_it_serially_and_in_parallel() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let found = cases("1");
+    assert_eq!(found, cases("4"));
+    assert!(found.len() > 50, "{} cases", found.len());
+    let bless = std::env::var_os("SLT_BLESS").is_some();
+    for (name, text) in found {
+        let beside = folder.join(format!("{name}.expected"));
+        if bless {
+            fs::write(&beside, &text).unwrap();
+        }
+        let expected = fs::read_to_string(&beside).unwrap_or_default();
+        assert!(text == expected, "{name} says:\n{text}\nand should say:\n{expected}");
+    }
+}

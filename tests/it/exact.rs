@@ -1,0 +1,34 @@
+//! One file's trial costs the same however many files there are.
+
+use std::fs;
+
+use crate::support::{PASSES, command, folder, target_binary};
+
+/// The paths below the corpus that a run opened or listed, as the kernel saw it.
+fn opened(root: &std::path::Path, arguments: &[&str]) -> Vec<String> {
+    let log = root.with_extension("strace");
+    let status = command("strace")
+        .args(["-f", "-qq", "-e", "trace=open,openat", "-o"])
+        .arg(&log)
+        .arg(target_binary())
+        .args(arguments)
+        .env("SLT_CORPUS", root)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .expect("strace is installed (`.ci/run` does that)");
+    assert!(status.success());
+    let calls = fs::read_to_string(&log).unwrap();
+    fs::remove_file(log).unwrap();
+    let root = root.to_str().unwrap();
+    let paths = calls.lines().filter_map(|line| line.split('"').nth(1));
+    paths.filter(|path| path.starts_with(root)).map(|path| path[root.len()..].to_owned()).collect()
+}
+
+#[test]
+fn a_whole_name_opens_its_own_file_and_lists_no_folder() {
+    let names: Vec<String> = (0..50).map(|number| format!("f{}/{number}.test", number % 5)).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), PASSES)).collect();
+    let root = folder(&files);
+    assert_eq!(opened(root.path(), &["--exact", "f3/13.test", "--nocapture"]), ["/f3/13.test"]);
+    assert!(opened(root.path(), &["13.test"]).len() > 5, "a filter has to list the folders");
+}

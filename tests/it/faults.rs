@@ -1,0 +1,149 @@
+//! What an engine may do to its process, and what becomes of the run.
+
+use crate::faulty_support::{Ended, PASSES, Place, fault};
+
+/// Runs four scripts that pass and one that commits a fault, which is then told to be at its place.
+#[track_caller]
+fn commits(what: &str, arguments: &str, verdict: &str) -> Ended {
+    let ended = Place::with_fault(what).run(&format!("--workers 2 {arguments}")).exits(101);
+    assert_eq!(ended.verdict("bad.test"), verdict, "{ended}");
+    ended.others_passed("bad.test");
+    ended.says(&format!("[SQL] FAULT {what}\nat tests/bad.test:4"));
+    ended.says("test result: FAILED. 4 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
+    ended
+}
+
+#[test]
+fn a_segfault_is_a_crash_with_its_place() {
+    let ended = commits("segv", "", "crashed (SIGSEGV)");
+    ended.says("the process that ran this record ended: SIGSEGV");
+}
+
+#[test]
+fn an_abort_is_a_crash_with_its_place() {
+    commits("abort", "", "crashed (SIGABRT)");
+}
+
+#[test]
+fn an_overflow_of_the_stack_is_a_crash_with_what_was_printed() {
+    let ended = commits("overflow", "", "crashed (SIGABRT)");
+    ended.says("has overflowed its stack");
+}
+
+#[test]
+fn an_exit_is_a_crash_whatever_its_code() {
+    commits("exit 0", "", "crashed (exit 0)");
+    commits("exit 3", "", "crashed (exit 3)");
+}
+
+#[test]
+fn a_panic_of_the_engine_is_a_failure_like_any_other() {
+    let place = Place::with_fault("panic");
+    let ended = place.run("--workers 2").exits(101);
+    assert_eq!(ended.verdict("bad.test"), "FAILED");
+    ended.others_passed("bad.test");
+    ended.says("the engine's adapter panicked: the engine has had enough");
+    ended.says("at tests/bad.test:4");
+}
+
+#[test]
+fn an_engine_that_hangs_times_out() {
+    for arguments in ["--file-timeout 1", "--query-timeout 1"] {
+        let ended = commits("hang", arguments, "timed out after 1 s");
+        ended.says("still running when the time limit was over");
+    }
+}
+
+#[test]
+fn an_engine_that_eats_memory_runs_out_of_it() {
+    commits("eat", "--memory-limit 512M", "out of memory (limit 512 MiB)");
+}
+
+#[test]
+fn what_an_engine_started_is_gone_when_the_run_ends() {
+    for what in ["fork", "daemon"] {
+        // `run` looks for what stays.
+        Place::with_fault(what).run("--workers 2").exits(0);
+    }
+}
+
+#[test]
+fn what_an_engine_started_is_gone_after_a_time_out_and_after_a_crash() {
+    for (last, verdict) in [("hang", "timed out after 1 s"), ("segv", "crashed (SIGSEGV)")] {
+        let text = format!("statement ok\nFAULT fork\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
+        let place = Place::new([("a.test", PASSES), ("bad.test", text.as_str())]);
+        let ended = place.run("--workers 2 --file-timeout 1").exits(101);
+        assert_eq!(ended.verdict("bad.test"), verdict);
+        ended.says("at tests/bad.test:7");
+    }
+}
+
+#[test]
+fn a_failure_shows_what_its_own_file_printed_and_no_more() {
+    let noisy = "statement ok\nFAULT print heard from another file\n";
+    let bad = "statement ok\nFAULT print last words\n\nstatement ok\nFAULT segv\n";
+    let failing = "statement ok\nFAULT print before the failure\n\nstatement ok\nFAULT error on purpose\n";
+    let place = Place::new([("a.test", noisy), ("b.test", noisy), ("bad.test", bad), ("failing.test", failing)]);
+    // One worker, so that all of them print to one log.
+    let ended = place.run("--workers 1").exits(101);
+    assert_eq!((ended.verdict("bad.test"), ended.verdict("failing.test")), ("crashed (SIGSEGV)", "FAILED"));
+    ended.says("what the process printed:\nlast words\n");
+    ended.says("what the process printed:\nbefore the failure\n");
+    assert!(!ended.stdout.contains("heard from another file"), "{ended}");
+}
+
+#[test]
+fn a_file_that_crashes_once_is_flaky() {
+    let place = Place::with_fault("once crashed segv");
+    let ended = place.run("--workers 2").exits(0);
+    assert_eq!(ended.verdict("bad.test"), "flaky (passed on attempt 2)");
+    ended.others_passed("bad.test");
+    ended.says("test result: ok. 5 passed; 0 failed");
+}
+
+#[test]
+fn without_crash_retries_the_first_crash_counts() {
+    let ended = Place::with_fault("once crashed segv").run("--workers 2 --crash-retries 0").exits(101);
+    assert_eq!(ended.verdict("bad.test"), "crashed (SIGSEGV)");
+}
+
+#[test]
+fn retries_are_for_failures_and_time_outs() {
+    let ended = Place::with_fault("once failed error by chance").run("--workers 2 --retries 1").exits(0);
+    assert_eq!(ended.verdict("bad.test"), "flaky (passed on attempt 2)");
+    let ended = Place::with_fault("once hung hang").run("--workers 2 --retries 1 --file-timeout 1").exits(0);
+    assert_eq!(ended.verdict("bad.test"), "flaky (passed on attempt 2)");
+    let ended = Place::with_fault("error every time").run("--workers 2 --retries 2").exits(101);
+    assert_eq!(ended.verdict("bad.test"), "FAILED");
+    let ended = Place::with_fault("once failed error by chance").run("--workers 2").exits(101);
+    assert_eq!(ended.verdict("bad.test"), "FAILED");
+}
+
+#[test]
+fn each_attempt_has_the_whole_time_limit() {
+    let text = fault("sleep 900") + "\nstatement ok\nFAULT error every time\n";
+    let place = Place::new([("a.test", PASSES), ("slow.test", text.as_str())]);
+    let ended = place.run("--workers 2 --retries 3 --file-timeout 1.5").exits(101);
+    assert_eq!(ended.verdict("slow.test"), "FAILED");
+}
+
+#[test]
+fn many_faults_at_once_are_told_apart() {
+    let faults = ["segv", "abort", "exit 0", "exit 3", "hang", "error no", "panic", "fork"];
+    let scripts = faults.iter().map(|what| (format!("{}.test", what.replace(' ', "-")), fault(what)));
+    let place = Place::new(scripts.chain((0..20).map(|number| (format!("ok-{number}.test"), PASSES.to_owned()))));
+    let ended = place.run("--workers 4 --file-timeout 1 --crash-retries 2").exits(101);
+    for (name, verdict) in [
+        ("segv.test", "crashed (SIGSEGV)"),
+        ("abort.test", "crashed (SIGABRT)"),
+        ("exit-0.test", "crashed (exit 0)"),
+        ("exit-3.test", "crashed (exit 3)"),
+        ("hang.test", "timed out after 1 s"),
+        ("error-no.test", "FAILED"),
+        ("panic.test", "FAILED"),
+        ("fork.test", "ok"),
+    ] {
+        assert_eq!(ended.verdict(name), verdict, "{name}: {ended}");
+    }
+    ended.says("21 passed; 7 failed; 0 ignored");
+}

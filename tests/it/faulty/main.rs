@@ -1,0 +1,119 @@
+//! A test target whose engine does, on demand, what engines should not: SQLite, but for statements that begin with
+//! `FAULT`.
+//!
+//! ```text
+//! FAULT segv | abort | overflow | panic      dies of it
+//! FAULT exit CODE                            ends the process
+//! FAULT hang                                 never returns, and cannot be interrupted
+//! FAULT sleep MILLISECONDS                   returns late, and cannot be interrupted
+//! FAULT eat                                  allocates without end
+//! FAULT fork | daemon                        starts a process that stays: in its group, or in a session of its own
+//! FAULT print WORDS                          prints them
+//! FAULT error WORDS                          fails with them
+//! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
+//! ```
+
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slt_harness::Suite;
+use slt_harness::engine::sqlite::Sqlite;
+use slt_harness::engine::{Database, Done, Engine, EngineError, Interrupter, IntoEngine, Request, Rows, Session};
+
+fn main() -> ExitCode {
+    slt_harness::main(Suite::new("tests/corpus"), Faulty)
+}
+
+struct Faulty;
+
+impl IntoEngine for Faulty {
+    fn into_engine(self) -> Arc<dyn Engine> {
+        Arc::new(self)
+    }
+}
+
+impl Engine for Faulty {
+    fn name(&self) -> &str {
+        Sqlite.name()
+    }
+
+    fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
+        Ok(Box::new(FaultyDatabase(Sqlite.database(script)?)))
+    }
+}
+
+struct FaultyDatabase(Box<dyn Database>);
+
+impl Database for FaultyDatabase {
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        Ok(Box::new(FaultySession(self.0.connect()?)))
+    }
+}
+
+struct FaultySession(Box<dyn Session>);
+
+impl Session for FaultySession {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        match std::str::from_utf8(request.sql).ok().and_then(|sql| sql.trim().strip_prefix("FAULT ")) {
+            Some(fault) => commit(fault).map(|()| Done::Changed(0)),
+            None => self.0.run(request, rows),
+        }
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        self.0.interrupter()
+    }
+}
+
+fn commit(fault: &str) -> Result<(), EngineError> {
+    let (what, rest) = fault.split_once(' ').unwrap_or((fault, ""));
+    match what {
+        // SAFETY: there is none; no process has a page there, which is the point.
+        "segv" => unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) },
+        "abort" => std::process::abort(),
+        "overflow" => println!("{}", overflow(1)),
+        "panic" => panic!("the engine has had enough"),
+        "exit" => std::process::exit(rest.parse().expect("a code")),
+        "hang" => loop {
+            std::thread::sleep(Duration::from_secs(1));
+        },
+        "sleep" => std::thread::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
+        "eat" => eat(),
+        "fork" => stay(Command::new("sleep").arg("1000")),
+        "daemon" => stay(Command::new("setsid").args(["sleep", "1000"])),
+        "print" => println!("{rest}"),
+        "error" => return Err(EngineError::new(rest)),
+        "once" => {
+            let (path, fault) = rest.split_once(' ').expect("a path and a fault");
+            if std::fs::File::create_new(path).is_ok() {
+                return commit(fault);
+            }
+        }
+        _ => return Err(EngineError::new(format!("no such fault: {what}"))),
+    }
+    Ok(())
+}
+
+/// Calls itself until the stack is full.
+fn overflow(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    if std::hint::black_box(depth) == 0 { 0 } else { overflow(depth + 1) + frame[7] }
+}
+
+fn eat() -> ! {
+    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    loop {
+        eaten.push(vec![1; 8 << 20]);
+        std::hint::black_box(&eaten);
+    }
+}
+
+/// Starts a process that nobody waits for.
+fn stay(command: &mut Command) {
+    drop(command.stdin(Stdio::null()).spawn().expect("`sleep` and `setsid` are there"));
+}

@@ -1,0 +1,16 @@
+//! The programs as users meet them: the real test binary, cargo, nextest and the scripts, sound and with faults.
+
+mod bad_input;
+mod cases;
+mod exact;
+mod faults;
+mod faulty_support;
+mod kills;
+mod nextest;
+mod own_engine;
+mod parallel;
+mod scripts_in_parallel;
+mod shared_queue;
+mod support;
+mod target;
+mod tidy;

@@ -1,0 +1,223 @@
+//! Engines of one's own, in a cargo project of one's own that depends on the library by its path.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{FAILS, PASSES, Said, command};
+
+/// The project's test targets: each an engine with the files it is run on.
+struct Target {
+    name: &'static str,
+    source: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+/// As in the README: all that an engine of one's own needs, here one that selects what it is told.
+const README: Target = Target {
+    name: "readme",
+    source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
+struct MyDb;
+impl DB for MyDb {
+    type Error = std::io::Error;
+    type ColumnType = DefaultColumnType;
+    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+        let value = sql.strip_prefix("SELECT ").ok_or_else(|| std::io::Error::other("no SELECT"))?;
+        Ok(DBOutput::Rows { types: vec![], rows: vec![vec![value.to_owned()]] })
+    }
+}
+fn main() -> std::process::ExitCode {
+    slt_harness::main(Suite::new("tests/readme"), || Ok::<_, std::io::Error>(MyDb))
+}
+"#,
+    files: &[
+        ("a/fails.test", FAILS),
+        ("a/passes.test", PASSES),
+        ("errors.slt", "statement error no SELECT\nDROP TABLE t\n"),
+    ],
+};
+
+/// An `AsyncDB` whose every value is the letters that were declared for it, and how many columns they are.
+const LETTERS: Target = Target {
+    name: "letters",
+    source: r#"use slt_harness::sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
+use slt_harness::{Adapter, Suite};
+#[derive(Default)]
+struct Echo { letters: String }
+#[async_trait::async_trait]
+impl AsyncDB for Echo {
+    type Error = std::io::Error;
+    type ColumnType = DefaultColumnType;
+    async fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+        let row = self.letters.chars().map(|letter| format!("{letter} of {}", self.letters)).collect();
+        Ok(DBOutput::Rows { types: vec![], rows: vec![row] })
+    }
+    async fn shutdown(&mut self) {}
+}
+fn main() -> std::process::ExitCode {
+    let engine = Adapter::new(|| Ok::<_, std::io::Error>(Echo::default()));
+    slt_harness::main(Suite::new("tests/letters"), engine.letters(|db, letters| db.letters = letters.to_owned()))
+}
+"#,
+    files: &[
+        (
+            "as_declared.test",
+            "query ITR nosort\nSELECT\n----\nI of ITR\nT of ITR\nR of ITR\n\nquery T nosort\nSELECT\n----\nT of T\n",
+        ),
+        ("not_as_declared.test", "query II nosort\nSELECT\n----\nI of IT\nT of IT\n"),
+    ],
+};
+
+/// An engine that panics when it is asked to.
+const PANICS: Target = Target {
+    name: "panics",
+    source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
+struct Fragile;
+impl DB for Fragile {
+    type Error = std::io::Error;
+    type ColumnType = DefaultColumnType;
+    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+        assert!(sql != "SELECT panic", "the planner lost its way");
+        Ok(DBOutput::Rows { types: vec![], rows: vec![vec!["1".to_owned()]] })
+    }
+}
+fn main() -> std::process::ExitCode {
+    slt_harness::main(Suite::new("tests/panics"), || Ok::<_, std::io::Error>(Fragile))
+}
+"#,
+    files: &[
+        ("a.test", PASSES),
+        ("b.test", "query I\nSELECT 1\n----\n1\n\nquery I\nSELECT panic\n----\n1\n"),
+        ("c.slt", "statement error\nSELECT panic\n"),
+        ("d.slt", PASSES),
+    ],
+};
+
+/// An engine to which no connection can be made.
+const UNREACHABLE: Target = Target {
+    name: "unreachable",
+    source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
+struct Never;
+impl DB for Never {
+    type Error = std::io::Error;
+    type ColumnType = DefaultColumnType;
+    fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+        unreachable!()
+    }
+}
+fn main() -> std::process::ExitCode {
+    slt_harness::main(Suite::new("tests/unreachable"), || Err::<Never, _>("nobody listens"))
+}
+"#,
+    files: &[
+        ("classic.test", "statement error\nCREATE TABLE t(a)\n"),
+        ("modern.slt", "statement error\nCREATE TABLE t(a)\n"),
+        ("worded.slt", "statement error nobody listens\nCREATE TABLE t(a)\n"),
+    ],
+};
+
+const TARGETS: [&Target; 4] = [&README, &LETTERS, &PANICS, &UNREACHABLE];
+
+/// Writes a file unless it reads so already: cargo need then build nothing, and no test writes what another one reads.
+fn write(path: &Path, text: &str) {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return;
+    }
+    let folder = path.parent().unwrap();
+    fs::create_dir_all(folder).unwrap();
+    let mut file = tempfile::NamedTempFile::new_in(folder).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    file.persist(path).unwrap();
+}
+
+/// The project, in cargo's target folder: at the same place each time, so that only the first run builds the library.
+fn project() -> PathBuf {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-engine");
+    let mut manifest = format!(
+        "[package]\nname = \"own-engine\"\nedition = \"2024\"\nautotests = false\n\n[workspace]\n\n\
+         [dev-dependencies]\nasync-trait = \"0.1\"\nslt-harness = {{ path = {:?} }}\n\n[profile.dev]\ndebug = 0\n",
+        library.join("harness")
+    );
+    for target in TARGETS {
+        let name = target.name;
+        manifest.push_str(&format!("\n[[test]]\nname = \"{name}\"\nharness = false\n"));
+        write(&project.join(format!("tests/{name}.rs")), target.source);
+        for (file, text) in target.files {
+            write(&project.join("tests").join(name).join(file), text);
+        }
+    }
+    write(&project.join("Cargo.toml"), &manifest);
+    write(&project.join("src/lib.rs"), "");
+    project
+}
+
+/// `cargo test` on one target of the project, offline, with the versions that the library itself is built with.
+fn cargo_test(target: &Target) -> Said {
+    let project = project();
+    let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    // Cargo makes its own of the copy, so another copy tells whether it is out of date.
+    let copied = project.join("Cargo.lock.copied");
+    if !fs::read_to_string(&copied).is_ok_and(|old| old == versions) {
+        write(&project.join("Cargo.lock"), &versions);
+        write(&copied, &versions);
+    }
+    let mut cargo = command(env!("CARGO"));
+    cargo.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
+    Said::of(cargo.args(["test", "--offline", "--test", target.name]))
+}
+
+/// What is said of one file that failed.
+fn failure<'s>(said: &'s Said, name: &str) -> &'s str {
+    let (_, rest) = said.out.split_once(&format!("---- {name} stdout ----\n")).unwrap_or_else(|| panic!("{said:?}"));
+    rest.split("\n\n").next().unwrap()
+}
+
+#[test]
+fn an_engine_of_ones_own_takes_fewer_than_15_lines_and_fails_where_it_is_wrong() {
+    assert!(README.source.lines().count() < 15);
+    let said = cargo_test(&README);
+    assert_eq!(said.code, 101, "{said:?}");
+    assert_eq!(
+        said.verdicts(),
+        ["test a/fails.test  ... FAILED", "test a/passes.test ... ok", "test errors.slt    ... ok",]
+    );
+    let text = failure(&said, "a/fails.test");
+    assert!(text.contains("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n- 2\n+ 1\nat "), "{text}");
+    assert!(text.ends_with("tests/readme/a/fails.test:3"), "{text}");
+    assert_eq!(said.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
+}
+
+#[test]
+fn an_async_engine_is_handed_the_letters_of_each_query() {
+    let said = cargo_test(&LETTERS);
+    assert_eq!(said.code, 101, "{said:?}");
+    assert_eq!(said.verdict("as_declared.test"), Some("ok"), "{said:?}");
+    let text = failure(&said, "not_as_declared.test");
+    assert!(text.contains("- I of IT\n- T of IT\n+ I of II\n+ I of II\n"), "{text}");
+}
+
+#[test]
+fn a_panic_fails_its_own_file_with_its_message_and_no_other() {
+    let said = cargo_test(&PANICS);
+    assert_eq!(said.code, 101, "{said:?}");
+    let failed = ["b.test", "c.slt"];
+    for name in ["a.test", "b.test", "c.slt", "d.slt"] {
+        let verdict = said.verdict(name).unwrap_or_default();
+        assert_eq!(verdict != "ok", failed.contains(&name), "{name}: {said:?}");
+    }
+    for (name, line) in [("b.test", 6), ("c.slt", 1)] {
+        let text = failure(&said, name);
+        assert!(text.contains("the planner lost its way"), "{text}");
+        assert!(text.contains(&format!("tests/panics/{name}:{line}")), "{text}");
+    }
+}
+
+#[test]
+fn no_expected_error_passes_for_an_engine_that_cannot_be_reached() {
+    let said = cargo_test(&UNREACHABLE);
+    assert_eq!(said.code, 101, "{said:?}");
+    for (name, _) in UNREACHABLE.files {
+        assert!(failure(&said, name).contains("nobody listens"), "{said:?}");
+    }
+    assert!(said.result().starts_with("test result: FAILED. 0 passed; 3 failed;"), "{said:?}");
+}

@@ -1,0 +1,41 @@
+//! The scripts that share the bundled corpus out over processes, as people type them.
+
+use std::path::Path;
+
+use crate::faulty_support::{Ended, Place, clean};
+
+/// Runs a script of this package, with results in a place of its own.
+fn run(program: &str, script: &str, arguments: &str, variables: &[(&str, &str)]) -> Ended {
+    let place = Place::with_many(0, "");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = place.dress(clean(program));
+    command.arg(package.join(script)).args(arguments.split_whitespace()).arg("--results").arg(place.path("results"));
+    command.envs(variables.iter().copied());
+    let ended = place.start_command(command).wait();
+    assert_eq!(place.alive(), Vec::<String>::new(), "processes stay behind");
+    ended
+}
+
+#[test]
+fn the_python_script_runs_the_corpus_over_two_workers() {
+    let ended = run("python3", "scripts/run_parallel_tests.py", "--debug --workers 2", &[]).exits(0);
+    assert!(ended.verdicts().len() > 30, "{ended}");
+    ended.says("test result: ok. ");
+}
+
+#[test]
+fn the_python_script_hands_a_usage_error_through() {
+    run("python3", "scripts/run_parallel_tests.py", "--debug --workers 2 no-such-file -- --exact", &[]).exits(2);
+}
+
+#[test]
+fn the_shell_script_runs_the_corpus_over_two_workers() {
+    // On a fresh checkout this takes a while: its dependencies have fewer features than those of a test target.
+    let mut cargo = clean(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--bin", "slt"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(cargo.status().unwrap().success());
+    let debug = [("SLT_DEBUG", "1")];
+    let ended = run("sh", "scripts/sqllogictest", "run --parallel --workers 2 --time 300", &debug).exits(0);
+    assert!(ended.verdicts().len() > 30, "{ended}");
+    ended.says("test result: ok. ");
+}

@@ -1,0 +1,216 @@
+//! Processes that are started by hand and share a queue, and what may happen to its file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use rustix::process::Signal;
+
+use crate::faulty_support::{Ended, PASSES, Place, clean, fault, wait_until, workers_of};
+
+/// How often each file stands in these processes' outputs, and that it passed.
+#[track_caller]
+fn times_told(all: &[Ended]) -> BTreeMap<String, u32> {
+    let mut told = BTreeMap::new();
+    for ended in all {
+        for (name, verdict) in ended.verdicts() {
+            assert!(verdict == "ok" || verdict.starts_with("flaky"), "{ended}");
+            *told.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    told
+}
+
+#[test]
+fn two_processes_share_the_files_and_each_tells_its_own() {
+    let place = Place::with_many(12, &fault("sleep 100"));
+    let runs = [place.start("--run-id one"), place.start("--run-id one")];
+    let all = runs.map(|run| run.wait().exits(0));
+    let told = times_told(&all);
+    assert!(told.len() == 12 && told.values().all(|times| *times == 1), "{told:?}");
+    assert!(all.iter().all(|ended| !ended.verdicts().is_empty()));
+    for ended in &all {
+        ended.says(&format!("{} of 12 were run by other processes", 12 - ended.verdicts().len()));
+    }
+    let late = place.run("--run-id one").exits(0);
+    late.says("the run is already finished");
+    late.says("0 passed; 0 failed");
+    assert!(late.verdicts().is_empty(), "{late}");
+}
+
+#[test]
+fn without_an_id_a_process_joins_the_run_under_way() {
+    let place = Place::with_many(8, &fault("sleep 200"));
+    let first = place.start("");
+    first.says("... ok");
+    let second = place.start("").wait().exits(0);
+    second.says("joined the run under way");
+    let told = times_told(&[first.wait().exits(0), second]);
+    assert!(told.len() == 8 && told.values().all(|times| *times == 1), "{told:?}");
+}
+
+#[test]
+fn another_run_cannot_begin_while_one_is_under_way() {
+    let place = Place::with_many(4, &fault("sleep 400"));
+    let first = place.start("--run-id one");
+    first.says("started a new run");
+    for arguments in ["--run-id two", "--run-id two --workers 2"] {
+        place.start(arguments).wait().exits(4).says("is taken by run `one`, which is still under way");
+    }
+    place.start("00").wait().exits(4).says("has another plan");
+    assert_eq!(first.wait().exits(0).verdicts().len(), 4);
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_its_file_to_the_other() {
+    let hang = fault("once begun hang");
+    let place = Place::new([("a.test", PASSES), ("hang.test", &hang), ("z.test", PASSES)]);
+    let doomed = place.start("--run-id one hang");
+    wait_until("it hangs", || place.path("begun").exists());
+    let other = place.start("--run-id one hang");
+    other.says("waiting for other processes");
+    doomed.signal(Signal::KILL);
+    assert_eq!(doomed.wait().code, None);
+    let ended = other.wait().exits(0);
+    assert_eq!(ended.verdict("hang.test"), "flaky (passed on attempt 2)");
+}
+
+#[test]
+fn a_process_that_always_dies_leaves_a_crash_with_its_place() {
+    let place = Place::new([("segv.test", fault("segv"))]);
+    assert_eq!(place.start("--run-id one").wait().code, None);
+    assert_eq!(place.start("--run-id one").wait().code, None);
+    let ended = place.start("--run-id one").wait().exits(101);
+    assert_eq!(ended.verdict("segv.test"), "crashed (its process died)");
+    ended.says("[SQL] FAULT segv\nat tests/segv.test:4");
+}
+
+#[test]
+fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_ends() {
+    let place = Place::with_many(20, &fault("sleep 300"));
+    let run = place.start("");
+    run.says("... ok");
+    run.signal(Signal::INT);
+    let ended = run.wait().exits(3);
+    assert!(ended.verdicts().iter().any(|(_, verdict)| *verdict == "not run (interrupted)"), "{ended}");
+    let place = Place::new([("hang.test", fault("once begun hang"))]);
+    let run = place.start("");
+    wait_until("it hangs", || place.path("begun").exists());
+    run.signal(Signal::INT);
+    run.says("once more to");
+    run.signal(Signal::INT);
+    assert_eq!(run.wait().code, None);
+}
+
+#[test]
+fn repetitions_bear_their_pass_in_every_process() {
+    let place = Place::with_many(2, PASSES);
+    let ended = place.run("--repeat 2 --format json").exits(0);
+    let started = ended.stdout.lines().filter(|line| line.contains("\"started\"") && line.contains("(pass 2)"));
+    assert_eq!(started.count(), 2, "{ended}");
+}
+
+#[test]
+fn sixty_four_processes_run_each_file_once() {
+    let place = Place::with_many(100, PASSES);
+    let runs: Vec<_> = (0..64).map(|_| place.start("--run-id crowd")).collect();
+    let all: Vec<Ended> = runs.into_iter().map(|run| run.wait().exits(0)).collect();
+    let told = times_told(&all);
+    assert!(told.len() == 100 && told.values().all(|times| *times == 1), "{told:?}");
+    assert_eq!(place.history().len(), 100);
+}
+
+#[test]
+fn a_queue_where_nothing_can_be_written_is_an_error() {
+    let place = Place::with_many(3, PASSES);
+    for mode in ["", "--workers 2"] {
+        // Even root can write neither into a file as if it were a folder, nor into /proc.
+        for queue in ["tests/00.test/queue", "/proc/queue"] {
+            let ended = place.run(&format!("{mode} --queue {queue}")).exits(4);
+            ended.says("error: cannot ");
+            ended.says(queue.rsplit_once('/').unwrap().0);
+        }
+    }
+    place.run("--queue tests/00.test").exits(4).says("is not a queue");
+    assert_eq!(fs::read_to_string(place.path("tests/00.test")).unwrap(), PASSES, "and is left as it was");
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--parallel", "--results", "tests/00.test"]);
+    place.start_command(command).wait().exits(4).says("cannot use the folder for results `tests/00.test`");
+}
+
+#[test]
+fn a_full_disk_ends_the_run_with_an_error_and_resume_goes_on() {
+    for mode in ["", "--workers 2"] {
+        let place = Place::with_many(60, PASSES);
+        // No file may be longer than 20 KiB, and that is no reason to die.
+        let mut shell = place.dress(clean("sh"));
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"]);
+        let command = place.command(mode);
+        shell.arg(command.get_program()).args(command.get_args());
+        let ended = place.start_command(shell).wait().exits(4);
+        ended.says("no room to write `results/queue`");
+        assert_eq!(place.alive(), Vec::<String>::new());
+        let ended = place.run(&format!("{mode} --resume")).exits(0);
+        ended.says("resumed the run");
+    }
+}
+
+#[test]
+fn a_queue_of_a_newer_version_is_an_error() {
+    let place = Place::with_many(3, PASSES);
+    place.run("").exits(0);
+    // The header begins with the version: `{"slt-queue":1`.
+    let file = fs::File::options().write(true).open(place.path("results/queue")).unwrap();
+    file.write_all_at(b"9", 13).unwrap();
+    for mode in ["", "--workers 2"] {
+        place.run(mode).exits(4).says("`results/queue` has format version 9, and this program knows 1");
+    }
+}
+
+#[test]
+fn a_queue_that_is_wiped_in_mid_run_is_never_green() {
+    for mode in ["", "--workers 2"] {
+        for how in ["emptied", "deleted"] {
+            let place = Place::with_many(6, &fault("sleep 300"));
+            let run = place.start(mode);
+            run.says("... ok");
+            match how {
+                "emptied" => fs::File::options().write(true).open(place.path("results/queue")).unwrap().set_len(0),
+                _ => fs::remove_file(place.path("results/queue")),
+            }
+            .unwrap();
+            let ended = run.wait().exits(4);
+            ended.says(&format!("`results/queue` was {how} during the run"));
+            wait_until("nobody is left", || place.alive().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_process_may_join_a_supervised_run() {
+    let place = Place::with_many(10, &fault("sleep 200"));
+    let supervisor = place.start("--workers 2");
+    supervisor.says("... ok");
+    assert_eq!(workers_of(supervisor.pid()).len(), 2);
+    let joined = place.start("").wait().exits(0);
+    joined.says("joined the run under way");
+    let ended = supervisor.wait().exits(0);
+    assert_eq!(ended.verdicts().len(), 10, "a supervisor tells of all: {ended}");
+    assert!(!joined.verdicts().is_empty());
+}
+
+#[test]
+fn the_variables_of_earlier_tools_share_a_queue() {
+    let place = Place::with_many(5, PASSES);
+    let mut command = place.command("");
+    command = {
+        let mut plain = place.dress(clean(command.get_program()));
+        plain.args(["--root", "tests"]);
+        plain.env("SQLLOGICTEST_USE_WORK_QUEUE", "1").env("SQLLOGICTEST_TIME_BUDGET", "60");
+        plain.env("SQLLOGICTEST_WORK_QUEUE", place.path("shared/queue")).env("SLT_RESULTS", "results");
+        plain
+    };
+    let ended = place.start_command(command).wait().exits(0);
+    ended.says("5 passed");
+    assert!(place.path("shared/queue").exists());
+}

@@ -1,0 +1,97 @@
+//! What the tests share: the real test binary, folders of test files, and what a run of it said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// The binary of the test target `slt`, built as `cargo test` builds it.
+pub fn target_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["test", "--offline", "--test", "slt", "--no-run", "--message-format", "json-render-diagnostics"]);
+        if !cfg!(debug_assertions) {
+            command.arg("--release");
+        }
+        let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
+        let messages = String::from_utf8(output.stdout).unwrap();
+        let messages = messages.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let of_target = |m: &serde_json::Value| m["target"]["name"] == "slt" && m["target"]["kind"][0] == "test";
+        let mut executables = messages.filter(of_target).filter_map(|m| m["executable"].as_str().map(PathBuf::from));
+        executables.next().expect("cargo builds the test target")
+    })
+}
+
+/// A command for `program` without the variables that would steer it or the runner that runs this test.
+pub fn command(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    let steering = ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_TEST_"];
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| steering.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A folder with test files, by name and text.
+pub fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// A script with one record that passes.
+pub const PASSES: &str = "query I\nSELECT 1\n----\n1\n";
+
+/// A script whose one record, in line 3, fails.
+pub const FAILS: &str = "# A comment.\n\nquery I\nSELECT 1\n----\n2\n";
+
+/// What a run said, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    pub fn of(command: &mut Command) -> Said {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The verdict on a file in the pretty format.
+    pub fn verdict(&self, name: &str) -> Option<&str> {
+        let head = format!("test {name} ");
+        let line = self.out.lines().find(|line| line.starts_with(&head))?;
+        line.split_once(" ... ").map(|(_, verdict)| verdict)
+    }
+
+    /// The lines `test … ... …` of the pretty format, sorted: what does not depend on the order of the run.
+    pub fn verdicts(&self) -> Vec<&str> {
+        let mut lines: Vec<&str> =
+            self.out.lines().filter(|line| line.starts_with("test ") && line.contains(" ... ")).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// The line `test result: …`, without the time.
+    pub fn result(&self) -> &str {
+        let line = self.out.lines().find(|line| line.starts_with("test result: ")).unwrap_or_default();
+        line.split("; finished").next().unwrap_or_default()
+    }
+}
+
+/// Runs the test binary over a folder.
+pub fn run(root: &Path, arguments: &[&str]) -> Said {
+    Said::of(command(target_binary()).env("SLT_CORPUS", root).args(arguments))
+}

@@ -1,0 +1,179 @@
+//! The test binary as libtest's users and tools call it.
+
+use crate::support::{FAILS, PASSES, Said, command, folder, run, target_binary};
+
+fn three() -> tempfile::TempDir {
+    folder(&[("a/pass.test", PASSES), ("a/fail.test", FAILS), ("b/other.slt", "statement ok\nSELECT 1\n")])
+}
+
+#[test]
+fn a_failing_file_makes_101_and_names_file_and_line_serially_and_in_parallel() {
+    let root = three();
+    for threads in ["1", "4"] {
+        let said = run(root.path(), &["--test-threads", threads]);
+        assert_eq!(said.code, 101, "{said:?}");
+        assert_eq!(
+            said.verdicts(),
+            ["test a/fail.test ... FAILED", "test a/pass.test ... ok", "test b/other.slt ... ok"]
+        );
+        let place = format!("at {}:3", root.path().join("a/fail.test").display());
+        assert!(
+            said.out.contains(&format!("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n- 2\n+ 1\n{place}\n")),
+            "{said:?}"
+        );
+        assert_eq!(said.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
+    }
+}
+
+#[test]
+fn what_passes_makes_0() {
+    let said = run(three().path(), &["pass", "other"]);
+    assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
+    assert!(said.result().ends_with("1 filtered out"), "{said:?}");
+}
+
+#[test]
+fn filters_skips_and_rust_paths_choose_files() {
+    let root = three();
+    for (arguments, names) in [
+        (&["--skip", "fail"][..], &["a/pass.test", "b/other.slt"][..]),
+        (&["a::pass"], &["a/pass.test"]),
+        (&["--exact", "b/other.slt"], &["b/other.slt"]),
+        (&["--exact", "a::pass_test", "--nocapture", "--include-ignored"], &["a/pass.test"]),
+        (&["--exact", "a/pass.test", "b/other.slt", "--no-capture"], &["a/pass.test", "b/other.slt"]),
+        (&["--ignored"], &[]),
+        (&["nothing"], &[]),
+    ] {
+        let said = run(root.path(), arguments);
+        let ran: Vec<&str> = said.verdicts().iter().filter_map(|line| line.split(' ').nth(1)).collect();
+        assert_eq!((said.code, ran.as_slice()), (0, names), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_whole_name_that_names_no_file_is_an_error() {
+    let root = three();
+    for arguments in [&["--exact", "a/gone.test"][..], &["--exact", "a/pass.test", "a/gone.test"]] {
+        let said = run(root.path(), arguments);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("no test file is named `a/gone.test`"), "{said:?}");
+    }
+}
+
+#[test]
+fn lists_hold_names_and_for_tools_nothing_else() {
+    let root = three();
+    let said = run(root.path(), &["--list", "--format", "terse"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "a/fail.test: test\na/pass.test: test\nb/other.slt: test\n"));
+    assert_eq!(run(root.path(), &["--list", "--format", "terse", "--ignored"]).out, "");
+    assert!(run(root.path(), &["--list"]).out.ends_with("\n3 tests, 0 benchmarks\n"));
+}
+
+#[test]
+fn every_line_of_json_is_an_object() {
+    let said = run(three().path(), &["--format", "json", "-Z", "unstable-options", "--report-time"]);
+    let events: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failed = events.iter().find(|event| event["event"] == "failed" && event["type"] == "test").unwrap();
+    assert_eq!((failed["name"].as_str(), failed["path"].as_str()), (Some("a::fail_test"), Some("a/fail.test")));
+    assert!(failed["stdout"].as_str().unwrap().ends_with("fail.test:3\n"));
+    assert_eq!(events.first().unwrap()["event"], "started");
+    assert_eq!((said.code, events.last().unwrap()["failed"].as_u64()), (101, Some(1)));
+}
+
+#[test]
+fn times_shuffling_logfiles_and_the_terse_format_work() {
+    let root = three();
+    let timed = run(root.path(), &["--report-time", "pass"]);
+    assert!(timed.verdict("a/pass.test").unwrap().starts_with("ok <0."), "{timed:?}");
+    let terse = run(root.path(), &["-q"]);
+    assert!(terse.out.starts_with("\nrunning 3 tests\n") && terse.out.contains('F'), "{terse:?}");
+    let shuffled = |seed: &str| run(root.path(), &["--shuffle-seed", seed, "--test-threads", "1"]).out;
+    let order = |text: String| text.lines().filter(|l| l.starts_with("test ")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(order(shuffled("4"))[..3], order(shuffled("4"))[..3]);
+    assert!((0..20).any(|seed| order(shuffled(&seed.to_string()))[..3] != order(shuffled("4"))[..3]));
+    assert!(run(root.path(), &["--shuffle"]).err.contains("--shuffle-seed"));
+    let log = root.path().join("log");
+    let logged = run(root.path(), &["--logfile", log.to_str().unwrap(), "pass"]);
+    assert_eq!(logged.out, "");
+    assert!(std::fs::read_to_string(log).unwrap().contains("test a/pass.test ... ok"));
+}
+
+#[test]
+fn what_cannot_be_used_is_named_and_makes_2() {
+    let root = three();
+    for (arguments, words) in [
+        (&["--frobnicate"][..], "'--frobnicate'"),
+        (&["--test-threads", "0"], "`--test-threads` is 0"),
+        (&["--format", "junit"], "'junit'"),
+        (&["--file-timeout", "-1"], "'-1' for '--file-timeout <SECS>'"),
+        (&["--workers", "2"], "`--workers` is for parallel runs: it needs `--parallel`"),
+        (&["--parallel", "--workers", "0"], "'0' for '--workers"),
+    ] {
+        let said = run(root.path(), arguments);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+        assert!(said.err.contains(words), "{said:?}");
+    }
+    for (variable, value, words) in [
+        ("RUST_TEST_THREADS", "0", "`RUST_TEST_THREADS` is 0"),
+        ("SQLLOGICTEST_FILE_TIMEOUT", "abc", "`SQLLOGICTEST_FILE_TIMEOUT`"),
+        ("SQLLOGICTEST_TIME_BUDGET", "soon", "`SQLLOGICTEST_TIME_BUDGET`"),
+    ] {
+        let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env(variable, value));
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains(words), "{said:?}");
+    }
+}
+
+#[test]
+fn flags_have_variables_and_beat_them() {
+    let root = three();
+    let mut by_variable = command(target_binary());
+    by_variable.env("SLT_CORPUS", root.path()).env("SQLLOGICTEST_FILES", "pass, other").env("RUST_TEST_THREADS", "1");
+    assert_eq!(Said::of(&mut by_variable).verdicts().len(), 2);
+    assert_eq!(Said::of(by_variable.arg("pass")).verdicts().len(), 1);
+    let elsewhere = folder(&[("only.test", PASSES)]);
+    let said = run(root.path(), &["--root", elsewhere.path().to_str().unwrap()]);
+    assert_eq!(said.verdicts(), ["test only.test ... ok"]);
+}
+
+#[test]
+fn folders_that_are_no_suite_are_told_apart() {
+    let empty = folder(&[("readme.md", "")]);
+    let said = run(empty.path(), &[]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("no `.test` or `.slt` file below"), "{said:?}");
+    let said = run(&empty.path().join("nowhere"), &[]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("no such folder"), "{said:?}");
+    let odd = folder(&[("a\nb.test", PASSES)]);
+    let said = run(odd.path(), &[]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains(r#""a\nb.test" holds a line break"#), "{said:?}");
+}
+
+#[test]
+fn names_with_blanks_and_letters_of_any_script_run() {
+    let root = folder(&[("a b/c 'd' é 表.test", PASSES)]);
+    let said = run(root.path(), &["--exact", "a b/c 'd' é 表.test"]);
+    assert_eq!((said.code, said.verdict("a b/c 'd' é 表.test")), (0, Some("ok")), "{said:?}");
+}
+
+#[test]
+fn what_does_not_apply_is_ignored_and_says_why() {
+    let root = folder(&[("mysql.test", "onlyif mysql\nquery I\nSELECT 1\n----\n1\n"), ("empty.test", "")]);
+    let said = run(root.path(), &[]);
+    assert_eq!(said.verdict("mysql.test"), Some("ignored (0 of 1 records apply to sqlite)"));
+    assert_eq!(said.verdict("empty.test"), Some("ignored (it holds no records)"));
+    assert_eq!((said.code, said.result().contains("0 passed; 0 failed; 2 ignored")), (0, true), "{said:?}");
+    let labelled = run(root.path(), &["--label", "MySQL", "mysql"]);
+    assert_eq!(labelled.verdict("mysql.test"), Some("ok"));
+}
+
+#[test]
+fn failing_fast_begins_nothing_after_a_failure() {
+    let two = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 1\n----\n3\n";
+    let root = folder(&[("1.test", two), ("2.test", PASSES)]);
+    let said = run(root.path(), &["--fail-fast", "--test-threads", "1"]);
+    assert_eq!(said.verdict("2.test"), Some("not run (an earlier failure)"));
+    assert_eq!((said.code, said.out.matches("query result mismatch").count()), (101, 1), "{said:?}");
+}
