@@ -1,0 +1,266 @@
+//! What a claim and a finish cost, over many processes: the queue beside the two ways that people use otherwise.
+//!
+//!     cargo bench --bench queue                      the whole table
+//!     cargo bench --bench queue -- queue 64 10000    one way, number of processes, number of entries
+//!
+//! `claim` and `finish` are wall time by operation, over all processes together: while one process holds the lock,
+//! the others wait for it. `cpu` is the processor time of both together, in user and system mode: it depends less on
+//! what else the machine does. `latency` is how long one process waits for one claim when all do nothing but claim and
+//! finish. The queue is run until it is complete and each entry is counted; the others for two seconds, or until
+//! they are done.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fs2::FileExt;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use slt_harness::outcome::{Outcome, Verdict};
+use slt_harness::queue::file::FileQueue;
+use slt_harness::queue::{Claim, Lease, OpenOptions, Plan, PlanEntry, Queue};
+
+const WAYS: [&str; 3] = ["queue", "rename", "json"];
+const PROCESSES: [usize; 3] = [1, 8, 64];
+const ENTRIES: [usize; 3] = [623, 10_000, 100_000];
+const RUN: &str = "bench";
+const LIMIT: Duration = Duration::from_secs(2);
+
+fn main() {
+    if let Ok(way) = std::env::var("QUEUE_BENCH_CHILD") {
+        return child(&way, Path::new(&std::env::var("QUEUE_BENCH_FOLDER").unwrap()));
+    }
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is_chosen = |at: usize, value: &str| chosen.get(at).is_none_or(|chosen| chosen == value);
+    println!(
+        "{:8} {:>9} {:>9} {:>10} {:>10} {:>10} {:>12} {:>10}",
+        "way", "processes", "entries", "claim", "finish", "cpu", "latency", "claims"
+    );
+    for way in WAYS {
+        for processes in PROCESSES {
+            for entries in ENTRIES {
+                if is_chosen(0, way) && is_chosen(1, &processes.to_string()) && is_chosen(2, &entries.to_string()) {
+                    row(way, processes, entries);
+                }
+            }
+        }
+    }
+}
+
+/// The median of some measurements of one cell.
+fn row(way: &str, processes: usize, entries: usize) {
+    let count = if way == "queue" { 5 } else { 1 };
+    let mut cells: Vec<[f64; 5]> = (0..count).map(|_| measure(way, processes, entries)).collect();
+    cells.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    let [claim, finish, cpu, latency, claims] = cells[count / 2];
+    println!(
+        "{way:8} {processes:9} {entries:9} {claim:7.1} µs {finish:7.1} µs {cpu:7.1} µs {latency:9.1} µs {claims:10}"
+    );
+}
+
+fn measure(way: &str, processes: usize, entries: usize) -> [f64; 5] {
+    let folder = tempfile::tempdir().unwrap();
+    let _kept = prepare(way, folder.path(), entries);
+    let gate = File::create(folder.path().join("gate")).unwrap();
+    gate.lock_exclusive().unwrap();
+    let mut children: Vec<(Child, BufReader<_>)> = (0..processes)
+        .map(|_| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.env("QUEUE_BENCH_CHILD", way).env("QUEUE_BENCH_FOLDER", folder.path());
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let stdout = BufReader::new(child.stdout.take().unwrap());
+            (child, stdout)
+        })
+        .collect();
+    let line = |stdout: &mut BufReader<_>| {
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        line
+    };
+    for (_, stdout) in &mut children {
+        assert_eq!(line(stdout), "ready\n");
+    }
+    FileExt::unlock(&gate).unwrap();
+    let mut sums = [0.0; 4];
+    let (mut first, mut last) = (f64::INFINITY, 0.0f64);
+    for (child, stdout) in &mut children {
+        let numbers: Vec<f64> = line(stdout).split_whitespace().map(|number| number.parse().unwrap()).collect();
+        assert!(child.wait().unwrap().success());
+        (0..4).for_each(|i| sums[i] += numbers[i]);
+        first = first.min(numbers[4]);
+        last = last.max(numbers[5]);
+    }
+    let wall = (last - first) / 1e3;
+    let [claims, claiming, finishing, cpu] = sums;
+    assert!(way != "queue" || claims == entries as f64, "{claims} claims of {entries} entries");
+    let share = claiming / (claiming + finishing);
+    [wall * share / claims, wall * (1.0 - share) / claims, cpu / 1e3 / claims, claiming / 1e3 / claims, claims]
+}
+
+fn name(entry: usize) -> String {
+    format!("index/between/1000/slt_good_{entry}.test")
+}
+
+fn prepare(way: &str, folder: &Path, entries: usize) -> Option<FileQueue> {
+    match way {
+        "queue" => {
+            let plan = Plan::new((0..entries).map(|entry| PlanEntry::new(name(entry), 1)).collect()).unwrap();
+            let options = OpenOptions { run_id: Some(RUN.into()), resume: false, ..OpenOptions::default() };
+            return Some(FileQueue::open(&folder.join("queue"), plan, &options).unwrap().0);
+        }
+        "rename" => {
+            for name in ["todo", "taken", "done"] {
+                fs::create_dir(folder.join(name)).unwrap();
+            }
+            for entry in 0..entries {
+                File::create(folder.join("todo").join(name(entry).replace('/', "__"))).unwrap();
+            }
+        }
+        _ => {
+            let list: Vec<Value> = (0..entries).map(|entry| json!({"name": name(entry), "state": "todo"})).collect();
+            fs::write(folder.join("list.json"), serde_json::to_vec(&list).unwrap()).unwrap();
+        }
+    }
+    None
+}
+
+/// One process: claims and finishes until nothing is left.
+fn child(way: &str, folder: &Path) {
+    match way {
+        "queue" => {
+            let queue = FileQueue::join(&folder.join("queue"), RUN, "").unwrap();
+            timed(folder, Duration::MAX, queue, claim_queue, |queue, lease| {
+                let outcome = outcome(lease.name());
+                queue.finish(lease, outcome).unwrap();
+            });
+        }
+        "rename" => timed(
+            folder,
+            LIMIT,
+            folder,
+            |folder| claim_rename(folder),
+            |folder, taken| {
+                let done = folder.join("done").join(taken.file_name().unwrap());
+                fs::rename(taken, done).unwrap();
+            },
+        ),
+        _ => {
+            let list = File::options().read(true).write(true).open(folder.join("list.json")).unwrap();
+            timed(
+                folder,
+                LIMIT,
+                list,
+                |list| rewrite(list, "todo", "taken"),
+                |list, entry| {
+                    finish_json(list, entry);
+                },
+            );
+        }
+    }
+}
+
+/// What a passing trial of usual size reports.
+fn outcome(name: &str) -> Outcome {
+    let mut outcome = Outcome::new(name, Verdict::Passed);
+    outcome.records.passed = 12_345;
+    outcome.wall_us = 1_234_567;
+    outcome.engine_us = 1_034_567;
+    outcome.peak_bytes = Some(123_456_789);
+    outcome.started_us = 1_760_000_000_000_000;
+    outcome.worker = 12;
+    outcome
+}
+
+fn timed<Q, L>(
+    folder: &Path,
+    limit: Duration,
+    mut queue: Q,
+    mut claim: impl FnMut(&mut Q) -> Option<L>,
+    mut finish: impl FnMut(&mut Q, L),
+) {
+    println!("ready");
+    FileExt::lock_shared(&File::open(folder.join("gate")).unwrap()).unwrap();
+    let (mut claims, mut claiming, mut finishing) = (0u64, Duration::ZERO, Duration::ZERO);
+    let (began, cpu, start) = (epoch(), processor_time(), Instant::now());
+    let mut before = start;
+    while before - start < limit {
+        let Some(lease) = claim(&mut queue) else {
+            break;
+        };
+        let between = Instant::now();
+        finish(&mut queue, lease);
+        let after = Instant::now();
+        claims += 1;
+        claiming += between - before;
+        finishing += after - between;
+        before = after;
+    }
+    let cpu = processor_time() - cpu;
+    println!("{claims} {} {} {cpu} {began} {}", claiming.as_nanos(), finishing.as_nanos(), epoch());
+}
+
+/// Nanoseconds that this process has spent on a processor.
+fn processor_time() -> i64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// Nanoseconds by the clock that all processes share.
+fn epoch() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
+}
+
+fn claim_queue(queue: &mut FileQueue) -> Option<Lease> {
+    match queue.claim().unwrap() {
+        Claim::Leased(lease) => Some(lease),
+        Claim::Wait | Claim::Complete | Claim::Stopped { .. } => None,
+    }
+}
+
+/// Takes whatever the system lists first; to keep to an order, it would have to list and sort all.
+fn claim_rename(folder: &Path) -> Option<PathBuf> {
+    loop {
+        let mut names = fs::read_dir(folder.join("todo")).unwrap().map(|entry| entry.unwrap().file_name()).peekable();
+        names.peek()?;
+        for name in names {
+            let taken = folder.join("taken").join(&name);
+            if fs::rename(folder.join("todo").join(&name), &taken).is_ok() {
+                return Some(taken);
+            }
+        }
+    }
+}
+
+/// Gives the first entry in state `from` the state `to`, and returns its index.
+fn rewrite(list: &mut File, from: &str, to: &str) -> Option<usize> {
+    change(list, |entries| {
+        let entry = entries.iter().position(|entry| entry["state"] == from)?;
+        entries[entry]["state"] = json!(to);
+        Some(entry)
+    })
+}
+
+fn finish_json(list: &mut File, entry: usize) {
+    change(list, |entries| {
+        entries[entry]["state"] = json!("passed");
+        Some(entry)
+    });
+}
+
+fn change(list: &mut File, change: impl FnOnce(&mut Vec<Value>) -> Option<usize>) -> Option<usize> {
+    list.lock_exclusive().unwrap();
+    list.seek(SeekFrom::Start(0)).unwrap();
+    let mut text = Vec::new();
+    list.read_to_end(&mut text).unwrap();
+    let mut entries: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    let changed = change(&mut entries);
+    if changed.is_some() {
+        list.seek(SeekFrom::Start(0)).unwrap();
+        list.set_len(0).unwrap();
+        list.write_all(&serde_json::to_vec(&entries).unwrap()).unwrap();
+    }
+    FileExt::unlock(list).unwrap();
+    changed
+}
