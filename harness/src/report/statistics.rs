@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::outcome::Outcome;
-use crate::summary::Counts;
+use crate::outcome::{Counts, Outcome};
 
 /// Statistics are the figures of a run that tell whether it could have been faster.
 #[derive(Debug, Clone, Default, PartialEq)]
