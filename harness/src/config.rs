@@ -48,6 +48,8 @@ pub struct Config {
     pub shuffle: Option<u64>,
     /// What a trial may do.
     pub options: Options,
+    /// The folder for the results, if not below cargo's target folder.
+    pub results: Option<PathBuf>,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
     /// Show the summary by category.
@@ -79,8 +81,6 @@ pub struct Parallel {
     pub order: Order,
     /// How much address space each worker may have, in bytes.
     pub memory_limit: Option<u64>,
-    /// The folder for the queue, the history and the logs, if not below cargo's target folder.
-    pub results: Option<PathBuf>,
 }
 
 /// The environment variable that nextest sets for every process it starts.
@@ -143,6 +143,7 @@ impl Config {
                 memory_limit: flags.parallel.memory_limit,
                 labels: flags.labels,
             },
+            results: flags.results,
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
             table: false,
@@ -211,7 +212,6 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         repeat: flags.repeat.unwrap_or(Repeat::Times(1)),
         order: flags.seed.map_or(Order::LongestFirst, Order::Shuffled),
         memory_limit: flags.memory_limit,
-        results: flags.results,
     }))
 }
 
@@ -231,7 +231,6 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "repeat",
         "seed",
         "memory_limit",
-        "results",
     ];
     match names.into_iter().find(|name| !shared && typed(name)) {
         Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),

@@ -1,10 +1,11 @@
 //! One pass over a suite, from the user's choices to an exit code.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
@@ -22,8 +23,10 @@ use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
 
+mod account;
 mod parallel;
 
+use account::About;
 use parallel::Assignment;
 
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
@@ -139,16 +142,23 @@ struct Task {
 /// Runs all files in this process.
 fn serial(task: Task, config: Config) -> Result<ExitStatus, RunError> {
     let Task { files, filtered_out, engine, mut printer, .. } = task;
-    let clock = Instant::now();
+    let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     printer.begin(files.len() as u64);
-    let (outcomes, mut printer) = libtest::run(files, engine, config.options, config.threads, SLOW, printer)?;
+    let (outcomes, mut printer) =
+        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
     printer.finish(&summary.total, filtered_out, clock.elapsed())?;
     if config.table && config.format != Some(Format::Json) {
         let threads = u32::try_from(config.threads).unwrap_or(u32::MAX);
         let statistics = Statistics::new(summary.total, clock.elapsed(), threads, outcomes.iter());
         write!(io::stdout(), "{}\n{}", table::by_category(&summary), statistics.text())?;
+    }
+    if !outcomes.is_empty() {
+        let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
+        let run_id = account::run_id();
+        let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
+        account::publish(&config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
     Ok(conclude(&summary, false))
 }
