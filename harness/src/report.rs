@@ -1,6 +1,7 @@
 //! What people and tools read: outcomes and summaries as text and JSON. Knows no engine and no queue.
 
 pub mod files;
+pub mod junit;
 pub mod legacy;
 pub mod libtest;
 pub mod statistics;

@@ -5,6 +5,7 @@
 //! runs/20260801T101530Z-b602696c.json a copy for each of the last runs, named by the time of their beginning
 //! sqllogictest_results.json           the last run, in the shape that earlier tools read
 //! sqllogictest_cumulative.json        the last known result of every file, in that shape
+//! junit.xml                           the last run, as CI servers read it
 //! results.lock                        locked by whoever writes
 //! ```
 
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use fs2::FileExt;
 
+use super::junit::junit;
 use super::legacy::Legacy;
 use crate::outcome::Results;
 
@@ -92,6 +94,11 @@ impl Folder {
         self.write_copy(results, &mut written);
         written.add(&self.path.join("sqllogictest_results.json"), &json(&legacy));
         self.write_cumulative(legacy, &mut written);
+        let path = self.path.join("junit.xml");
+        match junit(results) {
+            Ok(bytes) => written.add(&path, &bytes),
+            Err(error) => written.complain(&path, &error),
+        }
         written
     }
 

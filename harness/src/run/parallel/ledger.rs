@@ -29,7 +29,7 @@ impl Ledger<'_> {
     /// Every outcome there is, and one for each entry that has none; and what they come to against the plan.
     pub(super) fn whole(&self) -> (Vec<Outcome>, Summary) {
         let outcomes: Vec<Outcome> =
-            self.snapshot.outcomes().cloned().chain(self.open().map(|(outcome, _)| outcome)).collect();
+            self.snapshot.whole_outcomes().chain(self.open().map(|(outcome, _)| outcome)).collect();
         let summary = self.summary(outcomes.iter());
         (outcomes, summary)
     }
@@ -69,6 +69,7 @@ impl Ledger<'_> {
             deaths if deaths == 0 || elsewhere => Verdict::NotRun { reason: why.to_owned() },
             _ => Verdict::Crashed { how: format!("its process died, and then: {why}") },
         };
-        (Outcome { pass: entry.pass, ..Outcome::new(&entry.name, verdict) }, elsewhere)
+        let earlier = status.earlier.clone();
+        (Outcome { pass: entry.pass, earlier, ..Outcome::new(&entry.name, verdict) }, elsewhere)
     }
 }
