@@ -14,6 +14,10 @@ use crate::run::{run, usage};
 use crate::suite::{Suite, stubs};
 use crate::summary::ExitStatus;
 
+mod merge;
+
+use merge::MergeFlags;
+
 /// Runs SQLLogicTest files against a SQL engine, each exactly once
 #[derive(Debug, Parser)]
 #[command(name = "slt", version, after_help = AFTER_HELP)]
@@ -45,6 +49,12 @@ enum Action {
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
     Stubs(StubFlags),
+    /// Merge the results of several machines into one
+    ///
+    /// Exits as a run with all their files would: 0 only if all passed and no shard is missing.
+    ///
+    /// Example: slt merge shard-1/results.json shard-2/results.json --output results.json
+    Merge(MergeFlags),
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +99,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Run(flags) => (flags, false),
         Action::List(flags) => (flags, true),
         Action::Stubs(flags) => return write_stubs(suite, &flags),
+        Action::Merge(flags) => return merge::run(&flags),
     };
     match Config::from_flags(flags) {
         Ok(mut config) => {

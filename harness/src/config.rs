@@ -52,6 +52,8 @@ pub struct Config {
     pub results: Option<PathBuf>,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
+    /// Show verdicts and nothing else: no progress, no closing words.
+    pub quiet: bool,
     /// Show the summary by category.
     pub table: bool,
     /// Whether nextest runs this process.
@@ -86,6 +88,9 @@ pub struct Parallel {
 /// The environment variable that nextest sets for every process it starts.
 const NEXTEST: &str = "NEXTEST";
 
+/// The environment variable that stands for `--quiet`.
+const QUIET: &str = "SQLLOGICTEST_QUIET";
+
 impl Config {
     /// Reads a test binary's command line, the program's name first.
     ///
@@ -116,8 +121,13 @@ impl Config {
             patterns =
                 flags.files.into_iter().map(|pattern| pattern.trim().to_owned()).filter(|p| !p.is_empty()).collect();
         }
+        let quiet = libtest.quiet
+            || std::env::var(QUIET).is_ok_and(|text| {
+                !matches!(text.to_ascii_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+            });
         let format = match libtest.format {
             _ if libtest.quiet => Some(Format::Terse),
+            None if quiet => Some(Format::Terse),
             Some(FormatSetting::Pretty) => Some(Format::Pretty),
             Some(FormatSetting::Terse) => Some(Format::Terse),
             Some(FormatSetting::Json) => Some(Format::Json),
@@ -146,6 +156,7 @@ impl Config {
             results: flags.results,
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
+            quiet,
             table: false,
             nextest,
         })
@@ -167,7 +178,10 @@ pub(crate) fn readable_help(command: Command) -> Command {
         .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
         .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
         .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
-        .mut_arg("quiet", |arg| arg.help("One character for each file: `--format terse`").long_help(None))
+        .mut_arg("quiet", |arg| {
+            arg.help("One character for each file (`--format terse`) and no progress [env: SQLLOGICTEST_QUIET]")
+                .long_help(None)
+        })
         .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
         .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
         .mut_arg("test_threads", |arg| {

@@ -4,5 +4,7 @@ pub mod files;
 pub mod junit;
 pub mod legacy;
 pub mod libtest;
+pub mod merge;
+pub mod progress;
 pub mod statistics;
 pub mod table;

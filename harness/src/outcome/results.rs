@@ -32,6 +32,9 @@ pub struct Results {
     /// Which part of the suite this is, if it was shared out over machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
+    /// Shards whose results were not there when this was put together out of several machines' results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_shards: Vec<Shard>,
     /// When the run began, in microseconds since the Unix epoch.
     pub started_us: u64,
     /// From the first claim to the last outcome, in microseconds.

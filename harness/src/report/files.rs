@@ -192,7 +192,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn json(value: &impl serde::Serialize) -> Vec<u8> {
+/// Plain data as a line of JSON.
+pub fn json(value: &impl serde::Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).expect("plain data becomes JSON in memory");
     bytes.push(b'\n');
     bytes

@@ -1,12 +1,18 @@
 //! The account of a run, and the files that keep it.
 
+use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::closing;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::history::History;
 use crate::outcome::{Outcome, RESULTS_VERSION, Results};
-use crate::report::files::{Folder, Written};
+use crate::report::files::Folder;
+use crate::report::libtest::Format;
+use crate::suite::TestFile;
 use crate::summary::Summary;
 
 /// What an account says besides what became of the files.
@@ -48,6 +54,7 @@ impl About<'_> {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             seed: self.seed,
             shard: None,
+            missing_shards: Vec::new(),
             started_us,
             wall_us: last.map_or(0, |last| last.saturating_sub(started_us)),
             workers: if self.workers > 0 { self.workers } else { workers.len().max(1) as u32 },
@@ -83,23 +90,41 @@ pub(super) fn folder(config: &Config) -> PathBuf {
     })
 }
 
-/// Writes what `account` says once nobody else writes there; says so where that fails, which changes no verdict.
+/// Adds outcomes to the history that the order of later runs and their progress follow from.
+pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]) {
+    let files: HashMap<&str, &TestFile> = files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let append = || -> io::Result<()> {
+        let mut log = History::read(&folder(config))?.log()?;
+        let known = outcomes.iter().filter_map(|outcome| Some((files.get(outcome.name.as_str())?, outcome)));
+        known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome))
+    };
+    if let (false, Err(error)) = (config.nextest, append()) {
+        eprintln!("warning: the history could not be written: {error}");
+    }
+}
+
+/// Writes what `account` says once nobody else writes there, and says so; a complaint changes no verdict.
 ///
 /// Under nextest each file is a process, and the account of one would take the place of all others: nothing is written.
-pub(super) fn publish<E: std::fmt::Display>(
-    config: &Config,
-    account: impl FnOnce() -> Result<Results, E>,
-) -> Option<(Results, Written)> {
+pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnce() -> Result<Results, E>) {
     if config.nextest {
-        return None;
+        return;
     }
     let path = folder(config);
     let warn = |words: &str| eprintln!("warning: {words}");
-    let locked = Folder::lock(&path)
-        .map_err(|error| warn(&format!("cannot write the results to `{}`: {error}", path.display())))
-        .ok()?;
-    let results = account().map_err(|error| warn(&format!("cannot write the results: {error}"))).ok()?;
-    let written = locked.write(&results);
+    let (locked, complaint) = match Folder::lock(&path) {
+        Ok(folder) => (Some(folder), None),
+        Err(error) => (None, Some(format!("cannot write the results to `{}`: {error}", path.display()))),
+    };
+    complaint.iter().for_each(|complaint| warn(complaint));
+    let results = match account() {
+        Ok(results) => results,
+        Err(error) => return warn(&format!("cannot write the results: {error}")),
+    };
+    let written = locked.map(|folder| folder.write(&results)).unwrap_or_default();
     written.complaints.iter().for_each(|complaint| warn(complaint));
-    Some((results, written))
+    if !config.quiet && config.format != Some(Format::Json) {
+        // With no place to print to, the files must do.
+        let _ = write!(io::stdout(), "{}", closing::words(config, &results, &written));
+    }
 }

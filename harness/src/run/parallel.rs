@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
-use super::{RunError, Task, conclude};
+use super::{RunError, Task, conclude, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
@@ -54,8 +54,15 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     if let Order::Shuffled(seed) = parallel.order {
         eprintln!("files of equal rank are shuffled with --seed {seed}");
     }
+    let mut printer = task.printer;
+    if shows_progress(config) {
+        let planned: Vec<String> = open.plan().entries().iter().map(|entry| entry.name.clone()).collect();
+        // Of what other processes do, a process that works itself sees nothing.
+        let planned = parallel.workers.map(|_| planned.as_slice());
+        show_progress(&mut printer, config, planned, parallel.workers.unwrap_or(1), &history);
+    }
     let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
-    let show = Show::new(task.printer, log, files);
+    let show = Show::new(printer, log, files);
     let (engine, filtered_out) = (&*task.engine, task.filtered_out);
     let run = Run { suite: task.suite, engine, filtered_out, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };

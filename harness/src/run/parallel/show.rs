@@ -28,8 +28,8 @@ impl Show {
         Show { printer, log, files, complaint: None }
     }
 
-    fn started(&mut self, name: &str, pass: u32) {
-        self.printer.started(&title(name, pass));
+    fn started(&mut self, worker: u32, name: &str, pass: u32) {
+        self.printer.started(worker, &title(name, pass));
     }
 
     /// Shows an outcome that is known already.
@@ -64,9 +64,13 @@ pub(super) fn title(name: &str, pass: u32) -> String {
 impl Audience for Show {
     fn event(&mut self, event: &Event, plan: &Plan) {
         match event {
-            Event::Claimed { entry, .. } => {
+            Event::Claimed { worker, entry } => {
                 let PlanEntry { name, pass } = &plan.entries()[*entry];
-                self.started(name, *pass);
+                self.started(*worker, name, *pass);
+            }
+            Event::Requeued { entry, .. } => {
+                let PlanEntry { name, pass } = &plan.entries()[*entry];
+                self.printer.dropped(&title(name, *pass));
             }
             Event::Finished { outcome, .. } => self.news(outcome),
             _ => {}
@@ -74,7 +78,7 @@ impl Audience for Show {
     }
 
     fn notice(&mut self, notice: &str) {
-        eprintln!("{notice}");
+        self.printer.notice(notice);
     }
 }
 
@@ -100,7 +104,7 @@ impl Voice {
 impl Witness for Voice {
     fn begins(&mut self, file: &TestFile, pass: u32, _attempt: u32) {
         self.waiting = None;
-        self.show.started(&file.name, pass);
+        self.show.started(0, &file.name, pass);
     }
 
     fn ended(&mut self, outcome: &Outcome) {
@@ -111,7 +115,7 @@ impl Witness for Voice {
     fn waits(&mut self) {
         let (since, told) = self.waiting.get_or_insert((Instant::now(), false));
         if since.elapsed() > PATIENCE && !std::mem::replace(told, true) {
-            eprintln!("nothing left to claim: waiting for other processes to finish theirs");
+            self.show.printer.notice("nothing left to claim: waiting for other processes to finish theirs");
         }
     }
 
