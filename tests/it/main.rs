@@ -9,6 +9,7 @@ mod kills;
 mod nextest;
 mod own_engine;
 mod parallel;
+mod results;
 mod scripts_in_parallel;
 mod shared_queue;
 mod support;

@@ -34,6 +34,8 @@ pub fn command(program: impl AsRef<Path>) -> Command {
             command.env_remove(name);
         }
     }
+    // What runs leave behind is not to take the place of what the user's own left.
+    command.env("SLT_RESULTS", Path::new(env!("CARGO_TARGET_TMPDIR")).join("results"));
     command
 }
 

@@ -374,7 +374,7 @@ mod tests {
         let mut printer = Printer::new(Box::new(paper.clone()), layout, &files);
         printer.begin(3);
         for outcome in &outcomes {
-            printer.started(&outcome.name);
+            printer.started(0, &outcome.name);
             printer.ended(outcome);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);

@@ -91,7 +91,19 @@ mod tests {
             Outcome::new("x.test", Verdict::NotRun { reason: "time budget".into() }),
         ];
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);
-        insta::assert_snapshot!(by_category(&summary), @"");
+        insta::assert_snapshot!(by_category(&summary), @r"
+        category  files  passed  failed  crashed  timed out  ignored  not run  pass rate
+        .             1       0       0        0          0        0        1      0.0 %
+        ddl           3       0       1        1          1        0        0      0.0 %
+        select        2       1       0        0          0        1        0    100.0 %
+        all           6       1       1        1          1        1        1     20.0 %
+
+        category  records  passed  failed  skipped  pass rate
+        .               0       0       0        0          -
+        ddl        100002   99999       1        2     99.9 %
+        select          0       0       0        0          -
+        all        100002   99999       1        2     99.9 %
+        ");
     }
 
     #[test]
