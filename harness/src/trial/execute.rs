@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
@@ -198,8 +199,8 @@ impl<'e, 'a> Executor<'e, 'a> {
         let session = match &record.connection {
             None => &mut self.default,
             Some(name) => match self.named.entry(name.clone()) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
                     let session =
                         self.database.connect().map_err(|error| format!("cannot connect as `{name}`: {error}"))?;
                     if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, session.interrupter()) {
@@ -274,14 +275,14 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// All results under one label must be alike; the first one sets the measure.
     fn judge_label(&mut self, label: Cow<'a, [u8]>, line: u64) -> Result<(), Complaint> {
         let fingerprint = self.comparison.fingerprint(&self.rows);
-        match self.labels.get(&label) {
-            None => {
-                self.labels.insert(label, (fingerprint, line));
+        match self.labels.entry(label) {
+            Entry::Vacant(entry) => {
+                entry.insert((fingerprint, line));
                 Ok(())
             }
-            Some((first, _)) if *first == fingerprint => Ok(()),
-            Some((_, line)) => {
-                let label = String::from_utf8_lossy(&label);
+            Entry::Occupied(entry) if entry.get().0 == fingerprint => Ok(()),
+            Entry::Occupied(entry) => {
+                let (label, (_, line)) = (String::from_utf8_lossy(entry.key()), entry.get());
                 Err(format!("results under the label `{label}` differ from those in line {line}").into())
             }
         }
