@@ -21,22 +21,26 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> Result<(), String> {
-    let rounds = target::number_after("--rounds")?.unwrap_or(20).max(1);
+    let rounds = target::number_after("--rounds")?.unwrap_or(50).max(1);
     let binary = target::test_binary()?;
-    println!("{:>8} {:>12} {:>8} {:>12} {:>8}", "files", "--list", "ratio", "--exact", "ratio");
-    let mut base = None;
+    let failed = |error: io::Error| format!("cannot write test files: {error}");
+    let mut rows = Vec::new();
     for files in FILES {
-        let root = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-        make_up(root.path(), files).map_err(|error| format!("cannot write test files: {error}"))?;
-        let middle = name(files / 2);
-        let (mut list, mut exact) = (Duration::MAX, Duration::MAX);
-        for _ in 0..rounds {
-            list = list.min(run(&binary, Some(root.path().as_ref()), &["--list", "--format", "terse"], &[0])?.wall);
-            exact = exact.min(run(&binary, Some(root.path().as_ref()), &["--exact", &middle], &[0])?.wall);
+        let root = tempfile::tempdir().map_err(failed)?;
+        make_up(root.path(), files).map_err(failed)?;
+        rows.push(Row { files, root, list: Duration::MAX, exact: Duration::MAX });
+    }
+    for _ in 0..rounds {
+        for Row { files, root, list, exact } in &mut rows {
+            let root = Some(root.path().as_os_str());
+            *list = run(&binary, root, &["--list", "--format", "terse"], &[0])?.wall.min(*list);
+            *exact = run(&binary, root, &["--exact", &name(*files / 2)], &[0])?.wall.min(*exact);
         }
+    }
+    println!("{:>8} {:>12} {:>8} {:>12} {:>8}", "files", "--list", "ratio", "--exact", "ratio");
+    for Row { files, list, exact, .. } in &rows {
+        let (list_ratio, exact_ratio) = (list.div_duration_f64(rows[0].list), exact.div_duration_f64(rows[0].exact));
         let (list, exact) = (list.as_secs_f64() * 1e3, exact.as_secs_f64() * 1e3);
-        let (list_base, exact_base) = *base.get_or_insert((list, exact));
-        let (list_ratio, exact_ratio) = (list / list_base, exact / exact_base);
         println!("{files:8} {list:9.2} ms {list_ratio:8.2} {exact:9.2} ms {exact_ratio:8.2}");
     }
 
@@ -47,6 +51,14 @@ fn bench() -> Result<(), String> {
     let (wall, peak) = (whole.wall.as_secs_f64(), whole.peak_bytes as f64 / 1e6);
     println!("\na whole run over {from} at one thread: {wall:.1} s, peak memory {peak:.1} MB");
     Ok(())
+}
+
+/// A folder of test files, and the least times that were measured with it.
+struct Row {
+    files: usize,
+    root: tempfile::TempDir,
+    list: Duration,
+    exact: Duration,
 }
 
 /// What a process took.
