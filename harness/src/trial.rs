@@ -53,8 +53,8 @@ pub trait Watch {
     /// Called before each record that runs: its file, its line, its SQL. Must cost next to nothing.
     fn running(&self, file: &str, line: u64, sql: &[u8]);
 
-    /// Called after each record, those that were skipped included.
-    fn ended(&self, _record: &Record<'_>, _ending: Ending<'_>) {}
+    /// Called after each record, those that were skipped included, with the file that it stands in.
+    fn ended(&self, _file: &str, _record: &Record<'_>, _ending: Ending<'_>) {}
 
     /// Called for each failure that is not the end of a record: of the script as a whole, or of its rewriting.
     fn failed(&self, _failure: &Failure) {}
@@ -290,7 +290,8 @@ fn records<'a>(
         match record.step {
             Step::Skip => {
                 tally.records.skipped += 1;
-                tally.watch.ended(&record, Ending::Skipped);
+                let file = record.included_from.as_deref().unwrap_or(&tally.shown);
+                tally.watch.ended(file, &record, Ending::Skipped);
             }
             Step::Halt => return Some(record.line),
             _ => {

@@ -90,7 +90,7 @@ pub struct TrialFlags {
 
 impl TrialFlags {
     /// What a trial may do, as far as these flags say it.
-    pub(super) fn options(self) -> Options {
+    pub(crate) fn options(self) -> Options {
         let check = match self.bless {
             None | Some(Blessing::No) => None,
             Some(Blessing::Write) => Some(false),

@@ -43,7 +43,7 @@ struct Complaint {
     message: String,
     results: Option<(String, String)>,
     /// What the record would have to expect instead, or why that cannot be told.
-    correction: Result<Correction, String>,
+    correction: Result<Box<Correction>, String>,
 }
 
 impl From<String> for Complaint {
@@ -55,7 +55,7 @@ impl From<String> for Complaint {
 
 impl Complaint {
     fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
-        Complaint { correction: Ok(correction), ..Complaint::from(message.into()) }
+        Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
     }
 }
 
@@ -135,7 +135,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                     if let Some(blessings) = &mut tally.blessings {
                         blessings.passed(&record);
                     }
-                    return self.watch.ended(&record, Ending::Passed);
+                    return self.watch.ended(tally.file(), &record, Ending::Passed);
                 }
                 (None, Err(_)) if attempt < attempts => continue,
                 (None, Err(complaint)) => complaint,
@@ -158,15 +158,15 @@ impl<'e, 'a> Executor<'e, 'a> {
         &mut self,
         record: &Record<'a>,
         failure: Failure,
-        correction: Result<Correction, String>,
+        correction: Result<Box<Correction>, String>,
         tally: &mut Tally<'_>,
     ) {
         let failure = match self.correct(record, &failure, correction, tally) {
             None => failure,
-            Some(Ok(())) => return self.watch.ended(record, Ending::Corrected(&failure)),
+            Some(Ok(())) => return self.watch.ended(tally.file(), record, Ending::Corrected(&failure)),
             Some(Err(reason)) => bless::refused(failure, &reason),
         };
-        self.watch.ended(record, Ending::Failed(&failure));
+        self.watch.ended(tally.file(), record, Ending::Failed(&failure));
         tally.fail(failure);
     }
 
@@ -175,7 +175,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         &mut self,
         record: &Record<'a>,
         failure: &Failure,
-        correction: Result<Correction, String>,
+        correction: Result<Box<Correction>, String>,
         tally: &mut Tally<'_>,
     ) -> Option<Result<(), String>> {
         let blessings = tally.blessings.as_mut()?;
@@ -183,7 +183,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             Ok(correction) => correction,
             Err(reason) => return Some(Err(reason)),
         };
-        if let (Step::Query { label: Some(label), .. }, Correction::Lines { .. }) = (&record.step, &correction)
+        if let (Step::Query { label: Some(label), .. }, Correction::Lines { .. }) = (&record.step, &*correction)
             && let Err(disagreement) = self.judge_label(label.clone(), record.line)
         {
             return Some(Err(disagreement.message));
@@ -347,7 +347,7 @@ impl<'e, 'a> Executor<'e, 'a> {
     }
 
     /// What came, as a record would have to expect it; worked out only where that is wanted.
-    fn result(&self, row_wise: bool, hashed: bool) -> Result<Correction, String> {
+    fn result(&self, row_wise: bool, hashed: bool) -> Result<Box<Correction>, String> {
         if !self.bless {
             return Err(String::new());
         }
@@ -356,7 +356,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
         let hashed = hashed || (self.hash_threshold > 0 && self.rows.len() as u64 > self.hash_threshold);
         let lines = self.comparison.lines(&self.rows, row_wise, hashed);
-        Ok(Correction::Lines { lines, columns: self.rows.columns() })
+        Ok(Box::new(Correction::Lines { lines, columns: self.rows.columns() }))
     }
 
     /// All results under one label must be alike; the first one sets the measure.
