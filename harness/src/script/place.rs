@@ -30,10 +30,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of the record whose directive stands in line `number`, counted from 1, or nothing if none can.
-    pub fn of(text: &[u8], number: u64, dialect: Dialect) -> Option<Place> {
-        let mut lines = Lines::new(text);
-        let directive = lines.by_ref().nth(usize::try_from(number.checked_sub(1)?).ok()?)?;
+    /// The place of the record whose directive stands in the line that begins at `start`, or nothing at the text's end.
+    pub fn of(text: &[u8], start: usize, dialect: Dialect) -> Option<Place> {
+        let mut lines = Lines::starting_at(text, start);
+        let directive = lines.next()?;
         let range = |line: &Line<'_>| line.start..line.end();
         let mut place = Place {
             dialect,
@@ -101,6 +101,11 @@ impl Place {
 mod tests {
     use super::*;
 
+    fn of(script: &str, line: usize, dialect: Dialect) -> Option<Place> {
+        let start = Lines::new(script.as_bytes()).nth(line - 1)?.start;
+        Place::of(script.as_bytes(), start, dialect)
+    }
+
     fn text<'t>(text: &'t str, ranges: &[Range<usize>]) -> Vec<&'t str> {
         ranges.iter().map(|range| &text[range.clone()]).collect()
     }
@@ -108,21 +113,20 @@ mod tests {
     #[test]
     fn parts_are_found_whatever_the_line_ends() {
         let script = "# x\r\nskipif mysql\r\nquery IT rowsort # why\r\nSELECT 1\r\n, 2\r\n---- \r\n1\r\n# two\r\n2";
-        let place = Place::of(script.as_bytes(), 3, Dialect::Classic).unwrap();
+        let place = of(script, 3, Dialect::Classic).unwrap();
         assert_eq!(text(script, &place.words(script.as_bytes())), ["query", "IT", "rowsort"]);
         assert_eq!(text(script, &place.lines), ["1", "2"]);
         assert_eq!(&script[..place.sql_end], script.split("\r\n----").next().unwrap());
         assert_eq!((place.line_end, place.blank_after, place.end), ("\r\n", 2, script.len()));
-        let place = Place::of(script.as_bytes(), 3, Dialect::Slt).unwrap();
+        let place = of(script, 3, Dialect::Slt).unwrap();
         assert_eq!(text(script, &place.lines), ["1", "# two", "2"]);
-        assert_eq!(Place::of(script.as_bytes(), 0, Dialect::Slt), None);
-        assert_eq!(Place::of(script.as_bytes(), 10, Dialect::Slt), None);
+        assert_eq!(Place::of(script.as_bytes(), script.len(), Dialect::Slt), None);
     }
 
     #[test]
     fn rows_end_at_a_blank_line_and_texts_at_two() {
         let script = "query I\nA\n----\n1\n \nstatement error\nB\n----\nfirst\n\nsecond\n\n\nstatement ok\nC\n\n";
-        let of = |line| Place::of(script.as_bytes(), line, Dialect::Slt).unwrap();
+        let of = |line| of(script, line, Dialect::Slt).unwrap();
         assert_eq!((text(script, &of(1).lines), of(1).blank_after), (vec!["1"], 1));
         assert_eq!((text(script, &of(6).lines), of(6).blank_after), (vec!["first", "second"], 2));
         assert_eq!((of(14).delimiter.clone(), &script[..of(14).end]), (None, script.trim_end()));

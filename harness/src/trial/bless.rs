@@ -63,6 +63,8 @@ struct Draft {
     /// The file itself, whatever links lead to it; or why it cannot be rewritten.
     path: Result<PathBuf, String>,
     text: Vec<u8>,
+    /// Where each line of the text begins.
+    starts: Vec<usize>,
     /// What became of its records, by line.
     records: BTreeMap<u64, Fate>,
     /// The first failures that are to be rewritten, with the lines of their records.
@@ -129,7 +131,9 @@ impl Blessings {
         if let Err(reason) = &draft.path {
             return Err(reason.clone());
         }
-        let place = Place::of(&draft.text, record.line, dialect);
+        let index = usize::try_from(record.line).ok().and_then(|line| line.checked_sub(1));
+        let start = index.and_then(|index| draft.starts.get(index));
+        let place = start.and_then(|start| Place::of(&draft.text, *start, dialect));
         let unchanged = |place: &Place| {
             reads(&draft.text[place.directive.start..place.end], dialect, record, |step| *step == record.step)
         };
@@ -193,7 +197,8 @@ impl Draft {
             Ok(Err(error)) => (Err(format!("the file cannot be read again: {error}")), Vec::new()),
             Err(_) => (path, Vec::new()),
         };
-        Draft { path, text, records: BTreeMap::new(), failures: Vec::new() }
+        let starts = source::Lines::new(&text).map(|line| line.start).collect();
+        Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new() }
     }
 
     /// The record in this line stays as it is.
@@ -205,7 +210,7 @@ impl Draft {
     }
 
     fn conclude(self, check: bool) -> Vec<Conclusion> {
-        let Draft { path: Ok(path), text, records, failures } = self else { return Vec::new() };
+        let Draft { path: Ok(path), text, records, failures, .. } = self else { return Vec::new() };
         let (mut edits, mut corrected, mut disputed) = (Vec::new(), 0, 0);
         for fate in records.values() {
             match fate {
