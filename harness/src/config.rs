@@ -277,7 +277,7 @@ fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) 
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let flag = shown.split_whitespace().next().unwrap_or_default();
+    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
     let typed = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| argument.starts_with(flag));
     let argument =
         command.get_arguments().find(|argument| argument.get_long().is_some_and(|long| flag == format!("--{long}")));

@@ -173,6 +173,9 @@ pub struct Outcome {
     /// How many records were made to expect what the engine returned (`--bless`); they count as passed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rewritten: u64,
+    /// How many of the failing records `--bless=check` would rewrite; the first failure shows them all, as one diff.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rewritable: u64,
     /// The first failures of the last attempt, at most [`MAX_FAILURES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
@@ -219,6 +222,7 @@ impl Outcome {
             verdict,
             records: RecordCounts::default(),
             rewritten: 0,
+            rewritable: 0,
             failures: Vec::new(),
             output: String::new(),
             wall_us: 0,
@@ -248,7 +252,7 @@ impl Outcome {
     /// The failures as they are shown to people: each ends with `at file:line`, a count stands for what was left out.
     pub fn failure_text(&self) -> String {
         let mut text: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
-        let shown = self.failures.len() as u64;
+        let shown = self.failures.len() as u64 + self.rewritable.saturating_sub(1);
         if self.records.failed > shown {
             text.push(format!("… and {} more failing records", self.records.failed - shown));
         }

@@ -95,6 +95,7 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
     });
     Outcome {
         rewritten: tally.rewritten,
+        rewritable: tally.rewritable,
         records: tally.records,
         failures: tally.failures,
         wall_us: micros(clock.elapsed()),
@@ -119,6 +120,7 @@ struct Tally<'f> {
     watch: &'f dyn Watch,
     blessings: Option<Blessings>,
     rewritten: u64,
+    rewritable: u64,
     records: RecordCounts,
     failures: Vec<Failure>,
     engine: Duration,
@@ -134,6 +136,7 @@ impl<'f> Tally<'f> {
             watch,
             blessings: None,
             rewritten: 0,
+            rewritable: 0,
             records: RecordCounts::default(),
             failures: Vec::new(),
             engine: Duration::ZERO,
@@ -187,21 +190,35 @@ impl<'f> Tally<'f> {
 
     /// Rewrites what is to be rewritten, and enters what became of it.
     fn conclude(&mut self) {
+        let mut shown: Option<Failure> = None;
         for conclusion in self.blessings.take().into_iter().flat_map(Blessings::conclude) {
             match conclusion {
                 Conclusion::Rewritten(count) => {
                     self.rewritten += count;
                     self.records.passed += count;
                 }
+                Conclusion::Rewritable(count, failure) => {
+                    self.records.failed += count;
+                    self.rewritable += count;
+                    match &mut shown {
+                        None => shown = Some(failure),
+                        Some(shown) => shown.diff = format!("{}\n{}", shown.diff, failure.diff),
+                    }
+                }
                 Conclusion::Failing(count, failures) => {
                     self.records.failed += count;
                     failures.iter().for_each(|failure| self.watch.failed(failure));
-                    // First, because they stand for all records of a file.
-                    self.failures.splice(0..0, failures);
-                    self.failures.truncate(MAX_FAILURES);
+                    self.failures.extend(failures);
                 }
             }
         }
+        if let Some(mut failure) = shown {
+            let records = if self.rewritable == 1 { "record" } else { "records" };
+            failure.message = format!("{} {records} would be rewritten", self.rewritable);
+            self.watch.failed(&failure);
+            self.failures.insert(0, failure);
+        }
+        self.failures.truncate(MAX_FAILURES);
     }
 
     /// The script as a whole is at fault, or a rule of its format broken.
@@ -249,7 +266,12 @@ fn script(
     let halted = match Dialect::of(&file.path) {
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
         Dialect::Slt => match slt::parse(&text, &labels, &file.path, &file.root) {
-            Ok(parsed) => records(parsed.into_iter().map(Ok), &mut executor, options, tally),
+            Ok(parsed) => {
+                if let Some(blessings) = &mut tally.blessings {
+                    blessings.foresee(&parsed);
+                }
+                records(parsed.into_iter().map(Ok), &mut executor, options, tally)
+            }
             Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
         },
     };

@@ -87,6 +87,8 @@ enum Fate {
 pub(super) enum Conclusion {
     /// So many records were rewritten.
     Rewritten(u64),
+    /// So many records would be, which the diff of a failure without words shows.
+    Rewritable(u64, Failure),
     /// So many records still fail, for the reason that the failures, which are the first of them, give.
     Failing(u64, Vec<Failure>),
 }
@@ -102,6 +104,14 @@ impl Blessings {
             root: file.root.clone(),
             drafts: Vec::new(),
             names: HashMap::new(),
+        }
+    }
+
+    /// Reads the files that records are included from before anything is run: another process may soon rewrite them,
+    /// and that comes to the same only if both began with the same text.
+    pub(super) fn foresee(&mut self, records: &[Record<'_>]) {
+        for record in records.iter().filter(|record| record.included_from.is_some()) {
+            self.draft(record);
         }
     }
 
@@ -234,12 +244,9 @@ impl Draft {
         if corrected > 0 {
             let edited = edit::apply(&text, 0..text.len(), edits);
             conclusions.push(if check {
-                let records = if corrected == 1 { "record" } else { "records" };
-                let message = format!("{corrected} {records} would be rewritten");
-                let (line, first) = failures.into_iter().next().unwrap_or_default();
-                let diff = diff::unified(&first.file, &text, &edited);
-                let failure = Failure { file: first.file, line, message, diff, ..Failure::default() };
-                Conclusion::Failing(corrected, vec![failure])
+                let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();
+                let diff = diff::unified(&file, &text, &edited);
+                Conclusion::Rewritable(corrected, Failure { file, line, diff, ..Failure::default() })
             } else {
                 match rewrite::rewrite(&path, &text, &edited) {
                     Ok(()) => Conclusion::Rewritten(corrected),
