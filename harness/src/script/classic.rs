@@ -288,7 +288,7 @@ impl<'a> Iterator for Words<'a> {
 }
 
 /// `----`, trailing white space allowed.
-fn is_delimiter(line: &[u8]) -> bool {
+pub(super) fn is_delimiter(line: &[u8]) -> bool {
     line.starts_with(b"----") && line[4..].trim_ascii_start().is_empty()
 }
 

@@ -40,6 +40,11 @@ impl<'a> Lines<'a> {
         Lines { text, position, count: 0 }
     }
 
+    /// Lines from a place within the text where one begins; their places are those in the whole text.
+    pub fn starting_at(text: &'a [u8], start: usize) -> Self {
+        Lines { text, position: start, count: 0 }
+    }
+
     /// The number of the line that was yielded last, counted from 1.
     pub fn number(&self) -> u64 {
         self.count

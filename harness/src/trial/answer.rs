@@ -152,14 +152,19 @@ impl Comparison {
     /// The expected and the actual result as text: a value a line or, row-wise, a row a line; hashed if the former is.
     pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> (String, String) {
         let expected: Vec<String> = lines.iter().map(text).collect();
-        let actual: Vec<String> = if HashLine::of(lines).is_some() {
-            vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows))]
-        } else if row_wise {
-            self.rows(rows).iter().map(|row| row.join(" ")).collect()
-        } else {
-            self.values(rows).map(text).collect()
-        };
+        let actual = self.lines(rows, row_wise, is_hashed(lines)).iter().map(|line| text(line)).collect::<Vec<_>>();
         (expected.join("\n"), actual.join("\n"))
+    }
+
+    /// The result as the lines of a script: as a hash or, row-wise, a row a line, or else a value a line.
+    pub(super) fn lines(&self, rows: &Rows, row_wise: bool, hashed: bool) -> Vec<Vec<u8>> {
+        if hashed {
+            vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows)).into_bytes()]
+        } else if row_wise {
+            self.rows(rows).iter().map(|row| row.join(" ").into_bytes()).collect()
+        } else {
+            self.values(rows).map(<[u8]>::to_vec).collect()
+        }
     }
 
     /// A fingerprint of the result in the order of comparison.
@@ -189,6 +194,11 @@ fn prefix(text: &[u8], place: Range<usize>) -> u128 {
     };
     // What follows behind the place counts as zero.
     number & (u128::MAX << (u128::BITS as usize - 8 * place.len().min(PREFIX_BYTES)))
+}
+
+/// Whether a hash stands for a whole result.
+pub(super) fn is_hashed(lines: &Lines<'_>) -> bool {
+    HashLine::of(lines).is_some()
 }
 
 /// A line `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`, which stands for a whole result.
