@@ -1,5 +1,7 @@
 //! The flags of the test binary, libtest's and ours, each of ours with its environment variable.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +49,15 @@ pub struct Flags {
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,
 
+    /// What to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. A URL with a password is
+    /// better kept in the variable, as every user of the machine can read command lines
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = OURS)]
+    pub(super) engine: Option<Secret>,
+
+    /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
+    #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) keep_db_on_failure: bool,
+
     /// How long one file may take, in seconds
     #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
     pub(super) file_timeout: Option<Duration>,
@@ -72,3 +83,28 @@ pub struct Flags {
 }
 
 const OURS: &str = "SQLLogicTest options";
+
+/// The variable that names the engine.
+pub(crate) const ENGINE: &str = "SQLLOGICTEST_ENGINE";
+
+/// A text that is not to be shown, not even if it cannot be used.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Takes any text; whether it can be used is told elsewhere, without repeating it.
+pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret(text.to_owned()))
+}
