@@ -118,9 +118,11 @@ impl Engine for Mysql {
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
         let name = self.server.maker.name();
+        // That it cannot be reached is another complaint than that it will not.
+        drop(self.server.keeper()?);
         self.server.manage(&format!("CREATE DATABASE `{name}`")).map_err(|error| {
             let hint = match error.sqlstate.as_deref() {
-                Some("42000") => "; the user needs the rights CREATE and DROP on `slt\\_%`.*",
+                Some("42000" | "28000") => "; the user needs the rights CREATE and DROP on `slt\\_%`.*",
                 _ => "",
             };
             EngineError { message: format!("cannot make a database: {error}{hint}"), ..error }

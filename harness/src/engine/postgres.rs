@@ -139,6 +139,8 @@ impl Server {
             }
             Isolation::Schema => format!("CREATE SCHEMA {name}"),
         };
+        // That it cannot be reached is another complaint than that it will not.
+        drop(self.keeper()?);
         self.manage(&sql).map_err(|error| {
             let hint = match (self.isolation, error.sqlstate.as_deref()) {
                 (Isolation::Database, Some("42501")) => {
@@ -217,14 +219,16 @@ struct Own {
 impl Database for Own {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let mut config = self.server.config.clone();
+        // Nobody needs what a script has written to survive the server. What the URL says comes later, and so counts.
+        let mut options = "-c synchronous_commit=off".to_owned();
         match self.server.isolation {
-            Isolation::Database => config.dbname(&self.name),
-            Isolation::Schema => {
-                let options = config.get_options().unwrap_or_default();
-                let options = format!("{options} -c search_path={}", self.name);
-                config.options(options.trim_start())
-            }
-        };
+            Isolation::Database => drop(config.dbname(&self.name)),
+            Isolation::Schema => options.push_str(&format!(" -c search_path={}", self.name)),
+        }
+        if let Some(typed) = config.get_options() {
+            options.push_str(&format!(" {typed}"));
+        }
+        config.options(options);
         Ok(Box::new(Link::connect(&config)?))
     }
 
