@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, Config, ENGINE, Flags, Secret, secret};
-use crate::engine::{Engine, Fate, Leftover};
+use crate::engine::{CleanError, Engine, Fate, Leftover};
 use crate::process;
 use crate::run::{run, usage};
 use crate::suite::{Suite, stubs};
@@ -156,7 +156,8 @@ fn clean(flags: &CleanFlags) -> ExitStatus {
     };
     let leftovers = match choice.clean(flags.dry_run) {
         Ok(leftovers) => leftovers,
-        Err(message) => return complain(&message, ExitStatus::Broken),
+        Err(error @ CleanError::Choice(_)) => return complain(&error.to_string(), ExitStatus::Usage),
+        Err(error) => return complain(&error.to_string(), ExitStatus::Broken),
     };
     let mut status = ExitStatus::Passed;
     for Leftover { name, fate } in &leftovers {

@@ -29,7 +29,7 @@ mod text;
 mod tokio;
 
 pub use adapter::{Adapter, IntoEngine};
-pub use choice::{Choice, ChoiceError, Fate, Leftover, Url};
+pub use choice::{Choice, ChoiceError, CleanError, Fate, Leftover, Url};
 pub use rows::Rows;
 
 /// An engine gives each script a database of its own.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cases;
+mod engines;
 mod exact;
 mod faults;
 mod faulty_support;
@@ -10,6 +11,7 @@ mod nextest;
 mod own_engine;
 mod parallel;
 mod scripts_in_parallel;
+mod servers;
 mod shared_queue;
 mod support;
 mod target;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::Engine;
+use super::{Engine, EngineError};
 
 /// A choice names an engine. It is shown without passwords.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +31,9 @@ pub enum ChoiceError {
     /// The program was built without it.
     #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]
     NotBuilt(&'static str),
+    /// It is no server.
+    #[error("the engine `{0}` leaves no databases behind: name a server")]
+    NoServer(&'static str),
     /// The URL cannot be used.
     #[error("cannot use `{shown}`: {why}")]
     Url {
@@ -120,26 +123,38 @@ impl Choice {
     /// those that this library did not make excepted. With `dry`, drops none and says which would go.
     ///
     /// # Errors
-    /// The server cannot be reached or refuses to say what it holds, in words; or the choice cannot be used.
-    pub fn clean(&self, dry: bool) -> Result<Vec<Leftover>, String> {
+    /// The choice is no server or cannot be used; the server cannot be reached, or refuses to say what it holds.
+    pub fn clean(&self, dry: bool) -> Result<Vec<Leftover>, CleanError> {
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        let failed = |error| CleanError::Server { shown: self.to_string(), error };
+        #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+        let _ = dry;
         match self {
             #[cfg(feature = "postgres")]
-            Choice::Postgres(url) => {
-                let engine = super::postgres::Postgres::new(url).map_err(|error| error.to_string())?;
-                engine.clean(dry).map_err(|error| format!("{self}: {error}"))
-            }
+            Choice::Postgres(url) => super::postgres::Postgres::new(url)?.clean(dry).map_err(failed),
             #[cfg(feature = "mysql")]
-            Choice::Mysql(url) => {
-                let engine = super::mysql::Mysql::new(url).map_err(|error| error.to_string())?;
-                engine.clean(dry).map_err(|error| format!("{self}: {error}"))
-            }
-            Choice::Sqlite | Choice::External(_) => {
-                Err(format!("the engine `{}` leaves no databases behind: name a server", self.kind()))
-            }
+            Choice::Mysql(url) => super::mysql::Mysql::new(url)?.clean(dry).map_err(failed),
+            Choice::Sqlite | Choice::External(_) => Err(ChoiceError::NoServer(self.kind()).into()),
             #[allow(unreachable_patterns)] // As in `engine`.
-            choice => Err(ChoiceError::NotBuilt(choice.kind()).to_string()),
+            choice => Err(ChoiceError::NotBuilt(choice.kind()).into()),
         }
     }
+}
+
+/// Why a server could not be cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CleanError {
+    /// There is nothing to clean with that choice.
+    #[error("`--engine`: {0}")]
+    Choice(#[from] ChoiceError),
+    /// The server does not let itself be asked.
+    #[error("cannot clean {shown}: {error}")]
+    Server {
+        /// The server, without secrets.
+        shown: String,
+        /// What it, or the way to it, says.
+        error: EngineError,
+    },
 }
 
 /// A leftover is a database that a run made, and that is still there.

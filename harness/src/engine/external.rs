@@ -99,7 +99,7 @@ impl Database for Own {
         let (stdin, stdout) = (process.child.stdin.take(), process.child.stdout.take());
         let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err(EngineError::new("no pipes")) };
         let answers = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter();
-        let mut session = Conversation { greeting: greeting.clone(), stdin: Some(stdin), answers, process };
+        let mut session = Conversation { greeting: greeting.clone(), stdin: Some(stdin), process, answers };
         if session.greeting.is_some() {
             // What a driver did once it may fail to do, or be slow about, the next time.
             let fuse = session.process.fuse(GREETING);
@@ -245,8 +245,9 @@ struct Conversation {
     greeting: Option<Greeting>,
     /// Closed when the conversation ends, upon which the driver should end too.
     stdin: Option<ChildStdin>,
-    answers: StreamDeserializer<'static, IoRead<BufReader<ChildStdout>>, Answer>,
+    /// Ended before the driver's output is closed, which it might be writing to.
     process: Process,
+    answers: StreamDeserializer<'static, IoRead<BufReader<ChildStdout>>, Answer>,
 }
 
 impl Conversation {

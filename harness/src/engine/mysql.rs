@@ -187,13 +187,7 @@ impl Link {
     }
 
     fn is_new_enough(&mut self) -> Result<(), EngineError> {
-        let (name, oldest) = if self.mariadb { ("MariaDB", (10, 2)) } else { ("MySQL", (5, 7)) };
-        let version = self.version()?;
-        if number(&version) >= oldest {
-            return Ok(());
-        }
-        let (major, minor) = oldest;
-        Err(EngineError::new(format!("the server is {name} {version}; {major}.{minor} or newer is needed")))
+        check_version(&self.version()?)
     }
 
     /// Runs a statement of our own.
@@ -207,6 +201,15 @@ impl Link {
         let rows = self.line.within(MANAGE, connection.query::<Row, _>(sql));
         let rows = rows.and_then(|rows| rows.map_err(told)).inspect_err(|error| self.lost |= error.lost)?;
         Ok(rows.into_iter().filter_map(|row| row.as_ref(0).and_then(bytes).map(text)).collect())
+    }
+}
+
+fn check_version(version: &str) -> Result<(), EngineError> {
+    let (name, oldest) = if version.contains("MariaDB") { ("MariaDB", (10, 2)) } else { ("MySQL", (5, 7)) };
+    let (major, minor) = oldest;
+    match number(version) >= oldest {
+        true => Ok(()),
+        false => Err(EngineError::new(format!("the server is {name} {version}; {major}.{minor} or newer is needed"))),
     }
 }
 
@@ -322,9 +325,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_by_number() {
-        assert_eq!(number("10.11.6-MariaDB-0+deb12u1"), (10, 11));
-        assert!(number("8.0.36") > (5, 7) && number("5.6.51-log") < (5, 7) && number("") < (5, 7));
+    fn a_server_that_is_too_old_is_told_so() {
+        for version in ["10.11.6-MariaDB-0+deb12u1", "8.0.36", "5.7.44-log"] {
+            assert_eq!(check_version(version), Ok(()), "{version}");
+        }
+        let words = check_version("5.6.51-log").unwrap_err().message;
+        assert_eq!(words, "the server is MySQL 5.6.51-log; 5.7 or newer is needed");
+        let words = check_version("5.5.68-MariaDB").unwrap_err().message;
+        assert_eq!(words, "the server is MariaDB 5.5.68-MariaDB; 10.2 or newer is needed");
     }
 
     #[test]

@@ -108,10 +108,7 @@ impl Server {
             let link = Link::connect(&self.config)?;
             let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
             let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
-            if version < OLDEST {
-                let (have, need) = (version / 10_000, OLDEST / 10_000);
-                return Err(EngineError::new(format!("the server is PostgreSQL {have}; {need} or newer is needed")));
-            }
+            check_version(version)?;
             let token = self.maker.token().cast_signed();
             // Held until this connection ends. Nobody else has this number, so nobody else holds it.
             link.manage(&format!("SELECT pg_advisory_lock({token})"))?;
@@ -190,6 +187,14 @@ impl Server {
             Err(error) if error.sqlstate.as_deref() == Some("55006") => Fate::InUse,
             Err(error) => Fate::Stays(error.message),
         })
+    }
+}
+
+fn check_version(version: u32) -> Result<(), EngineError> {
+    let (have, need) = (version / 10_000, OLDEST / 10_000);
+    match version >= OLDEST {
+        true => Ok(()),
+        false => Err(EngineError::new(format!("the server is PostgreSQL {have}; {need} or newer is needed"))),
     }
 }
 
@@ -356,5 +361,17 @@ fn with_cause(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_so() {
+        let words = check_version(120_022).unwrap_err().message;
+        assert_eq!(words, "the server is PostgreSQL 12; 13 or newer is needed");
+        assert!(check_version(130_000).is_ok() && check_version(180_001).is_ok());
     }
 }
