@@ -15,8 +15,8 @@ use super::{EngineError, Interrupter};
 /// How long a server may take to let us in.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a server may take to make or drop a database.
-pub(super) const MANAGE: Duration = Duration::from_secs(60);
+/// How long a server may take to make or drop a database, which may hold thousands of tables.
+pub(super) const MANAGE: Duration = Duration::from_secs(600);
 
 /// How long it may take to say goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);

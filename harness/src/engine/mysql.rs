@@ -1,6 +1,6 @@
 //! MySQL and MariaDB servers, by the text protocol. Each script has a database of its own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable;
@@ -23,9 +23,13 @@ pub struct Mysql {
 struct Server {
     shown: String,
     opts: Opts,
+    keeper: Mutex<Option<Keeper>>,
+}
+
+/// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
+struct Keeper {
+    link: Link,
     maker: Maker,
-    /// The connection that makes and drops, and holds the lock by which others see that this process lives.
-    keeper: Mutex<Option<Link>>,
 }
 
 impl Mysql {
@@ -43,15 +47,14 @@ impl Mysql {
             .prefer_socket(false)
             .tcp_keepalive(Some(30_000_u32))
             .stmt_cache_size(0);
-        let maker = Maker::new().map_err(|error| url.complain(error))?;
-        let server = Server { shown: url.to_string(), opts: opts.into(), maker, keeper: Mutex::default() };
+        let server = Server { shown: url.to_string(), opts: opts.into(), keeper: Mutex::default() };
         Ok(Mysql { server: Arc::new(server) })
     }
 
     /// Drops the databases that dead runs have left on the server.
     pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
-        let mut keeper = self.server.keeper()?;
-        let Some(link) = keeper.as_mut() else { return Ok(Vec::new()) };
+        let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = &mut self.server.keeper(&mut keeper)?.link;
         let mut leftovers = Vec::new();
         for name in link.column("SELECT schema_name FROM information_schema.schemata ORDER BY 1")? {
             let Some(token) = token_of(&name) else { continue };
@@ -81,28 +84,50 @@ fn lock(token: u64) -> String {
 }
 
 impl Server {
-    /// The connection that makes and drops; made anew if it was lost.
-    fn keeper(&self) -> Result<MutexGuard<'_, Option<Link>>, EngineError> {
-        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if keeper.as_ref().is_none_or(|link| link.lost) {
+    /// The keeper, made anew if its connection was lost. The new one makes names of its own: the lock of the old one may
+    /// be held until the server notices that nobody is there.
+    fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k mut Keeper, EngineError> {
+        if keeper.as_ref().is_some_and(|keeper| keeper.link.lost) {
             *keeper = None;
-            let mut link = Link::connect(&self.opts)?;
-            link.is_new_enough()?;
-            link.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
-            // Held until this connection ends. Nobody else has this number, so nobody else holds it.
-            let held = link.column(&format!("SELECT GET_LOCK('{}', 10)", lock(self.maker.token())))?;
-            if held != ["1"] {
-                return Err(EngineError::new("the server gives no lock by GET_LOCK"));
-            }
-            *keeper = Some(link);
         }
-        Ok(keeper)
+        match keeper {
+            Some(keeper) => Ok(keeper),
+            None => Ok(keeper.insert(Keeper::new(&self.opts)?)),
+        }
     }
 
-    fn manage(&self, sql: &str) -> Result<(), EngineError> {
-        match self.keeper()?.as_mut() {
-            Some(link) => link.manage(sql),
-            None => Err(EngineError::new("no connection")),
+    /// Makes a database, and says its name.
+    fn make(&self) -> Result<String, EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Keeper { link, maker } = self.keeper(&mut keeper)?;
+        let name = maker.name();
+        link.manage(&format!("CREATE DATABASE `{name}`")).map_err(|error| {
+            let hint = match error.sqlstate.as_deref() {
+                Some("42000" | "28000") => "; the user needs the rights CREATE and DROP on `slt\\_%`.*",
+                _ => "",
+            };
+            EngineError { message: format!("cannot make a database: {error}{hint}"), ..error }
+        })?;
+        Ok(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keeper(&mut keeper)?.link.manage(&format!("DROP DATABASE IF EXISTS `{name}`"))
+    }
+}
+
+impl Keeper {
+    fn new(opts: &Opts) -> Result<Keeper, EngineError> {
+        let mut link = Link::connect(opts)?;
+        let maker = Maker::new()?;
+        check_version(&link.version()?)?;
+        link.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
+        // Held until this connection ends. Nobody else has this number, so nobody else holds it.
+        let held = link.column(&format!("SELECT GET_LOCK('{}', 10)", lock(maker.token())))?;
+        match held == ["1"] {
+            true => Ok(Keeper { link, maker }),
+            false => Err(EngineError::new("the server gives no lock by GET_LOCK")),
         }
     }
 }
@@ -117,16 +142,7 @@ impl Engine for Mysql {
     }
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
-        let name = self.server.maker.name();
-        // That it cannot be reached is another complaint than that it will not.
-        drop(self.server.keeper()?);
-        self.server.manage(&format!("CREATE DATABASE `{name}`")).map_err(|error| {
-            let hint = match error.sqlstate.as_deref() {
-                Some("42000" | "28000") => "; the user needs the rights CREATE and DROP on `slt\\_%`.*",
-                _ => "",
-            };
-            EngineError { message: format!("cannot make a database: {error}{hint}"), ..error }
-        })?;
+        let name = self.server.make()?;
         Ok(Box::new(Own { server: Arc::clone(&self.server), name, kept: false }))
     }
 }
@@ -155,7 +171,7 @@ impl Drop for Own {
         if self.kept {
             return;
         }
-        if let Err(error) = self.server.manage(&format!("DROP DATABASE IF EXISTS `{}`", self.name)) {
+        if let Err(error) = self.server.remove(&self.name) {
             let (name, server) = (&self.name, &self.server.shown);
             eprintln!("warning: {server}: cannot drop the database `{name}`, which `slt clean` will do: {error}");
         }
@@ -184,10 +200,6 @@ impl Link {
 
     fn version(&mut self) -> Result<String, EngineError> {
         Ok(self.column("SELECT VERSION()")?.pop().unwrap_or_default())
-    }
-
-    fn is_new_enough(&mut self) -> Result<(), EngineError> {
-        check_version(&self.version()?)
     }
 
     /// Runs a statement of our own.

@@ -2,7 +2,7 @@
 //!
 //! Each script has a database of its own or, with `?slt_isolation=schema`, a schema in the database of the URL.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -43,9 +43,13 @@ struct Server {
     shown: String,
     config: Config,
     isolation: Isolation,
+    keeper: Mutex<Option<Keeper>>,
+}
+
+/// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
+struct Keeper {
+    link: Link,
     maker: Maker,
-    /// The connection that makes and drops, and holds the lock by which others see that this process lives.
-    keeper: Mutex<Option<Link>>,
 }
 
 impl Postgres {
@@ -75,15 +79,14 @@ impl Postgres {
         // A peer that is gone without a word is noticed within a minute.
         config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
         config.keepalives_retries(3);
-        let maker = Maker::new().map_err(|error| url.complain(error))?;
-        let server = Server { shown: url.to_string(), config, isolation, maker, keeper: Mutex::default() };
+        let server = Server { shown: url.to_string(), config, isolation, keeper: Mutex::default() };
         Ok(Postgres { server: Arc::new(server) })
     }
 
     /// Drops what dead runs have left on the server: databases and, in the URL's database, schemas.
     pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
-        let keeper = self.server.keeper()?;
-        let Some(link) = keeper.as_ref() else { return Ok(Vec::new()) };
+        let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = &self.server.keeper(&mut keeper)?.link;
         let mut leftovers = Vec::new();
         for (isolation, query) in [
             (Isolation::Database, "SELECT datname FROM pg_database ORDER BY 1"),
@@ -100,35 +103,23 @@ impl Postgres {
 }
 
 impl Server {
-    /// The connection that makes and drops; made anew if it was lost.
-    fn keeper(&self) -> Result<MutexGuard<'_, Option<Link>>, EngineError> {
-        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if keeper.as_ref().is_none_or(|link| link.client.is_closed()) {
+    /// The keeper, made anew if its connection was lost. The new one makes names of its own: the lock of the old one may
+    /// be held until the server notices that nobody is there.
+    fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k Keeper, EngineError> {
+        if keeper.as_ref().is_some_and(|keeper| keeper.link.client.is_closed()) {
             *keeper = None;
-            let link = Link::connect(&self.config)?;
-            let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
-            let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
-            check_version(version)?;
-            let token = self.maker.token().cast_signed();
-            // Held until this connection ends. Nobody else has this number, so nobody else holds it.
-            link.manage(&format!("SELECT pg_advisory_lock({token})"))?;
-            if version >= 140_000 {
-                link.manage("SET idle_session_timeout = 0")?;
-            }
-            link.manage("SET client_min_messages = warning")?;
-            *keeper = Some(link);
         }
-        Ok(keeper)
-    }
-
-    fn manage(&self, sql: &str) -> Result<(), EngineError> {
-        match self.keeper()?.as_ref() {
-            Some(link) => link.manage(sql),
-            None => Err(EngineError::new("no connection")),
+        match keeper {
+            Some(keeper) => Ok(keeper),
+            None => Ok(keeper.insert(Keeper::new(&self.config)?)),
         }
     }
 
-    fn make(&self, name: &str) -> Result<(), EngineError> {
+    /// Makes what a script has to itself, and says its name.
+    fn make(&self) -> Result<String, EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Keeper { link, maker } = self.keeper(&mut keeper)?;
+        let name = maker.name();
         let sql = match self.isolation {
             // Nobody can be connected to `template0`, so it can always be copied; and C sorts alike on all machines.
             Isolation::Database => {
@@ -136,9 +127,7 @@ impl Server {
             }
             Isolation::Schema => format!("CREATE SCHEMA {name}"),
         };
-        // That it cannot be reached is another complaint than that it will not.
-        drop(self.keeper()?);
-        self.manage(&sql).map_err(|error| {
+        link.manage(&sql).map_err(|error| {
             let hint = match (self.isolation, error.sqlstate.as_deref()) {
                 (Isolation::Database, Some("42501")) => {
                     "; the user needs the right CREATEDB, or `?slt_isolation=schema` in the URL"
@@ -146,11 +135,13 @@ impl Server {
                 _ => "",
             };
             EngineError { message: format!("cannot make a {}: {error}{hint}", self.isolation.word()), ..error }
-        })
+        })?;
+        Ok(name)
     }
 
     fn remove(&self, name: &str) -> Result<(), EngineError> {
-        self.manage(&match self.isolation {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keeper(&mut keeper)?.link.manage(&match self.isolation {
             Isolation::Database => format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
             Isolation::Schema => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
         })
@@ -190,6 +181,22 @@ impl Server {
     }
 }
 
+impl Keeper {
+    fn new(config: &Config) -> Result<Keeper, EngineError> {
+        let link = Link::connect(config)?;
+        let maker = Maker::new()?;
+        let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
+        let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
+        check_version(version)?;
+        // Held until this connection ends. Nobody else has this number, so nobody else holds it.
+        link.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
+        if version >= 140_000 {
+            link.manage("SET idle_session_timeout = 0")?;
+        }
+        Ok(Keeper { link, maker })
+    }
+}
+
 fn check_version(version: u32) -> Result<(), EngineError> {
     let (have, need) = (version / 10_000, OLDEST / 10_000);
     match version >= OLDEST {
@@ -208,8 +215,7 @@ impl Engine for Postgres {
     }
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
-        let name = self.server.maker.name();
-        self.server.make(&name)?;
+        let name = self.server.make()?;
         Ok(Box::new(Own { server: Arc::clone(&self.server), name, kept: false }))
     }
 }
