@@ -86,7 +86,14 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
             "statement count 2\nINSERT INTO t VALUES (1), (2)\n\n{own}query I\nSELECT 1 = 1\n----\n{truth}\n\n\
              connection other\nquery I rowsort\nSELECT a FROM t\n----\n1\n2\n\nstatement error nowhere\nSELECT * FROM nowhere\n"
         );
-        let modern = format!("statement ok\nCREATE TABLE t(a INTEGER)\n\n{modern}");
+        let procedure = "\nstatement ok\nCREATE PROCEDURE p() SELECT 7\n\nquery I\nCALL p()\n----\n7\n";
+        let more = server.either("", procedure);
+        let several = "\nstatement count 3\nDELETE FROM t WHERE a = 1; INSERT INTO t VALUES (3), (4), (5)\n\n\
+                       query error a second one\nSELECT 1; DELETE FROM t WHERE a = 9\n\n\
+                       statement error nowhere\nSELECT 1; SELECT * FROM nowhere\n\n\
+                       statement error nowhere\nDELETE FROM t WHERE a = 9; DELETE FROM nowhere\n\n\
+                       statement count 4\nSELECT 1; SELECT a FROM t WHERE a > 0\n";
+        let modern = format!("statement ok\nCREATE TABLE t(a INTEGER)\n\n{modern}{several}{more}");
         let other = server.either("onlyif mariadb\nquery I\nSELECT 1\n----\n1\n", "onlyif postgres\nstatement ok\nx\n");
         let root = folder(&[("a.test", CLASSIC), ("b.slt", &modern), ("other.slt", other), ("same.test", CLASSIC)]);
         let name = server.either("postgresql", "");

@@ -250,21 +250,27 @@ impl Session for Link {
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
         let letters = Letters::of(&request);
         let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
+        let calls = request.sql.trim_ascii_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"call "));
         let mut statements = 0;
         let mut done = Done::Changed(0);
         self.line
             .wait(async {
                 let mut result = connection.query_iter(request.sql).await?;
-                loop {
-                    statements += 1;
-                    rows.clear();
-                    let columns = result.columns();
-                    let columns = columns.as_deref().unwrap_or_default();
-                    done = match columns.is_empty() {
-                        true => Done::Changed(result.affected_rows()),
-                        false => Done::Rows,
-                    };
-                    rows.set_columns(columns.len());
+                while let Some(columns) = result.columns() {
+                    // A procedure's own end, behind the rows that it returned, is no statement.
+                    if !(calls && statements > 0 && columns.is_empty()) {
+                        statements += 1;
+                        rows.clear();
+                        rows.set_columns(columns.len());
+                        done = match columns.is_empty() {
+                            true => Done::Changed(result.affected_rows()),
+                            false => Done::Rows,
+                        };
+                    }
+                    // The last one, if it is without rows, is taken away below.
+                    if result.is_empty() {
+                        break;
+                    }
                     let is_bits: Vec<bool> =
                         columns.iter().map(|column| column.column_type() == ColumnType::MYSQL_TYPE_BIT).collect();
                     result
@@ -279,10 +285,9 @@ impl Session for Link {
                             }
                         })
                         .await?;
-                    if result.is_empty() {
-                        return Ok(());
-                    }
                 }
+                // An error of any statement but the first comes only here.
+                result.drop_result().await
             })?
             .map_err(told)?;
         if statements > 1 && request.letters.is_some() {
