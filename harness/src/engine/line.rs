@@ -42,6 +42,7 @@ impl Line {
     }
 
     /// Leaves a future to run whenever this line waits, and to come to its end when the line is dropped.
+    #[cfg(feature = "postgres")]
     pub(super) fn spawn(&mut self, future: impl Future<Output = ()> + Send + 'static) {
         self.task = Some(self.runtime.spawn(future));
     }

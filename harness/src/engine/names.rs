@@ -25,6 +25,7 @@ impl Maker {
     }
 
     /// The number under which the maker holds a lock.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(super) fn token(&self) -> u64 {
         self.token
     }
@@ -38,6 +39,7 @@ impl Maker {
 }
 
 /// The token of the maker of `name`, if it is a name that a maker gave.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) fn token_of(name: &str) -> Option<u64> {
     let (start, sum) = name.rsplit_once('_')?;
     let (token, count) = start.strip_prefix("slt_")?.split_once('_')?;
@@ -47,7 +49,7 @@ pub(super) fn token_of(name: &str) -> Option<u64> {
     (again == start && sum == format!("{:08x}", crc32fast::hash(start.as_bytes()))).then_some(token)
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "postgres", feature = "mysql")))]
 mod tests {
     use super::*;
 
