@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod counts;
+mod results;
+
+pub use counts::Counts;
+pub use results::{RESULTS_VERSION, Results, ResultsError};
+
 /// A verdict is how one trial ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]

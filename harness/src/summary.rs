@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::outcome::{Outcome, RecordCounts, Verdict};
+use crate::outcome::{Counts, Outcome};
 use crate::suite::category;
 
 /// A summary is the closed account of a run: every planned trial has exactly one outcome, or the run is broken.
@@ -14,54 +14,6 @@ pub struct Summary {
     pub categories: BTreeMap<String, Counts>,
     /// What does not add up; empty in every sound run.
     pub defects: Vec<String>,
-}
-
-/// How many trials ended how, and what became of their records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Trials that were to be run.
-    pub planned: u64,
-    /// Trials that passed, flaky ones included.
-    pub passed: u64,
-    /// Trials with failing records.
-    pub failed: u64,
-    /// Trials that took their process with them.
-    pub crashed: u64,
-    /// Trials that exceeded a time limit.
-    pub timed_out: u64,
-    /// Trials that exceeded the memory limit.
-    pub out_of_memory: u64,
-    /// Trials with nothing to check.
-    pub ignored: u64,
-    /// Trials that nobody began.
-    pub not_run: u64,
-    /// Records of all of them.
-    pub records: RecordCounts,
-}
-
-impl Counts {
-    fn add(&mut self, outcome: &Outcome) {
-        let count = match outcome.verdict {
-            Verdict::Passed | Verdict::Flaky { .. } => &mut self.passed,
-            Verdict::Failed => &mut self.failed,
-            Verdict::Ignored { .. } => &mut self.ignored,
-            Verdict::Crashed { .. } => &mut self.crashed,
-            Verdict::TimedOut { .. } => &mut self.timed_out,
-            Verdict::OutOfMemory { .. } => &mut self.out_of_memory,
-            Verdict::NotRun { .. } => &mut self.not_run,
-        };
-        *count += 1;
-        self.records += outcome.records;
-    }
-
-    /// Trials that make the run fail.
-    pub fn failures(&self) -> u64 {
-        self.failed + self.crashed + self.timed_out + self.out_of_memory
-    }
-
-    fn accounted(&self) -> u64 {
-        self.passed + self.failures() + self.ignored + self.not_run
-    }
 }
 
 /// The exit codes of the test binary and of `slt`.
@@ -134,6 +86,7 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::{RecordCounts, Verdict};
 
     fn outcome(name: &str, verdict: Verdict) -> Outcome {
         Outcome::new(name, verdict)

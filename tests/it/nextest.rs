@@ -57,7 +57,7 @@ impl Nextest {
     /// `cargo nextest WORD` on the test target, built the way these tests were.
     fn on_target(&self, word: &str) -> Command {
         let mut command = self.command(word);
-        command.args(["--offline", "--test", "slt"]);
+        command.args(["--locked", "--test", "slt"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }
@@ -110,7 +110,7 @@ fn path(folder: &TempDir) -> &str {
 /// What `cargo test` says of the files in `corpus`, by name: whether nextest should take each for passed.
 fn verdicts_of_cargo_test(corpus: &str) -> (i32, BTreeMap<String, bool>) {
     let mut cargo = command(env!("CARGO"));
-    cargo.current_dir(project()).env("SLT_CORPUS", corpus).args(["test", "--offline", "--test", "slt"]);
+    cargo.current_dir(project()).env("SLT_CORPUS", corpus).args(["test", "--locked", "--test", "slt"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

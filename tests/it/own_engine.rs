@@ -151,7 +151,7 @@ fn project() -> PathBuf {
     project
 }
 
-/// `cargo test` on one target of the project, offline, with the versions that the library itself is built with.
+/// `cargo test` on one target of the project, with the versions that the library itself is built with.
 fn cargo_test(target: &Target) -> Said {
     let project = project();
     let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
@@ -163,7 +163,7 @@ fn cargo_test(target: &Target) -> Said {
     }
     let mut cargo = command(env!("CARGO"));
     cargo.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
-    Said::of(cargo.args(["test", "--offline", "--test", target.name]))
+    Said::of(cargo.args(["test", "--test", target.name]))
 }
 
 /// What is said of one file that failed.

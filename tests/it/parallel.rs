@@ -57,6 +57,17 @@ fn a_time_budget_leaves_files_unrun() {
 }
 
 #[test]
+fn a_resumed_run_counts_its_own_time_alone() {
+    let place = slow(12, 400);
+    place.run("--workers 2 --time-budget 1.5").exits(3);
+    let ended = place.run("--workers 2 --resume").exits(0);
+    ended.says("files     12 passed, 0 failed, 0 ignored, 0 not run");
+    let busy = ended.stdout.split_once("busy ").and_then(|(_, rest)| rest.split_once(" %")).map(|(busy, _)| busy);
+    let busy: f64 = busy.expect("a line on the workers").parse().unwrap();
+    assert!(busy <= 100.0, "{ended}");
+}
+
+#[test]
 fn a_failure_weighs_more_than_files_left_unrun() {
     let place = slow(10, 400);
     fs::write(place.path("tests/bad.test"), fault("error on purpose") + &"# the longest file begins\n".repeat(99))
@@ -127,7 +138,8 @@ fn repetitions_are_counted_by_file() {
     let bad =
         ended.verdicts().iter().filter(|(name, verdict)| name.starts_with("sometimes") && *verdict == "FAILED").count();
     assert_eq!(bad, 1, "{ended}");
-    ended.says("unstable  sometimes.test: passed 2 times, failed 1 times");
+    ended.says("passes    3 begun; files: 1 never failed, 0 always, 1 unstable");
+    ended.says("unstable  sometimes.test: passed 2, failed 1");
     ended.says("5 passed; 1 failed");
 }
 

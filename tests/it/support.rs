@@ -12,7 +12,7 @@ pub fn target_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["test", "--offline", "--test", "slt", "--no-run", "--message-format", "json-render-diagnostics"]);
+        command.args(["test", "--locked", "--test", "slt", "--no-run", "--message-format", "json-render-diagnostics"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }

@@ -10,9 +10,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
-use crate::summary::Counts;
 
 /// How many trials a line of the terse format shows.
 const TERSE_WIDTH: u64 = 88;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::outcome::Outcome;
-use crate::summary::Counts;
+use crate::outcome::{Counts, Outcome};
 
 /// Statistics are the figures of a run that tell whether it could have been faster.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -112,7 +111,7 @@ pub fn passes<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
     let failed_once: Vec<_> = counts.iter().filter(|(_, (_, failed))| *failed > 0).collect();
     let unstable = failed_once.iter().filter(|(_, (passed, _))| *passed > 0).count();
     let mut text = format!(
-        "passes    {last} begun: {} files never failed, {} always, {unstable} are unstable\n",
+        "passes    {last} begun; files: {} never failed, {} always, {unstable} unstable\n",
         counts.len() - failed_once.len(),
         failed_once.len() - unstable
     );
@@ -156,7 +155,7 @@ mod tests {
             in_pass(2, "c", Verdict::Passed),
         ];
         let expected = "\
-passes    2 begun: 1 files never failed, 1 always, 1 are unstable
+passes    2 begun; files: 1 never failed, 1 always, 1 unstable
 unstable  a: passed 1, failed 1
 failing   b: passed 0, failed 2
 ";

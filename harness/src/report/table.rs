@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::summary::{Counts, Summary};
+use crate::outcome::Counts;
+use crate::summary::Summary;
 
 /// The table: a line for each category and one for all, columns of numbers right-aligned.
 pub fn by_category(summary: &Summary) -> String {

@@ -1,6 +1,6 @@
 //! One pass over a suite, shared over processes: as one worker among many, or with workers of one's own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -156,8 +156,13 @@ impl Run<'_> {
     ) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         show.printer.begin(self.promised(queue.plan()));
-        // What was finished before this process came.
-        queue.snapshot()?.outcomes().for_each(|outcome| show.ended(outcome));
+        // What was finished before this process came is shown, but is none of its workers' time.
+        let before = queue.snapshot()?;
+        let mut resumed = HashSet::new();
+        for outcome in before.outcomes() {
+            show.ended(outcome);
+            resumed.insert((outcome.name.as_str(), outcome.pass));
+        }
         let logs = places.results.join("workers");
         fs::create_dir_all(&logs).map_err(|source| RunError::Results { path: logs.display().to_string(), source })?;
         let run_id = queue.run_id().to_owned();
@@ -194,7 +199,8 @@ impl Run<'_> {
             if self.config.table {
                 writeln!(out, "{}", table::by_category(&summary))?;
             }
-            let statistics = Statistics::new(summary.total, wall, workers, outcomes.iter().copied());
+            let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
+            let statistics = Statistics::new(summary.total, wall, workers, own.copied());
             write!(out, "{}", statistics.text())?;
             write!(out, "{}", passes(outcomes.iter().copied()))?;
         }

@@ -44,7 +44,10 @@ pub enum FileError {
         path: PathBuf,
     },
     /// A queue that a newer program made.
-    #[error("`{path}` has format version {version}, and this program knows {known}")]
+    #[error(
+        "`{path}` has format version {version}, and this program knows {known}: name another file with `--queue`, \
+         or use the release that made it"
+    )]
     NewerVersion {
         /// The file.
         path: PathBuf,

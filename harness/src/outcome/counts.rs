@@ -1,0 +1,55 @@
+//! How many trials ended how.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, RecordCounts, Verdict};
+
+/// How many trials ended how, and what became of their records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Trials that were to be run.
+    pub planned: u64,
+    /// Trials that passed, flaky ones included.
+    pub passed: u64,
+    /// Trials with failing records.
+    pub failed: u64,
+    /// Trials that took their process with them.
+    pub crashed: u64,
+    /// Trials that exceeded a time limit.
+    pub timed_out: u64,
+    /// Trials that exceeded the memory limit.
+    pub out_of_memory: u64,
+    /// Trials with nothing to check.
+    pub ignored: u64,
+    /// Trials that nobody began.
+    pub not_run: u64,
+    /// Records of all of them.
+    pub records: RecordCounts,
+}
+
+impl Counts {
+    /// Counts one outcome in; `planned` is not touched.
+    pub fn add(&mut self, outcome: &Outcome) {
+        let count = match outcome.verdict {
+            Verdict::Passed | Verdict::Flaky { .. } => &mut self.passed,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Ignored { .. } => &mut self.ignored,
+            Verdict::Crashed { .. } => &mut self.crashed,
+            Verdict::TimedOut { .. } => &mut self.timed_out,
+            Verdict::OutOfMemory { .. } => &mut self.out_of_memory,
+            Verdict::NotRun { .. } => &mut self.not_run,
+        };
+        *count += 1;
+        self.records += outcome.records;
+    }
+
+    /// Trials that make the run fail.
+    pub fn failures(&self) -> u64 {
+        self.failed + self.crashed + self.timed_out + self.out_of_memory
+    }
+
+    /// Trials with any verdict at all; in a closed account this is `planned`.
+    pub fn accounted(&self) -> u64 {
+        self.passed + self.failures() + self.ignored + self.not_run
+    }
+}

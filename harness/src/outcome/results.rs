@@ -1,0 +1,131 @@
+//! What a run leaves behind: `results.json`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Counts, Outcome};
+
+/// The version of the format that this program writes, and the newest that it reads.
+pub const RESULTS_VERSION: u32 = 1;
+
+/// Results are the whole account of one run, as `results.json` keeps it.
+///
+/// Every planned trial is in `outcomes` exactly once for each pass; `total` and `categories` are their sums.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Results {
+    /// The version of the format, [`RESULTS_VERSION`].
+    pub version: u32,
+    /// The run's id: of a shared queue its own, of a run in one process one that was made up.
+    pub run_id: String,
+    /// The engine, by the name that conditions match.
+    pub engine: String,
+    /// When the run began, in microseconds since the Unix epoch.
+    pub started_us: u64,
+    /// From the first claim to the last outcome, in microseconds.
+    pub wall_us: u64,
+    /// How many workers, or threads, shared the files.
+    pub workers: u32,
+    /// Files that filters left out.
+    pub filtered_out: u64,
+    /// All trials together.
+    pub total: Counts,
+    /// The same by category, the first folder of the name.
+    pub categories: BTreeMap<String, Counts>,
+    /// One for each planned trial, in the order in which they ended.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Why results could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// The file is not there, or is out of reach.
+    #[error("cannot read the results `{path}`")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not JSON, or not of this shape.
+    #[error("`{path}` does not hold the results of a run")]
+    Format {
+        /// The file.
+        path: String,
+        /// Where and what was wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A later release wrote the file.
+    #[error(
+        "`{path}` has format version {version}, and this program reads up to version {RESULTS_VERSION}: \
+         use the release that wrote it, or run the files again"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        version: u32,
+    },
+}
+
+impl Results {
+    /// Reads results from a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, holds something else, or was written by a later release.
+    pub fn read(path: &Path) -> Result<Results, ResultsError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let shown = || path.display().to_string();
+        let bytes = fs::read(path).map_err(|source| ResultsError::Read { path: shown(), source })?;
+        let format_error = |source| ResultsError::Format { path: shown(), source };
+        let Version { version } = serde_json::from_slice(&bytes).map_err(format_error)?;
+        if version > RESULTS_VERSION {
+            return Err(ResultsError::Newer { path: shown(), version });
+        }
+        serde_json::from_slice(&bytes).map_err(format_error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Results, ResultsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        fs::write(&path, text).unwrap();
+        Results::read(&path)
+    }
+
+    #[test]
+    fn what_is_not_results_says_so() {
+        assert!(matches!(read("{"), Err(ResultsError::Format { .. })));
+        assert!(matches!(read(r#"{"version": 1}"#), Err(ResultsError::Format { .. })));
+        assert!(matches!(Results::read(Path::new("absent.json")), Err(ResultsError::Read { .. })));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_whatever_else_it_holds() {
+        let error = read(r#"{"version": 2, "outcomes": {}}"#).unwrap_err();
+        assert!(error.to_string().contains("format version 2"), "{error}");
+    }
+
+    #[test]
+    fn results_survive_json() {
+        let results = Results {
+            version: RESULTS_VERSION,
+            run_id: "b602696c".into(),
+            outcomes: vec![Outcome::new("a.test", super::super::Verdict::Passed)],
+            ..Results::default()
+        };
+        assert_eq!(read(&serde_json::to_string(&results).unwrap()).unwrap(), results);
+    }
+}
