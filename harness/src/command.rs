@@ -7,6 +7,10 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod test;
+
+use test::TestFlags;
+
 use crate::config::{self, Config, ENGINE, Flags, Secret, secret};
 use crate::engine::{CleanError, Engine, Fate, Leftover};
 use crate::process;
@@ -26,6 +30,7 @@ const AFTER_HELP: &str = "\
 Examples:
   slt run select                              files whose name contains `select`
   slt run --root path/to/files --format terse
+  slt test path/to/one.slt                    one file, every record shown
   slt list --root path/to/files
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
@@ -37,6 +42,10 @@ enum Action {
     ///
     /// Example: slt run --root tests/corpus select
     Run(Flags),
+    /// Run one test file and show every record as it ends
+    ///
+    /// Example: slt test tests/corpus/select/joins.test
+    Test(TestFlags),
     /// List the names of test files
     ///
     /// Example: slt list --root tests/corpus evidence/
@@ -88,11 +97,15 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for name in ["run", "list"] {
         command = command.mut_subcommand(name, config::readable_help);
     }
+    command = command.mut_subcommand("test", |test| test.mut_args(|arg| arg.hide_env_values(true)));
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let checked = parsed.and_then(|matches| {
-        if let Some((_, run)) = matches.subcommand().filter(|(name, _)| ["run", "list"].contains(name)) {
-            config::check_typed(run).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
-        }
+        let checked = match matches.subcommand() {
+            Some(("run" | "list", flags)) => config::check_typed(flags),
+            Some(("test", flags)) => config::check_bless(flags),
+            _ => Ok(()),
+        };
+        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
         Slt::from_arg_matches(&matches)
     });
     match checked {
@@ -105,6 +118,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
     let (flags, list) = match action {
         Action::Run(flags) => (flags, false),
         Action::List(flags) => (flags, true),
+        Action::Test(flags) => return test::test(suite, &engine, flags),
         Action::Stubs(flags) => return write_stubs(suite, &flags),
         Action::Clean(flags) => return clean(&flags),
     };

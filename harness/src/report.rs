@@ -3,3 +3,4 @@
 pub mod libtest;
 pub mod statistics;
 pub mod table;
+pub mod transcript;
