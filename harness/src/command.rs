@@ -7,8 +7,12 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{self, Config, Flags};
-use crate::engine::Engine;
+mod test;
+
+use test::TestFlags;
+
+use crate::config::{self, Config, ENGINE, Flags, Secret, secret};
+use crate::engine::{CleanError, Engine, Fate, Leftover};
 use crate::process;
 use crate::run::{run, usage};
 use crate::suite::{Suite, stubs};
@@ -30,6 +34,7 @@ const AFTER_HELP: &str = "\
 Examples:
   slt run select                              files whose name contains `select`
   slt run --root path/to/files --format terse
+  slt test path/to/one.slt                    one file, every record shown
   slt list --root path/to/files
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
@@ -41,6 +46,10 @@ enum Action {
     ///
     /// Example: slt run --root tests/corpus select
     Run(Flags),
+    /// Run one test file and show every record as it ends
+    ///
+    /// Example: slt test tests/corpus/select/joins.test
+    Test(TestFlags),
     /// List the names of test files
     ///
     /// Example: slt list --root tests/corpus evidence/
@@ -55,6 +64,23 @@ enum Action {
     ///
     /// Example: slt merge shard-1/results.json shard-2/results.json --output results.json
     Merge(MergeFlags),
+    /// Drop the databases that killed runs have left on a server
+    ///
+    /// Those of runs that live, and all that slt did not make, stay.
+    ///
+    /// Example: slt clean --engine postgres://me@127.0.0.1/test --dry-run
+    Clean(CleanFlags),
+}
+
+#[derive(Debug, Args)]
+struct CleanFlags {
+    /// The server: `postgres://…` or `mysql://…`
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true)]
+    engine: Secret,
+
+    /// Drop nothing; say what would go
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -81,11 +107,15 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for name in ["run", "list"] {
         command = command.mut_subcommand(name, config::readable_help);
     }
+    command = command.mut_subcommand("test", |test| test.mut_args(|arg| arg.hide_env_values(true)));
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let checked = parsed.and_then(|matches| {
-        if let Some((_, run)) = matches.subcommand().filter(|(name, _)| ["run", "list"].contains(name)) {
-            config::check_typed(run).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
-        }
+        let checked = match matches.subcommand() {
+            Some(("run" | "list", flags)) => config::check_typed(flags),
+            Some(("test", flags)) => config::check_bless(flags),
+            _ => Ok(()),
+        };
+        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
         Slt::from_arg_matches(&matches)
     });
     match checked {
@@ -98,8 +128,10 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
     let (flags, list) = match action {
         Action::Run(flags) => (flags, false),
         Action::List(flags) => (flags, true),
+        Action::Test(flags) => return test::test(suite, &engine, flags),
         Action::Stubs(flags) => return write_stubs(suite, &flags),
         Action::Merge(flags) => return merge::run(&flags),
+        Action::Clean(flags) => return clean(&flags),
     };
     match Config::from_flags(flags) {
         Ok(mut config) => {
@@ -140,6 +172,31 @@ fn write_stubs(suite: Suite, flags: &StubFlags) -> ExitStatus {
         }
         Err(error) => complain(&format!("cannot write `{path}`: {error}"), ExitStatus::Broken),
     }
+}
+
+fn clean(flags: &CleanFlags) -> ExitStatus {
+    let choice = match config::chosen(&flags.engine) {
+        Ok(choice) => choice,
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
+    let leftovers = match choice.clean(flags.dry_run) {
+        Ok(leftovers) => leftovers,
+        Err(error @ CleanError::Choice(_)) => return complain(&error.to_string(), ExitStatus::Usage),
+        Err(error) => return complain(&error.to_string(), ExitStatus::Broken),
+    };
+    let mut status = ExitStatus::Passed;
+    for Leftover { name, fate } in &leftovers {
+        match fate {
+            Fate::Dropped if flags.dry_run => println!("would drop {name}"),
+            Fate::Dropped => println!("dropped {name}"),
+            Fate::InUse => println!("left {name}: a run uses it"),
+            Fate::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
+        }
+    }
+    if leftovers.is_empty() {
+        println!("nothing to drop on {choice}");
+    }
+    status
 }
 
 fn complain(message: &str, status: ExitStatus) -> ExitStatus {

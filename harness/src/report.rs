@@ -8,3 +8,4 @@ pub mod merge;
 pub mod progress;
 pub mod statistics;
 pub mod table;
+pub mod transcript;

@@ -123,6 +123,7 @@ fn run(
     // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
     let mut attempt = first;
     let mut earlier = Vec::new();
+    let mut rewritten = 0;
     let mut outcome = loop {
         let outcome = match job.suite.find(lease.name()) {
             Ok(Some(file)) => {
@@ -132,6 +133,7 @@ fn run(
             }
             missing => vanished(lease.name(), missing),
         };
+        rewritten += outcome.rewritten;
         if !outcome.verdict.is_failure() || attempt - first >= job.policy.retries {
             break outcome;
         }
@@ -140,6 +142,7 @@ fn run(
     };
     (outcome.worker, outcome.attempt, outcome.pass) = (queue.worker(), attempt, lease.pass());
     outcome.earlier = earlier;
+    outcome.rewritten = rewritten;
     if outcome.verdict == Verdict::Passed && attempt > 1 {
         outcome.verdict = Verdict::Flaky { attempt };
     }

@@ -1,7 +1,9 @@
 //! The programs as users meet them: the real test binary, cargo, nextest and the scripts, sound and with faults.
 
 mod bad_input;
+mod bless;
 mod cases;
+mod engines;
 mod exact;
 mod faults;
 mod faulty_support;
@@ -11,6 +13,7 @@ mod own_engine;
 mod parallel;
 mod results;
 mod scripts_in_parallel;
+mod servers;
 mod shared_queue;
 mod support;
 mod target;

@@ -36,11 +36,9 @@ fn valid_junit(results: &Path) -> String {
         let (name, parent) = (node.tag_name().name(), node.parent_element().map_or("", |node| node.tag_name().name()));
         let (parents, wanted, allowed): (&[&str], &[&str], &[&str]) = match name {
             "testsuites" => (&[""], &["name", "tests", "failures", "errors"], &["skipped", "timestamp", "time"]),
-            "testsuite" => (
-                &["testsuites"],
-                &["name", "tests", "failures", "errors"],
-                &["skipped", "timestamp", "time"],
-            ),
+            "testsuite" => {
+                (&["testsuites"], &["name", "tests", "failures", "errors"], &["skipped", "timestamp", "time"])
+            }
             "testcase" => (&["testsuite"], &["name", "classname", "time"], &["assertions", "timestamp"]),
             "properties" => (&["testsuite"], &[], &[]),
             "property" => (&["properties"], &["name", "value"], &[]),

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::closing;
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Choice, Engine};
 use crate::history::History;
 use crate::outcome::{Outcome, RESULTS_VERSION, Results};
 use crate::report::files::Folder;
@@ -79,14 +79,16 @@ pub(super) fn run_id() -> String {
     }
 }
 
-/// The folder of results: the user's, or `slt` in cargo's target folder.
+/// The folder of results: the user's, or `slt` in cargo's target folder, with a folder of its own there for each other
+/// kind of engine, which has durations of its own and must not take part in SQLite's runs.
 pub(super) fn folder(config: &Config) -> PathBuf {
     config.results.clone().unwrap_or_else(|| {
         // Two up from the test binary, which lies in `target/debug/deps`.
         let binary = std::env::current_exe().ok();
         let deps = binary.as_deref().and_then(Path::parent).filter(|folder| folder.ends_with("deps"));
         let target = deps.and_then(|deps| deps.parent()?.parent());
-        target.unwrap_or(Path::new("target")).join("slt")
+        let kind = config.engine.as_ref().map(Choice::kind).filter(|kind| *kind != "sqlite");
+        target.unwrap_or(Path::new("target")).join("slt").join(kind.unwrap_or_default())
     })
 }
 

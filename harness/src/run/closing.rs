@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Config, ENGINE};
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
 
@@ -79,6 +79,13 @@ fn again(config: &Config) -> String {
     // What decides whether a record passes, however it was chosen.
     for root in config.roots.iter().flatten() {
         let _ = write!(command, " --root {}", quoted(&root.to_string_lossy()));
+    }
+    if let Some(engine) = &config.engine {
+        let shown = engine.to_string();
+        // A password is in the variable where there is one, and not to be shown where there is none.
+        if shown == engine.secret() || env::var_os(ENGINE).is_none() {
+            let _ = write!(command, " --engine {}", quoted(&shown));
+        }
     }
     for label in &config.options.labels {
         let _ = write!(command, " --label {}", quoted(label));

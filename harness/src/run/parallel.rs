@@ -171,7 +171,7 @@ impl Run<'_> {
         let logs = places.results.join("workers");
         fs::create_dir_all(&logs).map_err(|source| RunError::Results { path: logs.display().to_string(), source })?;
         let run_id = queue.run_id().to_owned();
-        let command = |label: &str| crew::command(label, &run_id, &places.queue);
+        let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
         let supervision = Supervision {
             workers,
             command: &command,
