@@ -111,7 +111,7 @@ impl Folder {
             Err(error) => return written.complain(&self.runs(), &error),
         };
         // An account of the same run that was written before its end, by a process that left it earlier.
-        let suffix = format!("-{}.json", results.run_id);
+        let suffix = format!("-{}.json", file_name(&results.run_id));
         copies.retain(|path| {
             let same = path != &copy && path.to_string_lossy().ends_with(&suffix);
             let part = same && Results::read(path).is_ok_and(|earlier| overlap(&earlier, results));
@@ -203,10 +203,71 @@ pub fn json(value: &impl serde::Serialize) -> Vec<u8> {
 fn copy_name(results: &Results) -> String {
     let micros = i64::try_from(results.started_us).unwrap_or(i64::MAX);
     let began = DateTime::from_timestamp_micros(micros).unwrap_or_default();
-    format!("{}-{}.json", began.format("%Y%m%dT%H%M%SZ"), results.run_id)
+    format!("{}-{}.json", began.format("%Y%m%dT%H%M%SZ"), file_name(&results.run_id))
+}
+
+/// A run's id as a part of a file's name: what was merged comes from files, and may hold anything.
+fn file_name(id: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    id.chars().map(|c| if fits(c) { c } else { '_' }).take(100).collect()
 }
 
 /// Whether two accounts of runs with one id cover a common time, and so are of one run.
 fn overlap(a: &Results, b: &Results) -> bool {
-    a.started_us <= b.started_us + b.wall_us && b.started_us <= a.started_us + a.wall_us
+    let end = |results: &Results| results.started_us.saturating_add(results.wall_us);
+    a.started_us <= end(b) && b.started_us <= end(a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results(run_id: &str, second: u64) -> Results {
+        let started_us = 1_785_000_000_000_000 + second * 1_000_000;
+        Results { run_id: run_id.into(), started_us, wall_us: 10_000_000, ..Results::default() }
+    }
+
+    fn copies(folder: &Folder) -> Vec<String> {
+        let copies = folder.copies().unwrap();
+        copies.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_newest_hundred_runs_are_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::lock(place.path()).unwrap();
+        for number in 0..RUNS_KEPT as u64 + 3 {
+            folder.write_copy(&results(&format!("{number:03}"), number), &mut Written::default());
+        }
+        let copies = copies(&folder);
+        assert_eq!((copies.len(), copies[0].as_str()), (RUNS_KEPT, "20260725T172003Z-003.json"));
+    }
+
+    #[test]
+    fn a_later_run_of_the_same_id_is_another_run() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::lock(place.path()).unwrap();
+        for second in [5, 3, 3600] {
+            folder.write_copy(&results("nightly", second), &mut Written::default());
+        }
+        assert_eq!(copies(&folder), ["20260725T172003Z-nightly.json", "20260725T182000Z-nightly.json"]);
+    }
+
+    #[test]
+    fn an_id_from_a_file_stays_in_the_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let written = Folder::lock(place.path()).unwrap().write(&results("../../a/b\0", 0));
+        assert_eq!(written.complaints, [""; 0]);
+        assert!(place.path().join("runs/20260725T172000Z-.._.._a_b_0.json").exists(), "{:?}", written.files);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays_as_it_was() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("results.json");
+        fs::create_dir(&path).unwrap();
+        assert!(replace(&path, b"new").is_err());
+        let left: Vec<_> = fs::read_dir(place.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
 }

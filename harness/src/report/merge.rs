@@ -30,16 +30,16 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
             }
         }
         merged.started_us = merged.started_us.min(part.started_us);
-        end_us = end_us.max(part.started_us + part.wall_us);
-        merged.filtered_out += part.filtered_out;
+        end_us = end_us.max(part.started_us.saturating_add(part.wall_us));
+        merged.filtered_out = merged.filtered_out.saturating_add(part.filtered_out);
         merged.seed = merged.seed.or(part.seed);
         let before = merged.workers;
         let highest = part.outcomes.iter().map(|outcome| outcome.worker).max().unwrap_or(0);
-        merged.workers += part.workers.max(highest);
+        merged.workers = before.saturating_add(part.workers.max(highest));
         merged.outcomes.extend(part.outcomes.into_iter().map(|mut outcome| {
             for worker in outcome.earlier.iter_mut().map(|attempt| &mut attempt.worker).chain([&mut outcome.worker]) {
                 // 0 is a process by itself, which has no number.
-                *worker += if *worker > 0 { before } else { 0 };
+                *worker = if *worker > 0 { worker.saturating_add(before) } else { 0 };
             }
             outcome
         }));

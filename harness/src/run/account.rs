@@ -33,7 +33,7 @@ impl About<'_> {
         let end = |outcome: &Outcome| match outcome.started_us {
             // What nobody began comes last.
             0 => u64::MAX,
-            started => started + outcome.wall_us,
+            started => started.saturating_add(outcome.wall_us),
         };
         outcomes.sort_by_key(end);
         let begun = outcomes.iter().flat_map(|outcome| {
