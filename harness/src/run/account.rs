@@ -94,13 +94,16 @@ pub(super) fn folder(config: &Config) -> PathBuf {
 
 /// Adds outcomes to the history that the order of later runs and their progress follow from.
 pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]) {
+    if config.nextest {
+        return;
+    }
     let files: HashMap<&str, &TestFile> = files.iter().map(|file| (file.name.as_str(), file)).collect();
     let append = || -> io::Result<()> {
         let mut log = History::read(&folder(config))?.log()?;
         let known = outcomes.iter().filter_map(|outcome| Some((files.get(outcome.name.as_str())?, outcome)));
         known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome))
     };
-    if let (false, Err(error)) = (config.nextest, append()) {
+    if let Err(error) = append() {
         eprintln!("warning: the history could not be written: {error}");
     }
 }
