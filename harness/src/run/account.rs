@@ -128,7 +128,8 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     };
     let written = locked.map(|folder| folder.write(&results)).unwrap_or_default();
     written.complaints.iter().for_each(|complaint| warn(complaint));
-    if !config.quiet && config.format != Some(Format::Json) {
+    // Whoever sends the results to a file, or to a program, wants nothing else on standard output.
+    if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // With no place to print to, the files must do.
         let _ = write!(io::stdout(), "{}", closing::words(config, &results, &written));
     }
