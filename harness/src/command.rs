@@ -1,18 +1,20 @@
 //! The `slt` command: subcommands over the same runs as a test target's.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{self, Config, Flags};
+use crate::config::{self, Flags};
 use crate::engine::Engine;
 use crate::process;
-use crate::run::{run, usage};
-use crate::suite::{Suite, stubs};
+use crate::run::usage;
+use crate::suite::Suite;
 use crate::summary::ExitStatus;
+
+mod run;
+mod stubs;
 
 /// Runs SQLLogicTest files against a SQL engine, each exactly once
 #[derive(Debug, Parser)]
@@ -44,22 +46,7 @@ enum Action {
     /// Write a Rust function for each test file, for editors that find tests by reading Rust
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
-    Stubs(StubFlags),
-}
-
-#[derive(Debug, Args)]
-struct StubFlags {
-    /// Folder with test files, or one such file (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':')]
-    roots: Vec<PathBuf>,
-
-    /// Where to write; the test target takes it in with `include!("slt/stubs.rs");`
-    #[arg(long, value_name = "PATH", default_value = "tests/slt/stubs.rs")]
-    output: PathBuf,
-
-    /// Write nothing, and fail if the file is not up to date
-    #[arg(long)]
-    check: bool,
+    Stubs(stubs::Flags),
 }
 
 /// The whole `main` of the `slt` command, with the suite and engine that it runs unless told otherwise.
@@ -85,52 +72,14 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
 }
 
 fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
-    let (flags, list) = match action {
-        Action::Run(flags) => (flags, false),
-        Action::List(flags) => (flags, true),
-        Action::Stubs(flags) => return write_stubs(suite, &flags),
-    };
-    match Config::from_flags(flags) {
-        Ok(mut config) => {
-            let list = list || config.list;
-            if let Some(parallel) = &mut config.parallel {
-                parallel.workers = parallel.workers.or(Some(config::cores()));
-            }
-            run(suite, engine, Config { list, table: !list, ..config })
-        }
-        Err(message) => complain(&message, ExitStatus::Usage),
+    match action {
+        Action::Run(flags) => run::run(flags, suite, engine),
+        Action::List(flags) => run::list(flags, suite, engine),
+        Action::Stubs(flags) => stubs::run(&flags, suite),
     }
 }
 
-fn write_stubs(suite: Suite, flags: &StubFlags) -> ExitStatus {
-    let suite = if flags.roots.is_empty() { suite } else { Suite::from_roots(flags.roots.clone()) };
-    let files = match suite.discover() {
-        Ok(files) => files,
-        Err(error) => return complain(&error.to_string(), ExitStatus::Usage),
-    };
-    let (path, source) = (flags.output.display(), stubs(&files));
-    let present = std::fs::read_to_string(&flags.output);
-    if flags.check {
-        return match present {
-            Ok(present) if present == source => ExitStatus::Passed,
-            Ok(_) => complain(&format!("`{path}` is not up to date: run `slt stubs`"), ExitStatus::Failed),
-            Err(error) => complain(&format!("cannot read `{path}`: {error}; run `slt stubs`"), ExitStatus::Failed),
-        };
-    }
-    if present.is_ok_and(|present| present == source) {
-        println!("`{path}` is up to date: {} files", files.len());
-        return ExitStatus::Passed;
-    }
-    let folder = flags.output.parent().map_or(Ok(()), std::fs::create_dir_all);
-    match folder.and_then(|()| std::fs::write(&flags.output, source)) {
-        Ok(()) => {
-            println!("wrote `{path}`: {} files", files.len());
-            ExitStatus::Passed
-        }
-        Err(error) => complain(&format!("cannot write `{path}`: {error}"), ExitStatus::Broken),
-    }
-}
-
+/// Prints an error and hands back the exit code that goes with it.
 fn complain(message: &str, status: ExitStatus) -> ExitStatus {
     eprintln!("error: {message}");
     status
