@@ -1,11 +1,13 @@
 //! What people and tools read: outcomes and summaries as text and JSON. Knows no engine and no queue.
 
 pub mod by_file;
+pub mod clusters;
 pub mod columns;
 pub mod compare;
-
 pub mod libtest;
+pub mod punchlist;
 pub mod statistics;
+pub mod status;
 pub mod table;
 pub mod words;
 

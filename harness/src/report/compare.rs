@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::by_file::{FileOutcomes, by_file};
 use super::columns::columns;
-use super::words::{count, first_line, pass_rate, seconds, utc};
+use super::words::{count, first_line, pass_rate, percentage, seconds, utc};
 use crate::outcome::{Counts, Results, Verdict};
 
 /// A file is slower if it takes this many times as long as before …
@@ -79,7 +79,7 @@ impl RunHead {
             total.planned.to_string(),
             total.passed.to_string(),
             total.failures().to_string(),
-            pass_rate(total),
+            percentage(pass_rate(total)),
             seconds(self.wall_us),
         ]
     }

@@ -69,7 +69,7 @@ pub fn before() -> Results {
         failed("select/4.test", &[(9, "query failed: no such table: t1")]),
         passed("joins/outer.test", 20_000),
         wrong("joins/inner.test", 12, "1\n2", "2\n1"),
-        failed("index/a.test", &[(3, "query failed: no such table: tab1")]),
+        failed("index/a.test", &[(3, "query failed: no such table: t2")]),
         passed("index/late.test", 20_000),
         ended(
             "random/crash.test",
@@ -99,7 +99,7 @@ pub fn after() -> Results {
             "still running when the time limit was over",
         ),
         wrong("joins/inner.test", 12, "1\n2", "2\n1"),
-        failed("index/a.test", &[(3, "query failed: no such table: tab1")]),
+        failed("index/a.test", &[(3, "query failed: no such table: t2")]),
         Outcome::new("index/late.test", Verdict::NotRun { reason: "time budget".into() }),
         ended(
             "random/crash.test",

@@ -2,13 +2,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::DateTime;
+
 use crate::outcome::Counts;
 
-/// The time of day in UTC, of microseconds since the Unix epoch: `2026-11-23 07:44:12 UTC`.
+/// The day and time in UTC, without saying so: `2026-11-23 07:44:12`, as SQLite's date functions read it.
+pub fn date(us: u64) -> String {
+    let time = DateTime::from_timestamp_micros(i64::try_from(us).unwrap_or(i64::MAX)).unwrap_or_default();
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The day and time in UTC, of microseconds since the Unix epoch: `2026-11-23 07:44:12 UTC`.
 pub fn utc(us: u64) -> String {
-    let time = UNIX_EPOCH + Duration::from_micros(us);
-    let text = humantime::format_rfc3339_seconds(time).to_string();
-    text.replace('T', " ").replace('Z', " UTC")
+    format!("{} UTC", date(us))
 }
 
 /// How long ago it was, in the largest unit that fits: `just now`, `5 minutes ago`, `3 days ago`.
@@ -32,19 +38,21 @@ pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A part of a whole: `66.7 %`; a dash where there is no whole.
+/// A part of a whole in percent, to one place: 66.6; none where there is no whole.
 ///
-/// Rounded towards zero, so that 100.0 % says that nothing is missing.
-pub fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "-".to_owned();
-    }
-    let tenths = u128::from(part) * 1000 / u128::from(whole);
-    format!("{}.{} %", tenths / 10, tenths % 10)
+/// Rounded towards zero, so that 100 says that nothing is missing.
+pub fn percent(part: u64, whole: u64) -> Option<f64> {
+    let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole))?;
+    Some(tenths as f64 / 10.0)
 }
 
-/// The part of the files with something to check that passed.
-pub fn pass_rate(counts: &Counts) -> String {
+/// A percentage as text: `66.6 %`; a dash where there is none.
+pub fn percentage(percent: Option<f64>) -> String {
+    percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"))
+}
+
+/// The part of the files with something to check that passed, in percent.
+pub fn pass_rate(counts: &Counts) -> Option<f64> {
     percent(counts.passed, counts.planned.saturating_sub(counts.ignored))
 }
 
@@ -85,10 +93,9 @@ mod tests {
 
     #[test]
     fn a_hundred_percent_is_said_of_all_alone() {
-        assert_eq!(percent(2, 3), "66.6 %");
-        assert_eq!(percent(9_999, 10_000), "99.9 %");
-        assert_eq!(percent(3, 3), "100.0 %");
-        assert_eq!(percent(0, 0), "-");
+        for (part, whole, text) in [(2, 3, "66.6 %"), (9_999, 10_000, "99.9 %"), (3, 3, "100.0 %"), (0, 0, "-")] {
+            assert_eq!(percentage(percent(part, whole)), text);
+        }
     }
 
     #[test]
