@@ -24,8 +24,10 @@ mod run;
 mod runs;
 mod status;
 mod stubs;
+mod test;
 
 use error::CommandError;
+use test::TestFlags;
 
 /// Runs SQLLogicTest files against a SQL engine, each exactly once
 #[derive(Debug, Parser)]
@@ -39,6 +41,7 @@ const AFTER_HELP: &str = "\
 Examples:
   slt run select                              files whose name contains `select`
   slt run --root path/to/files --format terse
+  slt test path/to/one.slt                    one file, every record shown
   slt list --root path/to/files
   slt status                                  the last run at a glance
 
@@ -51,6 +54,10 @@ enum Action {
     ///
     /// Example: slt run --root tests/corpus select
     Run(Flags),
+    /// Run one test file and show every record as it ends
+    ///
+    /// Example: slt test tests/corpus/select/joins.test
+    Test(TestFlags),
     /// List the names of test files
     ///
     /// Example: slt list --root tests/corpus evidence/
@@ -89,11 +96,15 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for name in ["run", "list"] {
         command = command.mut_subcommand(name, config::readable_help);
     }
+    command = command.mut_subcommand("test", |test| test.mut_args(|arg| arg.hide_env_values(true)));
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let checked = parsed.and_then(|matches| {
-        if let Some((_, run)) = matches.subcommand().filter(|(name, _)| ["run", "list"].contains(name)) {
-            config::check_typed(run).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
-        }
+        let checked = match matches.subcommand() {
+            Some(("run" | "list", flags)) => config::check_typed(flags),
+            Some(("test", flags)) => config::check_bless(flags),
+            _ => Ok(()),
+        };
+        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
         Slt::from_arg_matches(&matches)
     });
     match checked {
@@ -111,6 +122,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Analyze(flags) => concluded(analyze::run(&flags)),
         Action::Diff(flags) => concluded(diff::run(&flags)),
         Action::Query(flags) => concluded(query::run(&flags)),
+        Action::Test(flags) => test::test(suite, &engine, flags),
         Action::Stubs(flags) => stubs::run(&flags, suite),
     }
 }

@@ -18,7 +18,7 @@ use crate::worker::Policy;
 mod flags;
 mod parallel;
 
-pub use flags::Flags;
+pub use flags::{Flags, TrialFlags};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -134,15 +134,7 @@ impl Config {
             report_time: flags.report_time.is_some(),
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
-            options: Options {
-                fail_fast: flags.fail_fast,
-                file_timeout: flags.file_timeout,
-                query_timeout: flags.query_timeout,
-                allow_system: flags.allow_system,
-                allow_env: flags.allow_env,
-                memory_limit: flags.parallel.memory_limit,
-                labels: flags.labels,
-            },
+            options: Options { memory_limit: flags.parallel.memory_limit, ..flags.trial.options() },
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
             table: false,
@@ -233,9 +225,19 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "memory_limit",
         "results",
     ];
+    check_bless(matches)?;
     match names.into_iter().find(|name| !shared && typed(name)) {
         Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),
         None => Ok(()),
+    }
+}
+
+/// Refuses `--bless-errors` without `--bless`; its variable is let pass.
+pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
+    let typed = matches.value_source("bless_errors") == Some(ValueSource::CommandLine);
+    match typed && !matches.contains_id("bless") {
+        true => Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned()),
+        false => Ok(()),
     }
 }
 
@@ -275,7 +277,7 @@ fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) 
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let flag = shown.split_whitespace().next().unwrap_or_default();
+    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
     let typed = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| argument.starts_with(flag));
     let argument =
         command.get_arguments().find(|argument| argument.get_long().is_some_and(|long| flag == format!("--{long}")));

@@ -184,6 +184,12 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The records of the last attempt.
     pub records: RecordCounts,
+    /// How many records were made to expect what the engine returned (`--bless`); they count as passed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rewritten: u64,
+    /// How many of the failing records `--bless=check` would rewrite; the first failure shows them all, as one diff.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rewritable: u64,
     /// The first failures of the last attempt, at most [`MAX_FAILURES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
@@ -214,6 +220,10 @@ pub struct Outcome {
 /// How many failures of one script are kept with all their texts.
 pub const MAX_FAILURES: usize = 10;
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 fn one() -> u32 {
     1
 }
@@ -225,6 +235,8 @@ impl Outcome {
             name: name.into(),
             verdict,
             records: RecordCounts::default(),
+            rewritten: 0,
+            rewritable: 0,
             failures: Vec::new(),
             output: String::new(),
             wall_us: 0,
@@ -242,10 +254,19 @@ impl Outcome {
         Duration::from_micros(self.wall_us)
     }
 
+    /// The verdict and, after `--bless`, how many records were rewritten, as people are told.
+    pub fn verdict_text(&self) -> String {
+        match self.rewritten {
+            0 => self.verdict.to_string(),
+            1 => format!("{} (1 record rewritten)", self.verdict),
+            count => format!("{} ({count} records rewritten)", self.verdict),
+        }
+    }
+
     /// The failures as they are shown to people: each ends with `at file:line`, a count stands for what was left out.
     pub fn failure_text(&self) -> String {
         let mut text: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
-        let shown = self.failures.len() as u64;
+        let shown = self.failures.len() as u64 + self.rewritable.saturating_sub(1);
         if self.records.failed > shown {
             text.push(format!("… and {} more failing records", self.records.failed - shown));
         }

@@ -9,6 +9,7 @@ pub mod punchlist;
 pub mod statistics;
 pub mod status;
 pub mod table;
+pub mod transcript;
 pub mod words;
 
 #[cfg(test)]

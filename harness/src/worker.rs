@@ -122,6 +122,7 @@ fn run(
     let first = lease.attempt();
     // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
     let mut attempt = first;
+    let mut rewritten = 0;
     let mut outcome = loop {
         let outcome = match job.suite.find(lease.name()) {
             Ok(Some(file)) => {
@@ -131,12 +132,14 @@ fn run(
             }
             missing => vanished(lease.name(), missing),
         };
+        rewritten += outcome.rewritten;
         if !outcome.verdict.is_failure() || attempt - first >= job.policy.retries {
             break outcome;
         }
         attempt += 1;
     };
     (outcome.worker, outcome.attempt, outcome.pass) = (queue.worker(), attempt, lease.pass());
+    outcome.rewritten = rewritten;
     if outcome.verdict == Verdict::Passed && attempt > 1 {
         outcome.verdict = Verdict::Flaky { attempt };
     }

@@ -10,13 +10,7 @@ use std::time::{Duration, Instant};
 mod target;
 
 fn main() -> ExitCode {
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    target::main(bench)
 }
 
 fn bench() -> Result<(), String> {

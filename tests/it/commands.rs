@@ -159,16 +159,15 @@ fn every_preset_answers_its_question() {
 #[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
 fn a_query_is_answered_in_three_formats() {
     let folder = three_runs();
-    let sql = "SELECT run_id, duration_ms, 'a,\"b\"' || char(10) AS text, NULL AS nothing FROM test_runs WHERE run < 3";
+    let sql = "SELECT run_id, duration_ms, 'a,\"b\"' || char(10) AS text, NULL AS none FROM test_runs WHERE run < 3";
     let said = |format: &str| slt(folder.path(), &["query", sql, "--format", format]).out;
-    let table =
-        "run_id    duration_ms  text    nothing\n41fe02aa         2500  a,\"b\"\n77aa0c11         2500  a,\"b\"\n";
+    let table = "run_id    duration_ms  text    none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
     assert_eq!(said("table"), table);
-    let csv = "run_id,duration_ms,text,nothing\n41fe02aa,2500,\"a,\"\"b\"\"\n\",\n77aa0c11,2500,\"a,\"\"b\"\"\n\",\n";
+    let csv = "run_id,duration_ms,text,none\n41fe02aa,2500.0,\"a,\"\"b\"\"\n\",\n77aa0c11,2500.0,\"a,\"\"b\"\"\n\",\n";
     assert_eq!(said("csv"), csv);
     let rows: Value = serde_json::from_str(&said("json")).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 2);
-    assert_eq!((&rows[1]["duration_ms"], &rows[1]["nothing"]), (&Value::from(2500.0), &Value::Null));
+    assert_eq!((&rows[1]["duration_ms"], &rows[1]["none"]), (&Value::from(2500.0), &Value::Null));
     let nothing = ["query", "SELECT run FROM test_runs WHERE run > 9", "--format", "json"];
     assert_eq!(slt(folder.path(), &nothing).out, "[]\n");
 }

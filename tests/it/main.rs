@@ -1,6 +1,7 @@
 //! The programs as users meet them: the real test binary, cargo, nextest and the scripts, sound and with faults.
 
 mod bad_input;
+mod bless;
 mod cases;
 mod commands;
 mod exact;

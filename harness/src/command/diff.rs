@@ -12,7 +12,7 @@ pub(super) struct Flags {
     #[arg(value_name = "BEFORE", default_value = "previous", help = RUN_HELP)]
     before: String,
 
-    /// Likewise, the later run
+    /// The later run, named likewise
     #[arg(value_name = "AFTER", default_value = "latest")]
     after: String,
 

@@ -15,14 +15,14 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE", default_value = "latest", help = RUN_HELP)]
     from: String,
 
-    /// Where to write the list; `-` is standard output
+    /// Where to write the list, `-` for standard output; default: `target/sqllogictest_punchlist.md`
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
     #[command(flatten)]
     recorded: Recorded,
 
-    /// Write it as JSON, to standard output if no `--output` is given
+    /// Write it as JSON, by default to standard output
     #[arg(long)]
     json: bool,
 }

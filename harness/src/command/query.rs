@@ -59,20 +59,25 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   slt query --preset failed-files
   slt query --preset progress --format csv > progress.csv
-  slt query \"SELECT cause, count(*) FROM test_results WHERE failing GROUP BY cause ORDER BY 2 DESC\"
+  slt query \"SELECT cause, count(*) FROM test_results WHERE failing GROUP BY cause\"
 
-Tables, filled from the results of the last hundred runs; times are in UTC, 1 is yes and 0 is no:
+Tables, filled from the results of the last hundred runs:
 
-  test_runs     run (1 is the oldest), run_id, engine, started_at, duration_ms, workers, planned, passed, failing,
-                failed, crashed, timed_out, out_of_memory, ignored, not_run, filtered_out, pass_rate (percent),
-                records_passed, records_failed, records_skipped
-  test_files    file_path, category, subcategory, verdict (in the last run that ran it), passed, failing, last_run,
-                last_tested, last_passed, times_run, times_passed, times_failing, duration_ms
-  test_results  run, file_path, category, pass (1 but for --repeat), verdict, detail, passed, failing, duration_ms,
-                engine_ms, records_passed, records_failed, records_skipped, attempt, worker, peak_bytes, started_at,
-                error_at, error_message, sql (all three of the first failure), cause
+  test_runs     one row for each run, `run` 1 being the oldest
+    run, run_id, engine, started_at, duration_ms, workers, planned, passed, failing, failed,
+    crashed, timed_out, out_of_memory, ignored, not_run, filtered_out, pass_rate,
+    records_passed, records_failed, records_skipped
+  test_files    one row for each file, as it stood in the last run that ran it
+    file_path, category, subcategory, verdict, passed, failing, last_run, last_tested,
+    last_passed, times_run, times_passed, times_failing, duration_ms
+  test_results  one row for each file in each run (and pass, with --repeat)
+    run, file_path, category, pass, verdict, detail, passed, failing, duration_ms, engine_ms,
+    records_passed, records_failed, records_skipped, attempt, worker, peak_bytes, started_at,
+    error_at, error_message, sql, cause
 
-Verdicts: passed, flaky, failed, ignored, crashed, timed_out, out_of_memory, not_run.
+Times are in UTC. `passed` and `failing` of a file are 1 or 0; `error_at`, `error_message` and
+`sql` are those of its first failure, `cause` is the message without names and numbers.
+Verdicts: passed, flaky, failed, crashed, timed_out, out_of_memory, ignored, not_run.
 The tables are a copy in memory: a query reads it and can change nothing.";
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {

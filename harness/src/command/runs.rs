@@ -22,9 +22,8 @@ pub(super) struct Recorded {
     pub(super) folder: PathBuf,
 }
 
-/// The words that name a run, for the help of a flag.
-pub(super) const RUN_HELP: &str =
-    "A run: `latest`, `previous`, the id that it was given or the beginning of it, or a file with its results";
+/// What may name a run, for the help of a flag.
+pub(super) const RUN_HELP: &str = "Which run: `latest`, `previous`, the beginning of its id, or a file with results";
 
 /// Why the run that a user named cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use clap::builder::FalseyValueParser;
 
 use super::parallel::ParallelFlags;
 use super::seconds;
+use crate::trial::{Bless, Options};
 
 /// The flags of a test binary, as they are typed.
 #[derive(Debug, Clone, Args)]
@@ -35,10 +36,6 @@ pub struct Flags {
     #[arg(long, value_name = "SEED")]
     pub(super) shuffle_seed: Option<u64>,
 
-    /// Stop at the first record that fails, and begin no further file
-    #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
-    pub(super) fail_fast: bool,
-
     /// Folder with test files, or one such file, instead of the suite's own (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':', help_heading = OURS)]
     pub(super) roots: Vec<PathBuf>,
@@ -46,6 +43,20 @@ pub struct Flags {
     /// Filters where none are typed, separated by commas
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) trial: TrialFlags,
+
+    #[command(flatten)]
+    pub(super) parallel: ParallelFlags,
+}
+
+/// The flags of whatever runs a script.
+#[derive(Debug, Clone, Args)]
+pub struct TrialFlags {
+    /// Stop at the first record that fails, and begin no further file
+    #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) fail_fast: bool,
 
     /// How long one file may take, in seconds
     #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
@@ -67,8 +78,53 @@ pub struct Flags {
     #[arg(long, env = "SQLLOGICTEST_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) allow_env: bool,
 
-    #[command(flatten)]
-    pub(super) parallel: ParallelFlags,
+    /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes
+    #[arg(long, value_name = "check", env = "SQLLOGICTEST_BLESS", num_args = 0..=1, default_missing_value = "1",
+          require_equals = true, value_parser = bless, help_heading = OURS)]
+    pub(super) bless: Option<Blessing>,
+
+    /// With `--bless`: errors too become what is expected
+    #[arg(long, env = "SQLLOGICTEST_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) bless_errors: bool,
+}
+
+impl TrialFlags {
+    /// What a trial may do, as far as these flags say it.
+    pub(crate) fn options(self) -> Options {
+        let check = match self.bless {
+            None | Some(Blessing::No) => None,
+            Some(Blessing::Write) => Some(false),
+            Some(Blessing::Check) => Some(true),
+        };
+        Options {
+            fail_fast: self.fail_fast,
+            file_timeout: self.file_timeout,
+            query_timeout: self.query_timeout,
+            allow_system: self.allow_system,
+            allow_env: self.allow_env,
+            labels: self.labels,
+            bless: check.map(|check| Bless { check, errors: self.bless_errors }),
+            ..Options::default()
+        }
+    }
+}
+
+/// Whether expectations are rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blessing {
+    No,
+    Write,
+    Check,
+}
+
+/// `check`, or what clap takes for true or false in the variables of other flags.
+fn bless(text: &str) -> Result<Blessing, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "check" => Ok(Blessing::Check),
+        "1" | "true" | "yes" | "y" | "on" | "t" => Ok(Blessing::Write),
+        "" | "0" | "false" | "no" | "n" | "off" | "f" => Ok(Blessing::No),
+        _ => Err("`--bless` stands alone, or is `--bless=check`".to_owned()),
+    }
 }
 
 const OURS: &str = "SQLLogicTest options";

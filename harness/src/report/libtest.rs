@@ -50,6 +50,8 @@ pub struct Printer {
     rust_paths: HashMap<String, String>,
     planned: u64,
     ended: u64,
+    /// How many records `--bless` has rewritten, and in how many scripts.
+    rewritten: (u64, u64),
     failures: Vec<(String, String)>,
     /// The first write that failed; nothing is written after it.
     error: Option<io::Error>,
@@ -63,7 +65,17 @@ impl Printer {
             _ => HashMap::new(),
         };
         let width = files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0);
-        Printer { out, layout, width, rust_paths, planned: 0, ended: 0, failures: Vec::new(), error: None }
+        Printer {
+            out,
+            layout,
+            width,
+            rust_paths,
+            planned: 0,
+            ended: 0,
+            rewritten: (0, 0),
+            failures: Vec::new(),
+            error: None,
+        }
     }
 
     /// Lists names, as `--list` does.
@@ -125,12 +137,14 @@ impl Printer {
     /// A trial has ended.
     pub fn ended(&mut self, outcome: &Outcome) {
         self.ended += 1;
+        self.rewritten.0 += outcome.rewritten;
+        self.rewritten.1 += u64::from(outcome.rewritten > 0);
         let failure = outcome.verdict.is_failure().then(|| failure_text(outcome));
         match self.layout.format {
             Format::Json => self.ended_json(outcome, failure.as_deref()),
             Format::Pretty => {
                 let mut line = if self.layout.serial { String::new() } else { self.head(&outcome.name) };
-                line.push_str(&painted(&outcome.verdict.to_string(), &outcome.verdict));
+                line.push_str(&painted(&outcome.verdict_text(), &outcome.verdict));
                 if self.layout.report_time && !matches!(outcome.verdict, Verdict::NotRun { .. }) {
                     line.push_str(&format!(" <{:.3}s>", outcome.wall().as_secs_f64()));
                 }
@@ -173,10 +187,13 @@ impl Printer {
             Verdict::Passed => {}
             verdict => object["verdict"] = json!(verdict.to_string()),
         }
+        if outcome.rewritten > 0 {
+            object["rewritten"] = json!(outcome.rewritten);
+        }
         if let Some(failure) = failure {
             object["stdout"] = json!(format!("{failure}\n"));
         }
-        // Ours, beyond libtest's: the verdict where it is no plain `ok`, the file's name, and the records' counts.
+        // Ours, beyond libtest's: the verdict where it is no plain `ok`, the file's name, the records' counts and how many were rewritten.
         self.json(object);
     }
 
@@ -196,6 +213,13 @@ impl Printer {
                 self.line("");
             }
             self.list_failures();
+            if let (records @ 1.., files) = self.rewritten {
+                let plural = |count| if count == 1 { "" } else { "s" };
+                let (s, t) = (plural(records), plural(files));
+                self.line(&format!(
+                    "\nrewritten: {records} record{s} of {files} file{t}; see what changed before you keep it"
+                ));
+            }
             let verdict = if failed > 0 { Verdict::Failed } else { Verdict::Passed };
             self.line(&format!(
                 "\ntest result: {}. {} passed; {failed} failed; {ignored} ignored; 0 measured; {filtered_out} filtered out; finished in {:.2}s\n",

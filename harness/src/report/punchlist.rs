@@ -109,7 +109,7 @@ impl Punchlist {
             utc(self.started_us)
         );
         if self.failing > 0 {
-            text.push_str("To run one file again: `slt run --exact NAME`.\n");
+            text.push_str("To run one file again and see every record: `slt test NAME`.\n");
         }
         for Group { cause, files } in &self.groups {
             text.push_str(&format!("\n## {} ({})\n\n", code(cause), count(files.len() as u64, "file")));

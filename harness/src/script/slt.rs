@@ -190,9 +190,9 @@ impl Parser<'_> {
             QueryExpect::Error(error) => Step::Query {
                 sql: bytes(sql),
                 letters: Cow::Borrowed(b""),
-                sort: Sort::None,
+                sort: self.state.sort,
                 label: None,
-                expect: Answer::Error(error),
+                expect: Answer::Error { expected: error, row_wise: !self.state.value_wise },
             },
         })
     }

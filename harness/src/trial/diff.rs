@@ -3,17 +3,20 @@
 use similar::{ChangeTag, TextDiff};
 
 /// How much of a text a message shows, in bytes: an engine that returns megabytes must not flood a terminal.
-const LONGEST: usize = 4096;
+pub(super) const LONGEST: usize = 4096;
+
+/// How much of a diff of whole files a message shows, in bytes.
+const LONGEST_UNIFIED: usize = 64 << 10;
 
 /// Lines around a difference that are shown with it.
 const CONTEXT: usize = 3;
 
 /// The lines of both texts, those only in `expected` after `-`, those only in `actual` after `+`.
 ///
-/// Long runs of equal lines are left out, with a line that says how many.
-pub(super) fn lines(expected: &str, actual: &str) -> String {
+/// Long runs of equal lines are left out, with a line that says how many. Of each text, so many bytes are used.
+pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
     // Whole lines all of them: the last one of the shorter text is then like the others.
-    let whole = |text: &str| if text.is_empty() { String::new() } else { shorten(text.to_owned()) + "\n" };
+    let whole = |text: &str| if text.is_empty() { String::new() } else { shorten(text.to_owned(), longest) + "\n" };
     let (expected, actual) = (whole(expected), whole(actual));
     let diff = TextDiff::from_lines(&expected, &actual);
     let mut shown = Vec::new();
@@ -35,15 +38,23 @@ pub(super) fn lines(expected: &str, actual: &str) -> String {
     shown.join("\n")
 }
 
+/// Two versions of a file as `diff -u` shows them.
+pub(super) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
+    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
+    let diff = TextDiff::from_lines(&*old, &*new);
+    let text = diff.unified_diff().context_radius(CONTEXT).header(name, name).to_string();
+    shorten(text.trim_end_matches('\n').to_owned(), LONGEST_UNIFIED)
+}
+
 fn left_out(count: usize) -> Option<String> {
     (count > 0).then(|| format!("  … {count} equal lines"))
 }
 
 /// A text, or its beginning and a note of how long it is.
-pub(super) fn shorten(mut text: String) -> String {
+pub(super) fn shorten(mut text: String, longest: usize) -> String {
     let length = text.len();
-    if length > LONGEST {
-        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    if length > longest {
+        let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
         text.push_str(&format!("\n… {length} bytes in all"));
     }
@@ -59,16 +70,16 @@ mod tests {
         let expected: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
         let mut actual = expected.clone();
         actual[9] = "x".into();
-        let shown = lines(&expected.join("\n"), &actual.join("\n"));
+        let shown = lines(&expected.join("\n"), &actual.join("\n"), LONGEST);
         assert_eq!(shown, "  … 6 equal lines\n  7\n  8\n  9\n- 10\n+ x\n  11\n  12\n  13\n  … 7 equal lines");
-        assert_eq!(lines("1\n2", "1"), "  1\n- 2");
-        assert_eq!(lines("", "1"), "+ 1");
+        assert_eq!(lines("1\n2", "1", LONGEST), "  1\n- 2");
+        assert_eq!(lines("", "1", LONGEST), "+ 1");
     }
 
     #[test]
     fn endless_texts_are_cut_between_characters() {
-        let text = shorten("é".repeat(1 << 20));
+        let text = shorten("é".repeat(1 << 20), LONGEST);
         assert!(text.len() < LONGEST + 40 && text.ends_with("… 2097152 bytes in all"), "{}", &text[LONGEST - 8..]);
-        assert_eq!(shorten("short".into()), "short");
+        assert_eq!(shorten("short".into(), LONGEST), "short");
     }
 }
