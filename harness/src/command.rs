@@ -16,6 +16,7 @@ use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
 mod analyze;
+mod clean;
 mod diff;
 mod error;
 mod punchlist;
@@ -85,6 +86,12 @@ enum Action {
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
     Stubs(stubs::Flags),
+    /// Drop the databases that killed runs have left on a server
+    ///
+    /// Those of runs that live, and all that slt did not make, stay.
+    ///
+    /// Example: slt clean --engine postgres://me@127.0.0.1/test --dry-run
+    Clean(clean::Flags),
 }
 
 /// The whole `main` of the `slt` command, with the suite and engine that it runs unless told otherwise.
@@ -124,6 +131,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Query(flags) => concluded(query::run(&flags)),
         Action::Test(flags) => test::test(suite, &engine, flags),
         Action::Stubs(flags) => stubs::run(&flags, suite),
+        Action::Clean(flags) => clean::run(&flags),
     }
 }
 
