@@ -174,6 +174,30 @@ fn a_query_is_answered_in_three_formats() {
 
 #[test]
 #[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
+fn every_column_and_preset_is_documented() {
+    let folder = three_runs();
+    let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md")).unwrap();
+    let help = slt(folder.path(), &["query", "--help"]).out;
+    let mut columns = 0;
+    for table in ["test_runs", "test_files", "test_results"] {
+        let said = slt(folder.path(), &["query", &format!("SELECT * FROM {table} LIMIT 0"), "--format", "csv"]);
+        for column in said.out.trim_end().split(',') {
+            assert!(docs.contains(&format!("`{column}`")), "docs/commands.md does not name {column}");
+            assert!(help.contains(column), "`slt query --help` does not name {column}");
+            columns += 1;
+        }
+    }
+    assert!(columns > 40, "{columns} columns");
+    let presets = slt(folder.path(), &["query", "--list-presets"]).out;
+    let names = presets.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(": "));
+    assert!(
+        names.clone().count() == 8 && names.clone().all(|(name, _)| docs.contains(&format!("`{name}`"))),
+        "{presets}"
+    );
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
 fn files_that_no_run_has_met_are_untested() {
     let runs = three_runs();
     let files = folder(&[("joins/1.test", ""), ("joins/new.test", "")]);
@@ -244,7 +268,7 @@ fn without_a_run_each_command_says_how_to_make_one() {
 
 #[test]
 fn the_help_of_each_command_has_an_example() {
-    for name in ["run", "list", "status", "punchlist", "analyze", "diff", "query", "stubs"] {
+    for name in ["run", "list", "status", "punchlist", "analyze", "diff", "query", "stubs", "clean"] {
         let said = slt(Path::new("none"), &[name, "--help"]);
         assert!(said.code == 0 && said.out.contains(&format!("slt {name}")), "{name}: {said:?}");
         assert!(said.out.contains("Example"), "{name}: {said:?}");
