@@ -3,6 +3,7 @@
 mod bad_input;
 mod bless;
 mod cases;
+mod commands;
 mod engines;
 mod exact;
 mod faults;
