@@ -13,6 +13,7 @@ use crate::run::usage;
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
+mod merge;
 mod run;
 mod stubs;
 
@@ -47,6 +48,12 @@ enum Action {
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
     Stubs(stubs::Flags),
+    /// Merge the results of several machines into one
+    ///
+    /// Exits as a run with all their files would: 0 only if all passed and no shard is missing.
+    ///
+    /// Example: slt merge shard-1/results.json shard-2/results.json --output results.json
+    Merge(merge::MergeFlags),
 }
 
 /// The whole `main` of the `slt` command, with the suite and engine that it runs unless told otherwise.
@@ -76,6 +83,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Run(flags) => run::run(flags, suite, engine),
         Action::List(flags) => run::list(flags, suite, engine),
         Action::Stubs(flags) => stubs::run(&flags, suite),
+        Action::Merge(flags) => merge::run(&flags),
     }
 }
 

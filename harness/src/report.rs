@@ -1,7 +1,12 @@
 //! What people and tools read: outcomes and summaries as text and JSON. Knows no engine and no queue.
 
+pub mod files;
 pub mod github;
 pub mod html;
+pub mod junit;
+pub mod legacy;
 pub mod libtest;
+pub mod merge;
+pub mod progress;
 pub mod statistics;
 pub mod table;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
+use super::progress::Progress;
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
 
@@ -51,6 +52,7 @@ pub struct Printer {
     planned: u64,
     ended: u64,
     failures: Vec<(String, String)>,
+    progress: Option<Progress>,
     /// The first write that failed; nothing is written after it.
     error: Option<io::Error>,
 }
@@ -63,7 +65,16 @@ impl Printer {
             _ => HashMap::new(),
         };
         let width = files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0);
-        Printer { out, layout, width, rust_paths, planned: 0, ended: 0, failures: Vec::new(), error: None }
+        let failures = Vec::new();
+        Printer { out, layout, width, rust_paths, planned: 0, ended: 0, failures, progress: None, error: None }
+    }
+
+    /// Shows this progress too; where `above`, its bar and this output have one terminal, and the lines stand above it.
+    pub fn show_progress(&mut self, progress: Progress, above: bool) {
+        if above {
+            self.out = progress.above(std::mem::replace(&mut self.out, Box::new(io::sink())));
+        }
+        self.progress = Some(progress);
     }
 
     /// Lists names, as `--list` does.
@@ -96,8 +107,11 @@ impl Printer {
         }
     }
 
-    /// A trial begins.
-    pub fn started(&mut self, name: &str) {
+    /// A trial begins on this worker; 0 is whichever has none.
+    pub fn started(&mut self, worker: u32, name: &str) {
+        if let Some(progress) = &self.progress {
+            progress.started(worker, name);
+        }
         match self.layout.format {
             Format::Json => {
                 let name = self.path(name).to_owned();
@@ -108,6 +122,21 @@ impl Printer {
                 self.write(&head);
             }
             _ => {}
+        }
+    }
+
+    /// A trial was broken off, and will begin again or not at all.
+    pub fn dropped(&mut self, name: &str) {
+        if let Some(progress) = &self.progress {
+            progress.dropped(name);
+        }
+    }
+
+    /// Says something to people, on standard error.
+    pub fn notice(&mut self, notice: &str) {
+        match &self.progress {
+            Some(progress) => progress.notice(notice),
+            None => eprintln!("{notice}"),
         }
     }
 
@@ -124,6 +153,9 @@ impl Printer {
 
     /// A trial has ended.
     pub fn ended(&mut self, outcome: &Outcome) {
+        if let Some(progress) = &self.progress {
+            progress.ended(&outcome.name, outcome);
+        }
         self.ended += 1;
         let failure = outcome.verdict.is_failure().then(|| failure_text(outcome));
         match self.layout.format {
@@ -185,6 +217,9 @@ impl Printer {
     /// # Errors
     /// The first write that failed, here or before.
     pub fn finish(&mut self, counts: &Counts, filtered_out: u64, elapsed: Duration) -> io::Result<()> {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
         let failed = counts.failures();
         let ignored = counts.ignored + counts.not_run;
         if self.layout.format == Format::Json {
@@ -252,6 +287,15 @@ impl Printer {
         if self.error.is_none() {
             let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
             self.error = written.err();
+        }
+    }
+}
+
+impl Drop for Printer {
+    fn drop(&mut self) {
+        // A run that breaks off leaves no bar behind.
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
         }
     }
 }
