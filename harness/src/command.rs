@@ -1,21 +1,33 @@
 //! The `slt` command: subcommands over the same runs as a test target's.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
 
 use crate::config::{self, Flags};
 use crate::engine::Engine;
 use crate::process;
-use crate::run::usage;
+use crate::run::{usage, with_causes};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
+mod analyze;
+mod diff;
+mod error;
 mod merge;
+mod punchlist;
+mod query;
+mod report;
 mod run;
+mod runs;
+mod status;
 mod stubs;
+
+use error::CommandError;
 
 /// Runs SQLLogicTest files against a SQL engine, each exactly once
 #[derive(Debug, Parser)]
@@ -30,6 +42,7 @@ Examples:
   slt run select                              files whose name contains `select`
   slt run --root path/to/files --format terse
   slt list --root path/to/files
+  slt status                                  the last run at a glance
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
 2 the command line or a variable cannot be used; 4 the harness itself could not go on.";
@@ -44,6 +57,32 @@ enum Action {
     ///
     /// Example: slt list --root tests/corpus evidence/
     List(Flags),
+    /// Show the last run, or another, at a glance
+    ///
+    /// Example: slt status
+    Status(status::Flags),
+    /// Write a checklist of failing files in Markdown, by first cause, the most frequent first
+    ///
+    /// Example: slt punchlist --from previous --output todo.md
+    Punchlist(punchlist::Flags),
+    /// Show failures by cause, with how many files each cause holds back
+    ///
+    /// Example: slt analyze --top-fixes
+    Analyze(analyze::Flags),
+    /// Show what changed from one run to another: what fails, passes or is slower now
+    ///
+    /// Example: slt diff previous latest
+    Diff(diff::Flags),
+    /// Ask SQL of all runs that are on record
+    #[command(after_help = query::AFTER_HELP)]
+    Query(query::Flags),
+    /// Write the results of a run as one HTML page
+    ///
+    /// The page needs no network and no other file: figures, what changed since the run before, who ran what when,
+    /// and every file with what failed in it.
+    ///
+    /// Example: slt report --open
+    Report(report::Flags),
     /// Write a Rust function for each test file, for editors that find tests by reading Rust
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
@@ -82,9 +121,46 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
     match action {
         Action::Run(flags) => run::run(flags, suite, engine),
         Action::List(flags) => run::list(flags, suite, engine),
+        Action::Status(flags) => concluded(status::run(&flags)),
+        Action::Punchlist(flags) => concluded(punchlist::run(&flags)),
+        Action::Analyze(flags) => concluded(analyze::run(&flags)),
+        Action::Diff(flags) => concluded(diff::run(&flags)),
+        Action::Query(flags) => concluded(query::run(&flags)),
+        Action::Report(flags) => concluded(report::run(&flags)),
         Action::Stubs(flags) => stubs::run(&flags, suite),
         Action::Merge(flags) => merge::run(&flags),
     }
+}
+
+/// The exit code of a command that may have failed, which is then told.
+fn concluded(result: Result<ExitStatus, CommandError>) -> ExitStatus {
+    result.unwrap_or_else(|error| complain(&with_causes(&error), error.status()))
+}
+
+/// Prints a text to standard output.
+fn print(text: &str) -> Result<ExitStatus, CommandError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ExitStatus::Passed),
+        Err(error) => unwritten(error),
+    }
+}
+
+/// What follows from a failed write: nothing, if the reader has seen enough (`slt query … | head`).
+fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(ExitStatus::Passed),
+        _ => Err(CommandError::Output(error)),
+    }
+}
+
+/// Prints a value as JSON, for tools and still readable.
+fn print_json(value: &impl Serialize) -> Result<ExitStatus, CommandError> {
+    print(&json(value))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("plain data becomes JSON in memory") + "\n"
 }
 
 /// Prints an error and hands back the exit code that goes with it.

@@ -16,9 +16,11 @@ use crate::trial::Options;
 use crate::worker::Policy;
 
 mod flags;
+mod github;
 mod parallel;
 
 pub use flags::Flags;
+pub use github::GitHub;
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -50,6 +52,10 @@ pub struct Config {
     pub options: Options,
     /// The folder for the results, if not below cargo's target folder.
     pub results: Option<PathBuf>,
+    /// Write the results as a page too.
+    pub report: bool,
+    /// What GitHub is to be told.
+    pub github: GitHub,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
     /// Show verdicts and nothing else: no progress, no closing words.
@@ -154,6 +160,8 @@ impl Config {
                 labels: flags.labels,
             },
             results: flags.results,
+            report: flags.report,
+            github: GitHub::from_env(),
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
             quiet,

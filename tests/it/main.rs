@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cases;
+mod commands;
 mod exact;
 mod faults;
 mod faulty_support;

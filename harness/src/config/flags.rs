@@ -67,6 +67,10 @@ pub struct Flags {
     #[arg(long, env = "SQLLOGICTEST_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) allow_env: bool,
 
+    /// Write the results as one HTML page too: `report.html` in the folder for results
+    #[arg(long, env = "SQLLOGICTEST_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) report: bool,
+
     /// Folder for results, history, logs and queue; default: `slt` in cargo's target folder
     #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OURS)]
     pub(super) results: Option<PathBuf>,

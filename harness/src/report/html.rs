@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::changes::Changes;
 use self::data::Data;
 use self::words::{moment, number, percent, time};
+use super::compare::{Change, Comparison, Standing};
 use super::statistics::Statistics;
 use crate::outcome::{Counts, Outcome, Results, Verdict};
 
-mod changes;
 mod data;
 mod lanes;
 mod tables;
@@ -224,8 +223,18 @@ fn figures(results: &Results) -> Markup {
 }
 
 fn changes(results: &Results, previous: &Results) -> Markup {
-    let changes = Changes::between(previous, results);
+    let comparison = Comparison::new(previous, results);
     let before = moment(previous.started_us).map(|(_, human)| human);
+    let failing = |change: &&Change| change.after.as_ref().is_some_and(|after| after.verdict.is_failure());
+    let new: Vec<Change> = comparison.new.iter().filter(failing).cloned().collect();
+    let lists = [
+        ("Newly failing", "failed", &comparison.newly_failing),
+        ("New and failing", "failed", &new),
+        ("Newly passing", "passed", &comparison.newly_passing),
+        ("No longer passing", "not-run", &comparison.no_longer_passing),
+        ("Slower", "timed-out", &comparison.slower),
+        ("Gone", "ignored", &comparison.gone),
+    ];
     html! {
         section #changes aria-labelledby="changes-title" {
             h2 #changes-title { "Changes" }
@@ -233,37 +242,53 @@ fn changes(results: &Results, previous: &Results) -> Markup {
                 "Since run " code { (previous.run_id) }
                 @if let Some(before) = before { " of " (before) }
                 @if previous.engine != results.engine { " on " strong { (previous.engine) } ", another engine" }
-                @if changes.is_empty() { ": every file ended as it did then." } @else { "." }
+                @if lists.iter().all(|(.., list)| list.is_empty()) { ": no file changed its verdict or became slower." }
+                @else { "." }
+                @if results.filtered_out > 0 && !comparison.gone.is_empty() {
+                    " Filters left " (number(results.filtered_out)) " files out of this run."
+                }
+                @if comparison.still_failing > 0 { " Failing in both: " (number(comparison.still_failing)) "." }
             }
             div .changes {
-                (change("Newly failing", "failed", &changes.newly_failing))
-                (change("Newly passing", "passed", &changes.newly_passing))
-                (change("No longer checked", "not-run", &changes.unchecked))
-                (change("Slower", "timed-out", &changes.slower))
+                @for (title, class, list) in lists { (change_list(title, class, list)) }
             }
         }
     }
 }
 
-fn change(title: &str, class: &str, entries: &[changes::Change<'_>]) -> Markup {
+fn change_list(title: &str, class: &str, changes: &[Change]) -> Markup {
     html! {
-        @if !entries.is_empty() {
+        @if !changes.is_empty() {
             div .change {
-                h3 { span class={ "dot " (class) } {} (title) " " span .count { (number(entries.len() as u64)) } }
+                h3 { span class={ "dot " (class) } {} (title) " " span .count { (number(changes.len() as u64)) } }
                 ul {
-                    @for entry in entries.iter().take(MOST_CHANGES) {
+                    @for change in changes.iter().take(MOST_CHANGES) {
                         li {
-                            @if entry.present { a href="#files" data-file=(entry.name) { (entry.name) } }
-                            @else { span { (entry.name) } }
-                            " " span .detail { (entry.detail) }
+                            @if change.after.is_some() { a href="#files" data-file=(change.name) { (change.name) } }
+                            @else { span { (change.name) } }
+                            " " span .detail { (detail(change)) }
                         }
                     }
-                    @if entries.len() > MOST_CHANGES {
-                        li .detail { "… and " (number((entries.len() - MOST_CHANGES) as u64)) " more" }
+                    @if changes.len() > MOST_CHANGES {
+                        li .detail { "… and " (number((changes.len() - MOST_CHANGES) as u64)) " more" }
                     }
                 }
             }
         }
+    }
+}
+
+/// What a file was and is: `passed → failed`, or how long it took.
+fn detail(change: &Change) -> String {
+    let word = |standing: &Standing| KINDS[kind(&standing.verdict).0].1;
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) if before.verdict == after.verdict => {
+            let [before, after] = [before, after].map(|standing| time(Duration::from_micros(standing.wall_us)));
+            format!("{before} → {after}")
+        }
+        (Some(before), Some(after)) => format!("{} → {}", word(before), word(after)),
+        (Some(only), None) | (None, Some(only)) => word(only).to_owned(),
+        (None, None) => String::new(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the page's script draws from: columns of figures, and the texts of what failed.
 
+use std::io;
+
 use serde::Serialize;
 
-use super::lanes::{self, Lane, died};
+use super::lanes::{self, Lane, Span};
 use super::{KINDS, kind};
 use crate::outcome::{Outcome, Results};
 
@@ -33,9 +35,7 @@ pub(super) struct Data<'r> {
     skipped: Vec<u64>,
     /// Which process it was; 0 where there was only one.
     worker: Vec<u32>,
-    /// Places in the columns, by lane and time.
-    lanes: Vec<&'r [usize]>,
-    died: Vec<usize>,
+    lanes: Vec<&'r [Span]>,
     texts: Vec<Option<Texts<'r>>>,
     /// How many files have less text here than in the results.
     #[serde(skip)]
@@ -86,8 +86,7 @@ impl<'r> Data<'r> {
             failed: outcomes.iter().map(|outcome| outcome.records.failed).collect(),
             skipped: outcomes.iter().map(|outcome| outcome.records.skipped).collect(),
             worker: outcomes.iter().map(|outcome| outcome.worker).collect(),
-            lanes: lanes.iter().map(|lane| lane.outcomes.as_slice()).collect(),
-            died: outcomes.iter().enumerate().filter(|(_, o)| died(&o.verdict)).map(|(index, _)| index).collect(),
+            lanes: lanes.iter().map(|lane| lane.spans.as_slice()).collect(),
             texts,
             shortened,
         }
@@ -101,15 +100,31 @@ impl<'r> Data<'r> {
 
 /// JSON in which nothing can end the script that it stands in, whatever the strings hold.
 fn embedded(value: &impl Serialize) -> String {
-    let json = serde_json::to_string(value).expect("strings and numbers make JSON");
-    let mut safe = String::with_capacity(json.len() + json.len() / 16);
-    for c in json.chars() {
-        match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => safe.push(c),
+    let mut safe = Safe(Vec::new());
+    serde_json::to_writer(&mut safe, value).expect("strings and numbers make JSON");
+    String::from_utf8(safe.0).expect("serde_json writes UTF-8")
+}
+
+/// A text in which `<`, `>` and `&`, which JSON has in strings alone, are written by their numbers.
+struct Safe(Vec<u8>);
+
+impl io::Write for Safe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in bytes.split_inclusive(|byte| b"<>&".contains(byte)) {
+            match part.split_last() {
+                Some((special @ (b'<' | b'>' | b'&'), plain)) => {
+                    self.0.extend_from_slice(plain);
+                    write!(self.0, "\\u{special:04x}")?;
+                }
+                _ => self.0.extend_from_slice(part),
+            }
         }
+        Ok(bytes.len())
     }
-    safe
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The texts of all files, and how many had to be shortened for the budget.
@@ -197,18 +212,18 @@ mod tests {
 
     #[test]
     fn nothing_ends_the_script_it_stands_in() {
-        let hostile = "</script><!--<script>&\u{2028}\"\\";
+        let hostile = "</script><!--<script>&\"\\é";
         let json = embedded(&hostile);
-        assert!(!json.contains(['<', '>', '&', '\u{2028}']), "{json}");
+        assert!(!json.contains(['<', '>', '&']), "{json}");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), hostile);
     }
 
     #[test]
     fn a_small_text_is_whole_even_beside_large_ones() {
-        let mut outcomes = vec![failing(&"x".repeat(8000)); 1000];
+        let mut outcomes = vec![failing(&"x".repeat(4000)); 300];
         outcomes.push(failing("small"));
         let (texts, shortened) = texts(&outcomes);
-        assert_eq!(shortened, 1000);
+        assert_eq!(shortened, 300);
         let last = texts.last().unwrap().as_ref().unwrap();
         assert!(!last.cut && last.failures.len() == 10);
         assert!(texts.iter().all(|texts| texts.as_ref().is_some_and(|texts| !texts.failures.is_empty())));
@@ -217,10 +232,10 @@ mod tests {
 
     #[test]
     fn the_budget_holds_whatever_the_texts_are() {
-        let outcomes = vec![failing(&"<\u{1}".repeat(4000)); 20_000];
+        let outcomes = vec![failing(&"<\u{1}".repeat(150)); 10_000];
         let (texts, shortened) = texts(&outcomes);
-        assert_eq!(shortened, 20_000);
-        assert!(embedded(&texts).len() <= BUDGET + 20_000 * 20);
+        assert_eq!(shortened, 10_000);
+        assert!(embedded(&texts).len() <= BUDGET + 10_000 * 20);
     }
 
     #[test]

@@ -2,84 +2,96 @@
 
 use std::collections::BTreeMap;
 
-use super::kind;
-use crate::outcome::{Outcome, Results, Verdict};
+use serde::Serialize;
+
+use super::{KINDS, kind};
+use crate::outcome::{Results, Verdict};
 
 /// A lane is a place in which one file runs at a time: a thread, or a worker and those that replaced it.
 ///
 /// Times are in microseconds since the first file began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Lane {
-    pub start_us: u64,
     pub end_us: u64,
     pub busy_us: u64,
-    pub files: u64,
-    /// How many processes died in it.
+    /// How many processes crashed in it.
     pub deaths: u64,
-    /// Places in [`Results::outcomes`], by time.
-    pub outcomes: Vec<usize>,
+    /// What ran in it, by time.
+    pub spans: Vec<Span>,
+}
+
+/// A span is one attempt at one file. The page's script knows it as `[outcome, start_us, wall_us, kind]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "(usize, u64, u64, usize)")]
+pub(super) struct Span {
+    /// A place in [`Results::outcomes`].
+    pub outcome: usize,
+    pub start_us: u64,
+    pub wall_us: u64,
+    /// A place in [`KINDS`].
+    pub kind: usize,
+}
+
+impl From<Span> for (usize, u64, u64, usize) {
+    fn from(Span { outcome, start_us, wall_us, kind }: Span) -> Self {
+        (outcome, start_us, wall_us, kind)
+    }
 }
 
 impl Lane {
-    fn push(&mut self, index: usize, start: u64, outcome: &Outcome) {
-        if self.outcomes.is_empty() {
-            self.start_us = start;
-        }
-        self.end_us = self.end_us.max(start + outcome.wall_us);
-        self.busy_us += outcome.wall_us;
-        self.files += 1;
-        self.deaths += u64::from(died(&outcome.verdict));
-        self.outcomes.push(index);
+    pub(super) fn start_us(&self) -> u64 {
+        self.spans.first().map_or(0, |span| span.start_us)
     }
 
-    /// Takes in what ran after it.
-    fn append(&mut self, later: Lane) {
-        self.end_us = self.end_us.max(later.end_us);
-        self.busy_us += later.busy_us;
-        self.files += later.files;
-        self.deaths += later.deaths;
-        self.outcomes.extend(later.outcomes);
+    fn push(&mut self, span: Span) {
+        self.end_us = self.end_us.max(span.start_us + span.wall_us);
+        self.busy_us += span.wall_us;
+        self.deaths += u64::from(KINDS[span.kind].0 == "crashed");
+        self.spans.push(span);
     }
-}
-
-/// Whether a verdict means that the process is gone.
-pub(super) fn died(verdict: &Verdict) -> bool {
-    super::KINDS[kind(verdict).0].0 == "crashed"
 }
 
 /// When the first file began, in microseconds since the Unix epoch; 0 if none did.
 pub(super) fn origin(results: &Results) -> u64 {
-    results.outcomes.iter().map(|outcome| outcome.started_us).filter(|us| *us > 0).min().unwrap_or_default()
+    attempts(results).map(|(_, started, ..)| started).min().unwrap_or_default()
+}
+
+/// Each attempt whose beginning is known: its outcome's place, when it began, its time, worker and verdict.
+fn attempts(results: &Results) -> impl Iterator<Item = (usize, u64, u64, u32, &Verdict)> {
+    results.outcomes.iter().enumerate().flat_map(|(index, outcome)| {
+        let earlier = outcome.earlier.iter();
+        let earlier = earlier.map(move |one| (index, one.started_us, one.wall_us, one.worker, &one.verdict));
+        let last = (index, outcome.started_us, outcome.wall_us, outcome.worker, &outcome.verdict);
+        earlier.chain([last]).filter(|(_, started, ..)| *started > 0)
+    })
 }
 
 /// The lanes of a run, in the order in which they began.
 pub(super) fn lanes(results: &Results) -> Vec<Lane> {
     let origin = origin(results);
-    let mut order: Vec<usize> = (0..results.outcomes.len()).filter(|i| results.outcomes[*i].started_us > 0).collect();
-    order.sort_by_key(|index| results.outcomes[*index].started_us);
+    let mut order: Vec<_> = attempts(results).collect();
+    order.sort_by_key(|(_, started, ..)| *started);
     let mut workers: BTreeMap<u32, Vec<Lane>> = BTreeMap::new();
-    for index in order {
-        let outcome = &results.outcomes[index];
-        let start = outcome.started_us - origin;
+    for (outcome, started, wall_us, worker, verdict) in order {
+        let span = Span { outcome, start_us: started - origin, wall_us, kind: kind(verdict).0 };
         // A worker runs one file at a time, whatever its two clocks say; threads of one process share the number 0.
-        let threads = outcome.worker == 0;
-        let own = workers.entry(outcome.worker).or_default();
-        match own.iter_mut().find(|lane| !threads || lane.end_us <= start) {
-            Some(lane) => lane.push(index, start, outcome),
+        let threads = worker == 0;
+        let own = workers.entry(worker).or_default();
+        match own.iter_mut().find(|lane| !threads || lane.end_us <= span.start_us) {
+            Some(lane) => lane.push(span),
             None => {
-                let mut lane = Lane::default();
-                lane.push(index, start, outcome);
-                own.push(lane);
+                own.push(Lane::default());
+                own.last_mut().expect("one was pushed").push(span);
             }
         }
     }
     let mut single: Vec<Lane> = workers.into_values().flatten().collect();
-    single.sort_by_key(|lane| lane.start_us);
+    single.sort_by_key(Lane::start_us);
     let mut lanes: Vec<Lane> = Vec::new();
     for lane in single {
         // A worker that began after another had died, or had left, took its place.
-        match lanes.iter_mut().find(|earlier| earlier.end_us <= lane.start_us) {
-            Some(earlier) => earlier.append(lane),
+        match lanes.iter_mut().find(|earlier| earlier.end_us <= lane.start_us()) {
+            Some(earlier) => lane.spans.into_iter().for_each(|span| earlier.push(span)),
             None => lanes.push(lane),
         }
     }
@@ -89,6 +101,7 @@ pub(super) fn lanes(results: &Results) -> Vec<Lane> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::{Attempt, Outcome};
 
     fn run(outcomes: Vec<(u32, u64, u64, Verdict)>) -> Results {
         let outcome = |(worker, started_us, wall_us, verdict)| Outcome {
@@ -109,9 +122,10 @@ mod tests {
             (1, 1010, 90, Verdict::Passed),
             (3, 1040, 20, Verdict::Passed),
         ]));
-        let shown: Vec<_> = lanes.iter().map(|lane| (lane.start_us, lane.end_us, lane.busy_us, lane.deaths)).collect();
+        let shown: Vec<_> =
+            lanes.iter().map(|lane| (lane.start_us(), lane.end_us, lane.busy_us, lane.deaths)).collect();
         assert_eq!(shown, [(0, 100, 100, 0), (0, 60, 50, 1)]);
-        assert_eq!(lanes[1].outcomes, [1, 3]);
+        assert_eq!(lanes[1].spans.iter().map(|span| span.outcome).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]
@@ -121,7 +135,24 @@ mod tests {
             (0, 1000, 20, Verdict::Passed),
             (0, 1020, 10, Verdict::Failed),
         ]));
-        assert_eq!(lanes.iter().map(|lane| lane.files).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(lanes.iter().map(|lane| lane.spans.len()).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn an_earlier_attempt_is_where_it_was_made() {
+        let mut run = run(vec![(2, 1050, 10, Verdict::Flaky { attempt: 2 })]);
+        run.outcomes[0].earlier.push(Attempt {
+            verdict: Verdict::Crashed { how: "SIGSEGV".into() },
+            failure: None,
+            output: String::new(),
+            wall_us: 20,
+            started_us: 1000,
+            worker: 1,
+        });
+        let lanes = lanes(&run);
+        assert_eq!((lanes.len(), lanes[0].deaths), (1, 1));
+        let spans: Vec<_> = lanes[0].spans.iter().map(|span| (span.start_us, KINDS[span.kind].0)).collect();
+        assert_eq!(spans, [(0, "crashed"), (50, "flaky")]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
             h2 #timeline-title { "Timeline" }
             @if lanes.is_empty() { p .note { "No file was begun." } } @else {
                 p .note {
-                    "Who ran what, when. Hatched is a worker with nothing left to do; a black mark is where a process died. "
+                    "Who ran what, when. Hatched is a worker with nothing left to do; a mark is where a process crashed. "
                     span .drawn { "Point at a file or focus the picture and use the arrow keys; "
                         kbd { "Enter" } " shows the file, " kbd { "+" } " and " kbd { "−" } " zoom." }
                 }
@@ -99,7 +99,7 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
                     div .scroll role="region" aria-label="Workers" tabindex="0" {
                         table {
                             thead { tr {
-                                th scope="col" { "Worker" } th scope="col" { "Files" } th scope="col" { "Died" }
+                                th scope="col" { "Worker" } th scope="col" { "Files" } th scope="col" { "Crashes" }
                                 th scope="col" { "Began" } th scope="col" { "Ended" } th scope="col" { "Busy" }
                                 th scope="col" { "Idle at the end" }
                             } }
@@ -107,9 +107,9 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
                                 @for (index, lane) in lanes.iter().enumerate().take(MOST_LANES) {
                                     tr {
                                         th scope="row" { (index + 1) }
-                                        td { (number(lane.files)) }
+                                        td { (number(lane.spans.len() as u64)) }
                                         td class=(if lane.deaths > 0 { "bad" } else { "zero" }) { (number(lane.deaths)) }
-                                        td { (time(Duration::from_micros(lane.start_us))) }
+                                        td { (time(Duration::from_micros(lane.start_us()))) }
                                         td { (time(Duration::from_micros(lane.end_us))) }
                                         td { (percent(lane.busy_us, end)) }
                                         td { (time(Duration::from_micros(end - lane.end_us))) }

@@ -1,7 +1,7 @@
 "use strict";
 // The timeline: a lane for each worker, drawn on a canvas; it can be zoomed, pointed at and walked through.
 (() => {
-  const { data, seconds, number, kindClass, kindWord } = slt;
+  const { data, seconds, number } = slt;
   const canvas = document.getElementById("lanes");
   if (!canvas) return;
   const tip = document.getElementById("tip");
@@ -12,12 +12,15 @@
   const count = data.lanes.length;
   const height = count <= 16 ? 22 : count <= 48 ? 14 : 8;
   const gap = height > 10 ? 4 : 2;
-  const died = new Set(data.died);
+  const crashed = data.kinds.findIndex(([name]) => name === "crashed");
   // What is visible, in microseconds, and what is pointed at, as lane and place in it.
   let view = { from: 0, to: end };
   let at = null;
 
-  const stop = (index) => data.start[index] + data.wall[index];
+  // A span is one attempt at one file: [file, start, wall, kind].
+  const begin = (span) => span[1];
+  const stop = (span) => span[1] + span[2];
+  const spanAt = ({ lane, place }) => data.lanes[lane][place];
   const plot = () => canvas.clientWidth - LEFT - 2;
   const x = (us) => LEFT + ((us - view.from) / (view.to - view.from)) * plot();
   const us = (px) => view.from + ((px - LEFT) / plot()) * (view.to - view.from);
@@ -87,32 +90,32 @@
       }
       // What did not pass is drawn over what did, and never too thin to see.
       let painted = -Infinity;
-      for (const index of lane) {
-        if (data.kind[index] !== usual) continue;
-        const [from, to] = [x(data.start[index]), x(stop(index))];
+      for (const span of lane) {
+        if (span[3] !== usual) continue;
+        const [from, to] = [x(begin(span)), x(stop(span))];
         if (to < LEFT || from > width || to < painted + 0.4) continue;
         context.fillStyle = colors[usual];
         const room = to - from > 3 ? 0.75 : 0;
         context.fillRect(from, top, Math.max(to - from - room, 0.75), height);
         painted = to;
       }
-      for (const index of lane) {
-        if (data.kind[index] === usual) continue;
-        const [from, to] = [x(data.start[index]), x(stop(index))];
+      for (const span of lane) {
+        if (span[3] === usual) continue;
+        const [from, to] = [x(begin(span)), x(stop(span))];
         if (to < LEFT - 3 || from > width) continue;
-        context.fillStyle = colors[data.kind[index]];
+        context.fillStyle = colors[span[3]];
         context.fillRect(from, top, Math.max(to - from - 0.75, 2), height);
-        if (died.has(index)) {
+        if (span[3] === crashed) {
           context.fillStyle = color("ink");
           context.fillRect(to - 1, top - 2, 2.5, height + 4);
         }
       }
     });
     if (at) {
-      const index = data.lanes[at.lane][at.place];
+      const span = spanAt(at);
       context.strokeStyle = color("ink");
       context.lineWidth = 2;
-      const [from, to] = [x(data.start[index]), x(stop(index))];
+      const [from, to] = [x(begin(span)), x(stop(span))];
       context.strokeRect(from - 1, y(at.lane) - 1, Math.max(to - from, 3) + 1, height + 2);
     }
     context.restore();
@@ -128,12 +131,14 @@
     at = target;
     tip.hidden = !at;
     if (at) {
-      const index = data.lanes[at.lane][at.place];
-      const records = data.failed[index] > 0 ? `, ${number(data.failed[index])} records failed` : "";
-      const note = data.note[index] ? ` (${data.note[index]})` : "";
-      const again = data.attempt[index] > 1 ? `, attempt ${data.attempt[index]}` : "";
-      tip.textContent = `${data.names[index]}: ${kindWord(index)}${note}${records}, ${seconds(data.wall[index])}${again}`;
-      const middle = (Math.max(x(data.start[index]), LEFT) + Math.min(x(stop(index)), canvas.clientWidth)) / 2;
+      const span = spanAt(at);
+      const [index, start, wall, kind] = span;
+      const last = start === data.start[index];
+      const records = last && data.failed[index] > 0 ? `, ${number(data.failed[index])} records failed` : "";
+      const note = last && data.note[index] ? ` (${data.note[index]})` : "";
+      const again = !last ? ", run again later" : data.attempt[index] > 1 ? `, attempt ${data.attempt[index]}` : "";
+      tip.textContent = `${data.names[index]}: ${data.kinds[kind][1]}${note}${records}, ${seconds(wall)}${again}`;
+      const middle = (Math.max(x(start), LEFT) + Math.min(x(stop(span)), canvas.clientWidth)) / 2;
       tip.style.left = `${Math.max(0, Math.min(middle - tip.offsetWidth / 2, canvas.clientWidth - tip.offsetWidth))}px`;
       const below = y(at.lane) + height + 8;
       const above = y(at.lane) - tip.offsetHeight - 8;
@@ -148,7 +153,7 @@
     let [low, high] = [0, entries.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (data.start[entries[middle]] <= when) low = middle + 1;
+      if (begin(entries[middle]) <= when) low = middle + 1;
       else high = middle;
     }
     return Math.max(low - 1, 0);
@@ -163,10 +168,10 @@
     const place = placeAt(lane, when + reach);
     // Of what lies within reach, a file that failed is meant before one that passed.
     const near = [place, place - 1, place + 1, place - 2].filter((p) => {
-      const index = data.lanes[lane][p];
-      return index !== undefined && data.start[index] - reach <= when && stop(index) + reach >= when;
+      const span = data.lanes[lane][p];
+      return span !== undefined && begin(span) - reach <= when && stop(span) + reach >= when;
     });
-    const best = near.sort((a, b) => data.kind[data.lanes[lane][a]] - data.kind[data.lanes[lane][b]])[0];
+    const best = near.sort((a, b) => data.lanes[lane][a][3] - data.lanes[lane][b][3])[0];
     return best === undefined ? null : { lane, place: best };
   };
 
@@ -179,11 +184,10 @@
   };
 
   const reveal = () => {
-    const index = data.lanes[at.lane][at.place];
-    const span = view.to - view.from;
-    if (data.start[index] < view.from || stop(index) > view.to) {
-      const from = Math.min(Math.max(data.start[index] - span / 4, 0), end - span);
-      view = { from, to: from + span };
+    const [span, width] = [spanAt(at), view.to - view.from];
+    if (begin(span) < view.from || stop(span) > view.to) {
+      const from = Math.min(Math.max(begin(span) - width / 4, 0), end - width);
+      view = { from, to: from + width };
     }
     point(at);
   };
@@ -196,14 +200,14 @@
     Home: () => ({ lane: at.lane, place: 0 }),
     End: () => ({ lane: at.lane, place: data.lanes[at.lane].length - 1 }),
   };
-  const sideways = (lane) => ({ lane, place: placeAt(lane, data.start[data.lanes[at.lane][at.place]]) });
+  const sideways = (lane) => ({ lane, place: placeAt(lane, begin(spanAt(at))) });
 
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (keys[event.key]) {
       at = at ? keys[event.key]() : { lane: 0, place: 0 };
       reveal();
-    } else if (event.key === "Enter" && at) slt.show(data.lanes[at.lane][at.place]);
+    } else if (event.key === "Enter" && at) slt.show(spanAt(at)[0]);
     else if (event.key === "+" || event.key === "=") zoom(0.5);
     else if (event.key === "-") zoom(2);
     else if (event.key === "0") zoom(Infinity);
@@ -238,7 +242,7 @@
   canvas.addEventListener("blur", () => point(null));
   canvas.addEventListener("click", (event) => {
     const target = dragged ? null : under(event);
-    if (target) slt.show(data.lanes[target.lane][target.place]);
+    if (target) slt.show(spanAt(target)[0]);
   });
   canvas.addEventListener(
     "wheel",
