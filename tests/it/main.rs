@@ -1,6 +1,7 @@
 //! The programs as users meet them: the real test binary, cargo, nextest and the scripts, sound and with faults.
 
 mod bad_input;
+mod browser;
 mod cases;
 mod commands;
 mod exact;
@@ -9,6 +10,7 @@ mod faulty_support;
 mod kills;
 mod nextest;
 mod own_engine;
+mod page;
 mod parallel;
 mod scripts_in_parallel;
 mod shared_queue;

@@ -48,6 +48,8 @@ pub fn summary(results: &Results) -> String {
     if shown < failing.len() {
         let _ = writeln!(text, "… and {} more files", failing.len() - shown);
     }
+    // What another run adds begins a paragraph of its own.
+    text.push('\n');
     text
 }
 
@@ -152,15 +154,14 @@ pub fn annotations(results: &Results, folder: &Path, repository: &Path) -> Strin
         let title = format!("{}: {}", outcome.name, outcome.verdict);
         let (mut place, mut message) = (String::new(), outcome.verdict.to_string());
         if let Some(failure) = outcome.failures.first() {
-            message = Failure { line: 0, ..failure.clone() }.to_string();
-            match within(&folder.join(&failure.file), repository) {
-                Some(path) => {
-                    place = format!("file={},", property(&path));
-                    if failure.line > 0 {
-                        let _ = write!(place, "line={},", failure.line);
-                    }
+            message = failure.to_string();
+            if let Some(path) = within(&folder.join(&failure.file), repository) {
+                place = format!("file={},", property(&path));
+                if failure.line > 0 {
+                    let _ = write!(place, "line={},", failure.line);
                 }
-                None => message = failure.to_string(),
+                // Its last line is the place.
+                message.truncate(message.rfind('\n').unwrap_or(message.len()));
             }
         }
         let message: Vec<String> = message.lines().take(MOST_LINES).map(|line| clip(line, 300)).collect();

@@ -1,7 +1,8 @@
 //! What the page's script draws from: columns of figures, and the texts of what failed.
 
-use std::io;
+use std::io::{self, Write as _};
 
+use memchr::memchr3_iter;
 use serde::Serialize;
 
 use super::lanes::{self, Lane, Span};
@@ -11,8 +12,9 @@ use crate::outcome::{Outcome, Results};
 /// How much of the page the texts of failures may take, in bytes: it must open at once and travel by mail.
 const BUDGET: usize = 2_500_000;
 
-/// How the texts of a file are cut, from hardly to almost all: failures shown, and bytes of each text.
-const CUTS: [(usize, usize); 6] = [(10, 16_384), (5, 4096), (3, 1024), (1, 512), (1, 160), (1, 60)];
+/// How the texts of a file are cut, from hardly to almost all: failures shown, bytes of a message, and of other texts.
+const CUTS: [(usize, usize, usize); 6] =
+    [(10, 16_384, 16_384), (5, 4096, 4096), (3, 1024, 1024), (1, 512, 512), (1, 200, 100), (1, 80, 0)];
 
 /// Data is everything that the script needs, a value for each outcome and column.
 #[derive(Debug, Serialize)]
@@ -110,15 +112,27 @@ struct Safe(Vec<u8>);
 
 impl io::Write for Safe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for part in bytes.split_inclusive(|byte| b"<>&".contains(byte)) {
-            match part.split_last() {
-                Some((special @ (b'<' | b'>' | b'&'), plain)) => {
-                    self.0.extend_from_slice(plain);
-                    write!(self.0, "\\u{special:04x}")?;
-                }
-                _ => self.0.extend_from_slice(part),
-            }
+        let mut next = 0;
+        for at in memchr3_iter(b'<', b'>', b'&', bytes) {
+            self.0.extend_from_slice(&bytes[next..at]);
+            write!(self.0, "\\u{:04x}", bytes[at])?;
+            next = at + 1;
         }
+        self.0.extend_from_slice(&bytes[next..]);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How long a text would be as [`Safe`].
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() + 5 * memchr3_iter(b'<', b'>', b'&', bytes).count();
         Ok(bytes.len())
     }
 
@@ -151,29 +165,31 @@ impl Texts<'_> {
 }
 
 /// The texts of one file within limits, and how long they are as JSON; nothing has no length.
-fn cut(outcome: &Outcome, (count, longest): (usize, usize)) -> (Texts<'_>, usize) {
+fn cut(outcome: &Outcome, (count, longest, others): (usize, usize, usize)) -> (Texts<'_>, usize) {
     if outcome.failures.is_empty() && outcome.output.is_empty() {
         return (Texts::default(), 0);
     }
     let mut cut = outcome.failures.len() > count;
-    let mut short = |text| -> &str {
+    let mut short = |text, longest| -> &str {
         let short = beginning(text, longest);
         cut |= short.len() < text.len();
         short
     };
     let shown = outcome.failures.iter().take(count);
     let failures = shown.map(|failure| Text {
-        file: short(&failure.file),
+        // A path without its end is of no use.
+        file: &failure.file,
         line: failure.line,
-        message: short(&failure.message),
-        sql: short(&failure.sql),
-        diff: short(&failure.diff),
+        message: short(&failure.message, longest),
+        sql: short(&failure.sql, others),
+        diff: short(&failure.diff, others),
     });
     let failures = failures.collect();
-    let output = short(&outcome.output);
+    let output = short(&outcome.output, others);
     let texts = Texts { failures, output, cut };
-    let size = embedded(&texts).len();
-    (texts, size)
+    let mut size = Size(0);
+    serde_json::to_writer(&mut size, &texts).expect("strings and numbers make JSON");
+    (texts, size.0)
 }
 
 /// The beginning of a text, at most so many bytes.

@@ -68,7 +68,9 @@
       context.fillStyle = color("line");
       context.fillRect(px, TOP - 6, 1, tall);
       context.fillStyle = color("soft");
-      const label = step >= 1e6 ? `${number(Math.round(tick / 1e6))} s` : `${Number((tick / 1e3).toPrecision(6))} ms`;
+      const [unit, word] = view.to >= 1e6 ? [1e6, "s"] : [1e3, "ms"];
+      const places = Math.max(0, Math.ceil(Math.log10(unit / step)));
+      const label = `${places > 0 ? (tick / unit).toFixed(places) : number(Math.round(tick / unit))} ${word}`;
       if (px > LEFT + 14 && px < width - 20) context.fillText(label, px, 8);
     }
 
@@ -96,7 +98,9 @@
         if (to < LEFT || from > width || to < painted + 0.4) continue;
         context.fillStyle = colors[usual];
         const room = to - from > 3 ? 0.75 : 0;
-        context.fillRect(from, top, Math.max(to - from - room, 0.75), height);
+        // Gaps too narrow to see are closed: they would only shimmer.
+        const left = from - painted < 1 ? painted : from;
+        context.fillRect(left, top, Math.max(to - left - room, 0.75), height);
         painted = to;
       }
       for (const span of lane) {
