@@ -22,6 +22,7 @@ mod error;
 mod merge;
 mod punchlist;
 mod query;
+mod report;
 mod run;
 mod runs;
 mod status;
@@ -83,6 +84,13 @@ enum Action {
     /// Ask SQL of all runs that are on record
     #[command(after_help = query::AFTER_HELP)]
     Query(query::Flags),
+    /// Write the results of a run as one HTML page
+    ///
+    /// The page needs no network and no other file: figures, what changed since the run before, who ran what when,
+    /// and every file with what failed in it.
+    ///
+    /// Example: slt report --open
+    Report(report::Flags),
     /// Write a Rust function for each test file, for editors that find tests by reading Rust
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
@@ -136,6 +144,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Analyze(flags) => concluded(analyze::run(&flags)),
         Action::Diff(flags) => concluded(diff::run(&flags)),
         Action::Query(flags) => concluded(query::run(&flags)),
+        Action::Report(flags) => concluded(report::run(&flags)),
         Action::Test(flags) => test::test(suite, &engine, flags),
         Action::Stubs(flags) => stubs::run(&flags, suite),
         Action::Clean(flags) => clean::run(&flags),
