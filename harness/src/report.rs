@@ -5,6 +5,8 @@ pub mod clusters;
 pub mod columns;
 pub mod compare;
 pub mod files;
+pub mod github;
+pub mod html;
 pub mod junit;
 pub mod legacy;
 pub mod libtest;
