@@ -11,8 +11,8 @@ mod test;
 
 use test::TestFlags;
 
-use crate::config::{self, Config, Flags};
-use crate::engine::Engine;
+use crate::config::{self, Config, ENGINE, Flags, Secret, secret};
+use crate::engine::{CleanError, Engine, Fate, Leftover};
 use crate::process;
 use crate::run::{run, usage};
 use crate::suite::{Suite, stubs};
@@ -54,6 +54,23 @@ enum Action {
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
     Stubs(StubFlags),
+    /// Drop the databases that killed runs have left on a server
+    ///
+    /// Those of runs that live, and all that slt did not make, stay.
+    ///
+    /// Example: slt clean --engine postgres://me@127.0.0.1/test --dry-run
+    Clean(CleanFlags),
+}
+
+#[derive(Debug, Args)]
+struct CleanFlags {
+    /// The server: `postgres://…` or `mysql://…`
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true)]
+    engine: Secret,
+
+    /// Drop nothing; say what would go
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +120,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::List(flags) => (flags, true),
         Action::Test(flags) => return test::test(suite, &engine, flags),
         Action::Stubs(flags) => return write_stubs(suite, &flags),
+        Action::Clean(flags) => return clean(&flags),
     };
     match Config::from_flags(flags) {
         Ok(mut config) => {
@@ -143,6 +161,31 @@ fn write_stubs(suite: Suite, flags: &StubFlags) -> ExitStatus {
         }
         Err(error) => complain(&format!("cannot write `{path}`: {error}"), ExitStatus::Broken),
     }
+}
+
+fn clean(flags: &CleanFlags) -> ExitStatus {
+    let choice = match config::chosen(&flags.engine) {
+        Ok(choice) => choice,
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
+    let leftovers = match choice.clean(flags.dry_run) {
+        Ok(leftovers) => leftovers,
+        Err(error @ CleanError::Choice(_)) => return complain(&error.to_string(), ExitStatus::Usage),
+        Err(error) => return complain(&error.to_string(), ExitStatus::Broken),
+    };
+    let mut status = ExitStatus::Passed;
+    for Leftover { name, fate } in &leftovers {
+        match fate {
+            Fate::Dropped if flags.dry_run => println!("would drop {name}"),
+            Fate::Dropped => println!("dropped {name}"),
+            Fate::InUse => println!("left {name}: a run uses it"),
+            Fate::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
+        }
+    }
+    if leftovers.is_empty() {
+        println!("nothing to drop on {choice}");
+    }
+    status
 }
 
 fn complain(message: &str, status: ExitStatus) -> ExitStatus {

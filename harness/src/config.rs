@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
+use crate::engine::Choice;
 use crate::history::Order;
 use crate::report::libtest::Format;
 use crate::suite::Filter;
@@ -18,7 +19,8 @@ use crate::worker::Policy;
 mod flags;
 mod parallel;
 
-pub use flags::{Flags, TrialFlags};
+pub(crate) use flags::{ENGINE, secret};
+pub use flags::{Flags, Secret, TrialFlags};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -54,6 +56,8 @@ pub struct Config {
     pub table: bool,
     /// Whether nextest runs this process.
     pub nextest: bool,
+    /// What to run on, if not on the engine of the test target.
+    pub engine: Option<Choice>,
 }
 
 /// How a run is shared over processes.
@@ -123,6 +127,7 @@ impl Config {
             Some(FormatSetting::Json) => Some(Format::Json),
             None => None,
         };
+        let engine = flags.trial.engine()?;
         Ok(Config {
             roots: (!flags.roots.is_empty()).then_some(flags.roots),
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
@@ -139,8 +144,31 @@ impl Config {
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
             table: false,
             nextest,
+            engine,
         })
     }
+}
+
+/// The engine that a user has named.
+pub(crate) fn chosen(engine: &Secret) -> Result<Choice, String> {
+    engine.text().parse().map_err(|error| format!("`--engine` (or `{ENGINE}`): {error}"))
+}
+
+/// A command line without `--engine`, for processes that are told the engine by the variable.
+pub(crate) fn without_engine(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == "--engine" {
+            arguments.next();
+        } else if argument == "--" {
+            rest.push(argument);
+            rest.extend(arguments.by_ref());
+        } else if !argument.as_encoded_bytes().starts_with(b"--engine=") {
+            rest.push(argument);
+        }
+    }
+    rest
 }
 
 /// A command that takes [`Flags`], with help for people who run SQLLogicTest files.
@@ -319,6 +347,29 @@ mod tests {
         assert!(config.filter.exact && config.report_time && !config.only_ignored && !config.list);
         assert_eq!((config.threads, config.format, config.shuffle), (3, Some(Format::Json), Some(7)));
         assert_eq!(config.color, ColorSetting::Never);
+    }
+
+    #[test]
+    fn engines_are_chosen_and_their_secrets_kept() {
+        let chosen = config(&["--engine", "postgres://me:hunter2@h/db", "--keep-db-on-failure"]).unwrap();
+        assert!(!format!("{chosen:?}").contains("hunter2") && chosen.options.keep_database);
+        assert_eq!(chosen.engine.unwrap().to_string(), "postgres://me@h/db");
+        let complaint = config(&["--engine", "oracle://me:hunter2@h/db"]).unwrap_err();
+        assert!(complaint.contains("`--engine` (or `SQLLOGICTEST_ENGINE`): no such engine"), "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+    }
+
+    #[test]
+    fn no_other_process_is_given_the_engine_as_an_argument() {
+        for (typed, passed_on) in [
+            ("a --engine x b", "a b"),
+            ("--engine=x b", "b"),
+            ("a --engine", "a"),
+            ("--engines -- --engine x", "--engines -- --engine x"),
+        ] {
+            let rest = without_engine(typed.split(' ').map(OsString::from));
+            assert_eq!(rest, passed_on.split(' ').map(OsString::from).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
 
 use crate::config::Config;
-use crate::engine::{Engine, IntoEngine};
+use crate::engine::{ChoiceError, Engine, IntoEngine};
 use crate::history;
 use crate::libtest::{self, SLOW};
 use crate::process::{self, ProcessError};
@@ -51,6 +51,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitStatus {
 enum RunError {
     #[error(transparent)]
     Suite(#[from] SuiteError),
+    #[error("`--engine`: {0}")]
+    Engine(#[from] ChoiceError),
     #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
     NoSuchName(Vec<String>),
     #[error("cannot write to `{path}`: {source}")]
@@ -72,7 +74,9 @@ enum RunError {
 impl RunError {
     fn status(&self) -> ExitStatus {
         match self {
-            RunError::Suite(_) | RunError::NoSuchName(_) | RunError::Log { .. } => ExitStatus::Usage,
+            RunError::Suite(_) | RunError::Engine(_) | RunError::NoSuchName(_) | RunError::Log { .. } => {
+                ExitStatus::Usage
+            }
             _ => ExitStatus::Broken,
         }
     }
@@ -105,6 +109,10 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<Exit
         Some(roots) => Suite::from_roots(roots.clone()),
         None => suite,
     };
+    let engine = match &config.engine {
+        Some(choice) => choice.engine()?,
+        None => engine,
+    };
     if let Some(assignment) = Assignment::from_env() {
         return assignment.work(&suite, &*engine, &config);
     }
@@ -115,6 +123,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<Exit
         printer.list(&files, config.format == Some(Format::Terse));
         printer.flush()?;
         return Ok(ExitStatus::Passed);
+    }
+    if let Some(choice) = config.engine.as_ref().filter(|_| !config.nextest) {
+        eprintln!("on {choice}");
     }
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);

@@ -40,6 +40,8 @@ pub struct Options {
     pub allow_env: bool,
     /// How much memory this process may have, in bytes, if that is limited; an engine that wants more ends its script.
     pub memory_limit: Option<u64>,
+    /// Leave the database of a script that did not pass where it is.
+    pub keep_database: bool,
     /// Rewrite what failing records expect.
     pub bless: Option<Bless>,
     /// Keep the texts of failures whole, however long they are.
@@ -261,7 +263,7 @@ fn script(
             return Verdict::Failed;
         }
     };
-    let names = engine.labels().into_iter().chain([executor.name()]).chain(options.labels.iter().cloned());
+    let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
     let labels = Labels::new(names);
     let halted = match Dialect::of(&file.path) {
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
@@ -277,7 +279,7 @@ fn script(
     };
     tally.conclude();
     let RecordCounts { passed, failed, skipped } = tally.records;
-    match executor.timed_out() {
+    let verdict = match executor.timed_out() {
         Some(limit) => Verdict::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) },
         None if executor.out_of_memory() => {
             Verdict::OutOfMemory { limit_bytes: options.memory_limit.unwrap_or_default() }
@@ -291,7 +293,15 @@ fn script(
             Some(line) => Verdict::Ignored { reason: format!("it halts in line {line}, before any record") },
             None => Verdict::Ignored { reason: "it holds no records".to_owned() },
         },
+    };
+    if options.keep_database && verdict.is_failure() {
+        match (executor.keep(), tally.failures.last_mut()) {
+            (Some(kept), Some(failure)) => failure.message.push_str(&format!("\nkept the {kept} for you to look at")),
+            (Some(kept), None) => eprintln!("{}: kept the {kept} for you to look at", tally.shown),
+            (None, _) => {}
+        }
     }
+    verdict
 }
 
 /// Runs records to the end of the script, a `halt` (whose line it returns), a time limit or, on demand, a failure.
@@ -321,6 +331,7 @@ fn records<'a>(
                 executor.execute(record, tally);
                 if executor.timed_out().is_some()
                     || executor.out_of_memory()
+                    || executor.lost()
                     || (options.fail_fast && tally.records.failed > 0)
                 {
                     return None;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bless;
 mod cases;
+mod engines;
 mod exact;
 mod faults;
 mod faulty_support;
@@ -11,6 +12,7 @@ mod nextest;
 mod own_engine;
 mod parallel;
 mod scripts_in_parallel;
+mod servers;
 mod shared_queue;
 mod support;
 mod target;

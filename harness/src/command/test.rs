@@ -45,6 +45,12 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Ok(file) => file,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
+    let chosen = match flags.trial.engine().map(|choice| choice.map(|choice| choice.engine()).transpose()) {
+        Ok(Ok(chosen)) => chosen,
+        Ok(Err(error)) => return complain(&format!("`--engine`: {error}"), ExitStatus::Usage),
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
+    let engine = chosen.as_ref().unwrap_or(engine);
     let options = Options { whole_texts: true, ..flags.trial.options() };
     let transcript = Transcript::new(Box::new(anstream::stdout()));
     let outcome = trial::run(&file, &**engine, &options, &transcript);

@@ -1,5 +1,7 @@
 //! The flags of the test binary, libtest's and ours, each of ours with its environment variable.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +9,8 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::parallel::ParallelFlags;
-use super::seconds;
+use super::{chosen, seconds};
+use crate::engine::Choice;
 use crate::trial::{Bless, Options};
 
 /// The flags of a test binary, as they are typed.
@@ -54,6 +57,15 @@ pub struct Flags {
 /// The flags of whatever runs a script.
 #[derive(Debug, Clone, Args)]
 pub struct TrialFlags {
+    /// What to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. A URL with a password is
+    /// better kept in the variable, as every user of the machine can read command lines
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = OURS)]
+    pub(super) engine: Option<Secret>,
+
+    /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
+    #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) keep_db_on_failure: bool,
+
     /// Stop at the first record that fails, and begin no further file
     #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) fail_fast: bool,
@@ -89,6 +101,11 @@ pub struct TrialFlags {
 }
 
 impl TrialFlags {
+    /// The engine that is named, if one is.
+    pub(crate) fn engine(&self) -> Result<Option<Choice>, String> {
+        self.engine.as_ref().map(chosen).transpose()
+    }
+
     /// What a trial may do, as far as these flags say it.
     pub(crate) fn options(self) -> Options {
         let check = match self.bless {
@@ -103,6 +120,7 @@ impl TrialFlags {
             allow_system: self.allow_system,
             allow_env: self.allow_env,
             labels: self.labels,
+            keep_database: self.keep_db_on_failure,
             bless: check.map(|check| Bless { check, errors: self.bless_errors }),
             ..Options::default()
         }
@@ -128,3 +146,28 @@ fn bless(text: &str) -> Result<Blessing, String> {
 }
 
 const OURS: &str = "SQLLogicTest options";
+
+/// The variable that names the engine.
+pub(crate) const ENGINE: &str = "SQLLOGICTEST_ENGINE";
+
+/// A text that is not to be shown, not even if it cannot be used.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Takes any text; whether it can be used is told elsewhere, without repeating it.
+pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret(text.to_owned()))
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{RunError, Task, conclude};
 use crate::config::{Config, Parallel, Repeat};
-use crate::engine::Engine;
+use crate::engine::{Choice, Engine};
 use crate::history::{self, History};
 use crate::outcome::{Outcome, Verdict};
 use crate::process::Interruption;
@@ -34,7 +34,9 @@ struct Places {
 
 /// Runs the files in company.
 pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Result<ExitStatus, RunError> {
-    let results = parallel.results.clone().unwrap_or_else(default_results);
+    // Another engine has durations of its own, and must not take part in this one's runs.
+    let folder = config.engine.as_ref().map(Choice::kind).filter(|kind| *kind != "sqlite");
+    let results = parallel.results.clone().unwrap_or_else(|| default_results().join(folder.unwrap_or_default()));
     let results_error = |source| RunError::Results { path: results.display().to_string(), source };
     fs::create_dir_all(&results).map_err(results_error)?;
     let history = History::read(&results).map_err(results_error)?;
@@ -164,7 +166,7 @@ impl Run<'_> {
         let logs = places.results.join("workers");
         fs::create_dir_all(&logs).map_err(|source| RunError::Results { path: logs.display().to_string(), source })?;
         let run_id = queue.run_id().to_owned();
-        let command = |label: &str| crew::command(label, &run_id, &places.queue);
+        let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
         let supervision = Supervision {
             workers,
             command: &command,

@@ -19,9 +19,10 @@ use super::{Ending, Options, Tally, Watch, diff, system};
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
     dialect: Dialect,
-    database: Box<dyn Database + 'e>,
+    // Sessions come first, and so end before the database that they use goes.
     default: Box<dyn Session + 'e>,
     named: HashMap<String, Box<dyn Session + 'e>>,
+    database: Box<dyn Database + 'e>,
     rows: Rows,
     comparison: Comparison,
     labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
@@ -36,6 +37,7 @@ pub(super) struct Executor<'e, 'a> {
     allow_system: bool,
     memory_limited: bool,
     out_of_memory: bool,
+    lost: bool,
     watch: &'e dyn Watch,
 }
 
@@ -76,9 +78,9 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
         Ok(Executor {
             dialect: Dialect::of(&file.path),
-            database,
             default,
             named: HashMap::new(),
+            database,
             rows: Rows::default(),
             comparison: Comparison::default(),
             labels: HashMap::new(),
@@ -90,6 +92,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             allow_system: options.allow_system,
             memory_limited: options.memory_limit.is_some(),
             out_of_memory: false,
+            lost: false,
             watch,
         })
     }
@@ -107,6 +110,16 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// Whether the engine wanted more memory than it may have.
     pub(super) fn out_of_memory(&self) -> bool {
         self.out_of_memory
+    }
+
+    /// Whether a connection was lost, after which nothing can be learnt of the script.
+    pub(super) fn lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Leaves the script's database where it is, and says where that is.
+    pub(super) fn keep(&mut self) -> Option<String> {
+        self.database.keep()
     }
 
     /// Runs a record and enters what became of it.
@@ -138,7 +151,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                     }
                     return self.watch.ended(tally.file(), &record, Ending::Passed);
                 }
-                (None, Err(_)) if attempt < attempts => continue,
+                (None, Err(_)) if attempt < attempts && !self.lost => continue,
                 (None, Err(complaint)) => complaint,
             };
             let limit = if self.whole { usize::MAX } else { diff::LONGEST };
@@ -279,7 +292,14 @@ impl<'e, 'a> Executor<'e, 'a> {
         tally.engine += clock.elapsed();
         // An expected error is no excuse: under a limit, this one says nothing about the SQL.
         self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
-        Ok(result)
+        match result {
+            // Nor is it one here: whatever the record expects, it was not run.
+            Err(error) if error.lost => {
+                self.lost = true;
+                Err(format!("the connection is lost: {error}").into())
+            }
+            result => Ok(result),
+        }
     }
 
     fn judge_statement(&self, expect: &Completion, result: Result<Done, EngineError>) -> Result<(), Complaint> {
