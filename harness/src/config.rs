@@ -17,10 +17,12 @@ use crate::trial::Options;
 use crate::worker::Policy;
 
 mod flags;
+mod github;
 mod parallel;
 
 pub(crate) use flags::{ENGINE, secret};
 pub use flags::{Flags, Secret, TrialFlags};
+pub use github::GitHub;
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -52,6 +54,10 @@ pub struct Config {
     pub options: Options,
     /// The folder for the results, if not below cargo's target folder.
     pub results: Option<PathBuf>,
+    /// Write the results as a page too.
+    pub report: bool,
+    /// What GitHub is to be told.
+    pub github: GitHub,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
     /// Show verdicts and nothing else: no progress, no closing words.
@@ -151,6 +157,8 @@ impl Config {
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
             options: Options { memory_limit: flags.parallel.memory_limit, ..flags.trial.options() },
             results: flags.results,
+            report: flags.report,
+            github: GitHub::from_env(),
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
             quiet,

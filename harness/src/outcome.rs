@@ -62,6 +62,20 @@ impl Verdict {
         }
     }
 
+    /// The verdict's name in JSON, without what belongs to it: `timed_out`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Flaky { .. } => "flaky",
+            Verdict::Failed => "failed",
+            Verdict::Ignored { .. } => "ignored",
+            Verdict::Crashed { .. } => "crashed",
+            Verdict::TimedOut { .. } => "timed_out",
+            Verdict::OutOfMemory { .. } => "out_of_memory",
+            Verdict::NotRun { .. } => "not_run",
+        }
+    }
+
     /// Whether every applicable record was checked and agreed.
     pub fn is_pass(&self) -> bool {
         matches!(self, Verdict::Passed | Verdict::Flaky { .. })
@@ -343,6 +357,7 @@ mod tests {
         ] {
             outcome.verdict = verdict;
             let json = serde_json::to_string(&outcome).unwrap();
+            assert!(json.contains(&format!(r#""verdict":"{}""#, outcome.verdict.name())), "{json}");
             assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome);
         }
     }

@@ -96,7 +96,7 @@ pub fn run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> ExitStatus 
 }
 
 /// An error and what brought it about, the way it is told: from the outside in.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use slt_harness::outcome::{Failure, Outcome, RESULTS_VERSION, RecordCounts, Results, Verdict};
 use slt_harness::report::files::Folder;
-use slt_harness::report::{junit, legacy};
+use slt_harness::report::{html, junit, legacy};
 use slt_harness::summary::Summary;
 
 const FILES: usize = 10_000;
@@ -31,6 +31,7 @@ fn bench() -> Result<(), String> {
     timed("sqllogictest_results.json", || {
         serde_json::to_vec(&legacy::Legacy::new(&results)).map(|bytes| bytes.len()).map_err(|e| e.to_string())
     })?;
+    timed("report.html", || Ok(html::page(&results, Some(&results)).len()))?;
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     timed("all files, on disk", || write(folder.path(), &results))
 }

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod bless;
+mod browser;
 mod cases;
+mod commands;
 mod engines;
 mod exact;
 mod faults;
@@ -10,6 +12,7 @@ mod faulty_support;
 mod kills;
 mod nextest;
 mod own_engine;
+mod page;
 mod parallel;
 mod results;
 mod scripts_in_parallel;

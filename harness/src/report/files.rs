@@ -6,6 +6,7 @@
 //! sqllogictest_results.json           the last run, in the shape that earlier tools read
 //! sqllogictest_cumulative.json        the last known result of every file, in that shape
 //! junit.xml                           the last run, as CI servers read it
+//! report.html                         the last run as a page, where one was asked for
 //! results.lock                        locked by whoever writes
 //! ```
 
@@ -100,6 +101,11 @@ impl Folder {
             Err(error) => written.complain(&path, &error),
         }
         written
+    }
+
+    /// Writes the page of one run.
+    pub fn write_page(&self, page: &str, written: &mut Written) {
+        written.add(&self.path.join("report.html"), page.as_bytes());
     }
 
     /// Writes the copy that is kept when the next run has taken the place of `results.json`.

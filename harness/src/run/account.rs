@@ -1,17 +1,19 @@
 //! The account of a run, and the files that keep it.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::closing;
-use crate::config::Config;
+use crate::config::{Config, GitHub};
 use crate::engine::{Choice, Engine};
 use crate::history::History;
 use crate::outcome::{Outcome, RESULTS_VERSION, Results};
 use crate::report::files::Folder;
 use crate::report::libtest::Format;
+use crate::report::{github, html};
 use crate::suite::TestFile;
 use crate::summary::Summary;
 
@@ -126,11 +128,39 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
         Ok(results) => results,
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
-    let written = locked.map(|folder| folder.write(&results)).unwrap_or_default();
+    let previous = Results::read(&path.join("results.json")).ok();
+    let mut written = locked.as_ref().map(|folder| folder.write(&results)).unwrap_or_default();
+    if let (true, Some(folder)) = (config.report, &locked) {
+        // The run before, unless it is another part of this one, or not comparable.
+        let previous = previous.filter(|other| other.run_id != results.run_id && other.engine == results.engine);
+        folder.write_page(&html::page(&results, previous.as_ref()), &mut written);
+    }
+    drop(locked);
     written.complaints.iter().for_each(|complaint| warn(complaint));
     // Whoever sends the results to a file, or to a program, wants nothing else on standard output.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // With no place to print to, the files must do.
         let _ = write!(io::stdout(), "{}", closing::words(config, &results, &written));
+    }
+    tell_github(config, &results);
+}
+
+/// The job summary and the annotations, where GitHub runs this; a complaint changes no verdict.
+fn tell_github(config: &Config, results: &Results) {
+    let GitHub { summary, repository } = &config.github;
+    if let Some(path) = summary {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(github::summary(results).as_bytes())) {
+            eprintln!("warning: cannot write the job summary `{}`: {error}", path.display());
+        }
+    }
+    if let Some(repository) = repository {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let annotations = github::annotations(results, &folder, repository);
+        // GitHub reads both streams; with JSON on one, the other must do.
+        let _ = match config.format {
+            Some(Format::Json) => write!(io::stderr(), "{annotations}"),
+            _ => write!(io::stdout(), "{annotations}"),
+        };
     }
 }

@@ -29,6 +29,10 @@ pub(super) fn words(config: &Config, results: &Results, written: &Written) -> St
             true => writeln!(text, "written:\n{}", files.join("\n")),
             false => writeln!(text, "results:{}", &files[0][1..]),
         };
+        let page = written.files.iter().find(|file| file.extension().is_some_and(|kind| kind == "html"));
+        if let (Some(page), false) = (page, config.table) {
+            let _ = writeln!(text, "page: {}", page.display());
+        }
     }
     text
 }
