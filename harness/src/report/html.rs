@@ -120,6 +120,7 @@ fn headline(total: &Counts) -> String {
 
 fn header(results: &Results, headline: &str, compared: bool) -> Markup {
     let state = match (results.total.failures(), results.total.not_run) {
+        (0, 0) if !results.missing_shards.is_empty() => "partial",
         (1.., _) => "bad",
         (0, 1..) => "partial",
         (0, 0) if results.total.planned == 0 => "partial",
@@ -181,6 +182,16 @@ fn defects(results: &Results) -> Markup {
                 strong { "The account does not add up: " }
                 (number(results.total.planned)) " files were planned, and " (number(counted.accounted()))
                 " have an outcome. Do not rely on this run."
+            }
+        }
+        @if !results.missing_shards.is_empty() {
+            p .alarm role="alert" {
+                strong { "Parts of the suite are missing: " }
+                @for (index, shard) in results.missing_shards.iter().enumerate() {
+                    @if index > 0 { ", " }
+                    "shard " (shard.index) " of " (shard.of)
+                }
+                ". What they hold is in no figure here."
             }
         }
     }

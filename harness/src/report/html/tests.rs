@@ -1,5 +1,5 @@
 use super::*;
-use crate::outcome::{Failure, RESULTS_VERSION, RecordCounts};
+use crate::outcome::{Failure, RESULTS_VERSION, RecordCounts, Shard};
 use crate::summary::Summary;
 
 /// The results of a run with these outcomes, its account closed.
@@ -83,6 +83,15 @@ fn an_account_that_does_not_add_up_is_told_first_of_all() {
     let mut open = sound;
     open.total.planned += 1;
     assert!(page(&open, None).contains("role=\"alert\""));
+}
+
+#[test]
+fn a_run_with_a_missing_shard_is_not_green() {
+    let mut run = results(vec![Outcome::new("a", Verdict::Passed)]);
+    assert!(page(&run, None).contains("<h1 class=\"good\">"));
+    run.missing_shards = vec![Shard { index: 2, of: 3 }];
+    let page = page(&run, None);
+    assert!(page.contains("shard 2 of 3") && !page.contains("<h1 class=\"good\">"));
 }
 
 #[test]
