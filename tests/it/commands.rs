@@ -161,7 +161,7 @@ fn a_query_is_answered_in_three_formats() {
     let folder = three_runs();
     let sql = "SELECT run_id, duration_ms, 'a,\"b\"' || char(10) AS text, NULL AS none FROM test_runs WHERE run < 3";
     let said = |format: &str| slt(folder.path(), &["query", sql, "--format", format]).out;
-    let table = "run_id    duration_ms  text    none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
+    let table = "run_id    duration_ms  text   none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
     assert_eq!(said("table"), table);
     let csv = "run_id,duration_ms,text,none\n41fe02aa,2500.0,\"a,\"\"b\"\"\n\",\n77aa0c11,2500.0,\"a,\"\"b\"\"\n\",\n";
     assert_eq!(said("csv"), csv);
