@@ -19,8 +19,10 @@ mod analyze;
 mod clean;
 mod diff;
 mod error;
+mod merge;
 mod punchlist;
 mod query;
+mod report;
 mod run;
 mod runs;
 mod status;
@@ -82,10 +84,23 @@ enum Action {
     /// Ask SQL of all runs that are on record
     #[command(after_help = query::AFTER_HELP)]
     Query(query::Flags),
+    /// Write the results of a run as one HTML page
+    ///
+    /// The page needs no network and no other file: figures, what changed since the run before, who ran what when,
+    /// and every file with what failed in it.
+    ///
+    /// Example: slt report --open
+    Report(report::Flags),
     /// Write a Rust function for each test file, for editors that find tests by reading Rust
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
     Stubs(stubs::Flags),
+    /// Merge the results of several machines into one
+    ///
+    /// Exits as a run with all their files would: 0 only if all passed and no shard is missing.
+    ///
+    /// Example: slt merge shard-1/results.json shard-2/results.json --output results.json
+    Merge(merge::MergeFlags),
     /// Drop the databases that killed runs have left on a server
     ///
     /// Those of runs that live, and all that slt did not make, stay.
@@ -129,9 +144,11 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Analyze(flags) => concluded(analyze::run(&flags)),
         Action::Diff(flags) => concluded(diff::run(&flags)),
         Action::Query(flags) => concluded(query::run(&flags)),
+        Action::Report(flags) => concluded(report::run(&flags)),
         Action::Test(flags) => test::test(suite, &engine, flags),
         Action::Stubs(flags) => stubs::run(&flags, suite),
         Action::Clean(flags) => clean::run(&flags),
+        Action::Merge(flags) => merge::run(&flags),
     }
 }
 

@@ -17,10 +17,12 @@ use crate::trial::Options;
 use crate::worker::Policy;
 
 mod flags;
+mod github;
 mod parallel;
 
 pub(crate) use flags::{ENGINE, secret};
 pub use flags::{Flags, Secret, TrialFlags};
+pub use github::GitHub;
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -50,8 +52,16 @@ pub struct Config {
     pub shuffle: Option<u64>,
     /// What a trial may do.
     pub options: Options,
+    /// The folder for the results, if not below cargo's target folder.
+    pub results: Option<PathBuf>,
+    /// Write the results as a page too.
+    pub report: bool,
+    /// What GitHub is to be told.
+    pub github: GitHub,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
+    /// Show verdicts and nothing else: no progress, no closing words.
+    pub quiet: bool,
     /// Show the summary by category.
     pub table: bool,
     /// Whether nextest runs this process.
@@ -83,12 +93,13 @@ pub struct Parallel {
     pub order: Order,
     /// How much address space each worker may have, in bytes.
     pub memory_limit: Option<u64>,
-    /// The folder for the queue, the history and the logs, if not below cargo's target folder.
-    pub results: Option<PathBuf>,
 }
 
 /// The environment variable that nextest sets for every process it starts.
 const NEXTEST: &str = "NEXTEST";
+
+/// The environment variable that stands for `--quiet`.
+const QUIET: &str = "SQLLOGICTEST_QUIET";
 
 impl Config {
     /// Reads a test binary's command line, the program's name first.
@@ -120,8 +131,13 @@ impl Config {
             patterns =
                 flags.files.into_iter().map(|pattern| pattern.trim().to_owned()).filter(|p| !p.is_empty()).collect();
         }
+        let quiet = libtest.quiet
+            || std::env::var(QUIET).is_ok_and(|text| {
+                !matches!(text.to_ascii_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+            });
         let format = match libtest.format {
             _ if libtest.quiet => Some(Format::Terse),
+            None if quiet => Some(Format::Terse),
             Some(FormatSetting::Pretty) => Some(Format::Pretty),
             Some(FormatSetting::Terse) => Some(Format::Terse),
             Some(FormatSetting::Json) => Some(Format::Json),
@@ -140,8 +156,12 @@ impl Config {
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
             options: Options { memory_limit: flags.parallel.memory_limit, ..flags.trial.options() },
+            results: flags.results,
+            report: flags.report,
+            github: GitHub::from_env(),
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
+            quiet,
             table: false,
             nextest,
             engine,
@@ -186,7 +206,10 @@ pub(crate) fn readable_help(command: Command) -> Command {
         .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
         .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
         .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
-        .mut_arg("quiet", |arg| arg.help("One character for each file: `--format terse`").long_help(None))
+        .mut_arg("quiet", |arg| {
+            arg.help("One character for each file (`--format terse`) and no progress [env: SQLLOGICTEST_QUIET]")
+                .long_help(None)
+        })
         .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
         .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
         .mut_arg("test_threads", |arg| {
@@ -231,7 +254,6 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         repeat: flags.repeat.unwrap_or(Repeat::Times(1)),
         order: flags.seed.map_or(Order::LongestFirst, Order::Shuffled),
         memory_limit: flags.memory_limit,
-        results: flags.results,
     }))
 }
 
@@ -251,7 +273,6 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "repeat",
         "seed",
         "memory_limit",
-        "results",
     ];
     check_bless(matches)?;
     match names.into_iter().find(|name| !shared && typed(name)) {

@@ -9,7 +9,7 @@ mod counts;
 mod results;
 
 pub use counts::Counts;
-pub use results::{RESULTS_VERSION, Results, ResultsError};
+pub use results::{RESULTS_VERSION, Results, ResultsError, Shard};
 
 /// A verdict is how one trial ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,9 +212,45 @@ pub struct Outcome {
     /// Which attempt this was, counted from 1.
     #[serde(default = "one")]
     pub attempt: u32,
+    /// The attempts before it, the first first, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
     /// Which pass over the suite this was, counted from 1 (`--repeat`).
     #[serde(default = "one")]
     pub pass: u32,
+}
+
+/// An attempt is one run of a trial that another run of it has followed, since this one did not pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Its first failure, if it came to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What the process printed while it ran, its end if that was much.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// Wall time, in microseconds; 0 if nobody knows.
+    pub wall_us: u64,
+    /// When it began, in microseconds since the Unix epoch; 0 if nobody knows.
+    pub started_us: u64,
+    /// The worker that ran it; 0 where there is only one process.
+    pub worker: u32,
+}
+
+impl From<Outcome> for Attempt {
+    fn from(outcome: Outcome) -> Self {
+        Attempt {
+            verdict: outcome.verdict,
+            failure: outcome.failures.into_iter().next(),
+            output: outcome.output,
+            wall_us: outcome.wall_us,
+            started_us: outcome.started_us,
+            worker: outcome.worker,
+        }
+    }
 }
 
 /// How many failures of one script are kept with all their texts.
@@ -245,6 +281,7 @@ impl Outcome {
             started_us: 0,
             worker: 0,
             attempt: 1,
+            earlier: Vec::new(),
             pass: 1,
         }
     }

@@ -1,29 +1,34 @@
 //! One pass over a suite, from the user's choices to an exit code.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
 
 use crate::config::Config;
 use crate::engine::{ChoiceError, Engine, IntoEngine};
-use crate::history;
+use crate::history::{self, History};
 use crate::libtest::{self, SLOW};
 use crate::process::{self, ProcessError};
 use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
+use crate::report::progress::Progress;
 use crate::report::statistics::Statistics;
 use crate::report::table;
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
 
+mod account;
+mod closing;
 mod parallel;
 
+use account::About;
 use parallel::Assignment;
 
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
@@ -134,7 +139,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<Exit
     let task = Task { suite, files, filtered_out, engine, printer };
     match &config.parallel {
         Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
-        _ => serial(task, config),
+        _ => serial(task, &config),
     }
 }
 
@@ -148,18 +153,31 @@ struct Task {
 }
 
 /// Runs all files in this process.
-fn serial(task: Task, config: Config) -> Result<ExitStatus, RunError> {
+fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let Task { files, filtered_out, engine, mut printer, .. } = task;
-    let clock = Instant::now();
+    let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
+    let remembered = if config.nextest { Vec::new() } else { files.clone() };
+    if shows_progress(config) {
+        // Losing the history costs an estimate.
+        let history = History::read(&account::folder(config)).unwrap_or_default();
+        show_progress(&mut printer, config, Some(&planned), workers, &history);
+    }
     printer.begin(files.len() as u64);
-    let (outcomes, mut printer) = libtest::run(files, engine, config.options, config.threads, SLOW, printer)?;
+    let (outcomes, mut printer) =
+        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
     printer.finish(&summary.total, filtered_out, clock.elapsed())?;
     if config.table && config.format != Some(Format::Json) {
-        let threads = u32::try_from(config.threads).unwrap_or(u32::MAX);
-        let statistics = Statistics::new(summary.total, clock.elapsed(), threads, outcomes.iter());
+        let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
         write!(io::stdout(), "{}\n{}", table::by_category(&summary), statistics.text())?;
+    }
+    if !outcomes.is_empty() {
+        account::remember(config, &remembered, &outcomes);
+        let run_id = account::run_id();
+        let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
+        account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
     Ok(conclude(&summary, false))
 }
@@ -209,17 +227,37 @@ fn layout(config: &Config) -> Layout {
     Layout {
         format: config.format.unwrap_or_default(),
         report_time: config.report_time,
-        serial: config.threads == 1 && config.parallel.is_none(),
+        serial: config.threads == 1 && config.parallel.is_none() && !shows_progress(config),
         errors_to_stderr: config.nextest,
     }
+}
+
+/// Whether a bar is drawn: on a terminal, where nobody reads standard error but people.
+fn shows_progress(config: &Config) -> bool {
+    let plain =
+        matches!(config.format, None | Some(Format::Pretty)) && !config.quiet && !config.nextest && !config.list;
+    plain && io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|terminal| terminal != "dumb")
+}
+
+/// Draws a bar from now on; see [`Progress::new`] for `planned`.
+fn show_progress(printer: &mut Printer, config: &Config, planned: Option<&[String]>, workers: u32, history: &History) {
+    let known = planned.unwrap_or_default().iter().filter_map(|name| Some((name.clone(), history.get(name)?.wall_us)));
+    let color = match config.color {
+        ColorSetting::Always => true,
+        ColorSetting::Never => false,
+        ColorSetting::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+    };
+    let progress = Progress::new(planned, workers, known.collect(), color);
+    printer.show_progress(progress, config.logfile.is_none() && io::stdout().is_terminal());
 }
 
 fn output(config: &Config) -> Result<Box<dyn Write + Send>, RunError> {
     let choice = match config.color {
         ColorSetting::Always => ColorChoice::Always,
         ColorSetting::Never => ColorChoice::Never,
-        ColorSetting::Auto if config.logfile.is_some() || !io::stdout().is_terminal() => ColorChoice::Never,
-        ColorSetting::Auto => ColorChoice::Auto,
+        ColorSetting::Auto if config.logfile.is_some() => ColorChoice::Never,
+        // `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have their say.
+        ColorSetting::Auto => AutoStream::choice(&io::stdout()),
     };
     Ok(match &config.logfile {
         None => Box::new(AutoStream::new(io::stdout(), choice)),

@@ -227,3 +227,6 @@ impl SyntaxError {
         SyntaxError { included_from: None, line, message: message.into() }
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
-use crate::outcome::{Failure, Outcome, RecordCounts, Verdict};
+use crate::outcome::{Attempt, Failure, Outcome, RecordCounts, Verdict};
 use crate::process::PeakMemory;
 use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
@@ -122,6 +122,7 @@ fn run(
     let first = lease.attempt();
     // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
     let mut attempt = first;
+    let mut earlier = Vec::new();
     let mut rewritten = 0;
     let mut outcome = loop {
         let outcome = match job.suite.find(lease.name()) {
@@ -136,9 +137,11 @@ fn run(
         if !outcome.verdict.is_failure() || attempt - first >= job.policy.retries {
             break outcome;
         }
+        earlier.push(Attempt::from(Outcome { worker: queue.worker(), ..outcome }));
         attempt += 1;
     };
     (outcome.worker, outcome.attempt, outcome.pass) = (queue.worker(), attempt, lease.pass());
+    outcome.earlier = earlier;
     outcome.rewritten = rewritten;
     if outcome.verdict == Verdict::Passed && attempt > 1 {
         outcome.verdict = Verdict::Flaky { attempt };
@@ -226,10 +229,6 @@ pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) 
         Verdict::Crashed { .. } => deaths <= policy.crash_retries,
         _ => lease.attempt() <= policy.retries,
     };
-    if again {
-        queue.requeue(lease, &death.verdict.to_string())?;
-        return Ok(None);
-    }
     let failure = Failure {
         message: match &death.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
@@ -241,14 +240,24 @@ pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) 
         sql: last.map(|running| running.sql).unwrap_or_default(),
         ..Failure::default()
     };
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let began = SystemTime::now() - death.ran_for;
     let outcome = Outcome {
         worker,
         attempt: lease.attempt(),
         pass: lease.pass(),
-        wall_us: u64::try_from(death.ran_for.as_micros()).unwrap_or(u64::MAX),
+        wall_us: micros(death.ran_for),
+        started_us: match death.ran_for.is_zero() {
+            true => 0,
+            false => micros(began.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        },
         output: death.output.clone(),
         ..failed(lease.name(), death.verdict.clone(), failure)
     };
+    if again {
+        queue.retry(lease, &outcome.into())?;
+        return Ok(None);
+    }
     queue.finish(lease, outcome.clone())?;
     Ok(Some(outcome))
 }

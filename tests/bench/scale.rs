@@ -20,10 +20,6 @@ fn bench() -> Result<(), String> {
     let run = |arguments: &[&str]| -> Result<(Duration, String), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).arg("--results").arg(results.path());
-        if !arguments.contains(&"--parallel") {
-            command = Command::new(&binary);
-            command.args(arguments);
-        }
         let clock = Instant::now();
         let output = command.output().map_err(|error| format!("cannot run `{}`: {error}", binary.display()))?;
         // 101 is the right answer for a corpus with files that rightly fail.

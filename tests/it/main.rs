@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bless;
+mod browser;
 mod cases;
 mod commands;
 mod engines;
@@ -11,7 +12,9 @@ mod faulty_support;
 mod kills;
 mod nextest;
 mod own_engine;
+mod page;
 mod parallel;
+mod results;
 mod scripts_in_parallel;
 mod servers;
 mod shared_queue;

@@ -22,6 +22,8 @@ pub(super) enum CommandError {
     NoSqlite,
     #[error("cannot write `{path}`")]
     Write { path: String, source: io::Error },
+    #[error("wrote `{path}`, but no program here opens it: open it in a browser by hand")]
+    Open { path: String, source: io::Error },
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
@@ -40,7 +42,7 @@ impl CommandError {
             CommandError::UnknownPreset { .. } => ExitStatus::Usage,
             #[cfg(not(feature = "sqlite"))]
             CommandError::NoSqlite => ExitStatus::Usage,
-            CommandError::Write { .. } | CommandError::Output(_) => ExitStatus::Broken,
+            CommandError::Write { .. } | CommandError::Open { .. } | CommandError::Output(_) => ExitStatus::Broken,
         }
     }
 }

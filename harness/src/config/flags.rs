@@ -47,6 +47,14 @@ pub struct Flags {
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,
 
+    /// Write the results as one HTML page too: `report.html` in the folder for results
+    #[arg(long, env = "SQLLOGICTEST_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) report: bool,
+
+    /// Folder for results, history, logs and queue; default: `slt` in cargo's target folder
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OURS)]
+    pub(super) results: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) trial: TrialFlags,
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
+use super::progress::Progress;
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
 
@@ -53,6 +54,7 @@ pub struct Printer {
     /// How many records `--bless` has rewritten, and in how many scripts.
     rewritten: (u64, u64),
     failures: Vec<(String, String)>,
+    progress: Option<Progress>,
     /// The first write that failed; nothing is written after it.
     error: Option<io::Error>,
 }
@@ -74,8 +76,17 @@ impl Printer {
             ended: 0,
             rewritten: (0, 0),
             failures: Vec::new(),
+            progress: None,
             error: None,
         }
+    }
+
+    /// Shows this progress too; where `above`, its bar and this output have one terminal, and the lines stand above it.
+    pub fn show_progress(&mut self, progress: Progress, above: bool) {
+        if above {
+            self.out = progress.above(std::mem::replace(&mut self.out, Box::new(io::sink())));
+        }
+        self.progress = Some(progress);
     }
 
     /// Lists names, as `--list` does.
@@ -108,8 +119,11 @@ impl Printer {
         }
     }
 
-    /// A trial begins.
-    pub fn started(&mut self, name: &str) {
+    /// A trial begins on this worker; 0 is whichever has none.
+    pub fn started(&mut self, worker: u32, name: &str) {
+        if let Some(progress) = &self.progress {
+            progress.started(worker, name);
+        }
         match self.layout.format {
             Format::Json => {
                 let name = self.path(name).to_owned();
@@ -120,6 +134,21 @@ impl Printer {
                 self.write(&head);
             }
             _ => {}
+        }
+    }
+
+    /// A trial was broken off, and will begin again or not at all.
+    pub fn dropped(&mut self, name: &str) {
+        if let Some(progress) = &self.progress {
+            progress.dropped(name);
+        }
+    }
+
+    /// Says something to people, on standard error.
+    pub fn notice(&mut self, notice: &str) {
+        match &self.progress {
+            Some(progress) => progress.notice(notice),
+            None => eprintln!("{notice}"),
         }
     }
 
@@ -136,6 +165,9 @@ impl Printer {
 
     /// A trial has ended.
     pub fn ended(&mut self, outcome: &Outcome) {
+        if let Some(progress) = &self.progress {
+            progress.ended(&outcome.name, outcome);
+        }
         self.ended += 1;
         self.rewritten.0 += outcome.rewritten;
         self.rewritten.1 += u64::from(outcome.rewritten > 0);
@@ -202,6 +234,9 @@ impl Printer {
     /// # Errors
     /// The first write that failed, here or before.
     pub fn finish(&mut self, counts: &Counts, filtered_out: u64, elapsed: Duration) -> io::Result<()> {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
         let failed = counts.failures();
         let ignored = counts.ignored + counts.not_run;
         if self.layout.format == Format::Json {
@@ -280,6 +315,15 @@ impl Printer {
     }
 }
 
+impl Drop for Printer {
+    fn drop(&mut self) {
+        // A run that breaks off leaves no bar behind.
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+    }
+}
+
 /// What is shown of a trial that failed.
 fn failure_text(outcome: &Outcome) -> String {
     let verdict = match outcome.verdict {
@@ -354,7 +398,7 @@ mod tests {
         let mut printer = Printer::new(Box::new(paper.clone()), layout, &files);
         printer.begin(3);
         for outcome in &outcomes {
-            printer.started(&outcome.name);
+            printer.started(0, &outcome.name);
             printer.ended(outcome);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);

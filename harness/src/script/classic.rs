@@ -302,3 +302,6 @@ fn quote(text: &[u8]) -> String {
         Some((end, _)) => format!("`{}…`", text[..end].escape_debug()),
     }
 }
+
+#[cfg(test)]
+mod tests;

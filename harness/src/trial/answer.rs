@@ -151,8 +151,8 @@ impl Comparison {
 
     /// The expected and the actual result as text: a value a line or, row-wise, a row a line; hashed if the former is.
     pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> (String, String) {
-        let expected: Vec<String> = lines.iter().map(text).collect();
-        let actual = self.lines(rows, row_wise, is_hashed(lines)).iter().map(|line| text(line)).collect::<Vec<_>>();
+        let expected: Vec<String> = lines.iter().map(shown).collect();
+        let actual = self.lines(rows, row_wise, is_hashed(lines)).iter().map(|line| shown(line)).collect::<Vec<_>>();
         (expected.join("\n"), actual.join("\n"))
     }
 
@@ -237,6 +237,16 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
 
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
+}
+
+/// A value as text that people can tell from others: bytes that are no UTF-8 stand as `\xE9`.
+fn shown(value: &[u8]) -> String {
+    let mut shown = String::with_capacity(value.len());
+    for chunk in value.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02X}")));
+    }
+    shown
 }
 
 #[cfg(test)]
