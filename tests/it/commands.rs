@@ -8,7 +8,7 @@ use slt_harness::outcome::{Counts, Failure, Outcome, RESULTS_VERSION, RecordCoun
 use slt_harness::suite::category;
 use tempfile::TempDir;
 
-use crate::support::{Said, command, folder};
+use crate::support::{FAILS, PASSES, Said, command, folder};
 
 /// Runs `slt` with a folder of results.
 fn slt(results: &Path, arguments: &[&str]) -> Said {
@@ -89,6 +89,37 @@ fn three_runs() -> TempDir {
 }
 
 #[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` and the engine need SQLite")]
+fn what_runs_leave_behind_is_what_the_commands_read() {
+    let files = folder(&[("a/mended.test", FAILS), ("a/broken.test", PASSES), ("b/sound.slt", PASSES)]);
+    let results = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let root = files.path().to_str().unwrap();
+        slt(results.path(), &[&["run", "--root", root], arguments].concat())
+    };
+    assert_eq!(run(&[]).code, 101);
+    fs::write(files.path().join("a/mended.test"), PASSES).unwrap();
+    fs::write(files.path().join("a/broken.test"), FAILS).unwrap();
+    assert_eq!(run(&["--parallel", "--workers", "2"]).code, 101);
+    let status = slt(results.path(), &["status"]);
+    assert!(status.code == 0 && status.out.starts_with("FAILED: 1 of 3 files\n"), "{status:?}");
+    assert!(status.out.contains("a/broken.test  FAILED  query result mismatch at "), "{status:?}");
+    let diff: Value = serde_json::from_str(&slt(results.path(), &["diff", "--json"]).out).unwrap();
+    let names = |list: &str| diff[list].as_array().unwrap().iter().map(|c| c["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (names("newly_failing"), names("newly_passing")),
+        (vec!["a/broken.test".into()], vec!["a/mended.test".into()])
+    );
+    let analysis = slt(results.path(), &["analyze"]).out;
+    assert!(analysis.contains("query result mismatch: other numbers"), "{analysis}");
+    let list = slt(results.path(), &["punchlist", "--output", "-"]).out;
+    assert!(list.contains("- [ ] `a/broken.test`") && !list.contains("mended") && !list.contains("sound"), "{list}");
+    let sql = "SELECT run, file_path, verdict FROM test_results WHERE failing ORDER BY run";
+    let rows = slt(results.path(), &["query", sql, "--format", "csv"]);
+    assert_eq!(rows.out, "run,file_path,verdict\n1,a/mended.test,failed\n2,a/broken.test,failed\n", "{rows:?}");
+}
+
+#[test]
 fn the_last_run_is_shown_at_a_glance() {
     let folder = three_runs();
     let said = slt(folder.path(), &["status"]);
@@ -161,7 +192,7 @@ fn a_query_is_answered_in_three_formats() {
     let folder = three_runs();
     let sql = "SELECT run_id, duration_ms, 'a,\"b\"' || char(10) AS text, NULL AS none FROM test_runs WHERE run < 3";
     let said = |format: &str| slt(folder.path(), &["query", sql, "--format", format]).out;
-    let table = "run_id    duration_ms  text    none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
+    let table = "run_id    duration_ms  text   none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
     assert_eq!(said("table"), table);
     let csv = "run_id,duration_ms,text,none\n41fe02aa,2500.0,\"a,\"\"b\"\"\n\",\n77aa0c11,2500.0,\"a,\"\"b\"\"\n\",\n";
     assert_eq!(said("csv"), csv);
@@ -267,8 +298,16 @@ fn without_a_run_each_command_says_how_to_make_one() {
 }
 
 #[test]
-fn the_help_of_each_command_has_an_example() {
-    for name in ["run", "list", "status", "punchlist", "analyze", "diff", "query", "stubs", "clean"] {
+fn each_command_is_documented_and_its_help_has_an_example() {
+    let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md")).unwrap();
+    let help = slt(Path::new("none"), &["--help"]).out;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A line that begins further in goes on with the one above.
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
+    let names: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(docs.contains(&format!("`{name}")), "docs/commands.md does not name {name}");
         let said = slt(Path::new("none"), &[name, "--help"]);
         assert!(said.code == 0 && said.out.contains(&format!("slt {name}")), "{name}: {said:?}");
         assert!(said.out.contains("Example"), "{name}: {said:?}");

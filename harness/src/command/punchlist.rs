@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::runs::{RUN_HELP, Recorded};
 use super::{CommandError, print, print_json};
+use crate::report::files::replace;
 use crate::report::punchlist::Punchlist;
 use crate::summary::ExitStatus;
 
@@ -44,7 +45,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     let text = if flags.json { super::json(&punchlist) } else { punchlist.markdown() };
     let folder = output.parent().map_or(Ok(()), fs::create_dir_all);
     folder
-        .and_then(|()| fs::write(output, text))
+        .and_then(|()| replace(output, text.as_bytes()))
         .map_err(|source| CommandError::Write { path: output.display().to_string(), source })?;
     print(&format!("{}\nwrote `{}`\n", punchlist.summary(), output.display()))
 }
