@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
-use crate::outcome::{Failure, MAX_FAILURES, Outcome, RecordCounts, Verdict};
+use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, slt, source};
 use crate::suite::TestFile;
 
@@ -67,6 +67,7 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
     Outcome {
         records: tally.records,
         failures: tally.failures,
+        failed_records: tally.failed_records,
         wall_us: micros(clock.elapsed()),
         engine_us: micros(tally.engine),
         started_us: micros(started),
@@ -89,6 +90,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
 struct Tally<'f> {
     records: RecordCounts,
     failures: Vec<Failure>,
+    failed_records: Vec<RecordId>,
     engine: Duration,
     shown: Cow<'f, str>,
     included: Option<std::sync::Arc<str>>,
@@ -101,6 +103,7 @@ impl<'f> Tally<'f> {
         Tally {
             records: RecordCounts::default(),
             failures: Vec::new(),
+            failed_records: Vec::new(),
             engine: Duration::ZERO,
             shown: shown(path),
             included: None,
@@ -135,6 +138,11 @@ impl<'f> Tally<'f> {
 
     fn fail(&mut self, failure: Failure) {
         self.records.failed += 1;
+        if self.failed_records.len() < MAX_FAILED_RECORDS {
+            // What is no record is known by what is wrong with it.
+            let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
+            self.failed_records.push(RecordId::new(text, failure.line));
+        }
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(failure);
         }
