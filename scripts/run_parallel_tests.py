@@ -37,7 +37,7 @@ def parse(arguments):
     parser.add_argument("--file-timeout", "--timeout", type=positive, metavar="SECS",
                         help="how long one file may take (default: SQLLOGICTEST_FILE_TIMEOUT, or no limit)")
     parser.add_argument("--seed", type=int, metavar="N", help="shuffle files of equal rank by this seed")
-    parser.add_argument("--results", metavar="DIR", help="folder for the queue, the history and the logs")
+    parser.add_argument("--results", metavar="DIR", help="folder for results, history, logs and queue")
     parser.add_argument("--corpus", metavar="DIR", help="folder with test files, instead of the bundled ones")
     parser.add_argument("--debug", action="store_true", help="build without optimisation")
     options = parser.parse_args(arguments)

@@ -1,18 +1,36 @@
 //! The `slt` command: subcommands over the same runs as a test target's.
 
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
 
-use crate::config::{self, Config, Flags};
+use crate::config::{self, Flags};
 use crate::engine::Engine;
 use crate::process;
-use crate::run::{run, usage};
-use crate::suite::{Suite, stubs};
+use crate::run::{usage, with_causes};
+use crate::suite::Suite;
 use crate::summary::ExitStatus;
+
+mod analyze;
+mod clean;
+mod diff;
+mod error;
+mod merge;
+mod punchlist;
+mod query;
+mod report;
+mod run;
+mod runs;
+mod status;
+mod stubs;
+mod test;
+
+use error::CommandError;
+use test::TestFlags;
 
 /// Runs SQLLogicTest files against a SQL engine, each exactly once
 #[derive(Debug, Parser)]
@@ -26,7 +44,9 @@ const AFTER_HELP: &str = "\
 Examples:
   slt run select                              files whose name contains `select`
   slt run --root path/to/files --format terse
+  slt test path/to/one.slt                    one file, every record shown
   slt list --root path/to/files
+  slt status                                  the last run at a glance
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
 2 the command line or a variable cannot be used; 4 the harness itself could not go on.";
@@ -37,29 +57,56 @@ enum Action {
     ///
     /// Example: slt run --root tests/corpus select
     Run(Flags),
+    /// Run one test file and show every record as it ends
+    ///
+    /// Example: slt test tests/corpus/select/joins.test
+    Test(TestFlags),
     /// List the names of test files
     ///
     /// Example: slt list --root tests/corpus evidence/
     List(Flags),
+    /// Show the last run, or another, at a glance
+    ///
+    /// Example: slt status
+    Status(status::Flags),
+    /// Write a checklist of failing files in Markdown, by first cause, the most frequent first
+    ///
+    /// Example: slt punchlist --from previous --output todo.md
+    Punchlist(punchlist::Flags),
+    /// Show failures by cause, with how many files each cause holds back
+    ///
+    /// Example: slt analyze --top-fixes
+    Analyze(analyze::Flags),
+    /// Show what changed from one run to another: what fails, passes or is slower now
+    ///
+    /// Example: slt diff previous latest
+    Diff(diff::Flags),
+    /// Ask SQL of all runs that are on record
+    #[command(after_help = query::AFTER_HELP)]
+    Query(query::Flags),
+    /// Write the results of a run as one HTML page
+    ///
+    /// The page needs no network and no other file: figures, what changed since the run before, who ran what when,
+    /// and every file with what failed in it.
+    ///
+    /// Example: slt report --open
+    Report(report::Flags),
     /// Write a Rust function for each test file, for editors that find tests by reading Rust
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
-    Stubs(StubFlags),
-}
-
-#[derive(Debug, Args)]
-struct StubFlags {
-    /// Folder with test files, or one such file (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':')]
-    roots: Vec<PathBuf>,
-
-    /// Where to write; the test target takes it in with `include!("slt/stubs.rs");`
-    #[arg(long, value_name = "PATH", default_value = "tests/slt/stubs.rs")]
-    output: PathBuf,
-
-    /// Write nothing, and fail if the file is not up to date
-    #[arg(long)]
-    check: bool,
+    Stubs(stubs::Flags),
+    /// Merge the results of several machines into one
+    ///
+    /// Exits as a run with all their files would: 0 only if all passed and no shard is missing.
+    ///
+    /// Example: slt merge shard-1/results.json shard-2/results.json --output results.json
+    Merge(merge::MergeFlags),
+    /// Drop the databases that killed runs have left on a server
+    ///
+    /// Those of runs that live, and all that slt did not make, stay.
+    ///
+    /// Example: slt clean --engine postgres://me@127.0.0.1/test --dry-run
+    Clean(clean::Flags),
 }
 
 /// The whole `main` of the `slt` command, with the suite and engine that it runs unless told otherwise.
@@ -71,11 +118,15 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for name in ["run", "list"] {
         command = command.mut_subcommand(name, config::readable_help);
     }
+    command = command.mut_subcommand("test", |test| test.mut_args(|arg| arg.hide_env_values(true)));
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let checked = parsed.and_then(|matches| {
-        if let Some((_, run)) = matches.subcommand().filter(|(name, _)| ["run", "list"].contains(name)) {
-            config::check_typed(run).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
-        }
+        let checked = match matches.subcommand() {
+            Some(("run" | "list", flags)) => config::check_typed(flags),
+            Some(("test", flags)) => config::check_bless(flags),
+            _ => Ok(()),
+        };
+        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
         Slt::from_arg_matches(&matches)
     });
     match checked {
@@ -85,52 +136,54 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
 }
 
 fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
-    let (flags, list) = match action {
-        Action::Run(flags) => (flags, false),
-        Action::List(flags) => (flags, true),
-        Action::Stubs(flags) => return write_stubs(suite, &flags),
-    };
-    match Config::from_flags(flags) {
-        Ok(mut config) => {
-            let list = list || config.list;
-            if let Some(parallel) = &mut config.parallel {
-                parallel.workers = parallel.workers.or(Some(config::cores()));
-            }
-            run(suite, engine, Config { list, table: !list, ..config })
-        }
-        Err(message) => complain(&message, ExitStatus::Usage),
+    match action {
+        Action::Run(flags) => run::run(flags, suite, engine),
+        Action::List(flags) => run::list(flags, suite, engine),
+        Action::Status(flags) => concluded(status::run(&flags)),
+        Action::Punchlist(flags) => concluded(punchlist::run(&flags)),
+        Action::Analyze(flags) => concluded(analyze::run(&flags)),
+        Action::Diff(flags) => concluded(diff::run(&flags)),
+        Action::Query(flags) => concluded(query::run(&flags)),
+        Action::Report(flags) => concluded(report::run(&flags)),
+        Action::Test(flags) => test::test(suite, &engine, flags),
+        Action::Stubs(flags) => stubs::run(&flags, suite),
+        Action::Clean(flags) => clean::run(&flags),
+        Action::Merge(flags) => merge::run(&flags),
     }
 }
 
-fn write_stubs(suite: Suite, flags: &StubFlags) -> ExitStatus {
-    let suite = if flags.roots.is_empty() { suite } else { Suite::from_roots(flags.roots.clone()) };
-    let files = match suite.discover() {
-        Ok(files) => files,
-        Err(error) => return complain(&error.to_string(), ExitStatus::Usage),
-    };
-    let (path, source) = (flags.output.display(), stubs(&files));
-    let present = std::fs::read_to_string(&flags.output);
-    if flags.check {
-        return match present {
-            Ok(present) if present == source => ExitStatus::Passed,
-            Ok(_) => complain(&format!("`{path}` is not up to date: run `slt stubs`"), ExitStatus::Failed),
-            Err(error) => complain(&format!("cannot read `{path}`: {error}; run `slt stubs`"), ExitStatus::Failed),
-        };
-    }
-    if present.is_ok_and(|present| present == source) {
-        println!("`{path}` is up to date: {} files", files.len());
-        return ExitStatus::Passed;
-    }
-    let folder = flags.output.parent().map_or(Ok(()), std::fs::create_dir_all);
-    match folder.and_then(|()| std::fs::write(&flags.output, source)) {
-        Ok(()) => {
-            println!("wrote `{path}`: {} files", files.len());
-            ExitStatus::Passed
-        }
-        Err(error) => complain(&format!("cannot write `{path}`: {error}"), ExitStatus::Broken),
+/// The exit code of a command that may have failed, which is then told.
+fn concluded(result: Result<ExitStatus, CommandError>) -> ExitStatus {
+    result.unwrap_or_else(|error| complain(&with_causes(&error), error.status()))
+}
+
+/// Prints a text to standard output.
+fn print(text: &str) -> Result<ExitStatus, CommandError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ExitStatus::Passed),
+        Err(error) => unwritten(error),
     }
 }
 
+/// What follows from a failed write: nothing, if the reader has seen enough (`slt query … | head`).
+fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(ExitStatus::Passed),
+        _ => Err(CommandError::Output(error)),
+    }
+}
+
+/// Prints a value as JSON, for tools and still readable.
+fn print_json(value: &impl Serialize) -> Result<ExitStatus, CommandError> {
+    print(&json(value))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("plain data becomes JSON in memory") + "\n"
+}
+
+/// Prints an error and hands back the exit code that goes with it.
 fn complain(message: &str, status: ExitStatus) -> ExitStatus {
     eprintln!("error: {message}");
     status

@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
+use crate::engine::Choice;
 use crate::history::Order;
 use crate::report::libtest::Format;
 use crate::suite::Filter;
@@ -16,9 +17,13 @@ use crate::trial::Options;
 use crate::worker::Policy;
 
 mod flags;
+mod github;
 mod parallel;
 
-pub use flags::Flags;
+use flags::KnownFlags;
+pub(crate) use flags::{ENGINE, secret};
+pub use flags::{Flags, Secret, TrialFlags};
+pub use github::GitHub;
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -48,12 +53,35 @@ pub struct Config {
     pub shuffle: Option<u64>,
     /// What a trial may do.
     pub options: Options,
+    /// The folder for the results, if not below cargo's target folder.
+    pub results: Option<PathBuf>,
+    /// Write the results as a page too.
+    pub report: bool,
+    /// What GitHub is to be told.
+    pub github: GitHub,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
+    /// Show verdicts and nothing else: no progress, no closing words.
+    pub quiet: bool,
     /// Show the summary by category.
     pub table: bool,
     /// Whether nextest runs this process.
     pub nextest: bool,
+    /// What to run on, if not on the engine of the test target.
+    pub engine: Option<Choice>,
+    /// Which failures are known.
+    pub known: Known,
+}
+
+/// Which failures are known, and what is to become of the list of them.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The list.
+    pub list: Option<PathBuf>,
+    /// Take off the list what passes.
+    pub ratchet: bool,
+    /// Where to write a first list.
+    pub first: Option<PathBuf>,
 }
 
 /// How a run is shared over processes.
@@ -79,12 +107,13 @@ pub struct Parallel {
     pub order: Order,
     /// How much address space each worker may have, in bytes.
     pub memory_limit: Option<u64>,
-    /// The folder for the queue, the history and the logs, if not below cargo's target folder.
-    pub results: Option<PathBuf>,
 }
 
 /// The environment variable that nextest sets for every process it starts.
 const NEXTEST: &str = "NEXTEST";
+
+/// The environment variable that stands for `--quiet`.
+const QUIET: &str = "SQLLOGICTEST_QUIET";
 
 impl Config {
     /// Reads a test binary's command line, the program's name first.
@@ -116,13 +145,19 @@ impl Config {
             patterns =
                 flags.files.into_iter().map(|pattern| pattern.trim().to_owned()).filter(|p| !p.is_empty()).collect();
         }
+        let quiet = libtest.quiet
+            || std::env::var(QUIET).is_ok_and(|text| {
+                !matches!(text.to_ascii_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+            });
         let format = match libtest.format {
             _ if libtest.quiet => Some(Format::Terse),
+            None if quiet => Some(Format::Terse),
             Some(FormatSetting::Pretty) => Some(Format::Pretty),
             Some(FormatSetting::Terse) => Some(Format::Terse),
             Some(FormatSetting::Json) => Some(Format::Json),
             None => None,
         };
+        let engine = flags.trial.engine()?;
         Ok(Config {
             roots: (!flags.roots.is_empty()).then_some(flags.roots),
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
@@ -134,21 +169,50 @@ impl Config {
             report_time: flags.report_time.is_some(),
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
-            options: Options {
-                fail_fast: flags.fail_fast,
-                file_timeout: flags.file_timeout,
-                query_timeout: flags.query_timeout,
-                allow_system: flags.allow_system,
-                allow_env: flags.allow_env,
-                memory_limit: flags.parallel.memory_limit,
-                labels: flags.labels,
-            },
+            options: Options { memory_limit: flags.parallel.memory_limit, ..flags.trial.options() },
+            results: flags.results,
+            report: flags.report,
+            github: GitHub::from_env(),
             // nextest shares the files out itself, a process each: the variable is then meant for others.
             parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
+            quiet,
             table: false,
             nextest,
+            engine,
+            known: known(flags.known)?,
         })
     }
+}
+
+/// What the flags on known failures come to.
+fn known(flags: KnownFlags) -> Result<Known, String> {
+    let KnownFlags { known_failures: list, ratchet, write_known_failures: first } = flags;
+    if list.is_some() && first.is_some() {
+        return Err("`--write-known-failures` makes a first list: with `--known-failures` there is one".to_owned());
+    }
+    Ok(Known { list, ratchet, first })
+}
+
+/// The engine that a user has named.
+pub(crate) fn chosen(engine: &Secret) -> Result<Choice, String> {
+    engine.text().parse().map_err(|error| format!("`--engine` (or `{ENGINE}`): {error}"))
+}
+
+/// A command line without `--engine`, for processes that are told the engine by the variable.
+pub(crate) fn without_engine(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == "--engine" {
+            arguments.next();
+        } else if argument == "--" {
+            rest.push(argument);
+            rest.extend(arguments.by_ref());
+        } else if !argument.as_encoded_bytes().starts_with(b"--engine=") {
+            rest.push(argument);
+        }
+    }
+    rest
 }
 
 /// A command that takes [`Flags`], with help for people who run SQLLogicTest files.
@@ -166,7 +230,10 @@ pub(crate) fn readable_help(command: Command) -> Command {
         .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
         .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
         .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
-        .mut_arg("quiet", |arg| arg.help("One character for each file: `--format terse`").long_help(None))
+        .mut_arg("quiet", |arg| {
+            arg.help("One character for each file (`--format terse`) and no progress [env: SQLLOGICTEST_QUIET]")
+                .long_help(None)
+        })
         .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
         .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
         .mut_arg("test_threads", |arg| {
@@ -211,7 +278,6 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         repeat: flags.repeat.unwrap_or(Repeat::Times(1)),
         order: flags.seed.map_or(Order::LongestFirst, Order::Shuffled),
         memory_limit: flags.memory_limit,
-        results: flags.results,
     }))
 }
 
@@ -231,11 +297,23 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "repeat",
         "seed",
         "memory_limit",
-        "results",
     ];
+    check_bless(matches)?;
+    if typed("ratchet") && !matches.contains_id("known_failures") {
+        return Err("`--ratchet` keeps a list up to date: it needs `--known-failures`".to_owned());
+    }
     match names.into_iter().find(|name| !shared && typed(name)) {
         Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),
         None => Ok(()),
+    }
+}
+
+/// Refuses `--bless-errors` without `--bless`; its variable is let pass.
+pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
+    let typed = matches.value_source("bless_errors") == Some(ValueSource::CommandLine);
+    match typed && !matches.contains_id("bless") {
+        true => Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned()),
+        false => Ok(()),
     }
 }
 
@@ -275,7 +353,7 @@ fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) 
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let flag = shown.split_whitespace().next().unwrap_or_default();
+    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
     let typed = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| argument.starts_with(flag));
     let argument =
         command.get_arguments().find(|argument| argument.get_long().is_some_and(|long| flag == format!("--{long}")));
@@ -317,6 +395,29 @@ mod tests {
         assert!(config.filter.exact && config.report_time && !config.only_ignored && !config.list);
         assert_eq!((config.threads, config.format, config.shuffle), (3, Some(Format::Json), Some(7)));
         assert_eq!(config.color, ColorSetting::Never);
+    }
+
+    #[test]
+    fn engines_are_chosen_and_their_secrets_kept() {
+        let chosen = config(&["--engine", "postgres://me:hunter2@h/db", "--keep-db-on-failure"]).unwrap();
+        assert!(!format!("{chosen:?}").contains("hunter2") && chosen.options.keep_database);
+        assert_eq!(chosen.engine.unwrap().to_string(), "postgres://me@h/db");
+        let complaint = config(&["--engine", "oracle://me:hunter2@h/db"]).unwrap_err();
+        assert!(complaint.contains("`--engine` (or `SQLLOGICTEST_ENGINE`): no such engine"), "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+    }
+
+    #[test]
+    fn no_other_process_is_given_the_engine_as_an_argument() {
+        for (typed, passed_on) in [
+            ("a --engine x b", "a b"),
+            ("--engine=x b", "b"),
+            ("a --engine", "a"),
+            ("--engines -- --engine x", "--engines -- --engine x"),
+        ] {
+            let rest = without_engine(typed.split(' ').map(OsString::from));
+            assert_eq!(rest, passed_on.split(' ').map(OsString::from).collect::<Vec<_>>());
+        }
     }
 
     #[test]

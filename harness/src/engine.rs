@@ -9,13 +9,27 @@ use std::time::Duration;
 use crate::script::Dialect;
 
 mod adapter;
+mod choice;
+#[cfg(feature = "external")]
+pub mod external;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod line;
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "external"))]
+mod names;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "external"))]
+mod text;
 #[cfg(feature = "tokio")]
 mod tokio;
 
 pub use adapter::{Adapter, IntoEngine};
+pub use choice::{Choice, ChoiceError, CleanError, Fate, Leftover, Url};
 pub use rows::Rows;
 
 /// An engine gives each script a database of its own.
@@ -38,6 +52,12 @@ pub trait Engine: Send + Sync {
 pub trait Database {
     /// Opens a connection.
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError>;
+
+    /// Leaves what was made where it is when this is dropped, for somebody to look at, and says what and where that is;
+    /// nothing if there is nothing that could stay.
+    fn keep(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// A session is one connection to a database.
@@ -94,11 +114,18 @@ pub struct EngineError {
     pub sqlstate: Option<String>,
     /// Whether the engine could not get the memory that it wanted.
     pub out_of_memory: bool,
+    /// Whether the connection is lost, so that the error says nothing about the SQL.
+    pub lost: bool,
 }
 
 impl EngineError {
     /// An error without SQLSTATE.
     pub fn new(message: impl Into<String>) -> Self {
-        EngineError { message: message.into(), sqlstate: None, out_of_memory: false }
+        EngineError { message: message.into(), sqlstate: None, out_of_memory: false, lost: false }
+    }
+
+    /// An error by which a connection has come to its end: it never passes for one that a script expects.
+    pub fn lost(message: impl Into<String>) -> Self {
+        EngineError { lost: true, ..EngineError::new(message) }
     }
 }

@@ -20,7 +20,6 @@
 //! before globs, and then the first. A record is known by the first 16 hex digits of its SQL's MD5; the line tells apart
 //! records with the same SQL, and otherwise only helps people.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -163,22 +162,6 @@ impl KnownFailures {
         }
     }
 
-    /// What a trial comes to in the light of the list. `engine` is every name that the engine is known by.
-    pub fn judge(&self, outcome: Outcome, engine: &[String]) -> Outcome {
-        let Some(entry) = self.entry(&outcome.name, engine) else { return outcome };
-        let reason = entry.listed.reason.clone();
-        match (&outcome.verdict, &entry.listed.records) {
-            (Verdict::Passed, _) => Outcome { verdict: Verdict::UnexpectedPass { reason }, ..outcome },
-            (Verdict::Failed, Some(pins)) => hold_against_pins(outcome, pins, reason),
-            // What is pinned is records; a death or a time-out is something else.
-            (verdict, None) if verdict.is_failure() => {
-                let was = verdict.to_string();
-                Outcome { verdict: Verdict::KnownFailure { reason, was }, ..outcome }
-            }
-            _ => outcome,
-        }
-    }
-
     /// The entry that counts for a file.
     fn entry(&self, name: &str, engine: &[String]) -> Option<&Entry> {
         let holds = |entry: &&Entry| {
@@ -187,6 +170,40 @@ impl KnownFailures {
         };
         let whole = self.entries.iter().filter(|entry| entry.listed.path == name).find(holds);
         whole.or_else(|| self.entries.iter().find(holds))
+    }
+}
+
+/// A judge holds outcomes against a list, for one engine.
+#[derive(Debug)]
+pub struct Judge {
+    /// The list.
+    pub list: KnownFailures,
+    /// Every name that the engine is known by.
+    pub engine: Vec<String>,
+    /// What passes now is to be taken off the list, and is no fault.
+    pub ratchet: bool,
+    /// Scripts end at their first failure, so that what passes of them is not known.
+    pub fail_fast: bool,
+}
+
+impl Judge {
+    /// What a trial comes to in the light of the list.
+    pub fn judge(&self, outcome: Outcome) -> Outcome {
+        let Some(entry) = self.list.entry(&outcome.name, &self.engine) else { return outcome };
+        let reason = entry.listed.reason.clone();
+        // A glob stays: what it says of other files may still be true.
+        let ratchet = self.ratchet && entry.listed.path == outcome.name;
+        match (&outcome.verdict, &entry.listed.records) {
+            (Verdict::Passed, _) if ratchet => outcome,
+            (Verdict::Passed, _) => Outcome { verdict: Verdict::UnexpectedPass { reason }, ..outcome },
+            (Verdict::Failed, Some(pins)) => hold_against_pins(outcome, pins, reason, ratchet || self.fail_fast),
+            // What is pinned is records; a death or a time-out is something else.
+            (verdict, None) if verdict.is_failure() => {
+                let was = verdict.to_string();
+                Outcome { verdict: Verdict::KnownFailure { reason, was }, ..outcome }
+            }
+            _ => outcome,
+        }
     }
 }
 
@@ -201,8 +218,8 @@ fn line_of(text: &str, span: Range<usize>) -> usize {
     1 + text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// A file with pinned records fails as it is known to if exactly these fail.
-fn hold_against_pins(outcome: Outcome, pins: &[RecordId], reason: String) -> Outcome {
+/// A file with pinned records fails as it is known to if exactly these fail or, with `fewer`, none but these.
+fn hold_against_pins(outcome: Outcome, pins: &[RecordId], reason: String, fewer: bool) -> Outcome {
     if outcome.records.failed > outcome.failed_records.len() as u64 {
         let message = format!(
             "more than {MAX_FAILED_RECORDS} records fail, too many to be told one by one: \
@@ -211,6 +228,7 @@ fn hold_against_pins(outcome: Outcome, pins: &[RecordId], reason: String) -> Out
         return with_failure(outcome, message);
     }
     let Comparison { new, passing } = compare(&outcome.failed_records, pins);
+    let passing = if fewer { Vec::new() } else { passing };
     let message = match (new.as_slice(), passing.as_slice()) {
         ([], []) => {
             let was = outcome.verdict.to_string();
@@ -269,9 +287,6 @@ fn compare(failing: &[RecordId], pins: &[RecordId]) -> Comparison {
     comparison.passing = pins.into_iter().flatten().cloned().collect();
     comparison
 }
-
-/// Files and what is to be said of them, for a first list and for `--ratchet`.
-type ByName<'o> = BTreeMap<&'o str, &'o Outcome>;
 
 #[cfg(test)]
 mod tests;

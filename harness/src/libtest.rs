@@ -79,7 +79,7 @@ pub fn run(
 fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
     let shared = Arc::clone(shared);
     Trial::ignorable_test(file.name.clone(), move || {
-        lock(&shared.printer).started(&file.name);
+        lock(&shared.printer).started(0, &file.name);
         let outcome = if shared.options.fail_fast && shared.failed.load(Ordering::Relaxed) {
             Outcome::new(&file.name, Verdict::NotRun { reason: "an earlier failure".to_owned() })
         } else {

@@ -11,7 +11,7 @@ mod results;
 
 pub use counts::Counts;
 pub use record_id::RecordId;
-pub use results::{RESULTS_VERSION, Results, ResultsError};
+pub use results::{RESULTS_VERSION, Results, ResultsError, Shard};
 
 /// A verdict is how one trial ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,22 @@ impl Verdict {
             | Verdict::KnownFailure { .. }
             | Verdict::Ignored { .. }
             | Verdict::NotRun { .. } => false,
+        }
+    }
+
+    /// The verdict's name in JSON, without what belongs to it: `timed_out`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Flaky { .. } => "flaky",
+            Verdict::Failed => "failed",
+            Verdict::Ignored { .. } => "ignored",
+            Verdict::Crashed { .. } => "crashed",
+            Verdict::TimedOut { .. } => "timed_out",
+            Verdict::OutOfMemory { .. } => "out_of_memory",
+            Verdict::KnownFailure { .. } => "known_failure",
+            Verdict::UnexpectedPass { .. } => "unexpected_pass",
+            Verdict::NotRun { .. } => "not_run",
         }
     }
 
@@ -195,6 +211,12 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The records of the last attempt.
     pub records: RecordCounts,
+    /// How many records were made to expect what the engine returned (`--bless`); they count as passed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rewritten: u64,
+    /// How many of the failing records `--bless=check` would rewrite; the first failure shows them all, as one diff.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rewritable: u64,
     /// The first failures of the last attempt, at most [`MAX_FAILURES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
@@ -220,9 +242,45 @@ pub struct Outcome {
     /// Which attempt this was, counted from 1.
     #[serde(default = "one")]
     pub attempt: u32,
+    /// The attempts before it, the first first, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
     /// Which pass over the suite this was, counted from 1 (`--repeat`).
     #[serde(default = "one")]
     pub pass: u32,
+}
+
+/// An attempt is one run of a trial that another run of it has followed, since this one did not pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Its first failure, if it came to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What the process printed while it ran, its end if that was much.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// Wall time, in microseconds; 0 if nobody knows.
+    pub wall_us: u64,
+    /// When it began, in microseconds since the Unix epoch; 0 if nobody knows.
+    pub started_us: u64,
+    /// The worker that ran it; 0 where there is only one process.
+    pub worker: u32,
+}
+
+impl From<Outcome> for Attempt {
+    fn from(outcome: Outcome) -> Self {
+        Attempt {
+            verdict: outcome.verdict,
+            failure: outcome.failures.into_iter().next(),
+            output: outcome.output,
+            wall_us: outcome.wall_us,
+            started_us: outcome.started_us,
+            worker: outcome.worker,
+        }
+    }
 }
 
 /// How many failures of one script are kept with all their texts.
@@ -230,6 +288,10 @@ pub const MAX_FAILURES: usize = 10;
 
 /// How many failing records of one script are kept by name.
 pub const MAX_FAILED_RECORDS: usize = 1000;
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
 
 fn one() -> u32 {
     1
@@ -242,6 +304,8 @@ impl Outcome {
             name: name.into(),
             verdict,
             records: RecordCounts::default(),
+            rewritten: 0,
+            rewritable: 0,
             failures: Vec::new(),
             failed_records: Vec::new(),
             output: String::new(),
@@ -251,6 +315,7 @@ impl Outcome {
             started_us: 0,
             worker: 0,
             attempt: 1,
+            earlier: Vec::new(),
             pass: 1,
         }
     }
@@ -260,10 +325,19 @@ impl Outcome {
         Duration::from_micros(self.wall_us)
     }
 
+    /// The verdict and, after `--bless`, how many records were rewritten, as people are told.
+    pub fn verdict_text(&self) -> String {
+        match self.rewritten {
+            0 => self.verdict.to_string(),
+            1 => format!("{} (1 record rewritten)", self.verdict),
+            count => format!("{} ({count} records rewritten)", self.verdict),
+        }
+    }
+
     /// The failures as they are shown to people: each ends with `at file:line`, a count stands for what was left out.
     pub fn failure_text(&self) -> String {
         let mut text: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
-        let shown = self.failures.len() as u64;
+        let shown = self.failures.len() as u64 + self.rewritable.saturating_sub(1);
         if self.records.failed > shown {
             text.push(format!("… and {} more failing records", self.records.failed - shown));
         }
@@ -325,6 +399,7 @@ mod tests {
         ] {
             outcome.verdict = verdict;
             let json = serde_json::to_string(&outcome).unwrap();
+            assert!(json.contains(&format!(r#""verdict":"{}""#, outcome.verdict.name())), "{json}");
             assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome);
         }
     }

@@ -33,7 +33,7 @@ pub use live::{Live, Running};
 pub use open::{OpenOptions, Opened};
 pub use plan::{Plan, PlanEntry, PlanError};
 
-use crate::outcome::Outcome;
+use crate::outcome::{Attempt, Outcome};
 
 /// A queue is one participant's access to a run that many share.
 ///
@@ -60,6 +60,13 @@ pub trait Queue: Send {
 
     /// Gives the entry back without an outcome, to be claimed again by anybody. The attempt stays counted.
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
+
+    /// Gives the entry back after an attempt that did not pass, and keeps what is known of that attempt.
+    ///
+    /// A queue that cannot keep it keeps how it ended, in words.
+    fn retry(&mut self, lease: Lease, attempt: &Attempt) -> Result<(), QueueError> {
+        self.requeue(lease, &attempt.verdict.to_string())
+    }
 
     /// Takes over every lease whose holder is dead.
     ///
@@ -258,6 +265,8 @@ pub struct EntryStatus {
     pub attempts: u32,
     /// How many of these ended with the worker's death.
     pub deaths: u32,
+    /// The attempts that ended with [`Queue::retry`], the first first.
+    pub earlier: Vec<Attempt>,
     /// Where it stands.
     pub state: EntryState,
 }
@@ -283,6 +292,16 @@ impl Snapshot {
     /// An empty plan is complete, and an empty run has shown nothing: see [`Plan::is_empty`].
     pub fn is_complete(&self) -> bool {
         self.finished() == self.plan.len() && self.entries.len() == self.plan.len() && self.plan.is_intact()
+    }
+
+    /// Every outcome there is with all the attempts before it, in the order of the plan.
+    pub fn whole_outcomes(&self) -> impl Iterator<Item = Outcome> {
+        self.entries.iter().filter_map(|entry| {
+            let EntryState::Final(outcome) = &entry.state else { return None };
+            let mut outcome = (**outcome).clone();
+            outcome.earlier.splice(0..0, entry.earlier.iter().cloned());
+            Some(outcome)
+        })
     }
 
     /// How many entries have their outcome.

@@ -1,29 +1,36 @@
 //! One pass over a suite, from the user's choices to an exit code.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
 
 use crate::config::Config;
-use crate::engine::{Engine, IntoEngine};
-use crate::history;
+use crate::engine::{ChoiceError, Engine, IntoEngine};
+use crate::history::{self, History};
+use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
 use crate::process::{self, ProcessError};
 use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
+use crate::report::progress::Progress;
 use crate::report::statistics::Statistics;
 use crate::report::table;
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
 
+mod account;
+mod closing;
+mod known;
 mod parallel;
 
+use account::About;
 use parallel::Assignment;
 
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
@@ -51,6 +58,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitStatus {
 enum RunError {
     #[error(transparent)]
     Suite(#[from] SuiteError),
+    #[error("`--engine`: {0}")]
+    Engine(#[from] ChoiceError),
+    #[error(transparent)]
+    Known(#[from] KnownError),
     #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
     NoSuchName(Vec<String>),
     #[error("cannot write to `{path}`: {source}")]
@@ -72,7 +83,11 @@ enum RunError {
 impl RunError {
     fn status(&self) -> ExitStatus {
         match self {
-            RunError::Suite(_) | RunError::NoSuchName(_) | RunError::Log { .. } => ExitStatus::Usage,
+            RunError::Suite(_)
+            | RunError::Engine(_)
+            | RunError::Known(_)
+            | RunError::NoSuchName(_)
+            | RunError::Log { .. } => ExitStatus::Usage,
             _ => ExitStatus::Broken,
         }
     }
@@ -87,7 +102,7 @@ pub fn run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> ExitStatus 
 }
 
 /// An error and what brought it about, the way it is told: from the outside in.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -100,11 +115,19 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<ExitStatus, RunError> {
+fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<ExitStatus, RunError> {
     let suite = match &config.roots {
         Some(roots) => Suite::from_roots(roots.clone()),
         None => suite,
     };
+    let engine = match &config.engine {
+        Some(choice) => choice.engine()?,
+        None => engine,
+    };
+    config.options.known = known::judge(&config, &*engine)?;
+    if let Some(path) = config.known.first.as_ref().filter(|path| path.exists()) {
+        return Err(KnownError::Exists(path.display().to_string()).into());
+    }
     if let Some(assignment) = Assignment::from_env() {
         return assignment.work(&suite, &*engine, &config);
     }
@@ -116,6 +139,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<Exit
         printer.flush()?;
         return Ok(ExitStatus::Passed);
     }
+    if let Some(choice) = config.engine.as_ref().filter(|_| !config.nextest) {
+        eprintln!("on {choice}");
+    }
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);
         eprintln!("shuffled with --shuffle-seed {seed}");
@@ -123,7 +149,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<Exit
     let task = Task { suite, files, filtered_out, engine, printer };
     match &config.parallel {
         Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
-        _ => serial(task, config),
+        _ => serial(task, &config),
     }
 }
 
@@ -137,18 +163,32 @@ struct Task {
 }
 
 /// Runs all files in this process.
-fn serial(task: Task, config: Config) -> Result<ExitStatus, RunError> {
+fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let Task { files, filtered_out, engine, mut printer, .. } = task;
-    let clock = Instant::now();
+    let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
+    let remembered = if config.nextest { Vec::new() } else { files.clone() };
+    if shows_progress(config) {
+        // Losing the history costs an estimate.
+        let history = History::read(&account::folder(config)).unwrap_or_default();
+        show_progress(&mut printer, config, Some(&planned), workers, &history);
+    }
     printer.begin(files.len() as u64);
-    let (outcomes, mut printer) = libtest::run(files, engine, config.options, config.threads, SLOW, printer)?;
+    let (outcomes, mut printer) =
+        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
     printer.finish(&summary.total, filtered_out, clock.elapsed())?;
     if config.table && config.format != Some(Format::Json) {
-        let threads = u32::try_from(config.threads).unwrap_or(u32::MAX);
-        let statistics = Statistics::new(summary.total, clock.elapsed(), threads, outcomes.iter());
+        let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
         write!(io::stdout(), "{}\n{}", table::by_category(&summary), statistics.text())?;
+    }
+    known::keep(config, &*engine, &outcomes);
+    if !outcomes.is_empty() {
+        account::remember(config, &remembered, &outcomes);
+        let run_id = account::run_id();
+        let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
+        account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
     Ok(conclude(&summary, false))
 }
@@ -178,6 +218,9 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
         Some(file) => (vec![file], 1),
         None => {
             let files = suite.discover()?;
+            if let Some(judge) = &config.options.known {
+                judge.list.check(files.iter().map(|file| file.name.as_str()))?;
+            }
             let total = files.len();
             (files, total)
         }
@@ -198,17 +241,37 @@ fn layout(config: &Config) -> Layout {
     Layout {
         format: config.format.unwrap_or_default(),
         report_time: config.report_time,
-        serial: config.threads == 1 && config.parallel.is_none(),
+        serial: config.threads == 1 && config.parallel.is_none() && !shows_progress(config),
         errors_to_stderr: config.nextest,
     }
+}
+
+/// Whether a bar is drawn: on a terminal, where nobody reads standard error but people.
+fn shows_progress(config: &Config) -> bool {
+    let plain =
+        matches!(config.format, None | Some(Format::Pretty)) && !config.quiet && !config.nextest && !config.list;
+    plain && io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|terminal| terminal != "dumb")
+}
+
+/// Draws a bar from now on; see [`Progress::new`] for `planned`.
+fn show_progress(printer: &mut Printer, config: &Config, planned: Option<&[String]>, workers: u32, history: &History) {
+    let known = planned.unwrap_or_default().iter().filter_map(|name| Some((name.clone(), history.get(name)?.wall_us)));
+    let color = match config.color {
+        ColorSetting::Always => true,
+        ColorSetting::Never => false,
+        ColorSetting::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+    };
+    let progress = Progress::new(planned, workers, known.collect(), color);
+    printer.show_progress(progress, config.logfile.is_none() && io::stdout().is_terminal());
 }
 
 fn output(config: &Config) -> Result<Box<dyn Write + Send>, RunError> {
     let choice = match config.color {
         ColorSetting::Always => ColorChoice::Always,
         ColorSetting::Never => ColorChoice::Never,
-        ColorSetting::Auto if config.logfile.is_some() || !io::stdout().is_terminal() => ColorChoice::Never,
-        ColorSetting::Auto => ColorChoice::Auto,
+        ColorSetting::Auto if config.logfile.is_some() => ColorChoice::Never,
+        // `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have their say.
+        ColorSetting::Auto => AutoStream::choice(&io::stdout()),
     };
     Ok(match &config.logfile {
         None => Box::new(AutoStream::new(io::stdout(), choice)),

@@ -4,6 +4,7 @@
 //! crate does. Both yield [`Record`]s, so that one trial judges both.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use sqllogictest::parser::ExpectedError;
 pub mod classic;
 mod condition;
 mod include;
+mod place;
 mod prepare;
 pub mod slt;
 pub mod source;
 
 pub use condition::Labels;
+pub use place::Place;
 
 /// A dialect is the set of rules by which a script is read and its results are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,13 @@ pub enum Dialect {
     Classic,
     /// The `sqllogictest` crate's format, `.slt`: UTF-8, one row a line, white space folded.
     Slt,
+}
+
+impl Dialect {
+    /// The dialect of a file, which its extension tells.
+    pub fn of(path: &Path) -> Dialect {
+        if path.extension().is_some_and(|extension| extension == "slt") { Dialect::Slt } else { Dialect::Classic }
+    }
 }
 
 /// A record is one step of a script.
@@ -97,6 +107,23 @@ pub enum Step<'a> {
     Halt,
 }
 
+impl Step<'_> {
+    /// The SQL or the command, where there is one.
+    pub fn text(&self) -> &[u8] {
+        match self {
+            Step::Statement { sql, .. } | Step::Query { sql, .. } => sql,
+            Step::Let { sql, .. } => sql.as_bytes(),
+            Step::System { command, .. } => command.as_bytes(),
+            Step::Skip | Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt => b"",
+        }
+    }
+
+    /// Whether it is counted among the records of a script.
+    pub fn counts(&self) -> bool {
+        !matches!(self, Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt)
+    }
+}
+
 /// How a statement must end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Completion {
@@ -119,7 +146,12 @@ pub enum Answer<'a> {
         row_wise: bool,
     },
     /// An error that matches.
-    Error(ExpectedError),
+    Error {
+        /// The pattern.
+        expected: ExpectedError,
+        /// Whether a line would be a whole row, did it return any.
+        row_wise: bool,
+    },
 }
 
 /// The order in which rows are compared.
@@ -195,3 +227,6 @@ impl SyntaxError {
         SyntaxError { included_from: None, line, message: message.into() }
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -156,6 +156,8 @@ impl Suite {
 impl TestFile {
     fn new(name: String, path: PathBuf, root: &Path) -> Self {
         let rust_path = rust_path(&name);
+        // A file that was named without a folder lies in the current one.
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         TestFile { name, rust_path, path, root: root.to_path_buf() }
     }
 

@@ -6,20 +6,25 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
+use crate::known::Judge;
 use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, slt, source};
 use crate::suite::TestFile;
 
 mod answer;
+mod bless;
 mod diff;
 mod execute;
 mod system;
 mod variables;
 mod watchdog;
 
+pub use bless::Bless;
+use bless::{Blessings, Conclusion};
 use execute::Executor;
 
 /// What a trial may do and how long it may take.
@@ -37,14 +42,41 @@ pub struct Options {
     pub allow_env: bool,
     /// How much memory this process may have, in bytes, if that is limited; an engine that wants more ends its script.
     pub memory_limit: Option<u64>,
+    /// Leave the database of a script that did not pass where it is.
+    pub keep_database: bool,
+    /// Rewrite what failing records expect.
+    pub bless: Option<Bless>,
+    /// Keep the texts of failures whole, however long they are.
+    pub whole_texts: bool,
     /// Names by which conditions know the engine, besides its own.
     pub labels: Vec<String>,
+    /// The list of known failures that outcomes are held against.
+    pub known: Option<Arc<Judge>>,
 }
 
 /// A watch is told which record is about to run, so that a crash can be laid at its door.
 pub trait Watch {
     /// Called before each record that runs: its file, its line, its SQL. Must cost next to nothing.
     fn running(&self, file: &str, line: u64, sql: &[u8]);
+
+    /// Called after each record, those that were skipped included, with the file that it stands in.
+    fn ended(&self, _file: &str, _record: &Record<'_>, _ending: Ending<'_>) {}
+
+    /// Called for each failure that is not the end of a record: of the script as a whole, or of its rewriting.
+    fn failed(&self, _failure: &Failure) {}
+}
+
+/// How a record ended.
+#[derive(Debug, Clone, Copy)]
+pub enum Ending<'f> {
+    /// It did what the script says, or had nothing to do.
+    Passed,
+    /// Its conditions exclude this engine.
+    Skipped,
+    /// It did not do what the script says.
+    Failed(&'f Failure),
+    /// It did not, and the script is to say otherwise (`--bless`).
+    Corrected(&'f Failure),
 }
 
 /// Watches nothing.
@@ -58,13 +90,18 @@ impl Watch for () {
 pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch) -> Outcome {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
-    let mut tally = Tally::new(&file.path);
+    let blessings = options.bless.map(|bless| Blessings::new(bless, file));
+    let mut tally = Tally { blessings, ..Tally::new(&file.path, watch) };
     let verdict = catch_unwind(AssertUnwindSafe(|| script(file, engine, options, watch, &mut tally)));
     let verdict = verdict.unwrap_or_else(|panic| {
-        tally.fail(Failure { message: format!("the engine's adapter panicked: {}", words(&*panic)), ..tally.here() });
+        let message = format!("the engine's adapter panicked: {}", words(&*panic));
+        tally.fail_unasked(Failure { message, ..tally.here() });
+        tally.conclude();
         Verdict::Failed
     });
-    Outcome {
+    let outcome = Outcome {
+        rewritten: tally.rewritten,
+        rewritable: tally.rewritable,
         records: tally.records,
         failures: tally.failures,
         failed_records: tally.failed_records,
@@ -72,6 +109,10 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
         engine_us: micros(tally.engine),
         started_us: micros(started),
         ..Outcome::new(&file.name, verdict)
+    };
+    match &options.known {
+        Some(judge) => judge.judge(outcome),
+        None => outcome,
     }
 }
 
@@ -86,8 +127,11 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// A tally is what a trial has come to so far, and where it is; it outlives a panic.
-#[derive(Debug)]
 struct Tally<'f> {
+    watch: &'f dyn Watch,
+    blessings: Option<Blessings>,
+    rewritten: u64,
+    rewritable: u64,
     records: RecordCounts,
     failures: Vec<Failure>,
     failed_records: Vec<RecordId>,
@@ -99,8 +143,12 @@ struct Tally<'f> {
 }
 
 impl<'f> Tally<'f> {
-    fn new(path: &'f Path) -> Self {
+    fn new(path: &'f Path, watch: &'f dyn Watch) -> Self {
         Tally {
+            watch,
+            blessings: None,
+            rewritten: 0,
+            rewritable: 0,
             records: RecordCounts::default(),
             failures: Vec::new(),
             failed_records: Vec::new(),
@@ -148,6 +196,49 @@ impl<'f> Tally<'f> {
         }
     }
 
+    /// Enters a failure that is not the end of a record.
+    fn fail_unasked(&mut self, failure: Failure) {
+        let failure = match self.blessings {
+            Some(_) => bless::refused(failure, "only what a statement or a query returns can be written down"),
+            None => failure,
+        };
+        self.watch.failed(&failure);
+        self.fail(failure);
+    }
+
+    /// Rewrites what is to be rewritten, and enters what became of it.
+    fn conclude(&mut self) {
+        let mut shown: Option<Failure> = None;
+        for conclusion in self.blessings.take().into_iter().flat_map(Blessings::conclude) {
+            match conclusion {
+                Conclusion::Rewritten(count) => {
+                    self.rewritten += count;
+                    self.records.passed += count;
+                }
+                Conclusion::Rewritable(count, failure) => {
+                    self.records.failed += count;
+                    self.rewritable += count;
+                    match &mut shown {
+                        None => shown = Some(failure),
+                        Some(shown) => shown.diff = format!("{}\n{}", shown.diff, failure.diff),
+                    }
+                }
+                Conclusion::Failing(count, failures) => {
+                    self.records.failed += count;
+                    failures.iter().for_each(|failure| self.watch.failed(failure));
+                    self.failures.extend(failures);
+                }
+            }
+        }
+        if let Some(mut failure) = shown {
+            let records = if self.rewritable == 1 { "record" } else { "records" };
+            failure.message = format!("{} {records} would be rewritten", self.rewritable);
+            self.watch.failed(&failure);
+            self.failures.insert(0, failure);
+        }
+        self.failures.truncate(MAX_FAILURES);
+    }
+
     /// The script as a whole is at fault, or a rule of its format broken.
     fn fail_script(&mut self, error: SyntaxError) {
         let file = error
@@ -155,7 +246,7 @@ impl<'f> Tally<'f> {
             .as_deref()
             .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
         self.sql.clear();
-        self.fail(Failure { file, line: error.line, message: error.message, ..self.here() });
+        self.fail_unasked(Failure { file, line: error.line, message: error.message, ..self.here() });
     }
 }
 
@@ -188,17 +279,23 @@ fn script(
             return Verdict::Failed;
         }
     };
-    let names = engine.labels().into_iter().chain([executor.name()]).chain(options.labels.iter().cloned());
+    let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
     let labels = Labels::new(names);
-    let halted = match executor.dialect() {
+    let halted = match Dialect::of(&file.path) {
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
         Dialect::Slt => match slt::parse(&text, &labels, &file.path, &file.root) {
-            Ok(parsed) => records(parsed.into_iter().map(Ok), &mut executor, options, tally),
+            Ok(parsed) => {
+                if let Some(blessings) = &mut tally.blessings {
+                    blessings.foresee(&parsed);
+                }
+                records(parsed.into_iter().map(Ok), &mut executor, options, tally)
+            }
             Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
         },
     };
+    tally.conclude();
     let RecordCounts { passed, failed, skipped } = tally.records;
-    match executor.timed_out() {
+    let verdict = match executor.timed_out() {
         Some(limit) => Verdict::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) },
         None if executor.out_of_memory() => {
             Verdict::OutOfMemory { limit_bytes: options.memory_limit.unwrap_or_default() }
@@ -212,7 +309,15 @@ fn script(
             Some(line) => Verdict::Ignored { reason: format!("it halts in line {line}, before any record") },
             None => Verdict::Ignored { reason: "it holds no records".to_owned() },
         },
+    };
+    if options.keep_database && verdict.is_failure() {
+        match (executor.keep(), tally.failures.last_mut()) {
+            (Some(kept), Some(failure)) => failure.message.push_str(&format!("\nkept the {kept} for you to look at")),
+            (Some(kept), None) => eprintln!("{}: kept the {kept} for you to look at", tally.shown),
+            (None, _) => {}
+        }
     }
+    verdict
 }
 
 /// Runs records to the end of the script, a `halt` (whose line it returns), a time limit or, on demand, a failure.
@@ -231,13 +336,18 @@ fn records<'a>(
             }
         };
         match record.step {
-            Step::Skip => tally.records.skipped += 1,
+            Step::Skip => {
+                tally.records.skipped += 1;
+                let file = record.included_from.as_deref().unwrap_or(&tally.shown);
+                tally.watch.ended(file, &record, Ending::Skipped);
+            }
             Step::Halt => return Some(record.line),
             _ => {
                 tally.at(&record);
                 executor.execute(record, tally);
                 if executor.timed_out().is_some()
                     || executor.out_of_memory()
+                    || executor.lost()
                     || (options.fail_fast && tally.records.failed > 0)
                 {
                     return None;

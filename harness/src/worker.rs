@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
-use crate::outcome::{Failure, Outcome, RecordCounts, Verdict};
+use crate::known::Judge;
+use crate::outcome::{Attempt, Failure, Outcome, RecordCounts, Verdict};
 use crate::process::PeakMemory;
 use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
@@ -99,7 +100,9 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
             Claim::Wait => {
                 if job.settles {
                     for lost in queue.lost()? {
-                        if let Some(outcome) = settle(queue, lost, &Death::unknown(), job.policy)? {
+                        if let Some(outcome) =
+                            settle(queue, lost, &Death::unknown(), job.policy, job.options.known.as_deref())?
+                        {
                             witness.ended(&outcome);
                         }
                     }
@@ -122,6 +125,8 @@ fn run(
     let first = lease.attempt();
     // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
     let mut attempt = first;
+    let mut earlier = Vec::new();
+    let mut rewritten = 0;
     let mut outcome = loop {
         let outcome = match job.suite.find(lease.name()) {
             Ok(Some(file)) => {
@@ -131,12 +136,16 @@ fn run(
             }
             missing => vanished(lease.name(), missing),
         };
+        rewritten += outcome.rewritten;
         if !outcome.verdict.is_failure() || attempt - first >= job.policy.retries {
             break outcome;
         }
+        earlier.push(Attempt::from(Outcome { worker: queue.worker(), ..outcome }));
         attempt += 1;
     };
     (outcome.worker, outcome.attempt, outcome.pass) = (queue.worker(), attempt, lease.pass());
+    outcome.earlier = earlier;
+    outcome.rewritten = rewritten;
     if outcome.verdict == Verdict::Passed && attempt > 1 {
         outcome.verdict = Verdict::Flaky { attempt };
     }
@@ -213,20 +222,22 @@ impl Death {
     }
 }
 
-/// Gives a dead worker's entry back for another attempt, or its final outcome, which is returned.
+/// Gives a dead worker's entry back for another attempt, or its final outcome, held against `known`, which is returned.
 ///
 /// # Errors
 /// The queue's.
-pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) -> Result<Option<Outcome>, QueueError> {
+pub fn settle(
+    queue: &mut dyn Queue,
+    lost: Lost,
+    death: &Death,
+    policy: Policy,
+    known: Option<&Judge>,
+) -> Result<Option<Outcome>, QueueError> {
     let Lost { lease, worker, deaths, last } = lost;
     let again = match death.verdict {
         Verdict::Crashed { .. } => deaths <= policy.crash_retries,
         _ => lease.attempt() <= policy.retries,
     };
-    if again {
-        queue.requeue(lease, &death.verdict.to_string())?;
-        return Ok(None);
-    }
     let failure = Failure {
         message: match &death.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
@@ -238,13 +249,27 @@ pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) 
         sql: last.map(|running| running.sql).unwrap_or_default(),
         ..Failure::default()
     };
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let began = SystemTime::now() - death.ran_for;
     let outcome = Outcome {
         worker,
         attempt: lease.attempt(),
         pass: lease.pass(),
-        wall_us: u64::try_from(death.ran_for.as_micros()).unwrap_or(u64::MAX),
+        wall_us: micros(death.ran_for),
+        started_us: match death.ran_for.is_zero() {
+            true => 0,
+            false => micros(began.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        },
         output: death.output.clone(),
         ..failed(lease.name(), death.verdict.clone(), failure)
+    };
+    if again {
+        queue.retry(lease, &outcome.into())?;
+        return Ok(None);
+    }
+    let outcome = match known {
+        Some(judge) => judge.judge(outcome),
+        None => outcome,
     };
     queue.finish(lease, outcome.clone())?;
     Ok(Some(outcome))

@@ -32,6 +32,10 @@ fn main() {
     if let Ok(way) = std::env::var("QUEUE_BENCH_CHILD") {
         return child(&way, Path::new(&std::env::var("QUEUE_BENCH_FOLDER").unwrap()));
     }
+    // Added by `cargo bench`, and missing under `cargo test --all-targets`, which starts benches too.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let is_chosen = |at: usize, value: &str| chosen.get(at).is_none_or(|chosen| chosen == value);
     println!(

@@ -10,13 +10,7 @@ use std::time::{Duration, Instant};
 mod target;
 
 fn main() -> ExitCode {
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    target::main(bench)
 }
 
 fn bench() -> Result<(), String> {
@@ -26,10 +20,6 @@ fn bench() -> Result<(), String> {
     let run = |arguments: &[&str]| -> Result<(Duration, String), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).arg("--results").arg(results.path());
-        if !arguments.contains(&"--parallel") {
-            command = Command::new(&binary);
-            command.args(arguments);
-        }
         let clock = Instant::now();
         let output = command.output().map_err(|error| format!("cannot run `{}`: {error}", binary.display()))?;
         // 101 is the right answer for a corpus with files that rightly fail.

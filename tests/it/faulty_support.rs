@@ -55,7 +55,7 @@ pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_"].iter().any(|prefix| text.starts_with(prefix)) {
+        if ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_", "GITHUB_"].iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }

@@ -28,12 +28,14 @@ pub fn target_binary() -> &'static Path {
 /// A command for `program` without the variables that would steer it or the runner that runs this test.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
-    let steering = ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_TEST_"];
+    let steering = ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_TEST_", "GITHUB_"];
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| steering.iter().any(|prefix| name.starts_with(prefix))) {
             command.env_remove(name);
         }
     }
+    // What runs leave behind is not to take the place of what the user's own left.
+    command.env("SLT_RESULTS", Path::new(env!("CARGO_TARGET_TMPDIR")).join("results"));
     command
 }
 

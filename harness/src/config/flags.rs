@@ -1,5 +1,7 @@
 //! The flags of the test binary, libtest's and ours, each of ours with its environment variable.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +9,9 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::parallel::ParallelFlags;
-use super::seconds;
+use super::{chosen, seconds};
+use crate::engine::Choice;
+use crate::trial::{Bless, Options};
 
 /// The flags of a test binary, as they are typed.
 #[derive(Debug, Clone, Args)]
@@ -35,10 +39,6 @@ pub struct Flags {
     #[arg(long, value_name = "SEED")]
     pub(super) shuffle_seed: Option<u64>,
 
-    /// Stop at the first record that fails, and begin no further file
-    #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
-    pub(super) fail_fast: bool,
-
     /// Folder with test files, or one such file, instead of the suite's own (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':', help_heading = OURS)]
     pub(super) roots: Vec<PathBuf>,
@@ -46,6 +46,56 @@ pub struct Flags {
     /// Filters where none are typed, separated by commas
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,
+
+    /// Write the results as one HTML page too: `report.html` in the folder for results
+    #[arg(long, env = "SQLLOGICTEST_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) report: bool,
+
+    /// Folder for results, history, logs and queue; default: `slt` in cargo's target folder
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OURS)]
+    pub(super) results: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) trial: TrialFlags,
+
+    #[command(flatten)]
+    pub(super) known: KnownFlags,
+
+    #[command(flatten)]
+    pub(super) parallel: ParallelFlags,
+}
+
+/// The flags of the list of known failures.
+#[derive(Debug, Clone, Args)]
+pub struct KnownFlags {
+    /// List of files that are known to fail (TOML): these fail nothing, and one of them that passes does
+    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_KNOWN_FAILURES", help_heading = OURS)]
+    pub(super) known_failures: Option<PathBuf>,
+
+    /// With `--known-failures`: take off the list what passes now, instead of failing
+    #[arg(long, env = "SQLLOGICTEST_RATCHET", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) ratchet: bool,
+
+    /// Make the first list of known failures of what fails in this run
+    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_WRITE_KNOWN_FAILURES", help_heading = OURS)]
+    pub(super) write_known_failures: Option<PathBuf>,
+}
+
+/// The flags of whatever runs a script.
+#[derive(Debug, Clone, Args)]
+pub struct TrialFlags {
+    /// What to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. A URL with a password is
+    /// better kept in the variable, as every user of the machine can read command lines
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = OURS)]
+    pub(super) engine: Option<Secret>,
+
+    /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
+    #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) keep_db_on_failure: bool,
+
+    /// Stop at the first record that fails, and begin no further file
+    #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) fail_fast: bool,
 
     /// How long one file may take, in seconds
     #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
@@ -67,8 +117,84 @@ pub struct Flags {
     #[arg(long, env = "SQLLOGICTEST_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) allow_env: bool,
 
-    #[command(flatten)]
-    pub(super) parallel: ParallelFlags,
+    /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes
+    #[arg(long, value_name = "check", env = "SQLLOGICTEST_BLESS", num_args = 0..=1, default_missing_value = "1",
+          require_equals = true, value_parser = bless, help_heading = OURS)]
+    pub(super) bless: Option<Blessing>,
+
+    /// With `--bless`: errors too become what is expected
+    #[arg(long, env = "SQLLOGICTEST_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) bless_errors: bool,
+}
+
+impl TrialFlags {
+    /// The engine that is named, if one is.
+    pub(crate) fn engine(&self) -> Result<Option<Choice>, String> {
+        self.engine.as_ref().map(chosen).transpose()
+    }
+
+    /// What a trial may do, as far as these flags say it.
+    pub(crate) fn options(self) -> Options {
+        let check = match self.bless {
+            None | Some(Blessing::No) => None,
+            Some(Blessing::Write) => Some(false),
+            Some(Blessing::Check) => Some(true),
+        };
+        Options {
+            fail_fast: self.fail_fast,
+            file_timeout: self.file_timeout,
+            query_timeout: self.query_timeout,
+            allow_system: self.allow_system,
+            allow_env: self.allow_env,
+            labels: self.labels,
+            keep_database: self.keep_db_on_failure,
+            bless: check.map(|check| Bless { check, errors: self.bless_errors }),
+            ..Options::default()
+        }
+    }
+}
+
+/// Whether expectations are rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blessing {
+    No,
+    Write,
+    Check,
+}
+
+/// `check`, or what clap takes for true or false in the variables of other flags.
+fn bless(text: &str) -> Result<Blessing, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "check" => Ok(Blessing::Check),
+        "1" | "true" | "yes" | "y" | "on" | "t" => Ok(Blessing::Write),
+        "" | "0" | "false" | "no" | "n" | "off" | "f" => Ok(Blessing::No),
+        _ => Err("`--bless` stands alone, or is `--bless=check`".to_owned()),
+    }
 }
 
 const OURS: &str = "SQLLogicTest options";
+
+/// The variable that names the engine.
+pub(crate) const ENGINE: &str = "SQLLOGICTEST_ENGINE";
+
+/// A text that is not to be shown, not even if it cannot be used.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Takes any text; whether it can be used is told elsewhere, without repeating it.
+pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret(text.to_owned()))
+}

@@ -62,10 +62,6 @@ pub struct ParallelFlags {
     /// How much address space each worker may have, such as `512M` or `4G`
     #[arg(long, value_name = "SIZE", env = "SQLLOGICTEST_MEMORY_LIMIT", value_parser = size, help_heading = PARALLEL)]
     pub(super) memory_limit: Option<u64>,
-
-    /// Folder for the queue, the history and the workers' logs; default: `slt` in cargo's target folder
-    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = PARALLEL)]
-    pub(super) results: Option<PathBuf>,
 }
 
 const PARALLEL: &str = "Parallel runs";

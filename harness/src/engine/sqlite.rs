@@ -204,7 +204,8 @@ impl Statement<'_> {
             b'I' => {
                 // SAFETY: as in `is_null`.
                 let integer = unsafe { ffi::sqlite3_column_int(self.raw, index) };
-                write!(text, "{integer}")
+                text.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+                Ok(())
             }
             b'R' => {
                 // SAFETY: as in `is_null`.

@@ -1,5 +1,6 @@
 //! Writing lists of known failures: the first one, and one that only ever grows shorter.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use fs2::FileExt;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
 
-use super::{ByName, Entry, KnownError, KnownFailures, compare};
+use super::{Entry, Judge, KnownError, KnownFailures, compare};
 use crate::outcome::{Outcome, RecordId, Verdict};
 
 impl KnownFailures {
@@ -17,13 +18,13 @@ impl KnownFailures {
     /// If there is a list, or it cannot be written.
     pub fn write_first<'o>(
         path: &Path,
-        engine: &str,
+        engine: Option<&str>,
         outcomes: impl IntoIterator<Item = &'o Outcome>,
     ) -> Result<usize, KnownError> {
         if path.exists() {
             return Err(KnownError::Exists(path.display().to_string()));
         }
-        let failed: ByName<'_> =
+        let failed: BTreeMap<&str, &Outcome> =
             outcomes.into_iter().filter(|o| o.verdict.is_failure()).map(|o| (o.name.as_str(), o)).collect();
         let mut tables = ArrayOfTables::new();
         for outcome in failed.values() {
@@ -35,7 +36,9 @@ impl KnownFailures {
         replace(path, &text).map_err(|source| KnownError::Write { path: path.display().to_string(), source })?;
         Ok(failed.len())
     }
+}
 
+impl Judge {
     /// Takes what passes now off the list, and returns the names of the files whose entry has gone or grown shorter.
     ///
     /// Only entries that name one file are touched: what a glob says of the other files may still be true. Comments and
@@ -43,27 +46,31 @@ impl KnownFailures {
     ///
     /// # Errors
     /// If the list cannot be read any more, or not written.
-    pub fn ratchet<'o>(
-        &self,
-        engine: &[String],
-        outcomes: impl IntoIterator<Item = &'o Outcome>,
-    ) -> Result<Vec<String>, KnownError> {
-        let passed: Vec<(&Entry, &Outcome)> = outcomes
+    pub fn take_off<'o>(&self, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<Vec<String>, KnownError> {
+        let listed = outcomes
             .into_iter()
-            .filter(|outcome| matches!(outcome.verdict, Verdict::UnexpectedPass { .. }))
-            .filter_map(|outcome| Some((self.entry(&outcome.name, engine)?, outcome)))
-            .filter(|(entry, outcome)| entry.listed.path == outcome.name)
+            .filter_map(|outcome| Some((self.list.entry(&outcome.name, &self.engine)?, outcome)))
+            .filter(|(entry, outcome)| entry.listed.path == outcome.name);
+        let passed: Vec<(&Entry, &Outcome)> = listed
+            .filter(|(entry, outcome)| match (&outcome.verdict, &entry.listed.records) {
+                (Verdict::Passed, _) => true,
+                (Verdict::KnownFailure { .. }, Some(pins)) => {
+                    !self.fail_fast && !compare(&outcome.failed_records, pins).passing.is_empty()
+                }
+                _ => false,
+            })
             .collect();
         if passed.is_empty() {
             return Ok(Vec::new());
         }
-        let write = |source| KnownError::Write { path: self.path.display().to_string(), source };
+        let path = &self.list.path;
+        let write = |source| KnownError::Write { path: path.display().to_string(), source };
         // Other processes of the same run may be at it, each with files of its own: one after the other, each on what
         // the list says by then.
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let lock = File::open(folder).map_err(write)?;
         FileExt::lock_exclusive(&lock).map_err(write)?;
-        let text = fs::read_to_string(&self.path).map_err(write)?;
+        let text = fs::read_to_string(path).map_err(write)?;
         let mut document: DocumentMut =
             text.parse().map_err(|error| write(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         let mut gone = Vec::new();
@@ -76,16 +83,20 @@ impl KnownFailures {
                 }
             }
         }
-        replace(&self.path, &document.to_string()).map_err(write)?;
+        if !gone.is_empty() {
+            replace(path, &document.to_string()).map_err(write)?;
+        }
         FileExt::unlock(&lock).map_err(write)?;
         Ok(gone)
     }
 }
 
-fn first_entry(outcome: &Outcome, engine: &str) -> Table {
+fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
     let mut table = Table::new();
     table["path"] = value(outcome.name.as_str());
-    table["engine"] = value(engine);
+    if let Some(engine) = engine {
+        table["engine"] = value(engine);
+    }
     let message = outcome.failures.first().map_or("", |failure| failure.message.lines().next().unwrap_or_default());
     let reason = match (&outcome.verdict, message) {
         (Verdict::Failed, message) if !message.is_empty() => message.to_owned(),
@@ -118,7 +129,10 @@ fn is(table: &Table, entry: &Entry) -> bool {
 
 /// Takes off an entry the pins that pass now, or all of it if there is nothing left.
 fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Outcome) {
-    let passing = entry.listed.records.as_ref().map(|pins| compare(&outcome.failed_records, pins).passing);
+    let passing = match &entry.listed.records {
+        Some(pins) if outcome.verdict != Verdict::Passed => Some(compare(&outcome.failed_records, pins).passing),
+        _ => None,
+    };
     let pins = tables.get_mut(index).and_then(|table| table.get_mut("records")?.as_array_mut());
     if let (Some(passing), Some(pins)) = (passing, pins) {
         for gone in passing {

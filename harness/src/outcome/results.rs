@@ -23,6 +23,18 @@ pub struct Results {
     pub run_id: String,
     /// The engine, by the name that conditions match.
     pub engine: String,
+    /// The machine that the run was made on, by its own name for itself; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// The seed that shuffled the files, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Which part of the suite this is, if it was shared out over machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Shards whose results were not there when this was put together out of several machines' results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_shards: Vec<Shard>,
     /// When the run began, in microseconds since the Unix epoch.
     pub started_us: u64,
     /// From the first claim to the last outcome, in microseconds.
@@ -37,6 +49,15 @@ pub struct Results {
     pub categories: BTreeMap<String, Counts>,
     /// One for each planned trial, in the order in which they ended.
     pub outcomes: Vec<Outcome>,
+}
+
+/// A shard is one part of a suite whose files are shared out over machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which one, counted from 1.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
 }
 
 /// Why results could not be read.

@@ -171,7 +171,7 @@ pub(crate) fn a_requeued_entry_is_claimed_again_with_its_attempts_counted(start:
         assert_eq!((lease.entry(), lease.attempt()), (0, attempt));
         queue.requeue(lease, "failed").unwrap();
     }
-    let EntryStatus { attempts, deaths, state } = status(&mut *queue, 0);
+    let EntryStatus { attempts, deaths, state, .. } = status(&mut *queue, 0);
     assert_eq!((attempts, deaths, state), (3, 0, EntryState::Waiting));
 }
 
@@ -359,7 +359,7 @@ pub(crate) fn a_snapshot_holds_every_state(start: fn(Plan) -> Join) {
         (1, EntryState::Waiting),
         (0, EntryState::Waiting),
     ];
-    let entries = states.map(|(attempts, state)| EntryStatus { attempts, deaths: 0, state });
+    let entries = states.map(|(attempts, state)| EntryStatus { attempts, state, ..EntryStatus::default() });
     assert_eq!(a.snapshot().unwrap().entries, entries);
     assert_eq!(b.snapshot().unwrap().entries, entries);
 }

@@ -51,7 +51,7 @@ use self::state::Holder;
 use super::{
     Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Running, Snapshot,
 };
-use crate::outcome::Outcome;
+use crate::outcome::{Attempt, Outcome};
 
 /// The newest format version that can be read, and the one that is written.
 const VERSION: u64 = 1;
@@ -165,6 +165,10 @@ impl Queue for FileQueue {
 
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError> {
         self.close(&lease, Op::Requeue, Body::Why { why })
+    }
+
+    fn retry(&mut self, lease: Lease, attempt: &Attempt) -> Result<(), QueueError> {
+        self.close(&lease, Op::Requeue, Body::Attempt { why: &attempt.verdict.to_string(), attempt })
     }
 
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError> {

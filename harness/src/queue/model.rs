@@ -262,7 +262,7 @@ impl World {
                 both => panic!("{both:?}"),
             };
             let deaths = truth.deaths;
-            assert_eq!(*status, EntryStatus { attempts: truth.attempts, deaths, state });
+            assert_eq!(*status, EntryStatus { attempts: truth.attempts, deaths, state, ..EntryStatus::default() });
         }
     }
 

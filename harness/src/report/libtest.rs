@@ -10,6 +10,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
+use super::progress::Progress;
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
 
@@ -50,7 +51,10 @@ pub struct Printer {
     rust_paths: HashMap<String, String>,
     planned: u64,
     ended: u64,
+    /// How many records `--bless` has rewritten, and in how many scripts.
+    rewritten: (u64, u64),
     failures: Vec<(String, String)>,
+    progress: Option<Progress>,
     /// The first write that failed; nothing is written after it.
     error: Option<io::Error>,
 }
@@ -63,7 +67,26 @@ impl Printer {
             _ => HashMap::new(),
         };
         let width = files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0);
-        Printer { out, layout, width, rust_paths, planned: 0, ended: 0, failures: Vec::new(), error: None }
+        Printer {
+            out,
+            layout,
+            width,
+            rust_paths,
+            planned: 0,
+            ended: 0,
+            rewritten: (0, 0),
+            failures: Vec::new(),
+            progress: None,
+            error: None,
+        }
+    }
+
+    /// Shows this progress too; where `above`, its bar and this output have one terminal, and the lines stand above it.
+    pub fn show_progress(&mut self, progress: Progress, above: bool) {
+        if above {
+            self.out = progress.above(std::mem::replace(&mut self.out, Box::new(io::sink())));
+        }
+        self.progress = Some(progress);
     }
 
     /// Lists names, as `--list` does.
@@ -96,8 +119,11 @@ impl Printer {
         }
     }
 
-    /// A trial begins.
-    pub fn started(&mut self, name: &str) {
+    /// A trial begins on this worker; 0 is whichever has none.
+    pub fn started(&mut self, worker: u32, name: &str) {
+        if let Some(progress) = &self.progress {
+            progress.started(worker, name);
+        }
         match self.layout.format {
             Format::Json => {
                 let name = self.path(name).to_owned();
@@ -108,6 +134,21 @@ impl Printer {
                 self.write(&head);
             }
             _ => {}
+        }
+    }
+
+    /// A trial was broken off, and will begin again or not at all.
+    pub fn dropped(&mut self, name: &str) {
+        if let Some(progress) = &self.progress {
+            progress.dropped(name);
+        }
+    }
+
+    /// Says something to people, on standard error.
+    pub fn notice(&mut self, notice: &str) {
+        match &self.progress {
+            Some(progress) => progress.notice(notice),
+            None => eprintln!("{notice}"),
         }
     }
 
@@ -124,13 +165,18 @@ impl Printer {
 
     /// A trial has ended.
     pub fn ended(&mut self, outcome: &Outcome) {
+        if let Some(progress) = &self.progress {
+            progress.ended(&outcome.name, outcome);
+        }
         self.ended += 1;
+        self.rewritten.0 += outcome.rewritten;
+        self.rewritten.1 += u64::from(outcome.rewritten > 0);
         let failure = outcome.verdict.is_failure().then(|| failure_text(outcome));
         match self.layout.format {
             Format::Json => self.ended_json(outcome, failure.as_deref()),
             Format::Pretty => {
                 let mut line = if self.layout.serial { String::new() } else { self.head(&outcome.name) };
-                line.push_str(&painted(&outcome.verdict.to_string(), &outcome.verdict));
+                line.push_str(&painted(&outcome.verdict_text(), &outcome.verdict));
                 if self.layout.report_time && !matches!(outcome.verdict, Verdict::NotRun { .. }) {
                     line.push_str(&format!(" <{:.3}s>", outcome.wall().as_secs_f64()));
                 }
@@ -175,10 +221,13 @@ impl Printer {
             Verdict::Passed => {}
             verdict => object["verdict"] = json!(verdict.to_string()),
         }
+        if outcome.rewritten > 0 {
+            object["rewritten"] = json!(outcome.rewritten);
+        }
         if let Some(failure) = failure {
             object["stdout"] = json!(format!("{failure}\n"));
         }
-        // Ours, beyond libtest's: the verdict where it is no plain `ok`, the file's name, and the records' counts.
+        // Ours, beyond libtest's: the verdict where it is no plain `ok`, the file's name, the records' counts and how many were rewritten.
         self.json(object);
     }
 
@@ -187,6 +236,9 @@ impl Printer {
     /// # Errors
     /// The first write that failed, here or before.
     pub fn finish(&mut self, counts: &Counts, filtered_out: u64, elapsed: Duration) -> io::Result<()> {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
         let failed = counts.failures();
         // libtest knows no fourth kind: what was not held against the run is ignored.
         let ignored = counts.ignored + counts.known_failures + counts.not_run;
@@ -199,6 +251,13 @@ impl Printer {
                 self.line("");
             }
             self.list_failures();
+            if let (records @ 1.., files) = self.rewritten {
+                let plural = |count| if count == 1 { "" } else { "s" };
+                let (s, t) = (plural(records), plural(files));
+                self.line(&format!(
+                    "\nrewritten: {records} record{s} of {files} file{t}; see what changed before you keep it"
+                ));
+            }
             let verdict = if failed > 0 { Verdict::Failed } else { Verdict::Passed };
             self.line(&format!(
                 "\ntest result: {}. {} passed; {failed} failed; {ignored} ignored; 0 measured; {filtered_out} filtered out; finished in {:.2}s\n",
@@ -255,6 +314,15 @@ impl Printer {
         if self.error.is_none() {
             let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
             self.error = written.err();
+        }
+    }
+}
+
+impl Drop for Printer {
+    fn drop(&mut self) {
+        // A run that breaks off leaves no bar behind.
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
         }
     }
 }
@@ -335,7 +403,7 @@ mod tests {
         let mut printer = Printer::new(Box::new(paper.clone()), layout, &files);
         printer.begin(3);
         for outcome in &outcomes {
-            printer.started(&outcome.name);
+            printer.started(0, &outcome.name);
             printer.ended(outcome);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);

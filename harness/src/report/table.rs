@@ -1,20 +1,55 @@
-//! The summary by category, as a table for a terminal.
+//! The summary by category, as tables for a terminal: one of files, one of records.
 
 use std::fmt::Write;
 
 use crate::outcome::Counts;
 use crate::summary::Summary;
 
-/// The table: a line for each category and one for all, columns of numbers right-aligned.
+/// A column: its head, its figure, and whether it is left out where all its figures are 0.
+type Column = (&'static str, fn(&Counts) -> String, bool);
+
+/// Of files. All columns but the first and the last add up to the first.
+const FILES: [Column; 11] = [
+    ("files", |counts| counts.planned.to_string(), false),
+    ("passed", |counts| counts.passed.to_string(), false),
+    ("failed", |counts| counts.failed.to_string(), false),
+    ("crashed", |counts| counts.crashed.to_string(), false),
+    ("timed out", |counts| counts.timed_out.to_string(), false),
+    ("out of memory", |counts| counts.out_of_memory.to_string(), true),
+    ("unexpected pass", |counts| counts.unexpected_passes.to_string(), true),
+    ("known failure", |counts| counts.known_failures.to_string(), true),
+    ("ignored", |counts| counts.ignored.to_string(), false),
+    ("not run", |counts| counts.not_run.to_string(), false),
+    ("pass rate", |counts| rate(counts.passed, counts.planned - counts.ignored), false),
+];
+
+const RECORDS: [Column; 5] = [
+    ("records", |counts| counts.records.total().to_string(), false),
+    ("passed", |counts| counts.records.passed.to_string(), false),
+    ("failed", |counts| counts.records.failed.to_string(), false),
+    ("skipped", |counts| counts.records.skipped.to_string(), false),
+    ("pass rate", |counts| rate(counts.records.passed, counts.records.passed + counts.records.failed), false),
+];
+
+/// Both tables: a line for each category and one for all, columns of numbers right-aligned.
+///
+/// The pass rate is that of the files that had something to check, and of the records that were run.
 pub fn by_category(summary: &Summary) -> String {
-    let mut lines: Vec<[String; 10]> = vec![
-        ["category", "files", "passed", "failed", "ignored", "not run", "records", "passed", "failed", "skipped"]
-            .map(str::to_owned),
-    ];
-    lines.extend(summary.categories.iter().map(|(name, counts)| line(name, counts)));
-    lines.push(line("all", &summary.total));
+    format!("{}\n{}", table(summary, &FILES), table(summary, &RECORDS))
+}
+
+fn table(summary: &Summary, columns: &[Column]) -> String {
+    let shown = columns.iter().filter(|(_, figure, optional)| !optional || figure(&summary.total) != "0");
+    let columns: Vec<&Column> = shown.collect();
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    lines.push(["category"].into_iter().chain(columns.iter().map(|(head, ..)| *head)).map(str::to_owned).collect());
+    let named = summary.categories.iter().map(|(name, counts)| (name.as_str(), counts));
+    for (name, counts) in named.chain([("all", &summary.total)]) {
+        let figures = columns.iter().map(|(_, figure, _)| figure(counts));
+        lines.push([name.to_owned()].into_iter().chain(figures).collect());
+    }
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..10).map(width).collect();
+    let widths: Vec<usize> = (0..=columns.len()).map(width).collect();
     let mut table = String::new();
     for line in &lines {
         let _ = write!(table, "{:<1$}", line[0], widths[0]);
@@ -26,38 +61,64 @@ pub fn by_category(summary: &Summary) -> String {
     table
 }
 
-fn line(name: &str, counts: &Counts) -> [String; 10] {
-    let records = counts.records;
-    let numbers = [
-        counts.planned,
-        counts.passed,
-        counts.failures(),
-        counts.ignored,
-        counts.not_run,
-        records.total(),
-        records.passed,
-        records.failed,
-        records.skipped,
-    ];
-    let mut cells = numbers.iter().map(ToString::to_string);
-    std::array::from_fn(|column| if column == 0 { name.to_owned() } else { cells.next().unwrap_or_default() })
+/// A part of a whole in per cent; only all is 100 %, and only nothing is 0 %.
+fn rate(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    let per_cent = part as f64 * 100.0 / whole as f64;
+    let shown = match part {
+        0 => 0.0,
+        part if part == whole => 100.0,
+        _ => per_cent.clamp(0.1, 99.9),
+    };
+    format!("{shown:.1} %")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Outcome, Verdict};
+    use crate::outcome::{Outcome, RecordCounts, Verdict};
 
     #[test]
-    fn columns_line_up() {
-        let outcomes = [Outcome::new("select/1.test", Verdict::Passed), Outcome::new("ddl/2.test", Verdict::Failed)];
-        let summary = Summary::new([("select/1.test", 1), ("ddl/2.test", 1)], &outcomes);
-        let expected = "\
-category  files  passed  failed  ignored  not run  records  passed  failed  skipped
-ddl           1       0       1        0        0        0       0       0        0
-select        1       1       0        0        0        0       0       0        0
-all           2       1       1        0        0        0       0       0        0
-";
-        assert_eq!(by_category(&summary), expected);
+    fn columns_line_up_and_add_up() {
+        let mut failed = Outcome::new("ddl/2.test", Verdict::Failed);
+        failed.records = RecordCounts { passed: 99_999, failed: 1, skipped: 2 };
+        let outcomes = [
+            Outcome::new("select/1.test", Verdict::Passed),
+            failed,
+            Outcome::new("ddl/3.test", Verdict::Crashed { how: "SIGSEGV".into() }),
+            Outcome::new("ddl/4.test", Verdict::TimedOut { limit_ms: 1 }),
+            Outcome::new("select/2.test", Verdict::Ignored { reason: "empty".into() }),
+            Outcome::new("x.test", Verdict::NotRun { reason: "time budget".into() }),
+        ];
+        let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);
+        insta::assert_snapshot!(by_category(&summary), @r"
+        category  files  passed  failed  crashed  timed out  ignored  not run  pass rate
+        .             1       0       0        0          0        0        1      0.0 %
+        ddl           3       0       1        1          1        0        0      0.0 %
+        select        2       1       0        0          0        1        0    100.0 %
+        all           6       1       1        1          1        1        1     20.0 %
+
+        category  records  passed  failed  skipped  pass rate
+        .               0       0       0        0          -
+        ddl        100002   99999       1        2     99.9 %
+        select          0       0       0        0          -
+        all        100002   99999       1        2     99.9 %
+        ");
+    }
+
+    #[test]
+    fn a_column_for_memory_is_there_when_it_is_needed() {
+        let outcomes = [Outcome::new("a.test", Verdict::OutOfMemory { limit_bytes: 1 })];
+        let summary = Summary::new([("a.test", 1)], &outcomes);
+        assert!(by_category(&summary).contains("out of memory"));
+        assert!(!by_category(&Summary::default()).contains("out of memory"));
+    }
+
+    #[test]
+    fn only_all_is_a_hundred_per_cent() {
+        assert_eq!([rate(0, 0), rate(0, 9), rate(9, 9)], ["-", "0.0 %", "100.0 %"]);
+        assert_eq!([rate(99_999, 100_000), rate(1, 100_000), rate(1, 3)], ["99.9 %", "0.1 %", "33.3 %"]);
     }
 }

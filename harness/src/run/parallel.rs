@@ -1,30 +1,35 @@
 //! One pass over a suite, shared over processes: as one worker among many, or with workers of one's own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
 
-use super::{RunError, Task, conclude};
+use super::account::{self, About};
+use super::{RunError, Task, conclude, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
-use crate::history::{self, History};
-use crate::outcome::{Outcome, Verdict};
+use crate::history::{History, Order};
+use crate::outcome::Outcome;
 use crate::process::Interruption;
 use crate::queue::file::FileQueue;
-use crate::queue::{EntryState, Event, OpenOptions, Opened, Plan, PlanEntry, Queue, Snapshot};
-use crate::report::libtest::{Format, Printer};
+use crate::queue::{OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Snapshot};
+use crate::report::libtest::Format;
 use crate::report::statistics::{Statistics, passes};
 use crate::report::table;
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
-use crate::supervisor::{Audience, Supervision, supervise};
-use crate::worker::{End, Job, Witness, work};
+use crate::supervisor::{Supervision, supervise};
+use crate::worker::{End, Job, work};
 
 mod crew;
+mod ledger;
+mod show;
 
 pub(super) use crew::Assignment;
+use ledger::Ledger;
+use show::{Show, Voice, title};
 
 /// Where a parallel run keeps its files.
 struct Places {
@@ -34,7 +39,7 @@ struct Places {
 
 /// Runs the files in company.
 pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Result<ExitStatus, RunError> {
-    let results = parallel.results.clone().unwrap_or_else(default_results);
+    let results = account::folder(config);
     let results_error = |source| RunError::Results { path: results.display().to_string(), source };
     fs::create_dir_all(&results).map_err(results_error)?;
     let history = History::read(&results).map_err(results_error)?;
@@ -46,25 +51,25 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let options = OpenOptions { run_id: parallel.run_id.clone(), resume: parallel.resume, label };
     let (mut open, opened) = FileQueue::open(&queue, plan, &options)?;
     eprintln!("{opened} (id `{}`, queue `{}`)", open.run_id(), queue.display());
-    if let crate::history::Order::Shuffled(seed) = parallel.order {
+    if let Order::Shuffled(seed) = parallel.order {
         eprintln!("files of equal rank are shuffled with --seed {seed}");
     }
+    let mut printer = task.printer;
+    if shows_progress(config) {
+        let planned: Vec<String> = open.plan().entries().iter().map(|entry| entry.name.clone()).collect();
+        // Of what other processes do, a process that works itself sees nothing.
+        let planned = parallel.workers.map(|_| planned.as_slice());
+        show_progress(&mut printer, config, planned, parallel.workers.unwrap_or(1), &history);
+    }
     let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
-    let show = Show { printer: task.printer, log, files, complaint: None };
-    let run = Run { suite: task.suite, engine: &*task.engine, filtered_out: task.filtered_out, config, parallel };
+    let show = Show::new(printer, log, files);
+    let (engine, filtered_out) = (&*task.engine, task.filtered_out);
+    let run = Run { suite: task.suite, engine, filtered_out, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
         Some(workers) => run.supervise(&mut open, workers, &places, show),
         None => run.join(&mut open, &opened, show),
     }
-}
-
-/// `slt` in cargo's target folder: two up from the test binary, which lies in `target/debug/deps`.
-fn default_results() -> PathBuf {
-    let binary = std::env::current_exe().ok();
-    let deps = binary.as_deref().and_then(Path::parent).filter(|folder| folder.ends_with("deps"));
-    let target = deps.and_then(|deps| deps.parent()?.parent());
-    target.unwrap_or(Path::new("target")).join("slt")
 }
 
 /// The most entries that a run until the budget is spent is planned with.
@@ -86,6 +91,7 @@ struct Run<'r> {
     filtered_out: u64,
     config: &'r Config,
     parallel: &'r Parallel,
+    started: SystemTime,
 }
 
 impl Run<'_> {
@@ -114,7 +120,7 @@ impl Run<'_> {
         };
         let interruption =
             Interruption::install("interrupted: finishing the present file; once more to end without it")?;
-        let mut voice = Voice { show, outcomes: Vec::new(), interruption, waiting: None };
+        let mut voice = Voice::new(show, interruption);
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
             _ => work(queue, &job, &mut voice)?,
@@ -123,12 +129,13 @@ impl Run<'_> {
         let snapshot = queue.snapshot()?;
         let by_others = snapshot.finished() - outcomes.len();
         if let End::Stopped(why) = &end {
-            let left = self.unfinished(&snapshot, queue.worker(), why);
+            let left = self.ledger(&snapshot, queue.worker(), why).left();
             left.iter().for_each(|outcome| show.ended(outcome));
             outcomes.extend(left);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
         show.finish(&summary, self.filtered_out, clock.elapsed())?;
+        known::keep(self.config, self.engine, &outcomes);
         if self.config.format != Some(Format::Json) {
             let statistics = Statistics::new(summary.total, clock.elapsed(), 1, outcomes.iter());
             write!(io::stdout(), "{}", statistics.text())?;
@@ -136,6 +143,7 @@ impl Run<'_> {
         if by_others > 0 {
             eprintln!("{by_others} of {planned} were run by other processes, or before");
         }
+        self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
         let status = conclude(&summary, self.parallel.allow_incomplete);
         Ok(match (end, status) {
             // A run that says it is complete and is not has lost something.
@@ -164,7 +172,7 @@ impl Run<'_> {
         let logs = places.results.join("workers");
         fs::create_dir_all(&logs).map_err(|source| RunError::Results { path: logs.display().to_string(), source })?;
         let run_id = queue.run_id().to_owned();
-        let command = |label: &str| crew::command(label, &run_id, &places.queue);
+        let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
         let supervision = Supervision {
             workers,
             command: &command,
@@ -174,24 +182,22 @@ impl Run<'_> {
             memory_limit: self.parallel.memory_limit,
             deadline: self.deadline(),
             logs,
+            known: self.config.options.known.as_deref(),
         };
-        supervise(queue, &supervision, &mut show)?;
+        if let Err(error) = supervise(queue, &supervision, &mut show) {
+            self.publish(queue, "the run broke off", workers);
+            return Err(error.into());
+        }
         let wall = clock.elapsed();
         let snapshot = queue.snapshot()?;
         let why = snapshot.stopped.clone().unwrap_or_else(|| "the run ended early".to_owned());
-        let left = self.unfinished(&snapshot, queue.worker(), &why);
+        let ledger = self.ledger(&snapshot, queue.worker(), &why);
+        let left = ledger.left();
         left.iter().for_each(|outcome| show.ended(outcome));
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
-        let planned = outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass));
-        let summary = match self.parallel.repeat {
-            // Passes that the budget did not reach were not promised.
-            Repeat::UntilBudget => Summary::new(planned, outcomes.iter().copied()),
-            Repeat::Times(_) => {
-                let planned = snapshot.plan.entries().iter().map(|entry| (entry.name.as_str(), entry.pass));
-                Summary::new(planned, outcomes.iter().copied())
-            }
-        };
+        let summary = ledger.summary(outcomes.iter().copied());
         show.finish(&summary, self.filtered_out, wall)?;
+        known::keep(self.config, self.engine, outcomes.iter().copied());
         if self.config.format != Some(Format::Json) {
             let mut out = io::stdout();
             if self.config.table {
@@ -202,6 +208,7 @@ impl Run<'_> {
             write!(out, "{}", statistics.text())?;
             write!(out, "{}", passes(outcomes.iter().copied()))?;
         }
+        self.publish(queue, &why, workers);
         let status = conclude(&summary, self.parallel.allow_incomplete);
         let promised = self.parallel.repeat != Repeat::UntilBudget;
         Ok(if promised && left.is_empty() && !snapshot.is_complete() && status == ExitStatus::Passed {
@@ -211,118 +218,30 @@ impl Run<'_> {
         })
     }
 
-    /// Outcomes for the entries that have none: not run, or crashed if that is the last that was seen of them.
-    fn unfinished(&self, snapshot: &Snapshot, myself: u32, why: &str) -> Vec<Outcome> {
-        let entries = snapshot.plan.entries().iter().zip(&snapshot.entries);
-        let open = entries.filter(|(entry, status)| {
-            let counted = self.parallel.repeat != Repeat::UntilBudget || entry.pass == 1 || status.deaths > 0;
-            let elsewhere = self.parallel.workers.is_none() && matches!(status.state, EntryState::Leased { .. });
-            counted && !elsewhere && !matches!(status.state, EntryState::Final(_))
-        });
-        let outcome = |(entry, status): (&PlanEntry, &crate::queue::EntryStatus)| {
-            // What this process holds is what it had killed, which is no fault of the file.
-            let killed = status.state == EntryState::Leased { worker: myself };
-            let verdict = match status.deaths - u32::from(killed && status.deaths > 0) {
-                0 => Verdict::NotRun { reason: why.to_owned() },
-                _ => Verdict::Crashed { how: format!("its process died, and then: {why}") },
+    fn ledger<'l>(&self, snapshot: &'l Snapshot, myself: u32, why: &'l str) -> Ledger<'l> {
+        let shared = self.parallel.workers.is_none();
+        Ledger { snapshot, repeat: self.parallel.repeat, myself, shared, why }
+    }
+
+    /// Writes the whole run's account, as the queue has it once nobody else writes: of processes that leave a run one
+    /// after the other, the last leaves the fullest account, and those that end together leave the same.
+    fn publish(&self, queue: &mut FileQueue, why: &str, workers: u32) {
+        account::publish(self.config, || {
+            let snapshot = queue.snapshot()?;
+            let (outcomes, summary) = self.ledger(&snapshot, queue.worker(), why).whole();
+            let seed = match self.parallel.order {
+                Order::Shuffled(seed) => Some(seed),
+                Order::LongestFirst => None,
             };
-            Outcome { pass: entry.pass, ..Outcome::new(&entry.name, verdict) }
-        };
-        open.map(outcome).collect()
-    }
-}
-
-/// A show is what people see of a run, and what the history learns from it.
-struct Show {
-    printer: Printer,
-    log: history::Log,
-    files: HashMap<String, TestFile>,
-    /// The first outcome that the history could not take.
-    complaint: Option<io::Error>,
-}
-
-impl Show {
-    fn started(&mut self, name: &str, pass: u32) {
-        self.printer.started(&title(name, pass));
-    }
-
-    /// Shows an outcome that is known already.
-    fn ended(&mut self, outcome: &Outcome) {
-        if outcome.pass == 1 {
-            return self.printer.ended(outcome);
-        }
-        self.printer.ended(&Outcome { name: title(&outcome.name, outcome.pass), ..outcome.clone() });
-    }
-
-    /// Shows an outcome that is news.
-    fn news(&mut self, outcome: &Outcome) {
-        self.ended(outcome);
-        if let (Some(file), None) = (self.files.get(&outcome.name), &self.complaint) {
-            self.complaint = self.log.append(file, outcome).err();
-        }
-    }
-
-    fn finish(&mut self, summary: &Summary, filtered_out: u64, wall: Duration) -> io::Result<()> {
-        if let Some(error) = &self.complaint {
-            eprintln!("warning: the history could not be written: {error}");
-        }
-        self.printer.finish(&summary.total, filtered_out, wall)
-    }
-}
-
-/// A trial's name, with its pass if there are several.
-fn title(name: &str, pass: u32) -> String {
-    if pass == 1 { name.to_owned() } else { format!("{name} (pass {pass})") }
-}
-
-impl Audience for Show {
-    fn event(&mut self, event: &Event, plan: &Plan) {
-        match event {
-            Event::Claimed { entry, .. } => {
-                let PlanEntry { name, pass } = &plan.entries()[*entry];
-                self.started(name, *pass);
-            }
-            Event::Finished { outcome, .. } => self.news(outcome),
-            _ => {}
-        }
-    }
-
-    fn notice(&mut self, notice: &str) {
-        eprintln!("{notice}");
-    }
-}
-
-/// How long there may be nothing to claim before people are told.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// A voice speaks for this process alone.
-struct Voice {
-    show: Show,
-    outcomes: Vec<Outcome>,
-    interruption: Interruption,
-    /// Since when there has been nothing to claim, and whether that was said.
-    waiting: Option<(Instant, bool)>,
-}
-
-impl Witness for Voice {
-    fn begins(&mut self, file: &TestFile, pass: u32, _attempt: u32) {
-        self.waiting = None;
-        self.show.started(&file.name, pass);
-    }
-
-    fn ended(&mut self, outcome: &Outcome) {
-        self.show.news(outcome);
-        self.outcomes.push(outcome.clone());
-    }
-
-    fn waits(&mut self) {
-        let (since, told) = self.waiting.get_or_insert((Instant::now(), false));
-        if since.elapsed() > PATIENCE && !std::mem::replace(told, true) {
-            eprintln!("nothing left to claim: waiting for other processes to finish theirs");
-        }
-    }
-
-    fn stop(&mut self) -> Option<String> {
-        self.interruption.is_asked_for().then(|| "interrupted".to_owned())
+            let about = About {
+                engine: self.engine,
+                run_id: snapshot.run_id.clone(),
+                seed,
+                started: self.started,
+                workers,
+                filtered_out: self.filtered_out,
+            };
+            Ok::<_, QueueError>(about.results(&summary, outcomes))
+        });
     }
 }

@@ -94,13 +94,13 @@ impl<'a> Parser<'a> {
     }
 
     fn condition(&self, directive: &[u8], words: &mut Words<'a>) -> Result<Condition<'a>, SyntaxError> {
-        let directive_text = String::from_utf8_lossy(directive);
         let Some(name) = words.next() else {
-            return Err(self.error(format!("`{directive_text}` needs the name of an engine")));
+            return Err(self.error(format!("{} needs the name of an engine", quote(directive))));
         };
         if let Some(extra) = words.next() {
             return Err(self.error(format!(
-                "`{directive_text}` takes one name; a comment after it begins with `#`: {}",
+                "{} takes one name; a comment after it begins with `#`: {}",
+                quote(directive),
                 quote(extra)
             )));
         }
@@ -288,7 +288,7 @@ impl<'a> Iterator for Words<'a> {
 }
 
 /// `----`, trailing white space allowed.
-fn is_delimiter(line: &[u8]) -> bool {
+pub(super) fn is_delimiter(line: &[u8]) -> bool {
     line.starts_with(b"----") && line[4..].trim_ascii_start().is_empty()
 }
 
@@ -302,3 +302,6 @@ fn quote(text: &[u8]) -> String {
         Some((end, _)) => format!("`{}…`", text[..end].escape_debug()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! `include`: which files a pattern names, none of them outside the root.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Finds the files that `pattern` names, seen from the folder of `file`, in order of their names.
 ///
@@ -12,12 +12,22 @@ pub(super) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
     let sought = folder.join(pattern);
     let sought = sought.to_str().ok_or_else(|| format!("`{pattern}` leads to a path that is not UTF-8"))?;
     let root = root.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", root.display()))?;
+    let outside = || format!("`{pattern}` leads out of the folder that the test files are in");
+    // A pattern is not followed through folders that are none of its business.
+    if !fixed_part(Path::new(sought)).canonicalize().is_ok_and(|fixed| fixed.starts_with(&root)) {
+        let missing = fixed_part(Path::new(sought)).components().all(|part| part != Component::ParentDir);
+        return Err(if missing && Path::new(pattern).is_relative() {
+            format!("`{pattern}` names no file")
+        } else {
+            outside()
+        });
+    }
     let mut found = Vec::new();
     for path in glob::glob(sought).map_err(|error| format!("`{pattern}` is no file pattern: {error}"))? {
         let path = path.map_err(|error| error.to_string())?;
         let real = path.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
         if !real.starts_with(&root) {
-            return Err(format!("`{pattern}` leads out of the folder that the test files are in"));
+            return Err(outside());
         }
         found.push(path);
     }
@@ -26,6 +36,14 @@ pub(super) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
         return Err(format!("`{pattern}` names no file"));
     }
     Ok(found)
+}
+
+/// The folder of a pattern down to its first wildcard.
+fn fixed_part(pattern: &Path) -> PathBuf {
+    let folder = pattern.parent().unwrap_or(Path::new(""));
+    let fixed: PathBuf =
+        folder.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '['])).collect();
+    if fixed.as_os_str().is_empty() { PathBuf::from(".") } else { fixed }
 }
 
 #[cfg(test)]
@@ -49,6 +67,10 @@ mod tests {
         assert!(names("../../secret.slt").unwrap_err().contains("leads out of"));
         assert!(names(outer.path().join("secret.slt").to_str().unwrap()).unwrap_err().contains("leads out of"));
         assert!(names("nothing*").unwrap_err().contains("names no file"));
+        assert!(names("absent/*").unwrap_err().contains("names no file"));
+        for pattern in ["../../**", "../../*", "../../[s]*", "/**", "../absent/../../**"] {
+            assert!(names(pattern).unwrap_err().contains("leads out of"), "{pattern}");
+        }
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(outer.path().join("secret.slt"), root.join("link.part")).unwrap();

@@ -129,9 +129,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         skipping &= place != Place::Directive;
     }
     match pending {
-        Some((number, _)) if excluded || prepared.text.is_empty() => {
-            Err(SyntaxError::new(number, "this condition stands before no record"))
-        }
+        Some((number, _)) => Err(SyntaxError::new(number, "this line stands before no record")),
         _ if matches!(place, Place::Body(_, true)) => {
             Err(SyntaxError::new(lines.number(), "this record has no SQL on the line below it"))
         }
@@ -197,10 +195,7 @@ mod tests {
         assert_eq!(complaint("query I\n----\n1\n").0, 1);
         assert_eq!(complaint("\nstatement ok\n").0, 2);
         assert_eq!(complaint("onlyif\nstatement ok\nA\n").0, 1);
-        assert_eq!(
-            complaint("statement ok\nA\n\nonlyif mysql\n"),
-            (4, "this condition stands before no record".into())
-        );
+        assert_eq!(complaint("statement ok\nA\n\nonlyif mysql\n"), (4, "this line stands before no record".into()));
         assert!(prepare(b"statement ok\n\xff\n", &Labels::default()).unwrap_err().message.contains("not UTF-8"));
     }
 }

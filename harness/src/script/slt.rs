@@ -180,6 +180,12 @@ impl Parser<'_> {
             QueryExpect::Results { types, .. } if types.is_empty() => {
                 return Err(SyntaxError::new(line, "`query` needs a letter for each column, such as I, R or T"));
             }
+            QueryExpect::Results { sort_mode: None, label: Some(label), .. } if is_like_an_order(&label) => {
+                let message = format!(
+                    "unknown order `{label}`: nosort, rowsort or valuesort; a label like that needs an order before it"
+                );
+                return Err(SyntaxError::new(line, message));
+            }
             QueryExpect::Results { types, sort_mode, label, results, result_mode: _ } => Step::Query {
                 sql: bytes(sql),
                 letters: bytes(types.iter().map(Letter::to_char).collect()),
@@ -190,12 +196,19 @@ impl Parser<'_> {
             QueryExpect::Error(error) => Step::Query {
                 sql: bytes(sql),
                 letters: Cow::Borrowed(b""),
-                sort: Sort::None,
+                sort: self.state.sort,
                 label: None,
-                expect: Answer::Error(error),
+                expect: Answer::Error { expected: error, row_wise: !self.state.value_wise },
             },
         })
     }
+}
+
+/// Whether a label, where an order may stand, is more likely one that is misspelt: the crate takes it for a label.
+fn is_like_an_order(label: &str) -> bool {
+    let label = label.to_ascii_lowercase();
+    let orders = ["nosort", "rowsort", "valuesort"];
+    label.contains("sort") || orders.iter().any(|order| strsim::osa_distance(order, &label) <= 2)
 }
 
 /// What the crate complains of, for people who do not know it.
@@ -245,3 +258,6 @@ fn line_of(parsed: &Parsed<Letter>) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

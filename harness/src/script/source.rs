@@ -40,6 +40,11 @@ impl<'a> Lines<'a> {
         Lines { text, position, count: 0 }
     }
 
+    /// Lines from a place within the text where one begins; their places are those in the whole text.
+    pub fn starting_at(text: &'a [u8], start: usize) -> Self {
+        Lines { text, position: start, count: 0 }
+    }
+
     /// The number of the line that was yielded last, counted from 1.
     pub fn number(&self) -> u64 {
         self.count
@@ -63,7 +68,7 @@ impl<'a> Iterator for Lines<'a> {
     fn next(&mut self) -> Option<Line<'a>> {
         let start = self.position;
         let rest = self.text.get(start..).filter(|rest| !rest.is_empty())?;
-        let (text, length) = match memchr::memchr(b'\n', rest) {
+        let (text, length) = match line_feed(rest) {
             Some(end) => (&rest[..end], end + 1),
             None => (rest, rest.len()),
         };
@@ -71,6 +76,22 @@ impl<'a> Iterator for Lines<'a> {
         self.count += 1;
         Some(Line { text: text.strip_suffix(b"\r").unwrap_or(text), start })
     }
+}
+
+/// Where the first line feed is. Most lines are a short value, which a call would take longer to find.
+#[inline]
+fn line_feed(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    if let Some(bytes) = text.first_chunk() {
+        // The lowest byte that is zero, and so was a line feed, is the lowest whose high bit is set by this.
+        let zeros = u64::from_le_bytes(*bytes) ^ (ONES * u64::from(b'\n'));
+        let found = zeros.wrapping_sub(ONES) & !zeros & HIGHS;
+        if found != 0 {
+            return Some(found.trailing_zeros() as usize / 8);
+        }
+    }
+    memchr::memchr(b'\n', text)
 }
 
 /// Reads a whole file, which must be an ordinary one: a FIFO is not waited for, a device not read.
@@ -129,6 +150,17 @@ mod tests {
         assert_eq!(lines.number(), 3);
         assert_eq!(Lines::new(b"").next(), None);
         assert!(Lines::new(b" \t\r\n").next().unwrap().is_blank());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_line_feed_is_found(text in proptest::collection::vec(0u8..=255, 0..20), at in 0usize..20) {
+            let mut text = text;
+            if let Some(byte) = text.get_mut(at) {
+                *byte = b'\n';
+            }
+            proptest::prop_assert_eq!(line_feed(&text), text.iter().position(|byte| *byte == b'\n'));
+        }
     }
 
     #[test]

@@ -26,10 +26,26 @@ pub(super) struct Comparison {
 /// A piece is what keeps together when a result is sorted: a row, or a value.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
-    /// The first eight bytes of its text, as a number that sorts like them.
-    prefix: u64,
+    /// The first bytes of its text, as a number that sorts like them; zeros follow a shorter text.
+    prefix: u128,
     /// The index of its first value.
     first: usize,
+}
+
+/// How many bytes a prefix holds.
+const PREFIX_BYTES: usize = size_of::<u128>();
+
+/// For text without NUL bytes.
+impl Piece {
+    /// Whether the prefix holds the whole text.
+    fn is_whole(&self) -> bool {
+        self.prefix & 0xff == 0
+    }
+
+    /// How long the text is that the prefix holds.
+    fn len(&self) -> usize {
+        PREFIX_BYTES - self.prefix.trailing_zeros() as usize / 8
+    }
 }
 
 impl Comparison {
@@ -43,19 +59,34 @@ impl Comparison {
             return;
         }
         let row = |first: usize| first..(first + width).min(rows.len());
-        let place = |first: usize| rows.place(row(first));
+        let text = |piece: &Piece| &rows.text()[rows.place(row(piece.first))];
         let firsts = (0..rows.len()).step_by(width);
-        self.order.extend(firsts.map(|first| Piece { prefix: prefix(rows.text(), place(first)), first }));
+        self.order.extend(firsts.map(|first| Piece { prefix: prefix(rows.text(), rows.place(row(first))), first }));
+        self.sorted.reserve(rows.text().len() + PREFIX_BYTES);
         // A line feed sorts below everything that can stand in its place, unless values hold control characters.
-        if rows.text().iter().filter(|byte| **byte <= b'\n').count() == rows.len() {
-            let text = |piece: &Piece| &rows.text()[place(piece.first)];
-            self.order.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| text(a).cmp(text(b))));
-        } else {
+        if rows.text().iter().filter(|byte| **byte <= b'\n').count() != rows.len() {
             let values = |piece: &Piece| row(piece.first).map(|index| rows.value(index));
             self.order.sort_unstable_by(|a, b| values(a).cmp(values(b)));
+            self.order.iter().for_each(|piece| self.sorted.extend_from_slice(text(piece)));
+            return;
         }
-        self.sorted.reserve(rows.text().len());
-        self.order.iter().for_each(|piece| self.sorted.extend_from_slice(&rows.text()[place(piece.first)]));
+        // By numbers first, which is fast; then what these do not tell apart.
+        self.order.sort_unstable_by_key(|piece| piece.prefix);
+        for alike in self.order.chunk_by_mut(|a, b| a.prefix == b.prefix) {
+            if alike.len() > 1 && !alike[0].is_whole() {
+                alike.sort_unstable_by(|a, b| text(a).cmp(text(b)));
+            }
+        }
+        for piece in &self.order {
+            if piece.is_whole() {
+                // Copied with a known length and then cut, because that needs no call.
+                let end = self.sorted.len() + piece.len();
+                self.sorted.extend_from_slice(&piece.prefix.to_be_bytes());
+                self.sorted.truncate(end);
+            } else {
+                self.sorted.extend_from_slice(text(piece));
+            }
+        }
     }
 
     /// How many values are sorted, or shown in a row, together.
@@ -120,15 +151,20 @@ impl Comparison {
 
     /// The expected and the actual result as text: a value a line or, row-wise, a row a line; hashed if the former is.
     pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> (String, String) {
-        let expected: Vec<String> = lines.iter().map(text).collect();
-        let actual: Vec<String> = if HashLine::of(lines).is_some() {
-            vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows))]
-        } else if row_wise {
-            self.rows(rows).iter().map(|row| row.join(" ")).collect()
-        } else {
-            self.values(rows).map(text).collect()
-        };
+        let expected: Vec<String> = lines.iter().map(shown).collect();
+        let actual = self.lines(rows, row_wise, is_hashed(lines)).iter().map(|line| shown(line)).collect::<Vec<_>>();
         (expected.join("\n"), actual.join("\n"))
+    }
+
+    /// The result as the lines of a script: as a hash or, row-wise, a row a line, or else a value a line.
+    pub(super) fn lines(&self, rows: &Rows, row_wise: bool, hashed: bool) -> Vec<Vec<u8>> {
+        if hashed {
+            vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows)).into_bytes()]
+        } else if row_wise {
+            self.rows(rows).iter().map(|row| row.join(" ").into_bytes()).collect()
+        } else {
+            self.values(rows).map(<[u8]>::to_vec).collect()
+        }
     }
 
     /// A fingerprint of the result in the order of comparison.
@@ -150,14 +186,19 @@ impl Comparison {
     }
 }
 
-/// The first eight bytes of a place that is not empty, as a number: the lesser number belongs to the lesser text.
-fn prefix(text: &[u8], place: Range<usize>) -> u64 {
+/// The first bytes of a place that is not empty, as a number: the lesser number belongs to the lesser text.
+fn prefix(text: &[u8], place: Range<usize>) -> u128 {
     let number = match text[place.start..].first_chunk() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => text[place.start..].iter().rev().fold(0, |number, byte| (number >> 8) | (u64::from(*byte) << 56)),
+        Some(bytes) => u128::from_be_bytes(*bytes),
+        None => text[place.start..].iter().rev().fold(0, |number, byte| (number >> 8) | (u128::from(*byte) << 120)),
     };
     // What follows behind the place counts as zero.
-    number & (u64::MAX << (64 - 8 * place.len().min(8)))
+    number & (u128::MAX << (u128::BITS as usize - 8 * place.len().min(PREFIX_BYTES)))
+}
+
+/// Whether a hash stands for a whole result.
+pub(super) fn is_hashed(lines: &Lines<'_>) -> bool {
+    HashLine::of(lines).is_some()
 }
 
 /// A line `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`, which stands for a whole result.
@@ -196,6 +237,16 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
 
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
+}
+
+/// A value as text that people can tell from others: bytes that are no UTF-8 stand as `\xE9`.
+fn shown(value: &[u8]) -> String {
+    let mut shown = String::with_capacity(value.len());
+    for chunk in value.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02X}")));
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -238,7 +289,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn rows_and_values_are_sorted_as_byte_strings(
-            table in proptest::collection::vec(proptest::array::uniform2("[\0\t\n ab]{0,10}"), 0..12)
+            table in proptest::collection::vec(proptest::array::uniform2("[\0\t\n ab]{0,10}|[ab]{0,20}"), 0..12)
         ) {
             let mut by_rows = table.clone();
             by_rows.sort();

@@ -1,38 +1,77 @@
 //! Two results held against each other, for people.
 
+use std::borrow::Cow;
+
 use similar::{ChangeTag, TextDiff};
 
 /// How much of a text a message shows, in bytes: an engine that returns megabytes must not flood a terminal.
-const LONGEST: usize = 4096;
+pub(super) const LONGEST: usize = 4096;
+
+/// How much of a diff of whole files a message shows, in bytes.
+const LONGEST_UNIFIED: usize = 64 << 10;
 
 /// Lines around a difference that are shown with it.
 const CONTEXT: usize = 3;
 
+/// How much of two long texts is compared, in bytes from the first line that differs.
+const COMPARED: usize = 256 << 10;
+
 /// The lines of both texts, those only in `expected` after `-`, those only in `actual` after `+`.
 ///
-/// Long runs of equal lines are left out, with a line that says how many.
-pub(super) fn lines(expected: &str, actual: &str) -> String {
+/// Long runs of equal lines are left out, with a line that says how many; at most `longest` bytes are shown. A line with
+/// something that would not be seen, such as a blank at its end, is quoted.
+pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
     // Whole lines all of them: the last one of the shorter text is then like the others.
-    let whole = |text: &str| if text.is_empty() { String::new() } else { shorten(text.to_owned()) + "\n" };
+    let whole = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
     let (expected, actual) = (whole(expected), whole(actual));
+    let same = expected.split_inclusive('\n').zip(actual.split_inclusive('\n')).take_while(|(a, b)| a == b);
+    let same: Vec<usize> = same.map(|(line, _)| line.len()).collect();
+    // The first lines of thousands are alike more often than not, and need no search for what has moved.
+    let skipped = same.len().saturating_sub(CONTEXT);
+    let start: usize = same[..skipped].iter().sum();
+    let compared = |text: &str| text[start..floor(text, start + COMPARED)].to_owned();
+    let (expected, actual) = (compared(&expected), compared(&actual));
     let diff = TextDiff::from_lines(&expected, &actual);
     let mut shown = Vec::new();
     let mut next = 0;
     for group in diff.grouped_ops(CONTEXT) {
-        let start = group.first().map_or(0, |op| op.old_range().start);
-        shown.extend(left_out(start.saturating_sub(next)));
+        let first = group.first().map_or(0, |op| op.old_range().start);
+        let before = if next == 0 { skipped } else { 0 };
+        shown.extend(left_out(before + first.saturating_sub(next)));
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             let sign = match change.tag() {
                 ChangeTag::Equal => ' ',
                 ChangeTag::Delete => '-',
                 ChangeTag::Insert => '+',
             };
-            shown.push(format!("{sign} {}", change.value().trim_end_matches('\n')).trim_end().to_owned());
+            shown.push(format!("{sign} {}", visible(change.value().trim_end_matches('\n'))).trim_end().to_owned());
         }
         next = group.last().map_or(next, |op| op.old_range().end);
     }
     shown.extend(left_out(diff.old_slices().len().saturating_sub(next)));
-    shown.join("\n")
+    shorten(shown.join("\n"), longest)
+}
+
+/// A line as it is or, with white space at its ends or control characters in it, quoted.
+fn visible(line: &str) -> Cow<'_, str> {
+    if line.trim() == line && !line.chars().any(char::is_control) {
+        Cow::Borrowed(line)
+    } else {
+        Cow::Owned(format!("{line:?}"))
+    }
+}
+
+/// The last boundary between characters that is not beyond `end`.
+fn floor(text: &str, end: usize) -> usize {
+    (0..=end.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
+}
+
+/// Two versions of a file as `diff -u` shows them.
+pub(super) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
+    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
+    let diff = TextDiff::from_lines(&*old, &*new);
+    let text = diff.unified_diff().context_radius(CONTEXT).header(name, name).to_string();
+    shorten(text.trim_end_matches('\n').to_owned(), LONGEST_UNIFIED)
 }
 
 fn left_out(count: usize) -> Option<String> {
@@ -40,11 +79,10 @@ fn left_out(count: usize) -> Option<String> {
 }
 
 /// A text, or its beginning and a note of how long it is.
-pub(super) fn shorten(mut text: String) -> String {
+pub(super) fn shorten(mut text: String, longest: usize) -> String {
     let length = text.len();
-    if length > LONGEST {
-        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
+    if length > longest {
+        text.truncate(floor(&text, longest));
         text.push_str(&format!("\n… {length} bytes in all"));
     }
     text
@@ -59,16 +97,34 @@ mod tests {
         let expected: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
         let mut actual = expected.clone();
         actual[9] = "x".into();
-        let shown = lines(&expected.join("\n"), &actual.join("\n"));
+        let shown = lines(&expected.join("\n"), &actual.join("\n"), LONGEST);
         assert_eq!(shown, "  … 6 equal lines\n  7\n  8\n  9\n- 10\n+ x\n  11\n  12\n  13\n  … 7 equal lines");
-        assert_eq!(lines("1\n2", "1"), "  1\n- 2");
-        assert_eq!(lines("", "1"), "+ 1");
+        assert_eq!(lines("1\n2", "1", LONGEST), "  1\n- 2");
+        assert_eq!(lines("", "1", LONGEST), "+ 1");
+    }
+
+    #[test]
+    fn what_would_not_be_seen_is_quoted() {
+        let shown = lines("a\n b", "a \nb\tc\n\u{1b}[31m", LONGEST);
+        assert_eq!(shown, "- a\n- \" b\"\n+ \"a \"\n+ \"b\\tc\"\n+ \"\\u{1b}[31m\"");
+    }
+
+    #[test]
+    fn a_difference_far_down_is_found() {
+        let expected: Vec<String> = (1..=100_000).map(|n| n.to_string()).collect();
+        let mut actual = expected.clone();
+        actual[90_000] = "x".into();
+        let shown = lines(&expected.join("\n"), &actual.join("\n"), LONGEST);
+        let near = "  … 89997 equal lines\n  89998\n  89999\n  90000\n- 90001\n+ x\n  90002\n  90003\n  90004\n  … 9996 equal lines";
+        assert_eq!(shown, near);
+        let all = lines(&expected.join("\n"), "", LONGEST);
+        assert!(all.len() < LONGEST + 40 && all.ends_with(" bytes in all"), "{}", all.len());
     }
 
     #[test]
     fn endless_texts_are_cut_between_characters() {
-        let text = shorten("é".repeat(1 << 20));
+        let text = shorten("é".repeat(1 << 20), LONGEST);
         assert!(text.len() < LONGEST + 40 && text.ends_with("… 2097152 bytes in all"), "{}", &text[LONGEST - 8..]);
-        assert_eq!(shorten("short".into()), "short");
+        assert_eq!(shorten("short".into(), LONGEST), "short");
     }
 }

@@ -2,32 +2,42 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
 use crate::outcome::Failure;
-use crate::script::{Answer, Completion, Dialect, Record, Sort, Step};
+use crate::script::{Answer, Completion, Dialect, Lines, Record, Sort, Step};
 use crate::suite::TestFile;
 
-use super::answer::{Comparison, Fingerprint};
+use super::answer::{self, Comparison, Fingerprint};
+use super::bless::{self, Correction};
 use super::variables::Variables;
 use super::watchdog::Watchdog;
-use super::{Options, Tally, Watch, diff, system};
+use super::{Ending, Options, Tally, Watch, diff, system};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
     dialect: Dialect,
-    database: Box<dyn Database + 'e>,
+    // Sessions come first, and so end before the database that they use goes.
     default: Box<dyn Session + 'e>,
     named: HashMap<String, Box<dyn Session + 'e>>,
+    database: Box<dyn Database + 'e>,
     rows: Rows,
     comparison: Comparison,
     labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
+    /// Results of more values than this stand as a hash; 0 for none.
+    hash_threshold: u64,
+    /// Whether corrections are wanted.
+    bless: bool,
+    /// Whether texts of failures are kept whole, however long.
+    whole: bool,
     variables: Variables,
     watchdog: Option<Watchdog>,
     allow_system: bool,
     memory_limited: bool,
     out_of_memory: bool,
+    lost: bool,
     watch: &'e dyn Watch,
 }
 
@@ -35,11 +45,20 @@ pub(super) struct Executor<'e, 'a> {
 struct Complaint {
     message: String,
     results: Option<(String, String)>,
+    /// What the record would have to expect instead, or why that cannot be told.
+    correction: Result<Box<Correction>, String>,
 }
 
 impl From<String> for Complaint {
     fn from(message: String) -> Self {
-        Complaint { message, results: None }
+        let correction = Err("only what a statement or a query returns can be written down".to_owned());
+        Complaint { message, results: None, correction }
+    }
+}
+
+impl Complaint {
+    fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
+        Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
     }
 }
 
@@ -58,18 +77,22 @@ impl<'e, 'a> Executor<'e, 'a> {
             watchdog.guard(interrupter);
         }
         Ok(Executor {
-            dialect: if file.path.extension().is_some_and(|e| e == "slt") { Dialect::Slt } else { Dialect::Classic },
-            database,
+            dialect: Dialect::of(&file.path),
             default,
             named: HashMap::new(),
+            database,
             rows: Rows::default(),
             comparison: Comparison::default(),
             labels: HashMap::new(),
+            hash_threshold: 0,
+            bless: options.bless.is_some(),
+            whole: options.whole_texts,
             variables: Variables::new(options.allow_env),
             watchdog,
             allow_system: options.allow_system,
             memory_limited: options.memory_limit.is_some(),
             out_of_memory: false,
+            lost: false,
             watch,
         })
     }
@@ -77,10 +100,6 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// What the engine calls itself once it is connected.
     pub(super) fn name(&self) -> String {
         self.default.name().to_owned()
-    }
-
-    pub(super) fn dialect(&self) -> Dialect {
-        self.dialect
     }
 
     /// The limit that has been exceeded, if one has.
@@ -93,10 +112,19 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.out_of_memory
     }
 
+    /// Whether a connection was lost, after which nothing can be learnt of the script.
+    pub(super) fn lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Leaves the script's database where it is, and says where that is.
+    pub(super) fn keep(&mut self) -> Option<String> {
+        self.database.keep()
+    }
+
     /// Runs a record and enters what became of it.
     pub(super) fn execute(&mut self, record: Record<'a>, tally: &mut Tally<'_>) {
         let (attempts, pause) = record.retry.unwrap_or((1, Duration::ZERO));
-        let counts = !matches!(record.step, Step::Sleep(_) | Step::HashThreshold(_));
         for attempt in 1..=attempts {
             if attempt > 1 {
                 self.default.sleep(pause);
@@ -117,21 +145,65 @@ impl<'e, 'a> Executor<'e, 'a> {
                     Complaint::from("the engine wanted more memory than it may have".to_owned())
                 }
                 (None, Ok(())) => {
-                    tally.records.passed += u64::from(counts);
-                    return;
+                    tally.records.passed += u64::from(record.step.counts());
+                    if let Some(blessings) = &mut tally.blessings {
+                        blessings.passed(&record);
+                    }
+                    return self.watch.ended(tally.file(), &record, Ending::Passed);
                 }
-                (None, Err(_)) if attempt < attempts => continue,
+                (None, Err(_)) if attempt < attempts && !self.lost => continue,
                 (None, Err(complaint)) => complaint,
             };
-            tally.sql = record_text(&record.step);
+            let limit = if self.whole { usize::MAX } else { diff::LONGEST };
+            tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
             let mut failure = Failure { message: complaint.message, ..tally.here() };
             tally.sql.clear();
             if let Some((expected, actual)) = complaint.results {
-                failure.diff = diff::lines(&expected, &actual);
-                (failure.expected, failure.actual) = (Some(diff::shorten(expected)), Some(diff::shorten(actual)));
+                failure.diff = diff::lines(&expected, &actual, limit);
+                let shorten = |text| Some(diff::shorten(text, limit));
+                (failure.expected, failure.actual) = (shorten(expected), shorten(actual));
             }
-            return tally.fail(failure);
+            return self.fail(&record, failure, complaint.correction, tally);
         }
+    }
+
+    /// Enters a failure, unless the record is to be rewritten.
+    fn fail(
+        &mut self,
+        record: &Record<'a>,
+        failure: Failure,
+        correction: Result<Box<Correction>, String>,
+        tally: &mut Tally<'_>,
+    ) {
+        let failure = match self.correct(record, &failure, correction, tally) {
+            None => failure,
+            Some(Ok(())) => return self.watch.ended(tally.file(), record, Ending::Corrected(&failure)),
+            Some(Err(reason)) => bless::refused(failure, &reason),
+        };
+        self.watch.ended(tally.file(), record, Ending::Failed(&failure));
+        tally.fail(failure);
+    }
+
+    /// Notes down what a failing record is to expect from now on, if that is wanted; or why it cannot be.
+    fn correct(
+        &mut self,
+        record: &Record<'a>,
+        failure: &Failure,
+        correction: Result<Box<Correction>, String>,
+        tally: &mut Tally<'_>,
+    ) -> Option<Result<(), String>> {
+        let blessings = tally.blessings.as_mut()?;
+        let correction = match correction {
+            Ok(correction) => correction,
+            Err(reason) => return Some(Err(reason)),
+        };
+        if let (Step::Query { label: Some(label), .. }, Correction::Lines { .. }) = (&record.step, &*correction)
+            && let Err(disagreement) = self.judge_label(label.clone(), record.line)
+        {
+            return Some(Err(disagreement.message));
+        }
+        let agrees = |lines: &Lines<'_>, row_wise| self.comparison.agrees(&self.rows, lines, row_wise);
+        Some(blessings.correct(record, &correction, failure, agrees))
     }
 
     fn step(&mut self, record: &Record<'a>, tally: &mut Tally<'_>) -> Result<(), Complaint> {
@@ -168,6 +240,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                     Some(expected) if *expected != printed => Err(Complaint {
                         message: "the command printed something else".to_owned(),
                         results: Some((expected.clone(), printed)),
+                        ..Complaint::from(String::new())
                     }),
                     _ => Ok(()),
                 }
@@ -177,7 +250,11 @@ impl<'e, 'a> Executor<'e, 'a> {
                 session.sleep(*duration);
                 Ok(())
             }
-            Step::HashThreshold(_) | Step::Skip | Step::Halt => Ok(()),
+            Step::HashThreshold(threshold) => {
+                self.hash_threshold = *threshold;
+                Ok(())
+            }
+            Step::Skip | Step::Halt => Ok(()),
         }
     }
 
@@ -198,8 +275,8 @@ impl<'e, 'a> Executor<'e, 'a> {
         let session = match &record.connection {
             None => &mut self.default,
             Some(name) => match self.named.entry(name.clone()) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
                     let session =
                         self.database.connect().map_err(|error| format!("cannot connect as `{name}`: {error}"))?;
                     if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, session.interrupter()) {
@@ -215,13 +292,22 @@ impl<'e, 'a> Executor<'e, 'a> {
         tally.engine += clock.elapsed();
         // An expected error is no excuse: under a limit, this one says nothing about the SQL.
         self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
-        Ok(result)
+        match result {
+            // Nor is it one here: whatever the record expects, it was not run.
+            Err(error) if error.lost => {
+                self.lost = true;
+                Err(format!("the connection is lost: {error}").into())
+            }
+            result => Ok(result),
+        }
     }
 
     fn judge_statement(&self, expect: &Completion, result: Result<Done, EngineError>) -> Result<(), Complaint> {
         match (expect, result) {
             (Completion::Ok, Ok(_)) => Ok(()),
-            (Completion::Ok | Completion::Count(_), Err(error)) => Err(format!("statement failed: {error}").into()),
+            (Completion::Ok | Completion::Count(_), Err(error)) => {
+                Err(Complaint::corrected_by(format!("statement failed: {error}"), Correction::Error(error)))
+            }
             (Completion::Count(expected), Ok(done)) => {
                 let (count, verb) = match done {
                     Done::Changed(count) => (count, "changed"),
@@ -230,10 +316,13 @@ impl<'e, 'a> Executor<'e, 'a> {
                 if count == *expected {
                     return Ok(());
                 }
-                Err(format!("statement {verb} {count} rows instead of {expected}").into())
+                let message = format!("statement {verb} {count} rows instead of {expected}");
+                Err(Complaint::corrected_by(message, Correction::Count(count)))
             }
-            (Completion::Error(_), Ok(_)) => Err("statement succeeded, but should have failed".to_owned().into()),
-            (Completion::Error(expected), Err(error)) => judge_error("statement", expected, &error),
+            (Completion::Error(_), Ok(_)) => {
+                Err(Complaint::corrected_by("statement succeeded, but should have failed", Correction::Success))
+            }
+            (Completion::Error(expected), Err(error)) => judge_error("statement", expected, error),
         }
     }
 
@@ -245,22 +334,28 @@ impl<'e, 'a> Executor<'e, 'a> {
         result: Result<Done, EngineError>,
     ) -> Result<(), Complaint> {
         let (lines, row_wise) = match (expect, result) {
-            (Answer::Error(_), Ok(_)) => return Err("query succeeded, but should have failed".to_owned().into()),
-            (Answer::Error(expected), Err(error)) => return judge_error("query", expected, &error),
-            (Answer::Lines { .. }, Err(error)) => return Err(format!("query failed: {error}").into()),
+            (Answer::Error { row_wise, .. }, Ok(_)) => {
+                self.comparison.order(&self.rows, sort);
+                let message = "query succeeded, but should have failed".to_owned();
+                return Err(Complaint { correction: self.result(*row_wise, false), ..Complaint::from(message) });
+            }
+            (Answer::Error { expected, .. }, Err(error)) => return judge_error("query", expected, error),
+            (Answer::Lines { .. }, Err(error)) => {
+                return Err(Complaint::corrected_by(format!("query failed: {error}"), Correction::Error(error)));
+            }
             (Answer::Lines { lines, row_wise }, Ok(_)) => (lines, *row_wise),
         };
         if self.rows.is_uneven() {
             return Err("the engine returned rows of different widths".to_owned().into());
         }
+        self.comparison.order(&self.rows, sort);
         let columns = self.rows.columns().filter(|columns| *columns != letters.len());
         if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
             let letters = String::from_utf8_lossy(letters);
-            return Err(
-                format!("query returned {columns} columns, but {} are declared ({letters})", letters.len()).into()
-            );
+            let message = format!("query returned {columns} columns, but {} are declared ({letters})", letters.len());
+            let correction = self.result(row_wise, answer::is_hashed(lines));
+            return Err(Complaint { correction, ..Complaint::from(message) });
         }
-        self.comparison.order(&self.rows, sort);
         if self.comparison.agrees(&self.rows, lines, row_wise) {
             return Ok(());
         }
@@ -268,20 +363,34 @@ impl<'e, 'a> Executor<'e, 'a> {
         Err(Complaint {
             message: self.comparison.summary(&self.rows, lines, row_wise),
             results: Some((expected, actual)),
+            correction: self.result(row_wise, answer::is_hashed(lines)),
         })
+    }
+
+    /// What came, as a record would have to expect it; worked out only where that is wanted.
+    fn result(&self, row_wise: bool, hashed: bool) -> Result<Box<Correction>, String> {
+        if !self.bless {
+            return Err(String::new());
+        }
+        if self.rows.is_uneven() {
+            return Err("the engine returned rows of different widths".to_owned());
+        }
+        let hashed = hashed || (self.hash_threshold > 0 && self.rows.len() as u64 > self.hash_threshold);
+        let lines = self.comparison.lines(&self.rows, row_wise, hashed);
+        Ok(Box::new(Correction::Lines { lines, columns: self.rows.columns() }))
     }
 
     /// All results under one label must be alike; the first one sets the measure.
     fn judge_label(&mut self, label: Cow<'a, [u8]>, line: u64) -> Result<(), Complaint> {
         let fingerprint = self.comparison.fingerprint(&self.rows);
-        match self.labels.get(&label) {
-            None => {
-                self.labels.insert(label, (fingerprint, line));
+        match self.labels.entry(label) {
+            Entry::Vacant(entry) => {
+                entry.insert((fingerprint, line));
                 Ok(())
             }
-            Some((first, _)) if *first == fingerprint => Ok(()),
-            Some((_, line)) => {
-                let label = String::from_utf8_lossy(&label);
+            Entry::Occupied(entry) if entry.get().0 == fingerprint => Ok(()),
+            Entry::Occupied(entry) => {
+                let (label, (_, line)) = (String::from_utf8_lossy(entry.key()), entry.get());
                 Err(format!("results under the label `{label}` differ from those in line {line}").into())
             }
         }
@@ -305,22 +414,12 @@ impl<'e, 'a> Executor<'e, 'a> {
 fn judge_error(
     what: &str,
     expected: &sqllogictest::parser::ExpectedError,
-    error: &EngineError,
+    error: EngineError,
 ) -> Result<(), Complaint> {
     if expected.is_match(&error.message, error.sqlstate.as_deref()) {
         return Ok(());
     }
     let state = error.sqlstate.as_ref().map(|state| format!("(sqlstate {state}) ")).unwrap_or_default();
-    Err(format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}").into())
-}
-
-/// The SQL or command of a step, as a message shows it.
-fn record_text(step: &Step<'_>) -> String {
-    let text: &[u8] = match step {
-        Step::Statement { sql, .. } | Step::Query { sql, .. } => sql,
-        Step::Let { sql, .. } => sql.as_bytes(),
-        Step::System { command, .. } => command.as_bytes(),
-        _ => b"",
-    };
-    diff::shorten(String::from_utf8_lossy(text).into_owned())
+    let message = format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}");
+    Err(Complaint::corrected_by(message, Correction::Error(error)))
 }

@@ -1,7 +1,21 @@
-//! The real test binary, built as users build it.
+//! What the benches that run the real test binary share.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Runs a bench, unless `cargo test --all-targets` started it, which starts benches too but without `--bench`.
+pub fn main(bench: impl FnOnce() -> Result<(), String>) -> ExitCode {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    match bench() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Builds the test target `slt` with optimisation and returns where its binary is.
 pub fn test_binary() -> Result<PathBuf, String> {

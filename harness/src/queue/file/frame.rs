@@ -24,7 +24,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::Outcome;
+use crate::outcome::{Attempt, Outcome};
 use crate::queue::Running;
 
 /// Records begin at multiples of this and are no shorter. A record of this length crosses no page, and so is not
@@ -98,6 +98,7 @@ pub(super) enum Body<'a> {
     Empty {},
     Outcome { outcome: &'a Outcome },
     Why { why: &'a str },
+    Attempt { why: &'a str, attempt: &'a Attempt },
     From { from: u32, last: &'a Option<Running> },
     Label { label: &'a str },
 }
@@ -108,6 +109,7 @@ pub(super) enum Body<'a> {
 pub(super) struct Details {
     pub outcome: Option<Outcome>,
     pub why: String,
+    pub attempt: Option<Attempt>,
     pub from: u32,
     pub last: Option<Running>,
     pub label: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::frame::{Details, Frame, Op};
 use super::journal::Journal;
 use super::state::{Stage, State};
-use crate::outcome::Outcome;
+use crate::outcome::{Attempt, Outcome};
 use crate::queue::{EntryState, EntryStatus, Event, Plan, QueueError, Snapshot};
 
 /// Everything that is known about a run.
@@ -14,6 +14,7 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
     drop(journal.lock()?);
     let mut state = State::new(plan.len());
     let mut outcomes: Vec<Option<Box<Outcome>>> = vec![None; plan.len()];
+    let mut earlier: Vec<Vec<Attempt>> = vec![Vec::new(); plan.len()];
     let mut stopped = String::new();
     let mut cursor = journal.start();
     journal.replay(&mut cursor, |frame| {
@@ -21,13 +22,15 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
         match frame.head.op {
             Op::Finish => outcomes[frame.head.entry as usize] = Some(Box::new(outcome(frame)?)),
             Op::Stop => stopped = details(frame)?.why,
-            Op::Join | Op::Claim | Op::Requeue | Op::Lost | Op::Resume => {}
+            Op::Requeue => earlier[frame.head.entry as usize].extend(details(frame)?.attempt),
+            Op::Join | Op::Claim | Op::Lost | Op::Resume => {}
         }
         Ok(())
     })?;
-    let entries = state.entries().iter().zip(outcomes).map(|(entry, outcome)| EntryStatus {
+    let entries = state.entries().iter().zip(outcomes).zip(earlier).map(|((entry, outcome), earlier)| EntryStatus {
         attempts: entry.attempts,
         deaths: entry.deaths,
+        earlier,
         state: match (entry.stage, outcome) {
             (Stage::Leased(holder), _) => EntryState::Leased { worker: holder.worker },
             (Stage::Final, Some(outcome)) => EntryState::Final(outcome),

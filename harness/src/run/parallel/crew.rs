@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{RunError, title};
-use crate::config::Config;
-use crate::engine::Engine;
+use crate::config::{Config, ENGINE, without_engine};
+use crate::engine::{Choice, Engine};
 use crate::process;
 use crate::queue::file::FileQueue;
 use crate::suite::{Suite, TestFile};
@@ -20,9 +20,15 @@ const QUEUE: &str = "SLT_WORKER_QUEUE";
 const RUN_ID: &str = "SLT_WORKER_RUN_ID";
 
 /// The process of the worker that bears `label`: this program with these arguments, and where the work is.
-pub(super) fn command(label: &str, run_id: &str, queue: &Path) -> Command {
+///
+/// The engine goes by the environment, which nobody else can read, as its URL may hold a password.
+pub(super) fn command(label: &str, run_id: &str, queue: &Path, engine: Option<&Choice>) -> Command {
     let mut command = process::same_executable();
-    command.args(std::env::args_os().skip(1)).env(LABEL, label).env(QUEUE, queue).env(RUN_ID, run_id);
+    command.args(without_engine(std::env::args_os().skip(1)));
+    command.env(LABEL, label).env(QUEUE, queue).env(RUN_ID, run_id);
+    if let Some(choice) = engine {
+        command.env(ENGINE, choice.secret());
+    }
     command
 }
 

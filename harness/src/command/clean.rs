@@ -1,0 +1,46 @@
+//! `slt clean`: what killed runs have left on a server.
+
+use clap::Args;
+
+use super::complain;
+use crate::config::{self, ENGINE, Secret, secret};
+use crate::engine::{CleanError, Fate, Leftover};
+use crate::summary::ExitStatus;
+
+/// The flags of `slt clean`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// The server: `postgres://…` or `mysql://…`
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true)]
+    engine: Secret,
+
+    /// Drop nothing; say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Drops them, or says what would go.
+pub(super) fn run(flags: &Flags) -> ExitStatus {
+    let choice = match config::chosen(&flags.engine) {
+        Ok(choice) => choice,
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
+    let leftovers = match choice.clean(flags.dry_run) {
+        Ok(leftovers) => leftovers,
+        Err(error @ CleanError::Choice(_)) => return complain(&error.to_string(), ExitStatus::Usage),
+        Err(error) => return complain(&error.to_string(), ExitStatus::Broken),
+    };
+    let mut status = ExitStatus::Passed;
+    for Leftover { name, fate } in &leftovers {
+        match fate {
+            Fate::Dropped if flags.dry_run => println!("would drop {name}"),
+            Fate::Dropped => println!("dropped {name}"),
+            Fate::InUse => println!("left {name}: a run uses it"),
+            Fate::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
+        }
+    }
+    if leftovers.is_empty() {
+        println!("nothing to drop on {choice}");
+    }
+    status
+}

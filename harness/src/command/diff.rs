@@ -1,0 +1,35 @@
+//! `slt diff`: what changed from one run to another.
+
+use clap::Args;
+
+use super::runs::{RUN_HELP, Recorded};
+use super::{CommandError, print, print_json};
+use crate::report::compare::Comparison;
+use crate::summary::ExitStatus;
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[arg(value_name = "BEFORE", default_value = "previous", help = RUN_HELP)]
+    before: String,
+
+    /// The later run, named likewise
+    #[arg(value_name = "AFTER", default_value = "latest")]
+    after: String,
+
+    #[command(flatten)]
+    recorded: Recorded,
+
+    /// Print it as JSON, with no file left out
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many files of each list are shown.
+const MOST: usize = 50;
+
+pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
+    let (before, _) = flags.recorded.find(&flags.before)?;
+    let (after, _) = flags.recorded.find(&flags.after)?;
+    let comparison = Comparison::new(&before, &after);
+    if flags.json { print_json(&comparison) } else { print(&comparison.text(MOST)) }
+}

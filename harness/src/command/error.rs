@@ -1,0 +1,57 @@
+//! Why a subcommand could not do what it was asked to.
+
+use std::io;
+
+#[cfg(feature = "sqlite")]
+use super::query::QueryError;
+use super::runs::RunsError;
+use crate::outcome::ResultsError;
+use crate::summary::ExitStatus;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    #[error("no preset is named `{name}`: there are {known}")]
+    UnknownPreset { name: String, known: String },
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[cfg(not(feature = "sqlite"))]
+    #[error("`query` needs SQLite, which this program was built without: build it with the cargo feature `sqlite`")]
+    NoSqlite,
+    #[error("cannot write `{path}`")]
+    Write { path: String, source: io::Error },
+    #[error("wrote `{path}`, but no program here opens it: open it in a browser by hand")]
+    Open { path: String, source: io::Error },
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+}
+
+impl CommandError {
+    /// What the user typed is the user's to mend; what cannot be read or written is not.
+    pub(super) fn status(&self) -> ExitStatus {
+        match self {
+            CommandError::Runs(error) => runs(error),
+            #[cfg(feature = "sqlite")]
+            CommandError::Query(error) => match error {
+                QueryError::Runs(error) => runs(error),
+                QueryError::Write(_) => ExitStatus::Broken,
+                _ => ExitStatus::Usage,
+            },
+            CommandError::UnknownPreset { .. } => ExitStatus::Usage,
+            #[cfg(not(feature = "sqlite"))]
+            CommandError::NoSqlite => ExitStatus::Usage,
+            CommandError::Write { .. } | CommandError::Open { .. } | CommandError::Output(_) => ExitStatus::Broken,
+        }
+    }
+}
+
+fn runs(error: &RunsError) -> ExitStatus {
+    match error {
+        RunsError::Results(ResultsError::Format { .. } | ResultsError::Newer { .. }) | RunsError::List { .. } => {
+            ExitStatus::Broken
+        }
+        _ => ExitStatus::Usage,
+    }
+}

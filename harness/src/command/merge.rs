@@ -1,0 +1,92 @@
+//! `slt merge`: the results of several machines as one.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::complain;
+use crate::outcome::Results;
+use crate::report::files::{self, Folder};
+use crate::report::merge::{Merged, merge};
+use crate::report::table;
+use crate::summary::ExitStatus;
+
+/// The flags of `slt merge`.
+#[derive(Debug, Args)]
+pub(super) struct MergeFlags {
+    /// The `results.json` of each machine
+    #[arg(required = true, value_name = "FILES")]
+    files: Vec<PathBuf>,
+
+    /// Write the results of all to this file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Write everything that a run leaves behind to this folder: `results.json`, `junit.xml` and so on
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+
+    /// Exit with 0 even if files were left unrun; a shard that is missing is still no success
+    #[arg(long)]
+    allow_incomplete: bool,
+}
+
+/// How many of a merge's defects are listed.
+const MOST_DEFECTS: usize = 10;
+
+/// Merges the files, says what they come to, and writes it. Nothing is written of what does not add up.
+pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
+    let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
+    let merged = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
+        Ok(parts) => merge(parts),
+        Err(error) => return complain(&told(&error), ExitStatus::Usage),
+    };
+    let defects = &merged.summary.defects;
+    for defect in defects.iter().take(MOST_DEFECTS) {
+        eprintln!("error: {defect}");
+    }
+    if !defects.is_empty() {
+        if defects.len() > MOST_DEFECTS {
+            eprintln!("error: … and {} more of this kind", defects.len() - MOST_DEFECTS);
+        }
+        return complain("these are not the parts of one run: nothing was written", ExitStatus::Broken);
+    }
+    print!("{}", table::by_category(&merged.summary));
+    for shard in &merged.results.missing_shards {
+        eprintln!("warning: shard {} of {} is missing", shard.index, shard.of);
+    }
+    match write(flags, &merged) {
+        Ok(written) => {
+            written.iter().for_each(|path| println!("wrote `{}`", path.display()));
+            merged.exit_status(flags.allow_incomplete)
+        }
+        // A merge is asked for what it writes: without that, its success would mislead.
+        Err(message) => complain(&message, ExitStatus::Broken),
+    }
+}
+
+fn write(flags: &MergeFlags, merged: &Merged) -> Result<Vec<PathBuf>, String> {
+    let mut written = Vec::new();
+    let failed = |path: &Path, error| format!("cannot write `{}`: {error}", path.display());
+    if let Some(path) = &flags.output {
+        files::replace(path, &files::json(&merged.results)).map_err(|error| failed(path, error))?;
+        written.push(path.clone());
+    }
+    if let Some(path) = &flags.results {
+        let folder = Folder::lock(path).map_err(|error| failed(path, error))?;
+        let all = folder.write(&merged.results);
+        if !all.complaints.is_empty() {
+            return Err(all.complaints.join("; "));
+        }
+        written.extend(all.files);
+    }
+    Ok(written)
+}
+
+/// An error with what brought it about.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Questions that are often asked of past runs.
+
+use crate::command::CommandError;
+
+/// A preset is a question with a name.
+struct Preset {
+    name: &'static str,
+    asks: &'static str,
+    sql: &'static str,
+}
+
+const PRESETS: [Preset; 8] = [
+    Preset {
+        name: "failed-files",
+        asks: "files that failed when they were last run, with their first failure",
+        sql: "\
+SELECT f.file_path, f.verdict, f.last_tested, r.error_at, r.error_message
+FROM test_files f JOIN test_results r ON r.run = f.last_run AND r.file_path = f.file_path AND r.failing
+WHERE f.failing
+GROUP BY f.file_path
+ORDER BY f.file_path",
+    },
+    Preset {
+        name: "progress",
+        asks: "the pass rate from run to run",
+        sql: "\
+SELECT run, run_id, started_at, passed, failing, not_run, pass_rate,
+       round(pass_rate - lag(pass_rate) OVER (ORDER BY run), 1) AS change
+FROM test_runs
+ORDER BY run",
+    },
+    Preset {
+        name: "by-category",
+        asks: "how many files of each category pass, each by its last result",
+        sql: "\
+SELECT category, count(*) AS files, sum(passed) AS passed, sum(failing) AS failing,
+       count(*) - sum(passed) - sum(failing) AS unchecked,
+       round(100.0 * sum(passed) / nullif(sum(passed) + sum(failing), 0), 1) AS pass_rate
+FROM test_files
+GROUP BY category
+ORDER BY category",
+    },
+    Preset {
+        name: "failing-by-category",
+        asks: "the categories with failing files, the most first",
+        sql: "\
+SELECT category, sum(failing) AS failing, count(*) AS files
+FROM test_files
+GROUP BY category
+HAVING sum(failing) > 0
+ORDER BY failing DESC, category",
+    },
+    Preset {
+        name: "flaky-tests",
+        asks: "files that passed and failed within one run, or went from one to the other more than once",
+        sql: "\
+WITH steps AS (
+  SELECT file_path, run, verdict, passed, failing,
+         lag(passed) OVER each_file AS passed_before, lag(run) OVER each_file AS run_before
+  FROM test_results
+  WHERE passed OR failing
+  WINDOW each_file AS (PARTITION BY file_path ORDER BY run, pass)
+)
+SELECT file_path, sum(passed) AS passes, sum(failing) AS failures, sum(passed <> passed_before) AS changes,
+       sum(verdict = 'flaky' OR (passed <> passed_before AND run = run_before)) AS within_a_run
+FROM steps
+GROUP BY file_path
+HAVING within_a_run > 0 OR changes > 1
+ORDER BY within_a_run DESC, changes DESC, file_path",
+    },
+    Preset {
+        name: "recent-runs",
+        asks: "the last twenty runs, the newest first",
+        sql: "\
+SELECT run, run_id, engine, started_at, planned, passed, failing, ignored, not_run, pass_rate,
+       round(duration_ms / 1000.0, 1) AS seconds
+FROM test_runs
+ORDER BY run DESC
+LIMIT 20",
+    },
+    Preset {
+        name: "untested",
+        asks: "files that the last run did not check (with --root, those that no run has met too)",
+        sql: "\
+SELECT file_path,
+       CASE WHEN last_run IS NULL THEN 'never run'
+            WHEN last_run < (SELECT max(run) FROM test_runs) THEN 'not run last time'
+            ELSE 'nothing in it applies' END AS why,
+       last_tested
+FROM test_files
+WHERE last_run IS NULL OR last_run < (SELECT max(run) FROM test_runs) OR verdict = 'ignored'
+ORDER BY why, file_path",
+    },
+    Preset {
+        name: "slow-tests",
+        asks: "the twenty files that took longest when they were last run",
+        sql: "\
+SELECT f.file_path, f.verdict, f.duration_ms AS last_ms,
+       round(avg(r.duration_ms), 1) AS mean_ms, max(r.duration_ms) AS most_ms
+FROM (SELECT * FROM test_files WHERE times_run > 0 ORDER BY duration_ms DESC, file_path LIMIT 20) f
+JOIN test_results r ON r.file_path = f.file_path AND (r.passed OR r.failing)
+GROUP BY f.file_path
+ORDER BY last_ms DESC, f.file_path",
+    },
+];
+
+/// The SQL of a preset.
+///
+/// # Errors
+/// There is none of this name.
+pub(super) fn sql(name: &str) -> Result<&'static str, CommandError> {
+    let known = || PRESETS.iter().map(|preset| format!("`{}`", preset.name)).collect::<Vec<_>>().join(", ");
+    let preset = PRESETS.iter().find(|preset| preset.name == name);
+    preset.map(|preset| preset.sql).ok_or_else(|| CommandError::UnknownPreset { name: name.to_owned(), known: known() })
+}
+
+/// All presets as text, each with its SQL to begin one's own from.
+pub(super) fn list() -> String {
+    let mut text = String::new();
+    for Preset { name, asks, sql } in &PRESETS {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        text.push_str(&format!("{separator}{name}: {asks}\n"));
+        for line in sql.lines() {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    text
+}

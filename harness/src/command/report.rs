@@ -1,0 +1,66 @@
+//! `slt report`: the results of a run as one HTML page.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::runs::{Copy, RUN_HELP, Recorded};
+use super::{CommandError, print};
+use crate::outcome::Results;
+use crate::report::files::replace;
+use crate::report::html;
+use crate::summary::ExitStatus;
+
+/// The flags of `slt report`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[arg(value_name = "RUN", default_value = "latest", help = RUN_HELP)]
+    run: String,
+
+    /// Where to write the page; default: `report.html` in the results folder
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Open the page in a browser
+    #[arg(long)]
+    open: bool,
+
+    /// The run to compare with; default: the last one before it on the same engine, if there is one
+    #[arg(long, value_name = "RUN")]
+    compare: Option<String>,
+
+    #[command(flatten)]
+    recorded: Recorded,
+}
+
+/// Writes the page, and opens it if asked to.
+pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
+    let (results, _) = flags.recorded.find(&flags.run)?;
+    let previous = match &flags.compare {
+        Some(name) => Some(flags.recorded.find(name)?.0),
+        None => before(&results, &flags.recorded.copies()?),
+    };
+    let path = flags.output.clone().unwrap_or_else(|| flags.recorded.folder.join("report.html"));
+    let page = html::page(&results, previous.as_ref());
+    replace(&path, page.as_bytes())
+        .map_err(|source| CommandError::Write { path: path.display().to_string(), source })?;
+    let status = print(&format!("{}\n", path.display()))?;
+    if flags.open {
+        open_page(&path)?;
+    }
+    Ok(status)
+}
+
+/// The last run on the same engine that began before this one. A copy that cannot be read is passed over.
+fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
+    let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
+    let mut read = others.filter_map(|copy| Results::read(&copy.path).ok());
+    read.find(|other| other.engine == results.engine && other.started_us < results.started_us)
+}
+
+/// Opens the page without waiting for the browser to be closed.
+fn open_page(path: &Path) -> Result<(), CommandError> {
+    let failed = |source| CommandError::Open { path: path.display().to_string(), source };
+    let path = path.canonicalize().map_err(failed)?;
+    open::that_detached(&path).map_err(failed)
+}

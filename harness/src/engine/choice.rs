@@ -1,0 +1,298 @@
+//! Which engine a run is on, as a user names it: the closed set of those that come with this library.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::{Engine, EngineError};
+
+/// A choice names an engine. It is shown without passwords.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Embedded SQLite: `sqlite`.
+    Sqlite,
+    /// A PostgreSQL server: `postgres://user:password@host:port/database`.
+    Postgres(Url),
+    /// A MySQL or MariaDB server: `mysql://user:password@host:port/database`.
+    Mysql(Url),
+    /// A program that speaks JSON: `external:COMMAND`.
+    External(String),
+}
+
+/// Why an engine cannot be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// It does not read like an engine at all.
+    #[error("no such engine: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")]
+    Unknown,
+    /// There is nothing behind `external:`.
+    #[error("`external:` wants a command, such as `external:python3 driver.py`")]
+    NoCommand,
+    /// The program was built without it.
+    #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]
+    NotBuilt(&'static str),
+    /// It is no server.
+    #[error("the engine `{0}` leaves no databases behind: name a server")]
+    NoServer(&'static str),
+    /// The URL cannot be used.
+    #[error("cannot use `{shown}`: {why}")]
+    Url {
+        /// The URL without secrets.
+        shown: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl FromStr for Choice {
+    type Err = ChoiceError;
+
+    fn from_str(text: &str) -> Result<Self, ChoiceError> {
+        if let Some(command) = text.strip_prefix("external:") {
+            return match command.trim() {
+                "" => Err(ChoiceError::NoCommand),
+                command => Ok(Choice::External(command.to_owned())),
+            };
+        }
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Choice::Postgres(Url(text.to_owned()))),
+            Some(("mysql", _)) => Ok(Choice::Mysql(Url(text.to_owned()))),
+            Some(("mariadb", rest)) => Ok(Choice::Mysql(Url(format!("mysql://{rest}")))),
+            None if text == "sqlite" => Ok(Choice::Sqlite),
+            _ => Err(ChoiceError::Unknown),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::Sqlite => f.write_str("sqlite"),
+            Choice::Postgres(url) | Choice::Mysql(url) => url.fmt(f),
+            Choice::External(command) => write!(f, "external:{}", shown_command(command)),
+        }
+    }
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+impl Choice {
+    /// The choice as it was typed, secrets and all: for the environment of another process and nothing else.
+    pub fn secret(&self) -> String {
+        match self {
+            Choice::Sqlite => "sqlite".to_owned(),
+            Choice::Postgres(url) | Choice::Mysql(url) => url.0.clone(),
+            Choice::External(command) => format!("external:{command}"),
+        }
+    }
+
+    /// The kind of engine, in a word that is also the name of the cargo feature it needs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Choice::Sqlite => "sqlite",
+            Choice::Postgres(_) => "postgres",
+            Choice::Mysql(_) => "mysql",
+            Choice::External(_) => "external",
+        }
+    }
+
+    /// The engine; does not connect yet.
+    ///
+    /// # Errors
+    /// The URL cannot be used, or the program was built without this engine.
+    pub fn engine(&self) -> Result<Arc<dyn Engine>, ChoiceError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Choice::Sqlite => Ok(Arc::new(super::sqlite::Sqlite)),
+            #[cfg(feature = "postgres")]
+            Choice::Postgres(url) => Ok(Arc::new(super::postgres::Postgres::new(url)?)),
+            #[cfg(feature = "mysql")]
+            Choice::Mysql(url) => Ok(Arc::new(super::mysql::Mysql::new(url)?)),
+            #[cfg(feature = "external")]
+            Choice::External(command) => Ok(Arc::new(super::external::External::new(command))),
+            #[allow(unreachable_patterns)] // With all features on, there is an arm for each.
+            choice => Err(ChoiceError::NotBuilt(choice.kind())),
+        }
+    }
+
+    /// Drops the databases (and on PostgreSQL the schemas) that runs have left on the server, those of living runs and
+    /// those that this library did not make excepted. With `dry`, drops none and says which would go.
+    ///
+    /// # Errors
+    /// The choice is no server or cannot be used; the server cannot be reached, or refuses to say what it holds.
+    pub fn clean(&self, dry: bool) -> Result<Vec<Leftover>, CleanError> {
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        let failed = |error| CleanError::Server { shown: self.to_string(), error };
+        #[cfg(not(any(feature = "postgres", feature = "mysql")))]
+        let _ = dry;
+        match self {
+            #[cfg(feature = "postgres")]
+            Choice::Postgres(url) => super::postgres::Postgres::new(url)?.clean(dry).map_err(failed),
+            #[cfg(feature = "mysql")]
+            Choice::Mysql(url) => super::mysql::Mysql::new(url)?.clean(dry).map_err(failed),
+            Choice::Sqlite | Choice::External(_) => Err(ChoiceError::NoServer(self.kind()).into()),
+            #[allow(unreachable_patterns)] // As in `engine`.
+            choice => Err(ChoiceError::NotBuilt(choice.kind()).into()),
+        }
+    }
+}
+
+/// Why a server could not be cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CleanError {
+    /// There is nothing to clean with that choice.
+    #[error("`--engine`: {0}")]
+    Choice(#[from] ChoiceError),
+    /// The server does not let itself be asked.
+    #[error("cannot clean {shown}: {error}")]
+    Server {
+        /// The server, without secrets.
+        shown: String,
+        /// What it, or the way to it, says.
+        error: EngineError,
+    },
+}
+
+/// A leftover is a database that a run made, and that is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// What it is and its name: ``database `slt_…` ``.
+    pub name: String,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a leftover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is dropped; in a dry run, it would be.
+    Dropped,
+    /// The run that made it lives, or somebody is connected to it.
+    InUse,
+    /// It could not be dropped, for the reason given.
+    Stays(String),
+}
+
+/// A server's URL. It is shown without the password and without parameters, among which there may be one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url(String);
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        // A password may hold any of these signs unescaped: better to show too little than too much.
+        let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+        write!(f, "{scheme}://")?;
+        if let Some(user) = user {
+            write!(f, "{}@", user.split([':', '/', '?']).next().unwrap_or_default())?;
+        }
+        f.write_str(place.split(['?', '#']).next().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+impl Url {
+    /// The URL without the parameter `name`, and the value of that.
+    pub(super) fn take(&self, name: &str) -> (String, Option<String>) {
+        let Some((place, query)) = self.0.split_once('?') else { return (self.0.clone(), None) };
+        let (mut rest, mut found) = (Vec::new(), None);
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some((key, value)) if key == name => found = Some(value.to_owned()),
+                _ => rest.push(pair),
+            }
+        }
+        let text = if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
+        (text, found)
+    }
+
+    /// The complaint that this URL cannot be used. `why` must hold nothing of the URL.
+    pub(super) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
+        ChoiceError::Url { shown: self.to_string(), why: why.to_string() }
+    }
+}
+
+/// The start of a command up to the first word that might hold a secret.
+pub(super) fn shown_command(command: &str) -> String {
+    let plain = |word: &&str| !word.starts_with('-') && !word.contains(['=', '@', ':', '$', '"', '\'']);
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let shown: Vec<&str> = words.iter().copied().take_while(plain).collect();
+    if shown.len() == words.len() {
+        shown.join(" ")
+    } else {
+        format!("{} …", shown.join(" ")).trim_start().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_told_apart() {
+        for (text, kind) in [
+            ("sqlite", "sqlite"),
+            ("postgres://h/db", "postgres"),
+            ("postgresql://h/db", "postgres"),
+            ("mysql://h", "mysql"),
+            ("mariadb://h", "mysql"),
+            ("external:cat", "external"),
+        ] {
+            assert_eq!(text.parse::<Choice>().unwrap().kind(), kind);
+        }
+        for text in ["", "oracle", "oracle://u:pw@h", "SQLite", "postgres:/h", "postgres"] {
+            assert_eq!(text.parse::<Choice>(), Err(ChoiceError::Unknown), "{text}");
+        }
+        assert_eq!("external: ".parse::<Choice>(), Err(ChoiceError::NoCommand));
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        for (text, shown) in [
+            ("postgres://me:hunter2@h:1/db", "postgres://me@h:1/db"),
+            ("postgres://me:hunter2@h/db?password=hunter2&a=b", "postgres://me@h/db"),
+            ("postgres://me:p@hunter2/x?y@h/db", "postgres://me@h/db"),
+            ("postgres:///db?host=/run&user=me&password=hunter2", "postgres:///db"),
+            ("mysql://h", "mysql://h"),
+            ("mariadb://me:hunter2@h", "mysql://me@h"),
+            ("external:python3 driver.py --password hunter2", "external:python3 driver.py …"),
+            ("external:PW=hunter2 driver", "external:…"),
+            ("external:driver a b", "external:driver a b"),
+        ] {
+            let choice: Choice = text.parse().unwrap();
+            assert_eq!(choice.to_string(), shown);
+            assert!(!format!("{choice:?}").contains("hunter2"));
+            assert_eq!(choice.secret().contains("hunter2"), text.contains("hunter2"));
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    #[test]
+    fn our_own_parameters_are_taken_out() {
+        let url = |text: &str| Url(text.to_owned());
+        let take = |text: &str| url(text).take("ours");
+        assert_eq!(take("a://b/c?ours=1"), ("a://b/c".to_owned(), Some("1".to_owned())));
+        assert_eq!(take("a://b/c?x=1&ours=2&y=3"), ("a://b/c?x=1&y=3".to_owned(), Some("2".to_owned())));
+        assert_eq!(take("a://b/c?x=1"), ("a://b/c?x=1".to_owned(), None));
+    }
+
+    #[test]
+    fn what_was_not_built_is_named() {
+        let built = cfg!(feature = "mysql");
+        let choice: Choice = "mysql://127.0.0.1".parse().unwrap();
+        match choice.engine() {
+            Ok(_) => assert!(built),
+            Err(error) => assert!(!built && error.to_string().contains("feature `mysql`"), "{error}"),
+        }
+    }
+}

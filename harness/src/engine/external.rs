@@ -1,0 +1,429 @@
+//! External drivers: programs that run SQL for us and speak JSON on their standard input and output.
+//!
+//! The protocol is that of sqllogictest-bin's external engine, so that its drivers work unchanged:
+//!
+//! ```text
+//! to the driver    {"sql":"SELECT 1, 2"}            objects one behind the other, without line ends
+//! from the driver  {"result":[["1","2"]]}           or {"err":"no such table"}
+//! ```
+//!
+//! A driver may say that it knows the extension, by printing a greeting before it reads anything:
+//!
+//! ```text
+//! from the driver  {"protocol":1,"name":"duckdb"}
+//! to the driver    {"sql":"SELECT 1, 'x', NULL","letters":"ITT","dialect":"classic"}
+//! from the driver  {"result":[[1,"x",null]],"columns":3}  or {"count":5}  or {"err":"…","sqlstate":"42P01"}
+//! ```
+//!
+//! Whether it does is found out by starting it once with nothing on its standard input, which every driver must be able
+//! to bear; so one that prints no greeting is never sent anything that it might not know.
+
+use std::io::{BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+use serde_json::de::IoRead;
+use serde_json::{StreamDeserializer, Value};
+
+use super::choice::shown_command;
+use super::names::Maker;
+use super::text::Letters;
+use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use crate::script::Dialect;
+
+/// Tells a driver which version of the extension is spoken here.
+pub const PROTOCOL: &str = "SLT_PROTOCOL";
+
+/// Tells a driver a name for the script's database: the same for all connections of a script, and for no other script.
+pub const DATABASE: &str = "SLT_DATABASE";
+
+/// How long a driver may take to greet.
+const GREETING: Duration = Duration::from_secs(30);
+
+/// How long it may take to end when there is nothing more to read.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// An external driver as an engine.
+pub struct External {
+    driver: Arc<Driver>,
+}
+
+struct Driver {
+    command: String,
+    shown: String,
+    maker: OnceCell<Maker>,
+    /// What the driver said when it was asked whether it knows the extension.
+    greeting: OnceCell<Option<Greeting>>,
+}
+
+impl External {
+    /// The driver that the shell command `command` starts, once for each connection.
+    pub fn new(command: &str) -> Self {
+        let shown = format!("the external driver `{}`", shown_command(command));
+        let (maker, greeting) = (OnceCell::new(), OnceCell::new());
+        External { driver: Arc::new(Driver { command: command.to_owned(), shown, maker, greeting }) }
+    }
+}
+
+impl Engine for External {
+    fn name(&self) -> &str {
+        &self.driver.shown
+    }
+
+    fn labels(&self) -> Vec<String> {
+        vec!["external".to_owned()]
+    }
+
+    fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
+        let name = self.driver.maker.get_or_try_init(Maker::new)?.name();
+        Ok(Box::new(Own { driver: Arc::clone(&self.driver), name }))
+    }
+}
+
+/// A script's own database: what that is, the driver knows.
+struct Own {
+    driver: Arc<Driver>,
+    name: String,
+}
+
+impl Database for Own {
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        let greeting = self.driver.greeting.get_or_try_init(|| self.driver.probe())?;
+        let mut process = self.driver.start(Stdio::piped(), Some(&self.name))?;
+        let (stdin, stdout) = (process.child.stdin.take(), process.child.stdout.take());
+        let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err(EngineError::new("no pipes")) };
+        let answers = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter();
+        let mut session = Conversation { greeting: greeting.clone(), stdin: Some(stdin), process, answers };
+        if session.greeting.is_some() {
+            // What a driver did once it may fail to do, or be slow about, the next time.
+            let fuse = session.process.fuse(GREETING);
+            let greeting = session.answer();
+            drop(fuse);
+            if greeting?.protocol.is_none() {
+                return Err(EngineError::lost("it greeted when it was first started, and does not now"));
+            }
+        }
+        Ok(Box::new(session))
+    }
+}
+
+impl Driver {
+    fn start(&self, stdin: Stdio, database: Option<&str>) -> Result<Process, EngineError> {
+        let mut command = Command::new("bash");
+        command.args(["-c", &self.command]).env(PROTOCOL, "1");
+        if let Some(database) = database {
+            command.env(DATABASE, database);
+        }
+        // A group of its own, so that all that it starts can be ended; its complaints are for people to read.
+        command.process_group(0).stdin(stdin).stdout(Stdio::piped());
+        let child = command.spawn().map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
+        let group = Arc::new(Mutex::new(i32::try_from(child.id()).ok().and_then(Pid::from_raw)));
+        Ok(Process { child, group })
+    }
+
+    /// Finds out whether the driver knows the extension.
+    fn probe(&self) -> Result<Option<Greeting>, EngineError> {
+        let mut process = self.start(Stdio::null(), None)?;
+        let fuse = process.fuse(GREETING);
+        let mut said = Vec::new();
+        if let Some(mut stdout) = process.child.stdout.take() {
+            stdout
+                .read_to_end(&mut said)
+                .map_err(|error| EngineError::new(format!("cannot read its output: {error}")))?;
+        }
+        drop(fuse);
+        let mut answers = serde_json::Deserializer::from_slice(&said).into_iter::<Answer>();
+        let Some(Ok(Answer { protocol: Some(protocol), name, .. })) = answers.next() else { return Ok(None) };
+        match protocol {
+            1 => Ok(Some(Greeting { name: name.unwrap_or_else(|| "external".to_owned()) })),
+            other => Err(EngineError::new(format!("it speaks version {other} of the protocol, and here is version 1"))),
+        }
+    }
+}
+
+/// What is known of a driver that knows the extension.
+#[derive(Debug, Clone)]
+struct Greeting {
+    name: String,
+}
+
+/// A driver's process, and all that it starts; ended when this is dropped.
+struct Process {
+    child: Child,
+    /// Whom to kill, as long as the number is theirs.
+    group: Arc<Mutex<Option<Pid>>>,
+}
+
+impl Process {
+    fn killer(&self) -> impl Fn() + Send + Sync + 'static {
+        let group = Arc::clone(&self.group);
+        move || kill(&group)
+    }
+
+    /// Kills the driver when `limit` is over, unless what is returned has been dropped before.
+    fn fuse(&self, limit: Duration) -> mpsc::Sender<()> {
+        let (burning, ended) = mpsc::channel::<()>();
+        let kill = self.killer();
+        thread::spawn(move || {
+            if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                kill();
+            }
+        });
+        burning
+    }
+
+    /// How the driver ended, if it does within a while.
+    fn end(&mut self) -> String {
+        let begun = Instant::now();
+        while begun.elapsed() < GOODBYE {
+            // From here on the number may be somebody else's.
+            let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+            match self.child.try_wait() {
+                Ok(Some(status)) => {
+                    *group = None;
+                    return format!("it ended ({status})");
+                }
+                Ok(None) => {}
+                Err(error) => return format!("it cannot be waited for: {error}"),
+            }
+            drop(group);
+            thread::sleep(Duration::from_millis(1));
+        }
+        "it closed its output, but did not end".to_owned()
+    }
+}
+
+fn kill(group: &Mutex<Option<Pid>>) {
+    if let Some(group) = *group.lock().unwrap_or_else(PoisonError::into_inner) {
+        // A group that has ended has nothing to be told.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+        kill(&self.group);
+        let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+        if group.take().is_some() {
+            // It was killed just now.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Question<'q> {
+    sql: &'q str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    letters: Option<&'q str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<&'static str>,
+}
+
+/// Whatever a driver may say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    result: Option<Vec<Vec<Value>>>,
+    columns: Option<usize>,
+    count: Option<u64>,
+    err: Option<String>,
+    sqlstate: Option<String>,
+    protocol: Option<u32>,
+    name: Option<String>,
+}
+
+/// One connection: a process that answers question after question.
+struct Conversation {
+    greeting: Option<Greeting>,
+    /// Closed when the conversation ends, upon which the driver should end too.
+    stdin: Option<ChildStdin>,
+    /// Ended before the driver's output is closed, which it might be writing to.
+    process: Process,
+    answers: StreamDeserializer<'static, IoRead<BufReader<ChildStdout>>, Answer>,
+}
+
+impl Conversation {
+    /// The driver's next answer; without one, nothing it may say later can be trusted.
+    fn answer(&mut self) -> Result<Answer, EngineError> {
+        match self.answers.next() {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) if error.is_syntax() || error.is_data() => {
+                Err(EngineError::lost(format!("it printed what is no answer: {error}")))
+            }
+            Some(Err(error)) if !error.is_eof() => Err(EngineError::lost(format!("cannot read its answer: {error}"))),
+            // In the middle of an answer, or before it.
+            Some(Err(_)) | None => Err(EngineError::lost(format!("{} instead of answering", self.process.end()))),
+        }
+    }
+
+    fn ask(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
+        let text = serde_json::to_vec(question).map_err(|error| EngineError::new(error.to_string()))?;
+        let written = match &mut self.stdin {
+            Some(stdin) => stdin.write_all(&text).and_then(|()| stdin.flush()),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        match written {
+            Ok(()) => self.answer(),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Err(EngineError::lost(format!("{} before it was asked", self.process.end())))
+            }
+            Err(error) => Err(EngineError::lost(format!("cannot write to it: {error}"))),
+        }
+    }
+}
+
+impl Session for Conversation {
+    fn name(&self) -> &str {
+        self.greeting.as_ref().map_or("external", |greeting| &greeting.name)
+    }
+
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let sql = std::str::from_utf8(request.sql)
+            .map_err(|error| EngineError::new(format!("JSON takes UTF-8 only: {error}")))?;
+        let extended = self.greeting.is_some();
+        let letters = request.letters.filter(|_| extended).map(String::from_utf8_lossy);
+        let dialect = extended.then_some(match request.dialect {
+            Dialect::Classic => "classic",
+            Dialect::Slt => "slt",
+        });
+        let answer = self.ask(&Question { sql, letters: letters.as_deref(), dialect })?;
+        match answer {
+            Answer { err: Some(message), sqlstate, result: None, count: None, .. } => {
+                Err(EngineError { sqlstate, ..EngineError::new(message) })
+            }
+            Answer { result: None, count: Some(count), .. } if extended => Ok(Done::Changed(count)),
+            Answer { result: Some(result), columns, count: None, err: None, .. } => {
+                if let Some(columns) = columns {
+                    rows.set_columns(columns);
+                }
+                for row in result {
+                    push(&row, &request, extended, rows)?;
+                }
+                Ok(Done::Rows)
+            }
+            _ => Err(EngineError::lost("it answered neither with `result` nor with `err`")),
+        }
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        Some(Arc::new(self.process.killer()))
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.stdin = None;
+    }
+}
+
+/// Adds a row: as the letters ask if the driver knows the extension, and otherwise as the driver has written it.
+fn push(row: &[Value], request: &Request<'_>, extended: bool, rows: &mut Rows) -> Result<(), EngineError> {
+    let letters = Letters::of(request);
+    let mut own = Rows::default();
+    for (column, value) in row.iter().enumerate() {
+        match value {
+            Value::String(text) if extended => letters.push(column, Some(text.as_bytes()), &mut own),
+            Value::String(text) if text.is_empty() && request.dialect == Dialect::Classic => own.push(b"(empty)"),
+            Value::String(text) => own.push(text.as_bytes()),
+            Value::Null if extended => letters.push(column, None, &mut own),
+            Value::Number(_) | Value::Bool(_) if extended => {
+                letters.push(column, Some(value.to_string().as_bytes()), &mut own);
+            }
+            _ => return Err(EngineError::lost(format!("it answered with `{value}` where a string should be"))),
+        }
+    }
+    rows.push_row(own.values());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASSIC: Request<'static> = Request { sql: b"SELECT", letters: Some(b"IT"), dialect: Dialect::Classic };
+
+    /// Asks a driver once, and says what came of it.
+    fn ask(driver: &str, request: Request<'_>) -> Result<(Done, String, String), EngineError> {
+        let engine = External::new(driver);
+        let mut session = engine.database("a.test")?.connect()?;
+        let mut rows = Rows::default();
+        let done = session.run(request, &mut rows)?;
+        Ok((done, String::from_utf8(rows.text().to_vec()).unwrap(), session.name().to_owned()))
+    }
+
+    /// A driver that says `words` when it is asked anything.
+    fn parrot(words: &str) -> String {
+        format!("head -c 1 >/dev/null && echo '{words}'; cat >/dev/null")
+    }
+
+    #[test]
+    fn a_driver_that_does_not_know_the_extension_writes_its_values_itself() {
+        let driver = parrot(r#"{"result":[["2.5",""],["x","é"]]}"#);
+        let (done, rows, name) = ask(&driver, CLASSIC).unwrap();
+        assert_eq!((done, rows.as_str(), name.as_str()), (Done::Rows, "2.5\n(empty)\nx\né\n", "external"));
+    }
+
+    #[test]
+    fn a_driver_that_does_not_know_the_extension_is_asked_without_it() {
+        // Whatever it is asked, it says so in its error.
+        let driver = r#"q=$(head -c 16); [ -z "$q" ] || printf '{"err":"%s"}' "${q//\"/\'}""#;
+        let error = ask(driver, CLASSIC).unwrap_err();
+        assert_eq!((error.message.as_str(), error.lost), ("{'sql':'SELECT'}", false));
+    }
+
+    #[test]
+    fn a_driver_that_greets_is_told_the_letters_and_may_answer_with_more() {
+        let greet = |words: &str| format!(r#"echo '{{"protocol":1,"name":"own"}}'; {}"#, parrot(words));
+        let (done, rows, name) = ask(&greet(r#"{"result":[[2.5,""],[true,null]],"columns":2}"#), CLASSIC).unwrap();
+        assert_eq!((done, rows.as_str(), name.as_str()), (Done::Rows, "2\n(empty)\n1\nNULL\n", "own"));
+        assert_eq!(ask(&greet(r#"{"count":5}"#), CLASSIC).unwrap().0, Done::Changed(5));
+        let error = ask(&greet(r#"{"err":"no","sqlstate":"42P01"}"#), CLASSIC).unwrap_err();
+        assert_eq!((error.message.as_str(), error.sqlstate.as_deref(), error.lost), ("no", Some("42P01"), false));
+        let question = r#"{"sql":"SELECT","letters":"IT","dialect":"classic"}"#;
+        let echo = format!(
+            r#"echo '{{"protocol":1}}'; q=$(head -c {}); [ -z "$q" ] || printf '{{"err":"%s"}}' "${{q//\"/\'}}""#,
+            question.len()
+        );
+        assert_eq!(ask(&echo, CLASSIC).unwrap_err().message, question.replace('"', "'"));
+    }
+
+    #[test]
+    fn what_is_no_answer_loses_the_connection() {
+        for (driver, words) in [
+            (parrot("oops"), "it printed what is no answer"),
+            (parrot(r#"{"result":[1]}"#), "it printed what is no answer"),
+            (parrot(r#"{"result":[[1]]}"#), "`1` where a string should be"),
+            (parrot("{}"), "neither with `result` nor with `err`"),
+            (parrot(r#"{"result":[],"err":"no"}"#), "neither with `result` nor with `err`"),
+            ("head -c 1 >/dev/null; exit 3".to_owned(), "it ended (exit status: 3) instead of answering"),
+            (r#"head -c 1 >/dev/null; echo '{"result":[["1"'; exit 4"#.to_owned(), "it ended (exit status: 4)"),
+            ("exit 5".to_owned(), "it ended (exit status: 5)"),
+            (r#"echo '{"protocol":2}'"#.to_owned(), "version 2 of the protocol"),
+        ] {
+            let error = ask(&driver, CLASSIC).unwrap_err();
+            assert!(error.message.contains(words), "{driver}: {error}");
+            assert!(error.lost || words.contains("version"), "{driver}");
+        }
+    }
+
+    #[test]
+    fn a_driver_that_never_answers_can_be_interrupted() {
+        let engine = External::new("cat >/dev/null; sleep 1000");
+        let driver = Arc::clone(&engine.driver);
+        driver.greeting.set(None).unwrap();
+        let mut session = engine.database("a.test").unwrap().connect().unwrap();
+        let interrupt = session.interrupter().unwrap();
+        let asking = thread::spawn(move || interrupt());
+        let error = session.run(CLASSIC, &mut Rows::default()).unwrap_err();
+        asking.join().unwrap();
+        assert!(error.lost && error.message.contains("SIGKILL"), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! A line to a server: one connection's own runtime, which waits for answers and can be told to give up.
+//!
+//! A runtime for each connection, on the thread that uses it, spares every request two hand-overs between threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::{EngineError, Interrupter};
+
+/// How long a server may take to let us in.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a server may take to make or drop a database, which may hold thousands of tables.
+pub(super) const MANAGE: Duration = Duration::from_secs(600);
+
+/// How long it may take to say goodbye.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long a request may go on after the server was first asked to stop it.
+const GIVE_UP: Duration = Duration::from_secs(5);
+
+/// How often a server is asked to stop a request.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A line waits for what goes on over one connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    runtime: Runtime,
+    /// What runs whenever this line waits, if anything does.
+    task: Option<JoinHandle<()>>,
+    given_up: Arc<Notify>,
+}
+
+impl Line {
+    pub(super) fn new() -> Result<Self, EngineError> {
+        Ok(Line { runtime: runtime()?, task: None, given_up: Arc::default() })
+    }
+
+    /// Leaves a future to run whenever this line waits, and to come to its end when the line is dropped.
+    #[cfg(feature = "postgres")]
+    pub(super) fn spawn(&mut self, future: impl Future<Output = ()> + Send + 'static) {
+        self.task = Some(self.runtime.spawn(future));
+    }
+
+    /// Waits for an answer, for as long as it takes, or until [`interrupter`](Line::interrupter) has given up.
+    pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, EngineError> {
+        self.runtime.block_on(async {
+            let given_up = std::pin::pin!(self.given_up.notified());
+            match select(std::pin::pin!(future), given_up).await {
+                Either::Left((answer, _)) => Ok(answer),
+                Either::Right(_) => {
+                    let message = format!("no answer within {} s of being told to stop", GIVE_UP.as_secs());
+                    Err(EngineError::lost(message))
+                }
+            }
+        })
+    }
+
+    /// Waits for an answer, for so long at most.
+    pub(super) fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Result<T, EngineError> {
+        let answer = self.runtime.block_on(async { tokio::time::timeout(limit, future).await });
+        answer.map_err(|_| EngineError::lost(format!("no answer within {} s", limit.as_secs())))
+    }
+
+    /// An interrupter that stops the request on this line by what `stop` returns, which is waited for elsewhere.
+    ///
+    /// It may be called at any rate: the server is asked now and then, and at last no longer waited for.
+    pub(super) fn interrupter<F: Future>(&self, stop: impl Fn() -> F + Send + Sync + 'static) -> Interrupter {
+        let given_up = Arc::clone(&self.given_up);
+        let asked: Mutex<Option<(Instant, Instant)>> = Mutex::default();
+        Arc::new(move || {
+            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let (first, last) = asked.unwrap_or((now, now));
+            if now - first > GIVE_UP {
+                given_up.notify_one();
+            }
+            if asked.is_some() && now - last < AGAIN {
+                return;
+            }
+            *asked = Some((first, now));
+            if let Ok(runtime) = runtime() {
+                // A server that cannot be told is asked again, and at last given up.
+                let _ = runtime.block_on(async { tokio::time::timeout(GIVE_UP, stop()).await });
+            }
+        })
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            // Who does not come to an end in time is cut off.
+            let _ = self.within(GOODBYE, task);
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, EngineError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| EngineError::new(format!("cannot start the tokio runtime: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn a_server_is_asked_at_its_own_pace() {
+        let line = Line::new().unwrap();
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let interrupt = line.interrupter(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(())
+        });
+        (0..50).for_each(|_| interrupt());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(line.wait(std::future::ready(7)).unwrap(), 7);
+    }
+
+    #[test]
+    fn what_is_given_up_is_lost() {
+        let line = Line::new().unwrap();
+        line.given_up.notify_one();
+        assert!(line.wait(std::future::pending::<()>()).unwrap_err().lost);
+        assert!(line.within(Duration::from_millis(1), std::future::pending::<()>()).unwrap_err().lost);
+    }
+}

@@ -1,0 +1,359 @@
+//! MySQL and MariaDB servers, by the text protocol. Each script has a database of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mysql_async::consts::ColumnType;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
+
+use super::choice::{ChoiceError, Fate, Leftover, Url};
+use super::line::{CONNECT, GOODBYE, Line, MANAGE};
+use super::names::{Maker, token_of};
+use super::text::Letters;
+use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+
+/// How long the connection that holds the lock may be idle: a year, the most that servers take.
+const IDLE: u32 = 31_536_000;
+
+/// A MySQL or MariaDB server as an engine.
+pub struct Mysql {
+    server: Arc<Server>,
+}
+
+struct Server {
+    shown: String,
+    opts: Opts,
+    keeper: Mutex<Option<Keeper>>,
+}
+
+/// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
+struct Keeper {
+    link: Link,
+    maker: Maker,
+}
+
+impl Mysql {
+    /// The server at `url`; does not connect yet. Without a password in the URL, that of `MYSQL_PWD` is used.
+    ///
+    /// # Errors
+    /// The URL cannot be used.
+    pub fn new(url: &Url) -> Result<Self, ChoiceError> {
+        let (text, _) = url.take("");
+        let opts = Opts::from_url(&text).map_err(|error| url.complain(error))?;
+        let password = opts.pass().map(str::to_owned).or_else(|| std::env::var("MYSQL_PWD").ok());
+        let opts = OptsBuilder::from_opts(opts)
+            .pass(password)
+            // The URL names the way; half a minute of silence is when a peer is first asked whether it is there.
+            .prefer_socket(false)
+            .tcp_keepalive(Some(30_000_u32))
+            .stmt_cache_size(0);
+        let server = Server { shown: url.to_string(), opts: opts.into(), keeper: Mutex::default() };
+        Ok(Mysql { server: Arc::new(server) })
+    }
+
+    /// Drops the databases that dead runs have left on the server.
+    pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
+        let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = &mut self.server.keeper(&mut keeper)?.link;
+        let mut leftovers = Vec::new();
+        for name in link.column("SELECT schema_name FROM information_schema.schemata ORDER BY 1")? {
+            let Some(token) = token_of(&name) else { continue };
+            let used = format!(
+                "SELECT 1 FROM (SELECT 1) one WHERE COALESCE(IS_FREE_LOCK('{}'), 0) = 0 \
+                 UNION ALL SELECT 1 FROM information_schema.processlist WHERE db = '{name}'",
+                lock(token)
+            );
+            let fate = match link.column(&used)?.is_empty() {
+                false => Fate::InUse,
+                true if dry => Fate::Dropped,
+                true => match link.manage(&format!("DROP DATABASE IF EXISTS `{name}`")) {
+                    Ok(()) => Fate::Dropped,
+                    Err(error) if error.lost => return Err(error),
+                    Err(error) => Fate::Stays(error.message),
+                },
+            };
+            leftovers.push(Leftover { name: format!("database `{name}`"), fate });
+        }
+        Ok(leftovers)
+    }
+}
+
+/// The name of the lock that the maker with this token holds.
+fn lock(token: u64) -> String {
+    format!("slt_{token:016x}")
+}
+
+impl Server {
+    /// The keeper, made anew if its connection was lost. The new one makes names of its own: the lock of the old one may
+    /// be held until the server notices that nobody is there.
+    fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k mut Keeper, EngineError> {
+        if keeper.as_ref().is_some_and(|keeper| keeper.link.lost) {
+            *keeper = None;
+        }
+        match keeper {
+            Some(keeper) => Ok(keeper),
+            None => Ok(keeper.insert(Keeper::new(&self.opts)?)),
+        }
+    }
+
+    /// Makes a database, and says its name.
+    fn make(&self) -> Result<String, EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Keeper { link, maker } = self.keeper(&mut keeper)?;
+        let name = maker.name();
+        link.manage(&format!("CREATE DATABASE `{name}`")).map_err(|error| {
+            let hint = match error.sqlstate.as_deref() {
+                Some("42000" | "28000") => "; the user needs the rights CREATE and DROP on `slt\\_%`.*",
+                _ => "",
+            };
+            EngineError { message: format!("cannot make a database: {error}{hint}"), ..error }
+        })?;
+        Ok(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keeper(&mut keeper)?.link.manage(&format!("DROP DATABASE IF EXISTS `{name}`"))
+    }
+}
+
+impl Keeper {
+    fn new(opts: &Opts) -> Result<Keeper, EngineError> {
+        let mut link = Link::connect(opts)?;
+        let maker = Maker::new()?;
+        check_version(&link.version()?)?;
+        link.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
+        // Held until this connection ends. Nobody else has this number, so nobody else holds it.
+        let held = link.column(&format!("SELECT GET_LOCK('{}', 10)", lock(maker.token())))?;
+        match held == ["1"] {
+            true => Ok(Keeper { link, maker }),
+            false => Err(EngineError::new("the server gives no lock by GET_LOCK")),
+        }
+    }
+}
+
+impl Engine for Mysql {
+    fn name(&self) -> &str {
+        &self.server.shown
+    }
+
+    fn labels(&self) -> Vec<String> {
+        vec!["mysql".to_owned()]
+    }
+
+    fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
+        let name = self.server.make()?;
+        Ok(Box::new(Own { server: Arc::clone(&self.server), name, kept: false }))
+    }
+}
+
+/// A script's own database, dropped with this.
+struct Own {
+    server: Arc<Server>,
+    name: String,
+    kept: bool,
+}
+
+impl Database for Own {
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        let opts = OptsBuilder::from_opts(self.server.opts.clone()).db_name(Some(&self.name));
+        Ok(Box::new(Link::connect(&opts.into())?))
+    }
+
+    fn keep(&mut self) -> Option<String> {
+        self.kept = true;
+        Some(format!("database `{}`", self.name))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Err(error) = self.server.remove(&self.name) {
+            let (name, server) = (&self.name, &self.server.shown);
+            eprintln!("warning: {server}: cannot drop the database `{name}`, which `slt clean` will do: {error}");
+        }
+    }
+}
+
+/// One connection.
+struct Link {
+    line: Line,
+    /// Taken when it ends.
+    connection: Option<Conn>,
+    opts: Opts,
+    mariadb: bool,
+    lost: bool,
+}
+
+impl Link {
+    fn connect(opts: &Opts) -> Result<Link, EngineError> {
+        let line = Line::new()?;
+        let connection = line.within(CONNECT * 2, Conn::new(opts.clone()))?.map_err(told)?;
+        let connection = Some(connection);
+        let mut link = Link { line, connection, opts: opts.clone(), mariadb: false, lost: false };
+        link.mariadb = link.version()?.contains("MariaDB");
+        Ok(link)
+    }
+
+    fn version(&mut self) -> Result<String, EngineError> {
+        Ok(self.column("SELECT VERSION()")?.pop().unwrap_or_default())
+    }
+
+    /// Runs a statement of our own.
+    fn manage(&mut self, sql: &str) -> Result<(), EngineError> {
+        self.column(sql).map(drop)
+    }
+
+    /// The first column of what a statement of our own returns.
+    fn column(&mut self, sql: &str) -> Result<Vec<String>, EngineError> {
+        let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
+        let rows = self.line.within(MANAGE, connection.query::<Row, _>(sql));
+        let rows = rows.and_then(|rows| rows.map_err(told)).inspect_err(|error| self.lost |= error.lost)?;
+        Ok(rows.into_iter().filter_map(|row| row.as_ref(0).and_then(bytes).map(text)).collect())
+    }
+}
+
+fn check_version(version: &str) -> Result<(), EngineError> {
+    let (name, oldest) = if version.contains("MariaDB") { ("MariaDB", (10, 2)) } else { ("MySQL", (5, 7)) };
+    let (major, minor) = oldest;
+    match number(version) >= oldest {
+        true => Ok(()),
+        false => Err(EngineError::new(format!("the server is {name} {version}; {major}.{minor} or newer is needed"))),
+    }
+}
+
+/// The first two numbers of a version.
+fn number(version: &str) -> (u32, u32) {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Session for Link {
+    fn name(&self) -> &str {
+        if self.mariadb { "mariadb" } else { "mysql" }
+    }
+
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let letters = Letters::of(&request);
+        let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
+        let calls = request.sql.trim_ascii_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"call "));
+        let mut statements = 0;
+        let mut done = Done::Changed(0);
+        self.line
+            .wait(async {
+                let mut result = connection.query_iter(request.sql).await?;
+                while let Some(columns) = result.columns() {
+                    // A procedure's own end, behind the rows that it returned, is no statement.
+                    if !(calls && statements > 0 && columns.is_empty()) {
+                        statements += 1;
+                        rows.clear();
+                        rows.set_columns(columns.len());
+                        done = match columns.is_empty() {
+                            true => Done::Changed(result.affected_rows()),
+                            false => Done::Rows,
+                        };
+                    }
+                    // The last one, if it is without rows, is taken away below.
+                    if result.is_empty() {
+                        break;
+                    }
+                    let is_bits: Vec<bool> =
+                        columns.iter().map(|column| column.column_type() == ColumnType::MYSQL_TYPE_BIT).collect();
+                    result
+                        .for_each(|row| {
+                            for (column, value) in row.unwrap_raw().iter().enumerate() {
+                                match value.as_ref().and_then(bytes) {
+                                    Some(bits) if is_bits[column] => {
+                                        letters.push(column, Some(bits_as_number(bits).as_bytes()), rows);
+                                    }
+                                    value => letters.push(column, value, rows),
+                                }
+                            }
+                        })
+                        .await?;
+                }
+                // An error of any statement but the first comes only here.
+                result.drop_result().await
+            })?
+            .map_err(told)?;
+        if statements > 1 && request.letters.is_some() {
+            return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+        }
+        Ok(done)
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        let id = self.connection.as_ref()?.id();
+        let opts = self.opts.clone();
+        Some(self.line.interrupter(move || {
+            let opts = opts.clone();
+            async move {
+                let mut other = Conn::new(opts).await?;
+                other.query_drop(format!("KILL QUERY {id}")).await?;
+                other.disconnect().await
+            }
+        }))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // A server that does not hear it sees that the connection is closed.
+            let _ = self.line.within(GOODBYE, connection.disconnect());
+        }
+    }
+}
+
+/// A BIT value, which servers send as bytes, as the number that it is.
+fn bits_as_number(bits: &[u8]) -> String {
+    bits.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).to_string()
+}
+
+/// An error in words. What the server says of a statement leaves the connection as it was; all else ends it.
+fn told(error: mysql_async::Error) -> EngineError {
+    match &error {
+        mysql_async::Error::Server(said) => EngineError {
+            sqlstate: Some(said.state.clone()),
+            // The server is going down, or somebody has killed this connection.
+            lost: matches!(said.code, 1053 | 1927 | 3169),
+            ..EngineError::new(format!("ERROR {} ({}): {}", said.code, said.state, said.message))
+        },
+        _ => EngineError::lost(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_so() {
+        for version in ["10.11.6-MariaDB-0+deb12u1", "8.0.36", "5.7.44-log"] {
+            assert_eq!(check_version(version), Ok(()), "{version}");
+        }
+        let words = check_version("5.6.51-log").unwrap_err().message;
+        assert_eq!(words, "the server is MySQL 5.6.51-log; 5.7 or newer is needed");
+        let words = check_version("5.5.68-MariaDB").unwrap_err().message;
+        assert_eq!(words, "the server is MariaDB 5.5.68-MariaDB; 10.2 or newer is needed");
+    }
+
+    #[test]
+    fn bits_are_a_number() {
+        assert_eq!((bits_as_number(&[1]), bits_as_number(&[1, 0])), ("1".to_owned(), "256".to_owned()));
+    }
+}

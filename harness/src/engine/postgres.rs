@@ -1,0 +1,383 @@
+//! PostgreSQL servers, by the simple query protocol: what a script says is what the server parses.
+//!
+//! Each script has a database of its own or, with `?slt_isolation=schema`, a schema in the database of the URL.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use tokio_postgres::error::Severity;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+use super::choice::{ChoiceError, Fate, Leftover, Url};
+use super::line::{CONNECT, Line, MANAGE};
+use super::names::{Maker, token_of};
+use super::text::Letters;
+use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+
+/// The oldest server that is known to do, as `server_version_num` has it: it can drop a database in use.
+const OLDEST: u32 = 130_000;
+
+/// What a script has to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    Database,
+    Schema,
+}
+
+impl Isolation {
+    fn word(self) -> &'static str {
+        match self {
+            Isolation::Database => "database",
+            Isolation::Schema => "schema",
+        }
+    }
+}
+
+/// A PostgreSQL server as an engine.
+pub struct Postgres {
+    server: Arc<Server>,
+}
+
+struct Server {
+    shown: String,
+    config: Config,
+    isolation: Isolation,
+    keeper: Mutex<Option<Keeper>>,
+}
+
+/// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
+struct Keeper {
+    link: Link,
+    maker: Maker,
+}
+
+impl Postgres {
+    /// The server at `url`; does not connect yet. Without a password in the URL, that of `PGPASSWORD` is used.
+    ///
+    /// # Errors
+    /// The URL cannot be used.
+    pub fn new(url: &Url) -> Result<Self, ChoiceError> {
+        let (text, isolation) = url.take("slt_isolation");
+        let isolation = match isolation.as_deref() {
+            None | Some("database") => Isolation::Database,
+            Some("schema") => Isolation::Schema,
+            Some(_) => return Err(url.complain("`slt_isolation` is `database` or `schema`")),
+        };
+        let mut config: Config = text.parse().map_err(|error| url.complain(with_cause(&error)))?;
+        if config.get_password().is_none()
+            && let Some(password) = std::env::var_os("PGPASSWORD")
+        {
+            config.password(password.as_encoded_bytes());
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("slt");
+        }
+        // A peer that is gone without a word is noticed within a minute.
+        config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
+        config.keepalives_retries(3);
+        let server = Server { shown: url.to_string(), config, isolation, keeper: Mutex::default() };
+        Ok(Postgres { server: Arc::new(server) })
+    }
+
+    /// Drops what dead runs have left on the server: databases and, in the URL's database, schemas.
+    pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
+        let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = &self.server.keeper(&mut keeper)?.link;
+        let mut leftovers = Vec::new();
+        for (isolation, query) in [
+            (Isolation::Database, "SELECT datname FROM pg_database ORDER BY 1"),
+            (Isolation::Schema, "SELECT nspname FROM pg_namespace ORDER BY 1"),
+        ] {
+            for name in link.column(query)? {
+                let Some(token) = token_of(&name) else { continue };
+                let fate = self.server.drop_leftover(link, isolation, &name, token, dry)?;
+                leftovers.push(Leftover { name: format!("{} `{name}`", isolation.word()), fate });
+            }
+        }
+        Ok(leftovers)
+    }
+}
+
+impl Server {
+    /// The keeper, made anew if its connection was lost. The new one makes names of its own: the lock of the old one may
+    /// be held until the server notices that nobody is there.
+    fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k Keeper, EngineError> {
+        if keeper.as_ref().is_some_and(|keeper| keeper.link.client.is_closed()) {
+            *keeper = None;
+        }
+        match keeper {
+            Some(keeper) => Ok(keeper),
+            None => Ok(keeper.insert(Keeper::new(&self.config)?)),
+        }
+    }
+
+    /// Makes what a script has to itself, and says its name.
+    fn make(&self) -> Result<String, EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Keeper { link, maker } = self.keeper(&mut keeper)?;
+        let name = maker.name();
+        let sql = match self.isolation {
+            // Nobody can be connected to `template0`, so it can always be copied; and C sorts alike on all machines.
+            Isolation::Database => {
+                format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+            }
+            Isolation::Schema => format!("CREATE SCHEMA {name}"),
+        };
+        link.manage(&sql).map_err(|error| {
+            let hint = match (self.isolation, error.sqlstate.as_deref()) {
+                (Isolation::Database, Some("42501")) => {
+                    "; the user needs the right CREATEDB, or `?slt_isolation=schema` in the URL"
+                }
+                _ => "",
+            };
+            EngineError { message: format!("cannot make a {}: {error}{hint}", self.isolation.word()), ..error }
+        })?;
+        Ok(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keeper(&mut keeper)?.link.manage(&match self.isolation {
+            Isolation::Database => format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            Isolation::Schema => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
+        })
+    }
+
+    fn drop_leftover(
+        &self,
+        link: &Link,
+        isolation: Isolation,
+        name: &str,
+        token: u64,
+        dry: bool,
+    ) -> Result<Fate, EngineError> {
+        // Locks are seen from every database of the server; a key of 64 bits lies in two columns.
+        let (high, low) = (token >> 32, token & u64::from(u32::MAX));
+        let held = format!(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = {high} AND objid = {low} AND objsubid = 1 \
+             UNION ALL SELECT 1 FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        if !link.column(&held)?.is_empty() {
+            return Ok(Fate::InUse);
+        }
+        if dry {
+            return Ok(Fate::Dropped);
+        }
+        // Without FORCE: the server itself refuses while somebody is connected.
+        let dropped = link.manage(&match isolation {
+            Isolation::Database => format!("DROP DATABASE IF EXISTS {name}"),
+            Isolation::Schema => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
+        });
+        Ok(match dropped {
+            Ok(()) => Fate::Dropped,
+            Err(error) if error.lost => return Err(error),
+            Err(error) if error.sqlstate.as_deref() == Some("55006") => Fate::InUse,
+            Err(error) => Fate::Stays(error.message),
+        })
+    }
+}
+
+impl Keeper {
+    fn new(config: &Config) -> Result<Keeper, EngineError> {
+        let link = Link::connect(config)?;
+        let maker = Maker::new()?;
+        let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
+        let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
+        check_version(version)?;
+        // Held until this connection ends. Nobody else has this number, so nobody else holds it.
+        link.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
+        if version >= 140_000 {
+            link.manage("SET idle_session_timeout = 0")?;
+        }
+        Ok(Keeper { link, maker })
+    }
+}
+
+fn check_version(version: u32) -> Result<(), EngineError> {
+    let (have, need) = (version / 10_000, OLDEST / 10_000);
+    match version >= OLDEST {
+        true => Ok(()),
+        false => Err(EngineError::new(format!("the server is PostgreSQL {have}; {need} or newer is needed"))),
+    }
+}
+
+impl Engine for Postgres {
+    fn name(&self) -> &str {
+        &self.server.shown
+    }
+
+    fn labels(&self) -> Vec<String> {
+        vec!["postgresql".to_owned(), "postgres".to_owned()]
+    }
+
+    fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
+        let name = self.server.make()?;
+        Ok(Box::new(Own { server: Arc::clone(&self.server), name, kept: false }))
+    }
+}
+
+/// What a script has to itself, dropped with this.
+struct Own {
+    server: Arc<Server>,
+    name: String,
+    kept: bool,
+}
+
+impl Database for Own {
+    fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        let mut config = self.server.config.clone();
+        // Nobody needs what a script has written to survive the server. What the URL says comes later, and so counts.
+        let mut options = "-c synchronous_commit=off".to_owned();
+        match self.server.isolation {
+            Isolation::Database => drop(config.dbname(&self.name)),
+            Isolation::Schema => options.push_str(&format!(" -c search_path={}", self.name)),
+        }
+        if let Some(typed) = config.get_options() {
+            options.push_str(&format!(" {typed}"));
+        }
+        config.options(options);
+        Ok(Box::new(Link::connect(&config)?))
+    }
+
+    fn keep(&mut self) -> Option<String> {
+        self.kept = true;
+        Some(format!("{} `{}`", self.server.isolation.word(), self.name))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Err(error) = self.server.remove(&self.name) {
+            let (word, name, server) = (self.server.isolation.word(), &self.name, &self.server.shown);
+            eprintln!("warning: {server}: cannot drop the {word} `{name}`, which `slt clean` will do: {error}");
+        }
+    }
+}
+
+/// One connection.
+struct Link {
+    /// Dropped first, upon which the connection says goodbye and the line ends.
+    client: Client,
+    line: Line,
+}
+
+impl Link {
+    fn connect(config: &Config) -> Result<Link, EngineError> {
+        let mut line = Line::new()?;
+        let (client, connection) = line.within(CONNECT * 2, config.connect(NoTls))?.map_err(|error| told(&error))?;
+        // Requests learn of it when the connection ends; why it ended, the server has told them before.
+        line.spawn(async move { drop(connection.await) });
+        Ok(Link { client, line })
+    }
+
+    /// Runs a statement of our own.
+    fn manage(&self, sql: &str) -> Result<(), EngineError> {
+        self.line.within(MANAGE, self.client.batch_execute(sql))?.map_err(|error| told(&error))
+    }
+
+    /// The first column of what a query of our own returns.
+    fn column(&self, sql: &str) -> Result<Vec<String>, EngineError> {
+        let messages = self.line.within(MANAGE, self.client.simple_query(sql))?.map_err(|error| told(&error))?;
+        let value = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        Ok(messages.iter().filter_map(value).collect())
+    }
+}
+
+impl Session for Link {
+    fn name(&self) -> &str {
+        "postgresql"
+    }
+
+    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let sql = std::str::from_utf8(request.sql)
+            .map_err(|error| EngineError::new(format!("PostgreSQL takes UTF-8 only: {error}")))?;
+        if sql.contains('\0') {
+            return Err(EngineError::new("the SQL holds a NUL byte"));
+        }
+        let letters = Letters::of(&request);
+        let mut statements = 0;
+        let mut done = Done::Changed(0);
+        let answer = self.line.wait(async {
+            let mut messages = std::pin::pin!(self.client.simple_query_raw(sql).await?);
+            let mut described = false;
+            while let Some(message) = messages.try_next().await? {
+                match message {
+                    SimpleQueryMessage::RowDescription(columns) => {
+                        rows.clear();
+                        rows.set_columns(columns.len());
+                        described = true;
+                    }
+                    SimpleQueryMessage::Row(row) => {
+                        for column in 0..row.len() {
+                            letters.push(column, row.try_get(column)?.map(str::as_bytes), rows);
+                        }
+                    }
+                    SimpleQueryMessage::CommandComplete(count) => {
+                        statements += 1;
+                        done = if described { Done::Rows } else { Done::Changed(count) };
+                        if !described {
+                            rows.clear();
+                        }
+                        described = false;
+                    }
+                    _ => {}
+                }
+            }
+            Ok::<(), tokio_postgres::Error>(())
+        })?;
+        answer.map_err(|error| told(&error))?;
+        if statements > 1 && request.letters.is_some() {
+            return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+        }
+        Ok(done)
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        let token = self.client.cancel_token();
+        Some(self.line.interrupter(move || {
+            let token = token.clone();
+            async move { token.cancel_query(NoTls).await }
+        }))
+    }
+}
+
+/// An error in words. What the server says of a statement leaves the connection as it was; all else ends it.
+fn told(error: &tokio_postgres::Error) -> EngineError {
+    match error.as_db_error() {
+        Some(said) => EngineError {
+            sqlstate: Some(said.code().code().to_owned()),
+            lost: matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+            ..EngineError::new(said.to_string())
+        },
+        None => EngineError::lost(with_cause(error)),
+    }
+}
+
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_so() {
+        let words = check_version(120_022).unwrap_err().message;
+        assert_eq!(words, "the server is PostgreSQL 12; 13 or newer is needed");
+        assert!(check_version(130_000).is_ok() && check_version(180_001).is_ok());
+    }
+}

@@ -1,0 +1,195 @@
+//! Values that come as text, written as a column's letter asks.
+//!
+//! A server sends text, and so its text is what a letter is applied to; embedded SQLite has conversions of its own.
+
+use std::io::Write;
+
+use super::{Request, Rows};
+use crate::script::Dialect;
+
+/// The letters that a request's values are written by; without any, a value is the engine's own text of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letters<'r>(Option<&'r [u8]>);
+
+impl<'r> Letters<'r> {
+    /// The letters of a query in a classic script; no other has rules for values.
+    pub(super) fn of(request: &Request<'r>) -> Self {
+        Letters(request.letters.filter(|_| request.dialect == Dialect::Classic))
+    }
+
+    /// Adds the value in `column`, counted from 0; nothing stands for NULL.
+    pub(super) fn push(self, column: usize, value: Option<&[u8]>, rows: &mut Rows) {
+        let letter = self.0.map(|letters| letters.get(column).copied().unwrap_or(b'T'));
+        rows.push_with(|text| match (letter, value) {
+            (_, None) => text.extend_from_slice(b"NULL"),
+            (Some(b'I'), Some(value)) => write!(text, "{}", integer(value)).expect(IN_MEMORY),
+            (Some(b'R'), Some(value)) => write_real(real(value), text),
+            (letter, Some(value)) => write_text(value, letter.is_some(), text),
+        });
+    }
+}
+
+const IN_MEMORY: &str = "writing to memory does not fail";
+
+fn write_text(value: &[u8], printable: bool, text: &mut Vec<u8>) {
+    let start = text.len();
+    // The original runner sees C strings: nothing follows a NUL.
+    let value = if printable { value.split(|byte| *byte == 0).next().unwrap_or_default() } else { value };
+    text.extend_from_slice(if value.is_empty() { b"(empty)" } else { value });
+    if printable {
+        text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
+    }
+}
+
+fn write_real(real: f64, text: &mut Vec<u8>) {
+    match real.is_infinite() {
+        true => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
+        false => write!(text, "{real:.3}"),
+    }
+    .expect(IN_MEMORY);
+}
+
+/// How servers write what is true and what is not.
+fn boolean(value: &[u8]) -> Option<bool> {
+    match value {
+        b"t" | b"true" => Some(true),
+        b"f" | b"false" => Some(false),
+        _ => None,
+    }
+}
+
+/// A value as a 32-bit integer: fractions are cut off, and of a greater number the low 32 bits are left, as with SQLite.
+fn integer(value: &[u8]) -> i32 {
+    if let Some(boolean) = boolean(value) {
+        return i32::from(boolean);
+    }
+    let Number { text, whole } = Number::at_start_of(value);
+    let wide = match whole {
+        // Digits beyond 64 bits are cut to the greatest number there is.
+        Some(digits) => digits.parse::<i128>().map_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as i64, clamp),
+        None => real(value) as i64,
+    };
+    wide as i32
+}
+
+fn clamp(wide: i128) -> i64 {
+    wide.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// A value as a real; 0 if it does not begin with a number.
+fn real(value: &[u8]) -> f64 {
+    match boolean(value) {
+        Some(boolean) => f64::from(u8::from(boolean)),
+        None => match value {
+            b"Infinity" | b"inf" => f64::INFINITY,
+            b"-Infinity" | b"-inf" => f64::NEG_INFINITY,
+            b"NaN" | b"nan" => f64::NAN,
+            _ => Number::at_start_of(value).text.parse().unwrap_or(0.0),
+        },
+    }
+}
+
+/// A number in decimal digits.
+struct Number<'v> {
+    text: &'v str,
+    /// Its part before the point, if there is no exponent to move that.
+    whole: Option<&'v str>,
+}
+
+impl<'v> Number<'v> {
+    /// The longest number that `value` begins with, behind blanks; empty if there is none.
+    fn at_start_of(value: &'v [u8]) -> Self {
+        let value = value.trim_ascii_start();
+        let digits = |from: usize| {
+            let rest = value.get(from..).unwrap_or_default();
+            from + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+        };
+        let sign = usize::from(matches!(value.first(), Some(b'+' | b'-')));
+        let whole = digits(sign);
+        let end = if value.get(whole) == Some(&b'.') { digits(whole + 1) } else { whole };
+        let exponent = matches!(value.get(end), Some(b'e' | b'E')).then(|| {
+            let start = end + 1 + usize::from(matches!(value.get(end + 1), Some(b'+' | b'-')));
+            (start, digits(start))
+        });
+        let (end, moved) = match exponent {
+            Some((start, stop)) if stop > start => (stop, true),
+            _ => (end, false),
+        };
+        let ascii = |end: usize| std::str::from_utf8(&value[..end]).unwrap_or_default();
+        Number { text: ascii(end), whole: (!moved && whole > sign).then(|| ascii(whole)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(letter: u8, value: &[u8]) -> String {
+        let request = Request { sql: b"", letters: Some(&[letter]), dialect: Dialect::Classic };
+        let mut rows = Rows::default();
+        Letters::of(&request).push(0, Some(value), &mut rows);
+        String::from_utf8(rows.value(0).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn integers_are_cut_off_and_have_32_bits() {
+        for (value, text) in [
+            ("7", "7"),
+            ("-7.99", "-7"),
+            ("2.5000", "2"),
+            (" +3", "3"),
+            ("1e3", "1000"),
+            ("1.5e1x", "15"),
+            (".9", "0"),
+            ("-.9e1", "-9"),
+            ("12e", "12"),
+            ("t", "1"),
+            ("f", "0"),
+            ("true", "1"),
+            ("", "0"),
+            ("table", "0"),
+            ("4294967297", "1"),
+            ("4294967297.5", "1"),
+            ("2147483648", "-2147483648"),
+            ("99999999999999999999", "-1"),
+            ("-99999999999999999999999999999999999999999999", "0"),
+            ("Infinity", "-1"),
+        ] {
+            assert_eq!(written(b'I', value.as_bytes()), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn reals_have_three_decimals() {
+        for (value, text) in [
+            ("1", "1.000"),
+            ("-2.0005", "-2.001"),
+            ("1e-4", "0.000"),
+            ("1.25e2 m", "125.000"),
+            ("t", "1.000"),
+            ("Infinity", "Inf"),
+            ("-Infinity", "-Inf"),
+            ("NaN", "NaN"),
+            ("", "0.000"),
+        ] {
+            assert_eq!(written(b'R', value.as_bytes()), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn text_is_printable_and_never_empty() {
+        assert_eq!(written(b'T', b""), "(empty)");
+        assert_eq!(written(b'T', "a\té".as_bytes()), "a@@@");
+        assert_eq!(written(b'T', b"a\0b"), "a");
+    }
+
+    #[test]
+    fn without_letters_text_is_the_engines() {
+        let request = Request { sql: b"", letters: Some(b"I"), dialect: Dialect::Slt };
+        let mut rows = Rows::default();
+        for value in [Some(&b"2.50"[..]), Some(b""), Some("é".as_bytes()), None] {
+            Letters::of(&request).push(0, value, &mut rows);
+        }
+        assert_eq!(rows.text(), "2.50\n(empty)\né\nNULL\n".as_bytes());
+    }
+}

@@ -1,0 +1,287 @@
+//! Two runs held against each other: what broke, what was mended, what became slower.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::by_file::{FileOutcomes, by_file};
+use super::columns::columns;
+use super::words::{count, first_line, pass_rate, percentage, seconds, utc};
+use crate::outcome::{Counts, Results, Verdict};
+
+/// A file is slower if it takes this many times as long as before …
+const SLOWER_TIMES: f64 = 1.5;
+/// … and this much longer, in microseconds: less than that is noise.
+const SLOWER_BY_US: u64 = 100_000;
+
+/// A comparison says what changed from one run to another; a file is in at most one of its lists.
+///
+/// Lists are sorted by name, but for `slower`, where the file that lost the most time comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// The earlier run.
+    pub before: RunHead,
+    /// The later run.
+    pub after: RunHead,
+    /// Files that fail and did not before.
+    pub newly_failing: Vec<Change>,
+    /// Files that pass and did not before.
+    pub newly_passing: Vec<Change>,
+    /// Files that passed before and now neither pass nor fail: ignored, not run, or known to fail.
+    pub no_longer_passing: Vec<Change>,
+    /// Files that pass in both runs and take at least half as long again, and 0.1 s more.
+    pub slower: Vec<Change>,
+    /// Files that only the later run has.
+    pub new: Vec<Change>,
+    /// Files that only the earlier run has.
+    pub gone: Vec<Change>,
+    /// How many files fail in both runs.
+    pub still_failing: u64,
+}
+
+/// What is told of a run as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunHead {
+    /// The run's id.
+    pub run_id: String,
+    /// The engine.
+    pub engine: String,
+    /// When it began, in microseconds since the Unix epoch.
+    pub started_us: u64,
+    /// From the first claim to the last outcome, in microseconds.
+    pub wall_us: u64,
+    /// Files that filters left out.
+    pub filtered_out: u64,
+    /// How many trials ended how.
+    pub total: Counts,
+}
+
+impl RunHead {
+    /// The head of a run's results.
+    pub fn new(results: &Results) -> Self {
+        RunHead {
+            run_id: results.run_id.clone(),
+            engine: results.engine.clone(),
+            started_us: results.started_us,
+            wall_us: results.wall_us,
+            filtered_out: results.filtered_out,
+            total: results.total,
+        }
+    }
+
+    fn cells(&self, side: &str) -> [String; 9] {
+        let total = &self.total;
+        [
+            side.to_owned(),
+            first_line(&self.run_id, 40),
+            utc(self.started_us),
+            first_line(&self.engine, 40),
+            total.planned.to_string(),
+            total.passed.to_string(),
+            total.failures().to_string(),
+            percentage(pass_rate(total)),
+            seconds(self.wall_us),
+        ]
+    }
+}
+
+/// What one file was and what it has become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The trial's name.
+    pub name: String,
+    /// How it stood in the earlier run, if it was in it.
+    pub before: Option<Standing>,
+    /// How it stands in the later run, if it is in it.
+    pub after: Option<Standing>,
+}
+
+/// How a file stood in one run; of several passes the worst, of several times the shortest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The verdict.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Wall time, in microseconds.
+    pub wall_us: u64,
+    /// The first line of the first failure, and where it is; empty if there is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub failure: String,
+}
+
+impl Standing {
+    fn new(file: &FileOutcomes<'_>) -> Self {
+        let worst = file.worst();
+        let failure = worst.failures.first().map(|failure| match failure.line {
+            0 => first_line(&failure.message, 120),
+            line => format!("{} at {}:{line}", first_line(&failure.message, 120), failure.file),
+        });
+        Standing { verdict: worst.verdict.clone(), wall_us: file.wall_us(), failure: failure.unwrap_or_default() }
+    }
+}
+
+impl Comparison {
+    /// Compares two runs, the earlier one first.
+    pub fn new(before: &Results, after: &Results) -> Self {
+        let mut files: BTreeMap<&str, (Option<FileOutcomes<'_>>, Option<FileOutcomes<'_>>)> = BTreeMap::new();
+        for file in by_file(before) {
+            let name = file.name;
+            files.entry(name).or_default().0 = Some(file);
+        }
+        for file in by_file(after) {
+            let name = file.name;
+            files.entry(name).or_default().1 = Some(file);
+        }
+        let mut comparison = Comparison {
+            before: RunHead::new(before),
+            after: RunHead::new(after),
+            newly_failing: Vec::new(),
+            newly_passing: Vec::new(),
+            no_longer_passing: Vec::new(),
+            slower: Vec::new(),
+            new: Vec::new(),
+            gone: Vec::new(),
+            still_failing: 0,
+        };
+        for (name, (before, after)) in files {
+            comparison.add(name, before.as_ref().map(Standing::new), after.as_ref().map(Standing::new));
+        }
+        let lost = |change: &Change| match (&change.before, &change.after) {
+            (Some(before), Some(after)) => after.wall_us.saturating_sub(before.wall_us),
+            _ => 0,
+        };
+        comparison.slower.sort_by_key(|change| std::cmp::Reverse(lost(change)));
+        comparison
+    }
+
+    fn add(&mut self, name: &str, before: Option<Standing>, after: Option<Standing>) {
+        let list = match (&before, &after) {
+            (_, None) => &mut self.gone,
+            (None, Some(_)) => &mut self.new,
+            (Some(before), Some(after)) => {
+                let (was, is) = (&before.verdict, &after.verdict);
+                match (was.is_failure(), is.is_failure()) {
+                    (true, true) => {
+                        self.still_failing += 1;
+                        return;
+                    }
+                    (false, true) => &mut self.newly_failing,
+                    _ if is.is_pass() && !was.is_pass() => &mut self.newly_passing,
+                    _ if was.is_pass() && !is.is_pass() => &mut self.no_longer_passing,
+                    _ if was.is_pass() && slower(before.wall_us, after.wall_us) => &mut self.slower,
+                    _ => return,
+                }
+            }
+        };
+        list.push(Change { name: name.to_owned(), before, after });
+    }
+
+    /// The comparison as text: both runs, then each list that is not empty, with at most `most` files of each.
+    pub fn text(&self, most: usize) -> String {
+        let titles = ["", "run", "begun", "engine", "files", "passed", "failed", "pass rate", "time"];
+        let heads = [titles.map(str::to_owned), self.before.cells("before"), self.after.cells("after")];
+        let mut text = columns(&heads.map(Vec::from), |column| column > 3);
+        if self.before.engine != self.after.engine {
+            text.push_str("\nThe runs are of different engines.\n");
+        }
+        let gone = match self.after.filtered_out {
+            0 => "gone".to_owned(),
+            filtered => format!("gone (filters left {} out of the later run)", count(filtered, "file")),
+        };
+        let fails = |change: &&Change| change.after.as_ref().is_some_and(|after| after.verdict.is_failure());
+        let new = match self.new.iter().filter(fails).count() {
+            0 => "new".to_owned(),
+            failing => format!("new ({failing} failing)"),
+        };
+        let lists = [
+            ("newly failing", &self.newly_failing),
+            ("newly passing", &self.newly_passing),
+            ("no longer passing", &self.no_longer_passing),
+            ("slower", &self.slower),
+            (new.as_str(), &self.new),
+            (gone.as_str(), &self.gone),
+        ];
+        for (title, changes) in lists.iter().filter(|(_, changes)| !changes.is_empty()) {
+            text.push_str(&format!("\n{title}: {}\n", count(changes.len() as u64, "file")));
+            let shown: Vec<Vec<String>> = changes.iter().take(most).map(cells).collect();
+            text.push_str(&columns(&shown, |_| false));
+            if changes.len() > most {
+                text.push_str(&format!("  … and {} more\n", changes.len() - most));
+            }
+        }
+        if lists.iter().all(|(_, changes)| changes.is_empty()) {
+            text.push_str("\nNo file changed its verdict or became slower.\n");
+        }
+        if self.still_failing > 0 {
+            text.push_str(&format!("\nfailing in both: {}\n", count(self.still_failing, "file")));
+        }
+        text
+    }
+}
+
+fn slower(before_us: u64, after_us: u64) -> bool {
+    after_us >= before_us + SLOWER_BY_US && after_us as f64 >= before_us as f64 * SLOWER_TIMES
+}
+
+/// A change as cells: the name, what changed, and the failure, if it fails now.
+fn cells(change: &Change) -> Vec<String> {
+    let what = match (&change.before, &change.after) {
+        (Some(before), Some(after)) if before.verdict == after.verdict => {
+            format!("{} → {}", seconds(before.wall_us), seconds(after.wall_us))
+        }
+        (Some(before), Some(after)) => format!("{} → {}", before.verdict, after.verdict),
+        (Some(standing), None) | (None, Some(standing)) => standing.verdict.to_string(),
+        (None, None) => String::new(),
+    };
+    let failure = change.after.as_ref().map(|after| after.failure.clone()).unwrap_or_default();
+    vec![format!("  {}", first_line(&change.name, usize::MAX)), first_line(&what, 120), failure]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Outcome;
+    use crate::report::samples;
+
+    fn names(changes: &[Change]) -> Vec<&str> {
+        changes.iter().map(|change| change.name.as_str()).collect()
+    }
+
+    #[test]
+    fn each_file_is_in_the_list_of_what_became_of_it() {
+        let comparison = Comparison::new(&samples::before(), &samples::after());
+        assert_eq!(names(&comparison.newly_failing), ["joins/outer.test", "select/3.test"]);
+        assert_eq!(names(&comparison.newly_passing), ["select/4.test"]);
+        assert_eq!(names(&comparison.no_longer_passing), ["index/late.test"]);
+        assert_eq!(names(&comparison.slower), ["random/slow.test"]);
+        assert_eq!(names(&comparison.new), ["ddl/new.test", "evidence/flaky.test"]);
+        assert_eq!(names(&comparison.gone), ["ddl/old.test"]);
+        assert_eq!(comparison.still_failing, 4);
+    }
+
+    #[test]
+    fn the_comparison_as_text() {
+        insta::assert_snapshot!(Comparison::new(&samples::before(), &samples::after()).text(50));
+        let mut other = samples::after();
+        other.engine = "duckdb".into();
+        other.filtered_out = 1;
+        other.outcomes.truncate(2);
+        insta::assert_snapshot!("filtered_on_another_engine", Comparison::new(&samples::before(), &other).text(2));
+        insta::assert_snapshot!("unchanged", Comparison::new(&other, &other).text(50));
+    }
+
+    #[test]
+    fn a_difference_that_may_be_noise_is_not_slower() {
+        assert!(!slower(1_000, 90_000) && !slower(1_000_000, 1_400_000));
+        assert!(slower(200_000, 300_000) && slower(0, 100_000));
+    }
+
+    #[test]
+    fn a_file_that_was_unstable_counts_by_its_worst_pass() {
+        let stable = Results { outcomes: vec![Outcome::new("a.test", Verdict::Passed)], ..Results::default() };
+        let mut unstable = stable.clone();
+        unstable.outcomes.push(Outcome { pass: 2, ..Outcome::new("a.test", Verdict::Failed) });
+        assert_eq!(names(&Comparison::new(&stable, &unstable).newly_failing), ["a.test"]);
+        assert_eq!(names(&Comparison::new(&unstable, &stable).newly_passing), ["a.test"]);
+    }
+}

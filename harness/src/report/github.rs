@@ -1,0 +1,209 @@
+//! What GitHub shows of a run: a job summary in Markdown, and annotations at the lines that failed.
+//!
+//! See <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
+
+use std::fmt::Write;
+use std::path::{Component, Path, PathBuf};
+
+use crate::outcome::{Counts, Failure, Outcome, Results, Verdict};
+
+/// How many annotations are written; GitHub shows no more of one step.
+const MOST_ANNOTATIONS: usize = 10;
+
+/// How many failing files the summary lists.
+const MOST_FILES: usize = 50;
+
+/// How much of a diff the summary shows, in lines.
+const MOST_LINES: usize = 20;
+
+/// How long the summary may get, in bytes: GitHub drops one of more than 1 MiB, and all steps share a page.
+const MOST_BYTES: usize = 100_000;
+
+/// The job summary: totals, categories and what failed, in GitHub's Markdown.
+pub fn summary(results: &Results) -> String {
+    let total = &results.total;
+    let mut text = format!("## SQLLogicTest on {}: {}\n\n", inline(&results.engine), conclusion(total));
+    if total.accounted() != total.planned {
+        text.push_str("> [!CAUTION]\n> The account does not add up: not every planned file has one outcome.\n\n");
+    }
+    text.push_str("| Category | Files | Passed | Failed | Crashed | Timed out | Out of memory | Known failures | Unexpected passes | Ignored | Not run | Records failed |\n");
+    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    for (name, counts) in &results.categories {
+        row(&mut text, &inline(name), counts);
+    }
+    row(&mut text, "**all**", total);
+    let failing: Vec<&Outcome> = results.outcomes.iter().filter(|outcome| outcome.verdict.is_failure()).collect();
+    if !failing.is_empty() {
+        text.push_str("\n### What failed\n\n");
+    }
+    let mut shown = 0;
+    for outcome in failing.iter().take(MOST_FILES) {
+        let entry = entry(outcome);
+        if text.len() + entry.len() > MOST_BYTES {
+            break;
+        }
+        text.push_str(&entry);
+        shown += 1;
+    }
+    if shown < failing.len() {
+        let _ = writeln!(text, "… and {} more files", failing.len() - shown);
+    }
+    // What another run adds begins a paragraph of its own.
+    text.push('\n');
+    text
+}
+
+fn conclusion(total: &Counts) -> String {
+    match (total.failures(), total.not_run) {
+        (0, 0) if total.ignored == 0 => format!("all {} files passed", total.planned),
+        (0, 0) => format!("{} of {} files passed, none failed", total.passed, total.planned),
+        (0, not_run) => format!("{not_run} of {} files were not run", total.planned),
+        (failed, _) => format!("{failed} of {} files failed", total.planned),
+    }
+}
+
+fn row(text: &mut String, name: &str, counts: &Counts) {
+    let Counts { planned, passed, failed, crashed, timed_out, out_of_memory, ignored, not_run, .. } = counts;
+    let _ = writeln!(
+        text,
+        "| {name} | {planned} | {passed} | {failed} | {crashed} | {timed_out} | {out_of_memory} | {} | {} | {ignored} | {not_run} | {} |",
+        counts.known_failures, counts.unexpected_passes, counts.records.failed
+    );
+}
+
+/// A failing file: a line that opens to its first failing record.
+fn entry(outcome: &Outcome) -> String {
+    let verdict = match &outcome.verdict {
+        Verdict::Failed if outcome.records.failed == 1 => "1 record failed".to_owned(),
+        Verdict::Failed => format!("{} records failed", outcome.records.failed),
+        verdict => verdict.to_string(),
+    };
+    let title = format!("<code>{}</code>: {}", html(&outcome.name), html(&verdict));
+    let Some(failure) = outcome.failures.first() else {
+        return format!("<p>{title}</p>\n\n");
+    };
+    let at = Failure { diff: String::new(), ..failure.clone() };
+    let mut body = at.to_string();
+    if !failure.diff.is_empty() {
+        let _ = write!(body, "\n(-expected|+actual)\n{}", failure.diff);
+    }
+    let mut lines: Vec<&str> = body.lines().take(MOST_LINES).collect();
+    if body.lines().nth(MOST_LINES).is_some() {
+        lines.push("…");
+    }
+    let body: String = lines.iter().map(|line| format!("{}\n", clip(line, 300))).collect();
+    format!("<details><summary>{title}</summary>\n\n<pre>{}</pre>\n\n</details>\n\n", html(&body))
+}
+
+/// A line, or its beginning.
+fn clip(line: &str, most: usize) -> String {
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// A text in a line of Markdown, where nothing in it means anything.
+fn inline(text: &str) -> String {
+    let mut safe = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '\n' | '\r' => safe.push(' '),
+            // GitHub makes links of addresses and mentions of names.
+            '@' => safe.push_str("&#64;"),
+            ':' => safe.push_str("&#58;"),
+            c if c.is_ascii_punctuation() && !"/.,-".contains(c) => safe.extend(['\\', c]),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A text inside HTML in Markdown; a blank line there would end the HTML.
+fn html(text: &str) -> String {
+    let mut safe = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '@' => safe.push_str("&#64;"),
+            '\n' => safe.push_str("&#10;"),
+            '\r' => {}
+            c if c.is_ascii_punctuation() && !"/.,-;()=+'\"".contains(c) => {
+                let _ = write!(safe, "&#{};", u32::from(c));
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Workflow commands that have GitHub show the first failing records at their lines: at most ten.
+///
+/// `folder` is where the run started and the failures' paths begin, `repository` the checkout
+/// (`GITHUB_WORKSPACE`); what lies outside it is annotated without a place, which GitHub could not show.
+pub fn annotations(results: &Results, folder: &Path, repository: &Path) -> String {
+    let failing: Vec<&Outcome> = results.outcomes.iter().filter(|outcome| outcome.verdict.is_failure()).collect();
+    let mut text = String::new();
+    // The last one is kept to say how many there are more.
+    let room = if failing.len() > MOST_ANNOTATIONS { MOST_ANNOTATIONS - 1 } else { failing.len() };
+    for outcome in failing.iter().take(room) {
+        let title = format!("{}: {}", outcome.name, outcome.verdict);
+        let (mut place, mut message) = (String::new(), outcome.verdict.to_string());
+        if let Some(failure) = outcome.failures.first() {
+            message = failure.to_string();
+            if let Some(path) = within(&folder.join(&failure.file), repository) {
+                place = format!("file={},", property(&path));
+                if failure.line > 0 {
+                    let _ = write!(place, "line={},", failure.line);
+                }
+                // Its last line is the place.
+                message.truncate(message.rfind('\n').unwrap_or(message.len()));
+            }
+        }
+        let message: Vec<String> = message.lines().take(MOST_LINES).map(|line| clip(line, 300)).collect();
+        let _ = writeln!(text, "::error {place}title={}::{}", property(&title), data(&message.join("\n")));
+    }
+    if room < failing.len() {
+        let _ = writeln!(text, "::error title=SQLLogicTest::… and {} more files failed", failing.len() - room);
+    }
+    text
+}
+
+/// A path from the repository's root, with `/`, if it lies below.
+fn within(path: &Path, repository: &Path) -> Option<String> {
+    let (path, repository) = (plain(path), plain(repository));
+    let inside = path.strip_prefix(&repository).ok()?;
+    Some(inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
+}
+
+/// A path without `.` and `..`, by its words alone.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// The message of a workflow command, as GitHub's own toolkit escapes it.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests;

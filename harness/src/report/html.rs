@@ -1,0 +1,343 @@
+//! The results of a run as one page that needs nothing but a browser: no network, no other file.
+//!
+//! Figures, tables and comparisons are plain HTML; the list of files and the timeline are drawn from JSON within the
+//! page by its script. Whatever comes from test files or engines is escaped, in HTML and in the JSON, and the page's
+//! own policy forbids it to load or send anything.
+
+use std::time::Duration;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use self::data::Data;
+use self::words::{moment, number, percent, time};
+use super::compare::{Change, Comparison, Standing};
+use super::statistics::Statistics;
+use crate::outcome::{Counts, Outcome, Results, Verdict};
+
+mod data;
+mod lanes;
+mod tables;
+mod words;
+
+const STYLE: &str = include_str!("html/page.css");
+const SCRIPTS: [&str; 3] =
+    [include_str!("html/shared.js"), include_str!("html/files.js"), include_str!("html/timeline.js")];
+
+/// Nothing is loaded and nothing is sent, whatever a test file may hold.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+                      base-uri 'none'; form-action 'none'";
+
+/// How many names each list of changes shows.
+const MOST_CHANGES: usize = 100;
+
+/// The page: a whole HTML document, held against an earlier run if there is one.
+pub fn page(results: &Results, previous: Option<&Results>) -> String {
+    let lanes = lanes::lanes(results);
+    let data = Data::new(results, &lanes);
+    let headline = headline(&results.total);
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content="slt";
+                link rel="icon" href="data:,";
+                title { (headline) " · " (results.engine) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a .skip href="#files" { "Skip to the files" }
+                (header(results, &headline, previous.is_some()))
+                main {
+                    (defects(results))
+                    (figures(results))
+                    @if let Some(previous) = previous { (changes(results, previous)) }
+                    (tables::categories(results))
+                    (tables::timeline(results, &lanes))
+                    (tables::slowest(results))
+                    (files(results, &data))
+                }
+                footer {
+                    p { "Made by slt from the results of run " code { (results.run_id) } ". All times are UTC." }
+                }
+                script type="application/json" id="data" { (PreEscaped(data.json())) }
+                @for script in SCRIPTS { script { (PreEscaped(script)) } }
+            }
+        }
+    };
+    markup.into_string()
+}
+
+/// The verdicts of a page: what they are called, and by which class its style knows them.
+const KINDS: [(&str, &str); 10] = [
+    ("failed", "failed"),
+    ("crashed", "crashed"),
+    ("timed-out", "timed out"),
+    ("out-of-memory", "out of memory"),
+    ("unexpected-pass", "unexpected pass"),
+    ("known-failure", "known failure"),
+    ("flaky", "flaky"),
+    ("passed", "passed"),
+    ("ignored", "ignored"),
+    ("not-run", "not run"),
+];
+
+/// The place of a verdict in [`KINDS`], and what else there is to say about it.
+fn kind(verdict: &Verdict) -> (usize, String) {
+    let (class, note) = match verdict {
+        Verdict::Passed => ("passed", String::new()),
+        Verdict::Flaky { attempt } => ("flaky", format!("passed on attempt {attempt}")),
+        Verdict::Failed => ("failed", String::new()),
+        Verdict::Ignored { reason } => ("ignored", reason.clone()),
+        Verdict::Crashed { how } => ("crashed", how.clone()),
+        Verdict::TimedOut { limit_ms } => ("timed-out", format!("limit {}", time(Duration::from_millis(*limit_ms)))),
+        Verdict::OutOfMemory { limit_bytes } => ("out-of-memory", format!("limit {} MiB", limit_bytes >> 20)),
+        Verdict::UnexpectedPass { reason } => ("unexpected-pass", format!("known failure: {reason}")),
+        Verdict::KnownFailure { reason, was } if was == "FAILED" => ("known-failure", reason.clone()),
+        Verdict::KnownFailure { reason, was } => ("known-failure", format!("{was}; {reason}")),
+        Verdict::NotRun { reason } => ("not-run", reason.clone()),
+    };
+    (KINDS.iter().position(|(known, _)| *known == class).unwrap_or_default(), note)
+}
+
+/// How many trials are of each kind, in the order of [`KINDS`].
+fn kinds<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> [u64; KINDS.len()] {
+    let mut counts = [0; KINDS.len()];
+    for outcome in outcomes {
+        counts[kind(&outcome.verdict).0] += 1;
+    }
+    counts
+}
+
+fn headline(total: &Counts) -> String {
+    let files = |count: u64| format!("{} {}", number(count), if count == 1 { "file" } else { "files" });
+    match (total.failures(), total.not_run) {
+        _ if total.planned == 0 => "No files were run".to_owned(),
+        (0, 0) if total.ignored == 0 => format!("All {} passed", files(total.planned)),
+        (0, 0) => format!("{} of {} passed, none failed", number(total.passed), files(total.planned)),
+        (0, not_run) => format!("{} of {} were not run, none failed", number(not_run), files(total.planned)),
+        (failed, _) => format!("{} of {} failed", number(failed), files(total.planned)),
+    }
+}
+
+fn header(results: &Results, headline: &str, compared: bool) -> Markup {
+    let state = match (results.total.failures(), results.total.not_run) {
+        (1.., _) => "bad",
+        (0, 1..) => "partial",
+        (0, 0) if results.total.planned == 0 => "partial",
+        (0, 0) => "good",
+    };
+    html! {
+        header .top {
+            p .eyebrow { "SQLLogicTest on " strong { (results.engine) } }
+            h1 class=(state) { (headline) }
+            p .meta {
+                @if let Some((machine, human)) = moment(results.started_us) {
+                    span { time datetime=(machine) { (human) } }
+                }
+                span { "run " code { (results.run_id) } }
+                span { (number(results.workers.into())) @if results.workers == 1 { " worker" } @else { " workers" } }
+                span { (time(Duration::from_micros(results.wall_us))) }
+            }
+            (stack(&kinds(&results.outcomes), "hero"))
+            (legend(&kinds(&results.outcomes)))
+            nav aria-label="Sections" {
+                @if compared { a href="#changes" { "Changes" } }
+                a href="#categories" { "Categories" }
+                a href="#timeline" { "Timeline" }
+                a href="#slowest" { "Slowest" }
+                a href="#files" { "Files" }
+            }
+        }
+    }
+}
+
+/// A bar whose parts are as wide as their share; what it shows stands beside it as text, so it is hidden from readers.
+fn stack(counts: &[u64; KINDS.len()], class: &str) -> Markup {
+    html! {
+        span class={ "stack " (class) } aria-hidden="true" {
+            @for (count, (class, _)) in counts.iter().zip(KINDS) {
+                @if *count > 0 { span class=(class) style={ "flex-grow:" (count) } {} }
+            }
+        }
+    }
+}
+
+fn legend(counts: &[u64; KINDS.len()]) -> Markup {
+    html! {
+        ul .legend {
+            @for (count, (class, word)) in counts.iter().zip(KINDS) {
+                @if *count > 0 { li { span class={ "dot " (class) } {} strong { (number(*count)) } " " (word) } }
+            }
+        }
+    }
+}
+
+/// A loud word if the account is not closed: such a run is not green, whatever its colours.
+fn defects(results: &Results) -> Markup {
+    let mut counted = Counts { planned: results.total.planned, ..Counts::default() };
+    results.outcomes.iter().for_each(|outcome| counted.add(outcome));
+    html! {
+        @if counted != results.total || counted.accounted() != counted.planned {
+            p .alarm role="alert" {
+                strong { "The account does not add up: " }
+                (number(results.total.planned)) " files were planned, and " (number(counted.accounted()))
+                " have an outcome. Do not rely on this run."
+            }
+        }
+    }
+}
+
+fn figures(results: &Results) -> Markup {
+    let total = results.total;
+    let wall = Duration::from_micros(results.wall_us);
+    let statistics = Statistics::new(total, wall, results.workers, results.outcomes.iter());
+    let judged = total.passed + total.failures();
+    let records = total.records;
+    html! {
+        section .figures aria-label="Figures" {
+            div .figure {
+                h2 { "Files" }
+                p .value { (percent(total.passed, judged)) }
+                p { (number(total.passed)) " of " (number(judged)) " that had something to check passed" }
+                @if results.filtered_out > 0 { p { (number(results.filtered_out)) " more were filtered out" } }
+            }
+            div .figure {
+                h2 { "Records" }
+                p .value { (percent(records.passed, records.passed + records.failed)) }
+                p { (number(records.passed)) " passed, " (number(records.failed)) " failed, "
+                    (number(records.skipped)) " skipped" }
+            }
+            div .figure {
+                h2 { "Time" }
+                p .value { (time(wall)) }
+                p { (time(statistics.busy)) " of work: " (time(statistics.engine)) " in the engine, "
+                    (time(statistics.busy.saturating_sub(statistics.engine))) " in the harness" }
+            }
+            div .figure {
+                h2 { "Workers" }
+                p .value { (format!("{:.0} %", statistics.utilisation() * 100.0)) }
+                p { "busy, " (number(results.workers.into())) " of them; no order of the files could have taken less than "
+                    (time(statistics.lower_bound())) }
+            }
+        }
+    }
+}
+
+fn changes(results: &Results, previous: &Results) -> Markup {
+    let comparison = Comparison::new(previous, results);
+    let before = moment(previous.started_us).map(|(_, human)| human);
+    let failing = |change: &&Change| change.after.as_ref().is_some_and(|after| after.verdict.is_failure());
+    let new: Vec<Change> = comparison.new.iter().filter(failing).cloned().collect();
+    let lists = [
+        ("Newly failing", "failed", &comparison.newly_failing),
+        ("New and failing", "failed", &new),
+        ("Newly passing", "passed", &comparison.newly_passing),
+        ("No longer passing", "not-run", &comparison.no_longer_passing),
+        ("Slower", "timed-out", &comparison.slower),
+        ("Gone", "ignored", &comparison.gone),
+    ];
+    html! {
+        section #changes aria-labelledby="changes-title" {
+            h2 #changes-title { "Changes" }
+            p .note {
+                "Since run " code { (previous.run_id) }
+                @if let Some(before) = before { " of " (before) }
+                @if previous.engine != results.engine { " on " strong { (previous.engine) } ", another engine" }
+                @if lists.iter().all(|(.., list)| list.is_empty()) { ": no file changed its verdict or became slower." }
+                @else { "." }
+                @if results.filtered_out > 0 && !comparison.gone.is_empty() {
+                    " Filters left " (number(results.filtered_out)) " files out of this run."
+                }
+                @if comparison.still_failing > 0 { " Failing in both: " (number(comparison.still_failing)) "." }
+            }
+            div .changes {
+                @for (title, class, list) in lists { (change_list(title, class, list)) }
+            }
+        }
+    }
+}
+
+fn change_list(title: &str, class: &str, changes: &[Change]) -> Markup {
+    html! {
+        @if !changes.is_empty() {
+            div .change {
+                h3 { span class={ "dot " (class) } {} (title) " " span .count { (number(changes.len() as u64)) } }
+                ul {
+                    @for change in changes.iter().take(MOST_CHANGES) {
+                        li {
+                            @if change.after.is_some() { a href="#files" data-file=(change.name) { (change.name) } }
+                            @else { span { (change.name) } }
+                            " " span .detail { (detail(change)) }
+                        }
+                    }
+                    @if changes.len() > MOST_CHANGES {
+                        li .detail { "… and " (number((changes.len() - MOST_CHANGES) as u64)) " more" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a file was and is: `passed → failed`, or how long it took.
+fn detail(change: &Change) -> String {
+    let word = |standing: &Standing| KINDS[kind(&standing.verdict).0].1;
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) if before.verdict == after.verdict => {
+            let [before, after] = [before, after].map(|standing| time(Duration::from_micros(standing.wall_us)));
+            format!("{before} → {after}")
+        }
+        (Some(before), Some(after)) => format!("{} → {}", word(before), word(after)),
+        (Some(only), None) | (None, Some(only)) => word(only).to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+fn files(results: &Results, data: &Data<'_>) -> Markup {
+    let counts = kinds(&results.outcomes);
+    html! {
+        section #files aria-labelledby="files-title" {
+            h2 #files-title { "Files" }
+            noscript { p .note { "The list of files needs JavaScript." } }
+            form .tools .sticky .drawn role="search" {
+                label .search {
+                    span .unseen { "Search names and messages" }
+                    input #search type="search" placeholder="Search names and messages" autocomplete="off"
+                        spellcheck="false" aria-keyshortcuts="/";
+                    kbd aria-hidden="true" { "/" }
+                }
+                div .chips role="group" aria-label="Verdicts" {
+                    button type="button" data-kind="" aria-pressed="true" { "All " span { (number(results.outcomes.len() as u64)) } }
+                    @for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                        button type="button" data-kind=(index) aria-pressed="false" {
+                            span class={ "dot " (KINDS[index].0) } {} (KINDS[index].1) " " span { (number(*count)) }
+                        }
+                    }
+                }
+                label .sort {
+                    span { "Sort by" }
+                    select #sort {
+                        option value="verdict" { "verdict" }
+                        option value="time" { "time" }
+                        option value="name" { "name" }
+                        option value="start" { "start" }
+                    }
+                }
+            }
+            @if data.shortened > 0 {
+                p .note { "The texts of " (number(data.shortened)) " files are shortened here; all of them are in "
+                    code { "results.json" } "." }
+            }
+            p #found .note role="status" aria-live="polite" {}
+            ol #list .drawn {}
+            button type="button" id="more" hidden {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! The tables of the page: categories, workers, slowest files.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::lanes::Lane;
+use super::words::{number, percent, share, time};
+use super::{KINDS, kind, kinds, stack};
+use crate::outcome::{Counts, Outcome, Results};
+use crate::suite::category;
+
+/// How many files are in the table of the slowest.
+const SLOWEST: usize = 12;
+
+/// How many lanes are in the timeline's table.
+const MOST_LANES: usize = 256;
+
+pub(super) fn categories(results: &Results) -> Markup {
+    let mut outcomes: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+    for outcome in &results.outcomes {
+        outcomes.entry(category(&outcome.name)).or_default().push(outcome);
+    }
+    html! {
+        section #categories aria-labelledby="categories-title" {
+            h2 #categories-title { "Categories" }
+            div .scroll role="region" aria-labelledby="categories-title" tabindex="0" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Category" }
+                        th scope="col" .wide { "Share" }
+                        th scope="col" { "Files" } th scope="col" { "Passed" } th scope="col" { "Failed" }
+                        th scope="col" { "Ignored" } th scope="col" { "Not run" } th scope="col" { "Pass rate" }
+                        th scope="col" { "Records failed" } th scope="col" { "Time" }
+                    } }
+                    tbody {
+                        @for (name, counts) in &results.categories {
+                            (category_row(name, counts, outcomes.get(name.as_str()).map_or(&[], Vec::as_slice)))
+                        }
+                    }
+                    @if results.categories.len() > 1 {
+                        tfoot { (category_row("All", &results.total, &results.outcomes.iter().collect::<Vec<_>>())) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome]) -> Markup {
+    let busy: Duration = outcomes.iter().map(|outcome| outcome.wall()).sum();
+    let cell = |count: u64, class: &str| {
+        html! {
+            td class=(if count > 0 { class } else { "zero" }) { (number(count)) }
+        }
+    };
+    html! {
+        tr {
+            th scope="row" { (name) }
+            td .wide { (stack(&kinds(outcomes.iter().copied()), "")) }
+            td { (number(counts.planned)) }
+            (cell(counts.passed, ""))
+            (cell(counts.failures(), "bad"))
+            (cell(counts.ignored, ""))
+            (cell(counts.not_run, "partial"))
+            td { (percent(counts.passed, counts.passed + counts.failures())) }
+            (cell(counts.records.failed, "bad"))
+            td { (time(busy)) }
+        }
+    }
+}
+
+pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
+    let end = lanes.iter().map(|lane| lane.end_us).max().unwrap_or_default();
+    html! {
+        section #timeline aria-labelledby="timeline-title" {
+            h2 #timeline-title { "Timeline" }
+            @if lanes.is_empty() { p .note { "No file was begun." } } @else {
+                p .note {
+                    "Who ran what, when. Hatched is a worker with nothing left to do; a mark is where a process crashed. "
+                    span .drawn { "Point at a file or focus the picture and use the arrow keys; "
+                        kbd { "Enter" } " shows the file, " kbd { "+" } " and " kbd { "−" } " zoom." }
+                }
+                div .tools .drawn {
+                    button type="button" id="zoom-in" { "Zoom in" }
+                    button type="button" id="zoom-out" { "Zoom out" }
+                    button type="button" id="zoom-all" { "All" }
+                }
+                div #picture .drawn {
+                    canvas #lanes tabindex="0" role="application" aria-roledescription="timeline"
+                        aria-label={ "Timeline of " (number(lanes.len() as u64)) " lanes over " (time(Duration::from_micros(end)))
+                                     ". The same is in the table below." } {}
+                    div #tip role="status" aria-live="polite" hidden {}
+                }
+                noscript { p .note { "The picture needs JavaScript; the table below does not." } }
+                details {
+                    summary { "The workers as a table" }
+                    div .scroll role="region" aria-label="Workers" tabindex="0" {
+                        table {
+                            thead { tr {
+                                th scope="col" { "Worker" } th scope="col" { "Files" } th scope="col" { "Crashes" }
+                                th scope="col" { "Began" } th scope="col" { "Ended" } th scope="col" { "Busy" }
+                                th scope="col" { "Idle at the end" }
+                            } }
+                            tbody {
+                                @for (index, lane) in lanes.iter().enumerate().take(MOST_LANES) {
+                                    tr {
+                                        th scope="row" { (index + 1) }
+                                        td { (number(lane.spans.len() as u64)) }
+                                        td class=(if lane.deaths > 0 { "bad" } else { "zero" }) { (number(lane.deaths)) }
+                                        td { (time(Duration::from_micros(lane.start_us()))) }
+                                        td { (time(Duration::from_micros(lane.end_us))) }
+                                        td { (percent(lane.busy_us, end)) }
+                                        td { (time(Duration::from_micros(end - lane.end_us))) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    @if lanes.len() > MOST_LANES {
+                        p .note { "… and " (number((lanes.len() - MOST_LANES) as u64)) " more" }
+                    }
+                    @if results.workers > 1 {
+                        p .note { "A row is a place: where a worker died, the one that replaced it is in the same row." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn slowest(results: &Results) -> Markup {
+    let mut order: Vec<&Outcome> = results.outcomes.iter().filter(|outcome| outcome.wall_us > 0).collect();
+    order.sort_by(|a, b| b.wall_us.cmp(&a.wall_us).then_with(|| a.name.cmp(&b.name)));
+    order.truncate(SLOWEST);
+    let longest = order.first().map_or(1, |outcome| outcome.wall_us);
+    html! {
+        section #slowest aria-labelledby="slowest-title" {
+            h2 #slowest-title { "Slowest files" }
+            @if order.is_empty() { p .note { "No file took any time." } } @else {
+                div .scroll role="region" aria-labelledby="slowest-title" tabindex="0" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "File" } th scope="col" { "Verdict" } th scope="col" .wide { "Share" }
+                            th scope="col" { "Time" } th scope="col" { "In the engine" }
+                            th scope="col" { "Records" }
+                        } }
+                        tbody {
+                            @for outcome in order {
+                                @let (kind, _) = kind(&outcome.verdict);
+                                tr {
+                                    th scope="row" { a href="#files" data-file=(outcome.name) { (outcome.name) } }
+                                    td .left { span class={ "badge " (KINDS[kind].0) } { (KINDS[kind].1) } }
+                                    td .wide {
+                                        span .meter aria-hidden="true" {
+                                            span .engine style={ "width:" (share(outcome.engine_us, longest)) } {}
+                                            span .harness style={ "width:"
+                                                (share(outcome.wall_us.saturating_sub(outcome.engine_us), longest)) } {}
+                                        }
+                                    }
+                                    td { (time(outcome.wall())) }
+                                    td { (percent(outcome.engine_us, outcome.wall_us)) }
+                                    td { (number(outcome.records.total())) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use super::*;
+use crate::outcome::{Failure, RESULTS_VERSION, RecordCounts};
+use crate::summary::Summary;
+
+/// The results of a run with these outcomes, its account closed.
+fn results(outcomes: Vec<Outcome>) -> Results {
+    let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
+    Results {
+        version: RESULTS_VERSION,
+        run_id: "b602696c".into(),
+        engine: "sqlite".into(),
+        started_us: 1_790_000_000_000_000,
+        wall_us: 2_000_000,
+        workers: 2,
+        total: summary.total,
+        categories: summary.categories,
+        outcomes,
+        ..Results::default()
+    }
+}
+
+fn failing(text: &str) -> Outcome {
+    let failure = Failure {
+        file: text.into(),
+        line: 3,
+        message: text.into(),
+        sql: text.into(),
+        diff: text.into(),
+        ..Failure::default()
+    };
+    Outcome {
+        failures: vec![failure],
+        output: text.into(),
+        records: RecordCounts { passed: 1, failed: 1, skipped: 0 },
+        started_us: 1_790_000_000_000_000,
+        wall_us: 1_000_000,
+        ..Outcome::new(format!("{text}/x.test"), Verdict::Failed)
+    }
+}
+
+#[test]
+fn hostile_names_and_texts_stay_texts() {
+    let hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'<!--";
+    let ignored = Outcome::new("b.test", Verdict::Ignored { reason: hostile.into() });
+    let mut run = results(vec![failing(hostile), ignored]);
+    run.engine = hostile.into();
+    run.run_id = hostile.into();
+    let page = page(&run, Some(&results(vec![])));
+    assert!(!page.contains("<script>alert"), "a script got in");
+    assert!(!page.contains("<img"), "an element got in");
+    assert_eq!(page.matches("<script").count(), 1 + SCRIPTS.len());
+    assert_eq!(page.matches("</script>").count(), 1 + SCRIPTS.len());
+}
+
+#[test]
+fn the_page_names_no_address() {
+    let page = page(&results(vec![failing("a")]), None);
+    for scheme in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(scheme), "{scheme}");
+    }
+}
+
+#[test]
+fn the_headline_says_how_the_run_ended() {
+    let not_run = || Outcome::new("c", Verdict::NotRun { reason: "time budget".into() });
+    let passed = || Outcome::new("a", Verdict::Passed);
+    let ignored = || Outcome::new("d", Verdict::Ignored { reason: "nothing applies".into() });
+    let told = |outcomes| headline(&results(outcomes).total);
+    assert_eq!(told(vec![]), "No files were run");
+    assert_eq!(told(vec![passed()]), "All 1 file passed");
+    assert_eq!(told(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
+    assert_eq!(told(vec![passed(), not_run()]), "1 of 2 files were not run, none failed");
+    assert_eq!(told(vec![passed(), not_run(), failing("x")]), "1 of 3 files failed");
+}
+
+#[test]
+fn an_account_that_does_not_add_up_is_told_first_of_all() {
+    let sound = results(vec![failing("a"), Outcome::new("b", Verdict::Passed)]);
+    assert!(!page(&sound, None).contains("role=\"alert\""));
+    let mut short = sound.clone();
+    short.outcomes.pop();
+    assert!(page(&short, None).contains("role=\"alert\""));
+    let mut open = sound;
+    open.total.planned += 1;
+    assert!(page(&open, None).contains("role=\"alert\""));
+}
+
+#[test]
+fn every_verdict_has_a_color_and_a_word() {
+    for verdict in [
+        Verdict::Passed,
+        Verdict::Flaky { attempt: 2 },
+        Verdict::Failed,
+        Verdict::Ignored { reason: "r".into() },
+        Verdict::Crashed { how: "SIGSEGV".into() },
+        Verdict::TimedOut { limit_ms: 500 },
+        Verdict::OutOfMemory { limit_bytes: 64 << 20 },
+        Verdict::NotRun { reason: "r".into() },
+    ] {
+        let (class, word) = KINDS[kind(&verdict).0];
+        assert_eq!(class, word.replace(' ', "-"));
+        assert!(STYLE.contains(&format!("--{class}: ")), "{class}");
+        assert!(STYLE.contains(&format!(".badge.{class}")), "{class}");
+        let first = verdict.to_string().split(' ').next().unwrap().to_lowercase();
+        assert!(verdict.is_pass() || word.starts_with(&first), "{verdict} is called {word}");
+    }
+}

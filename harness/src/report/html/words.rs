@@ -1,0 +1,79 @@
+//! Figures as people read them.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+
+/// A number with its thousands apart, by a space that does not break.
+pub(super) fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share that says 0 % and 100 % only where that is so.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "–".to_owned();
+    }
+    let share = part as f64 / whole as f64 * 100.0;
+    let shown = format!("{share:.1}");
+    match shown.as_str() {
+        "100.0" if part < whole => "99.9 %".to_owned(),
+        "0.0" if part > 0 => "0.1 %".to_owned(),
+        "100.0" => "100 %".to_owned(),
+        "0.0" => "0 %".to_owned(),
+        _ => format!("{shown} %"),
+    }
+}
+
+pub(super) fn share(part: u64, whole: u64) -> String {
+    format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0)
+}
+
+/// A time as people say it: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`, `2 h 03 min`.
+pub(super) fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    let whole = duration.as_secs();
+    match seconds {
+        0.0 => "0 s".to_owned(),
+        ..0.01 => format!("{:.1} ms", seconds * 1e3),
+        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+        ..59.995 => format!("{seconds:.2} s"),
+        ..3600.0 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// A moment for machines and for people, if it is known.
+pub(super) fn moment(since_epoch_us: u64) -> Option<(String, String)> {
+    let known = Some(since_epoch_us).filter(|us| *us > 0)?;
+    let moment = DateTime::from_timestamp_micros(i64::try_from(known).ok()?)?;
+    Some((moment.format("%Y-%m-%dT%H:%M:%SZ").to_string(), moment.format("%-d %B %Y, %H:%M:%S").to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_for_people() {
+        assert_eq!(
+            (number(0), number(999), number(1_234_567)),
+            ("0".into(), "999".into(), "1\u{202f}234\u{202f}567".into())
+        );
+        assert_eq!((percent(1, 0), percent(0, 9), percent(9, 9)), ("–".into(), "0 %".into(), "100 %".into()));
+        assert_eq!((percent(99_999, 100_000), percent(1, 100_000)), ("99.9 %".into(), "0.1 %".into()));
+        let texts = [0, 400, 12_000, 3_210_000, 245_000_000, 7_380_000_000].map(|us| time(Duration::from_micros(us)));
+        assert_eq!(texts, ["0 s", "0.4 ms", "12 ms", "3.21 s", "4 min 05 s", "2 h 03 min"]);
+        assert_eq!(moment(0), None);
+        let (machine, human) = moment(1_790_000_000_000_000).unwrap();
+        assert_eq!((machine.as_str(), human.as_str()), ("2026-09-21T14:13:20Z", "21 September 2026, 14:13:20"));
+    }
+}

@@ -1,0 +1,211 @@
+//! A run in the shape that earlier tools for SQLLogicTest results read, and the sum of all runs in that shape.
+//!
+//! ```text
+//! {"summary": {"total": 3, "passed": 1, "failed": 1, "errors": 1, "skipped": 0, "pass_rate": 33.3,
+//!              "total_available_files": 623, "tested_files": 3},
+//!  "tested_files": {"passed": ["a.test"], "failed": ["b.test", "c.test"], "errors": ["c.test"], "skipped": []},
+//!  "categories": {"ddl": {"total": 3, "passed": 1, …}},
+//!  "detailed_failures": [{"file_path": "b.test", "failures": [{"sql_statement": "SELECT 1", "expected_result": "2",
+//!                         "actual_result": "1", "error_message": "…", "line_number": 3}]}]}
+//! ```
+//!
+//! `failed` counts files with failing records, `errors` those that crashed or exceeded a limit, `skipped` those with
+//! nothing to check. What was not run is in none of them, but for `total_available_files`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Outcome, Results, Verdict};
+use crate::suite::category;
+
+/// Results in the earlier shape.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Legacy {
+    /// All files together.
+    pub summary: Summary,
+    /// The names of the files that were run.
+    pub tested_files: TestedFiles,
+    /// The same figures by category.
+    pub categories: BTreeMap<String, Figures>,
+    /// What failed, file by file.
+    pub detailed_failures: Vec<FileFailures>,
+}
+
+/// Figures on a number of files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Files that were run.
+    pub total: u64,
+    /// Files that passed.
+    pub passed: u64,
+    /// Files with failing records.
+    pub failed: u64,
+    /// Files that crashed, or exceeded a limit.
+    pub errors: u64,
+    /// Files with nothing to check.
+    pub skipped: u64,
+    /// `passed` out of all that were not skipped, in per cent.
+    pub pass_rate: f64,
+}
+
+/// Figures on all files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Files that there are, run or not.
+    pub total_available_files: u64,
+    /// Files that were run.
+    pub tested_files: u64,
+}
+
+/// The names of the files that were run, each list sorted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestedFiles {
+    /// Those that passed.
+    pub passed: Vec<String>,
+    /// Those that did not, `errors` included.
+    pub failed: Vec<String>,
+    /// Those that crashed, or exceeded a limit.
+    #[serde(default)]
+    pub errors: Vec<String>,
+    /// Those with nothing to check.
+    #[serde(default)]
+    pub skipped: Vec<String>,
+}
+
+/// What failed in one file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileFailures {
+    /// The trial's name.
+    pub file_path: String,
+    /// The records, the first few of them.
+    pub failures: Vec<RecordFailure>,
+}
+
+/// What failed in one record.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordFailure {
+    /// The SQL that was run; empty where there was none.
+    pub sql_statement: String,
+    /// What the script expects.
+    pub expected_result: Option<String>,
+    /// What the engine returned.
+    pub actual_result: Option<String>,
+    /// What was wrong.
+    pub error_message: String,
+    /// The record's line; none where the failure concerns the file as a whole.
+    pub line_number: Option<u64>,
+}
+
+/// How a file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Status {
+    Skipped,
+    Passed,
+    Failed,
+    Error,
+}
+
+/// What is known of each file: how it stands, and its failures if it has any.
+type Files = BTreeMap<String, (Status, Vec<RecordFailure>)>;
+
+impl Legacy {
+    /// One run in the earlier shape. Of several passes over a file the worst counts.
+    pub fn new(results: &Results) -> Self {
+        let mut files = Files::new();
+        for outcome in &results.outcomes {
+            let Some(status) = status(outcome) else { continue };
+            let file = files.entry(outcome.name.clone()).or_insert((status, Vec::new()));
+            file.0 = file.0.max(status);
+            file.1.extend(failures(outcome));
+        }
+        let planned = results.outcomes.iter().filter(|outcome| outcome.pass == 1).count() as u64;
+        Legacy::of(files, planned + results.filtered_out)
+    }
+
+    /// What is known after a further run: its result of a file replaces the earlier one.
+    pub fn followed_by(self, later: Legacy) -> Legacy {
+        let available = self.summary.total_available_files.max(later.summary.total_available_files);
+        let mut files = self.into_files();
+        files.extend(later.into_files());
+        Legacy::of(files, available)
+    }
+
+    fn of(files: Files, available: u64) -> Self {
+        let mut legacy = Legacy::default();
+        for (name, (status, failures)) in files {
+            legacy.summary.figures.add(status);
+            legacy.categories.entry(category(&name).to_owned()).or_default().add(status);
+            let lists = &mut legacy.tested_files;
+            match status {
+                Status::Passed => lists.passed.push(name.clone()),
+                Status::Skipped => lists.skipped.push(name.clone()),
+                Status::Failed => lists.failed.push(name.clone()),
+                Status::Error => {
+                    lists.failed.push(name.clone());
+                    lists.errors.push(name.clone());
+                }
+            }
+            if !failures.is_empty() {
+                legacy.detailed_failures.push(FileFailures { file_path: name, failures });
+            }
+        }
+        legacy.summary.tested_files = legacy.summary.figures.total;
+        legacy.summary.total_available_files = available.max(legacy.summary.figures.total);
+        legacy
+    }
+
+    fn into_files(self) -> Files {
+        let TestedFiles { passed, failed, errors, skipped } = self.tested_files;
+        // Those in `errors` are in `failed` too, and come later.
+        let lists =
+            [(skipped, Status::Skipped), (passed, Status::Passed), (failed, Status::Failed), (errors, Status::Error)];
+        let named = lists.into_iter().flat_map(|(names, status)| names.into_iter().map(move |name| (name, status)));
+        let mut files: Files = named.map(|(name, status)| (name, (status, Vec::new()))).collect();
+        for FileFailures { file_path, failures } in self.detailed_failures {
+            if let Some(file) = files.get_mut(&file_path) {
+                file.1 = failures;
+            }
+        }
+        files
+    }
+}
+
+impl Figures {
+    fn add(&mut self, status: Status) {
+        self.total += 1;
+        *match status {
+            Status::Passed => &mut self.passed,
+            Status::Failed => &mut self.failed,
+            Status::Error => &mut self.errors,
+            Status::Skipped => &mut self.skipped,
+        } += 1;
+        let checked = self.total - self.skipped;
+        self.pass_rate = if checked == 0 { 0.0 } else { self.passed as f64 * 100.0 / checked as f64 };
+    }
+}
+
+/// How a file stands after this outcome; none if it was not run.
+fn status(outcome: &Outcome) -> Option<Status> {
+    match outcome.verdict {
+        Verdict::Passed | Verdict::Flaky { .. } | Verdict::UnexpectedPass { .. } => Some(Status::Passed),
+        // The earlier shape knows no list: what fails, fails.
+        Verdict::Failed | Verdict::KnownFailure { .. } => Some(Status::Failed),
+        Verdict::Crashed { .. } | Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } => Some(Status::Error),
+        Verdict::Ignored { .. } => Some(Status::Skipped),
+        Verdict::NotRun { .. } => None,
+    }
+}
+
+fn failures(outcome: &Outcome) -> impl Iterator<Item = RecordFailure> {
+    outcome.failures.iter().map(|failure| RecordFailure {
+        sql_statement: failure.sql.clone(),
+        expected_result: failure.expected.clone(),
+        actual_result: failure.actual.clone(),
+        error_message: failure.message.clone(),
+        line_number: (failure.line > 0).then_some(failure.line),
+    })
+}

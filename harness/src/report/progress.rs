@@ -1,0 +1,338 @@
+//! Progress on a terminal: a bar below libtest's lines, and what is running.
+//!
+//! ```text
+//! test select/cte.test ... ok
+//! [=============>      ] 412/623 files, 4123980 records, 3 failed, 38.2 files/s, 6 s left
+//!   1  index/between/1000/slt_good_0.test  12 s
+//!   2  select4.test  3 s
+//! ```
+//!
+//! It is drawn on standard error, and lines that go to the same terminal are written above it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::outcome::Outcome;
+
+/// How often the terminal is brought up to date.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many running files are shown.
+const MOST_RUNNING: usize = 8;
+
+/// Progress is what a terminal shows of a run while it goes on. Its copies show the same.
+#[derive(Clone)]
+pub struct Progress(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// The lines that belong above the bar, and where they go.
+    lines: Mutex<Lines>,
+    screen: Screen,
+    ticker: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
+}
+
+struct Screen {
+    bars: MultiProgress,
+    main: ProgressBar,
+    running: Vec<ProgressBar>,
+    color: bool,
+}
+
+struct Lines {
+    out: Box<dyn Write + Send>,
+    waiting: Vec<u8>,
+    error: Option<io::Error>,
+}
+
+/// What the progress is reckoned from.
+#[derive(Debug, Default)]
+struct State {
+    /// How many files there are; none if others do a part of them that this process does not see.
+    planned: Option<u64>,
+    workers: u32,
+    /// How long each file took when it was last run, in microseconds.
+    past: HashMap<String, u64>,
+    /// The sum over all planned files, so far as they are known.
+    past_total: u64,
+    unknown: u64,
+    done: u64,
+    records: u64,
+    failed: u64,
+    /// What the files that are done took now, and what those of them took in the past that are known.
+    done_us: u64,
+    done_known_us: u64,
+    done_known_past_us: u64,
+    done_unknown: u64,
+    running: BTreeMap<u32, Vec<(String, Instant)>>,
+}
+
+impl Progress {
+    /// Shows the progress of a run on standard error. `planned` is empty where it is not known how many of the files
+    /// this process will see; `past` is how long files took before, in microseconds, by name.
+    pub fn new(planned: Option<&[String]>, workers: u32, past: HashMap<String, u64>, color: bool) -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let state = State::new(planned, workers, past);
+        let template = if planned.is_some() { "[{bar:30.=>}] {wide_msg}" } else { "{wide_msg}" };
+        let style = |template: &str| {
+            ProgressStyle::with_template(template).expect("a template of our own").progress_chars("=> ")
+        };
+        let main = bars.add(ProgressBar::new(state.planned.unwrap_or(0)).with_style(style(template)));
+        let count = (workers.max(1) as usize).min(MOST_RUNNING);
+        let running = (0..count).map(|_| bars.add(ProgressBar::new(0).with_style(style("{wide_msg}")))).collect();
+        let screen = Screen { bars, main, running, color };
+        let lines = Lines { out: Box::new(io::sink()), waiting: Vec::new(), error: None };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), lines: Mutex::new(lines), screen, ticker: Mutex::default() });
+        let (stop, stopped) = mpsc::channel();
+        let ticking = Arc::clone(&shared);
+        let ticker = thread::spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                ticking.draw();
+            }
+        });
+        *lock(&shared.ticker) = Some((stop, ticker));
+        Progress(shared)
+    }
+
+    /// A writer whose lines stand above the bar and go to `out` in the end.
+    pub fn above(&self, out: Box<dyn Write + Send>) -> Box<dyn Write + Send> {
+        lock(&self.0.lines).out = out;
+        Box::new(Above(Arc::clone(&self.0)))
+    }
+
+    /// A file begins, on this worker; 0 is whichever has none.
+    pub fn started(&self, worker: u32, title: &str) {
+        lock(&self.0.state).started(worker, title);
+    }
+
+    /// A file has no worker any more, and no outcome either.
+    pub fn dropped(&self, title: &str) {
+        lock(&self.0.state).dropped(title);
+    }
+
+    /// A file has its outcome.
+    pub fn ended(&self, title: &str, outcome: &Outcome) {
+        lock(&self.0.state).ended(title, outcome);
+    }
+
+    /// Says something above the bar, on standard error.
+    pub fn notice(&self, notice: &str) {
+        self.0.screen.bars.suspend(|| eprintln!("{notice}"));
+    }
+
+    /// Takes the bar away; what is written from now on goes straight to the terminal.
+    pub fn finish(&self) {
+        let ticker = lock(&self.0.ticker).take();
+        if let Some((stop, ticker)) = ticker {
+            drop(stop);
+            // It panics only where indicatif does, and then there is no bar to take away.
+            let _ = ticker.join();
+        }
+        for bar in &self.0.screen.running {
+            bar.finish_and_clear();
+        }
+        self.0.screen.main.finish_and_clear();
+        lock(&self.0.lines).write_out();
+    }
+}
+
+impl Shared {
+    fn draw(&self) {
+        let mut lines = lock(&self.lines);
+        if !lines.waiting.is_empty() {
+            self.screen.bars.suspend(|| lines.write_out());
+        }
+        drop(lines);
+        let state = lock(&self.state);
+        self.screen.main.set_position(state.done);
+        self.screen.main.set_message(state.words(self.screen.main.elapsed(), self.screen.color));
+        let mut running = state.running.iter().flat_map(|(worker, files)| files.iter().map(move |file| (worker, file)));
+        for bar in &self.screen.running {
+            bar.set_message(running.next().map_or_else(String::new, |(worker, (title, since))| {
+                format!("{worker:>3}  {title}  {} s", since.elapsed().as_secs())
+            }));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is written here stands above the bar, whole lines only, a few at a time.
+struct Above(Arc<Shared>);
+
+impl Write for Above {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let mut lines = lock(&self.0.lines);
+        match lines.error.take() {
+            Some(error) => Err(error),
+            None => lines.waiting.write(text),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut lines = lock(&self.0.lines);
+        if lock(&self.0.ticker).is_none() {
+            // There is no bar any more.
+            lines.write_out();
+        }
+        lines.error.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Lines {
+    fn write_out(&mut self) {
+        let written = self.out.write_all(&self.waiting).and_then(|()| self.out.flush());
+        self.waiting.clear();
+        if let Err(error) = written {
+            self.error.get_or_insert(error);
+        }
+    }
+}
+
+impl State {
+    fn new(planned: Option<&[String]>, workers: u32, past: HashMap<String, u64>) -> Self {
+        let names = planned.unwrap_or_default();
+        let known = names.iter().filter_map(|name| past.get(name));
+        let (count, past_total) = known.fold((0, 0), |(count, total), micros| (count + 1, total + micros));
+        let length = names.len() as u64;
+        let planned = planned.map(|_| length);
+        State { planned, workers: workers.max(1), past_total, unknown: length - count, past, ..State::default() }
+    }
+
+    fn started(&mut self, worker: u32, title: &str) {
+        let free = || (1..).find(|number| !self.running.contains_key(number)).unwrap_or(u32::MAX);
+        let worker = if worker == 0 { free() } else { worker };
+        self.running.entry(worker).or_default().push((title.to_owned(), Instant::now()));
+    }
+
+    fn dropped(&mut self, title: &str) {
+        self.running.retain(|_, files| {
+            files.retain(|(file, _)| file != title);
+            !files.is_empty()
+        });
+    }
+
+    fn ended(&mut self, title: &str, outcome: &Outcome) {
+        self.dropped(title);
+        self.done += 1;
+        self.records += outcome.records.passed + outcome.records.failed;
+        self.failed += u64::from(outcome.verdict.is_failure());
+        self.done_us += outcome.wall_us;
+        match self.past.get(&outcome.name) {
+            Some(past) => {
+                self.done_known_us += outcome.wall_us;
+                self.done_known_past_us += past;
+            }
+            None => self.done_unknown += 1,
+        }
+    }
+
+    /// How long the rest will take, if that can be told: as long as last time, at the pace of this time.
+    fn left(&self) -> Option<Duration> {
+        let planned = self.planned?;
+        if self.done == 0 && self.past_total == 0 {
+            return None;
+        }
+        let pace = match self.done_known_past_us {
+            0 => 1.0,
+            past => self.done_known_us as f64 / past as f64,
+        };
+        let known = self.past_total.saturating_sub(self.done_known_past_us) as f64 * pace;
+        let mean = match self.done {
+            0 => self.past_total as f64 / (planned - self.unknown).max(1) as f64,
+            done => self.done_us as f64 / done as f64,
+        };
+        let unknown = self.unknown.saturating_sub(self.done_unknown) as f64 * mean;
+        let spent: f64 = self.running.values().flatten().map(|(_, since)| since.elapsed().as_secs_f64() * 1e6).sum();
+        let micros = ((known + unknown - spent).max(0.0)) / f64::from(self.workers);
+        Some(Duration::from_secs_f64(micros / 1e6))
+    }
+
+    fn words(&self, elapsed: Duration, color: bool) -> String {
+        let files = match self.planned {
+            Some(planned) => format!("{}/{planned} files", self.done),
+            None => format!("{} files here", self.done),
+        };
+        let mut failed = format!("{} failed", self.failed);
+        if self.failed > 0 && color {
+            let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
+            failed = format!("{red}{failed}{red:#}");
+        }
+        let rate = self.done as f64 / elapsed.as_secs_f64().max(0.001);
+        let left = self.left().map_or_else(String::new, |left| format!(", {} left", clock(left)));
+        format!("{files}, {} records, {failed}, {rate:.1} files/s{left}", self.records)
+    }
+}
+
+/// A time as people say it: `6 s`, `2 min 5 s`, `1 h 12 min`.
+fn clock(time: Duration) -> String {
+    match time.as_secs_f64().ceil() as u64 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Verdict;
+
+    fn state(past: &[(&str, u64)]) -> State {
+        let names = ["a", "b", "c", "d"].map(str::to_owned);
+        State::new(Some(&names), 2, past.iter().map(|(name, micros)| ((*name).to_owned(), *micros)).collect())
+    }
+
+    fn end(state: &mut State, name: &str, seconds: u64) {
+        let outcome = Outcome { wall_us: seconds * 1_000_000, ..Outcome::new(name, Verdict::Failed) };
+        state.ended(name, &outcome);
+    }
+
+    #[test]
+    fn the_time_left_follows_from_last_time_and_from_this_times_pace() {
+        let mut known = state(&[("a", 10_000_000), ("b", 20_000_000), ("c", 30_000_000), ("d", 40_000_000)]);
+        assert_eq!(known.left(), Some(Duration::from_secs(50)));
+        end(&mut known, "a", 5);
+        assert_eq!(known.left(), Some(Duration::from_millis(22_500)), "it goes twice as fast as last time");
+        ["b", "c", "d"].into_iter().for_each(|name| end(&mut known, name, 1));
+        assert_eq!(known.left(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn without_a_history_the_files_that_are_done_tell_the_time_left() {
+        let mut unknown = state(&[]);
+        assert_eq!(unknown.left(), None);
+        end(&mut unknown, "a", 2);
+        assert_eq!(unknown.left(), Some(Duration::from_secs(3)));
+        let others = State::new(None, 1, HashMap::new());
+        assert_eq!(
+            (others.left(), others.words(Duration::from_secs(1), false)),
+            (None, "0 files here, 0 records, 0 failed, 0.0 files/s".into())
+        );
+    }
+
+    #[test]
+    fn what_runs_is_known_by_its_worker() {
+        let mut state = state(&[]);
+        state.started(0, "a");
+        state.started(0, "b");
+        state.started(7, "c");
+        state.dropped("a");
+        state.started(0, "d");
+        let running: Vec<_> = state.running.iter().map(|(worker, files)| (*worker, files[0].0.as_str())).collect();
+        assert_eq!(running, [(1, "d"), (2, "b"), (7, "c")]);
+        end(&mut state, "b", 1);
+        let words = state.words(Duration::from_secs(2), true);
+        assert_eq!(words, "1/4 files, 0 records, \u{1b}[31m1 failed\u{1b}[0m, 0.5 files/s, 2 s left");
+        assert_eq!([clock(Duration::from_secs(125)), clock(Duration::from_secs(4320))], ["2 min 5 s", "1 h 12 min"]);
+    }
+}

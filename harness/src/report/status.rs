@@ -1,0 +1,196 @@
+//! The last run at a glance.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::by_file::by_file;
+use super::clusters::{Example, causes};
+use super::columns::columns;
+use super::compare::RunHead;
+use super::words::{ago, count, first_line, pass_rate, percentage, seconds, utc};
+use crate::outcome::{Counts, Results, Verdict};
+
+/// A status is what one wants to know of a run first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// How the run ended, in words.
+    pub verdict: String,
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunHead,
+    /// How many workers, or threads, shared the files.
+    pub workers: u32,
+    /// The part of the files with something to check that passed, in percent.
+    pub pass_rate: Option<f64>,
+    /// The failing files, sorted by name.
+    pub failing: Vec<Failing>,
+    /// Files that passed in one pass or attempt and failed in another, sorted by name.
+    pub unstable: Vec<String>,
+    /// The files that the run has left, as far as they are there.
+    pub written: Vec<PathBuf>,
+}
+
+/// A failing file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failing {
+    /// The trial's name.
+    pub name: String,
+    /// The verdict.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The failure that counts as the first.
+    pub first: Example,
+}
+
+impl Status {
+    /// The status of a run that has left these files.
+    pub fn new(results: &Results, written: Vec<PathBuf>) -> Self {
+        let mut counted = Counts::default();
+        for outcome in &results.outcomes {
+            counted.planned += 1;
+            counted.add(outcome);
+        }
+        let mut status = Status {
+            verdict: verdict(&results.total, &counted),
+            run: RunHead::new(results),
+            workers: results.workers,
+            pass_rate: pass_rate(&results.total),
+            failing: Vec::new(),
+            unstable: Vec::new(),
+            written,
+        };
+        for file in by_file(results) {
+            let outcome = file.worst();
+            if file.is_unstable() {
+                status.unstable.push(file.name.to_owned());
+            }
+            if let Some((_, failure)) = causes(outcome).into_iter().next() {
+                let first = Example::new(file.name, outcome, failure);
+                status.failing.push(Failing { name: file.name.to_owned(), verdict: outcome.verdict.clone(), first });
+            }
+        }
+        status
+    }
+
+    /// The status as text, with at most `most` files of each kind.
+    pub fn text(&self, now: SystemTime, most: usize) -> String {
+        let RunHead { run_id, engine, started_us, wall_us, total, .. } = &self.run;
+        let records = total.records;
+        let cell = |text: &str| first_line(text, 60);
+        let mut lines = vec![
+            ["run", &format!("{} on {}", cell(run_id), cell(engine))].map(str::to_owned),
+            ["begun", &format!("{}, {}", utc(*started_us), ago(*started_us, now))].map(str::to_owned),
+            ["took", &format!("{} on {}", seconds(*wall_us), count(self.workers.into(), "worker"))].map(str::to_owned),
+            ["files", &kinds(total)].map(str::to_owned),
+            ["pass rate", &format!("{} of the files with something to check", percentage(self.pass_rate))]
+                .map(str::to_owned),
+            ["records", &format!("{} passed, {} failed, {} skipped", records.passed, records.failed, records.skipped)]
+                .map(str::to_owned),
+        ];
+        for (index, file) in self.written.iter().enumerate() {
+            let title = if index == 0 { "written" } else { "" };
+            lines.push([title.to_owned(), file.display().to_string()]);
+        }
+        let lines: Vec<Vec<String>> = lines.into_iter().map(Vec::from).collect();
+        let mut text = format!("{}\n\n{}", self.verdict, columns(&lines, |_| false));
+        let failing = self.failing.iter().map(|file| {
+            let Example { at, message, .. } = &file.first;
+            let verdict = first_line(&file.verdict.to_string(), 60);
+            vec![format!("  {}", first_line(&file.name, usize::MAX)), verdict, format!("{message} at {at}")]
+        });
+        let unstable = self.unstable.iter().map(|name| vec![format!("  {}", first_line(name, usize::MAX))]);
+        for (title, rows) in [("failing", failing.collect::<Vec<_>>()), ("unstable", unstable.collect())] {
+            if rows.is_empty() {
+                continue;
+            }
+            text.push_str(&format!("\n{title}: {}\n", count(rows.len() as u64, "file")));
+            text.push_str(&columns(&rows[..rows.len().min(most)], |_| false));
+            if rows.len() > most {
+                text.push_str(&format!("  … and {} more\n", rows.len() - most));
+            }
+        }
+        if !self.failing.is_empty() {
+            text.push_str("\n`slt punchlist` lists all that fail, `slt analyze --top-fixes` what to mend first.\n");
+        }
+        text
+    }
+}
+
+/// How a run ended, in words; `counted` is the sum of its outcomes.
+fn verdict(total: &Counts, counted: &Counts) -> String {
+    let planned = total.planned;
+    if total != counted {
+        return "BROKEN: the sums do not agree with the outcomes".to_owned();
+    }
+    if total.accounted() != planned {
+        return format!("BROKEN: {planned} files were planned, and {} are accounted for", total.accounted());
+    }
+    match total.failures() {
+        0 if planned == 0 => "EMPTY: no file was planned".to_owned(),
+        0 if total.not_run > 0 => format!("INCOMPLETE: none failed, but {} of {planned} were not run", total.not_run),
+        0 if total.passed == 0 => format!("EMPTY: nothing in {} could be checked", count(planned, "file")),
+        0 => format!("passed: {} of {}, none failed", total.passed, count(planned, "file")),
+        failures => format!("FAILED: {failures} of {}", count(planned, "file")),
+    }
+}
+
+/// How many files ended how: always those that passed and failed, others where there are any.
+fn kinds(counts: &Counts) -> String {
+    let always = [(counts.passed, "passed"), (counts.failed, "failed")];
+    let others = [
+        (counts.crashed, "crashed"),
+        (counts.timed_out, "timed out"),
+        (counts.out_of_memory, "out of memory"),
+        (counts.unexpected_passes, "unexpected passes"),
+        (counts.known_failures, "known failures"),
+        (counts.ignored, "ignored"),
+        (counts.not_run, "not run"),
+    ];
+    let shown = always.into_iter().chain(others.into_iter().filter(|(number, _)| *number > 0));
+    shown.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::outcome::Outcome;
+    use crate::report::samples;
+
+    fn text(results: &Results, most: usize) -> String {
+        let now = UNIX_EPOCH + Duration::from_micros(results.started_us) + Duration::from_secs(7_300);
+        Status::new(results, vec!["target/slt/results.json".into()]).text(now, most)
+    }
+
+    #[test]
+    fn the_status_as_text() {
+        insta::assert_snapshot!("failed", text(&samples::after(), 3));
+        insta::assert_snapshot!("passed", text(&samples::results("1", 0, vec![samples::passed("a.test", 1)]), 3));
+        let json = serde_json::to_string_pretty(&Status::new(&samples::after(), Vec::new())).unwrap();
+        insta::assert_snapshot!("status_as_json", json);
+    }
+
+    #[test]
+    fn nothing_checked_is_never_called_passed() {
+        let first = |outcomes: Vec<Outcome>| Status::new(&samples::results("1", 0, outcomes), Vec::new()).verdict;
+        let not_run = Outcome::new("b.test", Verdict::NotRun { reason: "time budget".into() });
+        let ignored = Outcome::new("c.test", Verdict::Ignored { reason: "empty".into() });
+        assert!(first(vec![]).starts_with("EMPTY"));
+        assert!(first(vec![ignored.clone()]).starts_with("EMPTY"));
+        assert!(first(vec![samples::passed("a.test", 1), not_run]).starts_with("INCOMPLETE"));
+        assert_eq!(first(vec![samples::passed("a.test", 1), ignored]), "passed: 1 of 2 files, none failed");
+    }
+
+    #[test]
+    fn sums_that_do_not_agree_with_the_outcomes_are_never_called_passed() {
+        let mut results = samples::results("1", 0, vec![samples::passed("a.test", 1)]);
+        results.total.planned = 2;
+        assert!(Status::new(&results, Vec::new()).verdict.starts_with("BROKEN"));
+        results.total.planned = 1;
+        results.outcomes.clear();
+        assert!(Status::new(&results, Vec::new()).verdict.starts_with("BROKEN"));
+    }
+}

@@ -1,0 +1,162 @@
+//! One trial as it goes, record by record, for somebody who watches.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::outcome::{Failure, Outcome};
+use crate::script::Record;
+use crate::trial::{Ending, Watch};
+
+/// How much of a record's SQL a line shows, in characters.
+const WIDTH: usize = 64;
+
+/// A transcript shows each record with its line, its SQL, how it ended and how long it took.
+///
+/// What is running stands there before it has ended, so that a crash or a hang shows where it was.
+pub struct Transcript(RefCell<State>);
+
+struct State {
+    out: Box<dyn Write>,
+    /// The file of the records shown last.
+    file: String,
+    /// When the record began that is shown and has not ended.
+    open: Option<Instant>,
+    /// The first write that failed; nothing is written after it.
+    error: Option<io::Error>,
+}
+
+impl Transcript {
+    /// A transcript that is written to `out`, which settles what becomes of colours.
+    pub fn new(out: Box<dyn Write>) -> Self {
+        Transcript(RefCell::new(State { out, file: String::new(), open: None, error: None }))
+    }
+
+    /// The trial is over: one line with the verdict and the counts.
+    ///
+    /// # Errors
+    /// The first write that failed, here or before.
+    pub fn finish(self, outcome: &Outcome) -> io::Result<()> {
+        let mut state = self.0.into_inner();
+        let records = outcome.records;
+        let color = match outcome.verdict.is_failure() {
+            true => AnsiColor::Red,
+            false if outcome.verdict.is_pass() => AnsiColor::Green,
+            false => AnsiColor::Yellow,
+        };
+        let rewritten = match outcome.rewritten {
+            0 => String::new(),
+            count => format!(", {count} of these rewritten"),
+        };
+        state.write(&format!(
+            "\nresult: {}. records: {} passed{rewritten}; {} failed; {} skipped; finished in {:.2}s\n",
+            painted(&outcome.verdict.to_string(), color),
+            records.passed,
+            records.failed,
+            records.skipped,
+            outcome.wall().as_secs_f64()
+        ));
+        match state.error {
+            Some(error) => Err(error),
+            None => state.out.flush(),
+        }
+    }
+}
+
+impl Watch for Transcript {
+    fn running(&self, file: &str, line: u64, sql: &[u8]) {
+        self.0.borrow_mut().begin(file, line, sql);
+    }
+
+    fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
+        let mut state = self.0.borrow_mut();
+        if !record.step.counts() && matches!(ending, Ending::Passed) {
+            return;
+        }
+        // Without SQL that was run there is nothing to time.
+        let took = state.open.take().map(|began| began.elapsed());
+        if took.is_none() {
+            state.begin(file, record.line, record.step.text());
+            state.open = None;
+        }
+        let (word, color, failure) = match ending {
+            Ending::Passed => ("ok", AnsiColor::Green, None),
+            Ending::Skipped => ("skipped", AnsiColor::Yellow, None),
+            Ending::Failed(failure) => ("FAILED", AnsiColor::Red, Some(failure)),
+            Ending::Corrected(failure) => ("differs", AnsiColor::Yellow, Some(failure)),
+        };
+        let took = took.map(|took| format!("  {}", milliseconds(took))).unwrap_or_default();
+        state.write(&format!("{}{took}\n", painted(word, color)));
+        if let Some(failure) = failure {
+            state.write(&format!("\n{failure}\n\n"));
+        }
+    }
+
+    fn failed(&self, failure: &Failure) {
+        let mut state = self.0.borrow_mut();
+        if state.open.take().is_some() {
+            state.write("\n");
+        }
+        state.write(&format!("\n{failure}\n"));
+    }
+}
+
+impl State {
+    /// Shows a record that is about to run; a further try of the same one is shown already.
+    fn begin(&mut self, file: &str, line: u64, sql: &[u8]) {
+        if self.open.is_none() {
+            if self.file != file {
+                file.clone_into(&mut self.file);
+                self.write(&format!("{file}\n"));
+            }
+            self.write(&format!("{line:>6}  {:<WIDTH$}  ", headline(sql)));
+        }
+        self.open = Some(Instant::now());
+    }
+
+    fn write(&mut self, text: &str) {
+        if self.error.is_none() {
+            self.error = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).err();
+        }
+    }
+}
+
+/// The first line of SQL, shortened, with nothing in it that a terminal would obey.
+fn headline(sql: &[u8]) -> String {
+    let text = String::from_utf8_lossy(sql);
+    let mut lines = text.lines();
+    let first: Vec<char> =
+        lines.next().unwrap_or_default().trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if first.len() > WIDTH {
+        return first[..WIDTH - 1].iter().chain(&['…']).collect();
+    }
+    let more = lines.next().is_some() && first.len() + 2 <= WIDTH;
+    first.iter().collect::<String>() + if more { " …" } else { "" }
+}
+
+/// A time that people can compare at a glance: in milliseconds, whatever it is.
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1e3)
+}
+
+fn painted(text: &str, color: AnsiColor) -> String {
+    let style = Style::new().fg_color(Some(color.into()));
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sql_is_shown_in_one_short_line_that_no_terminal_obeys() {
+        assert_eq!(headline(b"  SELECT 1"), "SELECT 1");
+        assert_eq!(headline(b"SELECT\n1"), "SELECT …");
+        assert_eq!(headline(b"a\x1b[31m\tb"), "a [31m b");
+        let long = headline("é".repeat(99).as_bytes());
+        assert!(long.chars().count() == WIDTH && long.ends_with("é…"), "{long}");
+        assert_eq!(headline(b""), "");
+    }
+}

@@ -1,0 +1,107 @@
+//! Dates, durations, counts and foreign text, as every report writes them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::DateTime;
+
+use crate::outcome::Counts;
+
+/// The day and time in UTC, without saying so: `2026-11-23 07:44:12`, as SQLite's date functions read it.
+pub fn date(us: u64) -> String {
+    let time = DateTime::from_timestamp_micros(i64::try_from(us).unwrap_or(i64::MAX)).unwrap_or_default();
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The day and time in UTC, of microseconds since the Unix epoch: `2026-11-23 07:44:12 UTC`.
+pub fn utc(us: u64) -> String {
+    format!("{} UTC", date(us))
+}
+
+/// How long ago it was, in the largest unit that fits: `just now`, `5 minutes ago`, `3 days ago`.
+pub fn ago(us: u64, now: SystemTime) -> String {
+    let Ok(age) = now.duration_since(UNIX_EPOCH + Duration::from_micros(us)) else { return "just now".to_owned() };
+    let seconds = age.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    match units.into_iter().find(|(length, _)| seconds >= *length) {
+        Some((length, unit)) => format!("{} ago", count(seconds / length, unit)),
+        None => "just now".to_owned(),
+    }
+}
+
+/// Microseconds as seconds: `1.25 s`.
+pub fn seconds(us: u64) -> String {
+    format!("{:.2} s", Duration::from_micros(us).as_secs_f64())
+}
+
+/// A number with its noun: `1 file`, `2 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A part of a whole in percent, to one place: 66.6; none where there is no whole.
+///
+/// Rounded towards zero, so that 100 says that nothing is missing.
+pub fn percent(part: u64, whole: u64) -> Option<f64> {
+    let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole))?;
+    Some(tenths as f64 / 10.0)
+}
+
+/// A percentage as text: `66.6 %`; a dash where there is none.
+pub fn percentage(percent: Option<f64>) -> String {
+    percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"))
+}
+
+/// The part of the files with something to check that passed, in percent.
+pub fn pass_rate(counts: &Counts) -> Option<f64> {
+    percent(counts.passed, counts.planned.saturating_sub(counts.ignored))
+}
+
+/// The first line of a text that somebody else wrote, safe to show in a line of ours and at most `most` characters long.
+///
+/// Control characters, which could steer a terminal, are shown as escapes.
+pub fn first_line(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    for (index, c) in line.trim_end().chars().enumerate() {
+        if index == most {
+            shown.push('…');
+            break;
+        }
+        match c {
+            '\t' => shown.push(' '),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_ages_read_as_documented() {
+        let us = 1_795_419_852_000_000;
+        assert_eq!(utc(us), "2026-11-23 07:44:12 UTC");
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        let after = |seconds| ago(us, UNIX_EPOCH + Duration::from_micros(us) + Duration::from_secs(seconds));
+        assert_eq!([after(0), after(59)], ["just now", "just now"]);
+        assert_eq!([after(60), after(7199), after(3 * 86_400)], ["1 minute ago", "1 hour ago", "3 days ago"]);
+        assert_eq!(ago(us, UNIX_EPOCH), "just now");
+    }
+
+    #[test]
+    fn a_hundred_percent_is_said_of_all_alone() {
+        for (part, whole, text) in [(2, 3, "66.6 %"), (9_999, 10_000, "99.9 %"), (3, 3, "100.0 %"), (0, 0, "-")] {
+            assert_eq!(percentage(percent(part, whole)), text);
+        }
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_a_terminal() {
+        assert_eq!(first_line("a\x1b[31mb\tc\nd", 80), "a\\u{1b}[31mb c");
+        assert_eq!(first_line("\n  abcdef", 3), "abc…");
+        assert_eq!(first_line("", 3), "");
+    }
+}

@@ -1,0 +1,162 @@
+//! The account of a run, and the files that keep it.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::closing;
+use crate::config::{Config, GitHub};
+use crate::engine::{Choice, Engine};
+use crate::history::History;
+use crate::outcome::{Outcome, RESULTS_VERSION, Results};
+use crate::report::files::Folder;
+use crate::report::libtest::Format;
+use crate::report::{github, html};
+use crate::suite::TestFile;
+use crate::summary::Summary;
+
+/// What an account says besides what became of the files.
+pub(super) struct About<'a> {
+    pub engine: &'a dyn Engine,
+    pub run_id: String,
+    pub seed: Option<u64>,
+    /// When this process began; the run may have begun before.
+    pub started: SystemTime,
+    /// How many workers, or threads, there were; 0 for as many as the outcomes name.
+    pub workers: u32,
+    pub filtered_out: u64,
+}
+
+impl About<'_> {
+    /// The whole account.
+    pub(super) fn results(self, summary: &Summary, mut outcomes: Vec<Outcome>) -> Results {
+        let end = |outcome: &Outcome| match outcome.started_us {
+            // What nobody began comes last.
+            0 => u64::MAX,
+            started => started.saturating_add(outcome.wall_us),
+        };
+        outcomes.sort_by_key(end);
+        let begun = outcomes.iter().flat_map(|outcome| {
+            let earlier = outcome.earlier.iter().map(|attempt| attempt.started_us);
+            earlier.chain([outcome.started_us]).filter(|started| *started > 0)
+        });
+        let first = begun.min();
+        let last = outcomes.iter().map(end).filter(|end| *end < u64::MAX).max();
+        let started_us = first.unwrap_or(u64::MAX).min(micros(self.started));
+        let mut workers: Vec<u32> = outcomes.iter().map(|outcome| outcome.worker).collect();
+        workers.sort_unstable();
+        workers.dedup();
+        workers.retain(|worker| *worker > 0);
+        Results {
+            version: RESULTS_VERSION,
+            run_id: self.run_id,
+            engine: self.engine.name().to_owned(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            seed: self.seed,
+            shard: None,
+            missing_shards: Vec::new(),
+            started_us,
+            wall_us: last.map_or(0, |last| last.saturating_sub(started_us)),
+            workers: if self.workers > 0 { self.workers } else { workers.len().max(1) as u32 },
+            filtered_out: self.filtered_out,
+            total: summary.total,
+            categories: summary.categories.clone(),
+            outcomes,
+        }
+    }
+}
+
+fn micros(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// An id for a run that no queue has given one.
+pub(super) fn run_id() -> String {
+    match getrandom::u32() {
+        Ok(random) => format!("{random:08x}"),
+        // No run is worth failing for want of a random number.
+        Err(_) => format!("p{}", std::process::id()),
+    }
+}
+
+/// The folder of results: the user's, or `slt` in cargo's target folder, with a folder of its own there for each other
+/// kind of engine, which has durations of its own and must not take part in SQLite's runs.
+pub(super) fn folder(config: &Config) -> PathBuf {
+    config.results.clone().unwrap_or_else(|| {
+        // Two up from the test binary, which lies in `target/debug/deps`.
+        let binary = std::env::current_exe().ok();
+        let deps = binary.as_deref().and_then(Path::parent).filter(|folder| folder.ends_with("deps"));
+        let target = deps.and_then(|deps| deps.parent()?.parent());
+        let kind = config.engine.as_ref().map(Choice::kind).filter(|kind| *kind != "sqlite");
+        target.unwrap_or(Path::new("target")).join("slt").join(kind.unwrap_or_default())
+    })
+}
+
+/// Adds outcomes to the history that the order of later runs and their progress follow from.
+pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]) {
+    let files: HashMap<&str, &TestFile> = files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let append = || -> io::Result<()> {
+        let mut log = History::read(&folder(config))?.log()?;
+        let known = outcomes.iter().filter_map(|outcome| Some((files.get(outcome.name.as_str())?, outcome)));
+        known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome))
+    };
+    if let (false, Err(error)) = (config.nextest, append()) {
+        eprintln!("warning: the history could not be written: {error}");
+    }
+}
+
+/// Writes what `account` says once nobody else writes there, and says so; a complaint changes no verdict.
+///
+/// Under nextest each file is a process, and the account of one would take the place of all others: nothing is written.
+pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnce() -> Result<Results, E>) {
+    if config.nextest {
+        return;
+    }
+    let path = folder(config);
+    let warn = |words: &str| eprintln!("warning: {words}");
+    let (locked, complaint) = match Folder::lock(&path) {
+        Ok(folder) => (Some(folder), None),
+        Err(error) => (None, Some(format!("cannot write the results to `{}`: {error}", path.display()))),
+    };
+    complaint.iter().for_each(|complaint| warn(complaint));
+    let results = match account() {
+        Ok(results) => results,
+        Err(error) => return warn(&format!("cannot write the results: {error}")),
+    };
+    let previous = Results::read(&path.join("results.json")).ok();
+    let mut written = locked.as_ref().map(|folder| folder.write(&results)).unwrap_or_default();
+    if let (true, Some(folder)) = (config.report, &locked) {
+        // The run before, unless it is another part of this one, or not comparable.
+        let previous = previous.filter(|other| other.run_id != results.run_id && other.engine == results.engine);
+        folder.write_page(&html::page(&results, previous.as_ref()), &mut written);
+    }
+    drop(locked);
+    written.complaints.iter().for_each(|complaint| warn(complaint));
+    if !config.quiet && config.format != Some(Format::Json) {
+        // With no place to print to, the files must do.
+        let _ = write!(io::stdout(), "{}", closing::words(config, &results, &written));
+    }
+    tell_github(config, &results);
+}
+
+/// The job summary and the annotations, where GitHub runs this; a complaint changes no verdict.
+fn tell_github(config: &Config, results: &Results) {
+    let GitHub { summary, repository } = &config.github;
+    if let Some(path) = summary {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(github::summary(results).as_bytes())) {
+            eprintln!("warning: cannot write the job summary `{}`: {error}", path.display());
+        }
+    }
+    if let Some(repository) = repository {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let annotations = github::annotations(results, &folder, repository);
+        // GitHub reads both streams; with JSON on one, the other must do.
+        let _ = match config.format {
+            Some(Format::Json) => write!(io::stderr(), "{annotations}"),
+            _ => write!(io::stdout(), "{annotations}"),
+        };
+    }
+}

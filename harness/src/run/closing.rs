@@ -1,0 +1,165 @@
+//! What is said after a run: where it failed and how to see that again, what took long, what was written.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::config::{Config, ENGINE};
+use crate::outcome::{Outcome, Results};
+use crate::report::files::Written;
+
+/// How many failures are listed with their commands; all of them are in the files.
+const MOST_FAILURES: usize = 10;
+
+/// How many of the files that took longest are listed.
+const SLOWEST: usize = 5;
+
+/// The closing words on a run; empty if there is nothing to add.
+pub(super) fn words(config: &Config, results: &Results, written: &Written) -> String {
+    let mut text = String::new();
+    if config.table {
+        text.push_str(&slowest(results));
+    }
+    text.push_str(&failures(results, &again(config)));
+    if !written.files.is_empty() {
+        let files = written.files.iter().map(|file| format!("  {}", file.display()));
+        let files: Vec<String> = files.collect();
+        let _ = match config.table {
+            true => writeln!(text, "written:\n{}", files.join("\n")),
+            false => writeln!(text, "results:{}", &files[0][1..]),
+        };
+        let page = written.files.iter().find(|file| file.extension().is_some_and(|kind| kind == "html"));
+        if let (Some(page), false) = (page, config.table) {
+            let _ = writeln!(text, "page: {}", page.display());
+        }
+    }
+    text
+}
+
+fn slowest(results: &Results) -> String {
+    let mut outcomes: Vec<&Outcome> = results.outcomes.iter().filter(|outcome| outcome.wall_us > 0).collect();
+    if outcomes.len() <= SLOWEST {
+        return String::new();
+    }
+    outcomes.sort_by_key(|outcome| (std::cmp::Reverse(outcome.wall_us), &outcome.name));
+    let mut text = "slowest files:\n".to_owned();
+    for outcome in &outcomes[..SLOWEST] {
+        let _ = writeln!(text, "{:>10.3} s  {}", outcome.wall().as_secs_f64(), outcome.name);
+    }
+    text
+}
+
+fn failures(results: &Results, again: &str) -> String {
+    let mut names: Vec<&str> = results
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict.is_failure())
+        .map(|outcome| outcome.name.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return String::new();
+    }
+    let mut text = "to run one that failed again:\n".to_owned();
+    for name in names.iter().take(MOST_FAILURES) {
+        let _ = writeln!(text, "  {again} --exact {}", quoted(name));
+    }
+    if names.len() > MOST_FAILURES {
+        let _ = writeln!(text, "  … and {} more", names.len() - MOST_FAILURES);
+    }
+    text
+}
+
+/// The command that runs these tests, up to where filters stand.
+fn again(config: &Config) -> String {
+    let program = env::args_os().next().unwrap_or_default();
+    let mut command = match env::var_os("SLT_PROGRAM") {
+        _ if !config.table => cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy())),
+        Some(script) => format!("{} run", quoted(&script.to_string_lossy())),
+        None => format!("{} run", quoted(&program.to_string_lossy())),
+    };
+    // What decides whether a record passes, however it was chosen.
+    for root in config.roots.iter().flatten() {
+        let _ = write!(command, " --root {}", quoted(&root.to_string_lossy()));
+    }
+    if let Some(engine) = &config.engine {
+        let shown = engine.to_string();
+        // A password is in the variable where there is one, and not to be shown where there is none.
+        if shown == engine.secret() || env::var_os(ENGINE).is_none() {
+            let _ = write!(command, " --engine {}", quoted(&shown));
+        }
+    }
+    for label in &config.options.labels {
+        let _ = write!(command, " --label {}", quoted(label));
+    }
+    for (flag, chosen) in [("--allow-system", config.options.allow_system), ("--allow-env", config.options.allow_env)] {
+        if chosen {
+            let _ = write!(command, " {flag}");
+        }
+    }
+    command
+}
+
+/// The cargo command that started this test target; none if cargo did not.
+fn cargo_test(program: &Path) -> Option<String> {
+    env::var_os("CARGO")?;
+    let package = env::var("CARGO_PKG_NAME").ok()?;
+    cargo_command(&package, program)
+}
+
+/// `cargo test` for the target that cargo has built as `program`: `target/PROFILE/deps/TARGET-HASH`.
+fn cargo_command(package: &str, program: &Path) -> Option<String> {
+    let deps = program.parent().filter(|folder| folder.ends_with("deps"))?;
+    let (target, hash) = program.file_stem()?.to_str()?.rsplit_once('-')?;
+    if hash.is_empty() || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let profile = match deps.parent()?.file_name().and_then(OsStr::to_str)? {
+        "debug" => String::new(),
+        "release" => " --release".to_owned(),
+        other => format!(" --profile {}", quoted(other)),
+    };
+    // A hyphen in a target's name is an underscore in its file's; cargo takes a pattern for either.
+    let target = target.replace('_', "?");
+    Some(format!("cargo test{profile} -p {} --test {} --", quoted(package), quoted(&target)))
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Verdict;
+
+    #[test]
+    fn the_command_is_the_one_that_was_typed() {
+        let command = |path: &str| cargo_command("my-engine", Path::new(path));
+        let debug = "cargo test -p my-engine --test slt --";
+        assert_eq!(command("/w/target/debug/deps/slt-0123456789abcdef").as_deref(), Some(debug));
+        let release = "cargo test --release -p my-engine --test 'my?slt' --";
+        assert_eq!(command("/w/target/release/deps/my_slt-0123456789abcdef").as_deref(), Some(release));
+        let profile = "cargo test --profile ci -p my-engine --test slt --";
+        assert_eq!(command("/w/target/ci/deps/slt-0123456789abcdef").as_deref(), Some(profile));
+        assert_eq!(command("/usr/bin/slt"), None);
+        assert_eq!(command("/w/target/debug/deps/slt"), None);
+    }
+
+    #[test]
+    fn each_failure_has_its_command() {
+        let mut outcomes: Vec<Outcome> =
+            (0..12).map(|number| Outcome::new(format!("{number:02}.test"), Verdict::Failed)).collect();
+        outcomes.push(Outcome::new("it's/here.test", Verdict::Crashed { how: "SIGSEGV".into() }));
+        outcomes.push(Outcome::new("passes.test", Verdict::Passed));
+        let results = Results { outcomes, ..Results::default() };
+        let text = failures(&results, "slt run");
+        assert!(text.contains("\n  slt run --exact 00.test\n") && text.ends_with("  … and 3 more\n"), "{text}");
+        let last = Results { outcomes: results.outcomes[12..].to_vec(), ..Results::default() };
+        assert!(failures(&last, "slt run").ends_with("\n  slt run --exact \"it's/here.test\"\n"));
+        assert_eq!(failures(&Results::default(), "slt run"), "");
+    }
+}

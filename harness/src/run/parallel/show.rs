@@ -1,0 +1,125 @@
+//! What people see and hear of a shared run while it goes on.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::history;
+use crate::outcome::Outcome;
+use crate::process::Interruption;
+use crate::queue::{Event, Plan, PlanEntry};
+use crate::report::libtest::Printer;
+use crate::suite::TestFile;
+use crate::summary::Summary;
+use crate::supervisor::Audience;
+use crate::worker::Witness;
+
+/// A show is what people see of a run, and what the history learns from it.
+pub(super) struct Show {
+    pub(super) printer: Printer,
+    log: history::Log,
+    files: HashMap<String, TestFile>,
+    /// The first outcome that the history could not take.
+    complaint: Option<io::Error>,
+}
+
+impl Show {
+    pub(super) fn new(printer: Printer, log: history::Log, files: HashMap<String, TestFile>) -> Self {
+        Show { printer, log, files, complaint: None }
+    }
+
+    fn started(&mut self, worker: u32, name: &str, pass: u32) {
+        self.printer.started(worker, &title(name, pass));
+    }
+
+    /// Shows an outcome that is known already.
+    pub(super) fn ended(&mut self, outcome: &Outcome) {
+        if outcome.pass == 1 {
+            return self.printer.ended(outcome);
+        }
+        self.printer.ended(&Outcome { name: title(&outcome.name, outcome.pass), ..outcome.clone() });
+    }
+
+    /// Shows an outcome that is news.
+    fn news(&mut self, outcome: &Outcome) {
+        self.ended(outcome);
+        if let (Some(file), None) = (self.files.get(&outcome.name), &self.complaint) {
+            self.complaint = self.log.append(file, outcome).err();
+        }
+    }
+
+    pub(super) fn finish(&mut self, summary: &Summary, filtered_out: u64, wall: Duration) -> io::Result<()> {
+        if let Some(error) = &self.complaint {
+            eprintln!("warning: the history could not be written: {error}");
+        }
+        self.printer.finish(&summary.total, filtered_out, wall)
+    }
+}
+
+/// A trial's name, with its pass if there are several.
+pub(super) fn title(name: &str, pass: u32) -> String {
+    if pass == 1 { name.to_owned() } else { format!("{name} (pass {pass})") }
+}
+
+impl Audience for Show {
+    fn event(&mut self, event: &Event, plan: &Plan) {
+        match event {
+            Event::Claimed { worker, entry } => {
+                let PlanEntry { name, pass } = &plan.entries()[*entry];
+                self.started(*worker, name, *pass);
+            }
+            Event::Requeued { entry, .. } => {
+                let PlanEntry { name, pass } = &plan.entries()[*entry];
+                self.printer.dropped(&title(name, *pass));
+            }
+            Event::Finished { outcome, .. } => self.news(outcome),
+            _ => {}
+        }
+    }
+
+    fn notice(&mut self, notice: &str) {
+        self.printer.notice(notice);
+    }
+}
+
+/// How long there may be nothing to claim before people are told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A voice speaks for this process alone.
+pub(super) struct Voice {
+    pub(super) show: Show,
+    /// What this process finished.
+    pub(super) outcomes: Vec<Outcome>,
+    interruption: Interruption,
+    /// Since when there has been nothing to claim, and whether that was said.
+    waiting: Option<(Instant, bool)>,
+}
+
+impl Voice {
+    pub(super) fn new(show: Show, interruption: Interruption) -> Self {
+        Voice { show, outcomes: Vec::new(), interruption, waiting: None }
+    }
+}
+
+impl Witness for Voice {
+    fn begins(&mut self, file: &TestFile, pass: u32, _attempt: u32) {
+        self.waiting = None;
+        self.show.started(0, &file.name, pass);
+    }
+
+    fn ended(&mut self, outcome: &Outcome) {
+        self.show.news(outcome);
+        self.outcomes.push(outcome.clone());
+    }
+
+    fn waits(&mut self) {
+        let (since, told) = self.waiting.get_or_insert((Instant::now(), false));
+        if since.elapsed() > PATIENCE && !std::mem::replace(told, true) {
+            self.show.printer.notice("nothing left to claim: waiting for other processes to finish theirs");
+        }
+    }
+
+    fn stop(&mut self) -> Option<String> {
+        self.interruption.is_asked_for().then(|| "interrupted".to_owned())
+    }
+}

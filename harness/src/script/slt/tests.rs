@@ -1,0 +1,192 @@
+use std::fs;
+
+use super::*;
+
+/// A folder that is the root of scripts.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(files: &[(&str, &str)]) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Place(folder)
+    }
+
+    fn parse(&self, text: &str) -> Result<Vec<Record<'static>>, SyntaxError> {
+        parse(text.as_bytes(), &Labels::new(["sqlite"]), &self.0.path().join("script.slt"), self.0.path())
+    }
+}
+
+fn records(text: &str) -> Vec<Record<'static>> {
+    Place::new(&[]).parse(text).unwrap_or_else(|error| panic!("line {}: {error}", error.line))
+}
+
+fn complaint(text: &str) -> (u64, String) {
+    let error = Place::new(&[]).parse(text).expect_err(text);
+    (error.line, error.message)
+}
+
+/// A record in a few words: its line, its kind and its SQL.
+fn told(record: &Record<'_>) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let step = match &record.step {
+        Step::Skip => "skip".to_owned(),
+        Step::Halt => "halt".to_owned(),
+        Step::HashThreshold(threshold) => format!("threshold {threshold}"),
+        Step::Statement { sql, expect } => match expect {
+            Completion::Ok => format!("ok {}", text(sql)),
+            Completion::Count(count) => format!("count {count} {}", text(sql)),
+            Completion::Error(error) => format!("error {error:?} {}", text(sql)),
+        },
+        Step::Query { sql, letters, sort, label, expect } => {
+            let label = label.as_deref().map(text).unwrap_or_default();
+            let expect = match expect {
+                Answer::Error { expected, .. } => format!("{expected:?}"),
+                Answer::Lines { lines, row_wise } => {
+                    format!("{row_wise} {}", lines.iter().map(text).collect::<Vec<_>>().join(","))
+                }
+            };
+            format!("{} {sort:?} {label} {} = {expect}", text(letters), text(sql))
+        }
+        Step::Let { variables, sql } => format!("let {} {sql}", variables.join(",")),
+        Step::System { command, stdout } => format!("system {command} {stdout:?}"),
+        Step::Sleep(duration) => format!("sleep {duration:?}"),
+    };
+    format!("{} {step}", record.line)
+}
+
+fn all_told(text: &str) -> Vec<String> {
+    records(text).iter().map(told).collect()
+}
+
+#[test]
+fn statements_succeed_count_or_fail() {
+    let told = all_told(
+        "statement ok\nA\n\nstatement count 2\nB\n\nstatement error\nC\n\nstatement error no .* table\nD\n\n\
+         statement error\nE\n----\nwhole text\n\n\nstatement error (42P01)\nF\n",
+    );
+    assert_eq!(told[..2], ["1 ok A", "4 count 2 B"]);
+    assert!(told[2].contains("Empty"), "{told:?}");
+    assert!(told[3].contains("no .* table") && told[4].contains("whole text") && told[5].contains("42P01"), "{told:?}");
+}
+
+#[test]
+fn queries_return_rows_or_fail() {
+    assert_eq!(
+        all_told("query IT rowsort label\nA\n----\n1 one\n2 two\n\nquery I\nB\n----\n"),
+        ["1 IT Rows label A = true 1 one,2 two", "7 I None  B = true "]
+    );
+    assert!(all_told("query error division\nA\n")[0].contains("division"));
+    assert_eq!(complaint("query\nA\n----\n1\n").0, 1);
+}
+
+#[test]
+fn controls_hold_from_where_they_stand() {
+    assert_eq!(
+        all_told(
+            "query I\nA\n----\n1\n\ncontrol sortmode valuesort\n\ncontrol resultmode valuewise\n\nquery I\nB\n----\n1\n\n\
+             query I nosort\nC\n----\n1\n\ncontrol resultmode rowwise\n\nquery I\nD\n----\n1\n"
+        ),
+        ["1 I None  A = true 1", "10 I Values  B = false 1", "15 I None  C = false 1", "22 I Values  D = true 1"]
+    );
+    let records = records("statement ok\n$a\n\ncontrol substitution on\n\nstatement ok\n$b\n");
+    assert_eq!((records[0].substitute, records[1].substitute), (false, true));
+    assert!(complaint("control sortmode sideways\n").1.contains("unknown mode `sideways`"));
+}
+
+#[test]
+fn tries_connections_variables_commands_and_pauses_are_read() {
+    let records = records(
+        "statement ok retry 3 backoff 10ms\nA\n\nconnection other\nstatement ok\nB\n\nstatement ok\nC\n\n\
+         let x, y\nSELECT 1, 2\n\nsystem ok\necho a\n----\na\n\n\nsleep 5ms\n\nsubtest s\n\nhash-threshold 7\n\nhalt\n\nnonsense\n",
+    );
+    assert_eq!(records[0].retry, Some((3, std::time::Duration::from_millis(10))));
+    assert_eq!((records[1].connection.as_deref(), records[2].connection.as_deref()), (Some("other"), None));
+    let rest: Vec<String> = records[3..].iter().map(told).collect();
+    assert_eq!(rest[0], "11 let x,y SELECT 1, 2");
+    assert!(rest[1].starts_with("14 system echo a Some"), "{rest:?}");
+    assert_eq!(rest[2..], ["20 sleep 5ms", "24 threshold 7"], "nothing below a `halt` is read");
+    assert!(complaint("sleep long\n").1.contains("is not a time"));
+}
+
+#[test]
+fn conditions_hold_for_every_directive_and_leave_lines_where_they_are() {
+    assert_eq!(
+        all_told(
+            "skipif mysql # why\nstatement ok\nA\n\nonlyif MySQL\nquery I\nB\n----\n1\n\nonlyif mysql\nhalt\n\n\
+             skipif SQLITE\nsleep 1h\n\nskipif sqlite\nlet x\nSELECT 1\n\nstatement ok\nC\n"
+        ),
+        ["2 ok A", "6 skip", "18 skip", "21 ok C"]
+    );
+}
+
+#[test]
+fn a_condition_before_no_record_is_an_error() {
+    for text in ["onlyif mysql\n", "skipif mysql\n", "statement ok\nA\n\nskipif mysql\n", "connection x\n"] {
+        let (line, message) = complaint(text);
+        assert_eq!(line, text.trim_end().lines().count() as u64, "{text}");
+        assert!(message.contains("stands before no record"), "{text}: {message}");
+    }
+}
+
+#[test]
+fn an_order_that_is_misspelt_is_not_taken_for_a_label() {
+    for order in ["rowsrt", "RowSort", "sort", "value_sort", "no-sort", "rowsorted"] {
+        let (line, message) = complaint(&format!("\nquery I {order}\nA\n----\n1\n"));
+        assert_eq!(line, 2);
+        assert!(message.contains(&format!("unknown order `{order}`")), "{message}");
+    }
+    assert_eq!(all_told("query I label-1\nA\n----\n1\n"), ["1 I None label-1 A = true 1"]);
+}
+
+#[test]
+fn included_records_bear_their_own_file_and_line() {
+    let place = Place::new(&[
+        ("one.part", "\u{feff}\nstatement ok\nINSIDE\n"),
+        ("two.part", "control sortmode rowsort\n\nhalt\n"),
+    ]);
+    let records =
+        place.parse("include one.part\n\nstatement ok\nAFTER\n\ninclude two.part\n\nstatement ok\nB\n").unwrap();
+    let places: Vec<String> = records.iter().map(told).collect();
+    assert_eq!(places, ["2 ok INSIDE", "3 ok AFTER"], "a `halt` in an included file ends them all");
+    assert!(records[0].included_from.as_deref().is_some_and(|name| name.ends_with("one.part")));
+    assert_eq!(records[1].included_from, None);
+}
+
+#[test]
+fn errors_in_an_included_file_are_laid_at_its_door() {
+    let place = Place::new(&[("bad.part", "\n\nnonsense\n"), ("self.part", "include self.part\n")]);
+    let error = place.parse("include bad.part\n").unwrap_err();
+    assert_eq!((error.line, error.included_from.is_some_and(|name| name.ends_with("bad.part"))), (3, true));
+    assert!(place.parse("\ninclude self.part\n").unwrap_err().message.contains("includes a file that is including it"));
+    let error = place.parse("\ninclude absent.part\n").unwrap_err();
+    assert_eq!((error.line, error.included_from), (2, None));
+}
+
+#[test]
+fn carriage_returns_and_a_byte_order_mark_are_no_part_of_it() {
+    let text = "\u{feff}statement ok\nA\nB\n\nquery I\nC\n----\n1\n\nquery T\nD\n----\nx\n";
+    let plain = all_told(text.trim_start_matches('\u{feff}'));
+    assert_eq!(all_told(text), plain);
+    assert_eq!(all_told(&text.replace('\n', "\r\n")), plain);
+    assert_eq!(all_told("query T\nA\n----\n\u{feff}x\n"), ["1 T None  A = true \u{feff}x"], "there it is a value");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_in_our_words() {
+    for (text, line, words) in [
+        ("\nnonsense here\n", 2, "unknown or malformed directive `nonsense here`"),
+        ("statement error [\nA\n", 1, "is not a regular expression"),
+        ("statement count x\nA\n", 1, "`x` is not a number"),
+        ("hash-threshold x\n", 1, "`x` is not a number"),
+        ("statement ok\n\n", 1, "no SQL on the line below it"),
+    ] {
+        let (found, message) = complaint(text);
+        assert_eq!(found, line, "{text}: {message}");
+        assert!(message.contains(words), "{text}: {message}");
+    }
+}

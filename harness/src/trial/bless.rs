@@ -1,0 +1,319 @@
+//! Rewrites what failing records expect from what the engine returned.
+//!
+//! While a script runs, corrections are gathered as [edits](edit) of the files it was read from. A correction counts only
+//! if the record, edited, reads back as one that the same result satisfies. When the script is over, each file is
+//! replaced at once, or nothing of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::engine::EngineError;
+use crate::outcome::{Failure, MAX_FAILURES};
+use crate::script::{
+    Answer, Completion, Dialect, Labels, Lines, Place, Record, Step, SyntaxError, classic, slt, source,
+};
+use crate::suite::TestFile;
+
+use super::diff;
+
+mod edit;
+mod rewrite;
+
+use edit::{Edit, Style};
+
+/// How failing records are blessed: what they expect is taken from what the engine returned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bless {
+    /// Show what would change, and write nothing.
+    pub check: bool,
+    /// Let an error become what is expected.
+    pub errors: bool,
+}
+
+/// A correction is what a record would have to expect in order to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Correction {
+    /// A result: its lines as a script lists them, and how many columns there are, where that is known.
+    Lines { lines: Vec<Vec<u8>>, columns: Option<usize> },
+    /// A number of rows.
+    Count(u64),
+    /// No error.
+    Success,
+    /// An error.
+    Error(EngineError),
+}
+
+/// Blessings are the corrections of one trial, by the file in which the records stand.
+#[derive(Debug)]
+pub(super) struct Blessings {
+    bless: Bless,
+    dialect: Dialect,
+    script: PathBuf,
+    root: PathBuf,
+    /// A draft for each file: the script's, and those of the files that it includes.
+    drafts: Vec<Draft>,
+    /// Which draft belongs to a record, by the file that it was included from.
+    names: HashMap<Option<Arc<str>>, usize>,
+}
+
+/// A draft is what becomes of one file.
+#[derive(Debug)]
+struct Draft {
+    /// The file itself, whatever links lead to it; or why it cannot be rewritten.
+    path: Result<PathBuf, String>,
+    text: Vec<u8>,
+    /// Where each line of the text begins.
+    starts: Vec<usize>,
+    /// What became of its records, by line.
+    records: BTreeMap<u64, Fate>,
+    /// The first failures that are to be rewritten, with the lines of their records.
+    failures: Vec<(u64, Failure)>,
+}
+
+/// What became of a record that stands in a draft.
+#[derive(Debug)]
+enum Fate {
+    /// It passed.
+    Passed,
+    /// It is to be rewritten so, as often as it was run.
+    Corrected(Vec<Edit>, u64),
+    /// It stays as it is, though so many runs of it failed: others of the same record ended differently.
+    Disputed(u64),
+}
+
+/// What has become of one file, for the account of the trial.
+#[derive(Debug)]
+pub(super) enum Conclusion {
+    /// So many records were rewritten.
+    Rewritten(u64),
+    /// So many records would be, which the diff of a failure without words shows.
+    Rewritable(u64, Failure),
+    /// So many records still fail, for the reason that the failures, which are the first of them, give.
+    Failing(u64, Vec<Failure>),
+}
+
+const TWICE: &str = "its file is included more than once, with different results";
+
+impl Blessings {
+    pub(super) fn new(bless: Bless, file: &TestFile) -> Self {
+        Blessings {
+            bless,
+            dialect: Dialect::of(&file.path),
+            script: file.path.clone(),
+            root: file.root.clone(),
+            drafts: Vec::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Reads the files that records are included from before anything is run: another process may soon rewrite them,
+    /// and that comes to the same only if both began with the same text.
+    pub(super) fn foresee(&mut self, records: &[Record<'_>]) {
+        for record in records.iter().filter(|record| record.included_from.is_some()) {
+            self.draft(record);
+        }
+    }
+
+    /// A record has passed, so that no other run of the same record may change it.
+    pub(super) fn passed(&mut self, record: &Record<'_>) {
+        if record.included_from.is_some() {
+            self.draft(record).settle(record.line);
+        }
+    }
+
+    /// A record has failed, and is to be rewritten; `agrees` holds lines against the result.
+    ///
+    /// # Errors
+    /// A fragment for people: why it must go on failing.
+    pub(super) fn correct(
+        &mut self,
+        record: &Record<'_>,
+        correction: &Correction,
+        failure: &Failure,
+        agrees: impl Fn(&Lines<'_>, bool) -> bool,
+    ) -> Result<(), String> {
+        if matches!(correction, Correction::Error(_)) && !self.bless.errors {
+            return Err("it ends with an error, which only `--bless-errors` writes down".to_owned());
+        }
+        let dialect = self.dialect;
+        let draft = self.draft(record);
+        if let Err(reason) = &draft.path {
+            return Err(reason.clone());
+        }
+        let index = usize::try_from(record.line).ok().and_then(|line| line.checked_sub(1));
+        let start = index.and_then(|index| draft.starts.get(index));
+        let place = start.and_then(|start| Place::of(&draft.text, *start, dialect));
+        let unchanged = |place: &Place| {
+            reads(&draft.text[place.directive.start..place.end], dialect, record, |step| *step == record.step)
+        };
+        let place = place.filter(unchanged).ok_or_else(|| rewrite::CHANGED.to_owned())?;
+        let mut edits = None;
+        for style in Style::ALL {
+            let attempt = edit::edits(&draft.text, &place, record, correction, style)?;
+            let edited = edit::apply(&draft.text, place.directive.start..place.end, &attempt);
+            if reads(&edited, dialect, record, |step| holds(step, &record.step, correction, &agrees)) {
+                edits = Some(attempt);
+                break;
+            }
+        }
+        let edits = edits.ok_or_else(|| "a script cannot hold this result".to_owned())?;
+        match draft.records.get_mut(&record.line) {
+            None => {
+                draft.records.insert(record.line, Fate::Corrected(edits, 1));
+            }
+            Some(Fate::Corrected(others, count)) if *others == edits => *count += 1,
+            Some(_) => {
+                draft.settle(record.line);
+                return Err(TWICE.to_owned());
+            }
+        }
+        if draft.failures.len() < MAX_FAILURES {
+            draft.failures.push((record.line, failure.clone()));
+        }
+        Ok(())
+    }
+
+    fn draft(&mut self, record: &Record<'_>) -> &mut Draft {
+        let index = match self.names.get(&record.included_from) {
+            Some(index) => *index,
+            None => {
+                let shown = record.included_from.as_deref().map_or(self.script.as_path(), Path::new);
+                let path = real(shown, &self.root);
+                let same = |draft: &Draft| path.is_ok() && draft.path == path;
+                let index = self.drafts.iter().position(same).unwrap_or_else(|| {
+                    self.drafts.push(Draft::read(path));
+                    self.drafts.len() - 1
+                });
+                self.names.insert(record.included_from.clone(), index);
+                index
+            }
+        };
+        &mut self.drafts[index]
+    }
+
+    /// Writes what was gathered, and says for each file what became of it.
+    pub(super) fn conclude(self) -> Vec<Conclusion> {
+        let Blessings { bless, drafts, .. } = self;
+        drafts.into_iter().flat_map(|draft| draft.conclude(bless.check)).collect()
+    }
+}
+
+impl Draft {
+    fn read(path: Result<PathBuf, String>) -> Draft {
+        let text = path.as_ref().map(|path| source::read(path));
+        let (path, text) = match text {
+            Ok(Ok(text)) => (path, text),
+            Ok(Err(error)) => (Err(format!("the file cannot be read again: {error}")), Vec::new()),
+            Err(_) => (path, Vec::new()),
+        };
+        let starts = source::Lines::new(&text).map(|line| line.start).collect();
+        Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new() }
+    }
+
+    /// The record in this line stays as it is.
+    fn settle(&mut self, line: u64) {
+        let fate = self.records.entry(line).or_insert(Fate::Passed);
+        if let Fate::Corrected(_, count) = *fate {
+            *fate = Fate::Disputed(count);
+        }
+    }
+
+    fn conclude(self, check: bool) -> Vec<Conclusion> {
+        let Draft { path: Ok(path), text, records, failures, .. } = self else { return Vec::new() };
+        let (mut edits, mut corrected, mut disputed) = (Vec::new(), 0, 0);
+        for fate in records.values() {
+            match fate {
+                Fate::Passed => {}
+                Fate::Corrected(more, count) => {
+                    edits.extend(more);
+                    corrected += count;
+                }
+                Fate::Disputed(count) => disputed += count,
+            }
+        }
+        let is_disputed = |line: &u64| matches!(records.get(line), Some(Fate::Disputed(_)));
+        let (still, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(line, _)| is_disputed(line));
+        let because = |failures: Vec<(u64, Failure)>, reason: &str| {
+            failures.into_iter().map(|(_, failure)| refused(failure, reason)).collect()
+        };
+        let mut conclusions = Vec::new();
+        if disputed > 0 {
+            conclusions.push(Conclusion::Failing(disputed, because(still, TWICE)));
+        }
+        if corrected > 0 {
+            let edited = edit::apply(&text, 0..text.len(), edits);
+            conclusions.push(if check {
+                let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();
+                let diff = diff::unified(&file, &text, &edited);
+                Conclusion::Rewritable(corrected, Failure { file, line, diff, ..Failure::default() })
+            } else {
+                match rewrite::rewrite(&path, &text, &edited) {
+                    Ok(()) => Conclusion::Rewritten(corrected),
+                    Err(reason) => Conclusion::Failing(corrected, because(failures, &reason)),
+                }
+            });
+        }
+        conclusions
+    }
+}
+
+/// A failure that blessing did not mend.
+pub(super) fn refused(failure: Failure, reason: &str) -> Failure {
+    Failure { message: format!("{}\nnot blessed: {reason}", failure.message), ..failure }
+}
+
+/// The file that a path leads to, which must lie below the root.
+fn real(path: &Path, root: &Path) -> Result<PathBuf, String> {
+    let unreachable = |error: std::io::Error| format!("the file cannot be reached: {error}");
+    let real = path.canonicalize().map_err(unreachable)?;
+    match real.starts_with(root.canonicalize().map_err(unreachable)?) {
+        true => Ok(real),
+        false => Err("the file lies outside the folder that the test files are in".to_owned()),
+    }
+}
+
+/// Whether a text holds one record and nothing else, of which `is` is true.
+///
+/// What `like` has from elsewhere in its script, the record is given too.
+fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step<'_>) -> bool) -> bool {
+    let labels = Labels::default();
+    let records: Result<Vec<Record<'_>>, SyntaxError> = match dialect {
+        Dialect::Classic => classic::Parser::new(text, &labels).collect(),
+        Dialect::Slt => slt::parse(text, &labels, Path::new(""), Path::new("")),
+    };
+    let Ok([Record { step, .. }]) = records.as_deref() else { return false };
+    let mut step = step.clone();
+    if let (Step::Query { sort, expect, .. }, Step::Query { sort: own_sort, expect: own, .. }) = (&mut step, &like.step)
+    {
+        *sort = *own_sort;
+        let (Answer::Lines { row_wise: own, .. } | Answer::Error { row_wise: own, .. }) = own;
+        let (Answer::Lines { row_wise, .. } | Answer::Error { row_wise, .. }) = expect;
+        *row_wise = *own;
+    }
+    is(&step)
+}
+
+/// Whether an edited step is the old one but for what it expects, and that is what `correction` says.
+fn holds(step: &Step<'_>, old: &Step<'_>, correction: &Correction, agrees: impl Fn(&Lines<'_>, bool) -> bool) -> bool {
+    let expected = match (step, correction) {
+        (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, .. }) => {
+            let labelled = !matches!(old, Step::Query { label: own, .. } if own != label);
+            labelled
+                && columns.is_none_or(|columns| columns == letters.len())
+                && matches!(expect, Answer::Lines { lines, row_wise } if agrees(lines, *row_wise))
+        }
+        (Step::Statement { expect, .. }, Correction::Count(count)) => *expect == Completion::Count(*count),
+        (Step::Statement { expect, .. }, Correction::Success) => *expect == Completion::Ok,
+        (
+            Step::Statement { expect: Completion::Error(expected), .. }
+            | Step::Query { expect: Answer::Error { expected, .. }, .. },
+            Correction::Error(error),
+        ) => expected.is_match(&error.message, error.sqlstate.as_deref()),
+        _ => false,
+    };
+    expected && step.text() == old.text()
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

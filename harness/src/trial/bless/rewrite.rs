@@ -1,0 +1,88 @@
+//! Replaces a file on disk as a whole, or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use fs2::FileExt;
+
+use crate::script::source;
+
+/// Replaces what `path` holds by `after`, if it still holds `before`; permissions are kept.
+///
+/// `path` must be a real one: a link would be replaced by a file. Whoever else calls this for a file in the same folder
+/// waits, in this process or another one; and who finds `after` there already is content.
+///
+/// # Errors
+/// A fragment for people: the file has changed, cannot be written to, or the system refuses something.
+pub(super) fn rewrite(path: &Path, before: &[u8], after: &[u8]) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let system = |error: io::Error| format!("`{}` cannot be written: {error}", path.display());
+    let lock = File::open(folder).map_err(system)?;
+    FileExt::lock_exclusive(&lock)
+        .map_err(|error| format!("the folder `{}` cannot be locked: {error}", folder.display()))?;
+    let replaced = source::read(path).and_then(|present| match present == after {
+        true => Ok(true),
+        false if present != before => Ok(false),
+        false => replace(path, folder, after).and_then(|()| lock.sync_all()).map(|()| true),
+    });
+    // Unlocked by itself, because a child that another thread starts meanwhile would keep it from being freed.
+    let unlocked = FileExt::unlock(&lock);
+    match replaced.map_err(system)? {
+        true => unlocked.map_err(system),
+        false => Err(CHANGED.to_owned()),
+    }
+}
+
+/// Why a file is left as it is that somebody else has written to.
+pub(super) const CHANGED: &str = "the file has changed since it was read";
+
+/// Writes a file beside the old one and gives it the old one's name.
+fn replace(path: &Path, folder: &Path, text: &[u8]) -> io::Result<()> {
+    let permissions = path.metadata()?.permissions();
+    if permissions.readonly() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
+    }
+    let mut file = tempfile::Builder::new().prefix(".slt-bless-").tempfile_in(folder)?;
+    file.write_all(text)?;
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_changed_or_read_only_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.test");
+        fs::write(&path, "theirs").unwrap();
+        assert_eq!(rewrite(&path, b"old", b"new"), Err(CHANGED.to_owned()));
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        assert!(rewrite(&path, b"theirs", b"new").unwrap_err().ends_with("cannot be written: it is read-only"));
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        fs::remove_file(&path).unwrap();
+        assert!(rewrite(&path, b"theirs", b"new").unwrap_err().contains("cannot be written: "));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_new_text_comes_at_once_with_the_old_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.test");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o754)).unwrap();
+        rewrite(&path, b"old", b"new").unwrap();
+        // Once more: another process has come to the same result.
+        rewrite(&path, b"old", b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o754);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

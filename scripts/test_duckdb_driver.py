@@ -1,0 +1,81 @@
+"""Unit tests of engines/duckdb.py: `python3 -m unittest discover scripts`."""
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+DRIVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "engines", "duckdb.py")
+
+
+def load():
+    """The driver as a module, under a name that is not DuckDB's."""
+    spec = importlib.util.spec_from_file_location("duckdb_driver", DRIVER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Dribble(io.RawIOBase):
+    """A stream that gives one byte at a time."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def read1(self, _size):
+        piece, self.data = self.data[:1], self.data[1:]
+        return piece
+
+
+class Requests(unittest.TestCase):
+    def test_objects_need_no_line_ends_and_may_come_in_pieces(self):
+        data = '{"sql":"SELECT \'é}{\'"}{"sql":"b"}\n {"sql":"c"}'.encode()
+        expected = ["SELECT 'é}{'", "b", "c"]
+        for stream in (io.BytesIO(data), Dribble(data)):
+            self.assertEqual([request["sql"] for request in load().requests(stream)], expected)
+
+
+@unittest.skipUnless(importlib.util.find_spec("duckdb"), "the Python package `duckdb` is not installed")
+class Conversation(unittest.TestCase):
+    def talk(self, *requests, protocol=None):
+        environment = {name: value for name, value in os.environ.items() if name != "SLT_PROTOCOL"}
+        if protocol:
+            environment["SLT_PROTOCOL"] = protocol
+        text = "".join(json.dumps(request) for request in requests)
+        done = subprocess.run([sys.executable, DRIVER], input=text, env=environment, text=True, capture_output=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_a_runner_that_knows_no_extension_gets_strings(self):
+        answers = self.talk({"sql": "CREATE TABLE t(a INTEGER)"}, {"sql": "INSERT INTO t VALUES (1), (NULL)"},
+                            {"sql": "SELECT a, 1.50, true FROM t ORDER BY a"})
+        self.assertEqual(answers[2], {"result": [["1", "1.50", "true"], ["NULL", "1.50", "true"]]})
+        self.assertEqual([answer.get("result") for answer in answers[:2]], [[], []])
+
+    def test_the_extension_brings_a_greeting_counts_types_and_sqlstate(self):
+        greeting, *answers = self.talk(
+            {"sql": "CREATE TABLE t(a INTEGER)", "dialect": "classic"},
+            {"sql": "INSERT INTO t VALUES (1), (NULL)", "dialect": "classic"},
+            {"sql": "SELECT a, a > 0 FROM t ORDER BY a", "letters": "II", "dialect": "classic"},
+            {"sql": "SELEC", "dialect": "classic"},
+            protocol="1",
+        )
+        self.assertEqual(greeting, {"protocol": 1, "name": "duckdb"})
+        self.assertEqual(answers[1], {"count": 2})
+        self.assertEqual(answers[2], {"result": [[1, True], [None, None]], "columns": 2})
+        self.assertEqual(answers[3]["sqlstate"], "42601")
+
+    def test_it_goes_on_after_an_error(self):
+        first, second = self.talk({"sql": "SELECT * FROM nothing"}, {"sql": "SELECT 1"})
+        self.assertIn("nothing", first["err"])
+        self.assertEqual(second, {"result": [["1"]]})
+
+    def test_nothing_to_read_is_the_end(self):
+        self.assertEqual(self.talk(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

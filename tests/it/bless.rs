@@ -1,0 +1,268 @@
+//! `--bless` rewrites what failing records expect, and `slt test` shows one file record by record.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{FAILS, PASSES, Said, command, folder, run, target_binary};
+
+const LINES: &str = "query IT rowsort\nVALUES (2, 'b'), (1, 'a')\n----\n";
+
+/// A script with two wrong results, a comment within one of them, and a record for others.
+fn wrong() -> String {
+    format!("# top\n\n{LINES}1\n# inside\nb\n\nskipif sqlite\nquery I\nSELECT 1\n----\n9\n\nquery I\nSELECT 3\n")
+}
+
+/// The same with what SQLite returns.
+fn right() -> String {
+    format!(
+        "# top\n\n{LINES}1\na\n2\n# inside\nb\n\nskipif sqlite\nquery I\nSELECT 1\n----\n9\n\nquery I\nSELECT 3\n----\n3\n"
+    )
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// The ways to run a folder: in one process, as one worker, and with workers of its own.
+const WAYS: [&[&str]; 3] = [&[], &["--parallel"], &["--parallel", "--workers", "2"]];
+
+fn run_with(root: &Path, way: &[&str], arguments: &[&str]) -> Said {
+    let results = tempfile::tempdir().unwrap();
+    let mut command = command(target_binary());
+    Said::of(command.args(way).args(arguments).env("SLT_CORPUS", root).env("SLT_RESULTS", results.path()))
+}
+
+fn slt(arguments: &[&str], folder: &Path) -> Said {
+    Said::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).current_dir(folder))
+}
+
+#[test]
+fn what_cannot_be_blessed_stays_and_makes_101() {
+    let error = "query I\nSELECT nothing\n----\n1\n";
+    let syntax = "query I\nSELECT 1\n----\n1\n----\n";
+    let endless =
+        "query I\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c\n----\n1\n";
+    for way in WAYS {
+        let files =
+            [("error.test", error), ("syntax.test", syntax), ("endless.test", endless), ("wrong.test", &wrong())];
+        let root = folder(&files);
+        let said = run_with(root.path(), way, &["--bless", "--query-timeout", "0.3"]);
+        assert_eq!(said.code, 101, "{said:?}");
+        for (name, text) in &files[..3] {
+            assert_eq!(read(root.path().join(name)), *text);
+        }
+        assert_eq!(read(root.path().join("wrong.test")), right());
+        assert_eq!(said.verdict("wrong.test"), Some("ok (2 records rewritten)"), "{said:?}");
+        let reasons = said.out.matches("\nnot blessed: ").count();
+        assert_eq!((reasons, said.out.contains("which only `--bless-errors` writes down")), (3, true), "{said:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_ours_to_write_is_refused() {
+    let outside = folder(&[("x.test", FAILS)]);
+    let root = folder(&[("locked.test", FAILS), ("a/own.test", FAILS)]);
+    symlink(outside.path().join("x.test"), root.path().join("out.test")).unwrap();
+    fs::set_permissions(root.path().join("locked.test"), fs::Permissions::from_mode(0o444)).unwrap();
+    let said = run(root.path(), &["--bless"]);
+    assert_eq!((said.code, read(outside.path().join("x.test")).as_str()), (101, FAILS), "{said:?}");
+    assert_eq!(read(root.path().join("locked.test")), FAILS);
+    for (name, reason) in [("out", "the file lies outside the folder"), ("locked", "it is read-only")] {
+        assert_eq!(said.verdict(&format!("{name}.test")).map(str::trim), Some("FAILED"), "{said:?}");
+        assert!(said.out.contains(reason), "{said:?}");
+    }
+    assert_eq!(said.verdict("a/own.test"), Some("ok (1 record rewritten)"), "{said:?}");
+    assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_left_as_it_is() {
+    let root = folder(&[]);
+    let path = root.path().join("x.slt");
+    let script = format!("query I\nSELECT 1\n----\n2\n\nsystem ok\necho '# mine' >> {}\n", path.display());
+    fs::write(&path, &script).unwrap();
+    let said = run(root.path(), &["--bless", "--allow-system"]);
+    assert_eq!((said.code, read(&path)), (101, format!("{script}# mine\n")), "{said:?}");
+    assert!(said.out.contains("not blessed: the file has changed since it was read"), "{said:?}");
+}
+
+#[test]
+fn values_that_bless_cannot_use_are_named() {
+    let root = folder(&[("x.test", FAILS)]);
+    for (arguments, words) in
+        [(&["--bless=chek"][..], "`--bless=check`"), (&["--bless-errors"], "it needs `--bless` too")]
+    {
+        for said in [run(root.path(), arguments), slt(&[&["test", "x.test"], arguments].concat(), root.path())] {
+            assert_eq!((said.code, said.err.contains(words)), (2, true), "{said:?}");
+        }
+    }
+    let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SQLLOGICTEST_BLESS", "perhaps"));
+    assert_eq!((said.code, said.err.contains("SQLLOGICTEST_BLESS")), (2, true), "{said:?}");
+    assert_eq!(read(root.path().join("x.test")), FAILS);
+}
+
+#[test]
+fn results_are_rewritten_in_every_way_of_running_and_pass_then() {
+    for way in WAYS {
+        let root = folder(&[("a/x.test", &wrong()), ("pass.test", PASSES)]);
+        let path = root.path().join("a/x.test");
+        let shown = run_with(root.path(), way, &["--bless=check"]);
+        assert_eq!((shown.code, read(&path)), (101, wrong()), "{shown:?}");
+        assert!(shown.out.contains("2 records would be rewritten\n"), "{shown:?}");
+        assert!(!shown.out.contains("more failing"), "{shown:?}");
+        assert!(shown.out.contains(" 1\n+a\n+2\n # inside\n"), "{shown:?}");
+        let said = run_with(root.path(), way, &["--bless"]);
+        assert_eq!((said.code, read(&path)), (0, right()), "{said:?}");
+        assert_eq!(said.verdict("a/x.test").map(str::trim), Some("ok (2 records rewritten)"), "{said:?}");
+        assert!(said.out.contains("\nrewritten: 2 records of 1 file;"), "{said:?}");
+        for arguments in [&[][..], &["--bless=check"], &["--bless", "--bless-errors"]] {
+            let again = run_with(root.path(), way, arguments);
+            assert_eq!((again.code, read(&path), again.out.contains("rewritten")), (0, right(), false), "{again:?}");
+        }
+    }
+}
+
+#[test]
+fn variables_stand_in_for_the_flags() {
+    let error = "statement ok\nSELECT missing\n";
+    let root = folder(&[("x.slt", error)]);
+    let with = |bless: &str, errors: &str| {
+        let mut command = command(target_binary());
+        command
+            .env("SLT_CORPUS", root.path())
+            .env("SQLLOGICTEST_BLESS", bless)
+            .env("SQLLOGICTEST_BLESS_ERRORS", errors);
+        Said::of(&mut command).code
+    };
+    assert_eq!((with("0", "1"), with("check", "1"), with("1", "0")), (101, 101, 101));
+    assert_eq!(read(root.path().join("x.slt")), error);
+    assert_eq!(with("1", "1"), 0);
+    assert_eq!(read(root.path().join("x.slt")), "statement error no such column: missing\nSELECT missing\n");
+}
+
+#[test]
+fn a_file_that_many_scripts_include_is_rewritten_at_its_own_place() {
+    let includes = "include ../shared.part\n\nstatement ok\nSELECT 1\n";
+    let names: Vec<String> = (0..8).map(|number| format!("a/{number}.slt")).collect();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), includes)).collect();
+    files.push(("shared.part", "query I\nVALUES (1), (2)\n----\n1\n\nquery T\nSELECT 'x'\n----\ny\n"));
+    for way in WAYS {
+        let root = folder(&files);
+        let said = run_with(root.path(), way, &["--bless"]);
+        let expected = "query I\nVALUES (1), (2)\n----\n1\n2\n\nquery T\nSELECT 'x'\n----\nx\n";
+        assert_eq!(read(root.path().join("shared.part")), expected, "{said:?}");
+        assert_eq!(run(root.path(), &[]).code, 0);
+        assert_eq!(read(root.path().join("a/0.slt")), includes);
+    }
+}
+
+/// The test files of a folder and all below it.
+fn scripts(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries.flat_map(|p| if p.is_dir() { scripts(&p) } else { vec![p] }).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "test" || extension == "slt"));
+    found.sort();
+    found
+}
+
+/// A text with about one result line in nine changed, doubled or gone.
+fn altered(text: &str, seed: &mut u64) -> String {
+    let (mut in_results, mut left_out, mut halted) = (false, false, false);
+    let lines = text.split_inclusive('\n').map(|line| {
+        // What is not run is not blessed either.
+        left_out = !line.trim().is_empty() && (left_out || line.starts_with("skipif") || line.starts_with("onlyif"));
+        halted |= line.starts_with("halt");
+        let is_result = in_results && !line.trim().is_empty() && !line.starts_with('#') && !left_out && !halted;
+        in_results = !line.trim().is_empty() && (in_results || line.starts_with("----"));
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        match (*seed >> 33) % 27 {
+            _ if !is_result || line.contains("<slt:ignore>") => line.to_owned(),
+            // A hash stays recognisable, or a list would take its place.
+            0..3 if line.contains(" values hashing to ") => line.replace(['0', '1'], "2"),
+            0 => format!("altered {line}"),
+            1 => line.repeat(2),
+            2 => String::new(),
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect()
+}
+
+#[test]
+fn altered_results_come_back_byte_by_byte() {
+    let root = folder(&[]);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut originals = Vec::new();
+    let (mut seed, mut changed) = (7, 0);
+    for path in scripts(&corpus) {
+        let copy = root.path().join(path.strip_prefix(&corpus).unwrap());
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        let text = read(&path);
+        // Lines of a row may be laid out in more than one way, and an error need not be quoted whole.
+        let original = if path.extension().unwrap() == "test" { altered(&text, &mut seed) } else { text.clone() };
+        changed += usize::from(original != text);
+        fs::write(&copy, original).unwrap();
+        originals.push((copy, text));
+    }
+    assert!(changed > 20, "{changed} files");
+    // What is included, and whatever else lies there.
+    let others = Command::new("cp").args(["-rn", "."]).arg(root.path()).current_dir(&corpus).output().unwrap();
+    assert!(others.stderr.is_empty() || scripts(root.path()).len() == originals.len(), "{others:?}");
+    let said = run(root.path(), &["--bless"]);
+    for (copy, text) in originals {
+        assert_eq!(read(&copy), text, "{}", copy.display());
+    }
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+#[test]
+fn one_file_is_shown_record_by_record() {
+    let root = folder(&[("a/x.test", &wrong()), ("notes.md", "")]);
+    let there = |arguments: &[&str]| slt(&[&["test"], arguments].concat(), root.path());
+    for (arguments, words) in [
+        (&["nowhere.test"][..], "no test file `nowhere.test`: neither a path from here nor a name below"),
+        (&["a"], "`a` is a folder: `slt run --root a` runs the files in it"),
+        (&["notes.md"], "`notes.md` is neither a `.test` nor an `.slt` file"),
+        (&[], "<FILE>"),
+    ] {
+        let said = there(arguments);
+        assert_eq!((said.code, said.err.contains(words)), (2, true), "{said:?}");
+    }
+    let said = there(&["a/x.test"]);
+    let lines: Vec<&str> = said.out.lines().filter(|line| line.starts_with("   ")).collect();
+    assert_eq!((said.code, lines.len()), (101, 3), "{said:?}");
+    for (line, (start, end)) in
+        lines.iter().zip([("     3  VALUES (2, 'b')", " ms"), ("    11  ", "skipped"), ("    16  SELECT 3", " ms")])
+    {
+        assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+    }
+    assert!(said.out.contains("  1\n+ a\n+ 2\n  b\nat a/x.test:3\n"), "{said:?}");
+    assert!(said.out.contains("\nresult: FAILED. records: 0 passed; 2 failed; 1 skipped;"), "{said:?}");
+    assert_eq!(there(&["a/x.test", "--bless=check"]).code, 101);
+    let said = there(&["x.test", "--root", "a", "--bless"]);
+    assert_eq!((said.code, read(root.path().join("a/x.test"))), (0, right()), "{said:?}");
+    assert!(
+        said.out.contains("\nresult: ok. records: 2 passed, 2 of these rewritten; 0 failed; 1 skipped;"),
+        "{said:?}"
+    );
+    assert_eq!(slt(&["test", "x.test"], &root.path().join("a")).code, 0);
+}
+
+#[test]
+fn a_file_of_a_suite_may_include_what_the_suite_holds() {
+    let root = folder(&[("a/x.slt", "include ../b/y.part\n"), ("b/y.part", "statement ok\nSELECT 1\n")]);
+    let said = slt(&["test", "x.slt"], &root.path().join("a"));
+    assert_eq!((said.code, said.out.contains("leads out of the folder")), (101, true), "{said:?}");
+    let said = slt(&["test", "x.slt", "--root", ".."], &root.path().join("a"));
+    assert_eq!((said.code, said.out.contains("1 passed")), (0, true), "{said:?}");
+    let said = slt(&["test", "y.slt"], &folder_of_one(root.path()));
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+/// A folder with a script that includes its neighbour.
+fn folder_of_one(root: &Path) -> PathBuf {
+    fs::write(root.join("b/y.slt"), "include y.part\n").unwrap();
+    root.join("b")
+}

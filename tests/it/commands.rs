@@ -1,0 +1,276 @@
+//! The subcommands that read the results of past runs.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use slt_harness::outcome::{Counts, Failure, Outcome, RESULTS_VERSION, RecordCounts, Results, Verdict};
+use slt_harness::suite::category;
+use tempfile::TempDir;
+
+use crate::support::{Said, command, folder};
+
+/// Runs `slt` with a folder of results.
+fn slt(results: &Path, arguments: &[&str]) -> Said {
+    Said::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).args(arguments))
+}
+
+fn passed(name: &str, wall_us: u64) -> Outcome {
+    let records = RecordCounts { passed: 3, ..RecordCounts::default() };
+    Outcome { wall_us, records, ..Outcome::new(name, Verdict::Passed) }
+}
+
+fn failed(name: &str, message: &str) -> Outcome {
+    let failure = Failure {
+        file: format!("corpus/{name}"),
+        line: 5,
+        message: message.into(),
+        sql: "SELECT 1".into(),
+        ..Failure::default()
+    };
+    let records = RecordCounts { passed: 2, failed: 1, skipped: 0 };
+    Outcome { wall_us: 7_000, records, failures: vec![failure], ..Outcome::new(name, Verdict::Failed) }
+}
+
+fn results(run_id: &str, day: u64, outcomes: Vec<Outcome>) -> Results {
+    let started_us = (1_796_000_000 + day * 86_400) * 1_000_000;
+    let mut results = Results {
+        version: RESULTS_VERSION,
+        run_id: run_id.into(),
+        engine: "sqlite".into(),
+        started_us,
+        wall_us: 2_500_000,
+        workers: 2,
+        outcomes,
+        ..Results::default()
+    };
+    for outcome in &results.outcomes {
+        let of_category: &mut Counts = results.categories.entry(category(&outcome.name).into()).or_default();
+        for counts in [&mut results.total, of_category] {
+            counts.planned += 1;
+            counts.add(outcome);
+        }
+    }
+    results
+}
+
+/// Writes results as a run does; `time` begins the name of the copy.
+fn write(folder: &Path, time: &str, results: &Results) {
+    fs::create_dir_all(folder.join("runs")).unwrap();
+    let text = serde_json::to_string(results).unwrap();
+    fs::write(folder.join("runs").join(format!("{time}-{}.json", results.run_id)), &text).unwrap();
+    fs::write(folder.join("results.json"), &text).unwrap();
+}
+
+/// Three runs: in the last, `select/2` has been mended, `joins/1` broken and `ddl/1` not run; `index/1` goes to and fro.
+fn three_runs() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let ignored = Verdict::Ignored { reason: "0 of 3 records apply to sqlite".into() };
+    let not_run = Verdict::NotRun { reason: "time budget".into() };
+    let runs = [
+        [passed("joins/1.test", 5_000), failed("select/2.test", "query failed: no such table: t1")],
+        [passed("joins/1.test", 5_500), failed("select/2.test", "query failed: no such table: t1")],
+        [failed("joins/1.test", "query failed: no such table: t7"), passed("select/2.test", 9_250)],
+    ];
+    for (day, (id, outcomes)) in ["41fe02aa", "77aa0c11", "b602696c"].into_iter().zip(runs).enumerate() {
+        let mut outcomes = outcomes.to_vec();
+        outcomes.push(match day {
+            1 => failed("index/deep/1.test", "statement failed: near \"FOO\": syntax error"),
+            _ => passed("index/deep/1.test", 80_000),
+        });
+        outcomes.push(match day {
+            2 => Outcome::new("ddl/1.test", not_run.clone()),
+            _ => passed("ddl/1.test", 1_000),
+        });
+        outcomes.push(Outcome::new("evidence/1.test", ignored.clone()));
+        write(folder.path(), &format!("2026113{day}T000000Z"), &results(id, day as u64, outcomes));
+    }
+    folder
+}
+
+#[test]
+fn the_last_run_is_shown_at_a_glance() {
+    let folder = three_runs();
+    let said = slt(folder.path(), &["status"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert!(said.out.starts_with("FAILED: 1 of 5 files\n"), "{said:?}");
+    let first = "joins/1.test  FAILED  query failed: no such table: t7 at corpus/joins/1.test:5";
+    assert!(said.out.contains(first) && said.out.contains("results.json"), "{said:?}");
+    let said = slt(folder.path(), &["status", "--json", "77aa"]);
+    let status: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((status["run_id"].as_str(), status["failing"].as_array().unwrap().len()), (Some("77aa0c11"), 2));
+    assert_eq!(status["pass_rate"], 50.0);
+}
+
+#[test]
+fn the_punch_list_goes_where_it_is_asked_to() {
+    let folder = three_runs();
+    let run = |arguments: &[&str]| {
+        let mut command = command(env!("CARGO_BIN_EXE_slt"));
+        Said::of(command.current_dir(folder.path()).args(["punchlist", "--results", "."]).args(arguments))
+    };
+    let said = run(&[]);
+    let wrote = "1 failing of 5 files, by 1 first cause; 1 not run\nwrote `target/sqllogictest_punchlist.md`\n";
+    assert_eq!((said.code, said.out.as_str()), (0, wrote), "{said:?}");
+    let text = fs::read_to_string(folder.path().join("target/sqllogictest_punchlist.md")).unwrap();
+    assert!(text.contains("- [ ] `joins/1.test`") && !text.contains("select/2.test"), "{text}");
+    let said = run(&["--from", "runs/20261131T000000Z-77aa0c11.json", "--output", "todo.md"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(fs::read_to_string(folder.path().join("todo.md")).unwrap().contains("`select/2.test`"));
+    let list: Value = serde_json::from_str(&run(&["--json"]).out).unwrap();
+    assert_eq!(list["groups"][0]["files"][0]["name"], "joins/1.test");
+    fs::write(folder.path().join("file"), "").unwrap();
+    let said = run(&["--output", "file/todo.md"]);
+    assert!(said.code == 4 && said.err.starts_with("error: cannot write `file/todo.md`: "), "{said:?}");
+}
+
+#[test]
+fn failures_are_sorted_by_cause_and_runs_compared() {
+    let folder = three_runs();
+    let said = slt(folder.path(), &["analyze", "--from", "previous"]);
+    assert!(said.code == 0 && said.out.contains("query failed: no such table: tN"), "{said:?}");
+    let said = slt(folder.path(), &["analyze", "--top-fixes", "--json"]);
+    let fixes: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((fixes[0]["frees"].as_u64(), fixes[0]["left"].as_u64()), (Some(1), Some(0)));
+    let said = slt(folder.path(), &["diff"]);
+    let lists = ["newly failing: 1 file\n  joins/1.test", "newly passing: 2 files\n", "no longer passing: 1 file\n"];
+    assert!(said.code == 0 && lists.iter().all(|list| said.out.contains(list)), "{said:?}");
+    let said = slt(folder.path(), &["diff", "41fe", "77aa", "--json"]);
+    let comparison: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(comparison["newly_failing"][0]["name"], "index/deep/1.test");
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
+fn every_preset_answers_its_question() {
+    let folder = three_runs();
+    let presets = slt(folder.path(), &["query", "--list-presets"]).out;
+    let names = presets.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(": "));
+    let mut answers = String::new();
+    for (name, asks) in names {
+        let said = slt(folder.path(), &["query", "--preset", name]);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{name}: {said:?}");
+        answers.push_str(&format!("{name}: {asks}\n\n{}\n", said.out));
+    }
+    insta::assert_snapshot!(answers);
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
+fn a_query_is_answered_in_three_formats() {
+    let folder = three_runs();
+    let sql = "SELECT run_id, duration_ms, 'a,\"b\"' || char(10) AS text, NULL AS none FROM test_runs WHERE run < 3";
+    let said = |format: &str| slt(folder.path(), &["query", sql, "--format", format]).out;
+    let table = "run_id    duration_ms  text    none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
+    assert_eq!(said("table"), table);
+    let csv = "run_id,duration_ms,text,none\n41fe02aa,2500.0,\"a,\"\"b\"\"\n\",\n77aa0c11,2500.0,\"a,\"\"b\"\"\n\",\n";
+    assert_eq!(said("csv"), csv);
+    let rows: Value = serde_json::from_str(&said("json")).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    assert_eq!((&rows[1]["duration_ms"], &rows[1]["none"]), (&Value::from(2500.0), &Value::Null));
+    let nothing = ["query", "SELECT run FROM test_runs WHERE run > 9", "--format", "json"];
+    assert_eq!(slt(folder.path(), &nothing).out, "[]\n");
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
+fn every_column_and_preset_is_documented() {
+    let folder = three_runs();
+    let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md")).unwrap();
+    let help = slt(folder.path(), &["query", "--help"]).out;
+    let mut columns = 0;
+    for table in ["test_runs", "test_files", "test_results"] {
+        let said = slt(folder.path(), &["query", &format!("SELECT * FROM {table} LIMIT 0"), "--format", "csv"]);
+        for column in said.out.trim_end().split(',') {
+            assert!(docs.contains(&format!("`{column}`")), "docs/commands.md does not name {column}");
+            assert!(help.contains(column), "`slt query --help` does not name {column}");
+            columns += 1;
+        }
+    }
+    assert!(columns > 40, "{columns} columns");
+    let presets = slt(folder.path(), &["query", "--list-presets"]).out;
+    let names = presets.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(": "));
+    assert!(
+        names.clone().count() == 8 && names.clone().all(|(name, _)| docs.contains(&format!("`{name}`"))),
+        "{presets}"
+    );
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
+fn files_that_no_run_has_met_are_untested() {
+    let runs = three_runs();
+    let files = folder(&[("joins/1.test", ""), ("joins/new.test", "")]);
+    let root = files.path().to_str().unwrap();
+    let said = slt(runs.path(), &["query", "--preset", "untested", "--root", root, "--format", "csv"]);
+    assert!(said.out.contains("\njoins/new.test,never run,\n") && !said.out.contains("joins/1.test"), "{said:?}");
+}
+
+#[test]
+#[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
+fn a_run_that_cannot_be_read_is_left_out_aloud() {
+    let folder = three_runs();
+    fs::write(folder.path().join("runs/20261131T000000Z-77aa0c11.json"), r#"{"version": 99}"#).unwrap();
+    let said = slt(folder.path(), &["query", "SELECT count(*) FROM test_runs", "--format", "csv"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "count(*)\n2\n"), "{said:?}");
+    assert!(said.err.starts_with("warning: a run is left out: ") && said.err.contains("version 99"), "{said:?}");
+}
+
+#[test]
+fn what_cannot_be_used_is_answered_with_what_can() {
+    let folder = three_runs();
+    let results = folder.path();
+    fs::write(results.join("torn.json"), r#"{"version": 1, "run_id": "#).unwrap();
+    fs::write(results.join("newer.json"), r#"{"version": 2, "runs": []}"#).unwrap();
+    let path = |name: &str| results.join(name).display().to_string();
+    let (torn, newer, absent) = (path("torn.json"), path("newer.json"), path("absent.json"));
+    let mut cases: Vec<(Vec<&str>, i32, &str)> = vec![
+        (vec!["status", &torn], 4, "torn.json` does not hold the results of a run: EOF"),
+        (vec!["diff", &newer], 4, "newer.json` has format version 2, and this program reads up to version 1"),
+        (vec!["analyze", "--from", &absent], 2, "absent.json`: No such file"),
+        (vec!["punchlist", "--from", "nope"], 2, "no run `nope` is on record"),
+        (vec!["diff", "nope"], 2, "the newest are `b602696c` (2026-11-32 00:00:00 UTC), `77aa0c11`"),
+        (vec!["query"], 2, "required"),
+        (vec!["query", "--preset", "by-category", "SELECT 1"], 2, "cannot be used with"),
+        (vec!["query", "--preset", "failed"], 2, "no preset is named `failed`: there are `failed-files`, `progress`"),
+    ];
+    if cfg!(feature = "sqlite") {
+        cases.extend([
+            (
+                vec!["query", "SELECT x FROM test_runs"],
+                2,
+                "no such column: x\n  SELECT x FROM test_runs\n         ^ line 1, column 8",
+            ),
+            (vec!["query", "DELETE FROM test_runs"], 2, "only one SELECT can be asked"),
+            (vec!["query", ""], 2, "there is no SQL in the query"),
+        ]);
+    }
+    for (arguments, code, words) in cases {
+        let said = slt(results, &arguments);
+        assert!(said.code == code && said.err.contains(words) && said.out.is_empty(), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn without_a_run_each_command_says_how_to_make_one() {
+    let empty = tempfile::tempdir().unwrap();
+    let none = empty.path().join("none");
+    for arguments in [&["status"][..], &["punchlist"], &["analyze"], &["diff"], &["query", "--preset", "progress"]] {
+        let said = slt(&none, arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
+        assert!(
+            said.err.contains("make one with `slt run`") || cfg!(not(feature = "sqlite")),
+            "{arguments:?}: {said:?}"
+        );
+    }
+    assert!(!none.exists());
+}
+
+#[test]
+fn the_help_of_each_command_has_an_example() {
+    for name in ["run", "list", "status", "punchlist", "analyze", "diff", "query", "stubs", "clean"] {
+        let said = slt(Path::new("none"), &[name, "--help"]);
+        assert!(said.code == 0 && said.out.contains(&format!("slt {name}")), "{name}: {said:?}");
+        assert!(said.out.contains("Example"), "{name}: {said:?}");
+    }
+}

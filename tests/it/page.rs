@@ -1,0 +1,188 @@
+//! The page that shows a run, as `--report` and `slt report` write it: in a browser, and where it cannot be written.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::faulty_support::{PASSES, Place, fault};
+use crate::support::{FAILS, Said, command, folder, target_binary};
+
+const HOSTILE: &str = "hostile/<img src=x onerror=alert(1)>.test";
+
+#[test]
+fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
+    let Some(mut browser) = Browser::start() else { return };
+    let place = Place::new([
+        ("good/a.test", PASSES.to_owned()),
+        ("good/b.test", PASSES.to_owned()),
+        ("good/flaky.test", fault("once tripped segv")),
+        ("bad/dies.test", fault("exit 3")),
+        ("bad/fails.test", FAILS.to_owned()),
+        (HOSTILE, "statement ok\nSELECT '</script><script>alert(1)</script>' FROM nowhere\n".to_owned()),
+    ]);
+    place.run("--workers 2").exits(101);
+    fs::write(place.path("tests/good/b.test"), FAILS).unwrap();
+    place.run("--workers 2 --report").exits(101);
+    let path = place.path("results/report.html");
+    browser.open(&path);
+
+    assert_eq!(browser.value("document.title"), "4 of 6 files failed · sqlite");
+    assert_eq!(browser.value("document.querySelectorAll('#list > li').length"), 6);
+    let newly = "document.querySelector('.change').textContent";
+    assert_eq!(browser.value(newly), "Newly failing 1good/b.test passed → failed");
+    assert_eq!(browser.value("document.querySelectorAll('img, script[src]').length"), 0);
+
+    // `/` leads to the search, which narrows the list by name and by message.
+    browser.key("/", "/");
+    assert_eq!(browser.value("document.activeElement.id"), "search");
+    "dies".chars().for_each(|c| browser.key(&c.to_string(), &c.to_string()));
+    let shown = "[...document.querySelectorAll('#list .name')].map((name) => name.textContent)";
+    assert_eq!(browser.value(shown), json!(["bad/dies.test"]));
+    assert_eq!(browser.value("document.getElementById('found').textContent"), "1 file");
+    browser.key("Escape", "");
+    assert_eq!(browser.value("document.querySelectorAll('#list > li').length"), 6);
+    let search = |words: &str| format!("search.value = '{words}'; search.dispatchEvent(new Event('input')); {shown}");
+    assert_eq!(browser.value(&search("MISMATCH good")), json!(["good/b.test"]));
+    assert_eq!(browser.value(&search("nothing like it")), json!([]));
+    assert_eq!(browser.value(&search("")).as_array().map(Vec::len), Some(6));
+
+    // Verdicts are buttons.
+    browser.value(
+        "[...document.querySelectorAll('.chips button')].find((b) => b.textContent.startsWith('crashed')).click()",
+    );
+    assert_eq!(browser.value(shown), json!(["bad/dies.test"]));
+
+    // A link shows its file, open, with what failed.
+    browser.value("document.querySelector('.change a').click()");
+    let opened = browser.value("document.querySelector('#list details[open]').textContent");
+    let opened = opened.as_str().unwrap();
+    for words in ["good/b.test", "query result mismatch", "tests/good/b.test:3", "SELECT 1", "- 2+ 1", "--exact"] {
+        assert!(opened.contains(words), "no {words} in {opened}");
+    }
+
+    // The timeline is drawn, and can be walked through without a mouse.
+    let colors = "new Set(new Uint32Array(lanes.getContext('2d').getImageData(0, 0, lanes.width, lanes.height).data.buffer)).size > 3";
+    assert_eq!(browser.value(colors), true);
+    browser.value("lanes.focus()");
+    browser.key("ArrowRight", "");
+    let tip = browser.value("document.getElementById('tip').textContent");
+    assert!(tip.as_str().unwrap().contains(".test: "), "{tip}");
+    browser.key("Enter", "\r");
+    assert_eq!(browser.value("document.activeElement.tagName"), "SUMMARY");
+
+    // Nothing is wider than a phone.
+    let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+    browser.call("Emulation.setDeviceMetricsOverride", phone);
+    assert_eq!(browser.value("document.documentElement.scrollWidth"), 360);
+
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+    assert_eq!(browser.requests(), [format!("file://{}", path.display())]);
+}
+
+/// The target, with a folder for results.
+fn run(root: &std::path::Path, results: &std::path::Path, arguments: &[&str]) -> Said {
+    Said::of(command(target_binary()).env("SLT_CORPUS", root).env("SLT_RESULTS", results).args(arguments))
+}
+
+fn slt(results: &std::path::Path, arguments: &[&str]) -> Said {
+    Said::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).arg("report").args(arguments))
+}
+
+#[test]
+fn slt_report_writes_any_run_and_compares_it_with_the_one_before() {
+    let root = folder(&[("a.test", PASSES), ("b.test", PASSES)]);
+    let results = tempfile::tempdir().unwrap();
+    let page = results.path().join("report.html");
+    assert_eq!(run(root.path(), results.path(), &[]).code, 0);
+    assert!(!page.exists(), "no page unless it is asked for");
+    let said = slt(results.path(), &[]);
+    assert_eq!((said.code, said.out.trim_end()), (0, page.to_str().unwrap()), "{said:?}");
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(text.contains("<h1 class=\"good\">All 2 files passed</h1>") && !text.contains("Since run"));
+    fs::write(root.path().join("b.test"), FAILS).unwrap();
+    assert_eq!(run(root.path(), results.path(), &[]).code, 101);
+    let other = results.path().join("other.html");
+    assert_eq!(slt(results.path(), &["--output", other.to_str().unwrap()]).code, 0);
+    let text = fs::read_to_string(&other).unwrap();
+    assert!(text.contains("Since run") && text.contains("passed → failed"));
+    assert_eq!(fs::read_to_string(&page).unwrap().matches("Since run").count(), 0, "the other page stays as it was");
+}
+
+#[test]
+fn a_page_that_cannot_be_made_says_why() {
+    let results = tempfile::tempdir().unwrap();
+    let none = slt(results.path(), &[]);
+    assert!(none.code == 2 && none.err.contains("make one with `slt run`"), "{none:?}");
+    let file = results.path().join("results.json");
+    fs::write(&file, "{").unwrap();
+    let broken = slt(results.path(), &[]);
+    assert!(broken.code == 4 && broken.err.contains("does not hold the results of a run"), "{broken:?}");
+    fs::write(&file, r#"{"version": 99}"#).unwrap();
+    let newer = slt(results.path(), &[]);
+    assert!(newer.code == 4 && newer.err.contains("format version 99"), "{newer:?}");
+
+    let root = folder(&[("a.test", PASSES)]);
+    assert_eq!(run(root.path(), results.path(), &[]).code, 0);
+    let nowhere = results.path().join("absent/page.html");
+    let unwritten = slt(results.path(), &["--output", nowhere.to_str().unwrap()]);
+    assert!(unwritten.code == 4 && unwritten.err.contains("absent/page.html`: "), "{unwritten:?}");
+    let mut unopened = command(env!("CARGO_BIN_EXE_slt"));
+    unopened.env("SLT_RESULTS", results.path()).env("PATH", results.path()).args(["report", "--open"]);
+    let unopened = Said::of(&mut unopened);
+    assert!(unopened.code == 4 && unopened.err.contains("open it in a browser by hand"), "{unopened:?}");
+    assert!(results.path().join("report.html").exists());
+}
+
+#[test]
+fn a_page_that_cannot_be_written_changes_no_verdict() {
+    let root = folder(&[("a.test", PASSES)]);
+    let results = tempfile::tempdir().unwrap();
+    fs::create_dir_all(results.path().join("report.html/in the way")).unwrap();
+    let said = run(root.path(), results.path(), &["--report"]);
+    assert!(said.code == 0 && said.err.contains("warning: cannot write `"), "{said:?}");
+}
+
+#[test]
+fn github_gets_a_summary_and_annotations() {
+    let root = folder(&[("a.test", PASSES), ("deep/b.test", FAILS)]);
+    let (results, summary) = (tempfile::tempdir().unwrap(), root.path().join("summary.md"));
+    fs::write(&summary, "before\n").unwrap();
+    let on_github = |arguments: &[&str]| {
+        let mut command = command(target_binary());
+        command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).args(arguments);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", root.path()).env("GITHUB_STEP_SUMMARY", &summary);
+        Said::of(&mut command)
+    };
+    let annotation = "::error file=deep/b.test,line=3,title=deep/b.test%3A FAILED::query result mismatch%0A";
+    let said = on_github(&[]);
+    assert!(said.code == 101 && said.out.lines().any(|line| line.starts_with(annotation)), "{said:?}");
+    let text = fs::read_to_string(&summary).unwrap();
+    assert!(text.starts_with("before\n## SQLLogicTest on sqlite: 1 of 2 files failed\n"), "{text}");
+    let json = on_github(&["--format", "json", "-Z", "unstable-options"]);
+    assert!(json.out.lines().all(|line| line.starts_with('{')), "{json:?}");
+    assert!(json.err.lines().any(|line| line.starts_with(annotation)), "{json:?}");
+    fs::remove_file(&summary).unwrap();
+    fs::create_dir(&summary).unwrap();
+    let said = on_github(&["a.test"]);
+    assert!(said.code == 0 && said.err.contains("warning: cannot write the job summary"), "{said:?}");
+}
+
+#[test]
+fn the_workflow_in_the_documentation_is_yaml_that_does_what_it_says() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/ci.md")).unwrap();
+    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2, "two workflows");
+    for block in blocks {
+        let documents = yaml_rust2::YamlLoader::load_from_str(block).unwrap();
+        let workflow = &documents[0];
+        assert!(workflow["on"].as_hash().is_some() && workflow["permissions"]["contents"].as_str() == Some("read"));
+        for (_, job) in workflow["jobs"].as_hash().unwrap() {
+            assert!(job["runs-on"].as_str().is_some());
+            for step in job["steps"].as_vec().unwrap() {
+                assert_ne!(step["uses"].as_str().is_some(), step["run"].as_str().is_some(), "{step:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The files that a run leaves behind: whole, in agreement with their schemas and with each other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::faulty_support::{PASSES, Place, fault};
+use crate::support::{self, FAILS, Said, command, folder, target_binary};
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Checks a file against the schema that `docs/schemas` has for its name, and returns it.
+#[track_caller]
+fn valid(results: &Path, name: &str) -> Value {
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
+    let schema = json(&schemas.join(name).with_extension("schema.json"));
+    let value = json(&results.join(name));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{name}: {}", errors.join("\n"));
+    value
+}
+
+/// Checks `junit.xml` against the rules of Surefire's schema, and its counts against its cases; returns its text.
+fn valid_junit(results: &Path) -> String {
+    let text = fs::read_to_string(results.join("junit.xml")).unwrap();
+    let document = roxmltree::Document::parse(&text).unwrap();
+    let outcomes = ["failure", "error", "skipped"];
+    let reruns = ["flakyFailure", "flakyError", "rerunFailure", "rerunError"];
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
+        let (name, parent) = (node.tag_name().name(), node.parent_element().map_or("", |node| node.tag_name().name()));
+        let (parents, wanted, allowed): (&[&str], &[&str], &[&str]) = match name {
+            "testsuites" => (&[""], &["name", "tests", "failures", "errors"], &["skipped", "timestamp", "time"]),
+            "testsuite" => {
+                (&["testsuites"], &["name", "tests", "failures", "errors"], &["skipped", "timestamp", "time"])
+            }
+            "testcase" => (&["testsuite"], &["name", "classname", "time"], &["assertions", "timestamp"]),
+            "properties" => (&["testsuite"], &[], &[]),
+            "property" => (&["properties"], &["name", "value"], &[]),
+            "system-out" => (&["testcase", reruns[0], reruns[1], reruns[2], reruns[3]], &[], &[]),
+            "stackTrace" => (&reruns, &[], &[]),
+            name if outcomes.contains(&name) => (&["testcase"], &[], &["message", "type"]),
+            name if reruns.contains(&name) => (&["testcase"], &["type"], &["message", "timestamp", "time"]),
+            other => panic!("JUnit knows no `{other}`"),
+        };
+        assert!(parents.contains(&parent), "`{name}` in `{parent}`");
+        for attribute in wanted {
+            assert!(node.has_attribute(*attribute), "`{name}` without `{attribute}`");
+        }
+        for attribute in node.attributes() {
+            let known = wanted.contains(&attribute.name()) || allowed.contains(&attribute.name());
+            assert!(known, "`{name}` with `{}`", attribute.name());
+        }
+        if ["testsuite", "testsuites"].contains(&name) {
+            let cases = || node.descendants().filter(|node| node.has_tag_name("testcase"));
+            let with = |tag: &str| cases().filter(|case| case.children().any(|child| child.has_tag_name(tag))).count();
+            let count = |attribute: &str| node.attribute(attribute).unwrap().parse::<usize>().unwrap();
+            assert_eq!(count("tests"), cases().count());
+            assert_eq!((count("failures"), count("errors")), (with("failure"), with("error")));
+        }
+    }
+    text
+}
+
+fn outcome<'v>(results: &'v Value, name: &str) -> &'v Value {
+    let mut found = results["outcomes"].as_array().unwrap().iter().filter(|outcome| outcome["name"] == name);
+    let outcome = found.next().unwrap_or_else(|| panic!("{name} has an outcome"));
+    assert!(found.next().is_none(), "{name} has one outcome");
+    outcome
+}
+
+#[test]
+fn a_run_with_every_kind_of_end_leaves_files_that_agree() {
+    let place = Place::new([
+        ("good/a.test", PASSES.to_owned()),
+        ("good/flaky.test", fault("once tripped segv")),
+        ("good/moody.test", fault("once moody error in a bad mood")),
+        ("bad/fails.test", FAILS.to_owned()),
+        ("bad/dies.test", fault("exit 3")),
+        ("bad/hangs.test", fault("hang")),
+        ("empty.test", String::new()),
+    ]);
+    let ended = place.run("--workers 2 --file-timeout 1 --retries 1").exits(101);
+    let folder = place.path("results");
+    let results = valid(&folder, "results.json");
+    let total = &results["total"];
+    assert_eq!((&total["planned"], &total["passed"], &total["failed"]), (&7.into(), &3.into(), &1.into()), "{ended}");
+    assert_eq!((&total["crashed"], &total["timed_out"], &total["ignored"]), (&1.into(), &1.into(), &1.into()));
+    let flaky = outcome(&results, "good/flaky.test");
+    assert_eq!((&flaky["verdict"], &flaky["passed_on"]), (&"flaky".into(), &2.into()));
+    let crash = &flaky["earlier"][0];
+    assert_eq!((&crash["how"], &crash["failure"]["line"]), (&"SIGSEGV".into(), &4.into()), "{crash}");
+    assert!(crash["started_us"].as_u64() > Some(0) && crash["worker"] != flaky["worker"], "{flaky}");
+    let moody = outcome(&results, "good/moody.test");
+    assert!(moody["earlier"][0]["failure"]["message"].as_str().unwrap().contains("in a bad mood"), "{moody}");
+    assert_eq!(outcome(&results, "bad/dies.test")["earlier"].as_array().unwrap().len(), 1);
+
+    let earlier = valid(&folder, "sqllogictest_results.json");
+    assert_eq!(earlier["tested_files"]["errors"], serde_json::json!(["bad/dies.test", "bad/hangs.test"]));
+    assert_eq!((&earlier["summary"]["total"], &earlier["summary"]["passed"]), (&7.into(), &3.into()));
+    assert_eq!(valid(&folder, "sqllogictest_cumulative.json"), earlier);
+
+    let junit = valid_junit(&folder);
+    for words in [
+        "<flakyError message=\"crashed (SIGSEGV)\"",
+        "<flakyFailure ",
+        "<rerunError message=\"crashed (exit 3)\"",
+        "<error message=\"timed out after 1 s\"",
+        "<rerunFailure message=\"query result mismatch\"",
+        "at tests/bad/fails.test:3",
+        "<skipped message=\"it holds no records\"",
+    ] {
+        assert!(junit.contains(words), "no {words} in:\n{junit}");
+    }
+
+    let copies: Vec<_> = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    assert_eq!(json(&copies[0]), results);
+    let again = ended.stdout.lines().filter(|line| line.contains(" --exact "));
+    let again: Vec<&str> = again.map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(again, ["bad/dies.test", "bad/fails.test", "bad/hangs.test"], "{ended}");
+}
+
+#[test]
+fn processes_that_share_a_queue_leave_one_account_of_all_files() {
+    let place = Place::with_many(12, &fault("sleep 100"));
+    let runs = [place.start(""), place.start(""), place.start("")];
+    for run in runs {
+        run.wait().exits(0);
+    }
+    let results = valid(&place.path("results"), "results.json");
+    assert_eq!((&results["total"]["planned"], &results["total"]["passed"]), (&12.into(), &12.into()));
+    let names: BTreeSet<&str> =
+        results["outcomes"].as_array().unwrap().iter().map(|outcome| outcome["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 12);
+    assert_eq!(fs::read_dir(place.path("results/runs")).unwrap().count(), 1, "one run, one copy");
+}
+
+#[test]
+fn a_resumed_run_takes_the_place_of_its_first_part() {
+    let place = Place::with_many(6, &fault("sleep 300"));
+    place.run("--workers 1 --time-budget 0.5").exits(3);
+    let results = valid(&place.path("results"), "results.json");
+    let left = results["total"]["not_run"].as_u64().unwrap();
+    assert!(left > 0 && left < 6, "{results}");
+    valid_junit(&place.path("results"));
+    place.run("--workers 2 --resume").exits(0);
+    let results = valid(&place.path("results"), "results.json");
+    assert_eq!(results["total"]["passed"], 6);
+    assert_eq!(fs::read_dir(place.path("results/runs")).unwrap().count(), 1, "one run, one copy");
+}
+
+/// Runs the plain target over a folder, with results in another.
+fn serial(root: &Path, results: &Path, arguments: &[&str]) -> Said {
+    Said::of(command(target_binary()).env("SLT_CORPUS", root).env("SLT_RESULTS", results).args(arguments))
+}
+
+#[test]
+fn later_runs_replace_what_they_ran_and_keep_the_rest() {
+    let root = folder(&[("a.test", PASSES), ("b.test", FAILS)]);
+    let results = tempfile::tempdir().unwrap();
+    assert_eq!(serial(root.path(), results.path(), &[]).code, 101);
+    fs::write(root.path().join("b.test"), PASSES).unwrap();
+    assert_eq!(serial(root.path(), results.path(), &["b"]).code, 0);
+    let cumulative = valid(results.path(), "sqllogictest_cumulative.json");
+    assert_eq!(cumulative["tested_files"]["passed"], serde_json::json!(["a.test", "b.test"]));
+    assert_eq!(cumulative["detailed_failures"], serde_json::json!([]));
+    assert_eq!(valid(results.path(), "results.json")["total"]["planned"], 1);
+    assert_eq!(fs::read_dir(results.path().join("runs")).unwrap().count(), 2);
+    fs::write(results.path().join("sqllogictest_cumulative.json"), "{").unwrap();
+    let said = serial(root.path(), results.path(), &["a"]);
+    assert!(said.code == 0 && said.err.contains("does not hold results"), "{said:?}");
+    assert!(results.path().join("sqllogictest_cumulative.json.unreadable").exists());
+    assert_eq!(valid(results.path(), "sqllogictest_cumulative.json")["summary"]["total"], 1);
+}
+
+#[test]
+fn runs_that_end_at_the_same_time_lose_nothing() {
+    let names: Vec<String> = (0..8).map(|number| format!("{number}.test")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), PASSES)).collect();
+    let (root, results) = (folder(&files), tempfile::tempdir().unwrap());
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| assert_eq!(serial(root.path(), results.path(), &["--exact", name]).code, 0));
+        }
+    });
+    let cumulative = valid(results.path(), "sqllogictest_cumulative.json");
+    assert_eq!(cumulative["tested_files"]["passed"], serde_json::json!(names));
+    assert_eq!(fs::read_dir(results.path().join("runs")).unwrap().count(), 8);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_changes_no_verdict() {
+    for (script, code) in [(PASSES, 0), (FAILS, 101)] {
+        let root = folder(&[("a.test", script)]);
+        let said = serial(root.path(), &root.path().join("a.test/results"), &[]);
+        assert_eq!(said.code, code, "{said:?}");
+        assert!(said.err.contains("warning: cannot write the results to `"), "{said:?}");
+    }
+    // One file in the way keeps none of the others from being written.
+    let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
+    fs::create_dir(results.path().join("results.json")).unwrap();
+    let said = serial(root.path(), results.path(), &[]);
+    assert!(said.code == 0 && said.err.contains("results.json`: "), "{said:?}");
+    valid(results.path(), "sqllogictest_results.json");
+    valid_junit(results.path());
+}
+
+#[test]
+fn what_a_killed_process_left_half_written_is_removed() {
+    let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
+    fs::create_dir(results.path().join("runs")).unwrap();
+    for name in [".unfinished-x1", "runs/.unfinished-x2"] {
+        fs::write(results.path().join(name), "{\"ver").unwrap();
+    }
+    assert_eq!(serial(root.path(), results.path(), &[]).code, 0);
+    let left = |folder: &str| fs::read_dir(results.path().join(folder)).unwrap().count();
+    assert_eq!((left("runs"), results.path().join(".unfinished-x1").exists()), (1, false));
+}
+
+#[test]
+fn nothing_is_written_where_it_would_mislead() {
+    let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
+    let path = results.path().join("results");
+    let mut nextest = command(target_binary());
+    nextest.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", &path).env("NEXTEST", "1");
+    assert_eq!(Said::of(nextest.args(["--exact", "a.test", "--nocapture"])).code, 0);
+    assert_eq!(serial(root.path(), &path, &["--list"]).code, 0);
+    assert_eq!(serial(root.path(), &path, &["nothing"]).code, 0);
+    assert!(!path.exists());
+}
+
+#[test]
+fn json_and_quiet_runs_say_nothing_but_verdicts() {
+    let (root, results) = (folder(&[("a.test", FAILS)]), tempfile::tempdir().unwrap());
+    let said = serial(root.path(), results.path(), &["--format", "json"]);
+    assert!(said.out.lines().all(|line| line.starts_with('{')), "{said:?}");
+    let quiet = serial(root.path(), results.path(), &["--quiet"]);
+    assert!(quiet.out.trim_end().lines().last().unwrap().starts_with("test result: "), "{quiet:?}");
+    let mut by_variable = command(target_binary());
+    by_variable.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).env("SQLLOGICTEST_QUIET", "1");
+    let by_variable = Said::of(&mut by_variable);
+    assert_eq!(by_variable.out.lines().count(), quiet.out.lines().count(), "{by_variable:?}");
+    let plain = serial(root.path(), results.path(), &[]);
+    assert!(plain.out.contains(" --exact a.test\n") && plain.out.contains("results: "), "{plain:?}");
+    assert_eq!(plain.err, "");
+}
+
+#[test]
+fn the_command_that_a_failure_names_runs_that_file() {
+    let (root, results) = (folder(&[("a b/f.test", FAILS), ("p.test", PASSES)]), tempfile::tempdir().unwrap());
+    for program in [target_binary().to_owned(), env!("CARGO_BIN_EXE_slt").into()] {
+        let mut run = command(&program);
+        run.env_remove("CARGO").env("SLT_RESULTS", results.path());
+        run.args(if program.ends_with("slt") { &["run"][..] } else { &[] }).arg("--root").arg(root.path());
+        let said = Said::of(&mut run);
+        let line = said.out.lines().find(|line| line.contains(" --exact ")).unwrap_or_else(|| panic!("{said:?}"));
+        let mut shell = command("sh");
+        let again = Said::of(shell.env("SLT_RESULTS", results.path()).args(["-c", line.trim()]));
+        assert_eq!((again.code, again.verdicts()), (101, vec!["test a b/f.test ... FAILED"]), "{line}: {again:?}");
+    }
+}
+
+#[test]
+fn merging_is_green_only_with_all_shards_and_nothing_twice() {
+    let folder = folder(&[("1/a.test", PASSES), ("2/b.test", PASSES)]);
+    let slt =
+        |arguments: &[&str]| Said::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(folder.path()).args(arguments));
+    for part in ["1", "2"] {
+        let said = slt(&["run", "--root", part, "--results", &format!("r{part}")]);
+        assert_eq!(said.code, 0, "{said:?}");
+        // As a run of one shard leaves it.
+        let path = folder.path().join(format!("r{part}/results.json"));
+        let mut results = json(&path);
+        results["shard"] = serde_json::json!({"index": part.parse::<u32>().unwrap(), "of": 2});
+        fs::write(&path, results.to_string()).unwrap();
+    }
+    let both = ["merge", "r1/results.json", "r2/results.json"];
+    let said = slt(&[&both[..], &["--output", "all.json", "--results", "all"]].concat());
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("all             2       2"), "{said:?}");
+    let merged = valid(&folder.path().join("all"), "results.json");
+    assert_eq!(merged, json(&folder.path().join("all.json")));
+    assert_eq!(merged["total"]["passed"], 2);
+    valid_junit(&folder.path().join("all"));
+    let missing = slt(&["merge", "r1/results.json"]);
+    assert!(missing.code == 3 && missing.err.contains("shard 2 of 2 is missing"), "{missing:?}");
+    let twice = slt(&["merge", "r1/results.json", "r1/results.json", "--output", "never.json"]);
+    assert!(twice.code == 4 && twice.err.contains("`a.test` is in "), "{twice:?}");
+    assert!(!folder.path().join("never.json").exists());
+    fs::write(folder.path().join("new.json"), r#"{"version": 99}"#).unwrap();
+    for (file, words) in [("new.json", "format version 99"), ("absent.json", "cannot read"), ("1/a.test", "not hold")] {
+        let said = slt(&["merge", "r1/results.json", file]);
+        assert!(said.code == 2 && said.err.contains(words) && said.err.contains(file), "{said:?}");
+    }
+    let nowhere = slt(&[&both[..], &["--output", "1/a.test/all.json"]].concat());
+    assert!(nowhere.code == 4 && nowhere.err.contains("cannot write `1/a.test/all.json`"), "{nowhere:?}");
+}
+
+/// Runs the target on a terminal of its own, of which Python's standard library makes one.
+fn on_a_terminal(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let mut python = support::command("python3");
+    python.args(["-c", script]).arg(target_binary()).args(arguments);
+    python.env("SLT_CORPUS", root).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CLICOLOR");
+    Said::of(python.envs(variables.iter().copied()))
+}
+
+#[test]
+fn a_terminal_shows_a_bar_below_whole_lines() {
+    let wait = "statement ok\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000000) \
+                SELECT sum(x) FROM c\n";
+    let files = [("a.test", wait), ("b.test", wait), ("c.test", FAILS)];
+    let root = folder(&files);
+    let said = on_a_terminal(root.path(), &["--test-threads", "1"], &[]);
+    assert_eq!(said.code, 101, "{said:?}");
+    let (bar, red) = ("/3 files, ", "\u{1b}[31mFAILED\u{1b}[0m");
+    assert!(said.out.contains(bar) && said.out.contains(red), "{said:?}");
+    for (name, _) in files {
+        let line = format!("test {name} ... ");
+        assert_eq!(said.out.matches(&line).count(), 1, "{name}: {said:?}");
+    }
+    let parallel = on_a_terminal(
+        root.path(),
+        &["--parallel", "--workers", "2", "--results", root.path().join("r").to_str().unwrap()],
+        &[],
+    );
+    assert!(parallel.code == 101 && parallel.out.contains(bar), "{parallel:?}");
+    for (arguments, variables) in [
+        (&["--quiet"][..], &[][..]),
+        (&[], &[("SQLLOGICTEST_QUIET", "1")]),
+        (&["--format", "json"], &[]),
+        (&[], &[("TERM", "dumb")]),
+    ] {
+        let plain = on_a_terminal(root.path(), arguments, variables);
+        assert!(plain.code == 101 && !plain.out.contains(bar), "{plain:?}");
+    }
+    let plain = on_a_terminal(root.path(), &[], &[("NO_COLOR", "1")]);
+    assert!(plain.out.contains("FAILED") && !plain.out.contains("\u{1b}[31m"), "{plain:?}");
+}
+
+#[test]
+fn colour_is_forced_and_forbidden_by_variables() {
+    let root = folder(&[("a.test", FAILS)]);
+    let colours = |variable: &str| {
+        let mut run = command(target_binary());
+        run.env("SLT_CORPUS", root.path()).env_remove("NO_COLOR").env(variable, "1");
+        Said::of(&mut run).out.contains("\u{1b}[31m")
+    };
+    assert!(colours("CLICOLOR_FORCE") && !colours("NO_COLOR") && !colours("CLICOLOR"));
+}
