@@ -20,6 +20,7 @@ mod flags;
 mod github;
 mod parallel;
 
+use flags::KnownFlags;
 pub(crate) use flags::{ENGINE, secret};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
@@ -68,6 +69,19 @@ pub struct Config {
     pub nextest: bool,
     /// What to run on, if not on the engine of the test target.
     pub engine: Option<Choice>,
+    /// Which failures are known.
+    pub known: Known,
+}
+
+/// Which failures are known, and what is to become of the list of them.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The list.
+    pub list: Option<PathBuf>,
+    /// Take off the list what passes.
+    pub ratchet: bool,
+    /// Where to write a first list.
+    pub first: Option<PathBuf>,
 }
 
 /// How a run is shared over processes.
@@ -165,8 +179,18 @@ impl Config {
             table: false,
             nextest,
             engine,
+            known: known(flags.known)?,
         })
     }
+}
+
+/// What the flags on known failures come to.
+fn known(flags: KnownFlags) -> Result<Known, String> {
+    let KnownFlags { known_failures: list, ratchet, write_known_failures: first } = flags;
+    if list.is_some() && first.is_some() {
+        return Err("`--write-known-failures` makes a first list: with `--known-failures` there is one".to_owned());
+    }
+    Ok(Known { list, ratchet, first })
 }
 
 /// The engine that a user has named.
@@ -275,6 +299,9 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "memory_limit",
     ];
     check_bless(matches)?;
+    if typed("ratchet") && !matches.contains_id("known_failures") {
+        return Err("`--ratchet` keeps a list up to date: it needs `--known-failures`".to_owned());
+    }
     match names.into_iter().find(|name| !shared && typed(name)) {
         Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),
         None => Ok(()),

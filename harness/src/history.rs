@@ -42,7 +42,7 @@ pub struct Entry {
 impl Entry {
     /// Whether the trial made its run fail.
     pub fn failed(&self) -> bool {
-        !matches!(self.verdict.as_str(), "passed" | "flaky" | "ignored")
+        !matches!(self.verdict.as_str(), "passed" | "flaky" | "known_failure" | "ignored")
     }
 }
 

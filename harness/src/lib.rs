@@ -33,6 +33,8 @@ pub mod engine;
 
 pub mod outcome;
 
+pub mod known;
+
 pub mod trial;
 
 pub mod history;

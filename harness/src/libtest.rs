@@ -92,7 +92,9 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
         lock(&shared.printer).ended(&outcome);
         let completion = match &outcome.verdict {
             verdict if verdict.is_failure() => Err(Failed::without_message()),
-            Verdict::Ignored { reason } | Verdict::NotRun { reason } => Ok(Completion::ignored_with(reason)),
+            Verdict::Ignored { reason } | Verdict::NotRun { reason } | Verdict::KnownFailure { reason, .. } => {
+                Ok(Completion::ignored_with(reason))
+            }
             _ => Ok(Completion::Completed),
         };
         lock(&shared.outcomes).push(outcome);

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod counts;
+mod record_id;
 mod results;
 
 pub use counts::Counts;
+pub use record_id::RecordId;
 pub use results::{RESULTS_VERSION, Results, ResultsError, Shard};
 
 /// A verdict is how one trial ended.
@@ -46,6 +48,18 @@ pub enum Verdict {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
+    /// It failed, as the list of known failures says it does.
+    KnownFailure {
+        /// The reason that the list gives.
+        reason: String,
+        /// The verdict that it would be without the list, in words.
+        was: String,
+    },
+    /// It passed, or a record of it, though the list of known failures says that it does not.
+    UnexpectedPass {
+        /// The reason that the list gives for its failure.
+        reason: String,
+    },
     /// Nobody began it, for the reason given.
     NotRun {
         /// A sentence fragment for people: `time budget`, `interrupted`.
@@ -57,8 +71,16 @@ impl Verdict {
     /// Whether this verdict makes a run fail.
     pub fn is_failure(&self) -> bool {
         match self {
-            Verdict::Failed | Verdict::Crashed { .. } | Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } => true,
-            Verdict::Passed | Verdict::Flaky { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => false,
+            Verdict::Failed
+            | Verdict::Crashed { .. }
+            | Verdict::TimedOut { .. }
+            | Verdict::OutOfMemory { .. }
+            | Verdict::UnexpectedPass { .. } => true,
+            Verdict::Passed
+            | Verdict::Flaky { .. }
+            | Verdict::KnownFailure { .. }
+            | Verdict::Ignored { .. }
+            | Verdict::NotRun { .. } => false,
         }
     }
 
@@ -72,6 +94,8 @@ impl Verdict {
             Verdict::Crashed { .. } => "crashed",
             Verdict::TimedOut { .. } => "timed_out",
             Verdict::OutOfMemory { .. } => "out_of_memory",
+            Verdict::KnownFailure { .. } => "known_failure",
+            Verdict::UnexpectedPass { .. } => "unexpected_pass",
             Verdict::NotRun { .. } => "not_run",
         }
     }
@@ -92,6 +116,9 @@ impl fmt::Display for Verdict {
             Verdict::Crashed { how } => write!(f, "crashed ({how})"),
             Verdict::TimedOut { limit_ms } => write!(f, "timed out after {}", Seconds(*limit_ms)),
             Verdict::OutOfMemory { limit_bytes } => write!(f, "out of memory (limit {} MiB)", limit_bytes >> 20),
+            Verdict::KnownFailure { reason, was } if was == "FAILED" => write!(f, "known failure ({reason})"),
+            Verdict::KnownFailure { reason, was } => write!(f, "known failure ({was}; {reason})"),
+            Verdict::UnexpectedPass { reason } => write!(f, "unexpected pass (known failure: {reason})"),
             Verdict::NotRun { reason } => write!(f, "not run ({reason})"),
         }
     }
@@ -193,6 +220,9 @@ pub struct Outcome {
     /// The first failures of the last attempt, at most [`MAX_FAILURES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
+    /// Which records failed in the last attempt, the first [`MAX_FAILED_RECORDS`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_records: Vec<RecordId>,
     /// What the process printed while the last attempt ran, its end if that was much; only kept of a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
@@ -256,6 +286,9 @@ impl From<Outcome> for Attempt {
 /// How many failures of one script are kept with all their texts.
 pub const MAX_FAILURES: usize = 10;
 
+/// How many failing records of one script are kept by name.
+pub const MAX_FAILED_RECORDS: usize = 1000;
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -274,6 +307,7 @@ impl Outcome {
             rewritten: 0,
             rewritable: 0,
             failures: Vec::new(),
+            failed_records: Vec::new(),
             output: String::new(),
             wall_us: 0,
             engine_us: 0,
@@ -326,6 +360,12 @@ mod tests {
             (Verdict::TimedOut { limit_ms: 300_000 }, "timed out after 300 s"),
             (Verdict::TimedOut { limit_ms: 500 }, "timed out after 0.5 s"),
             (Verdict::OutOfMemory { limit_bytes: 64 << 20 }, "out of memory (limit 64 MiB)"),
+            (Verdict::KnownFailure { reason: "no joins".into(), was: "FAILED".into() }, "known failure (no joins)"),
+            (
+                Verdict::KnownFailure { reason: "no joins".into(), was: "crashed (SIGSEGV)".into() },
+                "known failure (crashed (SIGSEGV); no joins)",
+            ),
+            (Verdict::UnexpectedPass { reason: "no joins".into() }, "unexpected pass (known failure: no joins)"),
             (Verdict::NotRun { reason: "time budget".into() }, "not run (time budget)"),
         ];
         for (verdict, text) in texts {
@@ -353,6 +393,8 @@ mod tests {
             Verdict::Crashed { how: "exit 3".into() },
             Verdict::TimedOut { limit_ms: 500 },
             Verdict::OutOfMemory { limit_bytes: 64 << 20 },
+            Verdict::KnownFailure { reason: "no joins".into(), was: "FAILED".into() },
+            Verdict::UnexpectedPass { reason: "no joins".into() },
             Verdict::NotRun { reason: "time budget".into() },
         ] {
             outcome.verdict = verdict;

@@ -13,6 +13,7 @@ use libtest_mimic::ColorSetting;
 use crate::config::Config;
 use crate::engine::{ChoiceError, Engine, IntoEngine};
 use crate::history::{self, History};
+use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
 use crate::process::{self, ProcessError};
 use crate::queue::{PlanError, QueueError};
@@ -26,6 +27,7 @@ use crate::supervisor::SupervisorError;
 
 mod account;
 mod closing;
+mod known;
 mod parallel;
 
 use account::About;
@@ -58,6 +60,8 @@ enum RunError {
     Suite(#[from] SuiteError),
     #[error("`--engine`: {0}")]
     Engine(#[from] ChoiceError),
+    #[error(transparent)]
+    Known(#[from] KnownError),
     #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
     NoSuchName(Vec<String>),
     #[error("cannot write to `{path}`: {source}")]
@@ -79,9 +83,11 @@ enum RunError {
 impl RunError {
     fn status(&self) -> ExitStatus {
         match self {
-            RunError::Suite(_) | RunError::Engine(_) | RunError::NoSuchName(_) | RunError::Log { .. } => {
-                ExitStatus::Usage
-            }
+            RunError::Suite(_)
+            | RunError::Engine(_)
+            | RunError::Known(_)
+            | RunError::NoSuchName(_)
+            | RunError::Log { .. } => ExitStatus::Usage,
             _ => ExitStatus::Broken,
         }
     }
@@ -109,7 +115,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<ExitStatus, RunError> {
+fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<ExitStatus, RunError> {
     let suite = match &config.roots {
         Some(roots) => Suite::from_roots(roots.clone()),
         None => suite,
@@ -118,6 +124,10 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> Result<Exit
         Some(choice) => choice.engine()?,
         None => engine,
     };
+    config.options.known = known::judge(&config, &*engine)?;
+    if let Some(path) = config.known.first.as_ref().filter(|path| path.exists()) {
+        return Err(KnownError::Exists(path.display().to_string()).into());
+    }
     if let Some(assignment) = Assignment::from_env() {
         return assignment.work(&suite, &*engine, &config);
     }
@@ -173,6 +183,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
         write!(io::stdout(), "{}\n{}", table::by_category(&summary), statistics.text())?;
     }
+    known::keep(config, &*engine, &outcomes);
     if !outcomes.is_empty() {
         account::remember(config, &remembered, &outcomes);
         let run_id = account::run_id();
@@ -207,6 +218,9 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
         Some(file) => (vec![file], 1),
         None => {
             let files = suite.discover()?;
+            if let Some(judge) = &config.options.known {
+                judge.list.check(files.iter().map(|file| file.name.as_str()))?;
+            }
             let total = files.len();
             (files, total)
         }

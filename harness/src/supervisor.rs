@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
 use crate::queue::{Event, Lost, Plan, Queue, QueueError, Running};
@@ -37,6 +38,8 @@ pub struct Supervision<'s> {
     pub deadline: Option<Instant>,
     /// The folder for the workers' own output, a file each.
     pub logs: PathBuf,
+    /// The list of known failures that deaths are held against.
+    pub known: Option<&'s Judge>,
 }
 
 /// An audience is told what happens in a run, as it happens.
@@ -298,9 +301,9 @@ impl Supervisor<'_> {
             {
                 // Nobody claims any more, so there is no further attempt: the crash is what is known.
                 let last_attempt = Policy { retries: 0, crash_retries: 0 };
-                settle(queue, lost, &death, last_attempt)?;
+                settle(queue, lost, &death, last_attempt, self.supervision.known)?;
             } else {
-                settle(queue, lost, &death, self.supervision.policy)?;
+                settle(queue, lost, &death, self.supervision.policy, self.supervision.known)?;
             }
         }
         self.lost = early;

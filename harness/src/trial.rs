@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
-use crate::outcome::{Failure, MAX_FAILURES, Outcome, RecordCounts, Verdict};
+use crate::known::Judge;
+use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, slt, source};
 use crate::suite::TestFile;
 
@@ -48,6 +50,8 @@ pub struct Options {
     pub whole_texts: bool,
     /// Names by which conditions know the engine, besides its own.
     pub labels: Vec<String>,
+    /// The list of known failures that outcomes are held against.
+    pub known: Option<Arc<Judge>>,
 }
 
 /// A watch is told which record is about to run, so that a crash can be laid at its door.
@@ -95,15 +99,20 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
         tally.conclude();
         Verdict::Failed
     });
-    Outcome {
+    let outcome = Outcome {
         rewritten: tally.rewritten,
         rewritable: tally.rewritable,
         records: tally.records,
         failures: tally.failures,
+        failed_records: tally.failed_records,
         wall_us: micros(clock.elapsed()),
         engine_us: micros(tally.engine),
         started_us: micros(started),
         ..Outcome::new(&file.name, verdict)
+    };
+    match &options.known {
+        Some(judge) => judge.judge(outcome),
+        None => outcome,
     }
 }
 
@@ -125,6 +134,7 @@ struct Tally<'f> {
     rewritable: u64,
     records: RecordCounts,
     failures: Vec<Failure>,
+    failed_records: Vec<RecordId>,
     engine: Duration,
     shown: Cow<'f, str>,
     included: Option<std::sync::Arc<str>>,
@@ -141,6 +151,7 @@ impl<'f> Tally<'f> {
             rewritable: 0,
             records: RecordCounts::default(),
             failures: Vec::new(),
+            failed_records: Vec::new(),
             engine: Duration::ZERO,
             shown: shown(path),
             included: None,
@@ -175,6 +186,11 @@ impl<'f> Tally<'f> {
 
     fn fail(&mut self, failure: Failure) {
         self.records.failed += 1;
+        if self.failed_records.len() < MAX_FAILED_RECORDS {
+            // What is no record is known by what is wrong with it.
+            let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
+            self.failed_records.push(RecordId::new(text, failure.line));
+        }
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(failure);
         }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
+use crate::known::Judge;
 use crate::outcome::{Attempt, Failure, Outcome, RecordCounts, Verdict};
 use crate::process::PeakMemory;
 use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
@@ -99,7 +100,9 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
             Claim::Wait => {
                 if job.settles {
                     for lost in queue.lost()? {
-                        if let Some(outcome) = settle(queue, lost, &Death::unknown(), job.policy)? {
+                        if let Some(outcome) =
+                            settle(queue, lost, &Death::unknown(), job.policy, job.options.known.as_deref())?
+                        {
                             witness.ended(&outcome);
                         }
                     }
@@ -219,11 +222,17 @@ impl Death {
     }
 }
 
-/// Gives a dead worker's entry back for another attempt, or its final outcome, which is returned.
+/// Gives a dead worker's entry back for another attempt, or its final outcome, held against `known`, which is returned.
 ///
 /// # Errors
 /// The queue's.
-pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) -> Result<Option<Outcome>, QueueError> {
+pub fn settle(
+    queue: &mut dyn Queue,
+    lost: Lost,
+    death: &Death,
+    policy: Policy,
+    known: Option<&Judge>,
+) -> Result<Option<Outcome>, QueueError> {
     let Lost { lease, worker, deaths, last } = lost;
     let again = match death.verdict {
         Verdict::Crashed { .. } => deaths <= policy.crash_retries,
@@ -258,6 +267,10 @@ pub fn settle(queue: &mut dyn Queue, lost: Lost, death: &Death, policy: Policy) 
         queue.retry(lease, &outcome.into())?;
         return Ok(None);
     }
+    let outcome = match known {
+        Some(judge) => judge.judge(outcome),
+        None => outcome,
+    };
     queue.finish(lease, outcome.clone())?;
     Ok(Some(outcome))
 }

@@ -10,6 +10,7 @@ mod exact;
 mod faults;
 mod faulty_support;
 mod kills;
+mod known;
 mod nextest;
 mod own_engine;
 mod page;

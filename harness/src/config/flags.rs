@@ -59,7 +59,26 @@ pub struct Flags {
     pub(super) trial: TrialFlags,
 
     #[command(flatten)]
+    pub(super) known: KnownFlags,
+
+    #[command(flatten)]
     pub(super) parallel: ParallelFlags,
+}
+
+/// The flags of the list of known failures.
+#[derive(Debug, Clone, Args)]
+pub struct KnownFlags {
+    /// List of files that are known to fail (TOML): these fail nothing, and one of them that passes does
+    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_KNOWN_FAILURES", help_heading = OURS)]
+    pub(super) known_failures: Option<PathBuf>,
+
+    /// With `--known-failures`: take off the list what passes now, instead of failing
+    #[arg(long, env = "SQLLOGICTEST_RATCHET", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) ratchet: bool,
+
+    /// Make the first list of known failures of what fails in this run
+    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_WRITE_KNOWN_FAILURES", help_heading = OURS)]
+    pub(super) write_known_failures: Option<PathBuf>,
 }
 
 /// The flags of whatever runs a script.

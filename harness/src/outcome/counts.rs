@@ -19,6 +19,12 @@ pub struct Counts {
     pub timed_out: u64,
     /// Trials that exceeded the memory limit.
     pub out_of_memory: u64,
+    /// Trials that failed as the list of known failures says.
+    #[serde(default)]
+    pub known_failures: u64,
+    /// Trials that passed though the list says that they fail.
+    #[serde(default)]
+    pub unexpected_passes: u64,
     /// Trials with nothing to check.
     pub ignored: u64,
     /// Trials that nobody began.
@@ -37,6 +43,8 @@ impl Counts {
             Verdict::Crashed { .. } => &mut self.crashed,
             Verdict::TimedOut { .. } => &mut self.timed_out,
             Verdict::OutOfMemory { .. } => &mut self.out_of_memory,
+            Verdict::KnownFailure { .. } => &mut self.known_failures,
+            Verdict::UnexpectedPass { .. } => &mut self.unexpected_passes,
             Verdict::NotRun { .. } => &mut self.not_run,
         };
         *count += 1;
@@ -45,11 +53,11 @@ impl Counts {
 
     /// Trials that make the run fail.
     pub fn failures(&self) -> u64 {
-        self.failed + self.crashed + self.timed_out + self.out_of_memory
+        self.failed + self.crashed + self.timed_out + self.out_of_memory + self.unexpected_passes
     }
 
     /// Trials with any verdict at all; in a closed account this is `planned`.
     pub fn accounted(&self) -> u64 {
-        self.passed + self.failures() + self.ignored + self.not_run
+        self.passed + self.failures() + self.known_failures + self.ignored + self.not_run
     }
 }

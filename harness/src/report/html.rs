@@ -72,11 +72,13 @@ pub fn page(results: &Results, previous: Option<&Results>) -> String {
 }
 
 /// The verdicts of a page: what they are called, and by which class its style knows them.
-const KINDS: [(&str, &str); 8] = [
+const KINDS: [(&str, &str); 10] = [
     ("failed", "failed"),
     ("crashed", "crashed"),
     ("timed-out", "timed out"),
     ("out-of-memory", "out of memory"),
+    ("unexpected-pass", "unexpected pass"),
+    ("known-failure", "known failure"),
     ("flaky", "flaky"),
     ("passed", "passed"),
     ("ignored", "ignored"),
@@ -93,6 +95,9 @@ fn kind(verdict: &Verdict) -> (usize, String) {
         Verdict::Crashed { how } => ("crashed", how.clone()),
         Verdict::TimedOut { limit_ms } => ("timed-out", format!("limit {}", time(Duration::from_millis(*limit_ms)))),
         Verdict::OutOfMemory { limit_bytes } => ("out-of-memory", format!("limit {} MiB", limit_bytes >> 20)),
+        Verdict::UnexpectedPass { reason } => ("unexpected-pass", format!("known failure: {reason}")),
+        Verdict::KnownFailure { reason, was } if was == "FAILED" => ("known-failure", reason.clone()),
+        Verdict::KnownFailure { reason, was } => ("known-failure", format!("{was}; {reason}")),
         Verdict::NotRun { reason } => ("not-run", reason.clone()),
     };
     (KINDS.iter().position(|(known, _)| *known == class).unwrap_or_default(), note)

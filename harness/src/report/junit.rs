@@ -116,7 +116,12 @@ fn kind(verdict: &Verdict) -> Option<(NonSuccessKind, &'static str)> {
         Verdict::Crashed { .. } => Some((NonSuccessKind::Error, "crashed")),
         Verdict::TimedOut { .. } => Some((NonSuccessKind::Error, "timed out")),
         Verdict::OutOfMemory { .. } => Some((NonSuccessKind::Error, "out of memory")),
-        Verdict::Passed | Verdict::Flaky { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => None,
+        Verdict::UnexpectedPass { .. } => Some((NonSuccessKind::Failure, "unexpected pass")),
+        Verdict::Passed
+        | Verdict::Flaky { .. }
+        | Verdict::KnownFailure { .. }
+        | Verdict::Ignored { .. }
+        | Verdict::NotRun { .. } => None,
     }
 }
 

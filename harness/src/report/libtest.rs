@@ -185,7 +185,7 @@ impl Printer {
             Format::Terse => {
                 let letter = match &outcome.verdict {
                     Verdict::Passed | Verdict::Flaky { .. } => ".",
-                    Verdict::Ignored { .. } | Verdict::NotRun { .. } => "i",
+                    Verdict::KnownFailure { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => "i",
                     _ => "F",
                 };
                 let mut text = painted(letter, &outcome.verdict);
@@ -208,14 +208,16 @@ impl Printer {
     fn ended_json(&mut self, outcome: &Outcome, failure: Option<&str>) {
         let event = match &outcome.verdict {
             Verdict::Passed | Verdict::Flaky { .. } => "ok",
-            Verdict::Ignored { .. } | Verdict::NotRun { .. } => "ignored",
+            Verdict::KnownFailure { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => "ignored",
             _ => "failed",
         };
         let mut object = json!({"type": "test", "name": self.path(&outcome.name), "event": event,
             "exec_time": outcome.wall().as_secs_f64(), "path": outcome.name, "records": outcome.records});
         match &outcome.verdict {
             Verdict::Ignored { reason } => object["message"] = json!(reason),
-            Verdict::NotRun { .. } => object["message"] = json!(outcome.verdict.to_string()),
+            Verdict::NotRun { .. } | Verdict::KnownFailure { .. } => {
+                object["message"] = json!(outcome.verdict.to_string());
+            }
             Verdict::Passed => {}
             verdict => object["verdict"] = json!(verdict.to_string()),
         }
@@ -238,7 +240,8 @@ impl Printer {
             progress.finish();
         }
         let failed = counts.failures();
-        let ignored = counts.ignored + counts.not_run;
+        // libtest knows no fourth kind: what was not held against the run is ignored.
+        let ignored = counts.ignored + counts.known_failures + counts.not_run;
         if self.layout.format == Format::Json {
             self.json(json!({"type": "suite", "event": if failed > 0 { "failed" } else { "ok" },
                 "passed": counts.passed, "failed": failed, "ignored": ignored, "measured": 0,
@@ -344,7 +347,9 @@ fn tests(count: u64) -> String {
 fn painted(text: &str, verdict: &Verdict) -> String {
     let color = match verdict {
         Verdict::Passed => AnsiColor::Green,
-        Verdict::Flaky { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => AnsiColor::Yellow,
+        Verdict::Flaky { .. } | Verdict::KnownFailure { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => {
+            AnsiColor::Yellow
+        }
         _ => AnsiColor::Red,
     };
     let style = Style::new().fg_color(Some(color.into()));

@@ -143,6 +143,8 @@ fn kinds(counts: &Counts) -> String {
         (counts.crashed, "crashed"),
         (counts.timed_out, "timed out"),
         (counts.out_of_memory, "out of memory"),
+        (counts.unexpected_passes, "unexpected passes"),
+        (counts.known_failures, "known failures"),
         (counts.ignored, "ignored"),
         (counts.not_run, "not run"),
     ];

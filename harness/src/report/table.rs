@@ -9,13 +9,15 @@ use crate::summary::Summary;
 type Column = (&'static str, fn(&Counts) -> String, bool);
 
 /// Of files. All columns but the first and the last add up to the first.
-const FILES: [Column; 9] = [
+const FILES: [Column; 11] = [
     ("files", |counts| counts.planned.to_string(), false),
     ("passed", |counts| counts.passed.to_string(), false),
     ("failed", |counts| counts.failed.to_string(), false),
     ("crashed", |counts| counts.crashed.to_string(), false),
     ("timed out", |counts| counts.timed_out.to_string(), false),
     ("out of memory", |counts| counts.out_of_memory.to_string(), true),
+    ("unexpected pass", |counts| counts.unexpected_passes.to_string(), true),
+    ("known failure", |counts| counts.known_failures.to_string(), true),
     ("ignored", |counts| counts.ignored.to_string(), false),
     ("not run", |counts| counts.not_run.to_string(), false),
     ("pass rate", |counts| rate(counts.passed, counts.planned - counts.ignored), false),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
-use super::{RunError, Task, conclude, show_progress, shows_progress};
+use super::{RunError, Task, conclude, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
@@ -135,6 +135,7 @@ impl Run<'_> {
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
         show.finish(&summary, self.filtered_out, clock.elapsed())?;
+        known::keep(self.config, self.engine, &outcomes);
         if self.config.format != Some(Format::Json) {
             let statistics = Statistics::new(summary.total, clock.elapsed(), 1, outcomes.iter());
             write!(io::stdout(), "{}", statistics.text())?;
@@ -181,6 +182,7 @@ impl Run<'_> {
             memory_limit: self.parallel.memory_limit,
             deadline: self.deadline(),
             logs,
+            known: self.config.options.known.as_deref(),
         };
         if let Err(error) = supervise(queue, &supervision, &mut show) {
             self.publish(queue, "the run broke off", workers);
@@ -195,6 +197,7 @@ impl Run<'_> {
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
         show.finish(&summary, self.filtered_out, wall)?;
+        known::keep(self.config, self.engine, outcomes.iter().copied());
         if self.config.format != Some(Format::Json) {
             let mut out = io::stdout();
             if self.config.table {

@@ -1,0 +1,188 @@
+//! Writing lists of known failures: the first one, and one that only ever grows shorter.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use fs2::FileExt;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
+
+use super::{Entry, Judge, KnownError, KnownFailures, compare};
+use crate::outcome::{Outcome, RecordId, Verdict};
+
+impl KnownFailures {
+    /// Makes the first list, of all that failed, and returns how many entries it has.
+    ///
+    /// # Errors
+    /// If there is a list, or it cannot be written.
+    pub fn write_first<'o>(
+        path: &Path,
+        engine: Option<&str>,
+        outcomes: impl IntoIterator<Item = &'o Outcome>,
+    ) -> Result<usize, KnownError> {
+        if path.exists() {
+            return Err(KnownError::Exists(path.display().to_string()));
+        }
+        let failed: BTreeMap<&str, &Outcome> =
+            outcomes.into_iter().filter(|o| o.verdict.is_failure()).map(|o| (o.name.as_str(), o)).collect();
+        let mut tables = ArrayOfTables::new();
+        for outcome in failed.values() {
+            tables.push(first_entry(outcome, engine));
+        }
+        let mut document = DocumentMut::new();
+        document.insert("known", Item::ArrayOfTables(tables));
+        let text = format!("# Files that are known to fail, and why.\n\n{}", document.to_string().trim_start());
+        replace(path, &text).map_err(|source| KnownError::Write { path: path.display().to_string(), source })?;
+        Ok(failed.len())
+    }
+}
+
+impl Judge {
+    /// Takes what passes now off the list, and returns the names of the files whose entry has gone or grown shorter.
+    ///
+    /// Only entries that name one file are touched: what a glob says of the other files may still be true. Comments and
+    /// order stay; a comment right above an entry goes with it.
+    ///
+    /// # Errors
+    /// If the list cannot be read any more, or not written.
+    pub fn take_off<'o>(&self, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<Vec<String>, KnownError> {
+        let listed = outcomes
+            .into_iter()
+            .filter_map(|outcome| Some((self.list.entry(&outcome.name, &self.engine)?, outcome)))
+            .filter(|(entry, outcome)| entry.listed.path == outcome.name);
+        let passed: Vec<(&Entry, &Outcome)> = listed
+            .filter(|(entry, outcome)| match (&outcome.verdict, &entry.listed.records) {
+                (Verdict::Passed, _) => true,
+                (Verdict::KnownFailure { .. }, Some(pins)) => {
+                    !self.fail_fast && !compare(&outcome.failed_records, pins).passing.is_empty()
+                }
+                _ => false,
+            })
+            .collect();
+        if passed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = &self.list.path;
+        let write = |source| KnownError::Write { path: path.display().to_string(), source };
+        // Other processes of the same run may be at it, each with files of its own: one after the other, each on what
+        // the list says by then.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let lock = File::open(folder).map_err(write)?;
+        FileExt::lock_exclusive(&lock).map_err(write)?;
+        let text = fs::read_to_string(path).map_err(write)?;
+        let mut document: DocumentMut =
+            text.parse().map_err(|error| write(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        let mut gone = Vec::new();
+        for (entry, outcome) in passed {
+            if let Some(tables) = document.get_mut("known").and_then(Item::as_array_of_tables_mut) {
+                let index = tables.iter().position(|table| is(table, entry));
+                if let Some(index) = index {
+                    shorten(tables, index, entry, outcome);
+                    gone.push(outcome.name.clone());
+                }
+            }
+        }
+        if !gone.is_empty() {
+            replace(path, &document.to_string()).map_err(write)?;
+        }
+        FileExt::unlock(&lock).map_err(write)?;
+        Ok(gone)
+    }
+}
+
+fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
+    let mut table = Table::new();
+    table["path"] = value(outcome.name.as_str());
+    if let Some(engine) = engine {
+        table["engine"] = value(engine);
+    }
+    let message = outcome.failures.first().map_or("", |failure| failure.message.lines().next().unwrap_or_default());
+    let reason = match (&outcome.verdict, message) {
+        (Verdict::Failed, message) if !message.is_empty() => message.to_owned(),
+        (verdict, _) => verdict.to_string(),
+    };
+    table["reason"] = value(reason);
+    let told_apart = outcome.records.failed == outcome.failed_records.len() as u64;
+    if outcome.verdict == Verdict::Failed && told_apart && !outcome.failed_records.is_empty() {
+        let mut pins: Array = outcome.failed_records.iter().map(pin).collect();
+        pins.iter_mut().for_each(|pin| pin.decor_mut().set_prefix("\n  "));
+        pins.set_trailing("\n");
+        pins.set_trailing_comma(true);
+        table["records"] = value(pins);
+    }
+    table
+}
+
+fn pin(record: &RecordId) -> InlineTable {
+    let mut pin = InlineTable::new();
+    pin.insert("sql", record.sql.as_str().into());
+    pin.insert("line", i64::try_from(record.line).unwrap_or(i64::MAX).into());
+    pin
+}
+
+/// Whether a table of the document is this entry.
+fn is(table: &Table, entry: &Entry) -> bool {
+    let text = |key: &str| table.get(key).and_then(Item::as_str);
+    text("path") == Some(entry.listed.path.as_str()) && text("engine") == entry.listed.engine.as_deref()
+}
+
+/// Takes off an entry the pins that pass now, or all of it if there is nothing left.
+fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Outcome) {
+    let passing = match &entry.listed.records {
+        Some(pins) if outcome.verdict != Verdict::Passed => Some(compare(&outcome.failed_records, pins).passing),
+        _ => None,
+    };
+    let pins = tables.get_mut(index).and_then(|table| table.get_mut("records")?.as_array_mut());
+    if let (Some(passing), Some(pins)) = (passing, pins) {
+        for gone in passing {
+            let is_gone = |pin: &toml_edit::Value| {
+                let pin = pin.as_inline_table();
+                let sql = pin.and_then(|pin| pin.get("sql")?.as_str());
+                let line = pin.and_then(|pin| pin.get("line")?.as_integer()).unwrap_or_default();
+                sql == Some(gone.sql.as_str()) && u64::try_from(line).ok() == Some(gone.line)
+            };
+            let at = pins.iter().position(is_gone);
+            if let Some(at) = at {
+                pins.remove(at);
+            }
+        }
+        if !pins.is_empty() {
+            return;
+        }
+    }
+    let comments = tables.get(index).map(|table| standing_apart(table).to_owned()).unwrap_or_default();
+    tables.remove(index);
+    if let Some(next) = tables.get_mut(index) {
+        let own = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
+        // An empty line parts what stood apart from what follows, and so one is enough.
+        let own = if comments.is_empty() && index > 0 { own.as_str() } else { own.trim_start_matches('\n') };
+        next.decor_mut().set_prefix(format!("{comments}{own}"));
+    }
+}
+
+/// What stands before an entry, up to the last empty line: it belongs to the file, and not to the entry.
+fn standing_apart(table: &Table) -> &str {
+    let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    match prefix.rfind("\n\n") {
+        Some(at) => &prefix[..at + 2],
+        None => "",
+    }
+}
+
+/// Writes a file in one piece: whoever reads it, or whenever this is killed, it is the old one or the new one.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    if let Ok(metadata) = fs::metadata(path) {
+        file.as_file().set_permissions(metadata.permissions())?;
+    } else {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Records by name, for lists that outlive a change of the file.
+
+use std::fmt::Write as _;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+/// A record id says which record of a file is meant, by what it says and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordId {
+    /// The first 16 hex digits of the MD5 of its SQL.
+    pub sql: String,
+    /// Its line when it was last seen, counted from 1; 0 if that is not known.
+    #[serde(default)]
+    pub line: u64,
+}
+
+impl RecordId {
+    /// The id of the record with this text in this line.
+    pub fn new(text: &str, line: u64) -> Self {
+        let digest = Md5::digest(text.as_bytes());
+        let mut sql = String::with_capacity(16);
+        for byte in &digest[..8] {
+            let _ = write!(sql, "{byte:02x}");
+        }
+        RecordId { sql, line }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_beginning_of_the_md5() {
+        assert_eq!(RecordId::new("hello", 7), RecordId { sql: "5d41402abc4b2a76".into(), line: 7 });
+    }
+}

@@ -1,0 +1,54 @@
+//! The list of known failures in a run: read before it, kept up to date after it.
+
+use std::sync::Arc;
+
+use super::RunError;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::known::{Judge, KnownError, KnownFailures};
+use crate::outcome::Outcome;
+
+/// The judge that the user's list makes, if there is a list.
+///
+/// # Errors
+/// If the list cannot be read.
+pub(super) fn judge(config: &Config, engine: &dyn Engine) -> Result<Option<Arc<Judge>>, RunError> {
+    let Some(path) = &config.known.list else { return Ok(None) };
+    let engine = engine.labels().into_iter().chain(config.options.labels.iter().cloned()).collect();
+    Ok(Some(Arc::new(Judge {
+        list: KnownFailures::read(path)?,
+        engine,
+        ratchet: config.known.ratchet,
+        fail_fast: config.options.fail_fast,
+    })))
+}
+
+/// Writes what a run has taught about known failures; a complaint changes no verdict.
+///
+/// Under nextest each file is a process and sees itself alone, so a first list is not written.
+pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl IntoIterator<Item = &'o Outcome>) {
+    let kept = match (&config.options.known, &config.known.first) {
+        (Some(judge), _) if config.known.ratchet => take_off(judge, outcomes),
+        (None, Some(path)) if !config.nextest => {
+            let labels = engine.labels();
+            KnownFailures::write_first(path, labels.first().map(String::as_str), outcomes).map(|count| {
+                let files = if count == 1 { "file" } else { "files" };
+                eprintln!(
+                    "wrote {count} {files} to `{path}`: with `--known-failures {path}` they fail nothing",
+                    path = path.display()
+                );
+            })
+        }
+        _ => Ok(()),
+    };
+    if let Err(error) = kept {
+        eprintln!("warning: {}", super::with_causes(&error));
+    }
+}
+
+fn take_off<'o>(judge: &Judge, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<(), KnownError> {
+    for name in judge.take_off(outcomes)? {
+        eprintln!("taken off the known failures: {name}");
+    }
+    Ok(())
+}
