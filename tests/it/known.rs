@@ -65,7 +65,10 @@ fn a_list_that_cannot_be_used_says_why_and_runs_nothing() {
     let root = folder(&[("tests/good.test", PASSES)]);
     for (list, words) in [
         ("[[known]]\npath = \"good.test\"\nreasn = \"x\"\n", "unknown field `reasn`"),
-        ("[[known]]\npath = \"gone.test\"\nreason = \"x\"\n", "no file matches the known failure `gone.test`, at known.toml:1"),
+        (
+            "[[known]]\npath = \"gone.test\"\nreason = \"x\"\n",
+            "no file matches the known failure `gone.test`, at known.toml:1",
+        ),
         ("[[known", "the known failures `known.toml` cannot be used"),
     ] {
         fs::write(root.path().join("known.toml"), list).unwrap();

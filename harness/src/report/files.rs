@@ -264,7 +264,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let written = Folder::lock(place.path()).unwrap().write(&results("../../a/b\0", 0));
         assert_eq!(written.complaints, [""; 0]);
-        assert!(place.path().join("runs/20260725T172000Z-.._.._a_b_0.json").exists(), "{:?}", written.files);
+        assert!(place.path().join("runs/20260725T172000Z-.._.._a_b_.json").exists(), "{:?}", written.files);
     }
 
     #[test]

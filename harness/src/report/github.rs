@@ -55,7 +55,7 @@ pub fn summary(results: &Results) -> String {
 
 fn conclusion(total: &Counts) -> String {
     match (total.failures(), total.not_run) {
-        (0, 0) if total.ignored == 0 => format!("all {} files passed", total.planned),
+        (0, 0) if total.passed == total.planned => format!("all {} files passed", total.planned),
         (0, 0) => format!("{} of {} files passed, none failed", total.passed, total.planned),
         (0, not_run) => format!("{not_run} of {} files were not run", total.planned),
         (failed, _) => format!("{failed} of {} files failed", total.planned),

@@ -16,8 +16,11 @@ fn classic(text: &[u8]) -> Result<Vec<String>, SyntaxError> {
     Ok(records?.iter().map(|record| format!("{record:?}")).collect())
 }
 
+/// The lines of a text's records, and the error that ended it, if one did.
+type Parsed = (Vec<u64>, Option<SyntaxError>);
+
 /// Where the records of a text stand, and where the error that ended it, if one did.
-fn places(text: &[u8], dialect: fn(&[u8]) -> (Vec<u64>, Option<SyntaxError>)) -> Vec<u64> {
+fn places(text: &[u8], dialect: fn(&[u8]) -> Parsed) -> Vec<u64> {
     let (mut lines, error) = dialect(text);
     lines.extend(error.map(|error| {
         assert!(!error.message.is_empty() && error.message.len() < 1000, "{}", error.message);
@@ -26,7 +29,7 @@ fn places(text: &[u8], dialect: fn(&[u8]) -> (Vec<u64>, Option<SyntaxError>)) ->
     lines
 }
 
-fn classic_places(text: &[u8]) -> (Vec<u64>, Option<SyntaxError>) {
+fn classic_places(text: &[u8]) -> Parsed {
     let labels = labels();
     let mut error = None;
     let lines = classic::Parser::new(text, &labels)
@@ -35,7 +38,7 @@ fn classic_places(text: &[u8]) -> (Vec<u64>, Option<SyntaxError>) {
     (lines, error)
 }
 
-fn slt_places(text: &[u8]) -> (Vec<u64>, Option<SyntaxError>) {
+fn slt_places(text: &[u8]) -> Parsed {
     match slt::parse(text, &labels(), Path::new("absent/a.slt"), Path::new("absent")) {
         Ok(records) => (records.iter().map(|record| record.line).collect(), None),
         Err(error) => (Vec::new(), Some(error)),

@@ -104,6 +104,8 @@ fn every_verdict_has_a_color_and_a_word() {
         Verdict::Crashed { how: "SIGSEGV".into() },
         Verdict::TimedOut { limit_ms: 500 },
         Verdict::OutOfMemory { limit_bytes: 64 << 20 },
+        Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() },
+        Verdict::UnexpectedPass { reason: "r".into() },
         Verdict::NotRun { reason: "r".into() },
     ] {
         let (class, word) = KINDS[kind(&verdict).0];
