@@ -1,0 +1,39 @@
+# On the host: runs the files. Arguments: the folder, `yes` to detach, `yes` if a corpus was copied, flags of `slt run`.
+# Standard input: nothing, for as long as the run may go on.
+repo=$1 detach=$2 corpus=$3
+shift 3
+PATH=$PATH:$HOME/.cargo/bin
+cd "$repo" 2>/dev/null || { echo "error: nothing at \`$repo\` on $(uname -n): use --sync first" >&2; exit 4; }
+mkdir -p target/remote || exit 4
+[ -z "$corpus" ] || export SLT_CORPUS=$PWD/target/remote/corpus
+[ ! -x target/remote/slt ] || export SLT_BIN=$PWD/target/remote/slt
+# Held for as long as the run lives, which is what --status goes by.
+exec 8>target/remote/lock
+flock -n 8 || { echo "error: a run is under way in \`$repo\` on $(uname -n): see --status" >&2; exit 4; }
+rm -f target/remote/exit
+if [ "$detach" = yes ]; then
+    setsid bash -c './scripts/sqllogictest run --parallel "$@" 8>&-; echo $? >target/remote/exit' run "$@" \
+        </dev/null >target/remote/log 2>&1 &
+    echo "started on $(uname -n): --status tells how it goes, --fetch-results brings what it found"
+    exit 0
+fi
+exec 7<&0
+set -m
+./scripts/sqllogictest run --parallel "$@" 8>&- 7<&- </dev/null &
+run=$!
+set +m
+{
+    cat <&7 >/dev/null
+    kill -INT "-$run" || exit
+    # As long as it takes to finish the files that have begun, then no longer.
+    for _ in {1..300}; do sleep 0.1; kill -0 "-$run" || exit; done
+    kill -INT "-$run"
+    sleep 5
+    kill -KILL "-$run"
+} 2>/dev/null &
+watch=$!
+wait "$run"
+code=$?
+echo "$code" >target/remote/exit
+kill "$watch" 2>/dev/null
+exit "$code"

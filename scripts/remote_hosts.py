@@ -1,0 +1,100 @@
+"""Machines to reach by ssh, for the tests of the remote scripts: sshd in a folder of its own, on this machine."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+def missing():
+    """What these tests need and is not there; an empty text if all is."""
+    return ", ".join(name for name in ["sshd", "ssh", "ssh-keygen", "rsync", "flock"] if not (
+        SSHD if name == "sshd" else shutil.which(name)))
+
+
+def build():
+    """Builds `slt` without optimisation and returns its path."""
+    environment = os.environ | {"SLT_DEBUG": "1"}
+    environment.pop("SLT_BIN", None)
+    subprocess.run([PACKAGE / "scripts/sqllogictest", "--version"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    return Path(os.environ.get("CARGO_TARGET_DIR", PACKAGE / "target")) / "debug/slt"
+
+
+def free_port():
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Hosts:
+    """A folder with keys, an `ssh` that knows the hosts, and sshd for each of them."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="slt-hosts-"))
+        for name in ["host_key", "key"]:
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
+        (self.folder / "bin").mkdir()
+        ssh = self.folder / "bin/ssh"
+        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.folder}/config "$@"\n')
+        ssh.chmod(0o755)
+        (self.folder / "config").write_text("")
+        self.servers = []
+
+    def add(self, name):
+        """Starts sshd for a host.
+
+        Whoever comes in there works in a folder of the host's own.
+        """
+        port = free_port()
+        home = self.folder / "homes" / name
+        home.mkdir(parents=True)
+        settings = self.folder / f"{name}.sshd"
+        settings.write_text(
+            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\n"
+            f"AuthorizedKeysFile {self.folder}/key.pub\nStrictModes no\nPidFile none\nUsePAM no\n"
+            f"PermitRootLogin prohibit-password\nForceCommand cd {home} && eval \"$SSH_ORIGINAL_COMMAND\"\n"
+        )
+        if os.geteuid() == 0:
+            # Where sshd gives up its rights; part of the package's service, which does not run here.
+            os.makedirs("/run/sshd", exist_ok=True)
+        log = self.folder / f"{name}.log"
+        command = [SSHD, "-D", "-f", settings, "-E", log]
+        self.servers.append(subprocess.Popen(command))
+        with (self.folder / "config").open("a") as config:
+            config.write(
+                f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {self.folder}/key\n"
+                "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"
+            )
+        deadline = time.monotonic() + 20
+        while self.run("ssh", name, "true").returncode != 0:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+
+    def environment(self, more):
+        """The environment in which the hosts are known by their names, with `more` of it."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SLT_REMOTE")} | more
+        environment["PATH"] = f"{self.folder}/bin:{environment['PATH']}"
+        return environment
+
+    def run(self, *command, **more):
+        """Runs a command and returns what it said."""
+        return subprocess.run(command, env=self.environment(more), capture_output=True, text=True, timeout=120,
+                              check=False)
+
+    def start(self, *command, **more):
+        """Starts a command, whose standard output can be read."""
+        return subprocess.Popen(command, env=self.environment(more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True)
+
+    def close(self):
+        """Ends the servers and removes the folder."""
+        for server in self.servers:
+            server.terminate()
+            server.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)

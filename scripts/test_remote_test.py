@@ -1,0 +1,139 @@
+"""Tests remote_test.sh and remote_quick.sh on a host that is this machine, reached by ssh."""
+
+import os
+import re
+import signal
+import time
+import unittest
+
+import remote_hosts
+from remote_hosts import PACKAGE, Hosts
+
+SCRIPT = PACKAGE / "scripts/remote_test.sh"
+QUICK = PACKAGE / "scripts/remote_quick.sh"
+SLOW = "statement ok\nWITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT max(i) FROM n\n"
+
+
+class CommandLine(unittest.TestCase):
+    """What is wrong is said before any host is reached."""
+
+    def says(self, words, *arguments, code=2, **environment):
+        hosts = Hosts()
+        self.addCleanup(hosts.close)
+        said = hosts.run(*arguments, **environment)
+        self.assertEqual((said.returncode, said.stdout), (code, ""))
+        self.assertIn(words, said.stderr)
+
+    def test_no_host_is_built_in(self):
+        self.says("no host: name one with `--host`, or in the variable `SLT_REMOTE_HOST`", SCRIPT, "--run")
+        self.says("no host", QUICK, "sync")
+
+    def test_flags_that_cannot_be_used_are_named(self):
+        self.says("unknown flag `--wrong`", SCRIPT, "--wrong")
+        self.says("`--workers` is `0`", SCRIPT, "--host", "h", "--workers", "0")
+        self.says("`--time` needs a value", SCRIPT, "--host", "h", "--time")
+        self.says("`-oProxyCommand=x` is no host", SCRIPT, "--host", "-oProxyCommand=x")
+        self.says("no such folder: `absent`", SCRIPT, "--host", "h", "--corpus", "absent")
+        self.says("usage:", QUICK, "wrong")
+
+    def test_a_host_that_cannot_be_reached_is_named(self):
+        self.says("host `absent.invalid` was lost or could not be reached", SCRIPT, "--host", "absent.invalid", "--run",
+                  code=4)
+
+
+@unittest.skipIf(remote_hosts.missing() and not os.environ.get("CI"), f"missing here: {remote_hosts.missing()}")
+class OneHost(unittest.TestCase):
+    """The steps, on one host."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.binary = remote_hosts.build()
+        cls.hosts = Hosts()
+        cls.addClassCleanup(cls.hosts.close)
+        cls.hosts.add("one")
+
+    def setUp(self):
+        name = self.id().rsplit(".", maxsplit=1)[-1]
+        self.repo = self.hosts.folder / "homes/one" / name
+        self.common = ["--host", "one", "--repo-path", name, "--binary", self.binary]
+
+    def corpus(self, count):
+        """A folder of scripts that take a while."""
+        folder = self.hosts.folder / f"{self.repo.name}-corpus"
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number}.test").write_text(SLOW)
+        return folder
+
+    def does(self, code, *arguments):
+        said = self.hosts.run(SCRIPT, *self.common, *arguments)
+        self.assertEqual(said.returncode, code, said.stdout + said.stderr)
+        return said.stdout + said.stderr
+
+    def until(self, words, *arguments):
+        deadline = time.monotonic() + 60
+        while words not in (said := self.does(0, *arguments)):
+            self.assertLess(time.monotonic(), deadline, said)
+            time.sleep(0.1)
+
+    def test_files_are_copied_run_and_their_results_fetched(self):
+        said = self.does(0, "--sync", "--run", "--fetch-results", "--workers", "2", "select/")
+        self.assertRegex(said, r"test result: ok\. \d\d passed")
+        self.assertIn("results of one: target/remote/one", said)
+        self.assertTrue((PACKAGE / "target/remote/one/history.jsonl").exists())
+        self.assertFalse((self.repo / ".git").exists(), "what git ignores stays here")
+        self.assertIn("ended with exit code 0", self.does(0, "--status"))
+        self.assertIn("removed", self.does(0, "--clean"))
+        self.assertFalse(self.repo.exists())
+
+    def test_a_file_that_fails_makes_101(self):
+        corpus = self.corpus(1)
+        (corpus / "bad.test").write_text("query I\nSELECT 1\n----\n2\n")
+        self.assertIn("bad.test:1", self.does(101, "--sync", "--run", "--corpus", corpus))
+
+    def test_sync_runs_nothing(self):
+        self.assertNotIn("test result", self.does(0, "--sync"))
+        self.assertIn("nothing was run yet", self.does(0, "--status"))
+
+    def test_a_folder_of_somebody_else_is_left_alone(self):
+        self.repo.mkdir()
+        (self.repo / "precious").write_text("")
+        self.assertIn("left alone", self.does(4, "--sync"))
+        self.assertIn("left alone", self.does(4, "--clean"))
+        self.assertTrue((self.repo / "precious").exists())
+
+    def test_ctrl_c_stops_the_run_there(self):
+        self.does(0, "--sync", "--corpus", corpus := self.corpus(200))
+        run = self.hosts.start(SCRIPT, *self.common, "--corpus", corpus, "--workers", "1")
+        for line in run.stdout:
+            if line.rstrip().endswith("... ok"):
+                break
+        run.send_signal(signal.SIGINT)
+        rest, _ = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 3, rest)
+        self.assertIn("not run (interrupted)", rest)
+        self.assertIn("ended with exit code 3", self.does(0, "--status"))
+
+    def test_the_end_of_this_script_however_it_comes_stops_the_run_there(self):
+        self.does(0, "--sync", "--corpus", corpus := self.corpus(200))
+        run = self.hosts.start(SCRIPT, *self.common, "--corpus", corpus, "--workers", "1")
+        for line in run.stdout:
+            if line.rstrip().endswith("... ok"):
+                break
+        run.kill()
+        run.communicate(timeout=60)
+        self.until("ended with exit code 3", "--status")
+
+    def test_a_detached_run_goes_on(self):
+        said = self.does(0, "--sync", "--detach", "--corpus", corpus := self.corpus(20), "--workers", "1")
+        self.assertIn("started on", said)
+        again = self.does(4, "--run", "--corpus", corpus)
+        self.assertIn("a run is under way", again)
+        self.assertIn("a run is under way", self.does(0, "--status"))
+        self.assertIn("must end first", self.does(4, "--clean"))
+        self.until("ended with exit code 0", "--status")
+        self.assertTrue(re.search("20 passed", self.does(0, "--status")))
+
+
+if __name__ == "__main__":
+    unittest.main()
