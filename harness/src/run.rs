@@ -180,8 +180,12 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
     printer.finish(&summary.total, filtered_out, clock.elapsed())?;
     if config.table && config.format != Some(Format::Json) {
+        writeln!(io::stdout(), "{}", table::by_category(&summary))?;
+    }
+    // Under nextest each file is a process, whose figures nobody wants.
+    if config.format != Some(Format::Json) && !config.nextest && !outcomes.is_empty() {
         let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
-        write!(io::stdout(), "{}\n{}", table::by_category(&summary), statistics.text())?;
+        write!(io::stdout(), "{}", statistics.text())?;
     }
     known::keep(config, &*engine, &outcomes);
     if !outcomes.is_empty() {
