@@ -4,7 +4,6 @@
 //! format rests on: SQL as bytes, and SQLite's own conversions of a value to an integer, a real or text.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::io::Write;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -205,24 +204,18 @@ impl Statement<'_> {
                 // SAFETY: as in `is_null`.
                 let integer = unsafe { ffi::sqlite3_column_int(self.raw, index) };
                 text.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
-                Ok(())
             }
             b'R' => {
                 // SAFETY: as in `is_null`.
                 let real = unsafe { ffi::sqlite3_column_double(self.raw, index) };
-                match real.is_infinite() {
-                    true => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
-                    false => write!(text, "{real:.3}"),
-                }
+                write_real(real, text);
             }
             _ => {
                 let start = text.len();
                 self.write_text(column, text);
                 text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
-                Ok(())
             }
         }
-        .expect("writing to memory does not fail");
     }
 
     /// Writes a value as SQLite's own text of it.
@@ -244,4 +237,17 @@ impl Statement<'_> {
             },
         }
     }
+}
+
+/// Writes a real with three decimals, by SQLite's own `%.3f` into a buffer of the original runner's size.
+///
+/// That is not what C or Rust make of it: a half is rounded up (0.0625 is `0.063`), there are 16 digits and no negative
+/// zero, infinity is `Inf`, and the buffer cuts off what is longer.
+fn write_real(real: f64, text: &mut Vec<u8>) {
+    let mut buffer = [0_u8; 200];
+    let size = c_int::try_from(buffer.len()).unwrap_or(c_int::MAX);
+    // SAFETY: `buffer` has room for `size` bytes, the format is text that ends with NUL and asks for one double.
+    unsafe { ffi::sqlite3_snprintf(size, buffer.as_mut_ptr().cast(), c"%.3f".as_ptr(), real) };
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
+    text.extend_from_slice(&buffer[..end]);
 }
