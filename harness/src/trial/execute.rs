@@ -316,7 +316,8 @@ impl<'e, 'a> Executor<'e, 'a> {
                 if count == *expected {
                     return Ok(());
                 }
-                let message = format!("statement {verb} {count} rows instead of {expected}");
+                let rows = if count == 1 { "row" } else { "rows" };
+                let message = format!("statement {verb} {count} {rows} instead of {expected}");
                 Err(Complaint::corrected_by(message, Correction::Count(count)))
             }
             (Completion::Error(_), Ok(_)) => {
@@ -352,7 +353,9 @@ impl<'e, 'a> Executor<'e, 'a> {
         let columns = self.rows.columns().filter(|columns| *columns != letters.len());
         if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
             let letters = String::from_utf8_lossy(letters);
-            let message = format!("query returned {columns} columns, but {} are declared ({letters})", letters.len());
+            let unit = if columns == 1 { "column" } else { "columns" };
+            let are = if letters.len() == 1 { "is" } else { "are" };
+            let message = format!("query returned {columns} {unit}, but {} {are} declared ({letters})", letters.len());
             let correction = self.result(row_wise, answer::is_hashed(lines));
             return Err(Complaint { correction, ..Complaint::from(message) });
         }
