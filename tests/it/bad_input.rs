@@ -60,6 +60,22 @@ fn a_classic_file_need_not_be_utf_8_and_an_slt_file_must() {
 }
 
 #[test]
+fn what_the_engine_was_not_asked_is_no_expected_error() {
+    let odd: [(&str, &[u8], &str); 3] = [
+        ("odd.test", b"statement error\nSELECT\0 1\n", "statement failed: the SQL holds a NUL byte"),
+        ("odd.slt", b"query error\nSELECT\0 1\n", "query failed: the SQL holds a NUL byte"),
+        ("odd.slt", b"query error\nSELECT 1; SELECT 2\n", "query failed: a query is one SQL statement"),
+    ];
+    for (name, script, words) in odd {
+        let root = folder(&[]);
+        fs::write(root.path().join(name), script).unwrap();
+        let said = beside_a_sound_file(root.path());
+        assert_eq!((said.code, said.verdict(name)), (101, Some("FAILED")), "{said:?}");
+        assert!(said.out.contains(words), "{said:?}");
+    }
+}
+
+#[test]
 fn a_line_of_100_megabytes_fails_in_few_words() {
     let root = folder(&[]);
     let mut script = b"query I\nSELECT length('".to_vec();

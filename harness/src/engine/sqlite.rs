@@ -79,7 +79,7 @@ impl Session for SqliteSession {
         while let Some(mut statement) = self.prepare(&mut rest)? {
             statements += 1;
             if statements > 1 && request.letters.is_some() {
-                return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+                return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
             }
             let columns = statement.columns();
             returned_rows = columns > 0;
@@ -98,6 +98,9 @@ impl Session for SqliteSession {
                 }
             }
             changes = self.total_changes() - changed_before;
+        }
+        if statements == 0 && request.letters.is_some() {
+            return Err(EngineError::refused("a query is one SQL statement, and here is none"));
         }
         Ok(if returned_rows { Done::Rows } else { Done::Changed(changes) })
     }
@@ -132,7 +135,7 @@ impl SqliteSession {
     /// Prepares the first statement of `sql` and moves `sql` behind it; nothing if only white space and comments are left.
     fn prepare(&self, sql: &mut &[u8]) -> Result<Option<Statement<'_>>, EngineError> {
         while !sql.is_empty() {
-            let length = c_int::try_from(sql.len()).map_err(|_| EngineError::new("SQL of more than 2 GiB"))?;
+            let length = c_int::try_from(sql.len()).map_err(|_| EngineError::refused("SQL of more than 2 GiB"))?;
             let start: *const c_char = sql.as_ptr().cast();
             let mut raw = ptr::null_mut();
             let mut tail = ptr::null();
@@ -145,7 +148,7 @@ impl SqliteSession {
             // SAFETY: SQLite sets `tail` to a place within the text or just behind it.
             let used = usize::try_from(unsafe { tail.offset_from(start) }).unwrap_or(sql.len());
             if used == 0 {
-                return Err(EngineError::new("the SQL holds a NUL byte"));
+                return Err(EngineError::refused("the SQL holds a NUL byte"));
             }
             *sql = &sql[used..];
             if statement.is_some() {

@@ -286,6 +286,10 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
             },
         };
+        let what = if letters.is_some() { "query" } else { "statement" };
+        if memchr::memchr(0, sql).is_some() {
+            return Err(format!("{what} failed: the SQL holds a NUL byte").into());
+        }
         self.rows.clear();
         let clock = Instant::now();
         let result = session.run(Request { sql, letters, dialect: self.dialect }, &mut self.rows);
@@ -298,6 +302,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 self.lost = true;
                 Err(format!("the connection is lost: {error}").into())
             }
+            Err(error) if error.refused => Err(format!("{what} failed: {error}").into()),
             result => Ok(result),
         }
     }
