@@ -97,7 +97,7 @@ impl Session for SqliteSession {
                     }
                 }
             }
-            changes = self.total_changes() - changed_before;
+            changes = if self.total_changes() == changed_before { 0 } else { self.changes() };
         }
         if statements == 0 && request.letters.is_some() {
             return Err(EngineError::refused("a query is one SQL statement, and here is none"));
@@ -117,6 +117,14 @@ impl SqliteSession {
         unsafe { self.connection.handle() }
     }
 
+    /// How many rows the last INSERT, UPDATE or DELETE changed itself, without what its triggers did.
+    fn changes(&self) -> u64 {
+        // SAFETY: the handle is that of an open connection.
+        let changes = unsafe { ffi::sqlite3_changes64(self.handle()) };
+        u64::try_from(changes).unwrap_or(0)
+    }
+
+    /// How many rows all statements and their triggers have changed: whether the last one was one that changes any.
     fn total_changes(&self) -> u64 {
         // SAFETY: the handle is that of an open connection.
         let changes = unsafe { ffi::sqlite3_total_changes64(self.handle()) };
