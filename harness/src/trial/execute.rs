@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
@@ -112,7 +113,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.out_of_memory
     }
 
-    /// Whether a connection was lost, after which nothing can be learnt of the script.
+    /// Whether a connection was lost or its adapter panicked, after which nothing can be learnt of the script.
     pub(super) fn lost(&self) -> bool {
         self.lost
     }
@@ -291,9 +292,16 @@ impl<'e, 'a> Executor<'e, 'a> {
             return Err(format!("{what} failed: the SQL holds a NUL byte").into());
         }
         self.rows.clear();
+        let rows = &mut self.rows;
+        let request = Request { sql, letters, dialect: self.dialect };
         let clock = Instant::now();
-        let result = session.run(Request { sql, letters, dialect: self.dialect }, &mut self.rows);
+        // Caught here, where the record is known, and so that sessions do not end while a panic is under way.
+        let result = catch_unwind(AssertUnwindSafe(|| session.run(request, rows)));
         tally.engine += clock.elapsed();
+        let result = result.map_err(|panic| {
+            self.lost = true;
+            Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))
+        })?;
         // An expected error is no excuse: under a limit, this one says nothing about the SQL.
         self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
         match result {
