@@ -101,6 +101,16 @@ fn a_query_that_hangs_is_interrupted() {
 }
 
 #[test]
+fn no_script_sleeps_beyond_its_time_limit() {
+    for script in ["sleep 1h\n\nstatement ok\nSELECT 1\n", "query I retry 9 backoff 1h\nSELECT 1\n----\n2\n"] {
+        let root = folder(&[("odd.slt", script), ("sound.test", PASSES)]);
+        let said = run(root.path(), &["--file-timeout", "0.3"]);
+        assert_eq!((said.code, said.verdict("odd.slt")), (101, Some("timed out after 0.3 s")), "{said:?}");
+        assert!(said.out.contains("odd.slt:1") && said.verdict("sound.test") == Some("ok"), "{said:?}");
+    }
+}
+
+#[test]
 fn an_interruption_is_no_expected_error() {
     let endless =
         "statement error\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c\n";

@@ -128,7 +128,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         let (attempts, pause) = record.retry.unwrap_or((1, Duration::ZERO));
         for attempt in 1..=attempts {
             if attempt > 1 {
-                self.default.sleep(pause);
+                self.sleep(pause);
             }
             if let Some(watchdog) = &self.watchdog {
                 watchdog.begin();
@@ -247,8 +247,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
             }
             Step::Sleep(duration) => {
-                let session = &mut self.default;
-                session.sleep(*duration);
+                self.sleep(*duration);
                 Ok(())
             }
             Step::HashThreshold(threshold) => {
@@ -257,6 +256,12 @@ impl<'e, 'a> Executor<'e, 'a> {
             }
             Step::Skip | Step::Halt => Ok(()),
         }
+    }
+
+    /// Waits for so long, but not longer than until a time limit is over.
+    fn sleep(&mut self, duration: Duration) {
+        let left = self.watchdog.as_ref().and_then(Watchdog::left).unwrap_or(duration);
+        self.default.sleep(duration.min(left));
     }
 
     /// Runs SQL; the outer error is ours, the inner one the engine's.
