@@ -134,3 +134,14 @@ fn commands_and_the_environment_need_leave() {
     let allowed = Said::of(&mut allowed);
     assert_eq!((allowed.code, allowed.verdicts().len()), (0, 2), "{allowed:?}");
 }
+
+#[test]
+fn the_bundled_commands_run_when_they_are_let() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let let_in = ["--exact", "evidence/directives/system.slt", "--label", "commands", "--format", "json"];
+    let refused = run(&corpus, &let_in);
+    assert_eq!((refused.code, refused.out.matches("only with `--allow-system`").count()), (101, 4), "{refused:?}");
+    let allowed = run(&corpus, &[&let_in[..], &["--allow-system"]].concat());
+    assert_eq!(allowed.code, 0, "{allowed:?}");
+    assert!(allowed.out.contains(r#""records":{"failed":0,"passed":6,"skipped":0}"#), "{allowed:?}");
+}
