@@ -116,16 +116,23 @@ pub struct EngineError {
     pub out_of_memory: bool,
     /// Whether the connection is lost, so that the error says nothing about the SQL.
     pub lost: bool,
+    /// Whether the SQL was not put to the engine as it stands, so that the error is not the engine's.
+    pub refused: bool,
 }
 
 impl EngineError {
     /// An error without SQLSTATE.
     pub fn new(message: impl Into<String>) -> Self {
-        EngineError { message: message.into(), sqlstate: None, out_of_memory: false, lost: false }
+        EngineError { message: message.into(), sqlstate: None, out_of_memory: false, lost: false, refused: false }
     }
 
     /// An error by which a connection has come to its end: it never passes for one that a script expects.
     pub fn lost(message: impl Into<String>) -> Self {
         EngineError { lost: true, ..EngineError::new(message) }
+    }
+
+    /// An error of the way to the engine: SQL that cannot be put to it. It never passes for one that a script expects.
+    pub fn refused(message: impl Into<String>) -> Self {
+        EngineError { refused: true, ..EngineError::new(message) }
     }
 }

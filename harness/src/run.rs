@@ -183,7 +183,8 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         writeln!(io::stdout(), "{}", table::by_category(&summary))?;
     }
     // Under nextest each file is a process, whose figures nobody wants.
-    if config.format != Some(Format::Json) && !config.nextest && !outcomes.is_empty() {
+    let told = config.format != Some(Format::Json) && !config.quiet && config.logfile.is_none() && !config.nextest;
+    if told && !outcomes.is_empty() {
         let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
         write!(io::stdout(), "{}", statistics.text())?;
     }

@@ -89,7 +89,6 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
         let procedure = "\nstatement ok\nCREATE PROCEDURE p() SELECT 7\n\nquery I\nCALL p()\n----\n7\n";
         let more = server.either("", procedure);
         let several = "\nstatement count 3\nDELETE FROM t WHERE a = 1; INSERT INTO t VALUES (3), (4), (5)\n\n\
-                       query error a second one\nSELECT 1; DELETE FROM t WHERE a = 9\n\n\
                        statement error nowhere\nSELECT 1; SELECT * FROM nowhere\n\n\
                        statement error nowhere\nDELETE FROM t WHERE a = 9; DELETE FROM nowhere\n\n\
                        statement count 4\nSELECT 1; SELECT a FROM t WHERE a > 0\n";
@@ -107,6 +106,24 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
         let said = clean(server, &["--dry-run"]);
         assert_eq!(said.out.lines().count(), 1, "{said:?}");
         assert!(said.out.starts_with("nothing to drop on "), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_not_one_query_passes_neither_for_an_error_nor_for_one_without_rows() {
+    let (servers, _turn) = servers();
+    for server in servers {
+        let root = folder(&[
+            ("insert.test", "statement ok\nCREATE TABLE t(a INTEGER)\n\nquery I\nINSERT INTO t VALUES (1)\n----\n"),
+            ("second.slt", "query error\nSELECT 1; SELECT 2\n"),
+        ]);
+        let said = run(root.path(), &server.url, &[]);
+        assert_eq!((said.code, said.out.matches("... FAILED").count()), (101, 2), "{said:?}");
+        assert!(said.out.contains("query returned 0 columns, but 1 is declared (I)\n"), "{said:?}");
+        assert!(
+            said.out.contains("query failed: a query is one SQL statement, and here is a second one\n"),
+            "{said:?}"
+        );
     }
 }
 

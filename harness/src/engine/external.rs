@@ -287,7 +287,7 @@ impl Session for Conversation {
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
-            .map_err(|error| EngineError::new(format!("JSON takes UTF-8 only: {error}")))?;
+            .map_err(|error| EngineError::refused(format!("JSON takes UTF-8 only: {error}")))?;
         let extended = self.greeting.is_some();
         let letters = request.letters.filter(|_| extended).map(String::from_utf8_lossy);
         let dialect = extended.then_some(match request.dialect {

@@ -291,7 +291,7 @@ impl Session for Link {
             })?
             .map_err(told)?;
         if statements > 1 && request.letters.is_some() {
-            return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+            return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
         }
         Ok(done)
     }

@@ -300,9 +300,9 @@ impl Session for Link {
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
-            .map_err(|error| EngineError::new(format!("PostgreSQL takes UTF-8 only: {error}")))?;
+            .map_err(|error| EngineError::refused(format!("PostgreSQL takes UTF-8 only: {error}")))?;
         if sql.contains('\0') {
-            return Err(EngineError::new("the SQL holds a NUL byte"));
+            return Err(EngineError::refused("the SQL holds a NUL byte"));
         }
         let letters = Letters::of(&request);
         let mut statements = 0;
@@ -327,6 +327,8 @@ impl Session for Link {
                         done = if described { Done::Rows } else { Done::Changed(count) };
                         if !described {
                             rows.clear();
+                            // What is no query has no columns, which is not the same as a query without rows.
+                            rows.set_columns(0);
                         }
                         described = false;
                     }
@@ -337,7 +339,7 @@ impl Session for Link {
         })?;
         answer.map_err(|error| told(&error))?;
         if statements > 1 && request.letters.is_some() {
-            return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+            return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
         }
         Ok(done)
     }
