@@ -37,7 +37,8 @@ pub trait Engine: Send + Sync {
     /// The name that messages use.
     fn name(&self) -> &str;
 
-    /// The names that `skipif` and `onlyif` know it by, where these can be told without connecting.
+    /// The names that `skipif` and `onlyif` know it by, where these can be told before there is a session. A server may be
+    /// asked for that.
     ///
     /// An adapter reports its name only once it is connected; then this is empty and [`Session::name`] counts.
     fn labels(&self) -> Vec<String> {

@@ -10,7 +10,7 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::choice::{ChoiceError, Fate, Leftover, Url};
-use super::line::{CONNECT, Line, MANAGE};
+use super::line::{CONNECT, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
@@ -43,6 +43,7 @@ struct Server {
     shown: String,
     config: Config,
     isolation: Isolation,
+    trust: Arc<Trust>,
     keeper: Mutex<Option<Keeper>>,
 }
 
@@ -79,7 +80,8 @@ impl Postgres {
         // A peer that is gone without a word is noticed within a minute.
         config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
         config.keepalives_retries(3);
-        let server = Server { shown: url.to_string(), config, isolation, keeper: Mutex::default() };
+        let (trust, keeper) = (Arc::default(), Mutex::default());
+        let server = Server { shown: url.to_string(), config, isolation, trust, keeper };
         Ok(Postgres { server: Arc::new(server) })
     }
 
@@ -111,7 +113,7 @@ impl Server {
         }
         match keeper {
             Some(keeper) => Ok(keeper),
-            None => Ok(keeper.insert(Keeper::new(&self.config)?)),
+            None => Ok(keeper.insert(Keeper::new(&self.config, &self.trust)?)),
         }
     }
 
@@ -182,8 +184,8 @@ impl Server {
 }
 
 impl Keeper {
-    fn new(config: &Config) -> Result<Keeper, EngineError> {
-        let link = Link::connect(config)?;
+    fn new(config: &Config, trust: &Arc<Trust>) -> Result<Keeper, EngineError> {
+        let link = Link::connect(config, trust)?;
         let maker = Maker::new()?;
         let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
         let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
@@ -240,7 +242,7 @@ impl Database for Own {
             options.push_str(&format!(" {typed}"));
         }
         config.options(options);
-        Ok(Box::new(Link::connect(&config)?))
+        Ok(Box::new(Link::connect(&config, &self.server.trust)?))
     }
 
     fn keep(&mut self) -> Option<String> {
@@ -269,8 +271,8 @@ struct Link {
 }
 
 impl Link {
-    fn connect(config: &Config) -> Result<Link, EngineError> {
-        let mut line = Line::new()?;
+    fn connect(config: &Config, trust: &Arc<Trust>) -> Result<Link, EngineError> {
+        let mut line = Line::new(trust)?;
         let (client, connection) = line.within(CONNECT * 2, config.connect(NoTls))?.map_err(|error| told(&error))?;
         // Requests learn of it when the connection ends; why it ended, the server has told them before.
         line.spawn(async move { drop(connection.await) });
@@ -279,12 +281,12 @@ impl Link {
 
     /// Runs a statement of our own.
     fn manage(&self, sql: &str) -> Result<(), EngineError> {
-        self.line.within(MANAGE, self.client.batch_execute(sql))?.map_err(|error| told(&error))
+        self.line.manage(self.client.batch_execute(sql))?.map_err(|error| told(&error))
     }
 
     /// The first column of what a query of our own returns.
     fn column(&self, sql: &str) -> Result<Vec<String>, EngineError> {
-        let messages = self.line.within(MANAGE, self.client.simple_query(sql))?.map_err(|error| told(&error))?;
+        let messages = self.line.manage(self.client.simple_query(sql))?.map_err(|error| told(&error))?;
         let value = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,

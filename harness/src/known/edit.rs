@@ -104,6 +104,9 @@ fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
     };
     table["reason"] = value(reason);
     let told_apart = outcome.records.failed == outcome.failed_records.len() as u64;
+    if outcome.verdict == Verdict::Failed && !told_apart {
+        table["failed"] = value(i64::try_from(outcome.records.failed).unwrap_or(i64::MAX));
+    }
     if outcome.verdict == Verdict::Failed && told_apart && !outcome.failed_records.is_empty() {
         let mut pins: Array = outcome.failed_records.iter().map(pin).collect();
         pins.iter_mut().for_each(|pin| pin.decor_mut().set_prefix("\n  "));

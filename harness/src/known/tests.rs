@@ -129,6 +129,40 @@ fn pins_do_not_cover_a_crash_nor_more_records_than_are_told_apart() {
 }
 
 #[test]
+fn counted_records_must_be_as_many() {
+    let list = format!("{A}failed = 2\n");
+    let with_sql = |records: &[(&str, u64)]| Outcome {
+        failures: vec![Failure { sql: "SELECT".into(), ..Failure::default() }],
+        ..failed("a.test", records)
+    };
+    let judged = |outcome: Outcome, fail_fast: bool| {
+        let outcome = Judge { fail_fast, ..judge(Place::new(&list).list()) }.judge(outcome);
+        (
+            outcome.verdict.to_string(),
+            outcome.failures.first().map(|failure| failure.message.clone()).unwrap_or_default(),
+        )
+    };
+    let known = ("known failure (no joins)".to_owned(), String::new());
+    assert_eq!(judged(with_sql(&[("x", 1), ("y", 2)]), false), known);
+    let (verdict, message) = judged(with_sql(&[("x", 1)]), false);
+    assert_eq!(verdict, "unexpected pass (known failure: no joins)");
+    assert_eq!(message, "1 record fails, but 2 are known to");
+    assert_eq!(judged(with_sql(&[("x", 1)]), true), known);
+    for fail_fast in [false, true] {
+        let (verdict, message) = judged(with_sql(&[("x", 1), ("y", 2), ("z", 3)]), fail_fast);
+        assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "3 records fail, but 2 are known to"));
+        let lost = Outcome { failures: vec![Failure::default()], ..failed("a.test", &[("", 0), ("", 0)]) };
+        assert_eq!(judged(lost, fail_fast).0, "FAILED");
+        assert_eq!(
+            judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 }), fail_fast).0,
+            "timed out after 0.001 s"
+        );
+    }
+    let error = Place::new(&format!("{list}records = []\n")).error();
+    assert!(error.starts_with("`records` says how many fail"), "{error}");
+}
+
+#[test]
 fn an_entry_that_matches_no_file_is_named() {
     let list = format!("{A}\n[[known]]\npath = \"gone/*.test\"\nreason = \"\"\n");
     let place = Place::new(&list);
@@ -159,12 +193,16 @@ fn the_first_list_makes_the_next_run_green() {
     let path = folder.path().join("new/known.toml");
     let mut bad = failed("b \"quoted\".test", &[("x", 1), ("y", 2)]);
     bad.failures.push(Failure { message: "query failed: no\nsuch".into(), ..Failure::default() });
+    let mut many = failed("d.test", &[("x", 1)]);
+    many.records.failed = 2000;
+    many.failures.push(Failure { sql: "x".into(), message: "no".into(), ..Failure::default() });
     let outcomes = [
         bad,
         Outcome::new("a.test", Verdict::Crashed { how: "SIGSEGV".into() }),
         Outcome::new("c.test", Verdict::Passed),
+        many,
     ];
-    assert_eq!(KnownFailures::write_first(&path, Some("sqlite"), &outcomes).unwrap(), 2);
+    assert_eq!(KnownFailures::write_first(&path, Some("sqlite"), &outcomes).unwrap(), 3);
     let text = fs::read_to_string(&path).unwrap();
     let expected = "\
 # Files that are known to fail, and why.
@@ -182,11 +220,18 @@ records = [
   { sql = \"9dd4e461268c8034\", line = 1 },
   { sql = \"415290769594460e\", line = 2 },
 ]
+
+[[known]]
+path = \"d.test\"
+engine = \"sqlite\"
+reason = \"no\"
+failed = 2000
 ";
     assert_eq!(text, expected);
     let judge = judge(KnownFailures::read(&path).unwrap());
     assert!(!judge.judge(outcomes[0].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[1].clone()).verdict.is_failure());
+    assert!(!judge.judge(outcomes[3].clone()).verdict.is_failure());
     assert!(matches!(KnownFailures::write_first(&path, None, []), Err(KnownError::Exists(_))));
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Executor<'e, 'a> {
     memory_limited: bool,
     out_of_memory: bool,
     lost: bool,
+    /// The engine's name in messages.
+    engine: &'e str,
     watch: &'e dyn Watch,
 }
 
@@ -94,6 +96,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             memory_limited: options.memory_limit.is_some(),
             out_of_memory: false,
             lost: false,
+            engine: engine.name(),
             watch,
         })
     }
@@ -283,8 +286,10 @@ impl<'e, 'a> Executor<'e, 'a> {
             Some(name) => match self.named.entry(name.clone()) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
-                    let session =
-                        self.database.connect().map_err(|error| format!("cannot connect as `{name}`: {error}"))?;
+                    let session = self
+                        .database
+                        .connect()
+                        .map_err(|error| format!("cannot connect to {} as `{name}`: {error}", self.engine))?;
                     if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, session.interrupter()) {
                         watchdog.guard(interrupter);
                     }
@@ -313,7 +318,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             // Nor is it one here: whatever the record expects, it was not run.
             Err(error) if error.lost => {
                 self.lost = true;
-                Err(format!("the connection is lost: {error}").into())
+                Err(format!("the connection to {} is lost: {error}", self.engine).into())
             }
             Err(error) if error.refused => Err(format!("{what} failed: {error}").into()),
             result => Ok(result),
