@@ -61,16 +61,27 @@ fn an_engine_that_eats_memory_runs_out_of_it() {
 
 #[test]
 fn what_an_engine_started_is_gone_when_the_run_ends() {
-    for what in ["fork", "daemon"] {
+    for what in ["fork", "daemon", "clone"] {
         // `run` looks for what stays.
         Place::with_fault(what).run("--workers 2").exits(0);
     }
 }
 
 #[test]
+fn what_cut_all_ties_is_gone_when_the_run_ends() {
+    for last in ["", "\nstatement ok\nFAULT segv\n"] {
+        let place = Place::new([("a.test", PASSES.to_owned()), ("bad.test", fault("stray stray") + last)]);
+        let ended = place.run("--workers 2 --crash-retries 0");
+        assert_eq!(ended.code, Some(if last.is_empty() { 0 } else { 101 }), "{ended}");
+        let pid = std::fs::read_to_string(place.path("stray")).unwrap();
+        assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "process {pid} stays");
+    }
+}
+
+#[test]
 fn what_an_engine_started_is_gone_after_a_time_out_and_after_a_crash() {
     for (last, verdict) in [("hang", "timed out after 1 s"), ("segv", "crashed (SIGSEGV)")] {
-        let text = format!("statement ok\nFAULT fork\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
+        let text = format!("statement ok\nFAULT clone\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
         let place = Place::new([("a.test", PASSES), ("bad.test", text.as_str())]);
         let ended = place.run("--workers 2 --file-timeout 1").exits(101);
         assert_eq!(ended.verdict("bad.test"), verdict);

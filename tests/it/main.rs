@@ -5,6 +5,7 @@ mod bless;
 mod browser;
 mod cases;
 mod commands;
+mod endings;
 mod engines;
 mod exact;
 mod faults;
