@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
 
-use crate::config::Config;
+use crate::config::{Config, SLICES};
 use crate::engine::{ChoiceError, Engine, IntoEngine};
 use crate::history::{self, History};
 use crate::known::KnownError;
@@ -149,7 +149,14 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     let task = Task { suite, files, filtered_out, engine, printer };
     match &config.parallel {
         Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
-        _ => serial(task, &config),
+        _ => {
+            if config.sliced && !config.nextest {
+                note!(
+                    "warning: `{SLICES}` shares nothing out: this process runs all files; with `--parallel` processes share them"
+                );
+            }
+            serial(task, &config)
+        }
     }
 }
 

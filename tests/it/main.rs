@@ -12,6 +12,7 @@ mod faults;
 mod faulty_support;
 mod kills;
 mod known;
+mod misuse;
 mod nextest;
 mod own_engine;
 mod page;
