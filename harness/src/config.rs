@@ -268,10 +268,12 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         return Ok(None);
     }
     if flags.repeat == Some(Repeat::UntilBudget) && flags.time_budget.is_none() {
-        return Err("`--repeat until-budget` needs `--time-budget`".to_owned());
+        let flag = "`--repeat until-budget` (or `SQLLOGICTEST_REPEAT`)";
+        return Err(format!("{flag} needs `--time-budget`"));
     }
     if flags.memory_limit.is_some() && flags.workers.is_none() {
-        return Err("`--memory-limit` is for worker processes: it needs `--workers`".to_owned());
+        let flag = "`--memory-limit` (or `SQLLOGICTEST_MEMORY_LIMIT`)";
+        return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
     Ok(Some(Parallel {
         workers: flags.workers,

@@ -62,6 +62,14 @@ pub enum SupervisorError {
     /// A worker could not be started, or its fate not be learnt.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// Workers cannot even start with as much memory as they may have.
+    #[error("workers cannot start: `--memory-limit` of {} MiB is too low; the last one printed:\n{output}", .limit >> 20)]
+    TooLittleMemory {
+        /// The limit, in bytes.
+        limit: u64,
+        /// The end of what it printed.
+        output: String,
+    },
     /// Workers end before they claim anything.
     #[error("workers end ({how}) before they run anything; the last one printed:\n{output}")]
     Futile {
@@ -224,7 +232,10 @@ impl Supervisor<'_> {
             self.stopped = true;
             let running = self.current.len();
             let files = if running == 1 { "1 file is" } else { &format!("{running} files are") };
-            audience.notice(&format!("interrupted: {files} still running; once more to kill the workers"));
+            // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+            let id = std::process::id();
+            audience
+                .notice(&format!("interrupted: {files} still running; once more to kill the workers, or `kill {id}`"));
         }
         if interrupts > 1 && self.interrupted < 2 {
             audience.notice("interrupted again: killing the workers");
@@ -350,7 +361,13 @@ impl Supervisor<'_> {
             if let Some(dead) = self.dead.get(self.slots[index].label()).filter(|dead| !dead.had_claimed) {
                 self.futile += 1;
                 if self.futile >= if dead.killed { FUTILE_KILLS } else { FUTILE } {
-                    return Err(SupervisorError::Futile { how: dead.how.clone(), output: dead.output.clone() });
+                    let output = dead.output.clone();
+                    return Err(match dead.verdict {
+                        Verdict::OutOfMemory { limit_bytes: limit } => {
+                            SupervisorError::TooLittleMemory { limit, output }
+                        }
+                        _ => SupervisorError::Futile { how: dead.how.clone(), output },
+                    });
                 }
             }
             let number = u32::try_from(index).unwrap_or(u32::MAX) + 1;

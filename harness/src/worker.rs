@@ -255,6 +255,7 @@ pub fn settle(
         message: match &death.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
             Verdict::TimedOut { .. } => "still running when the time limit was over".to_owned(),
+            Verdict::OutOfMemory { .. } => "the process that ran this record ended for want of memory".to_owned(),
             verdict => verdict.to_string(),
         },
         file: last.as_ref().map_or_else(|| lease.name().to_owned(), |running| running.file.clone()),
@@ -263,12 +264,15 @@ pub fn settle(
         ..Failure::default()
     };
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    // Whoever dies in the middle of a record does so in the engine's hands.
+    let engine_us = if failure.line > 0 { micros(death.ran_for) } else { 0 };
     let began = SystemTime::now() - death.ran_for;
     let outcome = Outcome {
         worker,
         attempt: lease.attempt(),
         pass: lease.pass(),
         wall_us: micros(death.ran_for),
+        engine_us,
         started_us: match death.ran_for.is_zero() {
             true => 0,
             false => micros(began.duration_since(UNIX_EPOCH).unwrap_or_default()),

@@ -56,7 +56,25 @@ fn an_engine_that_hangs_times_out() {
 
 #[test]
 fn an_engine_that_eats_memory_runs_out_of_it() {
-    commits("eat", "--memory-limit 512M", "out of memory (limit 512 MiB)");
+    let ended = commits("eat", "--memory-limit 512M", "out of memory (limit 512 MiB)");
+    ended.says(
+        "out of memory (limit 512 MiB)\nthe process that ran this record ended for want of memory\n[SQL] FAULT eat",
+    );
+}
+
+#[test]
+fn sqlite_that_may_have_no_more_memory_is_out_of_it_whatever_the_script_expects() {
+    let text = "statement error\nSELECT zeroblob(900000000) || zeroblob(1)\n";
+    let place = Place::new([("a.test", PASSES), ("bad.test", text)]);
+    let ended = place.run("--workers 2 --memory-limit 512M").exits(101);
+    assert_eq!(ended.verdict("bad.test"), "out of memory (limit 512 MiB)");
+    ended.says("at tests/bad.test:1");
+}
+
+#[test]
+fn a_memory_limit_that_is_too_low_for_a_worker_is_an_error_that_says_so() {
+    let ended = Place::with_many(3, PASSES).run("--workers 2 --memory-limit 20M").exits(4);
+    ended.says("workers cannot start: `--memory-limit` of 20 MiB is too low");
 }
 
 #[test]

@@ -48,6 +48,11 @@ fn a_flag_of_parallel_runs_needs_one() {
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--time-budget", "5"]);
     place.start_command(command).wait().exits(2).says("`--time-budget` is for parallel runs: it needs `--parallel`");
+    let queue = ("SQLLOGICTEST_USE_WORK_QUEUE", "1");
+    let ended = with_variables(&place, &[queue, ("SQLLOGICTEST_MEMORY_LIMIT", "1G")]).exits(2);
+    ended.says("(or `SQLLOGICTEST_MEMORY_LIMIT`) is for worker processes: it needs `--workers`");
+    let ended = with_variables(&place, &[queue, ("SQLLOGICTEST_REPEAT", "until-budget")]).exits(2);
+    ended.says("(or `SQLLOGICTEST_REPEAT`) needs `--time-budget`");
 }
 
 #[test]

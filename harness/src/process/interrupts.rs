@@ -74,7 +74,7 @@ impl Interruption {
     ///
     /// # Errors
     /// The system refused.
-    pub fn install(notice: &'static str) -> Result<Interruption, ProcessError> {
+    pub fn install(notice: String) -> Result<Interruption, ProcessError> {
         let install = || {
             let asked = Arc::new(AtomicBool::new(false));
             let (mut pipe, sender) = UnixStream::pair()?;

@@ -30,7 +30,8 @@ impl Statistics {
         for outcome in outcomes {
             statistics.busy += outcome.wall();
             statistics.engine += Duration::from_micros(outcome.engine_us);
-            if statistics.longest.as_ref().is_none_or(|(_, longest)| outcome.wall() > *longest) {
+            // What took no time was not run.
+            if statistics.longest.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest) < outcome.wall() {
                 statistics.longest = Some((outcome.name.clone(), outcome.wall()));
             }
         }
@@ -143,6 +144,13 @@ mod tests {
         let text = statistics(2).text();
         assert!(text.contains("makespan  1.333 of the least possible 3.00 s (longest file: a, 3.00 s)"), "{text}");
         assert!(text.contains("2.00 s in the engine, 2.00 s in the harness"), "{text}");
+    }
+
+    #[test]
+    fn a_run_of_nothing_has_no_makespan() {
+        let outcomes = [outcome("a", Verdict::NotRun { reason: "interrupted".into() }, 0)];
+        let statistics = Statistics::new(Counts::default(), Duration::from_secs(1), 2, outcomes.iter());
+        assert_eq!(statistics.text().lines().last(), Some("workers   2, busy 0.0 % of 1.00 s"));
     }
 
     #[test]

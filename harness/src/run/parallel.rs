@@ -127,8 +127,11 @@ impl Run<'_> {
             deadline: self.deadline(),
             settles: true,
         };
-        let interruption =
-            Interruption::install("interrupted: finishing the present file; once more to end without it")?;
+        // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+        let id = std::process::id();
+        let interruption = Interruption::install(format!(
+            "interrupted: finishing the present file; once more to end without it, or `kill {id}`"
+        ))?;
         let mut voice = Voice::new(show, interruption);
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
