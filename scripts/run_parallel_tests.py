@@ -30,11 +30,11 @@ def parse(arguments):
         "`cargo test --test slt -- --help` lists its flags.",
     )
     parser.add_argument("filters", nargs="*", metavar="FILTER", help="run only files whose name contains this")
-    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, metavar="N",
-                        help="worker processes (default: one for each processor)")
-    parser.add_argument("--time-budget", "--time", type=positive, metavar="SECS",
+    parser.add_argument("--workers", type=count, metavar="N",
+                        help="worker processes (default: SQLLOGICTEST_WORKERS, or one for each processor)")
+    parser.add_argument("--time-budget", "--time", type=seconds, metavar="SECS",
                         help="begin no further file after so long (default: SQLLOGICTEST_TIME_BUDGET, or no limit)")
-    parser.add_argument("--file-timeout", "--timeout", type=positive, metavar="SECS",
+    parser.add_argument("--file-timeout", "--timeout", type=seconds, metavar="SECS",
                         help="how long one file may take (default: SQLLOGICTEST_FILE_TIMEOUT, or no limit)")
     parser.add_argument("--seed", type=int, metavar="N", help="shuffle files of equal rank by this seed")
     parser.add_argument("--results", metavar="DIR", help="folder for results, history, logs and queue")
@@ -45,18 +45,31 @@ def parse(arguments):
     return options
 
 
-def positive(text):
-    """A whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+def count(text):
+    """A whole number above 0. Checked here as well as by the binary, since building that may take minutes."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number above 0")
+    return text
+
+
+def seconds(text):
+    """A time above 0, with decimals if need be."""
+    try:
+        wrong = not 0 < float(text) < float("inf")
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of seconds above 0")
+    return text
 
 
 def binary_arguments(options):
     """The test binary's command line for these options."""
-    arguments = ["--parallel", "--workers", str(options.workers)]
+    arguments = ["--parallel"]
+    if options.workers is None and not os.environ.get("SQLLOGICTEST_WORKERS"):
+        options.workers = os.cpu_count() or 1
     for flag, value in [
+        ("--workers", options.workers),
         ("--time-budget", options.time_budget),
         ("--file-timeout", options.file_timeout),
         ("--seed", options.seed),

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import unittest
+import unittest.mock
 
 import run_parallel_tests as script
 
@@ -19,7 +20,18 @@ class CommandLine(unittest.TestCase):
         )
 
     def test_without_a_number_there_is_a_worker_for_each_processor(self):
-        self.assertEqual(self.arguments(), ["--parallel", "--workers", str(os.cpu_count())])
+        with unittest.mock.patch.dict(os.environ):
+            os.environ.pop("SQLLOGICTEST_WORKERS", None)
+            self.assertEqual(self.arguments(), ["--parallel", "--workers", str(os.cpu_count())])
+
+    def test_a_number_in_the_environment_is_left_to_the_binary(self):
+        with unittest.mock.patch.dict(os.environ, {"SQLLOGICTEST_WORKERS": "3"}):
+            self.assertEqual(self.arguments(), ["--parallel"])
+            self.assertEqual(self.arguments("--workers", "4"), ["--parallel", "--workers", "4"])
+
+    def test_times_may_have_decimals(self):
+        line = self.arguments("--workers", "1", "--time", "0.5", "--timeout", "2.5")
+        self.assertEqual(line[3:], ["--time-budget", "0.5", "--file-timeout", "2.5"])
 
     def test_folders_are_the_callers(self):
         self.assertEqual(self.arguments("--workers", "1", "--corpus", "x")[-2:], ["--root", os.path.abspath("x")])
@@ -29,7 +41,8 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(line, ["--parallel", "--workers", "2", "select", "joins", "--format", "json"])
 
     def test_what_cannot_be_used_is_an_error_of_code_2(self):
-        for words in (["--workers", "0"], ["--time-budget", "-1"], ["--workers", "x"], ["--frobnicate"]):
+        for words in (["--workers", "0"], ["--time-budget", "-1"], ["--time-budget", "abc"], ["--time-budget", "nan"],
+                      ["--workers", "x"], ["--workers", "1.5"], ["--frobnicate"]):
             with self.assertRaises(SystemExit) as exit_, contextlib.redirect_stderr(io.StringIO()) as complaint:
                 script.parse(words)
             self.assertEqual(exit_.exception.code, 2)

@@ -185,6 +185,6 @@ fn json(value: &impl Serialize) -> String {
 
 /// Prints an error and hands back the exit code that goes with it.
 fn complain(message: &str, status: ExitStatus) -> ExitStatus {
-    eprintln!("error: {message}");
+    note!("error: {message}");
     status
 }

@@ -67,6 +67,8 @@ pub struct Config {
     pub table: bool,
     /// Whether nextest runs this process.
     pub nextest: bool,
+    /// Whether the environment asks for a slice of the files ([`SLICES`]), which there is none of.
+    pub sliced: bool,
     /// What to run on, if not on the engine of the test target.
     pub engine: Option<Choice>,
     /// Which failures are known.
@@ -111,6 +113,9 @@ pub struct Parallel {
 
 /// The environment variable that nextest sets for every process it starts.
 const NEXTEST: &str = "NEXTEST";
+
+/// The environment variable by which earlier tools told each of several processes to run a fixed part of the files.
+pub const SLICES: &str = "SQLLOGICTEST_TOTAL_WORKERS";
 
 /// The environment variable that stands for `--quiet`.
 const QUIET: &str = "SQLLOGICTEST_QUIET";
@@ -178,6 +183,7 @@ impl Config {
             quiet,
             table: false,
             nextest,
+            sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
             engine,
             known: known(flags.known)?,
         })
@@ -262,10 +268,12 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         return Ok(None);
     }
     if flags.repeat == Some(Repeat::UntilBudget) && flags.time_budget.is_none() {
-        return Err("`--repeat until-budget` needs `--time-budget`".to_owned());
+        let flag = "`--repeat until-budget` (or `SQLLOGICTEST_REPEAT`)";
+        return Err(format!("{flag} needs `--time-budget`"));
     }
     if flags.memory_limit.is_some() && flags.workers.is_none() {
-        return Err("`--memory-limit` is for worker processes: it needs `--workers`".to_owned());
+        let flag = "`--memory-limit` (or `SQLLOGICTEST_MEMORY_LIMIT`)";
+        return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
     Ok(Some(Parallel {
         workers: flags.workers,
@@ -376,6 +384,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) }
 }
 
+/// A time limit: whole milliseconds, more than zero.
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) => Err("must be more than 0".to_owned()),
+        Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+        Err(_) => Err("not a number of milliseconds".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,10 +446,19 @@ mod tests {
             (&["--file-timeout", "abc"], "'abc' for '--file-timeout <SECS>': not a number of seconds"),
             (&["--file-timeout", "0"], "must be more than 0"),
             (&["--file-timeout=-1"], "not a possible time"),
+            (&["--query-timeout-ms", "0"], "must be more than 0"),
+            (&["--query-timeout-ms", "1.5"], "not a number of milliseconds"),
         ] {
             let message = config(arguments).unwrap_err();
             assert!(message.contains(words), "{message}");
         }
+    }
+
+    #[test]
+    fn a_limit_in_milliseconds_gives_way_to_one_in_seconds() {
+        let limit = |arguments: &[&str]| config(arguments).unwrap().options.query_timeout;
+        assert_eq!(limit(&["--query-timeout-ms", "1500"]), Some(Duration::from_millis(1500)));
+        assert_eq!(limit(&["--query-timeout-ms", "1500", "--query-timeout", "2"]), Some(Duration::from_secs(2)));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -96,7 +97,17 @@ impl History {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        Ok(Log { file: File::options().append(true).create(true).open(&self.path)? })
+        let mut file = File::options().read(true).append(true).create(true).open(&self.path)?;
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.read_exact_at(&mut last, length - 1)?;
+        }
+        if last != [b'\n'] {
+            // A kill has torn the last line; the next one is not to be part of it.
+            file.write_all(b"\n")?;
+        }
+        Ok(Log { file })
     }
 
     /// Writes the last entry of each file anew; a process that appends meanwhile loses what it appends.
@@ -182,6 +193,19 @@ mod tests {
         let entry = history.get("a.test").unwrap();
         assert_eq!((entry.wall_us, entry.failed(), entry.stamp.as_str()), (7, false, stamp(&a.path).as_str()));
         assert!(history.get("b.test").unwrap().failed());
+    }
+
+    #[test]
+    fn a_torn_line_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (file(folder.path(), "a.test"), file(folder.path(), "b.test"));
+        let mut log = History::read(folder.path()).unwrap().log().unwrap();
+        log.append(&a, &Outcome::new("a.test", Verdict::Passed)).unwrap();
+        log.file.write_all(b"{\"name\":\"b.te").unwrap();
+        let mut log = History::read(folder.path()).unwrap().log().unwrap();
+        log.append(&b, &Outcome::new("b.test", Verdict::Failed)).unwrap();
+        let history = History::read(folder.path()).unwrap();
+        assert!(!history.get("a.test").unwrap().failed() && history.get("b.test").unwrap().failed());
     }
 
     #[test]

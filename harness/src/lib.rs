@@ -21,6 +21,15 @@
 //!
 //! Modules stand in the order in which data flows: each imports only those above it.
 
+/// Prints a line to standard error. Where nobody can read it any more, the line is lost, and nothing else: `eprintln!`
+/// would panic there, and a run with it whose terminal was closed.
+macro_rules! note {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 pub mod suite;
 
 pub mod script;

@@ -14,6 +14,7 @@ use crate::outcome::{Outcome, Verdict};
 use crate::report::libtest::Printer;
 use crate::suite::TestFile;
 use crate::trial::{self, Options};
+use crate::worker::EARLIER_FAILURE;
 
 /// When libtest, and so we, say that a trial has been running for long.
 pub const SLOW: Duration = Duration::from_secs(60);
@@ -81,7 +82,7 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
     Trial::ignorable_test(file.name.clone(), move || {
         lock(&shared.printer).started(0, &file.name);
         let outcome = if shared.options.fail_fast && shared.failed.load(Ordering::Relaxed) {
-            Outcome::new(&file.name, Verdict::NotRun { reason: "an earlier failure".to_owned() })
+            Outcome::new(&file.name, Verdict::NotRun { reason: EARLIER_FAILURE.to_owned() })
         } else {
             lock(&shared.running).insert(file.name.clone(), Instant::now());
             let outcome = trial::run(&file, &*shared.engine, &shared.options, &());

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
 
-use crate::config::Config;
+use crate::config::{Config, SLICES};
 use crate::engine::{ChoiceError, Engine, IntoEngine};
 use crate::history::{self, History};
 use crate::known::KnownError;
@@ -96,7 +96,7 @@ impl RunError {
 /// Runs a suite; every complaint goes to standard error.
 pub fn run(suite: Suite, engine: Arc<dyn Engine>, config: Config) -> ExitStatus {
     try_run(suite, engine, config).unwrap_or_else(|error| {
-        eprintln!("error: {}", with_causes(&error));
+        note!("error: {}", with_causes(&error));
         error.status()
     })
 }
@@ -140,16 +140,23 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         return Ok(ExitStatus::Passed);
     }
     if let Some(choice) = config.engine.as_ref().filter(|_| !config.nextest) {
-        eprintln!("on {choice}");
+        note!("on {choice}");
     }
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);
-        eprintln!("shuffled with --shuffle-seed {seed}");
+        note!("shuffled with --shuffle-seed {seed}");
     }
     let task = Task { suite, files, filtered_out, engine, printer };
     match &config.parallel {
         Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
-        _ => serial(task, &config),
+        _ => {
+            if config.sliced && !config.nextest {
+                note!(
+                    "warning: `{SLICES}` shares nothing out: this process runs all files; with `--parallel` processes share them"
+                );
+            }
+            serial(task, &config)
+        }
     }
 }
 
@@ -178,16 +185,13 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let (outcomes, mut printer) =
         libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
-    printer.finish(&summary.total, filtered_out, clock.elapsed())?;
-    if config.table && config.format != Some(Format::Json) {
-        writeln!(io::stdout(), "{}", table::by_category(&summary))?;
-    }
+    let wall = clock.elapsed();
+    let mut figures = String::new();
     // Under nextest each file is a process, whose figures nobody wants.
-    let told = config.format != Some(Format::Json) && !config.quiet && config.logfile.is_none() && !config.nextest;
-    if told && !outcomes.is_empty() {
-        let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
-        write!(io::stdout(), "{}", statistics.text())?;
+    if !config.nextest && !outcomes.is_empty() {
+        figures.push_str(&Statistics::new(summary.total, wall, workers, outcomes.iter()).text());
     }
+    let printed = print_end(&mut printer, config, &summary, (filtered_out, wall), &figures);
     known::keep(config, &*engine, &outcomes);
     if !outcomes.is_empty() {
         account::remember(config, &remembered, &outcomes);
@@ -195,16 +199,55 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
-    Ok(conclude(&summary, false))
+    printed?;
+    Ok(conclude(&summary, config))
 }
 
-/// The exit code of a run, and what is wrong with its account.
-fn conclude(summary: &Summary, allow_incomplete: bool) -> ExitStatus {
-    for defect in &summary.defects {
-        eprintln!("error: the account does not add up: {defect}");
+/// Prints what stands at the end of a run: failures, libtest's line, the table, the figures.
+///
+/// # Errors
+/// The first write that failed, now or before. That is for the end: what came of the run is kept all the same.
+fn print_end(
+    printer: &mut Printer,
+    config: &Config,
+    summary: &Summary,
+    (filtered_out, wall): (u64, Duration),
+    figures: &str,
+) -> io::Result<()> {
+    printer.finish(&summary.total, filtered_out, wall)?;
+    if config.quiet {
+        return Ok(());
     }
-    summary.exit_status(allow_incomplete)
+    if config.table {
+        printer.add(&format!("{}\n", table::by_category(summary)))?;
+    }
+    printer.add(figures)
 }
+
+/// The exit code of a run, with what its other output does not say: what is wrong with its account, and what is left.
+fn conclude(summary: &Summary, config: &Config) -> ExitStatus {
+    for defect in &summary.defects {
+        note!("error: the account does not add up: {defect}");
+    }
+    let allowed = config.parallel.as_ref().is_some_and(|parallel| parallel.allow_incomplete);
+    let status = summary.exit_status(allowed);
+    let left = summary.not_run.len();
+    if left > 0 {
+        // libtest's own line knows no such thing, and reads `ok`.
+        let code = if status == ExitStatus::Incomplete { ", so the exit code is 3" } else { "" };
+        note!("incomplete: {left} of {} files were not run{code}", summary.total.planned);
+    }
+    if config.format == Some(Format::Terse) {
+        summary.not_run.iter().take(MOST_LEFT).for_each(|name| note!("    {name}"));
+        if left > MOST_LEFT {
+            note!("    … and {} more", left - MOST_LEFT);
+        }
+    }
+    status
+}
+
+/// How many files that were not run are named where none has a line of its own; all of them are in `results.json`.
+const MOST_LEFT: usize = 50;
 
 /// The files that a run is about.
 struct Selection {

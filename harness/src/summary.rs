@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::outcome::{Counts, Outcome};
+use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::category;
 
 /// A summary is the closed account of a run: every planned trial has exactly one outcome, or the run is broken.
@@ -12,6 +12,8 @@ pub struct Summary {
     pub total: Counts,
     /// The same by category, the first folder of the name.
     pub categories: BTreeMap<String, Counts>,
+    /// The names of the trials that nobody began.
+    pub not_run: Vec<String>,
     /// What does not add up; empty in every sound run.
     pub defects: Vec<String>,
 }
@@ -58,6 +60,9 @@ impl Summary {
                 None => summary.defects.push(format!("`{}` was never planned", outcome.name)),
             }
             summary.total.add(outcome);
+            if let Verdict::NotRun { .. } = outcome.verdict {
+                summary.not_run.push(outcome.name.clone());
+            }
             summary.categories.entry(category(&outcome.name).to_owned()).or_default().add(outcome);
         }
         let mut missing: Vec<&str> = open.iter().filter(|(_, count)| **count > 0).map(|((name, _), _)| *name).collect();
@@ -86,7 +91,7 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{RecordCounts, Verdict};
+    use crate::outcome::RecordCounts;
 
     fn outcome(name: &str, verdict: Verdict) -> Outcome {
         Outcome::new(name, verdict)

@@ -13,7 +13,7 @@ use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
 use crate::queue::{Event, Lost, Plan, Queue, QueueError, Running};
-use crate::worker::{Death, Policy, TIME_BUDGET, settle};
+use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
 
 mod slot;
 
@@ -40,6 +40,8 @@ pub struct Supervision<'s> {
     pub logs: PathBuf,
     /// The list of known failures that deaths are held against.
     pub known: Option<&'s Judge>,
+    /// Whether nothing more is claimed once anything has failed.
+    pub fail_fast: bool,
 }
 
 /// An audience is told what happens in a run, as it happens.
@@ -60,6 +62,14 @@ pub enum SupervisorError {
     /// A worker could not be started, or its fate not be learnt.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// Workers cannot even start with as much memory as they may have.
+    #[error("workers cannot start: `--memory-limit` of {} MiB is too low; the last one printed:\n{output}", .limit >> 20)]
+    TooLittleMemory {
+        /// The limit, in bytes.
+        limit: u64,
+        /// The end of what it printed.
+        output: String,
+    },
     /// Workers end before they claim anything.
     #[error("workers end ({how}) before they run anything; the last one printed:\n{output}")]
     Futile {
@@ -94,9 +104,12 @@ pub fn supervise(
     supervision: &Supervision<'_>,
     audience: &mut dyn Audience,
 ) -> Result<(), SupervisorError> {
+    let family = Family::new()?;
+    // Where that cannot be had, a process that leaves its group and empties its environment may stay behind.
+    let _ = family.adopt_orphans();
     let mut supervisor = Supervisor {
         supervision,
-        family: Family::new()?,
+        family,
         interrupts: Interrupts::install()?,
         interrupted: 0,
         slots: Vec::new(),
@@ -104,7 +117,8 @@ pub fn supervise(
         lost: Vec::new(),
         looked_round: None,
         current: HashMap::new(),
-        stopped: false,
+        // Of what happened before it joined, no event tells.
+        stopped: queue.snapshot()?.stopped.is_some(),
         started: 0,
         futile: 0,
     };
@@ -218,7 +232,10 @@ impl Supervisor<'_> {
             self.stopped = true;
             let running = self.current.len();
             let files = if running == 1 { "1 file is" } else { &format!("{running} files are") };
-            audience.notice(&format!("interrupted: {files} still running; once more to kill the workers"));
+            // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+            let id = std::process::id();
+            audience
+                .notice(&format!("interrupted: {files} still running; once more to kill the workers, or `kill {id}`"));
         }
         if interrupts > 1 && self.interrupted < 2 {
             audience.notice("interrupted again: killing the workers");
@@ -254,7 +271,8 @@ impl Supervisor<'_> {
             let file = file_timeout.filter(|limit| current.since.elapsed() > *limit + PATIENCE);
             let query = query_timeout.filter(|limit| current.record_since.elapsed() > *limit + PATIENCE);
             if let Some(limit) = file.or(query) {
-                slot.end(Verdict::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) });
+                let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                slot.end(Verdict::TimedOut { limit_ms }, current.entry);
             }
         }
         Ok(())
@@ -262,13 +280,14 @@ impl Supervisor<'_> {
 
     /// Finds the dead, settles what they were running, and starts others in their place.
     fn reap(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
-        let mut anyone = false;
+        let mut reaped = Vec::new();
         for slot in &mut self.slots {
             if let Some(dead) = slot.reap(self.supervision.memory_limit)? {
-                anyone = true;
+                reaped.push(slot.label().to_owned());
                 self.dead.insert(slot.label().to_owned(), dead);
             }
         }
+        let anyone = !reaped.is_empty();
         if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND) {
             // The lock of a dead process is free: whatever it held is found now. That may be a process started by
             // hand, or one of a run that is resumed.
@@ -277,6 +296,12 @@ impl Supervisor<'_> {
         }
         // Whose label belongs to which of the lost is known after this.
         self.follow(queue, audience)?;
+        for dead in reaped.iter().filter_map(|label| self.dead.get(label)) {
+            // No file is at fault, but something is.
+            if dead.ended_unasked() && !self.lost.iter().any(|lost| Some(lost.worker) == dead.worker) {
+                audience.notice(&format!("warning: a worker ended ({}) after it had finished its file", dead.how));
+            }
+        }
         let mut early = Vec::new();
         for lost in std::mem::take(&mut self.lost) {
             if self.slots.iter().any(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty()) {
@@ -284,27 +309,7 @@ impl Supervisor<'_> {
                 early.push(lost);
                 continue;
             }
-            let death = self.death_of(lost.worker);
-            if death.is_some_and(|dead| dead.abandoned) {
-                // Killed because the user wanted to be gone: the entry stays without an outcome, leased to this process.
-                continue;
-            }
-            let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
-            let death = death.map_or_else(Death::unknown, |dead| Death {
-                verdict: dead.verdict.clone(),
-                output: dead.output.clone(),
-                ran_for,
-            });
-            if self.stopped
-                && matches!(death.verdict, Verdict::Crashed { .. })
-                && lost.deaths <= self.supervision.policy.crash_retries
-            {
-                // Nobody claims any more, so there is no further attempt: the crash is what is known.
-                let last_attempt = Policy { retries: 0, crash_retries: 0 };
-                settle(queue, lost, &death, last_attempt, self.supervision.known)?;
-            } else {
-                settle(queue, lost, &death, self.supervision.policy, self.supervision.known)?;
-            }
+            self.settle(queue, lost)?;
         }
         self.lost = early;
         if !anyone {
@@ -312,6 +317,32 @@ impl Supervisor<'_> {
         }
         self.follow(queue, audience)?;
         self.replace(queue)
+    }
+
+    /// Decides what becomes of what a dead worker was running.
+    fn settle(&mut self, queue: &mut dyn Queue, lost: Lost) -> Result<(), SupervisorError> {
+        let Supervision { policy, known, fail_fast, .. } = *self.supervision;
+        let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
+        let dead = self.death_of(lost.worker);
+        match fate(dead, lost.lease.entry(), self.stopped) {
+            // The entry stays without an outcome, leased to this process.
+            Fate::Left => return Ok(()),
+            Fate::Again => return Ok(queue.requeue(lost.lease, "its worker was ended for what it had run before")?),
+            Fate::Settled => {}
+        }
+        let death = dead.map_or_else(Death::unknown, |dead| Death {
+            verdict: dead.verdict.clone(),
+            output: dead.output.clone(),
+            ran_for,
+        });
+        // Once nobody claims any more there is no further attempt: how this one ended is what is known.
+        let policy = if self.stopped { Policy { retries: 0, crash_retries: 0 } } else { policy };
+        let outcome = settle(queue, lost, &death, policy, known)?;
+        if fail_fast && outcome.is_some_and(|outcome| outcome.verdict.is_failure()) {
+            queue.stop(EARLIER_FAILURE)?;
+            self.stopped = true;
+        }
+        Ok(())
     }
 
     fn death_of(&self, worker: u32) -> Option<&Dead> {
@@ -330,12 +361,75 @@ impl Supervisor<'_> {
             if let Some(dead) = self.dead.get(self.slots[index].label()).filter(|dead| !dead.had_claimed) {
                 self.futile += 1;
                 if self.futile >= if dead.killed { FUTILE_KILLS } else { FUTILE } {
-                    return Err(SupervisorError::Futile { how: dead.how.clone(), output: dead.output.clone() });
+                    let output = dead.output.clone();
+                    return Err(match dead.verdict {
+                        Verdict::OutOfMemory { limit_bytes: limit } => {
+                            SupervisorError::TooLittleMemory { limit, output }
+                        }
+                        _ => SupervisorError::Futile { how: dead.how.clone(), output },
+                    });
                 }
             }
             let number = u32::try_from(index).unwrap_or(u32::MAX) + 1;
             self.slots[index] = self.start(number)?;
         }
         Ok(())
+    }
+}
+
+/// What becomes of an entry whose worker is dead.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// Nothing: it has no outcome.
+    Left,
+    /// It is run once more, whatever the policy says.
+    Again,
+    /// It gets another attempt or an outcome, as the policy says.
+    Settled,
+}
+
+/// What becomes of `entry`, whose worker is dead, in a run in which nothing more is begun if it is `stopped`.
+fn fate(dead: Option<&Dead>, entry: usize, stopped: bool) -> Fate {
+    match dead {
+        // Killed because the user wanted to be gone.
+        Some(dead) if dead.abandoned => Fate::Left,
+        // Ended for an entry that it had finished by then, and this one had hardly begun.
+        Some(dead) if dead.sentenced_for.is_some_and(|other| other != entry) => {
+            if stopped {
+                Fate::Left
+            } else {
+                Fate::Again
+            }
+        }
+        _ => Fate::Settled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dead() -> Dead {
+        Dead {
+            worker: Some(1),
+            verdict: Verdict::TimedOut { limit_ms: 1000 },
+            how: "SIGTERM".to_owned(),
+            output: String::new(),
+            had_claimed: true,
+            clean: false,
+            killed: false,
+            abandoned: false,
+            sentenced_for: Some(7),
+        }
+    }
+
+    #[test]
+    fn a_time_out_is_the_verdict_on_the_entry_that_exceeded_the_limit_and_on_no_other() {
+        assert_eq!(fate(Some(&dead()), 7, false), Fate::Settled);
+        assert_eq!(fate(Some(&dead()), 8, false), Fate::Again);
+        assert_eq!(fate(Some(&dead()), 8, true), Fate::Left);
+        assert_eq!(fate(Some(&Dead { sentenced_for: None, ..dead() }), 8, true), Fate::Settled);
+        assert_eq!(fate(Some(&Dead { abandoned: true, ..dead() }), 7, false), Fate::Left);
+        assert_eq!(fate(None, 7, true), Fate::Settled);
     }
 }

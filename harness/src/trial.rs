@@ -313,7 +313,7 @@ fn script(
     if options.keep_database && verdict.is_failure() {
         match (executor.keep(), tally.failures.last_mut()) {
             (Some(kept), Some(failure)) => failure.message.push_str(&format!("\nkept the {kept} for you to look at")),
-            (Some(kept), None) => eprintln!("{}: kept the {kept} for you to look at", tally.shown),
+            (Some(kept), None) => note!("{}: kept the {kept} for you to look at", tally.shown),
             (None, _) => {}
         }
     }

@@ -53,7 +53,9 @@ pub trait Witness {
     fn ended(&mut self, outcome: &Outcome);
 
     /// There is nothing to claim until others have ended.
-    fn waits(&mut self) {}
+    fn waits(&mut self, _queue: &mut dyn Queue) -> Result<(), QueueError> {
+        Ok(())
+    }
 
     /// Whether to claim nothing more, and why.
     fn stop(&mut self) -> Option<String> {
@@ -72,6 +74,9 @@ pub enum End {
 
 /// The reason for stopping when the time budget is spent.
 pub const TIME_BUDGET: &str = "time budget";
+
+/// The reason for stopping when something has failed and that is enough (`--fail-fast`).
+pub const EARLIER_FAILURE: &str = "an earlier failure";
 
 /// How long a worker with nothing to claim waits before it looks again: this at first, then up to twenty times that.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -103,11 +108,11 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
                         if let Some(outcome) =
                             settle(queue, lost, &Death::unknown(), job.policy, job.options.known.as_deref())?
                         {
-                            witness.ended(&outcome);
+                            tell(queue, &outcome, job, witness)?;
                         }
                     }
                 }
-                witness.waits();
+                witness.waits(queue)?;
                 thread::sleep(pause);
                 pause = (pause * 2).min(PAUSE * 20);
             }
@@ -150,8 +155,16 @@ fn run(
         outcome.verdict = Verdict::Flaky { attempt };
     }
     queue.finish(lease, outcome.clone())?;
-    witness.ended(&outcome);
-    Ok(())
+    tell(queue, &outcome, job, witness)
+}
+
+/// Tells of an outcome that this worker has given, and asks everybody to stop if it is a failure too many.
+fn tell(queue: &mut dyn Queue, outcome: &Outcome, job: &Job<'_>, witness: &mut dyn Witness) -> Result<(), QueueError> {
+    witness.ended(outcome);
+    match job.options.fail_fast && outcome.verdict.is_failure() {
+        true => queue.stop(EARLIER_FAILURE),
+        false => Ok(()),
+    }
 }
 
 fn trial(
@@ -242,6 +255,7 @@ pub fn settle(
         message: match &death.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
             Verdict::TimedOut { .. } => "still running when the time limit was over".to_owned(),
+            Verdict::OutOfMemory { .. } => "the process that ran this record ended for want of memory".to_owned(),
             verdict => verdict.to_string(),
         },
         file: last.as_ref().map_or_else(|| lease.name().to_owned(), |running| running.file.clone()),
@@ -250,12 +264,15 @@ pub fn settle(
         ..Failure::default()
     };
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    // Whoever dies in the middle of a record does so in the engine's hands.
+    let engine_us = if failure.line > 0 { micros(death.ran_for) } else { 0 };
     let began = SystemTime::now() - death.ran_for;
     let outcome = Outcome {
         worker,
         attempt: lease.attempt(),
         pass: lease.pass(),
         wall_us: micros(death.ran_for),
+        engine_us,
         started_us: match death.ran_for.is_zero() {
             true => 0,
             false => micros(began.duration_since(UNIX_EPOCH).unwrap_or_default()),

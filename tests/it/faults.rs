@@ -56,21 +56,50 @@ fn an_engine_that_hangs_times_out() {
 
 #[test]
 fn an_engine_that_eats_memory_runs_out_of_it() {
-    commits("eat", "--memory-limit 512M", "out of memory (limit 512 MiB)");
+    let ended = commits("eat", "--memory-limit 512M", "out of memory (limit 512 MiB)");
+    ended.says(
+        "out of memory (limit 512 MiB)\nthe process that ran this record ended for want of memory\n[SQL] FAULT eat",
+    );
+}
+
+#[test]
+fn sqlite_that_may_have_no_more_memory_is_out_of_it_whatever_the_script_expects() {
+    let text = "statement error\nSELECT zeroblob(900000000) || zeroblob(1)\n";
+    let place = Place::new([("a.test", PASSES), ("bad.test", text)]);
+    let ended = place.run("--workers 2 --memory-limit 512M").exits(101);
+    assert_eq!(ended.verdict("bad.test"), "out of memory (limit 512 MiB)");
+    ended.says("at tests/bad.test:1");
+}
+
+#[test]
+fn a_memory_limit_that_is_too_low_for_a_worker_is_an_error_that_says_so() {
+    let ended = Place::with_many(3, PASSES).run("--workers 2 --memory-limit 20M").exits(4);
+    ended.says("workers cannot start: `--memory-limit` of 20 MiB is too low");
 }
 
 #[test]
 fn what_an_engine_started_is_gone_when_the_run_ends() {
-    for what in ["fork", "daemon"] {
+    for what in ["fork", "daemon", "clone"] {
         // `run` looks for what stays.
         Place::with_fault(what).run("--workers 2").exits(0);
     }
 }
 
 #[test]
+fn what_cut_all_ties_is_gone_when_the_run_ends() {
+    for last in ["", "\nstatement ok\nFAULT segv\n"] {
+        let place = Place::new([("a.test", PASSES.to_owned()), ("bad.test", fault("stray stray") + last)]);
+        let ended = place.run("--workers 2 --crash-retries 0");
+        assert_eq!(ended.code, Some(if last.is_empty() { 0 } else { 101 }), "{ended}");
+        let pid = std::fs::read_to_string(place.path("stray")).unwrap();
+        assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "process {pid} stays");
+    }
+}
+
+#[test]
 fn what_an_engine_started_is_gone_after_a_time_out_and_after_a_crash() {
     for (last, verdict) in [("hang", "timed out after 1 s"), ("segv", "crashed (SIGSEGV)")] {
-        let text = format!("statement ok\nFAULT fork\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
+        let text = format!("statement ok\nFAULT clone\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
         let place = Place::new([("a.test", PASSES), ("bad.test", text.as_str())]);
         let ended = place.run("--workers 2 --file-timeout 1").exits(101);
         assert_eq!(ended.verdict("bad.test"), verdict);

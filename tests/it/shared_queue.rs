@@ -214,3 +214,34 @@ fn the_variables_of_earlier_tools_share_a_queue() {
     ended.says("5 passed");
     assert!(place.path("shared/queue").exists());
 }
+
+#[test]
+fn two_supervisors_share_a_run_and_keep_their_workers_output_apart() {
+    let failing =
+        "statement ok\nFAULT print heard in FILE\n\nstatement ok\nFAULT sleep 50\n\nstatement ok\nFAULT error no\n";
+    let names: Vec<String> = (0..24).map(|number| format!("{number:02}.test")).collect();
+    let place = Place::new(names.iter().map(|name| (name, failing.replace("FILE", name))));
+    let runs = [place.start("--workers 2"), place.start("--workers 2")];
+    let all = runs.map(|run| run.wait().exits(101));
+    for ended in &all {
+        assert_eq!(ended.verdicts().len(), 24, "each supervisor tells of all: {ended}");
+        for name in &names {
+            ended.says(&format!("what the process printed:\nheard in {name}\n"));
+        }
+    }
+    assert!(place.path("results/workers/worker-1.log").exists());
+    assert!(place.path("results/workers/joined-2/worker-1.log").exists() || !all[1].stderr.contains("joined"));
+    // The next run begins with empty logs.
+    place.run("--workers 1 00.test").exits(101);
+    let log = fs::read_to_string(place.path("results/workers/worker-1.log")).unwrap();
+    assert_eq!(log.matches("--- running ").count(), 1, "{log}");
+    assert!(!place.path("results/workers/worker-2.log").exists());
+}
+
+#[test]
+fn a_late_joiner_is_told_of_failures_that_others_had() {
+    let place = Place::new([("a.test", PASSES.to_owned()), ("bad.test", fault("error no"))]);
+    place.run("--run-id one").exits(101);
+    let late = place.run("--run-id one").exits(0);
+    late.says("2 of 2 were run by other processes, or before; 1 of these failed");
+}

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::parallel::ParallelFlags;
-use super::{chosen, seconds};
+use super::{chosen, milliseconds, seconds};
 use crate::engine::Choice;
 use crate::trial::{Bless, Options};
 
@@ -105,6 +105,10 @@ pub struct TrialFlags {
     #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_QUERY_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
     pub(super) query_timeout: Option<Duration>,
 
+    /// The same in milliseconds, as earlier tools have it in the environment
+    #[arg(long, value_name = "MS", env = "SQLLOGICTEST_QUERY_TIMEOUT_MS", value_parser = milliseconds, hide = true, allow_negative_numbers = true)]
+    pub(super) query_timeout_ms: Option<Duration>,
+
     /// A further name that `skipif` and `onlyif` know the engine by (repeatable)
     #[arg(long = "label", value_name = "NAME", env = "SQLLOGICTEST_LABELS", value_delimiter = ',', help_heading = OURS)]
     pub(super) labels: Vec<String>,
@@ -143,7 +147,7 @@ impl TrialFlags {
         Options {
             fail_fast: self.fail_fast,
             file_timeout: self.file_timeout,
-            query_timeout: self.query_timeout,
+            query_timeout: self.query_timeout.or(self.query_timeout_ms),
             allow_system: self.allow_system,
             allow_env: self.allow_env,
             labels: self.labels,

@@ -1,6 +1,9 @@
 //! Adapters: what implements `sqllogictest::DB` or `AsyncDB`, as an engine.
 
+use std::collections::TryReserveError;
+use std::error::Error;
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,6 +154,7 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
         }
         let output = block_on(self.db.run(sql))?.map_err(|error| EngineError {
             sqlstate: D::error_sql_state(&error),
+            out_of_memory: is_out_of_memory(&error),
             ..EngineError::new(error.to_string())
         })?;
         match output {
@@ -178,6 +182,13 @@ impl<D: AsyncDB + 'static> Drop for AdapterSession<D> {
         // A runtime that cannot start has been reported when the connection was made.
         let _ = block_on(self.db.shutdown());
     }
+}
+
+/// Whether an error says, by its type and not by its words, that memory could not be had; or one that it came from.
+fn is_out_of_memory(error: &(dyn Error + 'static)) -> bool {
+    let is_it = error.is::<TryReserveError>()
+        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory);
+    is_it || error.source().is_some_and(is_out_of_memory)
 }
 
 /// Copies what an adapter returned; in the classic dialect an empty string is written `(empty)`, as no line can be.
@@ -234,5 +245,18 @@ mod tests {
         assert_eq!(run("SELECT 'é'".as_bytes()), Ok(Done::Changed(0)));
         let error = run(b"SELECT '\xE9'").unwrap_err();
         assert!(error.refused && error.message.starts_with("this engine takes UTF-8 only: "), "{error}");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the engine gave up")]
+    struct GaveUp(#[source] io::Error);
+
+    #[test]
+    fn want_of_memory_is_known_by_an_errors_type() {
+        let too_much = Vec::<u8>::new().try_reserve(usize::MAX).unwrap_err();
+        assert!(is_out_of_memory(&too_much));
+        assert!(is_out_of_memory(&GaveUp(io::ErrorKind::OutOfMemory.into())));
+        assert!(is_out_of_memory(&GaveUp(io::Error::from_raw_os_error(libc::ENOMEM))));
+        assert!(!is_out_of_memory(&GaveUp(io::Error::other("out of memory"))));
     }
 }

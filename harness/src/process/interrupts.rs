@@ -5,13 +5,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::ProcessError;
 
 /// Counts how often this process was asked to end, by SIGINT (Ctrl-C) or SIGTERM.
 ///
-/// From [`install`](Interrupts::install) on, neither ends the process by itself. Children in groups of their own do not
+/// SIGHUP, which a terminal sends when it is closed, counts twice, for there is nobody left who could ask again. Under
+/// `nohup`, which has it ignored, it goes on being ignored.
+///
+/// From [`install`](Interrupts::install) on, none of them ends the process by itself. Children in groups of their own do not
 /// receive the terminal's Ctrl-C: what becomes of them is for the supervisor to decide.
 #[derive(Debug)]
 pub struct Interrupts {
@@ -29,8 +32,9 @@ impl Interrupts {
         let install = || {
             let (pipe, sender) = UnixStream::pair()?;
             pipe.set_nonblocking(true)?;
-            for signal in [SIGINT, SIGTERM] {
-                signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+            let hangups: &[i32] = if ignores_hangups() { &[] } else { &[SIGHUP, SIGHUP] };
+            for signal in [SIGINT, SIGTERM].iter().chain(hangups) {
+                signal_hook::low_level::pipe::register(*signal, sender.try_clone()?)?;
             }
             Ok(Interrupts { pipe, count: 0 })
         };
@@ -47,6 +51,17 @@ impl Interrupts {
     }
 }
 
+/// Whether this process was started with SIGHUP ignored; elsewhere than on Linux nobody knows, and it is left as it is.
+fn ignores_hangups() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let status = procfs::process::Process::myself().and_then(|process| process.status());
+        status.is_ok_and(|status| status.sigign & (1 << (SIGHUP - 1)) != 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    true
+}
+
 /// An interruption is asked for by the first SIGINT or SIGTERM; the second ends the process, as if nobody caught it.
 #[derive(Debug)]
 pub struct Interruption {
@@ -59,7 +74,7 @@ impl Interruption {
     ///
     /// # Errors
     /// The system refused.
-    pub fn install(notice: &'static str) -> Result<Interruption, ProcessError> {
+    pub fn install(notice: String) -> Result<Interruption, ProcessError> {
         let install = || {
             let asked = Arc::new(AtomicBool::new(false));
             let (mut pipe, sender) = UnixStream::pair()?;
@@ -71,7 +86,7 @@ impl Interruption {
             std::thread::Builder::new().spawn(move || {
                 if matches!(pipe.read(&mut [0]), Ok(1..)) {
                     told.store(true, Ordering::SeqCst);
-                    eprintln!("{notice}");
+                    note!("{notice}");
                 }
             })?;
             Ok(Interruption { asked })

@@ -46,6 +46,7 @@ fn role() {
         }
         "orphan" => assert!(matches!(die_with_parent(), Err(ProcessError::Orphaned { .. }))),
         "interrupted" => own::interrupted(),
+        "hung up" => own::hung_up(),
         "deaf" => assert_eq!(finish(&mut Home::new().spawn(sh("exit 3"))), Exit::Code(3)),
         "measured" => own::measured(),
         "adopter" => own::adopter(),

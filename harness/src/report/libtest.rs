@@ -148,7 +148,7 @@ impl Printer {
     pub fn notice(&mut self, notice: &str) {
         match &self.progress {
             Some(progress) => progress.notice(notice),
-            None => eprintln!("{notice}"),
+            None => note!("{notice}"),
         }
     }
 
@@ -263,6 +263,17 @@ impl Printer {
                 "\ntest result: {}. {} passed; {failed} failed; {ignored} ignored; 0 measured; {filtered_out} filtered out; finished in {:.2}s\n",
                 painted(&verdict.to_string(), &verdict), counts.passed, elapsed.as_secs_f64()
             ));
+        }
+        self.flush()
+    }
+
+    /// Adds text for people to what was printed; to JSON, nothing.
+    ///
+    /// # Errors
+    /// The write failed.
+    pub fn add(&mut self, text: &str) -> io::Result<()> {
+        if self.layout.format != Format::Json {
+            self.write(text);
         }
         self.flush()
     }

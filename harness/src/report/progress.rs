@@ -124,7 +124,7 @@ impl Progress {
 
     /// Says something above the bar, on standard error.
     pub fn notice(&self, notice: &str) {
-        self.0.screen.bars.suspend(|| eprintln!("{notice}"));
+        self.0.screen.bars.suspend(|| note!("{notice}"));
     }
 
     /// Takes the bar away; what is written from now on goes straight to the terminal.

@@ -30,7 +30,8 @@ impl Statistics {
         for outcome in outcomes {
             statistics.busy += outcome.wall();
             statistics.engine += Duration::from_micros(outcome.engine_us);
-            if statistics.longest.as_ref().is_none_or(|(_, longest)| outcome.wall() > *longest) {
+            // What took no time was not run.
+            if statistics.longest.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest) < outcome.wall() {
                 statistics.longest = Some((outcome.name.clone(), outcome.wall()));
             }
         }
@@ -50,9 +51,11 @@ impl Statistics {
 
     /// The figures as text, a line each.
     pub fn text(&self) -> String {
-        let Counts { passed, ignored, not_run, records, .. } = self.counts;
+        let Counts { passed, ignored, not_run, known_failures, records, .. } = self.counts;
         let failed = self.counts.failures();
-        let mut text = format!("files     {passed} passed, {failed} failed, {ignored} ignored, {not_run} not run\n");
+        let known = if known_failures > 0 { format!("{known_failures} known to fail, ") } else { String::new() };
+        let mut text =
+            format!("files     {passed} passed, {failed} failed, {known}{ignored} ignored, {not_run} not run\n");
         let _ = writeln!(
             text,
             "records   {} passed, {} failed, {} skipped",
@@ -141,6 +144,24 @@ mod tests {
         let text = statistics(2).text();
         assert!(text.contains("makespan  1.333 of the least possible 3.00 s (longest file: a, 3.00 s)"), "{text}");
         assert!(text.contains("2.00 s in the engine, 2.00 s in the harness"), "{text}");
+    }
+
+    #[test]
+    fn a_run_of_nothing_has_no_makespan() {
+        let outcomes = [outcome("a", Verdict::NotRun { reason: "interrupted".into() }, 0)];
+        let statistics = Statistics::new(Counts::default(), Duration::from_secs(1), 2, outcomes.iter());
+        assert_eq!(statistics.text().lines().last(), Some("workers   2, busy 0.0 % of 1.00 s"));
+    }
+
+    #[test]
+    fn every_file_is_in_the_first_line() {
+        let counts = Counts { passed: 1, crashed: 2, timed_out: 3, ignored: 4, not_run: 5, ..Counts::default() };
+        let line = |counts| {
+            Statistics { counts, workers: 1, ..Statistics::default() }.text().lines().next().map(str::to_owned)
+        };
+        assert_eq!(line(counts).unwrap(), "files     1 passed, 5 failed, 4 ignored, 5 not run");
+        let known = Counts { known_failures: 6, ..counts };
+        assert_eq!(line(known).unwrap(), "files     1 passed, 5 failed, 6 known to fail, 4 ignored, 5 not run");
     }
 
     #[test]

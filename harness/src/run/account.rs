@@ -106,7 +106,7 @@ pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]
         known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome))
     };
     if let Err(error) = append() {
-        eprintln!("warning: the history could not be written: {error}");
+        note!("warning: the history could not be written: {error}");
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
         return;
     }
     let path = folder(config);
-    let warn = |words: &str| eprintln!("warning: {words}");
+    let warn = |words: &str| note!("warning: {words}");
     let (locked, complaint) = match Folder::lock(&path) {
         Ok(folder) => (Some(folder), None),
         Err(error) => (None, Some(format!("cannot write the results to `{}`: {error}", path.display()))),
@@ -151,7 +151,7 @@ fn tell_github(config: &Config, results: &Results) {
     if let Some(path) = summary {
         let file = OpenOptions::new().append(true).create(true).open(path);
         if let Err(error) = file.and_then(|mut file| file.write_all(github::summary(results).as_bytes())) {
-            eprintln!("warning: cannot write the job summary `{}`: {error}", path.display());
+            note!("warning: cannot write the job summary `{}`: {error}", path.display());
         }
     }
     if let Some(repository) = repository {

@@ -33,7 +33,7 @@ pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl Into
             let labels = engine.labels();
             KnownFailures::write_first(path, labels.first().map(String::as_str), outcomes).map(|count| {
                 let files = if count == 1 { "file" } else { "files" };
-                eprintln!(
+                note!(
                     "wrote {count} {files} to `{path}`: with `--known-failures {path}` they fail nothing",
                     path = path.display()
                 );
@@ -42,13 +42,13 @@ pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl Into
         _ => Ok(()),
     };
     if let Err(error) = kept {
-        eprintln!("warning: {}", super::with_causes(&error));
+        note!("warning: {}", super::with_causes(&error));
     }
 }
 
 fn take_off<'o>(judge: &Judge, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<(), KnownError> {
     for name in judge.take_off(outcomes)? {
-        eprintln!("taken off the known failures: {name}");
+        note!("taken off the known failures: {name}");
     }
     Ok(())
 }

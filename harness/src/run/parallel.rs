@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
@@ -15,9 +14,7 @@ use crate::outcome::Outcome;
 use crate::process::Interruption;
 use crate::queue::file::FileQueue;
 use crate::queue::{OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Snapshot};
-use crate::report::libtest::Format;
 use crate::report::statistics::{Statistics, passes};
-use crate::report::table;
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
@@ -50,9 +47,9 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let label = format!("{}", std::process::id());
     let options = OpenOptions { run_id: parallel.run_id.clone(), resume: parallel.resume, label };
     let (mut open, opened) = FileQueue::open(&queue, plan, &options)?;
-    eprintln!("{opened} (id `{}`, queue `{}`)", open.run_id(), queue.display());
+    note!("{opened} (id `{}`, queue `{}`)", open.run_id(), queue.display());
     if let Order::Shuffled(seed) = parallel.order {
-        eprintln!("files of equal rank are shuffled with --seed {seed}");
+        note!("files of equal rank are shuffled with --seed {seed}");
     }
     let mut printer = task.printer;
     if shows_progress(config) {
@@ -67,7 +64,7 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let run = Run { suite: task.suite, engine, filtered_out, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
-        Some(workers) => run.supervise(&mut open, workers, &places, show),
+        Some(workers) => run.supervise(&mut open, &opened, workers, &places, show),
         None => run.join(&mut open, &opened, show),
     }
 }
@@ -82,6 +79,15 @@ fn plan(files: &[TestFile], repeat: Repeat) -> Result<Plan, RunError> {
     };
     let entries = (1..=passes).flat_map(|pass| files.iter().map(move |file| PlanEntry::new(&file.name, pass)));
     Ok(Plan::new(entries.collect())?)
+}
+
+/// Says that a run claims nothing, which otherwise looks as if it had gone wrong.
+fn tell_if_stopped(snapshot: &Snapshot) {
+    if let (Some(why), false) = (&snapshot.stopped, snapshot.is_complete()) {
+        note!(
+            "the run was stopped ({why}), so nothing more is begun; once its processes are gone, `--resume` goes on with it"
+        );
+    }
 }
 
 /// What both ways of running share.
@@ -109,6 +115,9 @@ impl Run<'_> {
     fn join(&self, queue: &mut FileQueue, opened: &Opened, mut show: Show) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         let planned = queue.plan().len();
+        if *opened == Opened::Joined {
+            tell_if_stopped(&queue.snapshot()?);
+        }
         show.printer.begin(self.promised(queue.plan()));
         let job = Job {
             suite: &self.suite,
@@ -118,8 +127,11 @@ impl Run<'_> {
             deadline: self.deadline(),
             settles: true,
         };
-        let interruption =
-            Interruption::install("interrupted: finishing the present file; once more to end without it")?;
+        // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+        let id = std::process::id();
+        let interruption = Interruption::install(format!(
+            "interrupted: finishing the present file; once more to end without it, or `kill {id}`"
+        ))?;
         let mut voice = Voice::new(show, interruption);
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
@@ -134,17 +146,19 @@ impl Run<'_> {
             outcomes.extend(left);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
-        show.finish(&summary, self.filtered_out, clock.elapsed())?;
+        let wall = clock.elapsed();
+        let figures = Statistics::new(summary.total, wall, 1, outcomes.iter()).text();
+        let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, self.engine, &outcomes);
-        if self.config.format != Some(Format::Json) {
-            let statistics = Statistics::new(summary.total, clock.elapsed(), 1, outcomes.iter());
-            write!(io::stdout(), "{}", statistics.text())?;
-        }
         if by_others > 0 {
-            eprintln!("{by_others} of {planned} were run by other processes, or before");
+            let failures = |all: &mut dyn Iterator<Item = &Outcome>| all.filter(|o| o.verdict.is_failure()).count();
+            let failed = failures(&mut snapshot.outcomes()).saturating_sub(failures(&mut outcomes.iter()));
+            let failed = if failed > 0 { format!("; {failed} of these failed") } else { String::new() };
+            note!("{by_others} of {planned} were run by other processes, or before{failed}");
         }
         self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
-        let status = conclude(&summary, self.parallel.allow_incomplete);
+        printed?;
+        let status = conclude(&summary, self.config);
         Ok(match (end, status) {
             // A run that says it is complete and is not has lost something.
             (End::Complete, ExitStatus::Passed) if !snapshot.is_complete() => ExitStatus::Broken,
@@ -156,6 +170,7 @@ impl Run<'_> {
     fn supervise(
         &self,
         queue: &mut FileQueue,
+        opened: &Opened,
         workers: u32,
         places: &Places,
         mut show: Show,
@@ -164,13 +179,13 @@ impl Run<'_> {
         show.printer.begin(self.promised(queue.plan()));
         // What was finished before this process came is shown, but is none of its workers' time.
         let before = queue.snapshot()?;
+        tell_if_stopped(&before);
         let mut resumed = HashSet::new();
         for outcome in before.outcomes() {
             show.ended(outcome);
             resumed.insert((outcome.name.as_str(), outcome.pass));
         }
-        let logs = places.results.join("workers");
-        fs::create_dir_all(&logs).map_err(|source| RunError::Results { path: logs.display().to_string(), source })?;
+        let logs = crew::logs(&places.results, opened, queue.worker())?;
         let run_id = queue.run_id().to_owned();
         let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
         let supervision = Supervision {
@@ -183,6 +198,7 @@ impl Run<'_> {
             deadline: self.deadline(),
             logs,
             known: self.config.options.known.as_deref(),
+            fail_fast: self.config.options.fail_fast,
         };
         if let Err(error) = supervise(queue, &supervision, &mut show) {
             self.publish(queue, "the run broke off", workers);
@@ -196,20 +212,14 @@ impl Run<'_> {
         left.iter().for_each(|outcome| show.ended(outcome));
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
-        show.finish(&summary, self.filtered_out, wall)?;
+        let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
+        let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text();
+        figures.push_str(&passes(outcomes.iter().copied()));
+        let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, self.engine, outcomes.iter().copied());
-        if self.config.format != Some(Format::Json) {
-            let mut out = io::stdout();
-            if self.config.table {
-                writeln!(out, "{}", table::by_category(&summary))?;
-            }
-            let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
-            let statistics = Statistics::new(summary.total, wall, workers, own.copied());
-            write!(out, "{}", statistics.text())?;
-            write!(out, "{}", passes(outcomes.iter().copied()))?;
-        }
         self.publish(queue, &why, workers);
-        let status = conclude(&summary, self.parallel.allow_incomplete);
+        printed?;
+        let status = conclude(&summary, self.config);
         let promised = self.parallel.repeat != Repeat::UntilBudget;
         Ok(if promised && left.is_empty() && !snapshot.is_complete() && status == ExitStatus::Passed {
             ExitStatus::Broken

@@ -21,9 +21,17 @@ pub(super) struct Slot {
     worker: Option<u32>,
     log: PathBuf,
     claimed: bool,
-    /// The verdict for which it is being killed.
-    sentence: Option<(Verdict, Instant)>,
+    /// Why it is being killed.
+    sentence: Option<Sentence>,
     abandoned: bool,
+}
+
+/// The verdict on an entry for which a worker is being killed.
+struct Sentence {
+    verdict: Verdict,
+    entry: usize,
+    /// When it was told to end.
+    told: Instant,
 }
 
 /// What is known of a worker that is dead.
@@ -37,10 +45,21 @@ pub(super) struct Dead {
     /// What it had printed since its last trial began.
     pub(super) output: String,
     pub(super) had_claimed: bool,
+    /// Whether it says of itself that all went well.
+    pub(super) clean: bool,
     /// Whether it was killed, by whomever, instead of ending by itself.
     pub(super) killed: bool,
     /// Whether it was killed because the user wants to be gone.
     pub(super) abandoned: bool,
+    /// The entry for which it was ended, if it was; by then it may have been running another.
+    pub(super) sentenced_for: Option<usize>,
+}
+
+impl Dead {
+    /// Whether it ended neither as a worker does when nothing is left to do, nor on request, nor before it ran anything.
+    pub(super) fn ended_unasked(&self) -> bool {
+        self.had_claimed && !self.clean && !self.abandoned && self.sentenced_for.is_none()
+    }
 }
 
 /// What a worker prints before each trial, so that its output can be told apart by file.
@@ -92,11 +111,12 @@ impl Slot {
         self.child.is_none()
     }
 
-    /// Ends the worker for exceeding a limit: asks it and all that it started, and kills them if that is not enough.
-    pub(super) fn end(&mut self, verdict: Verdict) {
+    /// Ends the worker because `entry` exceeds a limit: asks it and all that it started, and kills them if that is not
+    /// enough.
+    pub(super) fn end(&mut self, verdict: Verdict, entry: usize) {
         if let (None, Some(child)) = (&self.sentence, &mut self.child) {
             child.terminate();
-            self.sentence = Some((verdict, Instant::now()));
+            self.sentence = Some(Sentence { verdict, entry, told: Instant::now() });
         }
     }
 
@@ -112,7 +132,7 @@ impl Slot {
     pub(super) fn reap(&mut self, memory_limit: Option<u64>) -> Result<Option<Dead>, SupervisorError> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let Some(exit) = child.try_wait()? else {
-            if self.sentence.as_ref().is_some_and(|(_, told)| told.elapsed() > GRACE) {
+            if self.sentence.as_ref().is_some_and(|sentence| sentence.told.elapsed() > GRACE) {
                 child.kill();
             }
             return Ok(None);
@@ -120,8 +140,10 @@ impl Slot {
         self.child = None;
         // A log that cannot be read leaves the verdict without its output.
         let output = process::read_tail(&self.log, OUTPUT).map_or_else(|_| String::new(), |tail| since_headline(&tail));
-        let verdict = match (self.sentence.take(), memory_limit) {
-            (Some((sentence, _)), _) => sentence,
+        let sentence = self.sentence.take();
+        let sentenced_for = sentence.as_ref().map(|sentence| sentence.entry);
+        let verdict = match (sentence, memory_limit) {
+            (Some(sentence), _) => sentence.verdict,
             (None, Some(limit_bytes)) if process::says_out_of_memory(&output, &exit) => {
                 Verdict::OutOfMemory { limit_bytes }
             }
@@ -133,8 +155,10 @@ impl Slot {
             how: exit.to_string(),
             output,
             had_claimed: self.claimed,
+            clean: exit.is_success(),
             killed: exit == Exit::Signal(libc::SIGKILL),
             abandoned: self.abandoned,
+            sentenced_for,
         }))
     }
 }

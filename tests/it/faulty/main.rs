@@ -8,6 +8,9 @@
 //! FAULT sleep MILLISECONDS                   returns late, and cannot be interrupted
 //! FAULT eat                                  allocates without end
 //! FAULT fork | daemon                        starts a process that stays: in its group, or in a session of its own
+//! FAULT clone                                forks a copy of its own process, which stays
+//! FAULT stray PATH                           starts one that stays, forked twice, with an empty environment; its id is in PATH
+//! FAULT at-exit                              passes, and lets the process die as it ends
 //! FAULT print WORDS                          prints them
 //! FAULT error WORDS                          fails with them
 //! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
@@ -73,8 +76,7 @@ impl Session for FaultySession {
 fn commit(fault: &str) -> Result<(), EngineError> {
     let (what, rest) = fault.split_once(' ').unwrap_or((fault, ""));
     match what {
-        // SAFETY: there is none; no process has a page there, which is the point.
-        "segv" => unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) },
+        "segv" => die(),
         "abort" => std::process::abort(),
         "overflow" => println!("{}", overflow(1)),
         "panic" => panic!("the engine has had enough"),
@@ -86,6 +88,12 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "eat" => eat(),
         "fork" => stay(Command::new("sleep").arg("1000")),
         "daemon" => stay(Command::new("setsid").args(["sleep", "1000"])),
+        "clone" => clone(),
+        "stray" => {
+            stay(Command::new("env").args(["-i", "setsid", "sh", "-c", &format!("sleep 1000 & echo $! >{rest}")]))
+        }
+        // SAFETY: the function takes nothing, returns nothing, and is there for as long as the program.
+        "at-exit" => assert_eq!(unsafe { libc::atexit(die) }, 0),
         "print" => println!("{rest}"),
         "error" => return Err(EngineError::new(rest)),
         "once" => {
@@ -97,6 +105,24 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         _ => return Err(EngineError::new(format!("no such fault: {what}"))),
     }
     Ok(())
+}
+
+extern "C" fn die() {
+    // SAFETY: there is none; no process has a page there, which is the point.
+    unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
+}
+
+/// Forks without running another program: the copy has all files open that the process has.
+fn clone() {
+    // SAFETY: the copy calls nothing but `setsid` and `sleep`, which are allowed between a fork and an exec.
+    unsafe {
+        if libc::fork() == 0 {
+            libc::setsid();
+            loop {
+                libc::sleep(1000);
+            }
+        }
+    }
 }
 
 /// Calls itself until the stack is full.

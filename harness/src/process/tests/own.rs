@@ -42,10 +42,26 @@ fn interrupts_are_counted() {
 pub(super) fn interrupted() {
     let mut interrupts = Interrupts::install().unwrap();
     assert_eq!(interrupts.count(), 0);
-    for (count, signal) in [(1, Signal::INT), (2, Signal::INT), (3, Signal::TERM)] {
+    for (count, signal) in [(1, Signal::INT), (2, Signal::INT), (3, Signal::TERM), (5, Signal::HUP)] {
         send(std::process::id(), signal);
         wait_until("the signal is counted", || interrupts.count() == count);
     }
+}
+
+#[test]
+fn a_hangup_that_was_ignored_stays_ignored() {
+    let mut nohup = Command::new("nohup");
+    nohup.arg(std::env::current_exe().unwrap()).args(role_command().get_args());
+    let output = nohup.env(ROLE, "hung up").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+pub(super) fn hung_up() {
+    let mut interrupts = Interrupts::install().unwrap();
+    send(std::process::id(), Signal::HUP);
+    send(std::process::id(), Signal::INT);
+    wait_until("the second signal is counted", || interrupts.count() > 0);
+    assert_eq!(interrupts.count(), 1);
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::config::Config;
 use crate::history;
 use crate::outcome::Outcome;
 use crate::process::Interruption;
-use crate::queue::{Event, Plan, PlanEntry};
+use crate::queue::{EntryState, Event, Plan, PlanEntry, Queue, QueueError};
 use crate::report::libtest::Printer;
+use crate::run::print_end;
 use crate::suite::TestFile;
 use crate::summary::Summary;
 use crate::supervisor::Audience;
@@ -48,11 +50,18 @@ impl Show {
         }
     }
 
-    pub(super) fn finish(&mut self, summary: &Summary, filtered_out: u64, wall: Duration) -> io::Result<()> {
+    /// Ends the show; see [`print_end`].
+    pub(super) fn finish(
+        &mut self,
+        config: &Config,
+        summary: &Summary,
+        counts: (u64, Duration),
+        figures: &str,
+    ) -> io::Result<()> {
         if let Some(error) = &self.complaint {
-            eprintln!("warning: the history could not be written: {error}");
+            note!("warning: the history could not be written: {error}");
         }
-        self.printer.finish(&summary.total, filtered_out, wall)
+        print_end(&mut self.printer, config, summary, counts, figures)
     }
 }
 
@@ -85,6 +94,9 @@ impl Audience for Show {
 /// How long there may be nothing to claim before people are told.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many files they are then told to be waiting for, by name.
+const MOST_NAMES: usize = 3;
+
 /// A voice speaks for this process alone.
 pub(super) struct Voice {
     pub(super) show: Show,
@@ -112,11 +124,19 @@ impl Witness for Voice {
         self.outcomes.push(outcome.clone());
     }
 
-    fn waits(&mut self) {
+    fn waits(&mut self, queue: &mut dyn Queue) -> Result<(), QueueError> {
         let (since, told) = self.waiting.get_or_insert((Instant::now(), false));
         if since.elapsed() > PATIENCE && !std::mem::replace(told, true) {
-            self.show.printer.notice("nothing left to claim: waiting for other processes to finish theirs");
+            let snapshot = queue.snapshot()?;
+            let entries = snapshot.plan.entries().iter().zip(&snapshot.entries);
+            let leased = entries.filter(|(_, status)| matches!(status.state, EntryState::Leased { .. }));
+            let names: Vec<String> = leased.map(|(entry, _)| title(&entry.name, entry.pass)).collect();
+            let more = if names.len() > MOST_NAMES { " and others" } else { "" };
+            let names = names[..names.len().min(MOST_NAMES)].join(", ");
+            let words = "nothing left to claim: waiting for other processes to finish";
+            self.show.printer.notice(&format!("{words} {names}{more}"));
         }
+        Ok(())
     }
 
     fn stop(&mut self) -> Option<String> {

@@ -1,0 +1,102 @@
+//! What cannot be used in a parallel run: each a clear word, and the documented exit code.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
+
+/// Runs a place's scripts with these variables and no flags but for the folders.
+fn with_variables(place: &Place, variables: &[(&str, &str)]) -> Ended {
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--results", "results"]).envs(variables.iter().copied());
+    place.start_command(command).wait()
+}
+
+#[test]
+fn a_value_that_cannot_be_used_is_named_with_its_flag_or_its_variable() {
+    let place = Place::with_many(1, PASSES);
+    for (flag, variable, value, words) in [
+        ("--workers", "SQLLOGICTEST_WORKERS", "0", "must be at least 1"),
+        ("--workers", "SQLLOGICTEST_WORKERS", "-1", "not a number of processes"),
+        ("--workers", "SQLLOGICTEST_WORKERS", "many", "not a number of processes"),
+        ("--time-budget", "SQLLOGICTEST_TIME_BUDGET", "-1", "not a possible time"),
+        ("--time-budget", "SQLLOGICTEST_TIME_BUDGET", "0", "must be more than 0"),
+        ("--time-budget", "SQLLOGICTEST_TIME_BUDGET", "abc", "not a number of seconds"),
+        ("--file-timeout", "SQLLOGICTEST_FILE_TIMEOUT", "soon", "not a number of seconds"),
+        ("--query-timeout-ms", "SQLLOGICTEST_QUERY_TIMEOUT_MS", "1.5", "not a number of milliseconds"),
+        ("--memory-limit", "SQLLOGICTEST_MEMORY_LIMIT", "much", "not a size such as `512M`"),
+        ("--repeat", "SQLLOGICTEST_REPEAT", "0", "must be at least 1"),
+        ("--seed", "SQLLOGICTEST_SEED", "x", "invalid digit"),
+        ("--run-id", "SQLLOGICTEST_RUN_ID", "a b", "an id is up to 100 letters"),
+    ] {
+        let mut command = place.command("");
+        command.arg(flag).arg(value);
+        let ended = place.start_command(command).wait().exits(2);
+        ended.says(words);
+        ended.says(flag);
+        let ended = with_variables(&place, &[("SQLLOGICTEST_USE_WORK_QUEUE", "1"), (variable, value)]).exits(2);
+        ended.says(words);
+        ended.says(variable);
+    }
+    assert!(!place.path("results").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_flag_of_parallel_runs_needs_one() {
+    let place = Place::with_many(1, PASSES);
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--time-budget", "5"]);
+    place.start_command(command).wait().exits(2).says("`--time-budget` is for parallel runs: it needs `--parallel`");
+    let queue = ("SQLLOGICTEST_USE_WORK_QUEUE", "1");
+    let ended = with_variables(&place, &[queue, ("SQLLOGICTEST_MEMORY_LIMIT", "1G")]).exits(2);
+    ended.says("(or `SQLLOGICTEST_MEMORY_LIMIT`) is for worker processes: it needs `--workers`");
+    let ended = with_variables(&place, &[queue, ("SQLLOGICTEST_REPEAT", "until-budget")]).exits(2);
+    ended.says("(or `SQLLOGICTEST_REPEAT`) needs `--time-budget`");
+}
+
+#[test]
+fn variables_of_earlier_tools_mean_what_they_meant_or_say_that_they_do_not() {
+    let place = Place::new([("hang.test", fault("hang"))]);
+    let queue = ("SQLLOGICTEST_USE_WORK_QUEUE", "1");
+    let ended =
+        with_variables(&place, &[queue, ("SQLLOGICTEST_WORKERS", "1"), ("SQLLOGICTEST_QUERY_TIMEOUT_MS", "500")]);
+    assert_eq!(ended.exits(101).verdict("hang.test"), "timed out after 0.5 s");
+    let place = Place::with_many(3, PASSES);
+    let slices = [("SQLLOGICTEST_WORKER_ID", "1"), ("SQLLOGICTEST_TOTAL_WORKERS", "2"), ("SQLLOGICTEST_VERBOSE", "1")];
+    let ended = with_variables(&place, &slices).exits(0);
+    ended.says("warning: `SQLLOGICTEST_TOTAL_WORKERS` shares nothing out");
+    assert_eq!(ended.verdicts().len(), 3, "{ended}");
+    let ended = with_variables(&place, &[&slices[..], &[queue]].concat()).exits(0);
+    assert!(!ended.stderr.contains("warning"), "{ended}");
+}
+
+/// A library that takes the place of the system's `flock`, as some file systems have it.
+fn flock(place: &Place, body: &str) -> PathBuf {
+    let (source, library) = (place.path("flock.c"), place.path("flock.so"));
+    fs::write(&source, format!("#include <errno.h>\nint flock(int file, int how) {{ {body} }}\n")).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    assert!(compiler.status().expect("a C compiler, which this project needs").success());
+    library
+}
+
+#[test]
+fn a_file_system_without_locks_is_refused() {
+    for (body, why) in [
+        // As NFS without its lock service has it, some FUSE file systems, and those that grant everything.
+        ("errno = ENOLCK; return -1;", "No locks available"),
+        ("errno = EOPNOTSUPP; return -1;", "Operation not supported"),
+        ("return 0;", "cannot lock"),
+    ] {
+        for mode in ["", "--workers 2"] {
+            let place = Place::with_many(3, PASSES);
+            let mut command = place.command(mode);
+            command.env("LD_PRELOAD", flock(&place, body));
+            let ended = place.start_command(command).wait().exits(4);
+            ended.says("cannot lock `results/queue`: a queue needs a file system with working locks");
+            ended.says(why);
+            assert!(ended.verdicts().is_empty(), "{ended}");
+        }
+    }
+}
