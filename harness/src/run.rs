@@ -178,15 +178,19 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let (outcomes, mut printer) =
         libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
-    printer.finish(&summary.total, filtered_out, clock.elapsed())?;
-    if config.table && config.format != Some(Format::Json) {
-        writeln!(io::stdout(), "{}", table::by_category(&summary))?;
-    }
-    // Under nextest each file is a process, whose figures nobody wants.
-    if config.format != Some(Format::Json) && !config.nextest && !outcomes.is_empty() {
-        let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
-        write!(io::stdout(), "{}", statistics.text())?;
-    }
+    let mut say = || {
+        printer.finish(&summary.total, filtered_out, clock.elapsed())?;
+        if config.table && shows_figures(config) {
+            writeln!(io::stdout(), "{}", table::by_category(&summary))?;
+        }
+        // Under nextest each file is a process, whose figures nobody wants.
+        if shows_figures(config) && !config.nextest && !outcomes.is_empty() {
+            let statistics = Statistics::new(summary.total, clock.elapsed(), workers, outcomes.iter());
+            write!(io::stdout(), "{}", statistics.text())?;
+        }
+        Ok(())
+    };
+    let said = say();
     known::keep(config, &*engine, &outcomes);
     if !outcomes.is_empty() {
         account::remember(config, &remembered, &outcomes);
@@ -194,7 +198,15 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
-    Ok(conclude(&summary, false))
+    Ok(heard(said, conclude(&summary, false)))
+}
+
+/// The exit code of a run whose words may have been lost (a full disk, a reader that has gone): what it has found out is
+/// in its files all the same, and a failure stays one.
+fn heard(said: io::Result<()>, status: ExitStatus) -> ExitStatus {
+    let Err(error) = said else { return status };
+    eprintln!("error: {}", RunError::Output(error));
+    if status == ExitStatus::Passed { ExitStatus::Broken } else { status }
 }
 
 /// The exit code of a run, and what is wrong with its account.
@@ -248,6 +260,11 @@ fn layout(config: &Config) -> Layout {
         serial: config.threads == 1 && config.parallel.is_none() && !shows_progress(config),
         errors_to_stderr: config.nextest,
     }
+}
+
+/// Whether figures follow libtest's own line: not where a program reads, or a user wants the verdicts alone.
+fn shows_figures(config: &Config) -> bool {
+    config.format != Some(Format::Json) && !config.quiet
 }
 
 /// Whether a bar is drawn: on a terminal, where nobody reads standard error but people.

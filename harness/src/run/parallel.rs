@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
-use super::{RunError, Task, conclude, known, show_progress, shows_progress};
+use super::{RunError, Task, conclude, heard, known, show_progress, shows_figures, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
@@ -15,7 +15,6 @@ use crate::outcome::Outcome;
 use crate::process::Interruption;
 use crate::queue::file::FileQueue;
 use crate::queue::{OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Snapshot};
-use crate::report::libtest::Format;
 use crate::report::statistics::{Statistics, passes};
 use crate::report::table;
 use crate::suite::{Suite, TestFile};
@@ -134,17 +133,21 @@ impl Run<'_> {
             outcomes.extend(left);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
-        show.finish(&summary, self.filtered_out, clock.elapsed())?;
+        let mut say = || {
+            show.finish(&summary, self.filtered_out, clock.elapsed())?;
+            if shows_figures(self.config) {
+                let statistics = Statistics::new(summary.total, clock.elapsed(), 1, outcomes.iter());
+                write!(io::stdout(), "{}", statistics.text())?;
+            }
+            Ok(())
+        };
+        let said = say();
         known::keep(self.config, self.engine, &outcomes);
-        if self.config.format != Some(Format::Json) {
-            let statistics = Statistics::new(summary.total, clock.elapsed(), 1, outcomes.iter());
-            write!(io::stdout(), "{}", statistics.text())?;
-        }
         if by_others > 0 {
             eprintln!("{by_others} of {planned} were run by other processes, or before");
         }
         self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
-        let status = conclude(&summary, self.parallel.allow_incomplete);
+        let status = heard(said, conclude(&summary, self.parallel.allow_incomplete));
         Ok(match (end, status) {
             // A run that says it is complete and is not has lost something.
             (End::Complete, ExitStatus::Passed) if !snapshot.is_complete() => ExitStatus::Broken,
@@ -196,20 +199,24 @@ impl Run<'_> {
         left.iter().for_each(|outcome| show.ended(outcome));
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
-        show.finish(&summary, self.filtered_out, wall)?;
-        known::keep(self.config, self.engine, outcomes.iter().copied());
-        if self.config.format != Some(Format::Json) {
-            let mut out = io::stdout();
-            if self.config.table {
-                writeln!(out, "{}", table::by_category(&summary))?;
+        let mut say = || {
+            show.finish(&summary, self.filtered_out, wall)?;
+            if shows_figures(self.config) {
+                let mut out = io::stdout();
+                if self.config.table {
+                    writeln!(out, "{}", table::by_category(&summary))?;
+                }
+                let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
+                let statistics = Statistics::new(summary.total, wall, workers, own.copied());
+                write!(out, "{}", statistics.text())?;
+                write!(out, "{}", passes(outcomes.iter().copied()))?;
             }
-            let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
-            let statistics = Statistics::new(summary.total, wall, workers, own.copied());
-            write!(out, "{}", statistics.text())?;
-            write!(out, "{}", passes(outcomes.iter().copied()))?;
-        }
+            Ok(())
+        };
+        let said = say();
+        known::keep(self.config, self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);
-        let status = conclude(&summary, self.parallel.allow_incomplete);
+        let status = heard(said, conclude(&summary, self.parallel.allow_incomplete));
         let promised = self.parallel.repeat != Repeat::UntilBudget;
         Ok(if promised && left.is_empty() && !snapshot.is_complete() && status == ExitStatus::Passed {
             ExitStatus::Broken
