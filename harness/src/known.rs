@@ -258,7 +258,7 @@ fn hold_against_count(outcome: Outcome, count: u64, reason: String, fewer: bool)
 }
 
 /// A file with pinned records fails as it is known to if exactly these fail or, with `fewer`, none but these.
-fn hold_against_pins(outcome: Outcome, pins: &[RecordId], reason: String, fewer: bool) -> Outcome {
+fn hold_against_pins(mut outcome: Outcome, pins: &[RecordId], reason: String, fewer: bool) -> Outcome {
     if outcome.records.failed > outcome.failed_records.len() as u64 {
         let message = format!(
             "more than {MAX_FAILED_RECORDS} records fail, too many to be told one by one: \
@@ -268,6 +268,8 @@ fn hold_against_pins(outcome: Outcome, pins: &[RecordId], reason: String, fewer:
         return with_failure(outcome, message);
     }
     let Comparison { new, passing } = compare(&outcome.failed_records, pins);
+    // What is new comes first: it is what somebody has to look at.
+    outcome.failures.sort_by_key(|failure| new.iter().all(|record| record.line != failure.line));
     let passing = if fewer { Vec::new() } else { passing };
     let message = match (new.as_slice(), passing.as_slice()) {
         ([], []) => return known(outcome, reason),

@@ -199,8 +199,15 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
-    printed?;
-    Ok(conclude(&summary, config))
+    Ok(heard(printed, conclude(&summary, config)))
+}
+
+/// The exit code of a run whose words may have been lost (a full disk, a reader that has gone): what it has found out is
+/// in its files all the same, and a failure stays one.
+fn heard(printed: io::Result<()>, status: ExitStatus) -> ExitStatus {
+    let Err(error) = printed else { return status };
+    note!("error: {}", RunError::Output(error));
+    if status == ExitStatus::Passed { ExitStatus::Broken } else { status }
 }
 
 /// Prints what stands at the end of a run: failures, libtest's line, the table, the figures.

@@ -21,6 +21,7 @@ mod page;
 mod parallel;
 mod results;
 mod scripts_in_parallel;
+mod seeded;
 mod servers;
 mod shared_queue;
 mod support;

@@ -233,6 +233,9 @@ failed = 2000
     assert!(!judge.judge(outcomes[1].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[3].clone()).verdict.is_failure());
     assert!(matches!(KnownFailures::write_first(&path, None, []), Err(KnownError::Exists(_))));
+    let none = folder.path().join("none.toml");
+    assert_eq!(KnownFailures::write_first(&none, None, []).unwrap(), 0);
+    assert_eq!(fs::read_to_string(&none).unwrap(), "# Files that are known to fail, and why.\n");
 }
 
 const COMMENTED: &str = "\
@@ -302,9 +305,28 @@ fn the_ratchet_leaves_globs_and_what_still_fails() {
 }
 
 #[test]
+fn the_ratchet_leaves_what_passes_in_one_pass_and_fails_in_another() {
+    let passed = || Outcome::new("a.test", Verdict::Passed);
+    let second = |outcome: Outcome| Outcome { pass: 2, ..outcome };
+    let (gone, text) = ratcheted(A, vec![passed(), second(failed("a.test", &[("x", 1)]))]);
+    assert_eq!((gone, text.as_str()), (vec![], A));
+    let (gone, text) = ratcheted(A, vec![passed(), second(passed())]);
+    assert_eq!((gone, text.as_str()), (names(&["a.test"]), ""));
+}
+
+#[test]
+fn what_is_new_is_shown_before_what_is_known() {
+    let at = |line| Failure { line, ..Failure::default() };
+    let failing = failed("a.test", &[("x", 1), ("y", 5), ("z", 7), ("y", 9)]);
+    let judged =
+        judge(Place::new(&pinned()).list()).judge(Outcome { failures: [1, 5, 7, 9].map(at).into(), ..failing });
+    assert_eq!(judged.failures.iter().map(|failure| failure.line).collect::<Vec<_>>(), [0, 7, 1, 5, 9]);
+}
+
+#[test]
 fn the_ratchet_takes_single_records_off() {
     let (gone, text) = ratcheted(&pinned(), vec![failed("a.test", &[("x", 1), ("y", 9)])]);
-    assert_eq!(gone, ["a.test"]);
+    assert_eq!(gone, ["a record of a.test"]);
     assert!(!text.contains("line = 5") && text.contains("line = 9") && text.contains("line = 1 "), "{text}");
     let (_, text) = ratcheted(&pinned(), vec![Outcome::new("a.test", Verdict::Passed)]);
     assert_eq!(text, "");

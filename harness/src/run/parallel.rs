@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
-use super::{RunError, Task, conclude, known, show_progress, shows_progress};
+use super::{RunError, Task, conclude, heard, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
@@ -157,8 +157,7 @@ impl Run<'_> {
             note!("{by_others} of {planned} were run by other processes, or before{failed}");
         }
         self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
-        printed?;
-        let status = conclude(&summary, self.config);
+        let status = heard(printed, conclude(&summary, self.config));
         Ok(match (end, status) {
             // A run that says it is complete and is not has lost something.
             (End::Complete, ExitStatus::Passed) if !snapshot.is_complete() => ExitStatus::Broken,
@@ -218,8 +217,7 @@ impl Run<'_> {
         let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);
-        printed?;
-        let status = conclude(&summary, self.config);
+        let status = heard(printed, conclude(&summary, self.config));
         let promised = self.parallel.repeat != Repeat::UntilBudget;
         Ok(if promised && left.is_empty() && !snapshot.is_complete() && status == ExitStatus::Passed {
             ExitStatus::Broken
