@@ -116,7 +116,7 @@ pub enum KnownError {
         line: usize,
     },
     /// Entries match no file, so what they say is no longer true.
-    #[error("{}", .0.join("\n"))]
+    #[error("{}", .0.join("\nerror: "))]
     Unmatched(Vec<String>),
     /// The list could not be written.
     #[error("cannot write the known failures `{path}`")]

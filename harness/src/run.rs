@@ -107,6 +107,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let words = inner.to_string();
+        let words = words.trim_end();
         if !text.contains(&words) {
             text.push_str(&format!(": {words}"));
         }

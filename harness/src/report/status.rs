@@ -146,8 +146,8 @@ fn kinds(counts: &Counts) -> String {
         (counts.crashed, "crashed"),
         (counts.timed_out, "timed out"),
         (counts.out_of_memory, "out of memory"),
-        (counts.unexpected_passes, "unexpected passes"),
-        (counts.known_failures, "known failures"),
+        (counts.unexpected_passes, if counts.unexpected_passes == 1 { "unexpected pass" } else { "unexpected passes" }),
+        (counts.known_failures, if counts.known_failures == 1 { "known failure" } else { "known failures" }),
         (counts.ignored, "ignored"),
         (counts.not_run, "not run"),
     ];

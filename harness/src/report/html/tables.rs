@@ -164,7 +164,8 @@ pub(super) fn slowest(results: &Results) -> Markup {
                                         }
                                     }
                                     td { (time(outcome.wall())) }
-                                    td { (percent(outcome.engine_us, outcome.wall_us)) }
+                                    // Of a process that was killed nobody knows it.
+                                    td { (percent(outcome.engine_us, if outcome.engine_us > 0 { outcome.wall_us } else { 0 })) }
                                     td { (number(outcome.records.total())) }
                                 }
                             }
