@@ -43,6 +43,12 @@ mod sql;
 #[cfg(test)]
 mod entries;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod server;
 
 use std::collections::HashMap;

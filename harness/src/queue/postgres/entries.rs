@@ -199,9 +199,9 @@ fn what_was_deleted_on_the_server_is_an_error_and_never_complete() {
         return;
     }
     let statements = [
-        "DELETE FROM slt_queue.entries WHERE run = RUN",
-        "DELETE FROM slt_queue.entries WHERE run = RUN AND state = 'waiting'",
-        "DELETE FROM slt_queue.runs WHERE run = RUN",
+        "DELETE FROM slt_queue.entries WHERE run = :run",
+        "DELETE FROM slt_queue.entries WHERE run = :run AND state = 'waiting'",
+        "DELETE FROM slt_queue.runs WHERE run = :run",
         "TRUNCATE slt_queue.entries",
         "TRUNCATE slt_queue.runs, slt_queue.entries, slt_queue.participants, slt_queue.events",
         "DROP SCHEMA slt_queue CASCADE",
@@ -243,7 +243,7 @@ fn a_run_that_took_the_place_of_another_is_not_mistaken_for_it() {
     let place = Place::new();
     let mut queue = place.open(2);
     let lease = leased(&mut queue);
-    place.sql("DELETE FROM slt_queue.runs WHERE run = RUN");
+    place.sql("DELETE FROM slt_queue.runs WHERE run = :run");
     let mut other = place.open(2);
     finish(&mut other, 2);
     let outcome = passed(&lease);
@@ -279,7 +279,7 @@ fn while_a_supervisor_lives_it_alone_takes_what_its_workers_leave() {
 
 /// Makes the server see a participant as one of another machine.
 fn send_away(place: &Place, worker: u32) {
-    place.sql(&format!("UPDATE slt_queue.participants SET place = 'elsewhere' WHERE run = RUN AND worker = {worker}"));
+    place.sql(&format!("UPDATE slt_queue.participants SET place = 'elsewhere' WHERE run = :run AND worker = {worker}"));
 }
 
 #[test]
@@ -296,14 +296,14 @@ fn who_has_no_session_has_a_third_of_a_lease_to_come_back() {
     let ended = place.sql(
         "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN slt_queue.participants p
          ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
-         WHERE p.run = RUN AND p.worker = 1",
+         WHERE p.run = :run AND p.worker = 1",
     );
     assert_eq!(ended.concat(), ["t"]);
     let comes_back = || {
         let held = place.sql(
             "SELECT count(*) FROM pg_locks l JOIN slt_queue.participants p
              ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
-             WHERE p.run = RUN AND p.worker = 1 AND p.missed_at IS NULL",
+             WHERE p.run = :run AND p.worker = 1 AND p.missed_at IS NULL",
         );
         (held.concat() == ["1"]).then_some(())
     };
@@ -324,13 +324,13 @@ fn who_is_taken_for_dead_can_do_nothing_any_more() {
     place.url += "?slt_lease=600";
     let (mut a, mut b) = (place.open(3), place.open(3));
     let (stale, other) = (leased(&mut a), leased(&mut a));
-    place.sql("UPDATE slt_queue.participants SET lease_until = clock_timestamp() - interval '1 second' WHERE run = RUN AND worker = 1");
+    place.sql("UPDATE slt_queue.participants SET lease_until = clock_timestamp() - interval '1 second' WHERE run = :run AND worker = 1");
     assert!(b.lost().unwrap().is_empty(), "it is only missed");
-    let missed = place.sql("SELECT missed_at IS NOT NULL FROM slt_queue.participants WHERE run = RUN AND worker = 1");
+    let missed = place.sql("SELECT missed_at IS NOT NULL FROM slt_queue.participants WHERE run = :run AND worker = 1");
     assert_eq!(missed.concat(), ["t"]);
     assert!(b.lost().unwrap().is_empty());
     place.sql(
-        "UPDATE slt_queue.participants SET missed_at = missed_at - interval '200 s' WHERE run = RUN AND worker = 1",
+        "UPDATE slt_queue.participants SET missed_at = missed_at - interval '200 s' WHERE run = :run AND worker = 1",
     );
     let lost = b.lost().unwrap();
     assert_eq!(lost.iter().map(|lost| (lost.worker, lost.deaths)).collect::<Vec<_>>(), [(1, 1), (1, 1)]);
@@ -365,9 +365,9 @@ fn a_hundred_thousand_entries_are_no_burden() {
     let snapshot = b.snapshot().unwrap();
     assert_eq!((snapshot.finished(), &snapshot.entries[10].state), (10, &EntryState::Waiting));
     // The next entry is found by an index, not by looking at all.
-    let claim = sql::CLAIM.replace("$1", "RUN").replace("$2", "1").replace("$3", "99");
+    let claim = sql::CLAIM.replace("$1", ":run").replace("$2", "1").replace("$3", "99");
     let explained =
         place.sql(&format!("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {claim}")).concat();
     assert!(explained.join("\n").contains("Index Scan using entries_waiting"), "{explained:#?}");
-    place.sql("DELETE FROM slt_queue.entries WHERE run = RUN");
+    place.sql("DELETE FROM slt_queue.entries WHERE run = :run");
 }

@@ -27,8 +27,8 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How long the server may take to let us in, at least.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The shortest pause between two attempts to connect, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+/// The first pause between two attempts to connect; each one is twice as long as the one before, up to a limit.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many times one operation is begun, if its connection is lost each time.
 const ATTEMPTS: u32 = 8;
@@ -64,6 +64,11 @@ impl Timing {
     /// How long the server may take to answer before the connection counts as lost.
     fn answer(self) -> Duration {
         (self.lease / 2).max(Duration::from_millis(500))
+    }
+
+    /// The longest pause between two attempts to connect: so short that whoever can come back does so within the grace.
+    fn longest_pause(self) -> Duration {
+        self.lease / 12
     }
 
     /// How long it is tried to get a connection back.
@@ -270,7 +275,7 @@ impl Shared {
         *current = None;
         let identity = self.identity.get();
         let timing = identity.map_or(self.timing, |identity| identity.timing);
-        let (begun, [mut pause, longest]) = (Instant::now(), PAUSES);
+        let (begun, mut pause) = (Instant::now(), PAUSE);
         loop {
             let why = match timeout(timing.answer().max(CONNECT), self.connect()).await {
                 Ok(Ok(connection)) => return Ok(Arc::clone(current.insert(Arc::new(connection)))),
@@ -291,7 +296,7 @@ impl Shared {
             // Not all at the same time.
             let chance = getrandom::u32().unwrap_or(0) % 256;
             sleep(pause * (128 + chance) / 256).await;
-            pause = (pause * 2).min(longest);
+            pause = (pause * 2).min(timing.longest_pause());
         }
     }
 

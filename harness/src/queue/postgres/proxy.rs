@@ -17,7 +17,7 @@ pub(super) enum Way {
     Still,
     /// All connections stand still, and new ones do from the start.
     AllStill,
-    /// The next that the server says is swallowed, and the connection cut: then the way is open.
+    /// Something that the server says is swallowed, and the connection cut: see [`Proxy::swallow`].
     Swallow,
 }
 
@@ -31,6 +31,8 @@ struct Shared {
     way: AtomicU8,
     /// Connections of earlier generations stand still.
     generation: AtomicU32,
+    /// How many answers are passed on before one is swallowed.
+    passing: AtomicU32,
     swallowed: AtomicU32,
     streams: Mutex<Vec<TcpStream>>,
 }
@@ -42,6 +44,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             way: AtomicU8::new(Way::Open as u8),
             generation: AtomicU32::new(0),
+            passing: AtomicU32::new(0),
             swallowed: AtomicU32::new(0),
             streams: Mutex::default(),
         });
@@ -65,6 +68,12 @@ impl Proxy {
             self.shared.generation.fetch_add(1, Ordering::SeqCst);
         }
         self.shared.way.store(way as u8, Ordering::SeqCst);
+    }
+
+    /// After `passing` answers, the next one is swallowed, and its connection cut: then the way is open again.
+    pub(super) fn swallow(&self, passing: u32) {
+        self.shared.passing.store(passing, Ordering::SeqCst);
+        self.set(Way::Swallow);
     }
 
     /// Cuts all connections that there are.
@@ -105,9 +114,13 @@ impl Shared {
                 thread::sleep(Duration::from_millis(5));
             }
             let (armed, open) = (Way::Swallow as u8, Way::Open as u8);
-            if is_answer && self.way.compare_exchange(armed, open, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                self.swallowed.fetch_add(1, Ordering::SeqCst);
-                break;
+            if is_answer && self.way.load(Ordering::SeqCst) == armed {
+                let last = self.passing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                let is_it = last.is_err();
+                if is_it && self.way.compare_exchange(armed, open, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                    self.swallowed.fetch_add(1, Ordering::SeqCst);
+                    break;
+                }
             }
             if to.write_all(&bytes[..count]).is_err() {
                 break;

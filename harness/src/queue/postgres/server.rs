@@ -88,10 +88,10 @@ impl Place {
         self.try_open(crate::queue::conformance::plan(length), true).unwrap().0
     }
 
-    /// What a statement returns, NULL as an empty text; `RUN` stands for the run's key.
+    /// What a statement returns, NULL as an empty text; `:run` stands for the run's key.
     pub(super) fn sql(&self, statement: &str) -> Vec<Vec<String>> {
         let key = format!("(SELECT run FROM slt_queue.runs WHERE id = '{}')", self.run);
-        sql(&self.url, &statement.replace("RUN", &key))
+        sql(&self.url, &statement.replace(":run", &key))
     }
 }
 
