@@ -1,5 +1,7 @@
 //! What a run over processes costs and how well it uses them: the same files in one process, by one worker and by two.
 //!
+//! With a PostgreSQL server, the files are also run by two workers over a queue there, beside two over a queue file.
+//!
 //! `cargo bench --bench scale [-- --rounds N]`, with `SLT_CORPUS` for a folder of files that take some seconds. Prints
 //! utilisation (busy time over the workers' time), the makespan over its lower bound max(longest file, total / workers),
 //! and what one worker takes over what one thread takes, as wall time and as processor time of all processes together,
@@ -12,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::param::clock_ticks_per_second;
 
+#[allow(dead_code)] // MySQL is for others.
+#[path = "../it/servers.rs"]
+mod servers;
 mod target;
 
 fn main() -> ExitCode {
@@ -22,9 +27,14 @@ fn bench() -> Result<(), String> {
     let rounds = target::number_after("--rounds")?.unwrap_or(3);
     let binary = target::test_binary()?;
     let results = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let server = servers::postgres();
+    let mut served = 0;
     let run = |arguments: &[&str]| -> Result<(Cost, String), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).arg("--results").arg(results.path());
+        if let (true, Some(server)) = (arguments.contains(&"--run-id"), &server) {
+            command.env("SQLLOGICTEST_WORK_QUEUE", &server.url);
+        }
         let (clock, before) = (Instant::now(), cpu_of_children()?);
         let output = command.output().map_err(|error| format!("cannot run `{}`: {error}", binary.display()))?;
         // 101 is the right answer for a corpus with files that rightly fail.
@@ -36,8 +46,8 @@ fn bench() -> Result<(), String> {
     };
     // The history that the order rests on.
     run(&["--parallel", "--workers", "2", "--format", "terse"])?;
-    let (mut walls, mut cpus) = (Vec::new(), Vec::new());
-    let (mut one, mut two) = (Figures::default(), Figures::default());
+    let (mut walls, mut cpus, mut server_overheads) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut one, mut two, mut shared) = (Figures::default(), Figures::default(), Figures::default());
     for round in 1..=rounds {
         let thread = || run(&["--test-threads", "1", "--format", "terse"]);
         let worker = || run(&["--parallel", "--workers", "1", "--format", "terse"]);
@@ -49,14 +59,26 @@ fn bench() -> Result<(), String> {
             }
         };
         one.take(&text)?;
-        let (_, text) = run(&["--parallel", "--workers", "2", "--format", "terse"])?;
+        let (file, text) = run(&["--parallel", "--workers", "2", "--format", "terse"])?;
         two.take(&text)?;
+        if server.is_some() {
+            served += 1;
+            let run_id = format!("scale-{}-{served}", std::process::id());
+            let (server, text) = run(&["--parallel", "--workers", "2", "--format", "terse", "--run-id", &run_id])?;
+            shared.take(&text)?;
+            println!("round {round}: two workers {file}, over the server {server}");
+            server_overheads.push(server.wall.as_secs_f64() / file.wall.as_secs_f64());
+        }
         println!("round {round}: one thread {thread}, one worker {worker}");
         walls.push(worker.wall.as_secs_f64() / thread.wall.as_secs_f64());
         cpus.push(worker.cpu.as_secs_f64() / thread.cpu.as_secs_f64());
     }
     println!("\n{:10} {:>12} {:>22}", "workers", "utilisation", "makespan/lower bound");
-    for (name, figures) in [("1", &mut one), ("2", &mut two)] {
+    for (name, figures) in [("1", &mut one), ("2", &mut two), ("2, server", &mut shared)] {
+        if figures.makespan.is_empty() {
+            println!("{name:10} left out: `SLT_TEST_POSTGRES_URL` is not set, and no PostgreSQL server is installed");
+            continue;
+        }
         let (utilisation, makespan) = (median(&mut figures.utilisation), median(&mut figures.makespan));
         println!("{name:10} {utilisation:>10.1} % {makespan:>22.3}");
     }
@@ -65,6 +87,9 @@ fn bench() -> Result<(), String> {
         median(&mut walls),
         median(&mut cpus)
     );
+    if !server_overheads.is_empty() {
+        println!("queue on a server / queue file: {:.3} by wall time", median(&mut server_overheads));
+    }
     Ok(())
 }
 

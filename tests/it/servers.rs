@@ -54,7 +54,8 @@ pub fn servers() -> (Vec<&'static Server>, MutexGuard<'static, ()>) {
     (found.iter().filter_map(|(_, _, server)| server.as_ref()).collect(), turn)
 }
 
-fn postgres() -> Option<Server> {
+/// A PostgreSQL server, if there is one.
+pub fn postgres() -> Option<Server> {
     let is_postgres = true;
     if let Ok(url) = std::env::var("SLT_TEST_POSTGRES_URL") {
         return Some(Server { url, is_postgres, checks_passwords: false });
