@@ -18,6 +18,7 @@ mod parallel;
 mod results;
 mod scripts_in_parallel;
 mod servers;
+mod shards;
 mod shared_queue;
 mod support;
 mod target;
