@@ -12,6 +12,7 @@ use libtest_mimic::{ColorSetting, FormatSetting};
 use crate::engine::Choice;
 use crate::history::Order;
 use crate::outcome::Shard;
+use crate::queue::Place;
 use crate::report::libtest::Format;
 use crate::suite::Filter;
 use crate::trial::Options;
@@ -94,10 +95,12 @@ pub struct Known {
 pub struct Parallel {
     /// How many workers to start; none if this process is to work itself.
     pub workers: Option<u32>,
-    /// The file that the run is kept in, if not in the results folder.
-    pub queue: Option<PathBuf>,
+    /// Where the run is kept, if not in a file in the results folder.
+    pub queue: Option<Place>,
     /// The run to start or to join.
     pub run_id: Option<String>,
+    /// How many runs a server keeps.
+    pub keep_runs: usize,
     /// Go on with a run that was left incomplete.
     pub resume: bool,
     /// How long files are begun.
@@ -163,6 +166,15 @@ impl Config {
             None => None,
         };
         let engine = flags.trial.engine()?;
+        let memory_limit = flags.parallel.memory_limit;
+        // nextest shares the files out itself, a process each: the variable is then meant for others.
+        let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
+        let options = Options { memory_limit, ..flags.trial.options() };
+        let spans_machines =
+            parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
+        if spans_machines && options.bless.as_ref().is_some_and(|bless| !bless.check) {
+            return Err("`--bless` rewrites files of this machine: it goes without a queue on a server".to_owned());
+        }
         Ok(Config {
             roots: (!flags.roots.is_empty()).then_some(flags.roots),
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
@@ -176,12 +188,11 @@ impl Config {
             report_time: flags.report_time.is_some(),
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
-            options: Options { memory_limit: flags.parallel.memory_limit, ..flags.trial.options() },
+            options,
             results: flags.results,
             report: flags.report,
             github: GitHub::from_env(),
-            // nextest shares the files out itself, a process each: the variable is then meant for others.
-            parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
+            parallel,
             quiet,
             table: false,
             nextest,
@@ -205,17 +216,19 @@ pub(crate) fn chosen(engine: &Secret) -> Result<Choice, String> {
     engine.text().parse().map_err(|error| format!("`--engine` (or `{ENGINE}`): {error}"))
 }
 
-/// A command line without `--engine`, for processes that are told the engine by the variable.
-pub(crate) fn without_engine(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// A command line without the flags whose values may hold a password, `--engine` and `--queue`: for processes that are
+/// told these by their environment.
+pub(crate) fn without_secrets(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
     let mut rest = Vec::new();
     while let Some(argument) = arguments.next() {
-        if argument == "--engine" {
+        let bytes = argument.as_encoded_bytes();
+        if argument == "--engine" || argument == "--queue" {
             arguments.next();
         } else if argument == "--" {
             rest.push(argument);
             rest.extend(arguments.by_ref());
-        } else if !argument.as_encoded_bytes().starts_with(b"--engine=") {
+        } else if !bytes.starts_with(b"--engine=") && !bytes.starts_with(b"--queue=") {
             rest.push(argument);
         }
     }
@@ -274,10 +287,16 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
     if flags.memory_limit.is_some() && flags.workers.is_none() {
         return Err("`--memory-limit` is for worker processes: it needs `--workers`".to_owned());
     }
+    let queue = flags.queue.map(|typed| Place::parse(typed.0)).transpose();
+    let queue = queue.map_err(|error| format!("`--queue` (or `SQLLOGICTEST_WORK_QUEUE`): {error}"))?;
+    if queue.as_ref().is_some_and(Place::spans_machines) && flags.run_id.is_none() {
+        return Err("a queue on a server holds many runs: it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)".to_owned());
+    }
     Ok(Some(Parallel {
         workers: flags.workers,
-        queue: flags.queue,
+        queue,
         run_id: flags.run_id,
+        keep_runs: flags.keep_runs,
         resume: flags.resume,
         time_budget: flags.time_budget,
         allow_incomplete: flags.allow_incomplete,
@@ -296,6 +315,7 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "workers",
         "queue",
         "run_id",
+        "keep_runs",
         "resume",
         "time_budget",
         "allow_incomplete",
@@ -421,16 +441,34 @@ mod tests {
     }
 
     #[test]
-    fn no_other_process_is_given_the_engine_as_an_argument() {
+    fn no_other_process_is_given_a_secret_as_an_argument() {
         for (typed, passed_on) in [
             ("a --engine x b", "a b"),
+            ("a --queue x --queue=y b", "a b"),
             ("--engine=x b", "b"),
             ("a --engine", "a"),
             ("--engines -- --engine x", "--engines -- --engine x"),
         ] {
-            let rest = without_engine(typed.split(' ').map(OsString::from));
+            let rest = without_secrets(typed.split(' ').map(OsString::from));
             assert_eq!(rest, passed_on.split(' ').map(OsString::from).collect::<Vec<_>>());
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_queue_on_a_server_needs_a_run_id_and_its_password_is_kept() {
+        let queue = ["--parallel", "--queue", "postgres://me:hunter2@h/db"];
+        let complaint = config(&queue).unwrap_err();
+        assert!(complaint.contains("it needs `--run-id`") && !complaint.contains("hunter2"), "{complaint}");
+        let chosen = config(&[&queue[..], &["--run-id", "one", "--keep-runs", "3"]].concat()).unwrap();
+        assert!(!format!("{chosen:?}").contains("hunter2"));
+        let parallel = chosen.parallel.unwrap();
+        assert_eq!((parallel.queue.unwrap().to_string(), parallel.keep_runs), ("postgres://me@h/db".to_owned(), 3));
+        let complaint = config(&["--parallel", "--queue", "oracle://me:hunter2@h"]).unwrap_err();
+        assert!(complaint.contains("`--queue` (or `SQLLOGICTEST_WORK_QUEUE`): no such queue"), "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+        let complaint = config(&[&queue[..], &["--run-id", "one", "--bless"]].concat()).unwrap_err();
+        assert!(complaint.contains("`--bless` rewrites files of this machine"), "{complaint}");
     }
 
     #[test]

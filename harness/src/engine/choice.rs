@@ -203,7 +203,7 @@ impl fmt::Debug for Url {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Url {
     /// The URL without the parameter `name`, and the value of that.
-    pub(super) fn take(&self, name: &str) -> (String, Option<String>) {
+    pub(crate) fn take(&self, name: &str) -> (String, Option<String>) {
         let Some((place, query)) = self.0.split_once('?') else { return (self.0.clone(), None) };
         let (mut rest, mut found) = (Vec::new(), None);
         for pair in query.split('&') {
@@ -217,7 +217,7 @@ impl Url {
     }
 
     /// The complaint that this URL cannot be used. `why` must hold nothing of the URL.
-    pub(super) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
+    pub(crate) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
         ChoiceError::Url { shown: self.to_string(), why: why.to_string() }
     }
 }

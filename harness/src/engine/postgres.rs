@@ -3,20 +3,19 @@
 //! Each script has a database of its own or, with `?slt_isolation=schema`, a schema in the database of the URL.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
+use self::address::{check_version, with_cause};
 use super::choice::{ChoiceError, Fate, Leftover, Url};
 use super::line::{CONNECT, Line, MANAGE};
 use super::names::{Maker, token_of};
 use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 
-/// The oldest server that is known to do, as `server_version_num` has it: it can drop a database in use.
-const OLDEST: u32 = 130_000;
+pub(crate) mod address;
 
 /// What a script has to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,21 +63,7 @@ impl Postgres {
             Some("schema") => Isolation::Schema,
             Some(_) => return Err(url.complain("`slt_isolation` is `database` or `schema`")),
         };
-        let mut config: Config = text.parse().map_err(|error| url.complain(with_cause(&error)))?;
-        if config.get_password().is_none()
-            && let Some(password) = std::env::var_os("PGPASSWORD")
-        {
-            config.password(password.as_encoded_bytes());
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("slt");
-        }
-        // A peer that is gone without a word is noticed within a minute.
-        config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
-        config.keepalives_retries(3);
+        let config = address::config(url, &text)?;
         let server = Server { shown: url.to_string(), config, isolation, keeper: Mutex::default() };
         Ok(Postgres { server: Arc::new(server) })
     }
@@ -187,21 +172,13 @@ impl Keeper {
         let maker = Maker::new()?;
         let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
         let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
-        check_version(version)?;
+        check_version(version).map_err(EngineError::new)?;
         // Held until this connection ends. Nobody else has this number, so nobody else holds it.
         link.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
         if version >= 140_000 {
             link.manage("SET idle_session_timeout = 0")?;
         }
         Ok(Keeper { link, maker })
-    }
-}
-
-fn check_version(version: u32) -> Result<(), EngineError> {
-    let (have, need) = (version / 10_000, OLDEST / 10_000);
-    match version >= OLDEST {
-        true => Ok(()),
-        false => Err(EngineError::new(format!("the server is PostgreSQL {have}; {need} or newer is needed"))),
     }
 }
 
@@ -360,24 +337,5 @@ fn told(error: &tokio_postgres::Error) -> EngineError {
             ..EngineError::new(said.to_string())
         },
         None => EngineError::lost(with_cause(error)),
-    }
-}
-
-fn with_cause(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_is_too_old_is_told_so() {
-        let words = check_version(120_022).unwrap_err().message;
-        assert_eq!(words, "the server is PostgreSQL 12; 13 or newer is needed");
-        assert!(check_version(130_000).is_ok() && check_version(180_001).is_ok());
     }
 }

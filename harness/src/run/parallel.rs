@@ -1,6 +1,5 @@
 //! One pass over a suite, shared over processes: as one worker among many, or with workers of one's own.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,8 +13,7 @@ use crate::engine::Engine;
 use crate::history::{History, Order};
 use crate::outcome::Outcome;
 use crate::process::Interruption;
-use crate::queue::file::FileQueue;
-use crate::queue::{OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Snapshot};
+use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::libtest::Format;
 use crate::report::statistics::{Statistics, passes};
 use crate::report::table;
@@ -35,7 +33,7 @@ use show::{Show, Voice, title};
 /// Where a parallel run keeps its files.
 struct Places {
     results: PathBuf,
-    queue: PathBuf,
+    queue: Place,
 }
 
 /// Runs the files in company.
@@ -46,12 +44,18 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let history = History::read(&results).map_err(results_error)?;
     let log = history.log().map_err(results_error)?;
     parallel.order.sort(&mut task.files, &history);
-    let queue = parallel.queue.clone().unwrap_or_else(|| results.join("queue"));
-    let plan = plan(&task.files, parallel.repeat)?;
-    let label = format!("{}", std::process::id());
-    let options = OpenOptions { run_id: parallel.run_id.clone(), resume: parallel.resume, label };
-    let (mut open, opened) = FileQueue::open(&queue, plan, &options)?;
-    eprintln!("{opened} (id `{}`, queue `{}`)", open.run_id(), queue.display());
+    let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
+    let plan = plan(&task.files, parallel.repeat, queue.spans_machines())?;
+    let options = OpenOptions {
+        run_id: parallel.run_id.clone(),
+        resume: parallel.resume,
+        label: std::process::id().to_string(),
+        parent: None,
+        pages: results.clone(),
+        keep_runs: Some(parallel.keep_runs),
+    };
+    let (mut open, opened) = queue.open(plan, &options)?;
+    eprintln!("{opened} (id `{}`, queue `{queue}`)", open.run_id());
     if let Order::Shuffled(seed) = parallel.order {
         eprintln!("files of equal rank are shuffled with --seed {seed}");
     }
@@ -68,21 +72,27 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let run = Run { suite: task.suite, engine, filtered_out, part, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
-        Some(workers) => run.supervise(&mut open, workers, &places, show),
-        None => run.join(&mut open, &opened, show),
+        Some(workers) => run.supervise(&mut *open, workers, &places, show),
+        None => run.join(&mut *open, &opened, show),
     }
 }
 
 /// The most entries that a run until the budget is spent is planned with.
 const MOST_ENTRIES: usize = 100_000;
 
-fn plan(files: &[TestFile], repeat: Repeat) -> Result<Plan, RunError> {
+/// The plan, with what the files hold if participants may have other copies of them.
+fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan, RunError> {
     let passes = match repeat {
         Repeat::Times(passes) => passes,
         Repeat::UntilBudget => u32::try_from(MOST_ENTRIES / files.len().max(1)).unwrap_or(u32::MAX).clamp(2, 10_000),
     };
     let entries = (1..=passes).flat_map(|pass| files.iter().map(move |file| PlanEntry::new(&file.name, pass)));
-    Ok(Plan::new(entries.collect())?)
+    let plan = Plan::new(entries.collect())?;
+    if !with_contents {
+        return Ok(plan);
+    }
+    let contents: Vec<String> = files.iter().map(TestFile::content).collect();
+    Ok(plan.with_contents((0..passes).flat_map(|_| contents.iter().cloned()).collect()))
 }
 
 /// What both ways of running share.
@@ -108,7 +118,7 @@ impl Run<'_> {
     }
 
     /// This process is one worker among others that come and go.
-    fn join(&self, queue: &mut FileQueue, opened: &Opened, mut show: Show) -> Result<ExitStatus, RunError> {
+    fn join(&self, queue: &mut dyn Queue, opened: &Opened, mut show: Show) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         let planned = queue.plan().len();
         show.printer.begin(self.promised(queue.plan()));
@@ -157,24 +167,20 @@ impl Run<'_> {
     /// This process starts workers and answers for them.
     fn supervise(
         &self,
-        queue: &mut FileQueue,
+        queue: &mut dyn Queue,
         workers: u32,
         places: &Places,
         mut show: Show,
     ) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         show.printer.begin(self.promised(queue.plan()));
-        // What was finished before this process came is shown, but is none of its workers' time.
+        // What was finished before this process came is shown, too.
         let before = queue.snapshot()?;
-        let mut resumed = HashSet::new();
-        for outcome in before.outcomes() {
-            show.ended(outcome);
-            resumed.insert((outcome.name.as_str(), outcome.pass));
-        }
+        show.know(&before);
         let logs = places.results.join("workers");
         fs::create_dir_all(&logs).map_err(|source| RunError::Results { path: logs.display().to_string(), source })?;
-        let run_id = queue.run_id().to_owned();
-        let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
+        let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
+        let command = |label: &str| crew::command(label, &run_id, number, places, self.config.engine.as_ref());
         let supervision = Supervision {
             workers,
             command: &command,
@@ -186,10 +192,9 @@ impl Run<'_> {
             logs,
             known: self.config.options.known.as_deref(),
         };
-        if let Err(error) = supervise(queue, &supervision, &mut show) {
+        let own = supervise(queue, &supervision, &mut show).inspect_err(|_| {
             self.publish(queue, "the run broke off", workers);
-            return Err(error.into());
-        }
+        })?;
         let wall = clock.elapsed();
         let snapshot = queue.snapshot()?;
         let why = snapshot.stopped.clone().unwrap_or_else(|| "the run ended early".to_owned());
@@ -205,7 +210,8 @@ impl Run<'_> {
             if self.config.table {
                 writeln!(out, "{}", table::by_category(&summary))?;
             }
-            let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
+            // Of what others did, and when nobody of this process was there, it cannot tell how busy anybody was.
+            let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
             let statistics = Statistics::new(summary.total, wall, workers, own.copied());
             write!(out, "{}", statistics.text())?;
             write!(out, "{}", passes(outcomes.iter().copied()))?;
@@ -227,7 +233,7 @@ impl Run<'_> {
 
     /// Writes the whole run's account, as the queue has it once nobody else writes: of processes that leave a run one
     /// after the other, the last leaves the fullest account, and those that end together leave the same.
-    fn publish(&self, queue: &mut FileQueue, why: &str, workers: u32) {
+    fn publish(&self, queue: &mut dyn Queue, why: &str, workers: u32) {
         account::publish(self.config, || {
             let snapshot = queue.snapshot()?;
             let (outcomes, summary) = self.ledger(&snapshot, queue.worker(), why).whole();
