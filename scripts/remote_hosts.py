@@ -19,11 +19,14 @@ def missing():
 
 
 def build():
-    """Builds `slt` without optimisation and returns its path."""
+    """Builds `slt` without optimisation and returns the path of a copy without symbols, which is soon sent."""
     environment = os.environ | {"SLT_DEBUG": "1"}
     environment.pop("SLT_BIN", None)
     subprocess.run([PACKAGE / "scripts/sqllogictest", "--version"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    return Path(os.environ.get("CARGO_TARGET_DIR", PACKAGE / "target")) / "debug/slt"
+    binary = Path(os.environ.get("CARGO_TARGET_DIR", PACKAGE / "target")) / "debug/slt"
+    small = binary.with_name("slt-to-send")
+    subprocess.run(["strip", "-o", small, binary], check=True)
+    return small
 
 
 def free_port():

@@ -105,7 +105,7 @@ wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 [ -z "$corpus" ] || [ -d "$corpus" ] || complain "no such folder: \`$corpus\`"
 if [ -n "$binary" ] && ! { [ -f "$binary" ] && [ -x "$binary" ]; }; then complain "no such program: \`$binary\`"; fi
 case $queue in
-    '' | postgres://* | postgresql://*) ;;
+    '' | postgres://*) ;;
     *) complain "the queue that hosts share is in PostgreSQL, postgres://USER@SERVER/DATABASE" ;;
 esac
 if wants run && [ ${#hosts[@]} -gt 1 ] && [ -z "$queue" ]; then
@@ -126,7 +126,7 @@ reach() {
         name=${BASH_REMATCH[1]} port=${BASH_REMATCH[2]}
     fi
     address=$login$name place=$login$name
-    if [[ $name == *:* ]]; then place="$login[$name]"; fi
+    if [[ $name == *:* ]]; then place="${login}[$name]"; fi
     ssh=(ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 ${port:+-p "$port"})
 }
 
