@@ -19,11 +19,14 @@ def missing():
 
 
 def build():
-    """Builds `slt` without optimisation and returns its path."""
+    """Builds `slt` without optimisation and returns the path of a copy without symbols, which is soon sent."""
     environment = os.environ | {"SLT_DEBUG": "1"}
     environment.pop("SLT_BIN", None)
     subprocess.run([PACKAGE / "scripts/sqllogictest", "--version"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    return Path(os.environ.get("CARGO_TARGET_DIR", PACKAGE / "target")) / "debug/slt"
+    binary = Path(os.environ.get("CARGO_TARGET_DIR", PACKAGE / "target")) / "debug/slt"
+    small = binary.with_name("slt-to-send")
+    subprocess.run(["strip", "-o", small, binary], check=True)
+    return small
 
 
 def free_port():
@@ -35,7 +38,9 @@ def free_port():
 class Hosts:
     """A folder with keys, an `ssh` that knows the hosts, and sshd for each of them."""
 
-    def __init__(self):
+    def __init__(self, enter=()):
+        """`enter` is a command that runs others where the hosts can be reached from."""
+        self.enter = list(enter)
         self.folder = Path(tempfile.mkdtemp(prefix="slt-hosts-"))
         for name in ["host_key", "key"]:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
@@ -46,29 +51,35 @@ class Hosts:
         (self.folder / "config").write_text("")
         self.servers = []
 
-    def add(self, name):
-        """Starts sshd for a host.
+    def add(self, name, enter=(), address="127.0.0.1", programs=()):
+        """Starts sshd for a host, by a command that runs others there.
 
-        Whoever comes in there works in a folder of the host's own.
+        Whoever comes in works in a home of the host's own; with `programs` there are no others on that host.
         """
         port = free_port()
         home = self.folder / "homes" / name
         home.mkdir(parents=True)
+        begin = f"export HOME={home} && cd"
+        if programs:
+            (home / "bin").mkdir()
+            for program in programs:
+                (home / "bin" / program).symlink_to(shutil.which(program))
+            begin += f" && PATH={home}/bin"
         settings = self.folder / f"{name}.sshd"
         settings.write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host_key\n"
+            f"Port {port}\nListenAddress {address}\nHostKey {self.folder}/host_key\n"
             f"AuthorizedKeysFile {self.folder}/key.pub\nStrictModes no\nPidFile none\nUsePAM no\n"
-            f"PermitRootLogin prohibit-password\nForceCommand cd {home} && eval \"$SSH_ORIGINAL_COMMAND\"\n"
+            f"PermitRootLogin prohibit-password\nForceCommand {begin} && eval \"$SSH_ORIGINAL_COMMAND\"\n"
         )
         if os.geteuid() == 0:
             # Where sshd gives up its rights; part of the package's service, which does not run here.
             os.makedirs("/run/sshd", exist_ok=True)
         log = self.folder / f"{name}.log"
-        command = [SSHD, "-D", "-f", settings, "-E", log]
+        command = [*enter, SSHD, "-D", "-f", settings, "-E", log]
         self.servers.append(subprocess.Popen(command))
         with (self.folder / "config").open("a") as config:
             config.write(
-                f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {self.folder}/key\n"
+                f"Host {name}\n  HostName {address}\n  Port {port}\n  IdentityFile {self.folder}/key\n"
                 "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"
             )
         deadline = time.monotonic() + 20
@@ -84,12 +95,12 @@ class Hosts:
 
     def run(self, *command, **more):
         """Runs a command and returns what it said."""
-        return subprocess.run(command, env=self.environment(more), capture_output=True, text=True, timeout=120,
+        return subprocess.run([*self.enter, *command], env=self.environment(more), capture_output=True, text=True, timeout=120,
                               check=False)
 
     def start(self, *command, **more):
         """Starts a command, whose standard output can be read."""
-        return subprocess.Popen(command, env=self.environment(more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        return subprocess.Popen([*self.enter, *command], env=self.environment(more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 text=True)
 
     def close(self):

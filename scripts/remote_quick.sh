@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Short forms of remote_test.sh, on the host that SLT_REMOTE_HOST names (or --host).
+# Short forms of remote_test.sh, on the hosts that SLT_REMOTE_HOST names (or --host).
 set -eu
 test=$(dirname -- "${BASH_SOURCE[0]}")/remote_test.sh
 word=${1:-}

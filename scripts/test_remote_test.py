@@ -28,11 +28,22 @@ class CommandLine(unittest.TestCase):
         self.says("no host: name one with `--host`, or in the variable `SLT_REMOTE_HOST`", SCRIPT, "--run")
         self.says("no host", QUICK, "sync")
 
+    def test_several_hosts_need_a_queue_without_a_password_in_its_flag(self):
+        self.says("several hosts share one queue", SCRIPT, "--host", "a", "--host", "b", "--run")
+        self.says("several hosts share one queue", SCRIPT, "--run", SLT_REMOTE_HOST="a b")
+        self.says("host `a` is named twice", SCRIPT, "--host", "a", "--host", "a", "--status")
+        self.says("the queue that hosts share is in PostgreSQL", SCRIPT, "--host", "a", "--queue", "/tmp/queue")
+        for url in ["postgres://me:pass@word@h/db", "postgres://h/db?password=pass"]:
+            self.says("in the variable `SLT_REMOTE_QUEUE` instead", SCRIPT, "--host", "a", "--queue", url)
+
     def test_flags_that_cannot_be_used_are_named(self):
         self.says("unknown flag `--wrong`", SCRIPT, "--wrong")
         self.says("`--workers` is `0`", SCRIPT, "--host", "h", "--workers", "0")
         self.says("`--time` needs a value", SCRIPT, "--host", "h", "--time")
         self.says("`-oProxyCommand=x` is no host", SCRIPT, "--host", "-oProxyCommand=x")
+        self.says("`..` is no host", SCRIPT, "--host", "..")
+        self.says("`-x` is no folder", SCRIPT, "--host", "h", "--repo-path", "-x")
+        self.says("no such program: `/`", SCRIPT, "--host", "h", "--binary", "/")
         self.says("no such folder: `absent`", SCRIPT, "--host", "h", "--corpus", "absent")
         self.says("usage:", QUICK, "wrong")
 
@@ -95,11 +106,32 @@ class OneHost(unittest.TestCase):
         self.assertNotIn("test result", self.does(0, "--sync"))
         self.assertIn("nothing was run yet", self.does(0, "--status"))
 
+    def test_a_path_may_hold_blanks_and_quotes(self):
+        self.repo = self.repo.parent / "a b" / "it's c"
+        self.common[3] = "a b/it's c"
+        self.assertRegex(self.does(0, "select/"), r"test result: ok\. \d\d passed")
+        self.assertIn("removed `a b/it's c`", self.does(0, "--clean"))
+        self.assertEqual(os.listdir(self.repo.parent), [])
+
+    def test_what_a_host_lacks_is_named(self):
+        self.hosts.add("bare", programs=["bash", "uname", "ls", "mkdir", "touch", "flock"])
+        self.common[1] = "bare"
+        said = self.does(4, "--sync")
+        self.assertRegex(said, r"error: \S+ has no rsync: install it there")
+        self.assertRegex(self.does(4, "--setup"), r"missing on \S+: rsync: install the package rsync")
+
+    def test_nothing_is_there_before_the_first_copy(self):
+        self.assertIn("no copy at", self.does(0, "--status"))
+        self.assertIn("nothing at", self.does(0, "--clean"))
+        self.assertIn("use --sync first", self.does(4, "--run"))
+        self.assertIn("no results could be copied from `one`", self.does(4, "--fetch-results"))
+
     def test_a_folder_of_somebody_else_is_left_alone(self):
         self.repo.mkdir()
         (self.repo / "precious").write_text("")
         self.assertIn("left alone", self.does(4, "--sync"))
         self.assertIn("left alone", self.does(4, "--clean"))
+        self.assertIn("no copy made by this script", self.does(4, "--run"))
         self.assertTrue((self.repo / "precious").exists())
 
     def test_ctrl_c_stops_the_run_there(self):
@@ -129,6 +161,7 @@ class OneHost(unittest.TestCase):
         self.assertIn("started on", said)
         again = self.does(4, "--run", "--corpus", corpus)
         self.assertIn("a run is under way", again)
+        self.assertIn("must end before anything is copied", self.does(4, "--sync", "--corpus", corpus))
         self.assertIn("a run is under way", self.does(0, "--status"))
         self.assertIn("must end first", self.does(4, "--clean"))
         self.until("ended with exit code 0", "--status")

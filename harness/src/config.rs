@@ -11,6 +11,7 @@ use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::engine::Choice;
 use crate::history::Order;
+use crate::outcome::Shard;
 use crate::queue::Place;
 use crate::report::libtest::Format;
 use crate::suite::Filter;
@@ -36,6 +37,10 @@ pub struct Config {
     pub roots: Option<Vec<PathBuf>>,
     /// Which files the run is about.
     pub filter: Filter,
+    /// The part of these files to run, if they are shared out over machines.
+    pub shard: Option<Shard>,
+    /// The history that they are shared out by, if not the one in the folder for results.
+    pub shard_history: Option<PathBuf>,
     /// List names instead of running them.
     pub list: bool,
     /// Only what is marked as ignored, which no file is before it is run.
@@ -178,6 +183,8 @@ impl Config {
         Ok(Config {
             roots: (!flags.roots.is_empty()).then_some(flags.roots),
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
+            shard: flags.shard,
+            shard_history: flags.shard_history,
             list: libtest.list,
             only_ignored: (libtest.ignored && !libtest.include_ignored) || libtest.bench,
             format,
@@ -329,6 +336,12 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
     check_bless(matches)?;
     if typed("ratchet") && !matches.contains_id("known_failures") {
         return Err("`--ratchet` keeps a list up to date: it needs `--known-failures`".to_owned());
+    }
+    if typed("shard_history") && !matches.contains_id("shard") {
+        return Err("`--shard-history` says how files are shared out: it needs `--shard`".to_owned());
+    }
+    if typed("shard") && matches.get_flag("exact") {
+        return Err("`--exact` names the files to run: it goes without `--shard`".to_owned());
     }
     match names.into_iter().find(|name| !shared && typed(name)) {
         Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),
@@ -483,6 +496,11 @@ mod tests {
             (&["--format", "junit"], "possible values: pretty, terse, json"),
             (&["--file-timeout", "abc"], "'abc' for '--file-timeout <SECS>': not a number of seconds"),
             (&["--file-timeout", "0"], "must be more than 0"),
+            (&["--shard", "0/3"], "'0/3' for '--shard <K/N>': there is no shard 0 of 3"),
+            (&["--shard", "4/3"], "'4/3' for '--shard <K/N>': there is no shard 4 of 3"),
+            (&["--shard", "x"], "'x' for '--shard <K/N>': not a shard such as `2/4`"),
+            (&["--shard-history", "x"], "it needs `--shard`"),
+            (&["--shard", "1/2", "--exact", "x"], "it goes without `--shard`"),
             (&["--file-timeout=-1"], "not a possible time"),
             (&["--query-timeout-ms", "0"], "must be more than 0"),
             (&["--query-timeout-ms", "1.5"], "not a number of milliseconds"),

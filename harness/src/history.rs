@@ -1,4 +1,5 @@
-//! What past runs have taught about each file: how long it takes, how it ended; and the order of the next run.
+//! What past runs have taught about each file: how long it takes, how it ended; the order of the next run, and how it
+//! is shared out over machines.
 //!
 //! Kept beside the results as JSON lines, the newest last, one appended for each outcome:
 //!
@@ -6,8 +7,9 @@
 //! {"name":"select1.test","stamp":"81342-1700000000000000000","verdict":"passed","wall_us":41873,"peak_bytes":9437184}
 //! ```
 //!
-//! `stamp` is the file's size and time of change; it tells a file that has changed since. A line that cannot be read,
-//! such as one that a kill has torn, is passed over. Losing the history costs a better order, never a result.
+//! `stamp` is the file's size and time of change; it tells a file that has changed since, and is empty for what another
+//! machine has run. A line that cannot be read, such as one that a kill has torn, is passed over. Losing the history
+//! costs a better order, never a result.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -22,14 +24,16 @@ use crate::outcome::{Outcome, Verdict};
 use crate::suite::TestFile;
 
 mod order;
+mod shares;
 pub use order::{Order, shuffle};
+pub use shares::Shares;
 
 /// What is known of one file's last trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The trial's name.
     pub name: String,
-    /// Size and time of change of the file that was run.
+    /// Size and time of change of the file that was run; empty if that was on another machine.
     pub stamp: String,
     /// The verdict's name in `Outcome`'s JSON: `passed`, `failed`, `crashed` …
     pub verdict: String,
@@ -69,6 +73,23 @@ impl History {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
+        let (history, lines) = History::parse(path, &text);
+        if lines > (history.entries.len() * LINES_PER_FILE).max(1000) {
+            history.rewrite()?;
+        }
+        Ok(history)
+    }
+
+    /// Reads the history that a file holds, and leaves the file as it is.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn read_file(path: &Path) -> io::Result<History> {
+        Ok(History::parse(path.to_path_buf(), &fs::read(path)?).0)
+    }
+
+    /// The history that a text holds, and how many lines that are.
+    fn parse(path: PathBuf, text: &[u8]) -> (History, usize) {
         let mut entries = HashMap::new();
         let mut lines = 0;
         for line in text.split(|byte| *byte == b'\n') {
@@ -77,11 +98,12 @@ impl History {
                 entries.insert(entry.name.clone(), entry);
             }
         }
-        let history = History { path, entries };
-        if lines > (history.entries.len() * LINES_PER_FILE).max(1000) {
-            history.rewrite()?;
-        }
-        Ok(history)
+        (History { path, entries }, lines)
+    }
+
+    /// The file that it is kept in.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What is known of a file.
@@ -136,13 +158,25 @@ impl Log {
     /// # Errors
     /// The system's.
     pub fn append(&mut self, file: &TestFile, outcome: &Outcome) -> io::Result<()> {
+        self.write(outcome, || stamp(&file.path))
+    }
+
+    /// Appends what became of a file on another machine, where its time of change means nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn append_foreign(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.write(outcome, String::new)
+    }
+
+    fn write(&mut self, outcome: &Outcome, stamp: impl FnOnce() -> String) -> io::Result<()> {
         if matches!(outcome.verdict, Verdict::NotRun { .. }) {
             return Ok(());
         }
         let verdict = serde_json::to_value(&outcome.verdict)?["verdict"].as_str().unwrap_or_default().to_owned();
         let entry = Entry {
             name: outcome.name.clone(),
-            stamp: stamp(&file.path),
+            stamp: stamp(),
             verdict,
             wall_us: outcome.wall_us,
             peak_bytes: outcome.peak_bytes,

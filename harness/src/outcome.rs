@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 mod counts;
 mod record_id;
 mod results;
+mod shard;
 
 pub use counts::Counts;
 pub use record_id::RecordId;
-pub use results::{RESULTS_VERSION, Results, ResultsError, Shard};
+pub use results::{RESULTS_VERSION, Results, ResultsError};
+pub use shard::{Shard, ShardError, Split};
 
 /// A verdict is how one trial ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

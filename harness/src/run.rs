@@ -29,9 +29,11 @@ mod account;
 mod closing;
 mod known;
 mod parallel;
+mod part;
 
 use account::About;
 use parallel::Assignment;
+use part::Part;
 
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
 ///
@@ -64,6 +66,8 @@ enum RunError {
     Known(#[from] KnownError),
     #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
     NoSuchName(Vec<String>),
+    #[error("`--shard-history`: cannot read `{path}`: {source}")]
+    ShardHistory { path: String, source: io::Error },
     #[error("cannot write to `{path}`: {source}")]
     Log { path: String, source: io::Error },
     #[error("cannot write the results: {0}")]
@@ -87,6 +91,7 @@ impl RunError {
             | RunError::Engine(_)
             | RunError::Known(_)
             | RunError::NoSuchName(_)
+            | RunError::ShardHistory { .. }
             | RunError::Log { .. } => ExitStatus::Usage,
             _ => ExitStatus::Broken,
         }
@@ -132,7 +137,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     if let Some(assignment) = Assignment::from_env() {
         return assignment.work(&suite, &*engine, &config);
     }
-    let Selection { mut files, filtered_out } = select(&suite, &config)?;
+    let Selection { mut files, filtered_out, part } = select(&suite, &config)?;
     let mut printer = Printer::new(output(&config)?, layout(&config), &files);
     if config.list {
         // nextest wants names alone, which it asks for as `terse`.
@@ -147,7 +152,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         history::shuffle(&mut files, seed);
         note!("shuffled with --shuffle-seed {seed}");
     }
-    let task = Task { suite, files, filtered_out, engine, printer };
+    let task = Task { suite, files, filtered_out, part, engine, printer };
     match &config.parallel {
         Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
         _ => {
@@ -166,13 +171,14 @@ struct Task {
     suite: Suite,
     files: Vec<TestFile>,
     filtered_out: u64,
+    part: Option<Part>,
     engine: Arc<dyn Engine>,
     printer: Printer,
 }
 
 /// Runs all files in this process.
 fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
-    let Task { files, filtered_out, engine, mut printer, .. } = task;
+    let Task { files, filtered_out, part, engine, mut printer, .. } = task;
     let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
@@ -194,10 +200,12 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     }
     let printed = print_end(&mut printer, config, &summary, (filtered_out, wall), &figures);
     known::keep(config, &*engine, &outcomes);
-    if !outcomes.is_empty() {
+    // A shard without files has results all the same: a merge that does not get them has to think that it is missing.
+    if !outcomes.is_empty() || part.as_ref().is_some_and(|part| part.split.files > 0) {
         account::remember(config, &remembered, &outcomes);
         let run_id = account::run_id();
-        let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
+        let about =
+            About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out, part: &part };
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
     Ok(heard(printed, conclude(&summary, config)))
@@ -261,6 +269,7 @@ const MOST_LEFT: usize = 50;
 struct Selection {
     files: Vec<TestFile>,
     filtered_out: u64,
+    part: Option<Part>,
 }
 
 fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
@@ -289,8 +298,9 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
         }
     }
     files.retain(|file| !config.only_ignored && filter.lets_in(file));
+    let part = Part::take(&mut files, config)?;
     let filtered_out = (total - files.len()) as u64;
-    Ok(Selection { files, filtered_out })
+    Ok(Selection { files, filtered_out, part })
 }
 
 fn layout(config: &Config) -> Layout {

@@ -6,7 +6,7 @@ if [ -e lock ] && ! flock -n lock true; then
 elif [ -e exit ]; then
     echo "$(uname -n): the last run ended with exit code $(cat exit)"
 elif [ -e lock ]; then
-    echo "$(uname -n): the last run was cut short: \`slt run --resume\` goes on with it"
+    echo "$(uname -n): the last run was cut short: \`--run -- --resume\` goes on with it"
 else
     echo "$(uname -n): nothing was run yet"
 fi

@@ -23,6 +23,7 @@ mod results;
 mod scripts_in_parallel;
 mod seeded;
 mod servers;
+mod shards;
 mod shared_queue;
 mod support;
 mod target;

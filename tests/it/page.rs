@@ -173,7 +173,7 @@ fn the_workflow_in_the_documentation_is_yaml_that_does_what_it_says() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("docs/ci.md")).unwrap();
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 2, "two workflows");
+    assert_eq!(blocks.len(), 3, "three workflows");
     for block in blocks {
         let documents = yaml_rust2::YamlLoader::load_from_str(block).unwrap();
         let workflow = &documents[0];

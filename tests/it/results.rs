@@ -9,14 +9,14 @@ use serde_json::Value;
 use crate::faulty_support::{PASSES, Place, fault};
 use crate::support::{self, FAILS, Said, command, folder, target_binary};
 
-fn json(path: &Path) -> Value {
+pub fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()
 }
 
 /// Checks a file against the schema that `docs/schemas` has for its name, and returns it.
 #[track_caller]
-fn valid(results: &Path, name: &str) -> Value {
+pub fn valid(results: &Path, name: &str) -> Value {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
     let schema = json(&schemas.join(name).with_extension("schema.json"));
     let value = json(&results.join(name));
@@ -46,7 +46,7 @@ fn close(schema: &mut Value) {
 }
 
 /// Checks `junit.xml` against the rules of Surefire's schema, and its counts against its cases; returns its text.
-fn valid_junit(results: &Path) -> String {
+pub fn valid_junit(results: &Path) -> String {
     let text = fs::read_to_string(results.join("junit.xml")).unwrap();
     let document = roxmltree::Document::parse(&text).unwrap();
     let outcomes = ["failure", "error", "skipped"];
@@ -338,42 +338,6 @@ fn the_command_that_a_failure_names_runs_that_file() {
         let again = Said::of(shell.env("SLT_RESULTS", results.path()).args(["-c", line.trim()]));
         assert_eq!((again.code, again.verdicts()), (101, vec!["test a b/f.test ... FAILED"]), "{line}: {again:?}");
     }
-}
-
-#[test]
-fn merging_is_green_only_with_all_shards_and_nothing_twice() {
-    let folder = folder(&[("1/a.test", PASSES), ("2/b.test", PASSES)]);
-    let slt =
-        |arguments: &[&str]| Said::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(folder.path()).args(arguments));
-    for part in ["1", "2"] {
-        let said = slt(&["run", "--root", part, "--results", &format!("r{part}")]);
-        assert_eq!(said.code, 0, "{said:?}");
-        // As a run of one shard leaves it.
-        let path = folder.path().join(format!("r{part}/results.json"));
-        let mut results = json(&path);
-        results["shard"] = serde_json::json!({"index": part.parse::<u32>().unwrap(), "of": 2});
-        fs::write(&path, results.to_string()).unwrap();
-    }
-    let both = ["merge", "r1/results.json", "r2/results.json"];
-    let said = slt(&[&both[..], &["--output", "all.json", "--results", "all"]].concat());
-    assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.out.contains("all             2       2"), "{said:?}");
-    let merged = valid(&folder.path().join("all"), "results.json");
-    assert_eq!(merged, json(&folder.path().join("all.json")));
-    assert_eq!(merged["total"]["passed"], 2);
-    valid_junit(&folder.path().join("all"));
-    let missing = slt(&["merge", "r1/results.json"]);
-    assert!(missing.code == 3 && missing.err.contains("shard 2 of 2 is missing"), "{missing:?}");
-    let twice = slt(&["merge", "r1/results.json", "r1/results.json", "--output", "never.json"]);
-    assert!(twice.code == 4 && twice.err.contains("`a.test` is in "), "{twice:?}");
-    assert!(!folder.path().join("never.json").exists());
-    fs::write(folder.path().join("new.json"), r#"{"version": 99}"#).unwrap();
-    for (file, words) in [("new.json", "format version 99"), ("absent.json", "cannot read"), ("1/a.test", "not hold")] {
-        let said = slt(&["merge", "r1/results.json", file]);
-        assert!(said.code == 2 && said.err.contains(words) && said.err.contains(file), "{said:?}");
-    }
-    let nowhere = slt(&[&both[..], &["--output", "1/a.test/all.json"]].concat());
-    assert!(nowhere.code == 4 && nowhere.err.contains("cannot write `1/a.test/all.json`"), "{nowhere:?}");
 }
 
 /// Runs the target on a terminal of its own, of which Python's standard library makes one.

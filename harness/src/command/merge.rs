@@ -1,14 +1,17 @@
 //! `slt merge`: the results of several machines as one.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::complain;
+use crate::history::History;
 use crate::outcome::Results;
 use crate::report::files::{self, Folder};
 use crate::report::merge::{Merged, merge};
 use crate::report::table;
+use crate::report::words::first_line;
 use crate::summary::ExitStatus;
 
 /// The flags of `slt merge`.
@@ -26,6 +29,10 @@ pub(super) struct MergeFlags {
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
 
+    /// Take results of the run with this id alone, so that none that an earlier run left behind is taken for one of it
+    #[arg(long, value_name = "ID")]
+    run_id: Option<String>,
+
     /// Exit with 0 even if files were left unrun; a shard that is missing is still no success
     #[arg(long)]
     allow_incomplete: bool,
@@ -37,10 +44,16 @@ const MOST_DEFECTS: usize = 10;
 /// Merges the files, says what they come to, and writes it. Nothing is written of what does not add up.
 pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
-    let merged = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
-        Ok(parts) => merge(parts),
+    let parts = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
+        Ok(parts) => parts,
         Err(error) => return complain(&told(&error), ExitStatus::Usage),
     };
+    let other = |(_, part): &&(String, Results)| flags.run_id.as_ref().is_some_and(|id| *id != part.run_id);
+    if let Some((name, part)) = parts.iter().find(other) {
+        let id = first_line(&part.run_id, 100);
+        return complain(&format!("`{name}` is of run `{id}`: nothing was written"), ExitStatus::Broken);
+    }
+    let merged = merge(parts);
     let defects = &merged.summary.defects;
     for defect in defects.iter().take(MOST_DEFECTS) {
         eprintln!("error: {defect}");
@@ -52,9 +65,7 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
         return complain("these are not the parts of one run: nothing was written", ExitStatus::Broken);
     }
     print!("{}", table::by_category(&merged.summary));
-    for shard in &merged.results.missing_shards {
-        eprintln!("warning: shard {} of {} is missing", shard.index, shard.of);
-    }
+    merged.missing().iter().for_each(|line| eprintln!("error: {line}"));
     match write(flags, &merged) {
         Ok(written) => {
             written.iter().for_each(|path| println!("wrote `{}`", path.display()));
@@ -79,8 +90,17 @@ fn write(flags: &MergeFlags, merged: &Merged) -> Result<Vec<PathBuf>, String> {
             return Err(all.complaints.join("; "));
         }
         written.extend(all.files);
+        written.push(remember(path, merged).map_err(|error| failed(path, error))?);
     }
     Ok(written)
+}
+
+/// Adds the outcomes to the history in a folder, so that the next run can be shared out by it; returns its path.
+fn remember(folder: &Path, merged: &Merged) -> io::Result<PathBuf> {
+    let history = History::read(folder)?;
+    let mut log = history.log()?;
+    merged.results.outcomes.iter().try_for_each(|outcome| log.append_foreign(outcome))?;
+    Ok(history.path().to_path_buf())
 }
 
 /// An error with what brought it about.

@@ -11,6 +11,7 @@ use clap::builder::FalseyValueParser;
 use super::parallel::ParallelFlags;
 use super::{chosen, milliseconds, seconds};
 use crate::engine::Choice;
+use crate::outcome::Shard;
 use crate::trial::{Bless, Options};
 
 /// The flags of a test binary, as they are typed.
@@ -46,6 +47,14 @@ pub struct Flags {
     /// Filters where none are typed, separated by commas
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,
+
+    /// Run only the K-th of N parts of the files, as one of N machines that share them; `slt merge` joins their results
+    #[arg(long, value_name = "K/N", env = "SQLLOGICTEST_SHARD", help_heading = OURS)]
+    pub(super) shard: Option<Shard>,
+
+    /// With `--shard`: share the files out by this history, not by the one in the folder for results
+    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_SHARD_HISTORY", help_heading = OURS)]
+    pub(super) shard_history: Option<PathBuf>,
 
     /// Write the results as one HTML page too: `report.html` in the folder for results
     #[arg(long, env = "SQLLOGICTEST_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Outcome};
+use super::{Counts, Outcome, Shard, Split};
 
 /// The version of the format that this program writes, and the newest that it reads.
 pub const RESULTS_VERSION: u32 = 1;
@@ -35,6 +35,9 @@ pub struct Results {
     /// Which part of the suite this is, if it was shared out over machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
+    /// How the whole suite was shared out, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// Shards whose results were not there when this was put together out of several machines' results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_shards: Vec<Shard>,
@@ -52,15 +55,6 @@ pub struct Results {
     pub categories: BTreeMap<String, Counts>,
     /// One for each planned trial, in the order in which they ended.
     pub outcomes: Vec<Outcome>,
-}
-
-/// A shard is one part of a suite whose files are shared out over machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// Which one, counted from 1.
-    pub index: u32,
-    /// How many there are.
-    pub of: u32,
 }
 
 /// Why results could not be read.

@@ -143,6 +143,7 @@ fn header(results: &Results, headline: &str, compared: bool) -> Markup {
                     span { time datetime=(machine) { (human) } }
                 }
                 span { "run " code { (results.run_id) } }
+                @if let Some(shard) = results.shard { span { "shard " (shard.index) " of " (shard.of) } }
                 span { (number(results.workers.into())) @if results.workers == 1 { " worker" } @else { " workers" } }
                 span { (time(Duration::from_micros(results.wall_us))) }
             }
@@ -199,7 +200,7 @@ fn defects(results: &Results) -> Markup {
                     @if index > 0 { ", " }
                     "shard " (shard.index) " of " (shard.of)
                 }
-                ". What they hold is in no figure here."
+                ". What they hold was not run."
             }
         }
     }

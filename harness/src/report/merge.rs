@@ -1,14 +1,15 @@
 //! The results of several machines as one account.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::outcome::{RESULTS_VERSION, Results, Shard};
+use super::words::{count, first_line};
+use crate::outcome::{Outcome, RESULTS_VERSION, Results, Shard, Split, Verdict};
 use crate::summary::{ExitStatus, Summary};
 
 /// What several accounts come to together.
 #[derive(Debug, Clone)]
 pub struct Merged {
-    /// The one account; its workers are numbered on from machine to machine.
+    /// The one account; its workers are numbered on from machine to machine. The files of missing shards are not run.
     pub results: Results,
     /// What it adds up to, and what is wrong with it: files that are in two accounts, shards that do not fit.
     pub summary: Summary,
@@ -21,9 +22,15 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     let mut defects = defects(&parts);
     let mut merged = Results { version: RESULTS_VERSION, started_us: u64::MAX, ..Results::default() };
     merged.missing_shards = missing(&parts);
+    let absent = not_run(&parts, &merged.missing_shards);
     let [mut ids, mut hosts, mut engines] = [const { Vec::new() }; 3];
     let mut end_us = 0;
     for (_, part) in parts {
+        merged.filtered_out = match outside(&part) {
+            // Every shard has left out the same files, and besides these the other shards'.
+            Some(outside) => merged.filtered_out.max(outside),
+            None => merged.filtered_out.saturating_add(part.filtered_out),
+        };
         for (list, text) in [(&mut ids, part.run_id), (&mut hosts, part.host), (&mut engines, part.engine)] {
             if !text.is_empty() && !list.contains(&text) {
                 list.push(text);
@@ -31,7 +38,6 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
         }
         merged.started_us = merged.started_us.min(part.started_us);
         end_us = end_us.max(part.started_us.saturating_add(part.wall_us));
-        merged.filtered_out = merged.filtered_out.saturating_add(part.filtered_out);
         merged.seed = merged.seed.or(part.seed);
         let before = merged.workers;
         let highest = part.outcomes.iter().map(|outcome| outcome.worker).max().unwrap_or(0);
@@ -44,6 +50,7 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
             outcome
         }));
     }
+    merged.outcomes.extend(absent);
     merged.started_us = if merged.started_us == u64::MAX { 0 } else { merged.started_us };
     merged.wall_us = end_us.saturating_sub(merged.started_us);
     (merged.run_id, merged.host, merged.engine) = (ids.join("+"), hosts.join(", "), engines.join(", "));
@@ -58,6 +65,13 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     Merged { results: merged, summary }
 }
 
+/// The files that a shard has left out and no other shard has; none of an account that is of no shard.
+fn outside(part: &Results) -> Option<u64> {
+    let (shard, split) = (part.shard?, part.split.as_ref()?);
+    let elsewhere = split.files.saturating_sub(split.part(shard).len() as u64);
+    Some(part.filtered_out.saturating_sub(elsewhere))
+}
+
 /// What keeps these accounts from being parts of one.
 fn defects(parts: &[(String, Results)]) -> Vec<String> {
     let mut defects = Vec::new();
@@ -67,7 +81,7 @@ fn defects(parts: &[(String, Results)]) -> Vec<String> {
         let planned = part.total.planned;
         if planned != part.outcomes.len() as u64 || planned != part.total.accounted() {
             let outcomes = part.outcomes.len();
-            defects.push(format!("`{name}` plans {planned} files and holds {outcomes} outcomes"));
+            defects.push(format!("`{name}` plans {} and holds {outcomes} outcomes", count(planned, "file")));
         }
         for outcome in &part.outcomes {
             if let Some(other) = seen.insert((&outcome.name, outcome.pass), name) {
@@ -77,22 +91,22 @@ fn defects(parts: &[(String, Results)]) -> Vec<String> {
         for missing in &part.missing_shards {
             defects.push(format!("`{name}` was merged without shard {} of {}", missing.index, missing.of));
         }
-        let of = parts[0].1.shard.map(|shard| shard.of);
-        if part.shard.map(|shard| shard.of) != of {
-            let first = &parts[0].0;
-            defects.push(format!(
-                "{} of `{name}` and {} of `{first}` do not belong together",
-                kind(part),
-                kind(&parts[0].1)
-            ));
+        let (first_name, first) = &parts[0];
+        if part.shard.map(|shard| shard.of) != first.shard.map(|shard| shard.of) {
+            let (ours, theirs) = (kind(part), kind(first));
+            defects.push(format!("{ours} of `{name}` and {theirs} of `{first_name}` do not belong together"));
+        } else if let Some(defect) = apart(name, part, first_name, first) {
+            defects.push(defect);
         }
-        if let Some(Shard { index, of }) = part.shard {
+        if let Some(shard) = part.shard {
+            let Shard { index, of } = shard;
             if index == 0 || index > of {
                 defects.push(format!("`{name}` is shard {index} of {of}, which there cannot be"));
             }
             if let Some(other) = shards.insert(index, name) {
-                defects.push(format!("`{other}` and `{name}` are both shard {index}"));
+                defects.push(format!("`{other}` and `{name}` are both shard {index} of {of}"));
             }
+            defects.extend(wrong_files(name, part, shard));
         }
     }
     defects
@@ -102,12 +116,79 @@ fn kind(part: &Results) -> String {
     part.shard.map_or_else(|| "the whole suite".to_owned(), |shard| format!("shard {} of {}", shard.index, shard.of))
 }
 
+/// Why a shard is none of the same run as the first one, of which there are as many.
+fn apart(name: &str, part: &Results, first_name: &str, first: &Results) -> Option<String> {
+    // What is wrong with one of them by itself is told of that one.
+    let sound = |part: &Results| part.split.clone().filter(Split::is_intact);
+    let (ours, theirs) = (sound(part)?, sound(first)?);
+    if part.engine != first.engine {
+        let (ours, theirs) = (first_line(&part.engine, 40), first_line(&first.engine, 40));
+        return Some(format!("`{name}` was run on {ours}, and `{first_name}` on {theirs}"));
+    }
+    if (ours.files, &ours.hash) != (theirs.files, &theirs.hash) {
+        let (mine, other): (BTreeSet<&str>, BTreeSet<&str>) =
+            (ours.names().into_iter().collect(), theirs.names().into_iter().collect());
+        let extra = match (mine.difference(&other).next(), other.difference(&mine).next()) {
+            (Some(file), _) => format!(": `{file}` is only in the suite of `{name}`"),
+            (None, Some(file)) => format!(": `{file}` is only in the suite of `{first_name}`"),
+            (None, None) => String::new(),
+        };
+        let (mine, other) = (count(ours.files, "file"), theirs.files);
+        return Some(format!(
+            "`{name}` is part of a suite of {mine}, and `{first_name}` of another, of {other}{extra}"
+        ));
+    }
+    let (mine, other) = (places(&ours), places(&theirs));
+    let ((file, mine), (_, other)) = mine.iter().zip(&other).find(|(mine, other)| mine != other)?;
+    Some(format!(
+        "`{name}` and `{first_name}` were shared out by different histories: `{file}` is in shard {mine} by the one and \
+         in shard {other} by the other; every machine needs the same history"
+    ))
+}
+
+/// The number of each file's shard.
+fn places(split: &Split) -> BTreeMap<&str, usize> {
+    let shards = split.shards.iter().zip(1..);
+    shards.flat_map(|(names, index)| names.iter().map(move |name| (name.as_str(), index))).collect()
+}
+
+/// What is wrong with the files that a shard has run.
+fn wrong_files(name: &str, part: &Results, shard: Shard) -> Option<String> {
+    let Shard { index, of } = shard;
+    let Some(split) = &part.split else {
+        return Some(format!("`{name}` is shard {index} of {of} and does not say of which suite: run it again"));
+    };
+    if split.shards.len() != of as usize || !split.is_intact() {
+        return Some(format!("`{name}` is shard {index} of {of}, but its list of all files does not add up"));
+    }
+    let planned: BTreeSet<&str> = split.part(shard).iter().map(String::as_str).collect();
+    let there: BTreeSet<&str> = part.outcomes.iter().map(|outcome| outcome.name.as_str()).collect();
+    if let Some(file) = planned.difference(&there).next() {
+        return Some(format!("`{name}` is shard {index} of {of} and has no outcome of `{file}`"));
+    }
+    there
+        .difference(&planned)
+        .next()
+        .map(|file| format!("`{name}` is shard {index} of {of}, and `{file}` is not in it"))
+}
+
 /// The shards that no account is of.
 fn missing(parts: &[(String, Results)]) -> Vec<Shard> {
     let shards: Vec<Shard> = parts.iter().filter_map(|(_, part)| part.shard).collect();
     let of = shards.iter().map(|shard| shard.of).max().unwrap_or(0);
-    let absent = (1..=of).filter(|index| shards.iter().all(|shard| shard.index != *index));
+    // More than there can be are a defect, of which there is no need to make a list.
+    let absent = (1..=of.min(Shard::MOST)).filter(|index| shards.iter().all(|shard| shard.index != *index));
     absent.map(|index| Shard { index, of }).collect()
+}
+
+/// Outcomes for the files of missing shards.
+fn not_run(parts: &[(String, Results)], missing: &[Shard]) -> Vec<Outcome> {
+    let Some(split) = parts.iter().find_map(|(_, part)| part.split.as_ref()) else { return Vec::new() };
+    let outcomes = missing.iter().flat_map(|shard| {
+        let reason = format!("shard {} of {} is missing", shard.index, shard.of);
+        split.part(*shard).iter().map(move |file| Outcome::new(file, Verdict::NotRun { reason: reason.clone() }))
+    });
+    outcomes.collect()
 }
 
 impl Merged {
@@ -118,66 +199,29 @@ impl Merged {
             status => status,
         }
     }
+
+    /// A line on each missing shard: how many files it has, and the first of them.
+    pub fn missing(&self) -> Vec<String> {
+        let line = |shard: &Shard| {
+            let words = format!("shard {} of {} is missing", shard.index, shard.of);
+            let files = self.results.outcomes.iter().filter(|outcome| match &outcome.verdict {
+                Verdict::NotRun { reason } => *reason == words,
+                _ => false,
+            });
+            let names: Vec<&str> = files.map(|outcome| outcome.name.as_str()).collect();
+            let shown: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
+            let more = if names.len() > MOST_NAMES { ", …" } else { "" };
+            match names.len() {
+                0 => format!("{words}, which has no files"),
+                number => format!("{words}: {} not run: {}{more}", count(number as u64, "file"), shown.join(", ")),
+            }
+        };
+        self.results.missing_shards.iter().map(line).collect()
+    }
 }
+
+/// How many files of a missing shard are named.
+const MOST_NAMES: usize = 5;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outcome::{Outcome, Verdict};
-
-    fn part(name: &str, shard: Option<(u32, u32)>, outcomes: Vec<Outcome>) -> (String, Results) {
-        let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
-        let results = Results {
-            version: RESULTS_VERSION,
-            run_id: format!("run-{name}"),
-            workers: 2,
-            started_us: 1_000_000,
-            wall_us: 500_000,
-            shard: shard.map(|(index, of)| Shard { index, of }),
-            total: summary.total,
-            outcomes,
-            ..Results::default()
-        };
-        (format!("{name}.json"), results)
-    }
-
-    fn passed(name: &str) -> Outcome {
-        Outcome { worker: 1, ..Outcome::new(name, Verdict::Passed) }
-    }
-
-    #[test]
-    fn only_all_shards_are_green() {
-        let one = part("a", Some((1, 2)), vec![passed("x/1.test")]);
-        let two = part("b", Some((2, 2)), vec![passed("y/2.test")]);
-        let merged = merge(vec![one.clone(), two]);
-        assert_eq!(merged.exit_status(false), ExitStatus::Passed, "{:?}", merged.summary.defects);
-        assert_eq!((merged.results.total.passed, merged.results.workers, merged.results.shard), (2, 4, None));
-        assert_eq!(merged.results.run_id, "run-a+run-b");
-        assert_eq!(merged.results.outcomes[1].worker, 3, "the second machine's worker 1");
-        let alone = merge(vec![one]);
-        assert_eq!(alone.results.missing_shards, [Shard { index: 2, of: 2 }]);
-        assert_eq!(alone.exit_status(true), ExitStatus::Incomplete);
-        let failed = part("a", Some((1, 2)), vec![Outcome::new("x/1.test", Verdict::Failed)]);
-        assert_eq!(merge(vec![failed]).exit_status(false), ExitStatus::Failed);
-    }
-
-    #[test]
-    fn what_does_not_belong_together_is_named() {
-        let shard = |name, index, of, file| part(name, Some((index, of)), vec![passed(file)]);
-        let mut torn = part("a", None, vec![passed("1")]);
-        torn.1.total.planned = 2;
-        for (parts, words) in [
-            (vec![shard("a", 1, 2, "1"), shard("b", 2, 2, "1")], "`1` is in `a.json` and in `b.json`"),
-            (vec![shard("a", 1, 2, "1"), shard("b", 1, 2, "2")], "`a.json` and `b.json` are both shard 1"),
-            (vec![shard("a", 1, 2, "1"), shard("b", 2, 3, "2")], "do not belong together"),
-            (vec![shard("a", 1, 1, "1"), part("b", None, vec![passed("2")])], "the whole suite of `b.json`"),
-            (vec![shard("a", 3, 2, "1")], "shard 3 of 2"),
-            (vec![torn], "`a.json` plans 2 files and holds 1 outcomes"),
-        ] {
-            let merged = merge(parts);
-            assert_eq!(merged.exit_status(true), ExitStatus::Broken);
-            let defects = merged.summary.defects.join("\n");
-            assert!(defects.contains(words), "{defects}");
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::closing;
+use super::part::Part;
 use crate::config::{Config, GitHub};
 use crate::engine::{Choice, Engine};
 use crate::history::History;
@@ -27,6 +28,8 @@ pub(super) struct About<'a> {
     /// How many workers, or threads, there were; 0 for as many as the outcomes name.
     pub workers: u32,
     pub filtered_out: u64,
+    /// Which part of the suite the files are, if it is shared out.
+    pub part: &'a Option<Part>,
 }
 
 impl About<'_> {
@@ -56,7 +59,8 @@ impl About<'_> {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             seed: self.seed,
             again: String::new(),
-            shard: None,
+            shard: self.part.as_ref().map(|part| part.shard),
+            split: self.part.as_ref().map(|part| part.split.clone()),
             missing_shards: Vec::new(),
             started_us,
             wall_us: last.map_or(0, |last| last.saturating_sub(started_us)),
@@ -133,7 +137,8 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     let mut written = locked.as_ref().map(|folder| folder.write(&results)).unwrap_or_default();
     if let (true, Some(folder)) = (config.report, &locked) {
         // The run before, unless it is another part of this one, or not comparable.
-        let previous = previous.filter(|other| other.run_id != results.run_id && other.engine == results.engine);
+        let comparable = |other: &Results| other.engine == results.engine && other.shard == results.shard;
+        let previous = previous.filter(|other| other.run_id != results.run_id && comparable(other));
         folder.write_page(&html::page(&results, previous.as_ref()), &mut written);
     }
     drop(locked);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
+use super::part::Part;
 use super::{RunError, Task, conclude, heard, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
@@ -64,8 +65,8 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     }
     let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
     let show = Show::new(printer, log, files);
-    let (engine, filtered_out) = (&*task.engine, task.filtered_out);
-    let run = Run { suite: task.suite, engine, filtered_out, config, parallel, started: SystemTime::now() };
+    let (engine, filtered_out, part) = (&*task.engine, task.filtered_out, task.part);
+    let run = Run { suite: task.suite, engine, filtered_out, part, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
         Some(workers) => run.supervise(&mut *open, &opened, workers, &places, show),
@@ -105,6 +106,7 @@ struct Run<'r> {
     suite: Suite,
     engine: &'r dyn Engine,
     filtered_out: u64,
+    part: Option<Part>,
     config: &'r Config,
     parallel: &'r Parallel,
     started: SystemTime,
@@ -254,6 +256,7 @@ impl Run<'_> {
                 started: self.started,
                 workers,
                 filtered_out: self.filtered_out,
+                part: &self.part,
             };
             Ok::<_, QueueError>(about.results(&summary, outcomes))
         });

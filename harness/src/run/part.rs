@@ -1,0 +1,49 @@
+//! The part of a suite that is this machine's, where a suite is shared out over machines before the run.
+
+use super::{RunError, account};
+use crate::config::Config;
+use crate::history::{History, Shares};
+use crate::outcome::{Shard, Split};
+use crate::report::words::seconds;
+use crate::suite::TestFile;
+
+/// A part is one shard's files, and which files the other shards have.
+pub(super) struct Part {
+    pub shard: Shard,
+    pub split: Split,
+}
+
+impl Part {
+    /// Takes the files of other shards out, if this machine has a shard, and says so.
+    ///
+    /// A file that is asked for by its whole name is run, whatever the shard: whoever does that (nextest for each file)
+    /// has shared the files out already.
+    pub(super) fn take(files: &mut Vec<TestFile>, config: &Config) -> Result<Option<Part>, RunError> {
+        let Some(shard) = config.shard.filter(|_| !config.filter.exact) else { return Ok(None) };
+        let history = match &config.shard_history {
+            Some(path) => History::read_file(path)
+                .map_err(|source| RunError::ShardHistory { path: path.display().to_string(), source })?,
+            None => {
+                let results = account::folder(config);
+                let error = |source| RunError::Results { path: results.display().to_string(), source };
+                History::read(&results).map_err(error)?
+            }
+        };
+        let shares = Shares::new(files.iter().map(|file| file.name.as_str()), shard.of, &history);
+        let expected = shares.expected_us(shard);
+        let split = shares.split;
+        let own = split.part(shard);
+        files.retain(|file| own.binary_search(&file.name).is_ok());
+        let Shard { index, of } = shard;
+        let (count, all) = (files.len(), split.files);
+        match expected {
+            _ if all == 0 => {}
+            Some((own, whole)) => {
+                let (own, whole) = (seconds(own), seconds(whole));
+                eprintln!("shard {index} of {of}: {count} of {all} files, {own} of {whole} as the history has it");
+            }
+            None => eprintln!("shard {index} of {of}: {count} of {all} files, by their names as there is no history"),
+        }
+        Ok(Some(Part { shard, split }))
+    }
+}

@@ -1,0 +1,176 @@
+"""Tests remote_test.sh on several hosts that share one run, as network namespaces of this machine."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import remote_hosts
+import remote_net
+from remote_hosts import PACKAGE
+from remote_net import PASSWORD, Net
+
+SCRIPT = PACKAGE / "scripts/remote_test.sh"
+MISSING = remote_net.missing()
+
+
+class Titles(threading.Thread):
+    """Looks at the titles of all processes until it is told to stop, and keeps those that tell a secret."""
+
+    def __init__(self, secret):
+        super().__init__()
+        self.secret = secret.encode()
+        self.own = str(os.getpid())
+        self.looks = 0
+        self.told = []
+        self.end = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.end.wait(0.02):
+            for title in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    text = title.read_bytes()
+                except OSError:
+                    continue
+                if self.secret in text and title.parent.name != self.own:
+                    self.told.append(text)
+            self.looks += 1
+
+    def stop(self):
+        """Stops it and returns what it has seen."""
+        self.end.set()
+        self.join()
+        assert self.looks > 10, "it has looked"
+        return self.told
+
+
+@unittest.skipIf(MISSING and not os.environ.get("CI"), f"missing here: {MISSING}")
+class SeveralHosts(unittest.TestCase):
+    """The steps, on hosts that can be cut off."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.binary = remote_hosts.build()
+        cls.net = Net(["a", "b", "c"])
+        cls.addClassCleanup(cls.net.close)
+        cls.secret = {"SLT_REMOTE_QUEUE": cls.net.server.url}
+
+    def setUp(self):
+        self.name = self.id().rsplit(".", maxsplit=1)[-1]
+        self.hosts = ["--host", "a", "--host", "b", "--host", "c", "--repo-path", self.name]
+        self.common = [*self.hosts, "--binary", self.binary, "--workers", "1"]
+
+    def corpus(self, count):
+        """A folder of scripts that take a fifth of a second each."""
+        folder = self.net.hosts.folder / f"{self.name}-corpus"
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number}.slt").write_text(f"system ok\nsleep 0.2\n\nquery I\nSELECT {number}\n----\n{number}\n")
+        return folder
+
+    def home(self, host):
+        """The copy on a host."""
+        return self.net.hosts.folder / "homes" / host / self.name
+
+    def ran(self, host):
+        """The files that a host's workers have begun."""
+        logs = (self.home(host) / "target/remote/results/workers").glob("*.log")
+        return [name for log in logs for name in re.findall(r"\b\d+\.slt\b", log.read_text())]
+
+    def does(self, code, *arguments):
+        """Runs the script and returns all it said."""
+        said = self.net.hosts.run(SCRIPT, *self.common, *arguments, **self.secret)
+        self.assertEqual(said.returncode, code, said.stdout + said.stderr)
+        return said.stdout + said.stderr
+
+    def start(self, *arguments):
+        """Starts the script."""
+        return self.net.hosts.start(SCRIPT, *self.common, *arguments, **self.secret)
+
+    def whole(self, results, count):
+        """Every file has one outcome there, and passed; returns the results."""
+        results = json.loads((results / "results.json").read_text())
+        names = [outcome["name"] for outcome in results["outcomes"] if outcome["verdict"] in ("passed", "flaky")]
+        self.assertEqual(sorted(names), sorted(f"{number}.slt" for number in range(count)))
+        self.assertEqual((results["total"]["planned"], len(results["outcomes"])), (count, count))
+        return results
+
+    def until_all_run(self):
+        """Waits until every host has begun a file."""
+        deadline = time.monotonic() + 40
+        while not all(self.ran(host) for host in "abc"):
+            self.assertLess(time.monotonic(), deadline, {host: self.ran(host) for host in "abc"})
+            time.sleep(0.02)
+
+    def test_three_hosts_run_one_suite_together(self):
+        titles = Titles(PASSWORD)
+        self.addCleanup(titles.end.set)
+        said = self.does(0, "--sync", "--run", "--fetch-results", "--corpus", self.corpus(30), "--", "--allow-system")
+        self.assertEqual(titles.stop(), [], "nobody can read the password")
+        self.assertNotIn(PASSWORD, said)
+        runs = {self.whole(PACKAGE / f"target/remote/{host}", 30)["run_id"] for host in "abc"}
+        self.assertEqual(len(runs), 1)
+        self.assertIn(f"run `{runs.pop()}` on 3 hosts", said)
+        begun = [name for host in "abc" for name in self.ran(host)]
+        self.assertEqual(len(begun), 30, "each file was begun once, on one of them")
+        self.assertGreaterEqual(sum(bool(self.ran(host)) for host in "abc"), 2)
+        for number in range(30):
+            self.assertEqual(len(re.findall(rf"\] test {number}\.slt +\.\.\. ok$", said, re.M)), 1, said)
+        for host in "abc":
+            self.assertRegex(said, rf"(?m)^\[{host}\] test result: ok\. 30 passed")
+        for path in (self.net.hosts.folder / "homes").rglob("*"):
+            if path.is_file() and path.name != "slt" and "remote" in path.parts:
+                self.assertNotIn(PASSWORD.encode(), path.read_bytes(), path)
+
+    def test_a_host_that_is_cut_off_is_named_and_the_others_finish(self):
+        corpus = self.corpus(60)
+        run = self.start("--sync", "--run", "--fetch-results", "--corpus", corpus, "--", "--allow-system")
+        self.until_all_run()
+        self.net.cut("c")
+        self.addCleanup(self.net.mend, "c")
+        said, _ = run.communicate(timeout=55)
+        self.assertEqual(run.returncode, 0, said)
+        self.assertIn("warning: host `c` was lost", said)
+        for host in "ab":
+            results = self.whole(PACKAGE / f"target/remote/{host}", 60)
+        self.assertTrue(any(outcome["attempt"] > 1 for outcome in results["outcomes"]), "what c was running ran again")
+        self.assertNotIn(PASSWORD, said)
+
+    def test_ctrl_c_stops_all_hosts(self):
+        run = self.start("--sync", "--run", "--corpus", self.corpus(300), "--", "--allow-system")
+        self.until_all_run()
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=55)
+        self.assertEqual(run.returncode, 3, said)
+        self.assertIn("not run (interrupted)", said)
+        status = self.net.hosts.run(SCRIPT, *self.hosts, "--status").stdout
+        self.assertEqual(status.count("the last run ended with exit code 3"), 3, status)
+
+    def test_a_detached_run_is_asked_for_on_all_hosts(self):
+        said = self.does(0, "--sync", "--detach", "--corpus", self.corpus(20), "--", "--allow-system")
+        asks = lambda step: self.net.hosts.run(SCRIPT, *self.hosts, step)
+        for host in "abc":
+            self.assertIn(f"[{host}] started on {host}", said)
+        deadline = time.monotonic() + 50
+        while (status := asks("--status").stdout).count("ended with exit code 0") < 3:
+            self.assertLess(time.monotonic(), deadline, status)
+            time.sleep(0.1)
+        self.assertEqual(asks("--fetch-results").returncode, 0)
+        self.whole(PACKAGE / "target/remote/b", 20)
+        self.assertEqual(asks("--clean").stdout.count(f"removed `{self.name}`"), 3)
+
+    def test_a_host_that_is_not_there_is_named_before_anything_runs(self):
+        self.net.cut("b")
+        self.addCleanup(self.net.mend, "b")
+        said = self.does(4, "--sync", "--run", "--corpus", self.corpus(1), "--", "--allow-system")
+        self.assertIn("error: host `b` was lost or could not be reached", said)
+        self.assertNotIn("test result", said)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,248 @@
+//! A suite shared out over machines that know nothing of each other, and what becomes of it when one is missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::results::{json, valid, valid_junit};
+use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+
+/// A suite, and folders for what its shards leave behind.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    /// Files `0.test`, `1.test`, … that pass.
+    fn new(files: usize) -> Place {
+        let names: Vec<String> = (0..files).map(|number| format!("suite/{number}.test")).collect();
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), PASSES)).collect();
+        Place { folder: folder(&files) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the target with its results in `results`.
+    fn run(&self, results: &str, arguments: &[&str]) -> Said {
+        let mut run = command(target_binary());
+        run.env("SLT_CORPUS", self.path("suite")).env("SLT_RESULTS", self.path(results));
+        Said::of(run.args(arguments))
+    }
+
+    fn slt(&self, arguments: &[&str]) -> Said {
+        Said::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(self.folder.path()).args(arguments))
+    }
+
+    /// The names that `--list` gives.
+    fn list(&self, arguments: &[&str]) -> Vec<String> {
+        let said = self.run("r", &[&["--list", "--format", "terse"], arguments].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        said.out.lines().map(|line| line.strip_suffix(": test").unwrap().to_owned()).collect()
+    }
+
+    fn history(&self, results: &str, lines: &[(&str, u64)]) {
+        let line = |(name, us): &(&str, u64)| {
+            format!("{{\"name\":\"{name}\",\"stamp\":\"\",\"verdict\":\"passed\",\"wall_us\":{us}}}\n")
+        };
+        fs::create_dir_all(self.path(results)).unwrap();
+        fs::write(self.path(results).join("history.jsonl"), lines.iter().map(line).collect::<String>()).unwrap();
+    }
+}
+
+/// The names of the files that a run has outcomes of.
+fn ran(results: &Path) -> Vec<String> {
+    let results = json(&results.join("results.json"));
+    let names = results["outcomes"].as_array().unwrap().iter().map(|outcome| outcome["name"].as_str().unwrap());
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_shard_that_there_is_not_is_refused() {
+    let place = Place::new(1);
+    for (value, words) in [
+        ("0/3", "there is no shard 0 of 3: shards are counted from 1 to 3"),
+        ("4/3", "there is no shard 4 of 3"),
+        ("x", "not a shard such as `2/4`"),
+    ] {
+        let said = place.run("r", &["--shard", value]);
+        assert!(said.code == 2 && said.err.contains(words) && said.err.contains("--shard <K/N>"), "{said:?}");
+        let mut by_variable = command(target_binary());
+        let said = Said::of(by_variable.env("SLT_CORPUS", place.path("suite")).env("SQLLOGICTEST_SHARD", value));
+        assert!(said.code == 2 && said.err.contains(words) && said.err.contains("`SQLLOGICTEST_SHARD`"), "{said:?}");
+    }
+    let said = place.run("r", &["--shard", "1/2", "--shard-history", "absent"]);
+    assert!(said.code == 2 && said.err.contains("`--shard-history`: cannot read `absent`"), "{said:?}");
+    let said = place.run("r", &["--shard", "1/2", "--exact", "0.test"]);
+    assert!(said.code == 2 && said.err.contains("`--exact` names the files to run"), "{said:?}");
+    assert!(!place.path("r").exists());
+}
+
+#[test]
+fn every_way_of_running_has_the_same_files_in_a_shard() {
+    let place = Place::new(10);
+    let mut all = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let listed = place.list(&["--shard", shard]);
+        assert!((3..=4).contains(&listed.len()), "{listed:?}");
+        let serial = place.run("serial", &["--shard", shard]);
+        assert_eq!(serial.code, 0, "{serial:?}");
+        let line =
+            format!("shard {} of 3: {} of 10 files, by their names as there is no history", &shard[..1], listed.len());
+        assert!(serial.err.contains(&line), "{serial:?}");
+        assert!(serial.result().contains(&format!("{} filtered out", 10 - listed.len())), "{serial:?}");
+        let supervised = place.run("supervised", &["--parallel", "--workers", "2", "--shard", shard]);
+        let joined = place.run("joined", &["--parallel", "--shard", shard]);
+        for (said, results) in [(&serial, "serial"), (&supervised, "supervised"), (&joined, "joined")] {
+            assert_eq!(said.code, 0, "{said:?}");
+            assert_eq!(ran(&place.path(results)), listed, "{results}");
+            let written = valid(&place.path(results), "results.json");
+            assert_eq!((&written["split"]["files"], &written["shard"]["of"]), (&10.into(), &3.into()));
+            // As on a machine of its own: each shard is shared out by the same history, which is none.
+            fs::remove_file(place.path(results).join("history.jsonl")).unwrap();
+        }
+        all.extend(listed);
+    }
+    all.sort_unstable();
+    assert_eq!(all, place.list(&[]));
+    assert_eq!(place.list(&["--shard", "1/2", "3.test"]).len() + place.list(&["--shard", "2/2", "3.test"]).len(), 1);
+}
+
+#[test]
+fn nextest_lists_a_shard_and_runs_what_it_was_told_of() {
+    let place = Place::new(4);
+    let nextest = |arguments: &[&str]| {
+        let mut run = command(target_binary());
+        run.env("SLT_CORPUS", place.path("suite")).env("SLT_RESULTS", place.path("r"));
+        Said::of(run.env("NEXTEST", "1").env("SQLLOGICTEST_SHARD", "1/2").args(arguments))
+    };
+    let listed = nextest(&["--list", "--format", "terse"]);
+    assert_eq!((listed.code, listed.out.lines().count()), (0, 2), "{listed:?}");
+    assert_eq!(nextest(&["--list", "--format", "terse", "--ignored"]).out, "");
+    for name in ["0.test", "1.test", "2.test", "3.test"] {
+        let said = nextest(&["--exact", name, "--nocapture"]);
+        assert!(said.code == 0 && said.verdict(name) == Some("ok"), "{said:?}");
+    }
+    assert!(!place.path("r").exists());
+}
+
+#[test]
+fn a_merge_is_green_only_with_all_shards_of_one_suite() {
+    let place = Place::new(5);
+    for shard in ["1/2", "2/2"] {
+        let said = place.run(&format!("s{}", &shard[..1]), &["--shard", shard]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    let both = ["merge", "s1/results.json", "s2/results.json"];
+    let said = place.slt(&[&both[..], &["--output", "all.json", "--results", "all"]].concat());
+    assert_eq!(said.code, 0, "{said:?}");
+    let merged = valid(&place.path("all"), "results.json");
+    assert_eq!(merged, json(&place.path("all.json")));
+    assert_eq!((&merged["total"]["passed"], &merged["filtered_out"]), (&5.into(), &0.into()));
+    valid_junit(&place.path("all"));
+    let history = fs::read_to_string(place.path("all/history.jsonl")).unwrap();
+    assert_eq!(history.lines().count(), 5, "{history}");
+
+    let missing = place.slt(&["merge", "s1/results.json", "--allow-incomplete", "--results", "part"]);
+    assert!(
+        missing.code == 3 && missing.err.contains("error: shard 2 of 2 is missing: 2 files not run: `"),
+        "{missing:?}"
+    );
+    let part = valid(&place.path("part"), "results.json");
+    assert_eq!((&part["total"]["planned"], &part["total"]["not_run"]), (&5.into(), &2.into()));
+
+    // Others of other numbers, of another suite, by another history, of another run.
+    assert_eq!(place.run("third", &["--shard", "3/3"]).code, 0);
+    fs::write(place.path("suite/new.test"), PASSES).unwrap();
+    assert_eq!(place.run("other", &["--shard", "2/2"]).code, 0);
+    fs::remove_file(place.path("suite/new.test")).unwrap();
+    place.history("history", &[("0.test", 900), ("1.test", 50), ("2.test", 40), ("3.test", 30), ("4.test", 20)]);
+    assert_eq!(place.run("history", &["--shard", "2/2"]).code, 0);
+    let mut torn = json(&place.path("s2/results.json"));
+    torn["split"]["shards"][0].as_array_mut().unwrap().pop();
+    fs::create_dir(place.path("torn")).unwrap();
+    fs::write(place.path("torn/results.json"), torn.to_string()).unwrap();
+    for (second, words) in [
+        ("s1", "`s1/results.json` and `s1/results.json` are both shard 1 of 2"),
+        ("third", "shard 3 of 3 of `third/results.json` and shard 1 of 2 of `s1/results.json` do not belong together"),
+        ("other", "`new.test` is only in the suite of `other/results.json`"),
+        ("history", "every machine needs the same history"),
+        ("torn", "its list of all files does not add up"),
+    ] {
+        let second = format!("{second}/results.json");
+        let said = place.slt(&["merge", "s1/results.json", &second, "--output", "never.json", "--results", "never"]);
+        assert!(said.code == 4 && said.err.contains(words), "{words}: {said:?}");
+        assert!(!place.path("never.json").exists() && !place.path("never").exists());
+    }
+    let three = place.slt(&[&both[..], &["third/results.json"]].concat());
+    assert_eq!(three.code, 4, "{three:?}");
+    let stale = place.slt(&[&both[..], &["--run-id", "today"]].concat());
+    assert!(stale.code == 4 && stale.err.contains("`s1/results.json` is of run `"), "{stale:?}");
+
+    fs::write(place.path("new.json"), r#"{"version": 99}"#).unwrap();
+    for (file, words) in
+        [("new.json", "format version 99"), ("absent.json", "cannot read"), ("suite/0.test", "not hold")]
+    {
+        let said = place.slt(&["merge", "s1/results.json", file]);
+        assert!(said.code == 2 && said.err.contains(words) && said.err.contains(file), "{said:?}");
+    }
+    let nowhere = place.slt(&[&both[..], &["--output", "suite/0.test/all.json"]].concat());
+    assert!(nowhere.code == 4 && nowhere.err.contains("cannot write `suite/0.test/all.json`"), "{nowhere:?}");
+}
+
+#[test]
+fn a_failure_in_one_shard_is_one_in_the_whole() {
+    let place = Place::new(3);
+    fs::write(place.path("suite/bad.test"), FAILS).unwrap();
+    let codes: Vec<i32> = (1..=2)
+        .map(|index| {
+            let shard = format!("{index}/2");
+            place
+                .run(&format!("s{index}"), &["--parallel", "--workers", "1", "--run-id", "ci-1", "--shard", &shard])
+                .code
+        })
+        .collect();
+    assert!(codes == [0, 101] || codes == [101, 0], "{codes:?}");
+    let said = place.slt(&["merge", "s1/results.json", "s2/results.json", "--run-id", "ci-1"]);
+    assert_eq!(said.code, 101, "{said:?}");
+    for results in ["s1/results.json", "s2/results.json"] {
+        assert_ne!(place.slt(&["merge", results]).code, 0);
+    }
+}
+
+#[test]
+fn the_history_of_all_decides_who_runs_what_next() {
+    let place = Place::new(4);
+    place.history("h", &[("0.test", 1_000_000), ("1.test", 400_000), ("2.test", 300_000), ("3.test", 200_000)]);
+    let history = place.path("h/history.jsonl");
+    let by_history = |results: &str, shard: &str| {
+        place.run(results, &["--shard", shard, "--shard-history", history.to_str().unwrap()])
+    };
+    let said = by_history("s1", "1/2");
+    assert!(said.code == 0 && said.err.contains("shard 1 of 2: 1 of 4 files, 1.00 s of 1.90 s"), "{said:?}");
+    assert_eq!(ran(&place.path("s1")), ["0.test"]);
+    // What it has run itself meanwhile changes nothing.
+    assert_eq!(by_history("s1", "2/2").code, 0);
+    assert_eq!(ran(&place.path("s1")), ["1.test", "2.test", "3.test"]);
+    assert_eq!(fs::read_to_string(&history).unwrap().lines().count(), 4);
+}
+
+#[test]
+fn a_shard_without_files_has_results_all_the_same() {
+    let place = Place::new(1);
+    for shard in ["1/2", "2/2"] {
+        let said = place.run(&format!("s{}", &shard[..1]), &["--parallel", "--workers", "2", "--shard", shard]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    assert_eq!(ran(&place.path("s2")), [""; 0]);
+    valid(&place.path("s2"), "results.json");
+    valid_junit(&place.path("s2"));
+    let said = place.slt(&["merge", "s1/results.json", "s2/results.json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = place.slt(&["merge", "s1/results.json"]);
+    assert!(said.code == 3 && said.err.contains("shard 2 of 2 is missing, which has no files"), "{said:?}");
+}
