@@ -10,6 +10,7 @@ use super::{RunError, Task, conclude, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
+use crate::libtest::SLOW;
 use crate::outcome::Outcome;
 use crate::process::Interruption;
 use crate::queue::file::FileQueue;
@@ -185,7 +186,7 @@ impl Run<'_> {
             show.ended(outcome);
             resumed.insert((outcome.name.as_str(), outcome.pass));
         }
-        let logs = crew::logs(&places.results, opened, queue.worker())?;
+        let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         let run_id = queue.run_id().to_owned();
         let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
         let supervision = Supervision {
@@ -196,6 +197,7 @@ impl Run<'_> {
             query_timeout: self.config.options.query_timeout,
             memory_limit: self.parallel.memory_limit,
             deadline: self.deadline(),
+            slow: SLOW,
             logs,
             known: self.config.options.known.as_deref(),
             fail_fast: self.config.options.fail_fast,
