@@ -31,6 +31,7 @@ fn two_processes_share_the_files_and_each_tells_its_own() {
     assert!(all.iter().all(|ended| !ended.verdicts().is_empty()));
     for ended in &all {
         ended.says(&format!("{} of 12 were run by other processes", 12 - ended.verdicts().len()));
+        assert!(ended.stdout.contains("\nworkers   1, busy ") && !ended.stdout.contains("\nmakespan "), "{ended}");
     }
     let late = place.run("--run-id one").exits(0);
     late.says("the run is already finished");
@@ -105,6 +106,7 @@ fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_ends()
 #[test]
 fn repetitions_bear_their_pass_in_every_process() {
     let place = Place::with_many(2, PASSES);
+    place.run("--repeat 2").exits(0).says("passes    2 begun; files: 2 never failed, 0 always, 0 unstable");
     let ended = place.run("--repeat 2 --format json").exits(0);
     let started = ended.stdout.lines().filter(|line| line.contains("\"started\"") && line.contains("(pass 2)"));
     assert_eq!(started.count(), 2, "{ended}");
