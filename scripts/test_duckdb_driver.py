@@ -73,6 +73,16 @@ class Conversation(unittest.TestCase):
         self.assertIn("nothing", first["err"])
         self.assertEqual(second, {"result": [["1"]]})
 
+    def test_no_digit_of_a_great_number_is_lost(self):
+        _, first, second = self.talk({"sql": "SELECT 36893488147419103232::HUGEINT", "letters": "I"},
+                                     {"sql": "SELECT 12345678901234567890::UBIGINT", "letters": "I"}, protocol="1")
+        self.assertEqual(first["result"], [["36893488147419103232"]])
+        self.assertEqual(second["result"], [[12345678901234567890]])
+
+    def test_sql_without_a_statement_changes_nothing(self):
+        self.assertEqual(self.talk({"sql": ""}, {"sql": "-- nothing"}, protocol="1")[1:], [{"count": 0}] * 2)
+        self.assertEqual(self.talk({"sql": "-- nothing"}), [{"result": []}])
+
     def test_nothing_to_read_is_the_end(self):
         self.assertEqual(self.talk(), [])
 

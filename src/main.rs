@@ -1,10 +1,9 @@
-//! The `slt` command: the library's subcommands on embedded SQLite.
+//! The `slt` command: the library's subcommands on embedded SQLite, where that is built in.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use slt_harness::{Suite, command, engine::sqlite::Sqlite};
+use slt_harness::{Suite, command, engine::Choice};
 
 fn main() -> ExitCode {
-    command::main(Suite::new("tests/corpus"), Arc::new(Sqlite))
+    command::main(Suite::new("tests/corpus"), Choice::Sqlite.engine_or_refusal())
 }

@@ -51,6 +51,15 @@ Examples:
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
 2 the command line or a variable cannot be used; 4 the harness itself could not go on.";
 
+const AFTER_RUN: &str = "\
+Examples:
+  slt run --root tests/corpus select                 files whose name contains `select`
+  slt run --parallel --workers 8 --time 300 --report
+  slt run --known-failures known.toml --ratchet
+
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
+2 the command line or a variable cannot be used; 4 the harness itself could not go on.";
+
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Run test files and show the results by category
@@ -115,8 +124,8 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         return code;
     }
     let mut command = Slt::command();
-    for name in ["run", "list"] {
-        command = command.mut_subcommand(name, config::readable_help);
+    for (name, after) in [("run", AFTER_RUN), ("list", "")] {
+        command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_help(after));
     }
     command = command.mut_subcommand("test", |test| test.mut_args(|arg| arg.hide_env_values(true)));
     let parsed = command.try_get_matches_from_mut(std::env::args_os());

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::engine::Choice;
 use crate::history::Order;
+use crate::queue::Place;
 use crate::report::libtest::Format;
 use crate::suite::Filter;
 use crate::trial::Options;
@@ -18,12 +19,15 @@ use crate::worker::Policy;
 
 mod flags;
 mod github;
+mod help;
 mod parallel;
 
 use flags::KnownFlags;
 pub(crate) use flags::{ENGINE, secret};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
+pub(crate) use help::readable_help;
+use help::{AFTER_HELP, name_variable};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -91,10 +95,12 @@ pub struct Known {
 pub struct Parallel {
     /// How many workers to start; none if this process is to work itself.
     pub workers: Option<u32>,
-    /// The file that the run is kept in, if not in the results folder.
-    pub queue: Option<PathBuf>,
+    /// Where the run is kept, if not in a file in the results folder.
+    pub queue: Option<Place>,
     /// The run to start or to join.
     pub run_id: Option<String>,
+    /// How many runs a server keeps.
+    pub keep_runs: usize,
     /// Go on with a run that was left incomplete.
     pub resume: bool,
     /// How long files are begun.
@@ -163,6 +169,15 @@ impl Config {
             None => None,
         };
         let engine = flags.trial.engine()?;
+        let memory_limit = flags.parallel.memory_limit;
+        // nextest shares the files out itself, a process each: the variable is then meant for others.
+        let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
+        let options = Options { memory_limit, ..flags.trial.options() };
+        let spans_machines =
+            parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
+        if spans_machines && options.bless.as_ref().is_some_and(|bless| !bless.check) {
+            return Err("`--bless` rewrites files of this machine: it goes without a queue on a server".to_owned());
+        }
         Ok(Config {
             roots: (!flags.roots.is_empty()).then_some(flags.roots),
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
@@ -174,12 +189,11 @@ impl Config {
             report_time: flags.report_time.is_some(),
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
-            options: Options { memory_limit: flags.parallel.memory_limit, ..flags.trial.options() },
+            options,
             results: flags.results,
             report: flags.report,
             github: GitHub::from_env(),
-            // nextest shares the files out itself, a process each: the variable is then meant for others.
-            parallel: if nextest || libtest.list { None } else { shared(flags.parallel)? },
+            parallel,
             quiet,
             table: false,
             nextest,
@@ -204,63 +218,24 @@ pub(crate) fn chosen(engine: &Secret) -> Result<Choice, String> {
     engine.text().parse().map_err(|error| format!("`--engine` (or `{ENGINE}`): {error}"))
 }
 
-/// A command line without `--engine`, for processes that are told the engine by the variable.
-pub(crate) fn without_engine(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// A command line without the flags whose values may hold a password, `--engine` and `--queue`: for processes that are
+/// told these by their environment.
+pub(crate) fn without_secrets(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
     let mut rest = Vec::new();
     while let Some(argument) = arguments.next() {
-        if argument == "--engine" {
+        let bytes = argument.as_encoded_bytes();
+        if argument == "--engine" || argument == "--queue" {
             arguments.next();
         } else if argument == "--" {
             rest.push(argument);
             rest.extend(arguments.by_ref());
-        } else if !argument.as_encoded_bytes().starts_with(b"--engine=") {
+        } else if !bytes.starts_with(b"--engine=") && !bytes.starts_with(b"--queue=") {
             rest.push(argument);
         }
     }
     rest
 }
-
-/// A command that takes [`Flags`], with help for people who run SQLLogicTest files.
-pub(crate) fn readable_help(command: Command) -> Command {
-    command
-        .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
-        .mut_args(|arg| arg.hide_env_values(true))
-        .mut_arg("filter", |arg| arg.help("Run only files whose name contains this").long_help(None))
-        .mut_arg("nocapture", |arg| arg.help("Accepted: nothing is captured in one process").long_help(None))
-        .mut_arg("show_output", |arg| arg.hide(true))
-        .mut_arg("unstable_flags", |arg| arg.value_name("FLAG").help("Accepted: `unstable-options`").long_help(None))
-        .mut_arg("test", |arg| arg.help("Accepted: all files are tests").long_help(None))
-        .mut_arg("bench", |arg| arg.help("Run benchmarks instead, of which there are none").long_help(None))
-        .mut_arg("list", |arg| arg.help("List names instead of running the files").long_help(None))
-        .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
-        .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
-        .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
-        .mut_arg("quiet", |arg| {
-            arg.help("One character for each file (`--format terse`) and no progress [env: SQLLOGICTEST_QUIET]")
-                .long_help(None)
-        })
-        .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
-        .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
-        .mut_arg("test_threads", |arg| {
-            arg.value_name("N").help("How many files run at a time; default: the number of processors").long_help(None)
-        })
-        .mut_arg("color", |arg| {
-            arg.hide_possible_values(true).help("When to colour the results; default: on a terminal").long_help(None)
-        })
-        .mut_arg("format", |arg| {
-            arg.hide_possible_values(true).help("A line, a character or a JSON object for each file").long_help(None)
-        })
-}
-
-const AFTER_HELP: &str = "\
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on.
-
-Examples:
-  cargo test --test slt -- select1                       files whose name contains `select1`
-  cargo test --test slt -- --exact select/joins.test     that file and no other
-  SLT_CORPUS=target/corpus cargo test --release --test slt";
 
 /// What the parallel flags come to, if the run is to be shared at all.
 fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
@@ -275,10 +250,16 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         let flag = "`--memory-limit` (or `SQLLOGICTEST_MEMORY_LIMIT`)";
         return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
+    let queue = flags.queue.map(|typed| Place::parse(typed.0)).transpose();
+    let queue = queue.map_err(|error| format!("`--queue` (or `SQLLOGICTEST_WORK_QUEUE`): {error}"))?;
+    if queue.as_ref().is_some_and(Place::spans_machines) && flags.run_id.is_none() {
+        return Err("a queue on a server holds many runs: it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)".to_owned());
+    }
     Ok(Some(Parallel {
         workers: flags.workers,
-        queue: flags.queue,
+        queue,
         run_id: flags.run_id,
+        keep_runs: flags.keep_runs,
         resume: flags.resume,
         time_budget: flags.time_budget,
         allow_incomplete: flags.allow_incomplete,
@@ -297,6 +278,7 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "workers",
         "queue",
         "run_id",
+        "keep_runs",
         "resume",
         "time_budget",
         "allow_incomplete",
@@ -356,27 +338,6 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
     Ok(wanted.then(|| u64::from(now.subsec_nanos())))
 }
 
-/// Adds the variable's name to a complaint about a value that came from the environment.
-fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
-    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
-        return error;
-    };
-    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
-    let typed = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| argument.starts_with(flag));
-    let argument =
-        command.get_arguments().find(|argument| argument.get_long().is_some_and(|long| flag == format!("--{long}")));
-    let Some(variable) =
-        argument.and_then(|argument| argument.get_env()).filter(|name| !typed && std::env::var_os(name).is_some())
-    else {
-        return error;
-    };
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let first = text.lines().next().unwrap_or_default();
-    let message = format!("{first} (from the environment variable `{}`)\n", variable.to_string_lossy());
-    clap::Error::raw(error.kind(), message)
-}
-
 /// A time limit: seconds, with decimals if need be, more than zero.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
@@ -425,16 +386,34 @@ mod tests {
     }
 
     #[test]
-    fn no_other_process_is_given_the_engine_as_an_argument() {
+    fn no_other_process_is_given_a_secret_as_an_argument() {
         for (typed, passed_on) in [
             ("a --engine x b", "a b"),
+            ("a --queue x --queue=y b", "a b"),
             ("--engine=x b", "b"),
             ("a --engine", "a"),
             ("--engines -- --engine x", "--engines -- --engine x"),
         ] {
-            let rest = without_engine(typed.split(' ').map(OsString::from));
+            let rest = without_secrets(typed.split(' ').map(OsString::from));
             assert_eq!(rest, passed_on.split(' ').map(OsString::from).collect::<Vec<_>>());
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_queue_on_a_server_needs_a_run_id_and_its_password_is_kept() {
+        let queue = ["--parallel", "--queue", "postgres://me:hunter2@h/db"];
+        let complaint = config(&queue).unwrap_err();
+        assert!(complaint.contains("it needs `--run-id`") && !complaint.contains("hunter2"), "{complaint}");
+        let chosen = config(&[&queue[..], &["--run-id", "one", "--keep-runs", "3"]].concat()).unwrap();
+        assert!(!format!("{chosen:?}").contains("hunter2"));
+        let parallel = chosen.parallel.unwrap();
+        assert_eq!((parallel.queue.unwrap().to_string(), parallel.keep_runs), ("postgres://me@h/db".to_owned(), 3));
+        let complaint = config(&["--parallel", "--queue", "oracle://me:hunter2@h"]).unwrap_err();
+        assert!(complaint.contains("`--queue` (or `SQLLOGICTEST_WORK_QUEUE`): no such queue"), "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+        let complaint = config(&[&queue[..], &["--run-id", "one", "--bless"]].concat()).unwrap_err();
+        assert!(complaint.contains("`--bless` rewrites files of this machine"), "{complaint}");
     }
 
     #[test]

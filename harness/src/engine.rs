@@ -37,7 +37,8 @@ pub trait Engine: Send + Sync {
     /// The name that messages use.
     fn name(&self) -> &str;
 
-    /// The names that `skipif` and `onlyif` know it by, where these can be told without connecting.
+    /// The names that `skipif` and `onlyif` know it by, where these can be told before there is a session. A server may be
+    /// asked for that.
     ///
     /// An adapter reports its name only once it is connected; then this is empty and [`Session::name`] counts.
     fn labels(&self) -> Vec<String> {
@@ -116,16 +117,23 @@ pub struct EngineError {
     pub out_of_memory: bool,
     /// Whether the connection is lost, so that the error says nothing about the SQL.
     pub lost: bool,
+    /// Whether the SQL was not put to the engine as it stands, so that the error is not the engine's.
+    pub refused: bool,
 }
 
 impl EngineError {
     /// An error without SQLSTATE.
     pub fn new(message: impl Into<String>) -> Self {
-        EngineError { message: message.into(), sqlstate: None, out_of_memory: false, lost: false }
+        EngineError { message: message.into(), sqlstate: None, out_of_memory: false, lost: false, refused: false }
     }
 
     /// An error by which a connection has come to its end: it never passes for one that a script expects.
     pub fn lost(message: impl Into<String>) -> Self {
         EngineError { lost: true, ..EngineError::new(message) }
+    }
+
+    /// An error of the way to the engine: SQL that cannot be put to it. It never passes for one that a script expects.
+    pub fn refused(message: impl Into<String>) -> Self {
+        EngineError { refused: true, ..EngineError::new(message) }
     }
 }

@@ -11,6 +11,11 @@
 //! ]
 //!
 //! [[known]]
+//! path = "index/view/10/slt_good_0.test"
+//! reason = "no CASCADE"
+//! failed = 1280                    # optional, instead of `records`: so many of them fail, whichever
+//!
+//! [[known]]
 //! path = "random/*/slt_good_1*.test"
 //! reason = "no windows yet"
 //! ```
@@ -58,6 +63,7 @@ struct Listed {
     engine: Option<String>,
     reason: String,
     records: Option<Vec<RecordId>>,
+    failed: Option<u64>,
 }
 
 /// The whole file as it is written.
@@ -101,8 +107,16 @@ pub enum KnownError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// An entry says twice how many records fail.
+    #[error("`records` says how many fail, so that `failed` cannot stand beside it, at {path}:{line}")]
+    Twice {
+        /// The list.
+        path: String,
+        /// The line of the entry.
+        line: usize,
+    },
     /// Entries match no file, so what they say is no longer true.
-    #[error("{}", .0.join("\n"))]
+    #[error("{}", .0.join("\nerror: "))]
     Unmatched(Vec<String>),
     /// The list could not be written.
     #[error("cannot write the known failures `{path}`")]
@@ -131,6 +145,9 @@ impl KnownFailures {
         let entry = |listed: Spanned<Listed>| {
             let line = line_of(&text, listed.span());
             let listed = listed.into_inner();
+            if listed.records.is_some() && listed.failed.is_some() {
+                return Err(KnownError::Twice { path: shown.clone(), line });
+            }
             let pattern = Pattern::new(&listed.path).map_err(|error| KnownError::Pattern {
                 path: shown.clone(),
                 line,
@@ -193,15 +210,13 @@ impl Judge {
         let reason = entry.listed.reason.clone();
         // A glob stays: what it says of other files may still be true.
         let ratchet = self.ratchet && entry.listed.path == outcome.name;
-        match (&outcome.verdict, &entry.listed.records) {
-            (Verdict::Passed, _) if ratchet => outcome,
-            (Verdict::Passed, _) => Outcome { verdict: Verdict::UnexpectedPass { reason }, ..outcome },
-            (Verdict::Failed, Some(pins)) => hold_against_pins(outcome, pins, reason, ratchet || self.fail_fast),
-            // What is pinned is records; a death or a time-out is something else.
-            (verdict, None) if verdict.is_failure() => {
-                let was = verdict.to_string();
-                Outcome { verdict: Verdict::KnownFailure { reason, was }, ..outcome }
-            }
+        match (&outcome.verdict, &entry.listed.records, entry.listed.failed) {
+            (Verdict::Passed, ..) if ratchet => outcome,
+            (Verdict::Passed, ..) => Outcome { verdict: Verdict::UnexpectedPass { reason }, ..outcome },
+            (Verdict::Failed, Some(pins), _) => hold_against_pins(outcome, pins, reason, ratchet || self.fail_fast),
+            (Verdict::Failed, None, Some(count)) => hold_against_count(outcome, count, reason, self.fail_fast),
+            // What is pinned or counted is records; a death or a time-out is something else.
+            (verdict, None, None) if verdict.is_failure() => known(outcome, reason),
             _ => outcome,
         }
     }
@@ -218,22 +233,46 @@ fn line_of(text: &str, span: Range<usize>) -> usize {
     1 + text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count()
 }
 
+/// A failure that is as it was known to be.
+fn known(outcome: Outcome, reason: String) -> Outcome {
+    let was = outcome.verdict.to_string();
+    Outcome { verdict: Verdict::KnownFailure { reason, was }, ..outcome }
+}
+
+/// A file with a number of records that fail does so as it is known to if these are as many or, with `fewer`, no more.
+fn hold_against_count(outcome: Outcome, count: u64, reason: String, fewer: bool) -> Outcome {
+    // What befell the file as a whole, such as a server that is not there, is no record that fails.
+    if outcome.failures.iter().any(|failure| failure.sql.is_empty()) {
+        return outcome;
+    }
+    let failed = outcome.records.failed;
+    if failed == count || (fewer && failed < count) {
+        return known(outcome, reason);
+    }
+    let verb = if failed == 1 { "record fails" } else { "records fail" };
+    let message = format!("{failed} {verb}, but {count} are known to");
+    match failed < count {
+        true => Outcome { verdict: Verdict::UnexpectedPass { reason }, ..with_failure(outcome, message) },
+        false => with_failure(outcome, message),
+    }
+}
+
 /// A file with pinned records fails as it is known to if exactly these fail or, with `fewer`, none but these.
-fn hold_against_pins(outcome: Outcome, pins: &[RecordId], reason: String, fewer: bool) -> Outcome {
+fn hold_against_pins(mut outcome: Outcome, pins: &[RecordId], reason: String, fewer: bool) -> Outcome {
     if outcome.records.failed > outcome.failed_records.len() as u64 {
         let message = format!(
             "more than {MAX_FAILED_RECORDS} records fail, too many to be told one by one: \
-             take `records` off this file's entry in the list of known failures"
+             this file's entry in the list of known failures needs `failed = {}` instead of `records`",
+            outcome.records.failed
         );
         return with_failure(outcome, message);
     }
     let Comparison { new, passing } = compare(&outcome.failed_records, pins);
+    // What is new comes first: it is what somebody has to look at.
+    outcome.failures.sort_by_key(|failure| new.iter().all(|record| record.line != failure.line));
     let passing = if fewer { Vec::new() } else { passing };
     let message = match (new.as_slice(), passing.as_slice()) {
-        ([], []) => {
-            let was = outcome.verdict.to_string();
-            return Outcome { verdict: Verdict::KnownFailure { reason, was }, ..outcome };
-        }
+        ([], []) => return known(outcome, reason),
         ([], passing) => {
             let message = format!("known to fail, but passing now: {}", lines(passing));
             return Outcome { verdict: Verdict::UnexpectedPass { reason }, ..with_failure(outcome, message) };

@@ -6,18 +6,14 @@
 //! ```no_run
 //! use slt_harness::{Suite, sqllogictest};
 //! use sqllogictest::{DB, DBOutput, DefaultColumnType};
-//!
 //! struct MyDb(/* a connection */);
-//!
 //! impl DB for MyDb {
 //!     type Error = std::io::Error;
 //!     type ColumnType = DefaultColumnType;
-//!
 //!     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
 //!         Ok(DBOutput::StatementComplete(sql.len() as u64))
 //!     }
 //! }
-//!
 //! fn main() -> std::process::ExitCode {
 //!     slt_harness::main(Suite::new("tests/slt"), || Ok::<_, std::io::Error>(MyDb()))
 //! }

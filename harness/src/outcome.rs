@@ -84,6 +84,11 @@ impl Verdict {
         }
     }
 
+    /// Whether it failed as the list of known failures says.
+    pub fn is_known_failure(&self) -> bool {
+        matches!(self, Verdict::KnownFailure { .. })
+    }
+
     /// The verdict's name in JSON, without what belongs to it: `timed_out`.
     pub fn name(&self) -> &'static str {
         match self {

@@ -13,24 +13,32 @@
 //!      └────────────────────────────┘ requeue
 //! ```
 //!
-//! This module is what any queue does; [`file`](mod@file) keeps one in a file.
+//! This module is what any queue does; [`file`](mod@file) keeps one in a file, and `postgres` on a server, for several
+//! machines. [`Place`] names either.
 
 mod error;
 pub mod file;
 mod live;
 mod open;
+mod place;
 mod plan;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod process;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use error::QueueError;
 pub use live::{Live, Running};
 pub use open::{OpenOptions, Opened};
+pub use place::{Place, PlaceError};
 pub use plan::{Plan, PlanEntry, PlanError};
 
 use crate::outcome::{Attempt, Outcome};
@@ -72,7 +80,7 @@ pub trait Queue: Send {
     ///
     /// The caller now holds these leases and is to requeue or to finish each. If it dies before that, they are lost
     /// again, and the next caller gets them. A holder counts as dead when its process has ended or it has dropped
-    /// its queue, never because time has passed.
+    /// its queue. Time alone decides only where a process cannot be seen: see each kind of queue.
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError>;
 
     /// Asks all participants to claim nothing more: `why` is a fragment such as `interrupted`.
@@ -89,8 +97,15 @@ pub trait Queue: Send {
     /// Where this participant notes what it runs.
     fn live(&self) -> Live;
 
-    /// What `worker` is running, or was when it died; `None` if it is between two entries or never joined.
+    /// What `worker` is running, or was when it died; `None` if it is between two entries or never joined, or if its
+    /// machine is another.
     fn running(&self, worker: u32) -> Result<Option<Running>, QueueError>;
+
+    /// How long to wait at least between two looks at the queue for what others do: a look may cost more than the news
+    /// are worth.
+    fn pace(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What [`Queue::claim`] found.

@@ -107,6 +107,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let words = inner.to_string();
+        let words = words.trim_end();
         if !text.contains(&words) {
             text.push_str(&format!(": {words}"));
         }
@@ -199,8 +200,15 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         let about = About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out };
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
-    printed?;
-    Ok(conclude(&summary, config))
+    Ok(heard(printed, conclude(&summary, config)))
+}
+
+/// The exit code of a run whose words may have been lost (a full disk, a reader that has gone): what it has found out is
+/// in its files all the same, and a failure stays one.
+fn heard(printed: io::Result<()>, status: ExitStatus) -> ExitStatus {
+    let Err(error) = printed else { return status };
+    note!("error: {}", RunError::Output(error));
+    if status == ExitStatus::Passed { ExitStatus::Broken } else { status }
 }
 
 /// Prints what stands at the end of a run: failures, libtest's line, the table, the figures.
@@ -215,6 +223,9 @@ fn print_end(
     figures: &str,
 ) -> io::Result<()> {
     printer.finish(&summary.total, filtered_out, wall)?;
+    if config.quiet {
+        return Ok(());
+    }
     if config.table {
         printer.add(&format!("{}\n", table::by_category(summary)))?;
     }

@@ -161,6 +161,13 @@ impl TestFile {
         TestFile { name, rust_path, path, root: root.to_path_buf() }
     }
 
+    /// What the file holds, in short: its length and its CRC-32, such as `5120-8f21d3a0`. Enough to tell whether two
+    /// machines have the same copy; files that it includes are not looked at.
+    pub fn content(&self) -> String {
+        let Ok(bytes) = std::fs::read(&self.path) else { return "unreadable".to_owned() };
+        format!("{}-{:08x}", bytes.len(), crc32fast::hash(&bytes))
+    }
+
     /// The first folder of the name, or `.` for a file that lies in the root itself.
     pub fn category(&self) -> &str {
         category(&self.name)
@@ -316,6 +323,17 @@ mod tests {
         for name in ["a/y.test", "notes.md", "../x.test", "/etc/x.test", "a/../b.slt", "./b.slt", "a//x.test", ""] {
             assert_eq!(suite.find(name).unwrap(), None, "{name}");
         }
+    }
+
+    #[test]
+    fn copies_are_told_apart_by_what_they_hold() {
+        let (folder, suite) = suite_of(&["a.test"]);
+        let file = suite.find("a.test").unwrap().unwrap();
+        assert_eq!(file.content(), "0-00000000");
+        fs::write(&file.path, "123456789").unwrap();
+        assert_eq!(file.content(), "9-cbf43926");
+        drop(folder);
+        assert_eq!(file.content(), "unreadable");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! It starts them, follows the queue, ends those that exceed a limit, finds out how the dead died, settles what they
 //! were running, starts others in their place, and leaves no process behind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
-use crate::queue::{Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
+use crate::queue::{EntryState, EntryStatus, Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
 use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
 
 mod current;
@@ -104,7 +104,11 @@ const FUTILE: u32 = 3;
 /// How many workers in a row may be killed before they have claimed anything.
 const FUTILE_KILLS: u32 = 100;
 
-/// Supervises a run to its end: everything has its outcome, or nothing more is claimed and nobody runs.
+/// How much later than its lease was lost a worker is ended that goes on living.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Supervises a run to its end: everything has its outcome, or nothing more is claimed and nobody runs, here or elsewhere.
+/// Returns the numbers of its own workers.
 ///
 /// # Errors
 /// The queue or the workers cannot be used; no worker runs any more when it returns.
@@ -112,7 +116,7 @@ pub fn supervise(
     queue: &mut dyn Queue,
     supervision: &Supervision<'_>,
     audience: &mut dyn Audience,
-) -> Result<(), SupervisorError> {
+) -> Result<HashSet<u32>, SupervisorError> {
     let family = Family::new()?;
     // Where that cannot be had, a process that leaves its group and empties its environment may stay behind.
     let _ = family.adopt_orphans();
@@ -123,7 +127,9 @@ pub fn supervise(
         interrupted: 0,
         slots: Vec::new(),
         dead: HashMap::new(),
+        own: HashSet::new(),
         lost: Vec::new(),
+        followed: None,
         looked_round: None,
         current: HashMap::new(),
         // Of what happened before it joined, no event tells.
@@ -132,12 +138,12 @@ pub fn supervise(
         futile: 0,
     };
     let result = supervisor.run(queue, audience);
-    let Supervisor { family, slots, .. } = supervisor;
+    let Supervisor { family, slots, own, .. } = supervisor;
     drop(slots);
     if !family.end() {
         audience.notice("warning: a process that a worker started would not die");
     }
-    result
+    result.map(|()| own)
 }
 
 struct Supervisor<'s> {
@@ -148,8 +154,12 @@ struct Supervisor<'s> {
     slots: Vec<Slot>,
     /// How those who are dead died, by their labels.
     dead: HashMap<String, Dead>,
-    /// What dead workers were running, until it is settled.
-    lost: Vec<Lost>,
+    /// The numbers of its workers, dead or alive.
+    own: HashSet<u32>,
+    /// What dead workers were running, and since when that is known, until it is settled.
+    lost: Vec<(Lost, Instant)>,
+    /// When it last looked what happened.
+    followed: Option<Instant>,
     /// When it last looked for such.
     looked_round: Option<Instant>,
     /// What each participant is running, by its number.
@@ -167,16 +177,37 @@ impl Supervisor<'_> {
             self.slots.push(slot);
         }
         loop {
-            self.follow(queue, audience)?;
+            if self.followed.is_none_or(|followed| followed.elapsed() >= queue.pace()) {
+                self.follow(queue, audience)?;
+            }
             self.obey(queue, audience)?;
             self.enforce(queue)?;
             self.reap(queue, audience)?;
             self.family.tend()?;
-            if self.slots.iter().all(Slot::is_empty) {
+            if self.slots.iter().all(Slot::is_empty) && self.is_over(queue)? {
                 return self.follow(queue, audience);
             }
             thread::sleep(TICK);
         }
+    }
+
+    /// Whether nobody runs anything any more, now that no worker of this supervisor does. Workers of others may, and if
+    /// they die, somebody has to settle what they leave: their own supervisor, or this one.
+    fn is_over(&mut self, queue: &mut dyn Queue) -> Result<bool, SupervisorError> {
+        if self.interrupted > 1 {
+            return Ok(true);
+        }
+        let own = queue.worker();
+        let elsewhere = |entry: &EntryStatus| match entry.state {
+            // What this process holds it has taken from a worker that it had to kill.
+            EntryState::Leased { worker } => worker != own,
+            EntryState::Waiting | EntryState::Final(_) => false,
+        };
+        if !queue.snapshot()?.entries.iter().any(elsewhere) {
+            return Ok(true);
+        }
+        thread::sleep(queue.pace().max(LOOK_ROUND));
+        Ok(false)
     }
 
     fn start(&mut self, number: u32) -> Result<Slot, SupervisorError> {
@@ -187,15 +218,18 @@ impl Supervisor<'_> {
     /// Takes in what happened since the last look.
     fn follow(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
         let events = queue.poll()?;
+        self.followed = Some(Instant::now());
         for event in &events {
             match event {
                 Event::Joined { worker, label } => {
                     if let Some(slot) = self.slots.iter_mut().find(|slot| slot.label() == label) {
                         slot.joined(*worker);
+                        self.own.insert(*worker);
                     }
                     // It may have come and gone between two looks.
                     if let Some(dead) = self.dead.get_mut(label) {
                         dead.worker = Some(*worker);
+                        self.own.insert(*worker);
                     }
                 }
                 Event::Claimed { worker, entry } => {
@@ -305,22 +339,32 @@ impl Supervisor<'_> {
         if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND) {
             // The lock of a dead process is free: whatever it held is found now. That may be a process started by
             // hand, or one of a run that is resumed.
-            self.lost.extend(queue.lost()?);
-            self.looked_round = Some(Instant::now());
+            let now = Instant::now();
+            self.lost.extend(queue.lost()?.into_iter().map(|lost| (lost, now)));
+            self.looked_round = Some(now);
         }
-        // Whose label belongs to which of the lost is known after this.
-        self.follow(queue, audience)?;
+        if anyone || !self.lost.is_empty() {
+            // Whose label belongs to which of the lost is known after this.
+            self.follow(queue, audience)?;
+        }
         for dead in reaped.iter().filter_map(|label| self.dead.get(label)) {
             // No file is at fault, but something is.
-            if dead.ended_unasked() && !self.lost.iter().any(|lost| Some(lost.worker) == dead.worker) {
+            if dead.ended_unasked() && !self.lost.iter().any(|(lost, _)| Some(lost.worker) == dead.worker) {
                 audience.notice(&format!("warning: a worker ended ({}) after it had finished its file", dead.how));
             }
         }
         let mut early = Vec::new();
-        for lost in std::mem::take(&mut self.lost) {
-            if self.slots.iter().any(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty()) {
-                // Found dead by its lock before it could be reaped: how it died is learnt at the next look.
-                early.push(lost);
+        for (lost, since) in std::mem::take(&mut self.lost) {
+            if let Some(slot) =
+                self.slots.iter_mut().find(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty())
+            {
+                // Found dead by its lock before it could be reaped: how it died is learnt at the next look. Unless it
+                // stands still, and was taken for dead because nothing was heard of it.
+                if since.elapsed() > FAREWELL {
+                    let how = "it stood still for too long".to_owned();
+                    slot.end(Verdict::Crashed { how }, lost.lease.entry());
+                }
+                early.push((lost, since));
                 continue;
             }
             self.settle(queue, lost)?;

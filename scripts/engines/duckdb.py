@@ -6,6 +6,7 @@ Reads JSON objects from standard input, such as {"sql":"SELECT 1"}, and answers 
 values keep their types and a statement answers with a count. See docs/engines.md. Needs `pip install duckdb`.
 
 Each process has an in-memory database of its own, so that the named connections of one script do not share any.
+Dates, lists and whatever else JSON does not have are written as Python writes them.
 """
 
 import codecs
@@ -39,7 +40,8 @@ def value_as_json(value, plain):
         return "NULL" if plain else None
     if isinstance(value, decimal.Decimal):
         return format(value, "f")
-    if not plain and isinstance(value, (bool, int)):
+    # A number beyond 64 bits would lose its last digits on the way; as text it does not.
+    if not plain and isinstance(value, (bool, int)) and -1 << 63 <= value < 1 << 64:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -59,7 +61,8 @@ def answer(connection, request, plain, failure):
     """What the database says to a request; `failure` is the class of its errors."""
     try:
         result = connection.execute(request["sql"])
-        columns = result.description or []
+        # Of SQL that holds no statement there is no result.
+        columns = result.description or [] if result else []
         rows = result.fetchall() if columns else []
     except failure as error:
         state = None if plain else sqlstate(error)

@@ -1,31 +1,35 @@
-//! What a claim and a finish cost, over many processes: the queue beside the two ways that people use otherwise.
+//! What a claim and a finish cost, over many processes: the queue in a file and the one on a server, beside the two ways
+//! that people use otherwise.
 //!
 //!     cargo bench --bench queue                      the whole table
 //!     cargo bench --bench queue -- queue 64 10000    one way, number of processes, number of entries
 //!
 //! `claim` and `finish` are wall time by operation, over all processes together: while one process holds the lock,
 //! the others wait for it. `cpu` is the processor time of both together, in user and system mode: it depends less on
-//! what else the machine does. `latency` is how long one process waits for one claim when all do nothing but claim and
-//! finish. The queue is run until it is complete and each entry is counted; the others for two seconds, or until
-//! they are done.
+//! what else the machine does; that of the server itself is not in it. `latency` is how long one process waits for one claim when all do nothing but claim and
+//! finish. The queues are run until they are complete and each entry is counted; the others for two seconds, or until
+//! they are done. The server is that of `SLT_TEST_POSTGRES_URL`, or one made from the programs on this machine.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fs2::FileExt;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use slt_harness::outcome::{Outcome, Verdict};
-use slt_harness::queue::file::FileQueue;
-use slt_harness::queue::{Claim, Lease, OpenOptions, Plan, PlanEntry, Queue};
+use slt_harness::queue::{Claim, Lease, OpenOptions, Place, Plan, PlanEntry, Queue};
 
-const WAYS: [&str; 3] = ["queue", "rename", "json"];
+#[allow(dead_code)] // MySQL is for others.
+#[path = "../it/servers.rs"]
+mod servers;
+
+const WAYS: [&str; 4] = ["queue", "server", "rename", "json"];
 const PROCESSES: [usize; 3] = [1, 8, 64];
 const ENTRIES: [usize; 3] = [623, 10_000, 100_000];
-const RUN: &str = "bench";
 const LIMIT: Duration = Duration::from_secs(2);
 
 fn main() {
@@ -43,14 +47,41 @@ fn main() {
         "way", "processes", "entries", "claim", "finish", "cpu", "latency", "claims"
     );
     for way in WAYS {
+        if way == "server" && is_chosen(0, way) && server().is_none() {
+            println!("server   left out: `SLT_TEST_POSTGRES_URL` is not set, and no PostgreSQL server is installed");
+            continue;
+        }
         for processes in PROCESSES {
             for entries in ENTRIES {
-                if is_chosen(0, way) && is_chosen(1, &processes.to_string()) && is_chosen(2, &entries.to_string()) {
+                // A commit takes the time of a disk, so that the longest plan would take minutes.
+                let is_long = way == "server" && entries > 10_000;
+                if !is_long
+                    && is_chosen(0, way)
+                    && is_chosen(1, &processes.to_string())
+                    && is_chosen(2, &entries.to_string())
+                {
                     row(way, processes, entries);
                 }
             }
         }
     }
+}
+
+/// The URL of a server.
+fn server() -> Option<&'static str> {
+    static SERVER: OnceLock<Option<servers::Server>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| servers::postgres().filter(|_| cfg!(feature = "postgres")));
+    server.as_ref().map(|server| server.url.as_str())
+}
+
+/// Where the queue is that is measured in `folder`, and the id of its run.
+fn place(way: &str, folder: &Path) -> (Place, String) {
+    let place = match way {
+        "server" => std::env::var_os("QUEUE_BENCH_SERVER").or_else(|| server().map(Into::into)).expect("a server"),
+        _ => folder.join("queue").into(),
+    };
+    let run = format!("bench-{}", folder.file_name().unwrap().to_string_lossy());
+    (Place::parse(place).unwrap(), run)
 }
 
 /// The median of some measurements of one cell.
@@ -73,6 +104,9 @@ fn measure(way: &str, processes: usize, entries: usize) -> [f64; 5] {
         .map(|_| {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.env("QUEUE_BENCH_CHILD", way).env("QUEUE_BENCH_FOLDER", folder.path());
+            if way == "server" {
+                command.env("QUEUE_BENCH_SERVER", server().expect("a server"));
+            }
             let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
             let stdout = BufReader::new(child.stdout.take().unwrap());
             (child, stdout)
@@ -98,7 +132,7 @@ fn measure(way: &str, processes: usize, entries: usize) -> [f64; 5] {
     }
     let wall = (last - first) / 1e3;
     let [claims, claiming, finishing, cpu] = sums;
-    assert!(way != "queue" || claims == entries as f64, "{claims} claims of {entries} entries");
+    assert!(!matches!(way, "queue" | "server") || claims == entries as f64, "{claims} claims of {entries} entries");
     let share = claiming / (claiming + finishing);
     [wall * share / claims, wall * (1.0 - share) / claims, cpu / 1e3 / claims, claiming / 1e3 / claims, claims]
 }
@@ -107,12 +141,18 @@ fn name(entry: usize) -> String {
     format!("index/between/1000/slt_good_{entry}.test")
 }
 
-fn prepare(way: &str, folder: &Path, entries: usize) -> Option<FileQueue> {
+fn prepare(way: &str, folder: &Path, entries: usize) -> Option<Box<dyn Queue>> {
     match way {
-        "queue" => {
+        "queue" | "server" => {
             let plan = Plan::new((0..entries).map(|entry| PlanEntry::new(name(entry), 1)).collect()).unwrap();
-            let options = OpenOptions { run_id: Some(RUN.into()), resume: false, ..OpenOptions::default() };
-            return Some(FileQueue::open(&folder.join("queue"), plan, &options).unwrap().0);
+            let (place, run) = place(way, folder);
+            let options = OpenOptions {
+                run_id: Some(run),
+                pages: folder.to_path_buf(),
+                keep_runs: Some(0),
+                ..OpenOptions::default()
+            };
+            return Some(place.open(plan, &options).unwrap().0);
         }
         "rename" => {
             for name in ["todo", "taken", "done"] {
@@ -133,8 +173,10 @@ fn prepare(way: &str, folder: &Path, entries: usize) -> Option<FileQueue> {
 /// One process: claims and finishes until nothing is left.
 fn child(way: &str, folder: &Path) {
     match way {
-        "queue" => {
-            let queue = FileQueue::join(&folder.join("queue"), RUN, "").unwrap();
+        "queue" | "server" => {
+            let (place, run) = place(way, folder);
+            let options = OpenOptions { pages: folder.to_path_buf(), ..OpenOptions::default() };
+            let queue = place.join(&run, &options).unwrap();
             timed(folder, Duration::MAX, queue, claim_queue, |queue, lease| {
                 let outcome = outcome(lease.name());
                 queue.finish(lease, outcome).unwrap();
@@ -216,7 +258,7 @@ fn epoch() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
-fn claim_queue(queue: &mut FileQueue) -> Option<Lease> {
+fn claim_queue(queue: &mut Box<dyn Queue>) -> Option<Lease> {
     match queue.claim().unwrap() {
         Claim::Leased(lease) => Some(lease),
         Claim::Wait | Claim::Complete | Claim::Stopped { .. } => None,

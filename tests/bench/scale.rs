@@ -1,12 +1,22 @@
 //! What a run over processes costs and how well it uses them: the same files in one process, by one worker and by two.
 //!
+//! With a PostgreSQL server, the files are also run by two workers over a queue there, beside two over a queue file.
+//!
 //! `cargo bench --bench scale [-- --rounds N]`, with `SLT_CORPUS` for a folder of files that take some seconds. Prints
 //! utilisation (busy time over the workers' time), the makespan over its lower bound max(longest file, total / workers),
-//! and one worker's wall time over that of one thread, each the median of the rounds.
+//! and what one worker takes over what one thread takes, as wall time and as processor time of all processes together,
+//! each the median of the rounds. Within a round the two are run in turn, first the one and then the other, so that a
+//! machine that becomes slower or faster favours neither.
 
+use std::fmt;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use rustix::param::clock_ticks_per_second;
+
+#[allow(dead_code)] // MySQL is for others.
+#[path = "../it/servers.rs"]
+mod servers;
 mod target;
 
 fn main() -> ExitCode {
@@ -17,39 +27,92 @@ fn bench() -> Result<(), String> {
     let rounds = target::number_after("--rounds")?.unwrap_or(3);
     let binary = target::test_binary()?;
     let results = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let run = |arguments: &[&str]| -> Result<(Duration, String), String> {
+    let server = servers::postgres();
+    let mut served = 0;
+    let run = |arguments: &[&str]| -> Result<(Cost, String), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).arg("--results").arg(results.path());
-        let clock = Instant::now();
+        if let (true, Some(server)) = (arguments.contains(&"--run-id"), &server) {
+            command.env("SQLLOGICTEST_WORK_QUEUE", &server.url);
+        }
+        let (clock, before) = (Instant::now(), cpu_of_children()?);
         let output = command.output().map_err(|error| format!("cannot run `{}`: {error}", binary.display()))?;
         // 101 is the right answer for a corpus with files that rightly fail.
         if !matches!(output.status.code(), Some(0 | 101)) {
             return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
         }
-        Ok((clock.elapsed(), String::from_utf8_lossy(&output.stdout).into_owned()))
+        let cost = Cost { wall: clock.elapsed(), cpu: cpu_of_children()?.saturating_sub(before) };
+        Ok((cost, String::from_utf8_lossy(&output.stdout).into_owned()))
     };
     // The history that the order rests on.
     run(&["--parallel", "--workers", "2", "--format", "terse"])?;
-    let (mut threads, mut ones, mut overheads) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut one, mut two) = (Figures::default(), Figures::default());
+    let (mut walls, mut cpus, mut server_overheads) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut one, mut two, mut shared) = (Figures::default(), Figures::default(), Figures::default());
     for round in 1..=rounds {
-        let (thread, _) = run(&["--test-threads", "1", "--format", "terse"])?;
-        let (worker, text) = run(&["--parallel", "--workers", "1", "--format", "terse"])?;
+        let thread = || run(&["--test-threads", "1", "--format", "terse"]);
+        let worker = || run(&["--parallel", "--workers", "1", "--format", "terse"]);
+        let ((thread, _), (worker, text)) = match round % 2 {
+            1 => (thread()?, worker()?),
+            _ => {
+                let worker = worker()?;
+                (thread()?, worker)
+            }
+        };
         one.take(&text)?;
-        let (_, text) = run(&["--parallel", "--workers", "2", "--format", "terse"])?;
+        let (file, text) = run(&["--parallel", "--workers", "2", "--format", "terse"])?;
         two.take(&text)?;
-        println!("round {round}: one thread {thread:.2?}, one worker {worker:.2?}");
-        overheads.push(worker.as_secs_f64() / thread.as_secs_f64());
-        threads.push(thread.as_secs_f64());
-        ones.push(worker.as_secs_f64());
+        if server.is_some() {
+            served += 1;
+            let run_id = format!("scale-{}-{served}", std::process::id());
+            let (server, text) = run(&["--parallel", "--workers", "2", "--format", "terse", "--run-id", &run_id])?;
+            shared.take(&text)?;
+            println!("round {round}: two workers {file}, over the server {server}");
+            server_overheads.push(server.wall.as_secs_f64() / file.wall.as_secs_f64());
+        }
+        println!("round {round}: one thread {thread}, one worker {worker}");
+        walls.push(worker.wall.as_secs_f64() / thread.wall.as_secs_f64());
+        cpus.push(worker.cpu.as_secs_f64() / thread.cpu.as_secs_f64());
     }
     println!("\n{:10} {:>12} {:>22}", "workers", "utilisation", "makespan/lower bound");
-    for (name, figures) in [("1", &mut one), ("2", &mut two)] {
+    for (name, figures) in [("1", &mut one), ("2", &mut two), ("2, server", &mut shared)] {
+        if figures.makespan.is_empty() {
+            println!("{name:10} left out: `SLT_TEST_POSTGRES_URL` is not set, and no PostgreSQL server is installed");
+            continue;
+        }
         let (utilisation, makespan) = (median(&mut figures.utilisation), median(&mut figures.makespan));
         println!("{name:10} {utilisation:>10.1} % {makespan:>22.3}");
     }
-    println!("\none worker / one thread: {:.3}", median(&mut overheads));
+    println!(
+        "\none worker / one thread: {:.3} by wall time, {:.3} by processor time",
+        median(&mut walls),
+        median(&mut cpus)
+    );
+    if !server_overheads.is_empty() {
+        println!("queue on a server / queue file: {:.3} by wall time", median(&mut server_overheads));
+    }
     Ok(())
+}
+
+/// What a run took.
+struct Cost {
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2?} ({:.2?} cpu)", self.wall, self.cpu)
+    }
+}
+
+/// The processor time, in user and system mode, of all processes below this one that have ended and been waited for.
+fn cpu_of_children() -> Result<Duration, String> {
+    let error = |what: &dyn fmt::Display| format!("cannot read `/proc/self/stat`: {what}");
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|source| error(&source))?;
+    // The fields cutime and cstime of proc(5); the second field, a name in brackets, may hold blanks.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(13).take(2);
+    let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<_, _>>().map_err(|source| error(&source))?;
+    Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
 }
 
 /// What the statistics of the runs say.

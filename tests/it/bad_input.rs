@@ -60,6 +60,22 @@ fn a_classic_file_need_not_be_utf_8_and_an_slt_file_must() {
 }
 
 #[test]
+fn what_the_engine_was_not_asked_is_no_expected_error() {
+    let odd: [(&str, &[u8], &str); 3] = [
+        ("odd.test", b"statement error\nSELECT\0 1\n", "statement failed: the SQL holds a NUL byte"),
+        ("odd.slt", b"query error\nSELECT\0 1\n", "query failed: the SQL holds a NUL byte"),
+        ("odd.slt", b"query error\nSELECT 1; SELECT 2\n", "query failed: a query is one SQL statement"),
+    ];
+    for (name, script, words) in odd {
+        let root = folder(&[]);
+        fs::write(root.path().join(name), script).unwrap();
+        let said = beside_a_sound_file(root.path());
+        assert_eq!((said.code, said.verdict(name)), (101, Some("FAILED")), "{said:?}");
+        assert!(said.out.contains(words), "{said:?}");
+    }
+}
+
+#[test]
 fn a_line_of_100_megabytes_fails_in_few_words() {
     let root = folder(&[]);
     let mut script = b"query I\nSELECT length('".to_vec();
@@ -81,6 +97,16 @@ fn a_query_that_hangs_is_interrupted() {
         assert_eq!((said.code, said.verdict("odd.test")), (101, Some("timed out after 0.5 s")), "{said:?}");
         assert_eq!(said.verdict("sound.test"), Some("ok"), "{said:?}");
         assert!(said.out.contains("[SQL] WITH RECURSIVE") && said.out.contains("odd.test:4"), "{said:?}");
+    }
+}
+
+#[test]
+fn no_script_sleeps_beyond_its_time_limit() {
+    for script in ["sleep 1h\n\nstatement ok\nSELECT 1\n", "query I retry 9 backoff 1h\nSELECT 1\n----\n2\n"] {
+        let root = folder(&[("odd.slt", script), ("sound.test", PASSES)]);
+        let said = run(root.path(), &["--file-timeout", "0.3"]);
+        assert_eq!((said.code, said.verdict("odd.slt")), (101, Some("timed out after 0.3 s")), "{said:?}");
+        assert!(said.out.contains("odd.slt:1") && said.verdict("sound.test") == Some("ok"), "{said:?}");
     }
 }
 
@@ -107,4 +133,15 @@ fn commands_and_the_environment_need_leave() {
     allowed.env("SLT_CORPUS", root.path()).env("SECRET", "of mine").args(["--allow-system", "--allow-env"]);
     let allowed = Said::of(&mut allowed);
     assert_eq!((allowed.code, allowed.verdicts().len()), (0, 2), "{allowed:?}");
+}
+
+#[test]
+fn the_bundled_commands_run_when_they_are_let() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let let_in = ["--exact", "evidence/directives/system.slt", "--label", "commands", "--format", "json"];
+    let refused = run(&corpus, &let_in);
+    assert_eq!((refused.code, refused.out.matches("only with `--allow-system`").count()), (101, 4), "{refused:?}");
+    let allowed = run(&corpus, &[&let_in[..], &["--allow-system"]].concat());
+    assert_eq!(allowed.code, 0, "{allowed:?}");
+    assert!(allowed.out.contains(r#""records":{"failed":0,"passed":6,"skipped":0}"#), "{allowed:?}");
 }

@@ -1,4 +1,4 @@
-//! Servers and external drivers as engines: what they run, what they leave, and what happens when they fail.
+//! Servers as engines: what they run, what they leave, and what happens when they fail.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,11 +8,11 @@ use crate::servers::{Server, servers};
 use crate::support::{PASSES, Said, command, folder, target_binary};
 
 /// Runs the test binary over a folder on an engine.
-fn run(root: &Path, engine: &str, arguments: &[&str]) -> Said {
+pub fn run(root: &Path, engine: &str, arguments: &[&str]) -> Said {
     Said::of(on(root, engine).args(arguments))
 }
 
-fn on(root: &Path, engine: &str) -> Command {
+pub fn on(root: &Path, engine: &str) -> Command {
     let mut command = command(target_binary());
     command.env("SLT_CORPUS", root).env("SQLLOGICTEST_ENGINE", engine).env("SLT_RESULTS", root.join("results"));
     command
@@ -32,7 +32,8 @@ fn execute(server: &Server, statements: &[&str]) {
     assert_eq!(said.code, 0, "{said:?}");
 }
 
-const CLASSIC: &str = "\
+/// What every engine understands.
+pub const CLASSIC: &str = "\
 statement ok
 CREATE TABLE t(a INTEGER, b NUMERIC(10,4), c VARCHAR(20), d DOUBLE PRECISION)
 
@@ -89,7 +90,6 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
         let procedure = "\nstatement ok\nCREATE PROCEDURE p() SELECT 7\n\nquery I\nCALL p()\n----\n7\n";
         let more = server.either("", procedure);
         let several = "\nstatement count 3\nDELETE FROM t WHERE a = 1; INSERT INTO t VALUES (3), (4), (5)\n\n\
-                       query error a second one\nSELECT 1; DELETE FROM t WHERE a = 9\n\n\
                        statement error nowhere\nSELECT 1; SELECT * FROM nowhere\n\n\
                        statement error nowhere\nDELETE FROM t WHERE a = 9; DELETE FROM nowhere\n\n\
                        statement count 4\nSELECT 1; SELECT a FROM t WHERE a > 0\n";
@@ -107,6 +107,24 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
         let said = clean(server, &["--dry-run"]);
         assert_eq!(said.out.lines().count(), 1, "{said:?}");
         assert!(said.out.starts_with("nothing to drop on "), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_not_one_query_passes_neither_for_an_error_nor_for_one_without_rows() {
+    let (servers, _turn) = servers();
+    for server in servers {
+        let root = folder(&[
+            ("insert.test", "statement ok\nCREATE TABLE t(a INTEGER)\n\nquery I\nINSERT INTO t VALUES (1)\n----\n"),
+            ("second.slt", "query error\nSELECT 1; SELECT 2\n"),
+        ]);
+        let said = run(root.path(), &server.url, &[]);
+        assert_eq!((said.code, said.out.matches("... FAILED").count()), (101, 2), "{said:?}");
+        assert!(said.out.contains("query returned 0 columns, but 1 is declared (I)\n"), "{said:?}");
+        assert!(
+            said.out.contains("query failed: a query is one SQL statement, and here is a second one\n"),
+            "{said:?}"
+        );
     }
 }
 
@@ -209,7 +227,7 @@ fn a_lost_connection_never_passes_for_an_expected_error() {
             (said.code, said.verdict("dies.slt"), said.verdict("passes.slt")),
             (101, Some("FAILED"), Some("ok"))
         );
-        assert!(said.out.contains("the connection is lost: "), "{said:?}");
+        assert!(said.out.contains("the connection to ") && said.out.contains(" is lost: "), "{said:?}");
     }
 }
 
@@ -229,8 +247,14 @@ fn who_is_not_let_in_or_has_no_rights_is_told_so_without_the_password() {
         let password = server.either("LOGIN PASSWORD", "IDENTIFIED BY");
         let kind = server.either("ROLE", "USER");
         execute(server, &[&format!("CREATE {kind} {user}{place} {password} 'hunter2'")]);
+        let wrong = run(root.path(), &server.url_as(&user, "hunter20"), &[]);
         let said = run(root.path(), &server.url_as(&user, "hunter2"), &[]);
         execute(server, &[&format!("DROP {kind} {user}{place}")]);
+        if server.checks_passwords {
+            let refused = server.either("password authentication failed for user", "Access denied for user");
+            assert_eq!((wrong.code, wrong.out.matches(refused).count()), (101, 2), "{wrong:?}");
+            assert!(!wrong.out.contains("hunter2") && !wrong.err.contains("hunter2"), "{wrong:?}");
+        }
         assert_eq!(said.code, 101, "{said:?}");
         assert!(said.out.contains("cannot make a database: ERROR"), "{said:?}");
         assert!(
@@ -247,11 +271,20 @@ fn a_server_that_is_not_there_fails_each_file_and_no_expected_error_passes() {
     for (engine, words) in [
         ("postgres://me:hunter2@127.0.0.1:1/db", "cannot connect to postgres://me@127.0.0.1:1/db: "),
         ("mysql://me:hunter2@127.0.0.1:1/db", "cannot connect to mysql://me@127.0.0.1:1/db: "),
+        ("postgres://me:hunter2@nowhere.invalid/db", "cannot connect to postgres://me@nowhere.invalid/db: "),
         ("mysql://me:hunter2@nowhere.invalid", "cannot connect to mysql://me@nowhere.invalid: "),
     ] {
-        let said = run(root.path(), engine, &[]);
-        assert_eq!(said.code, 101, "{said:?}");
-        assert_eq!(said.out.matches(words).count(), 2, "{said:?}");
+        for way in [&[][..], &["--parallel", "--workers", "2"]] {
+            let said = run(root.path(), engine, way);
+            assert_eq!(said.code, 101, "{said:?}");
+            assert_eq!(said.out.matches(words).count(), 2, "{said:?}");
+            assert!(said.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{said:?}");
+            assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+        }
+        let mut one = command(env!("CARGO_BIN_EXE_slt"));
+        one.env("SQLLOGICTEST_ENGINE", engine).arg("test").arg(root.path().join("error.slt"));
+        let said = Said::of(&mut one);
+        assert_eq!((said.code, said.out.matches(words).count()), (101, 1), "{said:?}");
         assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
     }
 }
@@ -261,7 +294,7 @@ fn engines_that_cannot_be_chosen_make_2() {
     let root = folder(&[("a.test", PASSES)]);
     for (engine, words) in [
         ("oracle://me:hunter2@h", "`--engine` (or `SQLLOGICTEST_ENGINE`): no such engine: use `sqlite`"),
-        ("postgres://me:hunter2@h:port/db", "cannot use `postgres://me@h:port/db`: invalid connection string"),
+        ("postgres://me:hunter2@h:port/db", "cannot use `postgres://me@h:…`: invalid connection string"),
         ("mysql://me:hunter2@h/db?x=hunter2", "cannot use `mysql://me@h/db`: "),
         ("external:", "`external:` wants a command"),
     ] {
@@ -273,96 +306,4 @@ fn engines_that_cannot_be_chosen_make_2() {
     let said = Said::of(clean.args(["clean", "--engine", "sqlite"]));
     assert_eq!(said.code, 2, "{said:?}");
     assert!(said.err.contains("the engine `sqlite` leaves no databases behind: name a server"), "{said:?}");
-}
-
-/// A driver for the protocol as sqllogictest-bin has it, which knows nothing of any extension. What it is asked to
-/// `print`, it prints instead of an answer.
-const DRIVER: &str = r#"
-import json, sys, time
-
-text = ""
-while piece := sys.stdin.buffer.read1(4096).decode():
-    text += piece
-    while text:
-        try:
-            request, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            break
-        text = text[end:]
-        assert list(request) == ["sql"], request
-        word, _, rest = request["sql"].partition(" ")
-        if word == "print":
-            print(rest, flush=True)
-        elif word == "die":
-            sys.exit(int(rest))
-        elif word == "hang":
-            time.sleep(1000)
-        elif word == "fail":
-            print(json.dumps({"err": rest}), flush=True)
-        else:
-            print(json.dumps({"result": [[value] for value in rest.split()]}), flush=True)
-"#;
-
-#[test]
-fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
-    let root = folder(&[
-        ("passes.test", "onlyif external\nquery I rowsort\nSELECT 2 1\n----\n1\n2\n\nstatement error\nfail so\n"),
-        ("modern.slt", "query I\nSELECT 2 1\n----\n2\n1\n\nstatement error so it is\nfail so it is\n"),
-        ("garbage.slt", "statement error\nprint oops\n"),
-        ("half.test", "query I\nprint {\"result\":[[\"1\"]]\n----\n1\n"),
-        ("dies.slt", "statement error\ndie 3\n\nstatement ok\nSELECT\n"),
-        ("hangs.slt", "statement error\nhang\n"),
-        ("driver.py", DRIVER),
-    ]);
-    let engine = format!("external:python3 {}", root.path().join("driver.py").display());
-    for arguments in [&[][..], &["--parallel", "--workers", "2", "--run-id", "once"]] {
-        let said = run(root.path(), &engine, &[&["--query-timeout", "3"], arguments].concat());
-        assert_eq!(said.code, 101, "{said:?}");
-        for (name, verdict) in
-            [("passes.test", "ok"), ("modern.slt", "ok"), ("garbage.slt", "FAILED"), ("dies.slt", "FAILED")]
-        {
-            assert_eq!(said.verdict(name), Some(verdict), "{said:?}");
-        }
-        for name in ["hangs.slt", "half.test"] {
-            assert!(said.verdict(name).unwrap().starts_with("timed out after "), "{said:?}");
-        }
-        assert!(said.out.contains("the connection is lost: it printed what is no answer"), "{said:?}");
-        assert!(
-            said.out.contains("the connection is lost: it ended (exit status: 3) instead of answering"),
-            "{said:?}"
-        );
-    }
-}
-
-#[test]
-fn no_secret_of_the_engine_is_in_a_workers_command_line_or_in_the_results() {
-    let text = "query I\nSELECT 1\n----\n1\n\nsystem ok\n! tr '\\0' ' ' </proc/$PPID/cmdline | grep -q 'hunter[2]'\n\n\
-                query I\nSELECT 1\n----\n2\n";
-    let root = folder(&[("a.slt", text), ("driver.py", DRIVER)]);
-    let engine = format!("external:python3 {} --password=hunter2", root.path().join("driver.py").display());
-    let mut run = command(target_binary());
-    run.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
-    let said = Said::of(run.args(["--engine", &engine, "--allow-system", "--parallel", "--workers", "1"]));
-    assert_eq!((said.code, said.out.matches("the command failed").count()), (101, 0), "{said:?}");
-    assert!(said.out.contains("- 2\n+ 1\n") && said.err.contains("driver.py …"), "{said:?}");
-    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
-    let found = Said::of(Command::new("grep").args(["-r", "hunter2"]).arg(root.path().join("results")));
-    assert_eq!((found.code, found.out.as_str()), (1, ""), "{found:?}");
-}
-
-#[test]
-fn duckdb_runs_by_the_driver_that_comes_with_this() {
-    let python = Command::new("python3").args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
-    if !python.is_ok_and(|status| status.success()) {
-        let message = "ignored on DuckDB: the Python package `duckdb` is not installed";
-        assert!(std::env::var_os("CI").is_none(), "{message}");
-        return eprintln!("{message}");
-    }
-    let own =
-        "onlyif duckdb\nstatement count 2\nINSERT INTO t SELECT * FROM range(2)\n\nquery I\nSELECT 1 = 1\n----\ntrue\n";
-    let modern = format!("statement ok\nCREATE TABLE t(a INTEGER)\n\n{own}");
-    let root = folder(&[("a.test", CLASSIC), ("b.slt", &modern)]);
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engines/duckdb.py");
-    let said = run(root.path(), &format!("external:python3 {}", driver.display()), &[]);
-    assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
 }

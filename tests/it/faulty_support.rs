@@ -217,10 +217,14 @@ impl Running {
         });
     }
 
-    pub fn wait(mut self) -> Ended {
+    pub fn wait(self) -> Ended {
+        self.wait_at_most(DEADLINE)
+    }
+
+    pub fn wait_at_most(mut self, deadline: Duration) -> Ended {
         let begun = Instant::now();
         while !self.is_over() {
-            assert!(begun.elapsed() < DEADLINE, "does not end; so far:\n{}{}", read(&self.stdout), read(&self.stderr));
+            assert!(begun.elapsed() < deadline, "does not end; so far:\n{}{}", read(&self.stdout), read(&self.stderr));
             std::thread::sleep(Duration::from_millis(5));
         }
         let code = self.child.wait().unwrap().code();

@@ -23,7 +23,7 @@ fn the_first_list_makes_the_next_run_green_whichever_way() {
         let root = folder(&[("tests/bad.test", FAILS), ("tests/good.test", PASSES), ("tests/twice.test", TWICE)]);
         let said = run(root.path(), &format!("{way} --write-known-failures known.toml"));
         assert_eq!(said.code, 101, "{said:?}");
-        assert!(said.err.contains("wrote 2 files to `known.toml`"), "{said:?}");
+        assert!(said.err.contains("wrote 2 files to `known.toml`: "), "{said:?}");
         let said = run(root.path(), &format!("{way} --known-failures known.toml"));
         assert_eq!(said.code, 0, "{way}: {said:?}");
         assert!(said.out.contains("known failure (query result mismatch)"), "{said:?}");

@@ -67,21 +67,27 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-/// An engine that panics when it is asked to.
+/// An engine that panics when it is asked to, and then again when it is to be closed, as what holds a poisoned lock does.
 const PANICS: Target = Target {
     name: "panics",
     source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
-struct Fragile;
+struct Fragile(bool);
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(!self.0, "and so did the rest");
+    }
+}
 impl DB for Fragile {
     type Error = std::io::Error;
     type ColumnType = DefaultColumnType;
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
-        assert!(sql != "SELECT panic", "the planner lost its way");
+        self.0 |= sql == "SELECT panic";
+        assert!(!self.0, "the planner lost its way");
         Ok(DBOutput::Rows { types: vec![], rows: vec![vec!["1".to_owned()]] })
     }
 }
 fn main() -> std::process::ExitCode {
-    slt_harness::main(Suite::new("tests/panics"), || Ok::<_, std::io::Error>(Fragile))
+    slt_harness::main(Suite::new("tests/panics"), || Ok::<_, std::io::Error>(Fragile(false)))
 }
 "#,
     files: &[
@@ -207,7 +213,8 @@ fn a_panic_fails_its_own_file_with_its_message_and_no_other() {
     }
     for (name, line) in [("b.test", 6), ("c.slt", 1)] {
         let text = failure(&said, name);
-        assert!(text.contains("the planner lost its way"), "{text}");
+        assert!(text.contains("the planner lost its way\n[SQL] SELECT panic\n"), "{text}");
+        assert!(said.out.contains("the engine's adapter panicked: and so did the rest\n"), "{said:?}");
         assert!(text.contains(&format!("tests/panics/{name}:{line}")), "{text}");
     }
 }

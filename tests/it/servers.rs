@@ -18,6 +18,8 @@ pub struct Server {
     /// As `--engine` takes it; its user may do everything.
     pub url: String,
     pub is_postgres: bool,
+    /// Whether it is known to check passwords.
+    pub checks_passwords: bool,
 }
 
 impl Server {
@@ -52,30 +54,35 @@ pub fn servers() -> (Vec<&'static Server>, MutexGuard<'static, ()>) {
     (found.iter().filter_map(|(_, _, server)| server.as_ref()).collect(), turn)
 }
 
-fn postgres() -> Option<Server> {
+/// A PostgreSQL server, if there is one.
+pub fn postgres() -> Option<Server> {
     let is_postgres = true;
     if let Ok(url) = std::env::var("SLT_TEST_POSTGRES_URL") {
-        return Some(Server { url, is_postgres });
+        return Some(Server { url, is_postgres, checks_passwords: false });
     }
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let folders = versions.map(|version| version.path().join("bin"));
     let bin = folders.filter(|bin| bin.join("postgres").exists()).max()?;
     let place = Place::new("postgres");
     let data = place.folder.join("data");
+    let password = place.folder.join("password");
+    std::fs::write(&password, "secret").unwrap();
     let mut initdb = place.command(&bin.join("initdb"));
-    initdb.args(["--no-sync", "--auth", "trust", "--username", "slt", "--encoding", "UTF8", "--pgdata"]).arg(&data);
+    initdb.args(["--no-sync", "--auth", "scram-sha-256", "--username", "slt", "--encoding", "UTF8"]);
+    initdb.arg("--pwfile").arg(&password).arg("--pgdata").arg(&data);
     assert!(initdb.stdout(Stdio::null()).status().unwrap().success(), "initdb failed");
     let port = free_port();
     let mut server = place.command(&bin.join("postgres"));
     server.arg("-D").arg(&data).arg("-k").arg(&place.folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     place.start(server, port);
-    Some(Server { url: format!("postgres://slt@127.0.0.1:{port}/postgres"), is_postgres })
+    let url = format!("postgres://slt:secret@127.0.0.1:{port}/postgres");
+    Some(Server { url, is_postgres, checks_passwords: true })
 }
 
 fn mysql() -> Option<Server> {
     let is_postgres = false;
     if let Ok(url) = std::env::var("SLT_TEST_MYSQL_URL") {
-        return Some(Server { url, is_postgres });
+        return Some(Server { url, is_postgres, checks_passwords: true });
     }
     let programs = ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd", "/usr/local/sbin/mariadbd"];
     let program = programs.iter().map(Path::new).find(|path| path.exists())?;
@@ -99,7 +106,7 @@ fn mysql() -> Option<Server> {
     server.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]);
     server.arg(format!("--port={port}"));
     place.start(server, port);
-    Some(Server { url: format!("mysql://root@127.0.0.1:{port}"), is_postgres })
+    Some(Server { url: format!("mysql://root@127.0.0.1:{port}"), is_postgres, checks_passwords: true })
 }
 
 fn free_port() -> u16 {

@@ -25,6 +25,9 @@ mod ddl {
     fn transactions_test() {}
 
     #[test]
+    fn trigger_counts_slt() {}
+
+    #[test]
     fn triggers_test() {}
 
     #[test]
@@ -78,6 +81,9 @@ mod evidence {
 
         #[test]
         fn separators_test() {}
+
+        #[test]
+        fn system_slt() {}
 
         #[test]
         fn variables_slt() {}

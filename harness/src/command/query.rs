@@ -65,8 +65,8 @@ Tables, filled from the results of the last hundred runs:
 
   test_runs     one row for each run, `run` 1 being the oldest
     run, run_id, engine, started_at, duration_ms, workers, planned, passed, failing, failed,
-    crashed, timed_out, out_of_memory, ignored, not_run, filtered_out, pass_rate,
-    records_passed, records_failed, records_skipped
+    crashed, timed_out, out_of_memory, unexpected_passes, known_failures, ignored, not_run,
+    filtered_out, pass_rate, records_passed, records_failed, records_skipped
   test_files    one row for each file, as it stood in the last run that ran it
     file_path, category, subcategory, verdict, passed, failing, last_run, last_tested,
     last_passed, times_run, times_passed, times_failing, duration_ms
@@ -77,7 +77,8 @@ Tables, filled from the results of the last hundred runs:
 
 Times are in UTC. `passed` and `failing` of a file are 1 or 0; `error_at`, `error_message` and
 `sql` are those of its first failure, `cause` is the message without names and numbers.
-Verdicts: passed, flaky, failed, crashed, timed_out, out_of_memory, ignored, not_run.
+Verdicts: passed, flaky, failed, crashed, timed_out, out_of_memory, unexpected_pass,
+known_failure, ignored, not_run; `failing` are those that make a run fail.
 The tables are a copy in memory: a query reads it and can change nothing.";
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {

@@ -42,14 +42,14 @@ pub(super) enum RunsError {
     Results(#[from] ResultsError),
 }
 
-/// The kept copy of one run's results, known by its name: `20260801T101530Z-b602696c.json`.
+/// The kept copy of one run's results, known by its name: `20260801T101530.123Z-b602696c.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copy {
     /// The file.
     pub(super) path: PathBuf,
     /// The run's id.
     pub(super) id: String,
-    /// When the run began, in UTC: `20260801T101530Z`.
+    /// When the run began, in UTC: `20260801T101530.123Z`.
     time: String,
 }
 
@@ -58,7 +58,9 @@ impl Copy {
         let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
         let (time, id) = name.split_once('-')?;
         // What is being written, or lies there by chance, has no such name.
-        let is_time = time.len() == 16 && time.starts_with(|c: char| c.is_ascii_digit()) && time.ends_with('Z');
+        // To the second, or to the millisecond.
+        let is_time =
+            [16, 20].contains(&time.len()) && time.starts_with(|c: char| c.is_ascii_digit()) && time.ends_with('Z');
         is_time.then(|| Copy { id: id.to_owned(), time: time.to_owned(), path: path.clone() })
     }
 
@@ -205,6 +207,17 @@ mod tests {
         assert!(recorded.find("b602").unwrap().1.ends_with("runs/20260801T101533Z-b602.json"));
         let path = folder.path().join("runs/20260801T101532Z-41fe.json");
         assert_eq!(id(&recorded, path.to_str().unwrap()).unwrap(), "41fe");
+    }
+
+    #[test]
+    fn runs_of_the_same_second_are_told_apart() {
+        let (folder, recorded) = recorded(&[]);
+        for (time, id) in [("20260801T101530.020Z", "z"), ("20260801T101530.100Z", "a")] {
+            fs::write(folder.path().join(format!("runs/{time}-{id}.json")), results(id)).unwrap();
+            fs::write(folder.path().join("results.json"), results(id)).unwrap();
+        }
+        assert_eq!((id(&recorded, "previous").unwrap(), id(&recorded, "latest").unwrap()), ("z".into(), "a".into()));
+        assert!(id(&recorded, "x").unwrap_err().contains("`a` (2026-08-01 10:15:30 UTC)"));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
         Err(error) => return complain(&error.to_string(), ExitStatus::Usage),
     };
     let (path, source) = (flags.output.display(), stubs(&files));
+    let count = format!("{} file{}", files.len(), if files.len() == 1 { "" } else { "s" });
     let present = std::fs::read_to_string(&flags.output);
     if flags.check {
         return match present {
@@ -41,13 +42,13 @@ pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
         };
     }
     if present.is_ok_and(|present| present == source) {
-        println!("`{path}` is up to date: {} files", files.len());
+        println!("`{path}` is up to date: {count}");
         return ExitStatus::Passed;
     }
     let folder = flags.output.parent().map_or(Ok(()), std::fs::create_dir_all);
     match folder.and_then(|()| std::fs::write(&flags.output, source)) {
         Ok(()) => {
-            println!("wrote `{path}`: {} files", files.len());
+            println!("wrote `{path}`: {count}");
             ExitStatus::Passed
         }
         Err(error) => complain(&format!("cannot write `{path}`: {error}"), ExitStatus::Broken),

@@ -1,10 +1,11 @@
 //! The flags of runs that are shared over processes.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 
 use super::seconds;
 
@@ -20,13 +21,20 @@ pub struct ParallelFlags {
           value_parser = workers, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) workers: Option<u32>,
 
-    /// The file that the run is kept in; default: `queue` in the results folder
-    #[arg(long, value_name = "PATH", env = "SQLLOGICTEST_WORK_QUEUE", help_heading = PARALLEL)]
-    pub(super) queue: Option<PathBuf>,
+    /// Where the run is kept: the path of a file (default: `queue` in the results folder), or `postgres://…` for several
+    /// machines. A URL with a password is better kept in the variable, as every user of the machine can read command lines
+    #[arg(long, value_name = "QUEUE", env = "SQLLOGICTEST_WORK_QUEUE", value_parser = OsStringValueParser::new().map(Typed),
+          hide_env_values = true, help_heading = PARALLEL)]
+    pub(super) queue: Option<Typed>,
 
     /// Start or join the run of this id and no other
     #[arg(long, value_name = "ID", env = "SQLLOGICTEST_RUN_ID", value_parser = run_id, help_heading = PARALLEL)]
     pub(super) run_id: Option<String>,
+
+    /// Keep so many runs on the server of the queue, the latest [default: 20]
+    #[arg(long, value_name = "N", env = "SQLLOGICTEST_KEEP_RUNS", default_value = "20", hide_default_value = true,
+          help_heading = PARALLEL)]
+    pub(super) keep_runs: usize,
 
     /// Go on with a run that was left incomplete, instead of beginning a new one
     #[arg(long, env = "SQLLOGICTEST_RESUME", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
@@ -65,6 +73,16 @@ pub struct ParallelFlags {
 }
 
 const PARALLEL: &str = "Parallel runs";
+
+/// What was typed for a queue. It is not to be shown, for it may hold a password.
+#[derive(Clone)]
+pub struct Typed(pub(super) OsString);
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
 
 /// How many passes over the suite there are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

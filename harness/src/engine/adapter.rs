@@ -148,7 +148,7 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
-            .map_err(|error| EngineError::new(format!("this engine takes UTF-8 only: {error}")))?;
+            .map_err(|error| EngineError::refused(format!("this engine takes UTF-8 only: {error}")))?;
         if let (Some(declare), Some(letters)) = (&self.adapter.letters, request.letters) {
             declare(&mut self.db, &String::from_utf8_lossy(letters));
         }
@@ -163,7 +163,7 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
                 Ok(Done::Rows)
             }
             DBOutput::StatementComplete(count) => Ok(Done::Changed(count)),
-            _ => Err(EngineError::new("the adapter returned an output of an unknown kind")),
+            _ => Err(EngineError::refused("the adapter returned an output of an unknown kind")),
         }
     }
 
@@ -220,6 +220,32 @@ fn enter<T>(call: impl FnOnce() -> T) -> Result<T, EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqllogictest::{DB, DefaultColumnType};
+
+    /// Answers everything.
+    struct Yes;
+
+    impl DB for Yes {
+        type Error = std::io::Error;
+        type ColumnType = DefaultColumnType;
+
+        fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+            Ok(DBOutput::StatementComplete(0))
+        }
+    }
+
+    #[test]
+    fn bytes_that_no_adapter_can_be_handed_are_refused_and_not_the_engines_error() {
+        let engine = (|| Ok::<_, std::io::Error>(Yes)).into_engine();
+        let mut session = engine.database("a.test").unwrap().connect().unwrap();
+        let mut run = |sql: &[u8]| {
+            let request = Request { sql, letters: None, dialect: Dialect::Classic };
+            session.run(request, &mut Rows::default())
+        };
+        assert_eq!(run("SELECT 'é'".as_bytes()), Ok(Done::Changed(0)));
+        let error = run(b"SELECT '\xE9'").unwrap_err();
+        assert!(error.refused && error.message.starts_with("this engine takes UTF-8 only: "), "{error}");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("the engine gave up")]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{Engine, EngineError};
+use super::{Database, Engine, EngineError};
 
 /// A choice names an engine. It is shown without passwords.
 #[derive(Clone, PartialEq, Eq)]
@@ -119,6 +119,11 @@ impl Choice {
         }
     }
 
+    /// The engine or, where that cannot be had, one that tells everybody who connects why.
+    pub fn engine_or_refusal(&self) -> Arc<dyn Engine> {
+        self.engine().unwrap_or_else(|error| Arc::new(Refusal { name: self.to_string(), error }))
+    }
+
     /// Drops the databases (and on PostgreSQL the schemas) that runs have left on the server, those of living runs and
     /// those that this library did not make excepted. With `dry`, drops none and says which would go.
     ///
@@ -138,6 +143,22 @@ impl Choice {
             #[allow(unreachable_patterns)] // As in `engine`.
             choice => Err(ChoiceError::NotBuilt(choice.kind()).into()),
         }
+    }
+}
+
+/// What stands for an engine that cannot be had.
+struct Refusal {
+    name: String,
+    error: ChoiceError,
+}
+
+impl Engine for Refusal {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
+        Err(EngineError::new(self.error.to_string()))
     }
 }
 
@@ -188,9 +209,23 @@ impl fmt::Display for Url {
         let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
         write!(f, "{scheme}://")?;
         if let Some(user) = user {
-            write!(f, "{}@", user.split([':', '/', '?']).next().unwrap_or_default())?;
+            write!(f, "{}@", user.split([':', '/', '?', '#']).next().unwrap_or_default())?;
+            // What follows may be the end of a parameter.
+            if user.contains('?') {
+                return f.write_str("…");
+            }
         }
-        f.write_str(place.split(['?', '#']).next().unwrap_or_default())
+        let place = place.split(['?', '#']).next().unwrap_or_default();
+        let hosts = place.split('/').next().unwrap_or_default();
+        let is_odd = |(host, port): &(&str, &str)| {
+            let is_address = host.starts_with('[') && port.ends_with(']');
+            !is_address && port.bytes().any(|byte| !byte.is_ascii_digit())
+        };
+        match hosts.split(',').filter_map(|host| host.rsplit_once(':')).find(is_odd) {
+            // It may be a password behind which the host was forgotten.
+            Some((host, _)) => write!(f, "{host}:…"),
+            None => f.write_str(place),
+        }
     }
 }
 
@@ -203,7 +238,7 @@ impl fmt::Debug for Url {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Url {
     /// The URL without the parameter `name`, and the value of that.
-    pub(super) fn take(&self, name: &str) -> (String, Option<String>) {
+    pub(crate) fn take(&self, name: &str) -> (String, Option<String>) {
         let Some((place, query)) = self.0.split_once('?') else { return (self.0.clone(), None) };
         let (mut rest, mut found) = (Vec::new(), None);
         for pair in query.split('&') {
@@ -217,7 +252,7 @@ impl Url {
     }
 
     /// The complaint that this URL cannot be used. `why` must hold nothing of the URL.
-    pub(super) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
+    pub(crate) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
         ChoiceError::Url { shown: self.to_string(), why: why.to_string() }
     }
 }
@@ -261,7 +296,14 @@ mod tests {
         for (text, shown) in [
             ("postgres://me:hunter2@h:1/db", "postgres://me@h:1/db"),
             ("postgres://me:hunter2@h/db?password=hunter2&a=b", "postgres://me@h/db"),
-            ("postgres://me:p@hunter2/x?y@h/db", "postgres://me@h/db"),
+            ("postgres://me:p@hunter2/x@h/db", "postgres://me@h/db"),
+            ("postgres://me:p@hunter2/x?y@h/db", "postgres://me@…"),
+            ("postgres://h/db?password=x@hunter2", "postgres://h@…"),
+            ("postgres://me:hunter2", "postgres://me:…"),
+            ("postgres://me:x/hunter2", "postgres://me:…"),
+            ("mysql://h:3306,g:3307/db", "mysql://h:3306,g:3307/db"),
+            ("postgres://me@[::1]/db", "postgres://me@[::1]/db"),
+            ("postgres://[::1]:5432/db", "postgres://[::1]:5432/db"),
             ("postgres:///db?host=/run&user=me&password=hunter2", "postgres:///db"),
             ("mysql://h", "mysql://h"),
             ("mariadb://me:hunter2@h", "mysql://me@h"),
@@ -290,6 +332,8 @@ mod tests {
     fn what_was_not_built_is_named() {
         let built = cfg!(feature = "mysql");
         let choice: Choice = "mysql://127.0.0.1".parse().unwrap();
+        let refused = choice.engine_or_refusal();
+        assert_eq!((refused.name(), built || refused.database("a.test").is_err()), ("mysql://127.0.0.1", true));
         match choice.engine() {
             Ok(_) => assert!(built),
             Err(error) => assert!(!built && error.to_string().contains("feature `mysql`"), "{error}"),

@@ -18,15 +18,12 @@
 //! Whether it does is found out by starting it once with nothing on its standard input, which every driver must be able
 //! to bear; so one that prints no greeting is never sent anything that it might not know.
 
-use std::io::{BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io::{ErrorKind, Read, Write};
+use std::process::{ChildStdin, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use once_cell::sync::OnceCell;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use serde_json::de::IoRead;
 use serde_json::{StreamDeserializer, Value};
@@ -37,6 +34,12 @@ use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 use crate::script::Dialect;
 
+mod output;
+mod process;
+
+use output::Output;
+use process::{Process, has_burned};
+
 /// Tells a driver which version of the extension is spoken here.
 pub const PROTOCOL: &str = "SLT_PROTOCOL";
 
@@ -46,8 +49,8 @@ pub const DATABASE: &str = "SLT_DATABASE";
 /// How long a driver may take to greet.
 const GREETING: Duration = Duration::from_secs(30);
 
-/// How long it may take to end when there is nothing more to read.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How much of what it prints is searched for a greeting, in bytes.
+const GREETING_BYTES: u64 = 65_536;
 
 /// An external driver as an engine.
 pub struct External {
@@ -95,16 +98,18 @@ struct Own {
 impl Database for Own {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let greeting = self.driver.greeting.get_or_try_init(|| self.driver.probe())?;
-        let mut process = self.driver.start(Stdio::piped(), Some(&self.name))?;
-        let (stdin, stdout) = (process.child.stdin.take(), process.child.stdout.take());
-        let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return Err(EngineError::new("no pipes")) };
-        let answers = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter();
-        let mut session = Conversation { greeting: greeting.clone(), stdin: Some(stdin), process, answers };
+        let mut process = Process::start(&self.driver.command, Stdio::piped(), Some(&self.name))?;
+        let (Some(stdin), Some(stdout)) = process.pipes() else { return Err(EngineError::new("no pipes")) };
+        let output = Output::new(stdout, process.watcher());
+        let answers = serde_json::Deserializer::from_reader(output.clone()).into_iter();
+        let mut session = Conversation { greeting: greeting.clone(), stdin: Some(stdin), process, output, answers };
         if session.greeting.is_some() {
             // What a driver did once it may fail to do, or be slow about, the next time.
             let fuse = session.process.fuse(GREETING);
             let greeting = session.answer();
-            drop(fuse);
+            if has_burned(&fuse) {
+                return Err(EngineError::lost(format!("it did not greet within {} s", GREETING.as_secs())));
+            }
             if greeting?.protocol.is_none() {
                 return Err(EngineError::lost("it greeted when it was first started, and does not now"));
             }
@@ -114,30 +119,21 @@ impl Database for Own {
 }
 
 impl Driver {
-    fn start(&self, stdin: Stdio, database: Option<&str>) -> Result<Process, EngineError> {
-        let mut command = Command::new("bash");
-        command.args(["-c", &self.command]).env(PROTOCOL, "1");
-        if let Some(database) = database {
-            command.env(DATABASE, database);
-        }
-        // A group of its own, so that all that it starts can be ended; its complaints are for people to read.
-        command.process_group(0).stdin(stdin).stdout(Stdio::piped());
-        let child = command.spawn().map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
-        let group = Arc::new(Mutex::new(i32::try_from(child.id()).ok().and_then(Pid::from_raw)));
-        Ok(Process { child, group })
-    }
-
     /// Finds out whether the driver knows the extension.
     fn probe(&self) -> Result<Option<Greeting>, EngineError> {
-        let mut process = self.start(Stdio::null(), None)?;
+        let mut process = Process::start(&self.command, Stdio::null(), None)?;
         let fuse = process.fuse(GREETING);
         let mut said = Vec::new();
-        if let Some(mut stdout) = process.child.stdout.take() {
-            stdout
-                .read_to_end(&mut said)
-                .map_err(|error| EngineError::new(format!("cannot read its output: {error}")))?;
+        if let (_, Some(stdout)) = process.pipes() {
+            let output = Output::new(stdout, process.watcher());
+            // A greeting is short; who prints on and on has given none.
+            let read = output.take(GREETING_BYTES).read_to_end(&mut said);
+            read.map_err(|error| EngineError::new(format!("cannot read its output: {error}")))?;
         }
-        drop(fuse);
+        if has_burned(&fuse) {
+            let limit = GREETING.as_secs();
+            eprintln!("warning: {} was killed: it found nothing to read, and did not end within {limit} s", self.shown);
+        }
         let mut answers = serde_json::Deserializer::from_slice(&said).into_iter::<Answer>();
         let Some(Ok(Answer { protocol: Some(protocol), name, .. })) = answers.next() else { return Ok(None) };
         match protocol {
@@ -151,71 +147,6 @@ impl Driver {
 #[derive(Debug, Clone)]
 struct Greeting {
     name: String,
-}
-
-/// A driver's process, and all that it starts; ended when this is dropped.
-struct Process {
-    child: Child,
-    /// Whom to kill, as long as the number is theirs.
-    group: Arc<Mutex<Option<Pid>>>,
-}
-
-impl Process {
-    fn killer(&self) -> impl Fn() + Send + Sync + 'static {
-        let group = Arc::clone(&self.group);
-        move || kill(&group)
-    }
-
-    /// Kills the driver when `limit` is over, unless what is returned has been dropped before.
-    fn fuse(&self, limit: Duration) -> mpsc::Sender<()> {
-        let (burning, ended) = mpsc::channel::<()>();
-        let kill = self.killer();
-        thread::spawn(move || {
-            if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-                kill();
-            }
-        });
-        burning
-    }
-
-    /// How the driver ended, if it does within a while.
-    fn end(&mut self) -> String {
-        let begun = Instant::now();
-        while begun.elapsed() < GOODBYE {
-            // From here on the number may be somebody else's.
-            let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
-            match self.child.try_wait() {
-                Ok(Some(status)) => {
-                    *group = None;
-                    return format!("it ended ({status})");
-                }
-                Ok(None) => {}
-                Err(error) => return format!("it cannot be waited for: {error}"),
-            }
-            drop(group);
-            thread::sleep(Duration::from_millis(1));
-        }
-        "it closed its output, but did not end".to_owned()
-    }
-}
-
-fn kill(group: &Mutex<Option<Pid>>) {
-    if let Some(group) = *group.lock().unwrap_or_else(PoisonError::into_inner) {
-        // A group that has ended has nothing to be told.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.end();
-        kill(&self.group);
-        let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
-        if group.take().is_some() {
-            // It was killed just now.
-            let _ = self.child.wait();
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -247,37 +178,54 @@ struct Conversation {
     stdin: Option<ChildStdin>,
     /// Ended before the driver's output is closed, which it might be writing to.
     process: Process,
-    answers: StreamDeserializer<'static, IoRead<BufReader<ChildStdout>>, Answer>,
+    output: Output,
+    answers: StreamDeserializer<'static, IoRead<Output>, Answer>,
 }
 
 impl Conversation {
     /// The driver's next answer; without one, nothing it may say later can be trusted.
     fn answer(&mut self) -> Result<Answer, EngineError> {
-        match self.answers.next() {
-            Some(Ok(answer)) => Ok(answer),
+        let lost = match self.answers.next() {
+            Some(Ok(answer)) => return Ok(answer),
             Some(Err(error)) if error.is_syntax() || error.is_data() => {
-                Err(EngineError::lost(format!("it printed what is no answer: {error}")))
+                format!("it printed what is no answer: `{}` ({})", self.output.printed(), reason(&error))
             }
-            Some(Err(error)) if !error.is_eof() => Err(EngineError::lost(format!("cannot read its answer: {error}"))),
-            // In the middle of an answer, or before it.
-            Some(Err(_)) | None => Err(EngineError::lost(format!("{} instead of answering", self.process.end()))),
-        }
+            Some(Err(error)) if !error.is_eof() => format!("cannot read its answer: {error}"),
+            cut => {
+                let end = self.process.end();
+                let when = if cut.is_some() { "in the middle of an answer" } else { "instead of answering" };
+                format!("{} {when}", end.as_deref().unwrap_or("it closed its output"))
+            }
+        };
+        Err(EngineError::lost(lost))
     }
 
     fn ask(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
+        // Else it would pass for the answer, and so would each answer for that to the next question.
+        if let Some(unasked) = self.output.unasked() {
+            return Err(EngineError::lost(format!("it printed `{unasked}` without being asked")));
+        }
         let text = serde_json::to_vec(question).map_err(|error| EngineError::new(error.to_string()))?;
         let written = match &mut self.stdin {
             Some(stdin) => stdin.write_all(&text).and_then(|()| stdin.flush()),
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+            None => Err(ErrorKind::BrokenPipe.into()),
         };
         match written {
             Ok(()) => self.answer(),
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                Err(EngineError::lost(format!("{} before it was asked", self.process.end())))
-            }
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(EngineError::lost(match self.process.end() {
+                Some(end) => format!("{end} before it was asked"),
+                None => "it closed its input, so that it cannot be asked".to_owned(),
+            })),
             Err(error) => Err(EngineError::lost(format!("cannot write to it: {error}"))),
         }
     }
+}
+
+/// What is wrong with an answer, without a place in a stream that nobody sees.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 impl Session for Conversation {
@@ -287,7 +235,7 @@ impl Session for Conversation {
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
-            .map_err(|error| EngineError::new(format!("JSON takes UTF-8 only: {error}")))?;
+            .map_err(|error| EngineError::refused(format!("JSON takes UTF-8 only: {error}")))?;
         let extended = self.greeting.is_some();
         let letters = request.letters.filter(|_| extended).map(String::from_utf8_lossy);
         let dialect = extended.then_some(match request.dialect {
@@ -404,13 +352,41 @@ mod tests {
             (parrot("{}"), "neither with `result` nor with `err`"),
             (parrot(r#"{"result":[],"err":"no"}"#), "neither with `result` nor with `err`"),
             ("head -c 1 >/dev/null; exit 3".to_owned(), "it ended (exit status: 3) instead of answering"),
-            (r#"head -c 1 >/dev/null; echo '{"result":[["1"'; exit 4"#.to_owned(), "it ended (exit status: 4)"),
+            (
+                r#"head -c 1 >/dev/null; echo '{"result":[["1"'; exit 4"#.to_owned(),
+                "it ended (exit status: 4) in the middle of an answer",
+            ),
             ("exit 5".to_owned(), "it ended (exit status: 5)"),
+            ("exec >&-; cat >/dev/null; exit 6".to_owned(), "it closed its output instead of answering"),
+            ("head -c 1 >/dev/null; sleep 1000 & exit 7".to_owned(), "it ended (exit status: 7) instead of answering"),
+            ("yes".to_owned(), "it printed what is no answer: `y` (expected value)"),
+            ("slt_no_such_program".to_owned(), "it ended (exit status: 127: bash finds no such command)"),
             (r#"echo '{"protocol":2}'"#.to_owned(), "version 2 of the protocol"),
         ] {
             let error = ask(&driver, CLASSIC).unwrap_err();
             assert!(error.message.contains(words), "{driver}: {error}");
             assert!(error.lost || words.contains("version"), "{driver}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next() {
+        let answer = r#"{"result":[["1","2"]]}"#;
+        let engine = External::new(&parrot(&format!("{answer} \n{answer}")));
+        let mut session = engine.database("a.test").unwrap().connect().unwrap();
+        let mut rows = Rows::default();
+        assert_eq!(session.run(CLASSIC, &mut rows), Ok(Done::Rows));
+        let error = session.run(CLASSIC, &mut rows).unwrap_err();
+        assert_eq!((error.message, error.lost), (format!("it printed `{answer}` without being asked"), true));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_shown_as_far_as_its_first_line_or_a_bit() {
+        let long = "x".repeat(1000);
+        for (printed, shown) in [("oops\nmore", "oops"), ("[1]", "[1]"), (long.as_str(), &format!("{}…", &long[..200]))]
+        {
+            let error = ask(&parrot(printed), CLASSIC).unwrap_err();
+            assert!(error.message.starts_with(&format!("it printed what is no answer: `{shown}` (")), "{error}");
         }
     }
 
@@ -421,7 +397,7 @@ mod tests {
         driver.greeting.set(None).unwrap();
         let mut session = engine.database("a.test").unwrap().connect().unwrap();
         let interrupt = session.interrupter().unwrap();
-        let asking = thread::spawn(move || interrupt());
+        let asking = std::thread::spawn(move || interrupt());
         let error = session.run(CLASSIC, &mut Rows::default()).unwrap_err();
         asking.join().unwrap();
         assert!(error.lost && error.message.contains("SIGKILL"), "{error}");

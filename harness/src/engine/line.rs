@@ -2,6 +2,7 @@
 //!
 //! A runtime for each connection, on the thread that uses it, spares every request two hand-overs between threads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::{EngineError, Interrupter};
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long a server may take to make or drop a database, which may hold thousands of tables.
-pub(super) const MANAGE: Duration = Duration::from_secs(600);
+const MANAGE: Duration = Duration::from_secs(600);
 
 /// How long it may take to say goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
@@ -27,18 +28,37 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 /// How often a server is asked to stop a request.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// How much is expected of a server: less, once it has not even answered when it was told to stop.
+#[derive(Debug, Default)]
+pub(super) struct Trust {
+    is_lost: AtomicBool,
+}
+
+impl Trust {
+    /// How long it may take over something that takes long.
+    fn limit(&self) -> Duration {
+        if self.is_lost.load(Ordering::Relaxed) { GIVE_UP } else { MANAGE }
+    }
+
+    fn learn(&self, it_answers: bool) {
+        self.is_lost.store(!it_answers, Ordering::Relaxed);
+    }
+}
+
 /// A line waits for what goes on over one connection.
 #[derive(Debug)]
 pub(super) struct Line {
     runtime: Runtime,
+    trust: Arc<Trust>,
     /// What runs whenever this line waits, if anything does.
     task: Option<JoinHandle<()>>,
     given_up: Arc<Notify>,
 }
 
 impl Line {
-    pub(super) fn new() -> Result<Self, EngineError> {
-        Ok(Line { runtime: runtime()?, task: None, given_up: Arc::default() })
+    /// A line to a server, of which all that are connected to it learn whether it answers.
+    pub(super) fn new(trust: &Arc<Trust>) -> Result<Self, EngineError> {
+        Ok(Line { runtime: runtime()?, trust: Arc::clone(trust), task: None, given_up: Arc::default() })
     }
 
     /// Leaves a future to run whenever this line waits, and to come to its end when the line is dropped.
@@ -54,6 +74,7 @@ impl Line {
             match select(std::pin::pin!(future), given_up).await {
                 Either::Left((answer, _)) => Ok(answer),
                 Either::Right(_) => {
+                    self.trust.learn(false);
                     let message = format!("no answer within {} s of being told to stop", GIVE_UP.as_secs());
                     Err(EngineError::lost(message))
                 }
@@ -65,6 +86,13 @@ impl Line {
     pub(super) fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Result<T, EngineError> {
         let answer = self.runtime.block_on(async { tokio::time::timeout(limit, future).await });
         answer.map_err(|_| EngineError::lost(format!("no answer within {} s", limit.as_secs())))
+    }
+
+    /// Waits until something of our own is done, for as long as the server is trusted.
+    pub(super) fn manage<T>(&self, future: impl Future<Output = T>) -> Result<T, EngineError> {
+        let answer = self.within(self.trust.limit(), future);
+        self.trust.learn(answer.is_ok());
+        answer
     }
 
     /// An interrupter that stops the request on this line by what `stop` returns, which is waited for elsewhere.
@@ -109,11 +137,11 @@ fn runtime() -> Result<Runtime, EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     #[test]
     fn a_server_is_asked_at_its_own_pace() {
-        let line = Line::new().unwrap();
+        let line = Line::new(&Arc::default()).unwrap();
         let asked = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&asked);
         let interrupt = line.interrupter(move || {
@@ -127,9 +155,13 @@ mod tests {
 
     #[test]
     fn what_is_given_up_is_lost() {
-        let line = Line::new().unwrap();
+        let line = Line::new(&Arc::default()).unwrap();
         line.given_up.notify_one();
+        assert_eq!(line.trust.limit(), MANAGE);
         assert!(line.wait(std::future::pending::<()>()).unwrap_err().lost);
+        assert_eq!(line.trust.limit(), GIVE_UP);
+        line.manage(std::future::ready(())).unwrap();
+        assert_eq!(line.trust.limit(), MANAGE);
         assert!(line.within(Duration::from_millis(1), std::future::pending::<()>()).unwrap_err().lost);
     }
 }

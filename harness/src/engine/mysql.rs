@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
+use once_cell::sync::OnceCell;
 
 use super::choice::{ChoiceError, Fate, Leftover, Url};
-use super::line::{CONNECT, GOODBYE, Line, MANAGE};
+use super::line::{CONNECT, GOODBYE, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
@@ -23,7 +24,10 @@ pub struct Mysql {
 struct Server {
     shown: String,
     opts: Opts,
+    trust: Arc<Trust>,
     keeper: Mutex<Option<Keeper>>,
+    /// Known once somebody has connected.
+    is_mariadb: OnceCell<bool>,
 }
 
 /// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
@@ -47,7 +51,8 @@ impl Mysql {
             .prefer_socket(false)
             .tcp_keepalive(Some(30_000_u32))
             .stmt_cache_size(0);
-        let server = Server { shown: url.to_string(), opts: opts.into(), keeper: Mutex::default() };
+        let (trust, keeper, is_mariadb) = (Arc::default(), Mutex::default(), OnceCell::new());
+        let server = Server { shown: url.to_string(), opts: opts.into(), trust, keeper, is_mariadb };
         Ok(Mysql { server: Arc::new(server) })
     }
 
@@ -92,8 +97,17 @@ impl Server {
         }
         match keeper {
             Some(keeper) => Ok(keeper),
-            None => Ok(keeper.insert(Keeper::new(&self.opts)?)),
+            None => Ok(keeper.insert(Keeper::new(&self.opts, &self.trust)?)),
         }
+    }
+
+    /// Whether it is MariaDB; a server that cannot be asked is not taken for one.
+    fn is_mariadb(&self) -> bool {
+        let ask = || {
+            let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok::<_, EngineError>(self.keeper(&mut keeper)?.link.mariadb)
+        };
+        self.is_mariadb.get_or_try_init(ask).is_ok_and(|is_mariadb| *is_mariadb)
     }
 
     /// Makes a database, and says its name.
@@ -118,8 +132,8 @@ impl Server {
 }
 
 impl Keeper {
-    fn new(opts: &Opts) -> Result<Keeper, EngineError> {
-        let mut link = Link::connect(opts)?;
+    fn new(opts: &Opts, trust: &Arc<Trust>) -> Result<Keeper, EngineError> {
+        let mut link = Link::connect(opts, trust)?;
         let maker = Maker::new()?;
         check_version(&link.version()?)?;
         link.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
@@ -138,7 +152,8 @@ impl Engine for Mysql {
     }
 
     fn labels(&self) -> Vec<String> {
-        vec!["mysql".to_owned()]
+        let names: &[&str] = if self.server.is_mariadb() { &["mariadb", "mysql"] } else { &["mysql"] };
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
@@ -157,7 +172,7 @@ struct Own {
 impl Database for Own {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let opts = OptsBuilder::from_opts(self.server.opts.clone()).db_name(Some(&self.name));
-        Ok(Box::new(Link::connect(&opts.into())?))
+        Ok(Box::new(Link::connect(&opts.into(), &self.server.trust)?))
     }
 
     fn keep(&mut self) -> Option<String> {
@@ -189,8 +204,8 @@ struct Link {
 }
 
 impl Link {
-    fn connect(opts: &Opts) -> Result<Link, EngineError> {
-        let line = Line::new()?;
+    fn connect(opts: &Opts, trust: &Arc<Trust>) -> Result<Link, EngineError> {
+        let line = Line::new(trust)?;
         let connection = line.within(CONNECT * 2, Conn::new(opts.clone()))?.map_err(told)?;
         let connection = Some(connection);
         let mut link = Link { line, connection, opts: opts.clone(), mariadb: false, lost: false };
@@ -210,7 +225,7 @@ impl Link {
     /// The first column of what a statement of our own returns.
     fn column(&mut self, sql: &str) -> Result<Vec<String>, EngineError> {
         let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
-        let rows = self.line.within(MANAGE, connection.query::<Row, _>(sql));
+        let rows = self.line.manage(connection.query::<Row, _>(sql));
         let rows = rows.and_then(|rows| rows.map_err(told)).inspect_err(|error| self.lost |= error.lost)?;
         Ok(rows.into_iter().filter_map(|row| row.as_ref(0).and_then(bytes).map(text)).collect())
     }
@@ -291,7 +306,7 @@ impl Session for Link {
             })?
             .map_err(told)?;
         if statements > 1 && request.letters.is_some() {
-            return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+            return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
         }
         Ok(done)
     }
@@ -333,6 +348,7 @@ fn told(error: mysql_async::Error) -> EngineError {
             lost: matches!(said.code, 1053 | 1927 | 3169),
             ..EngineError::new(format!("ERROR {} ({}): {}", said.code, said.state, said.message))
         },
+        mysql_async::Error::Io(mysql_async::IoError::Io(error)) => EngineError::lost(error.to_string()),
         _ => EngineError::lost(error.to_string()),
     }
 }

@@ -3,20 +3,19 @@
 //! Each script has a database of its own or, with `?slt_isolation=schema`, a schema in the database of the URL.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
+use self::address::{check_version, with_cause};
 use super::choice::{ChoiceError, Fate, Leftover, Url};
-use super::line::{CONNECT, Line, MANAGE};
+use super::line::{CONNECT, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 
-/// The oldest server that is known to do, as `server_version_num` has it: it can drop a database in use.
-const OLDEST: u32 = 130_000;
+pub(crate) mod address;
 
 /// What a script has to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +42,7 @@ struct Server {
     shown: String,
     config: Config,
     isolation: Isolation,
+    trust: Arc<Trust>,
     keeper: Mutex<Option<Keeper>>,
 }
 
@@ -64,22 +64,9 @@ impl Postgres {
             Some("schema") => Isolation::Schema,
             Some(_) => return Err(url.complain("`slt_isolation` is `database` or `schema`")),
         };
-        let mut config: Config = text.parse().map_err(|error| url.complain(with_cause(&error)))?;
-        if config.get_password().is_none()
-            && let Some(password) = std::env::var_os("PGPASSWORD")
-        {
-            config.password(password.as_encoded_bytes());
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("slt");
-        }
-        // A peer that is gone without a word is noticed within a minute.
-        config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
-        config.keepalives_retries(3);
-        let server = Server { shown: url.to_string(), config, isolation, keeper: Mutex::default() };
+        let config = address::config(url, &text)?;
+        let (trust, keeper) = (Arc::default(), Mutex::default());
+        let server = Server { shown: url.to_string(), config, isolation, trust, keeper };
         Ok(Postgres { server: Arc::new(server) })
     }
 
@@ -111,7 +98,7 @@ impl Server {
         }
         match keeper {
             Some(keeper) => Ok(keeper),
-            None => Ok(keeper.insert(Keeper::new(&self.config)?)),
+            None => Ok(keeper.insert(Keeper::new(&self.config, &self.trust)?)),
         }
     }
 
@@ -182,26 +169,18 @@ impl Server {
 }
 
 impl Keeper {
-    fn new(config: &Config) -> Result<Keeper, EngineError> {
-        let link = Link::connect(config)?;
+    fn new(config: &Config, trust: &Arc<Trust>) -> Result<Keeper, EngineError> {
+        let link = Link::connect(config, trust)?;
         let maker = Maker::new()?;
         let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
         let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
-        check_version(version)?;
+        check_version(version).map_err(EngineError::new)?;
         // Held until this connection ends. Nobody else has this number, so nobody else holds it.
         link.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
         if version >= 140_000 {
             link.manage("SET idle_session_timeout = 0")?;
         }
         Ok(Keeper { link, maker })
-    }
-}
-
-fn check_version(version: u32) -> Result<(), EngineError> {
-    let (have, need) = (version / 10_000, OLDEST / 10_000);
-    match version >= OLDEST {
-        true => Ok(()),
-        false => Err(EngineError::new(format!("the server is PostgreSQL {have}; {need} or newer is needed"))),
     }
 }
 
@@ -240,7 +219,7 @@ impl Database for Own {
             options.push_str(&format!(" {typed}"));
         }
         config.options(options);
-        Ok(Box::new(Link::connect(&config)?))
+        Ok(Box::new(Link::connect(&config, &self.server.trust)?))
     }
 
     fn keep(&mut self) -> Option<String> {
@@ -269,8 +248,8 @@ struct Link {
 }
 
 impl Link {
-    fn connect(config: &Config) -> Result<Link, EngineError> {
-        let mut line = Line::new()?;
+    fn connect(config: &Config, trust: &Arc<Trust>) -> Result<Link, EngineError> {
+        let mut line = Line::new(trust)?;
         let (client, connection) = line.within(CONNECT * 2, config.connect(NoTls))?.map_err(|error| told(&error))?;
         // Requests learn of it when the connection ends; why it ended, the server has told them before.
         line.spawn(async move { drop(connection.await) });
@@ -279,12 +258,12 @@ impl Link {
 
     /// Runs a statement of our own.
     fn manage(&self, sql: &str) -> Result<(), EngineError> {
-        self.line.within(MANAGE, self.client.batch_execute(sql))?.map_err(|error| told(&error))
+        self.line.manage(self.client.batch_execute(sql))?.map_err(|error| told(&error))
     }
 
     /// The first column of what a query of our own returns.
     fn column(&self, sql: &str) -> Result<Vec<String>, EngineError> {
-        let messages = self.line.within(MANAGE, self.client.simple_query(sql))?.map_err(|error| told(&error))?;
+        let messages = self.line.manage(self.client.simple_query(sql))?.map_err(|error| told(&error))?;
         let value = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -300,9 +279,9 @@ impl Session for Link {
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
-            .map_err(|error| EngineError::new(format!("PostgreSQL takes UTF-8 only: {error}")))?;
+            .map_err(|error| EngineError::refused(format!("PostgreSQL takes UTF-8 only: {error}")))?;
         if sql.contains('\0') {
-            return Err(EngineError::new("the SQL holds a NUL byte"));
+            return Err(EngineError::refused("the SQL holds a NUL byte"));
         }
         let letters = Letters::of(&request);
         let mut statements = 0;
@@ -327,6 +306,8 @@ impl Session for Link {
                         done = if described { Done::Rows } else { Done::Changed(count) };
                         if !described {
                             rows.clear();
+                            // What is no query has no columns, which is not the same as a query without rows.
+                            rows.set_columns(0);
                         }
                         described = false;
                     }
@@ -337,7 +318,7 @@ impl Session for Link {
         })?;
         answer.map_err(|error| told(&error))?;
         if statements > 1 && request.letters.is_some() {
-            return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+            return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
         }
         Ok(done)
     }
@@ -360,24 +341,5 @@ fn told(error: &tokio_postgres::Error) -> EngineError {
             ..EngineError::new(said.to_string())
         },
         None => EngineError::lost(with_cause(error)),
-    }
-}
-
-fn with_cause(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_is_too_old_is_told_so() {
-        let words = check_version(120_022).unwrap_err().message;
-        assert_eq!(words, "the server is PostgreSQL 12; 13 or newer is needed");
-        assert!(check_version(130_000).is_ok() && check_version(180_001).is_ok());
     }
 }

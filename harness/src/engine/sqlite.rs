@@ -4,7 +4,6 @@
 //! format rests on: SQL as bytes, and SQLite's own conversions of a value to an integer, a real or text.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::io::Write;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,7 +79,7 @@ impl Session for SqliteSession {
         while let Some(mut statement) = self.prepare(&mut rest)? {
             statements += 1;
             if statements > 1 && request.letters.is_some() {
-                return Err(EngineError::new("a query is one SQL statement, and here is a second one"));
+                return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
             }
             let columns = statement.columns();
             returned_rows = columns > 0;
@@ -98,7 +97,10 @@ impl Session for SqliteSession {
                     }
                 }
             }
-            changes = self.total_changes() - changed_before;
+            changes = if self.total_changes() == changed_before { 0 } else { self.changes() };
+        }
+        if statements == 0 && request.letters.is_some() {
+            return Err(EngineError::refused("a query is one SQL statement, and here is none"));
         }
         Ok(if returned_rows { Done::Rows } else { Done::Changed(changes) })
     }
@@ -115,6 +117,14 @@ impl SqliteSession {
         unsafe { self.connection.handle() }
     }
 
+    /// How many rows the last INSERT, UPDATE or DELETE changed itself, without what its triggers did.
+    fn changes(&self) -> u64 {
+        // SAFETY: the handle is that of an open connection.
+        let changes = unsafe { ffi::sqlite3_changes64(self.handle()) };
+        u64::try_from(changes).unwrap_or(0)
+    }
+
+    /// How many rows all statements and their triggers have changed: whether the last one was one that changes any.
     fn total_changes(&self) -> u64 {
         // SAFETY: the handle is that of an open connection.
         let changes = unsafe { ffi::sqlite3_total_changes64(self.handle()) };
@@ -133,7 +143,7 @@ impl SqliteSession {
     /// Prepares the first statement of `sql` and moves `sql` behind it; nothing if only white space and comments are left.
     fn prepare(&self, sql: &mut &[u8]) -> Result<Option<Statement<'_>>, EngineError> {
         while !sql.is_empty() {
-            let length = c_int::try_from(sql.len()).map_err(|_| EngineError::new("SQL of more than 2 GiB"))?;
+            let length = c_int::try_from(sql.len()).map_err(|_| EngineError::refused("SQL of more than 2 GiB"))?;
             let start: *const c_char = sql.as_ptr().cast();
             let mut raw = ptr::null_mut();
             let mut tail = ptr::null();
@@ -146,7 +156,7 @@ impl SqliteSession {
             // SAFETY: SQLite sets `tail` to a place within the text or just behind it.
             let used = usize::try_from(unsafe { tail.offset_from(start) }).unwrap_or(sql.len());
             if used == 0 {
-                return Err(EngineError::new("the SQL holds a NUL byte"));
+                return Err(EngineError::refused("the SQL holds a NUL byte"));
             }
             *sql = &sql[used..];
             if statement.is_some() {
@@ -205,24 +215,18 @@ impl Statement<'_> {
                 // SAFETY: as in `is_null`.
                 let integer = unsafe { ffi::sqlite3_column_int(self.raw, index) };
                 text.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
-                Ok(())
             }
             b'R' => {
                 // SAFETY: as in `is_null`.
                 let real = unsafe { ffi::sqlite3_column_double(self.raw, index) };
-                match real.is_infinite() {
-                    true => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
-                    false => write!(text, "{real:.3}"),
-                }
+                write_real(real, text);
             }
             _ => {
                 let start = text.len();
                 self.write_text(column, text);
                 text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
-                Ok(())
             }
         }
-        .expect("writing to memory does not fail");
     }
 
     /// Writes a value as SQLite's own text of it.
@@ -244,4 +248,17 @@ impl Statement<'_> {
             },
         }
     }
+}
+
+/// Writes a real with three decimals, by SQLite's own `%.3f` into a buffer of the original runner's size.
+///
+/// That is not what C or Rust make of it: a half is rounded up (0.0625 is `0.063`), there are 16 digits and no negative
+/// zero, infinity is `Inf`, and the buffer cuts off what is longer.
+fn write_real(real: f64, text: &mut Vec<u8>) {
+    let mut buffer = [0_u8; 200];
+    let size = c_int::try_from(buffer.len()).unwrap_or(c_int::MAX);
+    // SAFETY: `buffer` has room for `size` bytes, the format is text that ends with NUL and asks for one double.
+    unsafe { ffi::sqlite3_snprintf(size, buffer.as_mut_ptr().cast(), c"%.3f".as_ptr(), real) };
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
+    text.extend_from_slice(&buffer[..end]);
 }

@@ -32,14 +32,17 @@ impl KnownFailures {
         }
         let mut document = DocumentMut::new();
         document.insert("known", Item::ArrayOfTables(tables));
-        let text = format!("# Files that are known to fail, and why.\n\n{}", document.to_string().trim_start());
+        let mut text = "# Files that are known to fail, and why.\n".to_owned();
+        if !failed.is_empty() {
+            text.push_str(&format!("\n{}", document.to_string().trim_start()));
+        }
         replace(path, &text).map_err(|source| KnownError::Write { path: path.display().to_string(), source })?;
         Ok(failed.len())
     }
 }
 
 impl Judge {
-    /// Takes what passes now off the list, and returns the names of the files whose entry has gone or grown shorter.
+    /// Takes what passes now off the list, and says what that was: `a.test`, or `2 records of a.test`.
     ///
     /// Only entries that name one file are touched: what a glob says of the other files may still be true. Comments and
     /// order stay; a comment right above an entry goes with it.
@@ -47,8 +50,23 @@ impl Judge {
     /// # Errors
     /// If the list cannot be read any more, or not written.
     pub fn take_off<'o>(&self, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<Vec<String>, KnownError> {
+        let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
+        // Of several passes over a file each has to say the same.
+        let mut said: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+        for outcome in &outcomes {
+            said.entry(&outcome.name).or_default().push(outcome);
+        }
+        let agreed = |outcome: &&Outcome| {
+            let all = said.get(outcome.name.as_str()).map_or(&[][..], Vec::as_slice);
+            let same = |other: &&Outcome| {
+                (&other.verdict, &other.failed_records) == (&outcome.verdict, &outcome.failed_records)
+            };
+            outcome.pass == all.first().map_or(1, |first| first.pass) && all.iter().all(same)
+        };
         let listed = outcomes
-            .into_iter()
+            .iter()
+            .copied()
+            .filter(agreed)
             .filter_map(|outcome| Some((self.list.entry(&outcome.name, &self.engine)?, outcome)))
             .filter(|(entry, outcome)| entry.listed.path == outcome.name);
         let passed: Vec<(&Entry, &Outcome)> = listed
@@ -78,8 +96,11 @@ impl Judge {
             if let Some(tables) = document.get_mut("known").and_then(Item::as_array_of_tables_mut) {
                 let index = tables.iter().position(|table| is(table, entry));
                 if let Some(index) = index {
-                    shorten(tables, index, entry, outcome);
-                    gone.push(outcome.name.clone());
+                    gone.push(match shorten(tables, index, entry, outcome) {
+                        0 => outcome.name.clone(),
+                        1 => format!("a record of {}", outcome.name),
+                        count => format!("{count} records of {}", outcome.name),
+                    });
                 }
             }
         }
@@ -104,6 +125,9 @@ fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
     };
     table["reason"] = value(reason);
     let told_apart = outcome.records.failed == outcome.failed_records.len() as u64;
+    if outcome.verdict == Verdict::Failed && !told_apart {
+        table["failed"] = value(i64::try_from(outcome.records.failed).unwrap_or(i64::MAX));
+    }
     if outcome.verdict == Verdict::Failed && told_apart && !outcome.failed_records.is_empty() {
         let mut pins: Array = outcome.failed_records.iter().map(pin).collect();
         pins.iter_mut().for_each(|pin| pin.decor_mut().set_prefix("\n  "));
@@ -127,14 +151,15 @@ fn is(table: &Table, entry: &Entry) -> bool {
     text("path") == Some(entry.listed.path.as_str()) && text("engine") == entry.listed.engine.as_deref()
 }
 
-/// Takes off an entry the pins that pass now, or all of it if there is nothing left.
-fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Outcome) {
+/// Takes off an entry the pins that pass now, and returns how many; or all of it, and 0, if there is nothing left.
+fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Outcome) -> usize {
     let passing = match &entry.listed.records {
         Some(pins) if outcome.verdict != Verdict::Passed => Some(compare(&outcome.failed_records, pins).passing),
         _ => None,
     };
     let pins = tables.get_mut(index).and_then(|table| table.get_mut("records")?.as_array_mut());
     if let (Some(passing), Some(pins)) = (passing, pins) {
+        let before = pins.len();
         for gone in passing {
             let is_gone = |pin: &toml_edit::Value| {
                 let pin = pin.as_inline_table();
@@ -148,7 +173,7 @@ fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Ou
             }
         }
         if !pins.is_empty() {
-            return;
+            return before - pins.len();
         }
     }
     let comments = tables.get(index).map(|table| standing_apart(table).to_owned()).unwrap_or_default();
@@ -159,6 +184,7 @@ fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Ou
         let own = if comments.is_empty() && index > 0 { own.as_str() } else { own.trim_start_matches('\n') };
         next.decor_mut().set_prefix(format!("{comments}{own}"));
     }
+    0
 }
 
 /// What stands before an entry, up to the last empty line: it belongs to the file, and not to the entry.

@@ -129,6 +129,40 @@ fn pins_do_not_cover_a_crash_nor_more_records_than_are_told_apart() {
 }
 
 #[test]
+fn counted_records_must_be_as_many() {
+    let list = format!("{A}failed = 2\n");
+    let with_sql = |records: &[(&str, u64)]| Outcome {
+        failures: vec![Failure { sql: "SELECT".into(), ..Failure::default() }],
+        ..failed("a.test", records)
+    };
+    let judged = |outcome: Outcome, fail_fast: bool| {
+        let outcome = Judge { fail_fast, ..judge(Place::new(&list).list()) }.judge(outcome);
+        (
+            outcome.verdict.to_string(),
+            outcome.failures.first().map(|failure| failure.message.clone()).unwrap_or_default(),
+        )
+    };
+    let known = ("known failure (no joins)".to_owned(), String::new());
+    assert_eq!(judged(with_sql(&[("x", 1), ("y", 2)]), false), known);
+    let (verdict, message) = judged(with_sql(&[("x", 1)]), false);
+    assert_eq!(verdict, "unexpected pass (known failure: no joins)");
+    assert_eq!(message, "1 record fails, but 2 are known to");
+    assert_eq!(judged(with_sql(&[("x", 1)]), true), known);
+    for fail_fast in [false, true] {
+        let (verdict, message) = judged(with_sql(&[("x", 1), ("y", 2), ("z", 3)]), fail_fast);
+        assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "3 records fail, but 2 are known to"));
+        let lost = Outcome { failures: vec![Failure::default()], ..failed("a.test", &[("", 0), ("", 0)]) };
+        assert_eq!(judged(lost, fail_fast).0, "FAILED");
+        assert_eq!(
+            judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 }), fail_fast).0,
+            "timed out after 0.001 s"
+        );
+    }
+    let error = Place::new(&format!("{list}records = []\n")).error();
+    assert!(error.starts_with("`records` says how many fail"), "{error}");
+}
+
+#[test]
 fn an_entry_that_matches_no_file_is_named() {
     let list = format!("{A}\n[[known]]\npath = \"gone/*.test\"\nreason = \"\"\n");
     let place = Place::new(&list);
@@ -159,12 +193,16 @@ fn the_first_list_makes_the_next_run_green() {
     let path = folder.path().join("new/known.toml");
     let mut bad = failed("b \"quoted\".test", &[("x", 1), ("y", 2)]);
     bad.failures.push(Failure { message: "query failed: no\nsuch".into(), ..Failure::default() });
+    let mut many = failed("d.test", &[("x", 1)]);
+    many.records.failed = 2000;
+    many.failures.push(Failure { sql: "x".into(), message: "no".into(), ..Failure::default() });
     let outcomes = [
         bad,
         Outcome::new("a.test", Verdict::Crashed { how: "SIGSEGV".into() }),
         Outcome::new("c.test", Verdict::Passed),
+        many,
     ];
-    assert_eq!(KnownFailures::write_first(&path, Some("sqlite"), &outcomes).unwrap(), 2);
+    assert_eq!(KnownFailures::write_first(&path, Some("sqlite"), &outcomes).unwrap(), 3);
     let text = fs::read_to_string(&path).unwrap();
     let expected = "\
 # Files that are known to fail, and why.
@@ -182,12 +220,22 @@ records = [
   { sql = \"9dd4e461268c8034\", line = 1 },
   { sql = \"415290769594460e\", line = 2 },
 ]
+
+[[known]]
+path = \"d.test\"
+engine = \"sqlite\"
+reason = \"no\"
+failed = 2000
 ";
     assert_eq!(text, expected);
     let judge = judge(KnownFailures::read(&path).unwrap());
     assert!(!judge.judge(outcomes[0].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[1].clone()).verdict.is_failure());
+    assert!(!judge.judge(outcomes[3].clone()).verdict.is_failure());
     assert!(matches!(KnownFailures::write_first(&path, None, []), Err(KnownError::Exists(_))));
+    let none = folder.path().join("none.toml");
+    assert_eq!(KnownFailures::write_first(&none, None, []).unwrap(), 0);
+    assert_eq!(fs::read_to_string(&none).unwrap(), "# Files that are known to fail, and why.\n");
 }
 
 const COMMENTED: &str = "\
@@ -257,9 +305,28 @@ fn the_ratchet_leaves_globs_and_what_still_fails() {
 }
 
 #[test]
+fn the_ratchet_leaves_what_passes_in_one_pass_and_fails_in_another() {
+    let passed = || Outcome::new("a.test", Verdict::Passed);
+    let second = |outcome: Outcome| Outcome { pass: 2, ..outcome };
+    let (gone, text) = ratcheted(A, vec![passed(), second(failed("a.test", &[("x", 1)]))]);
+    assert_eq!((gone, text.as_str()), (vec![], A));
+    let (gone, text) = ratcheted(A, vec![passed(), second(passed())]);
+    assert_eq!((gone, text.as_str()), (names(&["a.test"]), ""));
+}
+
+#[test]
+fn what_is_new_is_shown_before_what_is_known() {
+    let at = |line| Failure { line, ..Failure::default() };
+    let failing = failed("a.test", &[("x", 1), ("y", 5), ("z", 7), ("y", 9)]);
+    let judged =
+        judge(Place::new(&pinned()).list()).judge(Outcome { failures: [1, 5, 7, 9].map(at).into(), ..failing });
+    assert_eq!(judged.failures.iter().map(|failure| failure.line).collect::<Vec<_>>(), [0, 7, 1, 5, 9]);
+}
+
+#[test]
 fn the_ratchet_takes_single_records_off() {
     let (gone, text) = ratcheted(&pinned(), vec![failed("a.test", &[("x", 1), ("y", 9)])]);
-    assert_eq!(gone, ["a.test"]);
+    assert_eq!(gone, ["a record of a.test"]);
     assert!(!text.contains("line = 5") && text.contains("line = 9") && text.contains("line = 1 "), "{text}");
     let (_, text) = ratcheted(&pinned(), vec![Outcome::new("a.test", Verdict::Passed)]);
     assert_eq!(text, "");

@@ -29,6 +29,9 @@ pub struct Results {
     /// The seed that shuffled the files, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// The command that runs one of the files again, but for its name at the end; empty if nobody knows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub again: String,
     /// Which part of the suite this is, if it was shared out over machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,

@@ -1,6 +1,7 @@
 //! What any queue must do, as tests that are handed a queue.
 //!
-//! `conformance! { start }` makes a test of each of them, where `start: fn(Plan) -> Join` begins a run.
+//! `conformance! { start }` makes a test of each of them, where `start: fn(Plan) -> Join` begins a run;
+//! `conformance! { start, there }` only runs them where `there()`.
 
 use super::*;
 use crate::outcome::Verdict;
@@ -13,6 +14,9 @@ macro_rules! suite {
         macro_rules! conformance {
             ($start:expr) => {
                 $(#[test] fn $name() { $crate::queue::conformance::$name($start) })*
+            };
+            ($start:expr, $there:expr) => {
+                $(#[test] fn $name() { if $there() { $crate::queue::conformance::$name($start) } })*
             };
         }
         pub(crate) use conformance;

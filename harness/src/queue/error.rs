@@ -69,6 +69,16 @@ pub enum QueueError {
         /// The hash of the plan that was brought along.
         ours_hash: String,
     },
+    /// The run that is there was planned from files of the same names with other contents.
+    #[error("run `{run}` in `{queue}` was planned with other contents of {names}: every machine needs the same files")]
+    OtherFiles {
+        /// Where the queue is kept.
+        queue: String,
+        /// The run that is there.
+        run: String,
+        /// The files that differ, or the first of them.
+        names: String,
+    },
     /// A run id that cannot be written down.
     #[error("a run id has 1 to 100 characters, none of them a control character: `{0}`")]
     BadRunId(String),

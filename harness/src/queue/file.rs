@@ -25,7 +25,7 @@ mod fail;
 mod frame;
 mod header;
 mod journal;
-mod lives;
+pub(super) mod lives;
 mod lock;
 mod opening;
 mod replay;
@@ -42,6 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::FileError;
+pub(super) use error::io;
 
 use self::cursor::Cursor;
 use self::frame::{Body, Op};

@@ -1,6 +1,11 @@
 //! How a process comes to take part in a run.
 
 use std::fmt;
+use std::path::PathBuf;
+
+use super::QueueError;
+
+const RUN_ID_BYTES: usize = 100;
 
 /// How a queue is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +16,21 @@ pub struct OpenOptions {
     pub resume: bool,
     /// What this participant is known by to others; a supervisor tells its workers apart by it.
     pub label: String,
+    /// The supervisor that started this participant, by its number in the run: while that lives, it alone settles what
+    /// this one leaves. Queues in files do without it.
+    pub parent: Option<u32>,
+    /// The folder where participants of a queue on a server note what they run.
+    pub pages: PathBuf,
+    /// How many runs a server keeps, the latest; without a number, all.
+    pub keep_runs: Option<usize>,
+}
+
+/// Whether a run can have that id.
+pub(super) fn check_run_id(run: &str) -> Result<(), QueueError> {
+    match !run.is_empty() && run.len() <= RUN_ID_BYTES && !run.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(QueueError::BadRunId(run.escape_debug().to_string())),
+    }
 }
 
 /// Opened says which run a process came to take part in, and what became of the one before.

@@ -1,6 +1,6 @@
 //! What a run is to do, in the order in which it is claimed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use md5::{Digest, Md5};
@@ -30,6 +30,8 @@ impl PlanEntry {
 pub struct Plan {
     entries: Vec<PlanEntry>,
     hash: String,
+    /// What each entry's file holds, in short; empty if that is not told.
+    contents: Vec<String>,
 }
 
 /// Why a list of entries is no plan.
@@ -59,12 +61,35 @@ impl Plan {
             return Err(PlanError::Duplicate { name: twice.name.clone(), pass: twice.pass });
         }
         let hash = hash(&entries);
-        Ok(Plan { entries, hash })
+        Ok(Plan { entries, hash, contents: Vec::new() })
     }
 
     /// A plan that [`Plan::new`] made once, and that was kept with its hash. See [`Plan::is_intact`].
     pub(super) fn with_hash(entries: Vec<PlanEntry>, hash: String) -> Self {
-        Plan { entries, hash }
+        Plan { entries, hash, contents: Vec::new() }
+    }
+
+    /// The same plan, with what the file of each entry holds, in short: for queues whose participants may have other
+    /// copies of the files. Anything but one text for each entry is taken for none.
+    pub fn with_contents(self, contents: Vec<String>) -> Self {
+        let contents = if contents.len() == self.entries.len() { contents } else { Vec::new() };
+        Plan { contents, ..self }
+    }
+
+    /// What the file of that entry holds, in short, if that is known.
+    pub fn content(&self, entry: usize) -> Option<&str> {
+        self.contents.get(entry).map(String::as_str)
+    }
+
+    /// The names of the files of which `other` knows another content than this plan, sorted.
+    pub fn differing<'p>(&'p self, other: &Plan) -> Vec<&'p str> {
+        let known = |plan: &'p Plan| plan.entries.iter().zip(&plan.contents);
+        let theirs: HashMap<&str, &String> =
+            other.entries.iter().zip(&other.contents).map(|(entry, content)| (entry.name.as_str(), content)).collect();
+        let differs = |name: &str, content: &String| theirs.get(name).is_some_and(|theirs| *theirs != content);
+        let names = known(self).filter(|(entry, content)| differs(&entry.name, content)).map(|(entry, _)| &*entry.name);
+        let names: BTreeSet<&str> = names.collect();
+        names.into_iter().collect()
     }
 
     /// The entries in claim order.
@@ -131,6 +156,19 @@ mod tests {
     fn the_hash_is_the_one_documented() {
         // printf 'a\0001\nb\0001\n' | md5sum
         assert_eq!(plan(&[("a", 1), ("b", 1)]).hash(), "9371b9ca380bdf094bebb92e7cf64481");
+    }
+
+    #[test]
+    fn files_of_other_contents_are_named() {
+        let contents = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
+        let ours = plan(&[("a", 1), ("b", 1), ("b", 2)]);
+        let theirs = plan(&[("b", 2), ("b", 1), ("a", 1)]).with_contents(contents(["x", "x", "y"]));
+        assert_eq!(ours.differing(&theirs), [""; 0]);
+        let ours = ours.with_contents(contents(["y", "z", "z"]));
+        assert_eq!((ours.content(1), ours.content(3)), (Some("z"), None));
+        assert_eq!(ours.differing(&theirs), ["b"]);
+        assert_eq!(ours.hash(), theirs.hash());
+        assert_eq!(ours.differing(&theirs.with_contents(Vec::new())), [""; 0]);
     }
 
     #[test]

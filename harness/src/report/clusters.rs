@@ -60,8 +60,10 @@ pub struct Fix {
 /// Clusters are the failures of a run, by cause: the one with the most files first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Clusters {
-    /// How many files fail.
+    /// How many files fail, those that are known to included.
     pub failing: u64,
+    /// How many of them are known to.
+    pub known: u64,
     /// How many files had something to check.
     pub checked: u64,
     /// How many failing records are counted by their file's other failures, their own texts not having been kept.
@@ -72,7 +74,7 @@ pub struct Clusters {
 
 /// The causes of an outcome's failures, each with the failure, in the order of the file; none if it does not fail.
 pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
-    if !outcome.verdict.is_failure() {
+    if !outcome.verdict.is_failure() && !outcome.verdict.is_known_failure() {
         return Vec::new();
     }
     // Of a file that took its process with it, or was stopped, the last failure is the record that did it.
@@ -80,14 +82,26 @@ pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
         Verdict::Crashed { how } => Some(normal(&format!("crashed ({how})"))),
         Verdict::TimedOut { .. } => Some("timed out".to_owned()),
         Verdict::OutOfMemory { .. } => Some("out of memory".to_owned()),
+        Verdict::KnownFailure { was, .. } if was != "FAILED" => {
+            let limit = ["timed out", "out of memory"].into_iter().find(|words| was.starts_with(words));
+            Some(limit.map_or_else(|| normal(was), str::to_owned))
+        }
         _ => None,
     };
-    let others = outcome.failures.len() - usize::from(end.is_some()).min(outcome.failures.len());
-    let (before, last) = outcome.failures.split_at(others);
+    // What the list of known failures remarks on the file as a whole is not why its records fail.
+    let failures = match outcome.failures.as_slice() {
+        [remark, records @ ..] if remark.line == 0 && !records.is_empty() => records,
+        failures => failures,
+    };
+    let others = failures.len() - usize::from(end.is_some()).min(failures.len());
+    let (before, last) = failures.split_at(others);
     let mut causes: Vec<_> = before.iter().map(|failure| (cause(failure), Some(failure))).collect();
     match end {
         // What ended the file comes first: nothing after it was checked.
         Some(end) => causes.insert(0, (end, last.first())),
+        None if causes.is_empty() && matches!(outcome.verdict, Verdict::UnexpectedPass { .. }) => {
+            causes.push(("unexpected pass of a known failure".to_owned(), None));
+        }
         None if causes.is_empty() => causes.push((normal(&outcome.verdict.to_string()), None)),
         None => {}
     }
@@ -164,7 +178,9 @@ impl Clusters {
         let mut all = Clusters::default();
         for file in by_file(results) {
             let outcome = file.worst();
-            all.checked += u64::from(outcome.verdict.is_failure() || outcome.verdict.is_pass());
+            let known = outcome.verdict.is_known_failure();
+            all.checked += u64::from(outcome.verdict.is_failure() || outcome.verdict.is_pass() || known);
+            all.known += u64::from(known);
             let causes = causes(outcome);
             let Some((first, _)) = causes.first() else { continue };
             all.failing += 1;
@@ -262,7 +278,11 @@ impl Clusters {
     }
 
     fn extent(&self) -> String {
-        format!("{} of {} checked", count(self.failing, "failing file"), self.checked)
+        let known = match self.known {
+            0 => String::new(),
+            known => format!(", {known} of them known to fail"),
+        };
+        format!("{} of {} checked{known}", count(self.failing, "failing file"), self.checked)
     }
 
     /// What the figures do not know.
@@ -364,6 +384,33 @@ mod tests {
         let clusters = Clusters::new(&samples::results("1", 0, vec![outcome]));
         assert_eq!((clusters.clusters[0].records, clusters.unseen), (40, 39));
         insta::assert_snapshot!("unseen", clusters.text());
+    }
+
+    #[test]
+    fn what_is_known_to_fail_is_left_to_be_mended() {
+        let (table, limit) = ("query failed: no such table: t1", Verdict::TimedOut { limit_ms: 1000 });
+        let mut partly_new = samples::failed("d.test", &[(0, "failing, but not known to: line 9"), (9, table)]);
+        partly_new.records.failed = 1;
+        let unexpected = Verdict::UnexpectedPass { reason: "no joins".into() };
+        let clusters = Clusters::new(&samples::results(
+            "1",
+            0,
+            vec![
+                samples::passed("a.test", 1),
+                samples::known(samples::failed("b.test", &[(3, table)]), "no tables yet"),
+                samples::known(samples::ended("c.test", limit, "still running"), "slow"),
+                partly_new,
+                Outcome::new("e.test", unexpected),
+            ],
+        ));
+        assert_eq!((clusters.failing, clusters.known, clusters.checked), (4, 2, 5));
+        let files = |cause: &str| -> Vec<&str> {
+            let of = clusters.clusters.iter().find(|cluster| cluster.cause == cause);
+            of.map(|cluster| cluster.files.iter().map(String::as_str).collect()).unwrap_or_default()
+        };
+        assert_eq!(files("query failed: no such table: tN"), ["b.test", "d.test"]);
+        assert_eq!((files("timed out"), files("unexpected pass of a known failure")), (vec!["c.test"], vec!["e.test"]));
+        assert!(clusters.text().starts_with("4 failing files of 5 checked, 2 of them known to fail, by 3 causes.\n"));
     }
 
     #[test]

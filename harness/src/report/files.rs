@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! results.json                        the account of the last run
-//! runs/20260801T101530Z-b602696c.json a copy for each of the last runs, named by the time of their beginning
+//! runs/20260801T101530.123Z-b602696c.json a copy for each of the last runs, named by when they began
 //! sqllogictest_results.json           the last run, in the shape that earlier tools read
 //! sqllogictest_cumulative.json        the last known result of every file, in that shape
 //! junit.xml                           the last run, as CI servers read it
@@ -189,13 +189,19 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     // As any program would make it; the process's mask takes its share.
     builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(folder).map_err(plain)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     // The name is as lasting as the file only once the folder is; some file systems cannot promise that.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// An error of `tempfile` without the path that it adds: nobody has heard of a file's name while it is being written.
+fn plain(error: io::Error) -> io::Error {
+    let words = error.to_string();
+    io::Error::new(error.kind(), words.split(" at path ").next().unwrap_or_default())
 }
 
 /// Plain data as a line of JSON.
@@ -205,11 +211,11 @@ pub fn json(value: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
-/// The name of a run's copy: when it began and its id, so that names sort by time.
+/// The name of a run's copy: when it began and its id, so that names sort by time, of short runs too.
 fn copy_name(results: &Results) -> String {
     let micros = i64::try_from(results.started_us).unwrap_or(i64::MAX);
     let began = DateTime::from_timestamp_micros(micros).unwrap_or_default();
-    format!("{}-{}.json", began.format("%Y%m%dT%H%M%SZ"), file_name(&results.run_id))
+    format!("{}-{}.json", began.format("%Y%m%dT%H%M%S%.3fZ"), file_name(&results.run_id))
 }
 
 /// A run's id as a part of a file's name: what was merged comes from files, and may hold anything.
@@ -246,7 +252,7 @@ mod tests {
             folder.write_copy(&results(&format!("{number:03}"), number), &mut Written::default());
         }
         let copies = copies(&folder);
-        assert_eq!((copies.len(), copies[0].as_str()), (RUNS_KEPT, "20260725T172003Z-003.json"));
+        assert_eq!((copies.len(), copies[0].as_str()), (RUNS_KEPT, "20260725T172003.000Z-003.json"));
     }
 
     #[test]
@@ -256,7 +262,20 @@ mod tests {
         for second in [5, 3, 3600] {
             folder.write_copy(&results("nightly", second), &mut Written::default());
         }
-        assert_eq!(copies(&folder), ["20260725T172003Z-nightly.json", "20260725T182000Z-nightly.json"]);
+        assert_eq!(copies(&folder), ["20260725T172003.000Z-nightly.json", "20260725T182000.000Z-nightly.json"]);
+    }
+
+    #[test]
+    fn runs_of_the_same_second_keep_their_order() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::lock(place.path()).unwrap();
+        for (milliseconds, id) in [(20, "z"), (100, "y"), (999, "x")] {
+            let mut results = results(id, 0);
+            results.started_us += milliseconds * 1000;
+            folder.write_copy(&results, &mut Written::default());
+        }
+        let ids: Vec<String> = copies(&folder).iter().map(|name| name[21..22].to_owned()).collect();
+        assert_eq!(ids, ["z", "y", "x"]);
     }
 
     #[test]
@@ -264,7 +283,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let written = Folder::lock(place.path()).unwrap().write(&results("../../a/b\0", 0));
         assert_eq!(written.complaints, [""; 0]);
-        assert!(place.path().join("runs/20260725T172000Z-.._.._a_b_.json").exists(), "{:?}", written.files);
+        assert!(place.path().join("runs/20260725T172000.000Z-.._.._a_b_.json").exists(), "{:?}", written.files);
     }
 
     #[test]
@@ -275,5 +294,7 @@ mod tests {
         assert!(replace(&path, b"new").is_err());
         let left: Vec<_> = fs::read_dir(place.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
+        let error = replace(&place.path().join("absent/x"), b"new").unwrap_err().to_string();
+        assert!(error.starts_with("No such file") && !error.contains(UNFINISHED), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! `junit.xml`: a run as CI servers read it, in the dialect of Maven's Surefire that has elements for reruns.
 //!
 //! A category is a test suite, a file a test case; `failure` stands for failing records, `error` for a crash or an
-//! exceeded limit, `skipped` for what had nothing to check or was not run. Earlier attempts are `flakyFailure` and
-//! `flakyError` where the last one passed, `rerunFailure` and `rerunError` where it did not.
+//! exceeded limit, `skipped` for what had nothing to check, was not run, or is known to fail. Earlier attempts are
+//! `flakyFailure` and `flakyError` where the last one passed, `rerunFailure` and `rerunError` where it did not.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -77,6 +77,12 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
             Verdict::Ignored { reason } => {
                 let mut skipped = TestCaseStatus::skipped();
                 skipped.set_message(reason);
+                skipped
+            }
+            // As in libtest's line: neither a success nor held against the run. What failed stands in its text.
+            Verdict::KnownFailure { .. } => {
+                let mut skipped = TestCaseStatus::skipped();
+                skipped.set_message(outcome.verdict.to_string()).set_description(outcome.failure_text());
                 skipped
             }
             Verdict::NotRun { .. } => {

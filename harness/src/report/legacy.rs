@@ -191,8 +191,9 @@ impl Figures {
 /// How a file stands after this outcome; none if it was not run.
 fn status(outcome: &Outcome) -> Option<Status> {
     match outcome.verdict {
+        // The earlier shape knows no list: what fails, fails, and what passes, passes.
+        Verdict::UnexpectedPass { .. } if outcome.records.failed > 0 => Some(Status::Failed),
         Verdict::Passed | Verdict::Flaky { .. } | Verdict::UnexpectedPass { .. } => Some(Status::Passed),
-        // The earlier shape knows no list: what fails, fails.
         Verdict::Failed | Verdict::KnownFailure { .. } => Some(Status::Failed),
         Verdict::Crashed { .. } | Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } => Some(Status::Error),
         Verdict::Ignored { .. } => Some(Status::Skipped),

@@ -7,8 +7,10 @@
 //!   2  select4.test  3 s
 //! ```
 //!
-//! It is drawn on standard error, and lines that go to the same terminal are written above it.
+//! It is drawn on standard error, and lines that go to the same terminal are written above it. On a narrow terminal the
+//! bar goes first, then the figures that can be done without; of a long name the end stays.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use unicode_width::UnicodeWidthStr;
 
 use crate::outcome::Outcome;
 
@@ -25,6 +28,12 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How many running files are shown.
 const MOST_RUNNING: usize = 8;
+
+/// How wide the bar may get, and how narrow it may be and still tell something, in columns.
+const BAR: (usize, usize) = (30, 8);
+
+/// How wide a terminal is that does not say so, in columns.
+const USUAL_WIDTH: usize = 80;
 
 /// Progress is what a terminal shows of a run while it goes on. Its copies show the same.
 #[derive(Clone)]
@@ -79,13 +88,10 @@ impl Progress {
     pub fn new(planned: Option<&[String]>, workers: u32, past: HashMap<String, u64>, color: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let state = State::new(planned, workers, past);
-        let template = if planned.is_some() { "[{bar:30.=>}] {wide_msg}" } else { "{wide_msg}" };
-        let style = |template: &str| {
-            ProgressStyle::with_template(template).expect("a template of our own").progress_chars("=> ")
-        };
-        let main = bars.add(ProgressBar::new(state.planned.unwrap_or(0)).with_style(style(template)));
+        let style = || ProgressStyle::with_template("{wide_msg}").expect("a template of our own");
+        let main = bars.add(ProgressBar::new(state.planned.unwrap_or(0)).with_style(style()));
         let count = (workers.max(1) as usize).min(MOST_RUNNING);
-        let running = (0..count).map(|_| bars.add(ProgressBar::new(0).with_style(style("{wide_msg}")))).collect();
+        let running = (0..count).map(|_| bars.add(ProgressBar::new(0).with_style(style()))).collect();
         let screen = Screen { bars, main, running, color };
         let lines = Lines { out: Box::new(io::sink()), waiting: Vec::new(), error: None };
         let shared =
@@ -152,14 +158,33 @@ impl Shared {
         drop(lines);
         let state = lock(&self.state);
         self.screen.main.set_position(state.done);
-        self.screen.main.set_message(state.words(self.screen.main.elapsed(), self.screen.color));
+        let width = width();
+        self.screen.main.set_message(state.line(self.screen.main.elapsed(), self.screen.color, width));
         let mut running = state.running.iter().flat_map(|(worker, files)| files.iter().map(move |file| (worker, file)));
         for bar in &self.screen.running {
             bar.set_message(running.next().map_or_else(String::new, |(worker, (title, since))| {
-                format!("{worker:>3}  {title}  {} s", since.elapsed().as_secs())
+                let (head, tail) = (format!("{worker:>3}  "), format!("  {}", clock(since.elapsed())));
+                let title = end_of(title, width.saturating_sub(head.len() + tail.len() + 1));
+                format!("{head}{title}{tail}")
             }));
         }
     }
+}
+
+/// How wide the terminal is now, in columns.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
+}
+
+/// A name, or as much of its end as fits into so many columns: the end is what tells files apart.
+fn end_of(name: &str, room: usize) -> Cow<'_, str> {
+    if name.width() <= room {
+        return name.into();
+    }
+    let starts = name.char_indices().map(|(at, _)| at).skip(1);
+    let end = starts.map(|at| &name[at..]).find(|end| end.width() < room);
+    format!("…{}", end.unwrap_or_default()).into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -257,19 +282,44 @@ impl State {
         Some(Duration::from_secs_f64(micros / 1e6))
     }
 
-    fn words(&self, elapsed: Duration, color: bool) -> String {
+    /// How far the run is, in at most so many columns where that is possible at all.
+    fn line(&self, elapsed: Duration, color: bool, width: usize) -> String {
         let files = match self.planned {
             Some(planned) => format!("{}/{planned} files", self.done),
             None => format!("{} files here", self.done),
         };
-        let mut failed = format!("{} failed", self.failed);
+        let records = format!("{} records", self.records);
+        let failed = format!("{} failed", self.failed);
+        let rate = format!("{:.1} files/s", self.done as f64 / elapsed.as_secs_f64().max(0.001));
+        let left = self.left().map(|left| format!("{} left", clock(left)));
+        let left = left.as_deref();
+        let choices: [&[Option<&str>]; 3] = [
+            &[Some(&files), Some(&records), Some(&failed), Some(&rate), left],
+            &[Some(&files), Some(&failed), Some(&rate), left],
+            &[Some(&files), Some(&failed), left],
+        ];
+        let words = |choice: &[Option<&str>]| choice.iter().flatten().copied().collect::<Vec<_>>().join(", ");
+        // The last column stays free: some terminals break the line once it is taken.
+        let room = width.saturating_sub(1);
+        let fits = choices.iter().map(|choice| words(choice)).find(|words| words.len() <= room);
+        let mut words = fits.unwrap_or_else(|| words(choices[2]));
+        let bar = self.bar(room.saturating_sub(words.len() + 1));
         if self.failed > 0 && color {
             let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
-            failed = format!("{red}{failed}{red:#}");
+            words = words.replacen(&failed, &format!("{red}{failed}{red:#}"), 1);
         }
-        let rate = self.done as f64 / elapsed.as_secs_f64().max(0.001);
-        let left = self.left().map_or_else(String::new, |left| format!(", {} left", clock(left)));
-        format!("{files}, {} records, {failed}, {rate:.1} files/s{left}", self.records)
+        bar + &words
+    }
+
+    /// The part of the files that is done, as a bar in at most so many columns; nothing where there is no room for one.
+    fn bar(&self, room: usize) -> String {
+        let cells = room.saturating_sub(2).min(BAR.0);
+        let Some(planned) = self.planned.filter(|planned| *planned > 0 && cells >= BAR.1) else {
+            return String::new();
+        };
+        let full = (self.done.min(planned) as usize * cells) / planned as usize;
+        let head = if full < cells { ">" } else { "" };
+        format!("[{:<cells$}] ", "=".repeat(full) + head)
     }
 }
 
@@ -308,6 +358,38 @@ mod tests {
     }
 
     #[test]
+    fn a_line_fits_its_terminal() {
+        let mut state = state(&[]);
+        (state.done, state.records, state.done_us) = (2, 4_123_980, 2_000_000);
+        let lines =
+            [100, 80, 60, 50, 40, 30, 10].map(|width| (width, state.line(Duration::from_secs(1), false, width)));
+        let told: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                "[===============>              ] 2/4 files, 4123980 records, 0 failed, 2.0 files/s, 2 s left",
+                "[========>        ] 2/4 files, 4123980 records, 0 failed, 2.0 files/s, 2 s left",
+                "2/4 files, 4123980 records, 0 failed, 2.0 files/s, 2 s left",
+                "2/4 files, 0 failed, 2.0 files/s, 2 s left",
+                "2/4 files, 0 failed, 2 s left",
+                "2/4 files, 0 failed, 2 s left",
+                "2/4 files, 0 failed, 2 s left",
+            ]
+        );
+        assert!(lines.iter().all(|(width, line)| line.len() < *width || *width == 10), "{lines:?}");
+        (state.done, state.done_us) = (4, 4_000_000);
+        assert!(state.line(Duration::from_secs(1), false, 100).starts_with("[==============================] 4/4"));
+    }
+
+    #[test]
+    fn of_a_long_name_the_end_stays() {
+        assert_eq!(end_of("a/b.test", 8), "a/b.test");
+        assert_eq!(end_of("index/between/1000/slt_good_0.test", 20), "…000/slt_good_0.test");
+        assert_eq!(end_of("表/表.test", 8), "…表.test");
+        assert_eq!(end_of("abc", 0), "…");
+    }
+
+    #[test]
     fn without_a_history_the_files_that_are_done_tell_the_time_left() {
         let mut unknown = state(&[]);
         assert_eq!(unknown.left(), None);
@@ -315,7 +397,7 @@ mod tests {
         assert_eq!(unknown.left(), Some(Duration::from_secs(3)));
         let others = State::new(None, 1, HashMap::new());
         assert_eq!(
-            (others.left(), others.words(Duration::from_secs(1), false)),
+            (others.left(), others.line(Duration::from_secs(1), false, 80)),
             (None, "0 files here, 0 records, 0 failed, 0.0 files/s".into())
         );
     }
@@ -331,8 +413,8 @@ mod tests {
         let running: Vec<_> = state.running.iter().map(|(worker, files)| (*worker, files[0].0.as_str())).collect();
         assert_eq!(running, [(1, "d"), (2, "b"), (7, "c")]);
         end(&mut state, "b", 1);
-        let words = state.words(Duration::from_secs(2), true);
-        assert_eq!(words, "1/4 files, 0 records, \u{1b}[31m1 failed\u{1b}[0m, 0.5 files/s, 2 s left");
+        let line = state.line(Duration::from_secs(2), true, 72);
+        assert_eq!(line, "[===>           ] 1/4 files, 0 records, \u{1b}[31m1 failed\u{1b}[0m, 0.5 files/s, 2 s left");
         assert_eq!([clock(Duration::from_secs(125)), clock(Duration::from_secs(4320))], ["2 min 5 s", "1 h 12 min"]);
     }
 }

@@ -18,8 +18,10 @@ pub struct Punchlist {
     pub engine: String,
     /// When the run began, in microseconds since the Unix epoch.
     pub started_us: u64,
-    /// How many files fail.
+    /// How many files fail, those that are known to included.
     pub failing: u64,
+    /// How many of them are known to.
+    pub known: u64,
     /// How many files were planned.
     pub planned: u64,
     /// How many files were not run, and so may fail too.
@@ -57,13 +59,14 @@ impl Punchlist {
     /// The failing files of a run.
     pub fn new(results: &Results) -> Self {
         let mut groups: BTreeMap<String, Vec<Item>> = BTreeMap::new();
-        let (mut failing, mut not_run, mut planned) = (0, 0, 0);
+        let (mut failing, mut known, mut not_run, mut planned) = (0, 0, 0, 0);
         for file in by_file(results) {
             let outcome = file.worst();
             planned += 1;
             not_run += u64::from(matches!(outcome.verdict, Verdict::NotRun { .. }));
             let Some((cause, failure)) = causes(outcome).into_iter().next() else { continue };
             failing += 1;
+            known += u64::from(outcome.verdict.is_known_failure());
             groups.entry(cause).or_default().push(Item {
                 name: file.name.to_owned(),
                 verdict: outcome.verdict.clone(),
@@ -78,6 +81,7 @@ impl Punchlist {
             engine: results.engine.clone(),
             started_us: results.started_us,
             failing,
+            known,
             planned,
             not_run,
             pass_rate: pass_rate(&results.total),
@@ -95,7 +99,11 @@ impl Punchlist {
             0 => String::new(),
             causes => format!(", by {}", count(causes, "first cause")),
         };
-        format!("{} failing of {}{causes}{not_run}", self.failing, count(self.planned, "file"))
+        let known = match self.known {
+            0 => String::new(),
+            known => format!(" ({known} known to fail)"),
+        };
+        format!("{} failing{known} of {}{causes}{not_run}", self.failing, count(self.planned, "file"))
     }
 
     /// The list as Markdown.
@@ -118,13 +126,17 @@ impl Punchlist {
                     0 | 1 => String::new(),
                     records => format!(", {records} failing records"),
                 };
+                let known = match &item.verdict {
+                    Verdict::KnownFailure { reason, .. } => format!(", known ({})", code(reason)),
+                    _ => String::new(),
+                };
                 let Example { at, message, sql } = &item.first;
                 let sql = match sql.is_empty() {
                     true => String::new(),
                     false => format!("  \n      {}", code(&sql.split_whitespace().collect::<Vec<_>>().join(" "))),
                 };
                 text.push_str(&format!(
-                    "- [ ] {}{records}: {} at {}{sql}\n",
+                    "- [ ] {}{records}{known}: {} at {}{sql}\n",
                     code(&item.name),
                     code(message),
                     code(at)
@@ -157,6 +169,7 @@ mod tests {
             ("query failed: no such table: tN", 2)
         );
         assert!(punchlist.groups.iter().flat_map(|group| &group.files).all(|item| item.verdict.is_failure()));
+        assert_eq!(punchlist.known, 0);
         assert_eq!(punchlist.groups.iter().map(|group| group.files.len() as u64).sum::<u64>(), punchlist.failing);
     }
 
@@ -165,6 +178,15 @@ mod tests {
         insta::assert_snapshot!("punchlist", Punchlist::new(&samples::after()).markdown());
         let green = samples::results("1", 0, vec![samples::passed("a.test", 1)]);
         insta::assert_snapshot!("nothing_fails", Punchlist::new(&green).markdown());
+        let known = vec![
+            samples::passed("a.test", 1),
+            samples::known(samples::failed("b.test", &[(3, "query failed: no such table: t2")]), "no tables yet"),
+            samples::known(
+                samples::ended("c.test", Verdict::TimedOut { limit_ms: 1000 }, "still running"),
+                "quadratic `join`",
+            ),
+        ];
+        insta::assert_snapshot!("known", Punchlist::new(&samples::results("1", 0, known)).markdown());
         insta::assert_snapshot!("as_json", serde_json::to_string_pretty(&Punchlist::new(&samples::before())).unwrap());
     }
 

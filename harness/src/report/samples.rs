@@ -56,8 +56,15 @@ pub fn wrong(name: &str, line: u64, expected: &str, actual: &str) -> Outcome {
     outcome
 }
 
-fn ended(name: &str, verdict: Verdict, message: &str) -> Outcome {
+/// A file that was ended from without, in line 4.
+pub fn ended(name: &str, verdict: Verdict, message: &str) -> Outcome {
     Outcome { verdict, ..failed(name, &[(4, message)]) }
+}
+
+/// A file that fails as it is known to, with what made it fail.
+pub fn known(outcome: Outcome, reason: &str) -> Outcome {
+    let was = outcome.verdict.to_string();
+    Outcome { verdict: Verdict::KnownFailure { reason: reason.into(), was }, ..outcome }
 }
 
 /// The earlier run.

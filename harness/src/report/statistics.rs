@@ -51,9 +51,13 @@ impl Statistics {
 
     /// The figures as text, a line each.
     pub fn text(&self) -> String {
-        let Counts { passed, ignored, not_run, known_failures, records, .. } = self.counts;
+        let Counts { passed, known_failures, ignored, not_run, records, .. } = self.counts;
         let failed = self.counts.failures();
-        let known = if known_failures > 0 { format!("{known_failures} known to fail, ") } else { String::new() };
+        let known = match known_failures {
+            0 => String::new(),
+            1 => "1 known failure, ".to_owned(),
+            known => format!("{known} known failures, "),
+        };
         let mut text =
             format!("files     {passed} passed, {failed} failed, {known}{ignored} ignored, {not_run} not run\n");
         let _ = writeln!(
@@ -142,8 +146,16 @@ mod tests {
         assert_eq!(statistics(2).lower_bound(), Duration::from_secs(3));
         assert!((statistics(2).utilisation() - 0.5).abs() < 1e-9);
         let text = statistics(2).text();
-        assert!(text.contains("makespan  1.333 of the least possible 3.00 s (longest file: a, 3.00 s)"), "{text}");
-        assert!(text.contains("2.00 s in the engine, 2.00 s in the harness"), "{text}");
+        insta::assert_snapshot!(text, @r"
+        files     0 passed, 0 failed, 0 ignored, 0 not run
+        records   0 passed, 0 failed, 0 skipped
+        time      2.00 s in the engine, 2.00 s in the harness
+        workers   2, busy 50.0 % of 4.00 s
+        makespan  1.333 of the least possible 3.00 s (longest file: a, 3.00 s)
+        ");
+        let counts = Counts { passed: 2, failed: 1, known_failures: 3, ..Counts::default() };
+        let text = Statistics::new(counts, Duration::ZERO, 1, outcomes.iter()).text();
+        assert!(text.starts_with("files     2 passed, 1 failed, 3 known failures, 0 ignored, 0 not run\n"), "{text}");
     }
 
     #[test]
@@ -161,7 +173,7 @@ mod tests {
         };
         assert_eq!(line(counts).unwrap(), "files     1 passed, 5 failed, 4 ignored, 5 not run");
         let known = Counts { known_failures: 6, ..counts };
-        assert_eq!(line(known).unwrap(), "files     1 passed, 5 failed, 6 known to fail, 4 ignored, 5 not run");
+        assert_eq!(line(known).unwrap(), "files     1 passed, 5 failed, 6 known failures, 4 ignored, 5 not run");
     }
 
     #[test]

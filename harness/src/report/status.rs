@@ -66,7 +66,7 @@ impl Status {
             if file.is_unstable() {
                 status.unstable.push(file.name.to_owned());
             }
-            if let Some((_, failure)) = causes(outcome).into_iter().next() {
+            if let Some((_, failure)) = causes(outcome).into_iter().next().filter(|_| outcome.verdict.is_failure()) {
                 let first = Example::new(file.name, outcome, failure);
                 status.failing.push(Failing { name: file.name.to_owned(), verdict: outcome.verdict.clone(), first });
             }
@@ -130,6 +130,9 @@ fn verdict(total: &Counts, counted: &Counts) -> String {
     match total.failures() {
         0 if planned == 0 => "EMPTY: no file was planned".to_owned(),
         0 if total.not_run > 0 => format!("INCOMPLETE: none failed, but {} of {planned} were not run", total.not_run),
+        0 if total.known_failures > 0 => {
+            format!("passed: {} of {}, the failures are known", total.passed, count(planned, "file"))
+        }
         0 if total.passed == 0 => format!("EMPTY: nothing in {} could be checked", count(planned, "file")),
         0 => format!("passed: {} of {}, none failed", total.passed, count(planned, "file")),
         failures => format!("FAILED: {failures} of {}", count(planned, "file")),
@@ -143,8 +146,8 @@ fn kinds(counts: &Counts) -> String {
         (counts.crashed, "crashed"),
         (counts.timed_out, "timed out"),
         (counts.out_of_memory, "out of memory"),
-        (counts.unexpected_passes, "unexpected passes"),
-        (counts.known_failures, "known failures"),
+        (counts.unexpected_passes, if counts.unexpected_passes == 1 { "unexpected pass" } else { "unexpected passes" }),
+        (counts.known_failures, if counts.known_failures == 1 { "known failure" } else { "known failures" }),
         (counts.ignored, "ignored"),
         (counts.not_run, "not run"),
     ];
@@ -182,6 +185,10 @@ mod tests {
         assert!(first(vec![ignored.clone()]).starts_with("EMPTY"));
         assert!(first(vec![samples::passed("a.test", 1), not_run]).starts_with("INCOMPLETE"));
         assert_eq!(first(vec![samples::passed("a.test", 1), ignored]), "passed: 1 of 2 files, none failed");
+        let known = Outcome::new("k", Verdict::KnownFailure { reason: "no joins".into(), was: "FAILED".into() });
+        let both = vec![samples::passed("a.test", 1), known];
+        assert_eq!(first(both.clone()), "passed: 1 of 2 files, the failures are known");
+        assert!(Status::new(&samples::results("1", 0, both), Vec::new()).failing.is_empty());
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl About<'_> {
             engine: self.engine.name().to_owned(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             seed: self.seed,
+            again: String::new(),
             shard: None,
             missing_shards: Vec::new(),
             started_us,
@@ -125,7 +126,7 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     };
     complaint.iter().for_each(|complaint| warn(complaint));
     let results = match account() {
-        Ok(results) => results,
+        Ok(results) => Results { again: closing::again(config), ..results },
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
     let previous = Results::read(&path.join("results.json")).ok();
@@ -140,7 +141,7 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     // Whoever sends the results to a file, or to a program, wants nothing else on standard output.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // With no place to print to, the files must do.
-        let _ = write!(io::stdout(), "{}", closing::words(config, &results, &written));
+        let _ = write!(io::stdout(), "{}", closing::words(config.table, &results, &written));
     }
     tell_github(config, &results);
 }

@@ -15,22 +15,22 @@ const MOST_FAILURES: usize = 10;
 /// How many of the files that took longest are listed.
 const SLOWEST: usize = 5;
 
-/// The closing words on a run; empty if there is nothing to add.
-pub(super) fn words(config: &Config, results: &Results, written: &Written) -> String {
+/// The closing words on a run, of `slt` or of a test target; empty if there is nothing to add.
+pub(super) fn words(slt: bool, results: &Results, written: &Written) -> String {
     let mut text = String::new();
-    if config.table {
+    if slt {
         text.push_str(&slowest(results));
     }
-    text.push_str(&failures(results, &again(config)));
+    text.push_str(&failures(results));
     if !written.files.is_empty() {
         let files = written.files.iter().map(|file| format!("  {}", file.display()));
         let files: Vec<String> = files.collect();
-        let _ = match config.table {
+        let _ = match slt {
             true => writeln!(text, "written:\n{}", files.join("\n")),
             false => writeln!(text, "results:{}", &files[0][1..]),
         };
         let page = written.files.iter().find(|file| file.extension().is_some_and(|kind| kind == "html"));
-        if let (Some(page), false) = (page, config.table) {
+        if let (Some(page), false) = (page, slt) {
             let _ = writeln!(text, "page: {}", page.display());
         }
     }
@@ -50,7 +50,7 @@ fn slowest(results: &Results) -> String {
     text
 }
 
-fn failures(results: &Results, again: &str) -> String {
+fn failures(results: &Results) -> String {
     let mut names: Vec<&str> = results
         .outcomes
         .iter()
@@ -64,7 +64,7 @@ fn failures(results: &Results, again: &str) -> String {
     }
     let mut text = "to run one that failed again:\n".to_owned();
     for name in names.iter().take(MOST_FAILURES) {
-        let _ = writeln!(text, "  {again} --exact {}", quoted(name));
+        let _ = writeln!(text, "  {} {}", results.again, quoted(name));
     }
     if names.len() > MOST_FAILURES {
         let _ = writeln!(text, "  … and {} more", names.len() - MOST_FAILURES);
@@ -72,8 +72,8 @@ fn failures(results: &Results, again: &str) -> String {
     text
 }
 
-/// The command that runs these tests, up to where filters stand.
-fn again(config: &Config) -> String {
+/// The command that runs one of these files again, up to its name.
+pub(super) fn again(config: &Config) -> String {
     let program = env::args_os().next().unwrap_or_default();
     let mut command = match env::var_os("SLT_PROGRAM") {
         _ if !config.table => cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy())),
@@ -94,11 +94,18 @@ fn again(config: &Config) -> String {
     for label in &config.options.labels {
         let _ = write!(command, " --label {}", quoted(label));
     }
+    let limits = [("--file-timeout", config.options.file_timeout), ("--query-timeout", config.options.query_timeout)];
+    for (flag, limit) in limits {
+        if let Some(limit) = limit {
+            let _ = write!(command, " {flag} {}", limit.as_secs_f64());
+        }
+    }
     for (flag, chosen) in [("--allow-system", config.options.allow_system), ("--allow-env", config.options.allow_env)] {
         if chosen {
             let _ = write!(command, " {flag}");
         }
     }
+    command.push_str(" --exact");
     command
 }
 
@@ -150,16 +157,38 @@ mod tests {
     }
 
     #[test]
+    fn the_closing_words_of_a_run() {
+        let outcome =
+            |(name, verdict, wall_us): (&str, Verdict, u64)| Outcome { wall_us, ..Outcome::new(name, verdict) };
+        let outcomes = [
+            ("a b/1.test", Verdict::Failed, 1_250_000),
+            ("a/2.test", Verdict::TimedOut { limit_ms: 9_000 }, 9_000_500),
+            ("a/3.test", Verdict::Passed, 20_000),
+            ("b/4.test", Verdict::Passed, 30_000),
+            ("b/5.test", Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() }, 40_000),
+            ("b/6.test", Verdict::Passed, 10_000),
+            ("b/7.test", Verdict::NotRun { reason: "time budget".into() }, 0),
+        ];
+        let outcomes = outcomes.map(outcome).into();
+        let results = Results { outcomes, again: "./slt run --exact".into(), ..Results::default() };
+        let files = ["results.json", "junit.xml", "report.html"].map(|name| Path::new("out").join(name));
+        let written = Written { files: files.into(), complaints: Vec::new() };
+        insta::assert_snapshot!("slt", words(true, &results, &written));
+        insta::assert_snapshot!("cargo", words(false, &results, &written));
+        assert_eq!(words(false, &Results::default(), &Written::default()), "");
+    }
+
+    #[test]
     fn each_failure_has_its_command() {
         let mut outcomes: Vec<Outcome> =
             (0..12).map(|number| Outcome::new(format!("{number:02}.test"), Verdict::Failed)).collect();
         outcomes.push(Outcome::new("it's/here.test", Verdict::Crashed { how: "SIGSEGV".into() }));
         outcomes.push(Outcome::new("passes.test", Verdict::Passed));
-        let results = Results { outcomes, ..Results::default() };
-        let text = failures(&results, "slt run");
+        let results = Results { outcomes, again: "slt run --exact".into(), ..Results::default() };
+        let text = failures(&results);
         assert!(text.contains("\n  slt run --exact 00.test\n") && text.ends_with("  … and 3 more\n"), "{text}");
-        let last = Results { outcomes: results.outcomes[12..].to_vec(), ..Results::default() };
-        assert!(failures(&last, "slt run").ends_with("\n  slt run --exact \"it's/here.test\"\n"));
-        assert_eq!(failures(&Results::default(), "slt run"), "");
+        let last = Results { outcomes: results.outcomes[12..].to_vec(), ..results };
+        assert!(failures(&last).ends_with("\n  slt run --exact \"it's/here.test\"\n"));
+        assert_eq!(failures(&Results::default()), "");
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::known::{Judge, KnownError, KnownFailures};
 use crate::outcome::Outcome;
+use crate::report::words;
 
 /// The judge that the user's list makes, if there is a list.
 ///
@@ -32,11 +33,9 @@ pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl Into
         (None, Some(path)) if !config.nextest => {
             let labels = engine.labels();
             KnownFailures::write_first(path, labels.first().map(String::as_str), outcomes).map(|count| {
-                let files = if count == 1 { "file" } else { "files" };
-                note!(
-                    "wrote {count} {files} to `{path}`: with `--known-failures {path}` they fail nothing",
-                    path = path.display()
-                );
+                let path = path.display();
+                let files = words::count(count as u64, "file");
+                note!("wrote {files} to `{path}`: with `--known-failures {path}` they fail nothing");
             })
         }
         _ => Ok(()),

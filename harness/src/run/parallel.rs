@@ -1,20 +1,18 @@
 //! One pass over a suite, shared over processes: as one worker among many, or with workers of one's own.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
-use super::{RunError, Task, conclude, known, show_progress, shows_progress};
+use super::{RunError, Task, conclude, heard, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
 use crate::libtest::SLOW;
 use crate::outcome::Outcome;
 use crate::process::Interruption;
-use crate::queue::file::FileQueue;
-use crate::queue::{OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Snapshot};
+use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::statistics::{Statistics, passes};
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
@@ -32,7 +30,7 @@ use show::{Show, Voice, title};
 /// Where a parallel run keeps its files.
 struct Places {
     results: PathBuf,
-    queue: PathBuf,
+    queue: Place,
 }
 
 /// Runs the files in company.
@@ -43,12 +41,18 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let history = History::read(&results).map_err(results_error)?;
     let log = history.log().map_err(results_error)?;
     parallel.order.sort(&mut task.files, &history);
-    let queue = parallel.queue.clone().unwrap_or_else(|| results.join("queue"));
-    let plan = plan(&task.files, parallel.repeat)?;
-    let label = format!("{}", std::process::id());
-    let options = OpenOptions { run_id: parallel.run_id.clone(), resume: parallel.resume, label };
-    let (mut open, opened) = FileQueue::open(&queue, plan, &options)?;
-    note!("{opened} (id `{}`, queue `{}`)", open.run_id(), queue.display());
+    let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
+    let plan = plan(&task.files, parallel.repeat, queue.spans_machines())?;
+    let options = OpenOptions {
+        run_id: parallel.run_id.clone(),
+        resume: parallel.resume,
+        label: std::process::id().to_string(),
+        parent: None,
+        pages: results.clone(),
+        keep_runs: Some(parallel.keep_runs),
+    };
+    let (mut open, opened) = queue.open(plan, &options)?;
+    note!("{opened} (id `{}`, queue `{queue}`)", open.run_id());
     if let Order::Shuffled(seed) = parallel.order {
         note!("files of equal rank are shuffled with --seed {seed}");
     }
@@ -65,21 +69,27 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let run = Run { suite: task.suite, engine, filtered_out, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
-        Some(workers) => run.supervise(&mut open, &opened, workers, &places, show),
-        None => run.join(&mut open, &opened, show),
+        Some(workers) => run.supervise(&mut *open, &opened, workers, &places, show),
+        None => run.join(&mut *open, &opened, show),
     }
 }
 
 /// The most entries that a run until the budget is spent is planned with.
 const MOST_ENTRIES: usize = 100_000;
 
-fn plan(files: &[TestFile], repeat: Repeat) -> Result<Plan, RunError> {
+/// The plan, with what the files hold if participants may have other copies of them.
+fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan, RunError> {
     let passes = match repeat {
         Repeat::Times(passes) => passes,
         Repeat::UntilBudget => u32::try_from(MOST_ENTRIES / files.len().max(1)).unwrap_or(u32::MAX).clamp(2, 10_000),
     };
     let entries = (1..=passes).flat_map(|pass| files.iter().map(move |file| PlanEntry::new(&file.name, pass)));
-    Ok(Plan::new(entries.collect())?)
+    let plan = Plan::new(entries.collect())?;
+    if !with_contents {
+        return Ok(plan);
+    }
+    let contents: Vec<String> = files.iter().map(TestFile::content).collect();
+    Ok(plan.with_contents((0..passes).flat_map(|_| contents.iter().cloned()).collect()))
 }
 
 /// Says that a run claims nothing, which otherwise looks as if it had gone wrong.
@@ -113,7 +123,7 @@ impl Run<'_> {
     }
 
     /// This process is one worker among others that come and go.
-    fn join(&self, queue: &mut FileQueue, opened: &Opened, mut show: Show) -> Result<ExitStatus, RunError> {
+    fn join(&self, queue: &mut dyn Queue, opened: &Opened, mut show: Show) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         let planned = queue.plan().len();
         if *opened == Opened::Joined {
@@ -163,8 +173,7 @@ impl Run<'_> {
             note!("{by_others} of {planned} were run by other processes, or before{failed}");
         }
         self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
-        printed?;
-        let status = conclude(&summary, self.config);
+        let status = heard(printed, conclude(&summary, self.config));
         Ok(match (end, status) {
             // A run that says it is complete and is not has lost something.
             (End::Complete, ExitStatus::Passed) if !snapshot.is_complete() => ExitStatus::Broken,
@@ -175,7 +184,7 @@ impl Run<'_> {
     /// This process starts workers and answers for them.
     fn supervise(
         &self,
-        queue: &mut FileQueue,
+        queue: &mut dyn Queue,
         opened: &Opened,
         workers: u32,
         places: &Places,
@@ -183,17 +192,13 @@ impl Run<'_> {
     ) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         show.printer.begin(self.promised(queue.plan()));
-        // What was finished before this process came is shown, but is none of its workers' time.
+        // What was finished before this process came is shown, too.
         let before = queue.snapshot()?;
         tell_if_stopped(&before);
-        let mut resumed = HashSet::new();
-        for outcome in before.outcomes() {
-            show.ended(outcome);
-            resumed.insert((outcome.name.as_str(), outcome.pass));
-        }
+        show.know(&before);
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
-        let run_id = queue.run_id().to_owned();
-        let command = |label: &str| crew::command(label, &run_id, &places.queue, self.config.engine.as_ref());
+        let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
+        let command = |label: &str| crew::command(label, &run_id, number, places, self.config.engine.as_ref());
         let supervision = Supervision {
             workers,
             command: &command,
@@ -207,10 +212,9 @@ impl Run<'_> {
             known: self.config.options.known.as_deref(),
             fail_fast: self.config.options.fail_fast,
         };
-        if let Err(error) = supervise(queue, &supervision, &mut show) {
+        let own = supervise(queue, &supervision, &mut show).inspect_err(|_| {
             self.publish(queue, "the run broke off", workers);
-            return Err(error.into());
-        }
+        })?;
         let wall = clock.elapsed();
         let snapshot = queue.snapshot()?;
         let why = snapshot.stopped.clone().unwrap_or_else(|| "the run ended early".to_owned());
@@ -219,14 +223,14 @@ impl Run<'_> {
         left.iter().for_each(|outcome| show.ended(outcome));
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
-        let own = outcomes.iter().filter(|outcome| !resumed.contains(&(outcome.name.as_str(), outcome.pass)));
+        // Of what others did, and when nobody of this process was there, it cannot tell how busy anybody was.
+        let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
         let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text();
         figures.push_str(&passes(outcomes.iter().copied()));
         let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);
-        printed?;
-        let status = conclude(&summary, self.config);
+        let status = heard(printed, conclude(&summary, self.config));
         let promised = self.parallel.repeat != Repeat::UntilBudget;
         Ok(if promised && left.is_empty() && !snapshot.is_complete() && status == ExitStatus::Passed {
             ExitStatus::Broken
@@ -242,7 +246,7 @@ impl Run<'_> {
 
     /// Writes the whole run's account, as the queue has it once nobody else writes: of processes that leave a run one
     /// after the other, the last leaves the fullest account, and those that end together leave the same.
-    fn publish(&self, queue: &mut FileQueue, why: &str, workers: u32) {
+    fn publish(&self, queue: &mut dyn Queue, why: &str, workers: u32) {
         account::publish(self.config, || {
             let snapshot = queue.snapshot()?;
             let (outcomes, summary) = self.ledger(&snapshot, queue.worker(), why).whole();

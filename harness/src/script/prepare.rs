@@ -16,8 +16,8 @@ pub(super) struct Prepared {
     pub text: String,
     /// The lines of the records that do not apply.
     pub skipped: Vec<u64>,
-    /// Whether a `halt` ended it.
-    pub halted: bool,
+    /// The line of the `halt` that ended it.
+    pub halted: Option<u64>,
 }
 
 /// What the next line is part of.
@@ -46,7 +46,7 @@ enum Body {
 
 /// Prepares a text for an engine with these labels.
 pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxError> {
-    let mut prepared = Prepared { text: String::with_capacity(text.len() + 1), skipped: Vec::new(), halted: false };
+    let mut prepared = Prepared { text: String::with_capacity(text.len() + 1), skipped: Vec::new(), halted: None };
     let mut place = Place::Directive;
     // The record's conditions and `connection` line: where they stand, and whether they exclude it.
     let mut pending: Option<(u64, usize)> = None;
@@ -60,7 +60,8 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         let blank = line.is_blank();
         let mut kept = if blank { "" } else { raw };
         match place {
-            Place::Directive if blank || raw.starts_with('#') => {}
+            // The crate takes a line of any white space, ASCII or not, for none.
+            Place::Directive if raw.trim_start().is_empty() || raw.starts_with('#') => {}
             Place::Directive => {
                 let words: Vec<&str> = raw.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
                 let body = match words.as_slice() {
@@ -82,7 +83,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                         None
                     }
                     ["halt"] if !excluded => {
-                        prepared.halted = true;
+                        prepared.halted = Some(number);
                         return Ok(prepared);
                     }
                     ["let", ..] => Some(Body::Plain),
@@ -153,7 +154,7 @@ mod tests {
     fn prepared(text: &str) -> Prepared {
         let prepared = prepare(text.as_bytes(), &Labels::new(["sqlite"])).unwrap();
         let lines = |text: &str| text.lines().count();
-        assert!(prepared.halted || lines(&prepared.text) == lines(text), "{:?}", prepared.text);
+        assert!(prepared.halted.is_some() || lines(&prepared.text) == lines(text), "{:?}", prepared.text);
         prepared
     }
 
@@ -172,6 +173,11 @@ mod tests {
 
     #[test]
     fn conditions_of_other_directives_do_not_leak() {
+        assert_eq!(
+            prepared("skipif sqlite\n\u{a0}\nstatement ok\nA\n").skipped,
+            [3],
+            "a line of blanks is no directive"
+        );
         let text = "onlyif mysql\nsleep 1h\n\nskipif sqlite\nhalt\n\nskipif mysql\nsleep 1ms\nstatement ok\nA\n";
         assert_eq!(prepared(text).text, "\n\n\n\n\n\n\nsleep 1ms\nstatement ok\nA\n");
     }
@@ -179,7 +185,7 @@ mod tests {
     #[test]
     fn the_text_ends_at_a_halt_that_applies() {
         let prepared = prepared("statement ok\nA\n\nonlyif sqlite\nhalt\n\nnonsense\n");
-        assert_eq!((prepared.text.as_str(), prepared.halted), ("statement ok\nA\n\n\n", true));
+        assert_eq!((prepared.text.as_str(), prepared.halted), ("statement ok\nA\n\n\n", Some(5)));
     }
 
     #[test]

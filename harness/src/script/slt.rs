@@ -95,7 +95,10 @@ impl Parser<'_> {
         for skip in skipped {
             self.push(Record::new(skip, Step::Skip), name.as_ref());
         }
-        Ok(halted)
+        if let Some(line) = halted {
+            self.push(Record::new(line, Step::Halt), name.as_ref());
+        }
+        Ok(halted.is_some())
     }
 
     fn push(&mut self, mut record: Record<'static>, name: Option<&Arc<str>>) {
@@ -221,6 +224,18 @@ fn in_our_words(kind: &ParseErrorKind) -> String {
         }
         ParseErrorKind::InvalidNumber(text) => format!("`{text}` is not a number"),
         ParseErrorKind::InvalidDuration(text) => format!("`{text}` is not a time such as `10ms` or `2s`"),
+        ParseErrorKind::InvalidControl(text) => format!("unknown setting `{text}`: on or off"),
+        ParseErrorKind::InvalidVariableName(name) => {
+            format!("`{name}` cannot be a variable: letters, digits and `_`, the first no digit")
+        }
+        ParseErrorKind::InvalidRetryConfig(_) => {
+            "`retry` takes a number of tries, at least 1, then `backoff` and a time".to_owned()
+        }
+        ParseErrorKind::UnexpectedToken(text) => format!("unexpected `{}` behind the directive", text.escape_debug()),
+        ParseErrorKind::StatementHasResults => "a `statement` has no results: `----` belongs to a `query`".to_owned(),
+        ParseErrorKind::DuplicatedErrorMessage => {
+            "an error is expected twice, behind `error` and below `----`".to_owned()
+        }
         kind => kind.to_string(),
     }
 }

@@ -113,12 +113,12 @@ impl Comparison {
         }
         if row_wise {
             let expected: Vec<String> = lines.iter().map(text).collect();
-            return default_validator(default_normalizer, &self.rows(rows), &expected);
+            return as_written(&self.rows(rows), &expected);
         }
         match lines {
             Lines::List(expected) => {
                 let actual: Vec<Vec<String>> = self.values(rows).map(|value| vec![text(value)]).collect();
-                default_validator(default_normalizer, &actual, expected)
+                as_written(&actual, expected)
             }
             Lines::Block(_) if lines.count() != rows.len() => false,
             Lines::Block(block) => match block.plain() {
@@ -194,6 +194,30 @@ fn prefix(text: &[u8], place: Range<usize>) -> u128 {
     };
     // What follows behind the place counts as zero.
     number & (u128::MAX << (u128::BITS as usize - 8 * place.len().min(PREFIX_BYTES)))
+}
+
+/// Stands, in an expected line, for anything: also for more lines.
+const ANYTHING: &str = "<slt:ignore>";
+
+/// Whether rows are those that the lines of an `.slt` file expect: alike but for white space or, where something is to be
+/// ignored, alike to the letter around it.
+///
+/// The crate's own rule for the latter asks only that the parts between come one after the other somewhere in the result,
+/// so that anything may stand before the first and behind the last.
+fn as_written(actual: &[Vec<String>], expected: &[String]) -> bool {
+    if !expected.iter().any(|line| line.contains(ANYTHING)) {
+        return default_validator(default_normalizer, actual, expected);
+    }
+    let actual = actual.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n");
+    let expected = expected.join("\n");
+    let parts: Vec<&str> = expected.split(ANYTHING).collect();
+    let [first, between @ .., last] = parts.as_slice() else { return actual == expected };
+    let Some(mut rest) = actual.strip_prefix(first) else { return false };
+    for part in between {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
 }
 
 /// Whether a hash stands for a whole result.
@@ -334,6 +358,25 @@ mod tests {
         assert!(!agrees(table, Sort::None, line));
         assert!(!agrees(table, Sort::Rows, &wrong_count));
         assert!(!agrees(table, Sort::Rows, &wrong_hash));
+    }
+
+    #[test]
+    fn what_is_ignored_ends_where_the_rest_begins() {
+        let agrees = |actual: &[&str], expected: &[&str]| {
+            let rows: Vec<Vec<String>> = actual.iter().map(|row| row.split(' ').map(str::to_owned).collect()).collect();
+            let own: Vec<String> = expected.iter().map(|&line| line.to_owned()).collect();
+            as_written(&rows, &own)
+        };
+        assert!(agrees(&["a 1 b", "2"], &["a <slt:ignore> b", "2"]));
+        assert!(agrees(&["a 1 b", "2"], &["<slt:ignore> b", "<slt:ignore>"]));
+        assert!(agrees(&["a", "b", "c"], &["a", "<slt:ignore>", "c"]));
+        assert!(agrees(&["1", "2"], &["<slt:ignore>"]));
+        assert!(agrees(&["aXbXc"], &["a<slt:ignore>b<slt:ignore>c"]));
+        assert!(!agrees(&["0", "a 1 b"], &["a <slt:ignore> b"]), "a row too many before it");
+        assert!(!agrees(&["a 1 b", "2"], &["a <slt:ignore> b"]), "a row too many behind it");
+        assert!(!agrees(&["ab"], &["ab<slt:ignore>b"]), "one letter does not do for two");
+        assert!(!agrees(&["a c b"], &["a<slt:ignore>b<slt:ignore>c"]));
+        assert!(!agrees(&[], &["a<slt:ignore>"]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
@@ -38,6 +39,8 @@ pub(super) struct Executor<'e, 'a> {
     memory_limited: bool,
     out_of_memory: bool,
     lost: bool,
+    /// The engine's name in messages.
+    engine: &'e str,
     watch: &'e dyn Watch,
 }
 
@@ -93,6 +96,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             memory_limited: options.memory_limit.is_some(),
             out_of_memory: false,
             lost: false,
+            engine: engine.name(),
             watch,
         })
     }
@@ -112,7 +116,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.out_of_memory
     }
 
-    /// Whether a connection was lost, after which nothing can be learnt of the script.
+    /// Whether a connection was lost or its adapter panicked, after which nothing can be learnt of the script.
     pub(super) fn lost(&self) -> bool {
         self.lost
     }
@@ -127,7 +131,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         let (attempts, pause) = record.retry.unwrap_or((1, Duration::ZERO));
         for attempt in 1..=attempts {
             if attempt > 1 {
-                self.default.sleep(pause);
+                self.sleep(pause);
             }
             if let Some(watchdog) = &self.watchdog {
                 watchdog.begin();
@@ -246,8 +250,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
             }
             Step::Sleep(duration) => {
-                let session = &mut self.default;
-                session.sleep(*duration);
+                self.sleep(*duration);
                 Ok(())
             }
             Step::HashThreshold(threshold) => {
@@ -256,6 +259,12 @@ impl<'e, 'a> Executor<'e, 'a> {
             }
             Step::Skip | Step::Halt => Ok(()),
         }
+    }
+
+    /// Waits for so long, but not longer than until a time limit is over.
+    fn sleep(&mut self, duration: Duration) {
+        let left = self.watchdog.as_ref().and_then(Watchdog::left).unwrap_or(duration);
+        self.default.sleep(duration.min(left));
     }
 
     /// Runs SQL; the outer error is ours, the inner one the engine's.
@@ -277,8 +286,10 @@ impl<'e, 'a> Executor<'e, 'a> {
             Some(name) => match self.named.entry(name.clone()) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
-                    let session =
-                        self.database.connect().map_err(|error| format!("cannot connect as `{name}`: {error}"))?;
+                    let session = self
+                        .database
+                        .connect()
+                        .map_err(|error| format!("cannot connect to {} as `{name}`: {error}", self.engine))?;
                     if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, session.interrupter()) {
                         watchdog.guard(interrupter);
                     }
@@ -286,18 +297,30 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
             },
         };
+        let what = if letters.is_some() { "query" } else { "statement" };
+        if memchr::memchr(0, sql).is_some() {
+            return Err(format!("{what} failed: the SQL holds a NUL byte").into());
+        }
         self.rows.clear();
+        let rows = &mut self.rows;
+        let request = Request { sql, letters, dialect: self.dialect };
         let clock = Instant::now();
-        let result = session.run(Request { sql, letters, dialect: self.dialect }, &mut self.rows);
+        // Caught here, where the record is known, and so that sessions do not end while a panic is under way.
+        let result = catch_unwind(AssertUnwindSafe(|| session.run(request, rows)));
         tally.engine += clock.elapsed();
+        let result = result.map_err(|panic| {
+            self.lost = true;
+            Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))
+        })?;
         // An expected error is no excuse: under a limit, this one says nothing about the SQL.
         self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
         match result {
             // Nor is it one here: whatever the record expects, it was not run.
             Err(error) if error.lost => {
                 self.lost = true;
-                Err(format!("the connection is lost: {error}").into())
+                Err(format!("the connection to {} is lost: {error}", self.engine).into())
             }
+            Err(error) if error.refused => Err(format!("{what} failed: {error}").into()),
             result => Ok(result),
         }
     }
@@ -316,7 +339,8 @@ impl<'e, 'a> Executor<'e, 'a> {
                 if count == *expected {
                     return Ok(());
                 }
-                let message = format!("statement {verb} {count} rows instead of {expected}");
+                let rows = if count == 1 { "row" } else { "rows" };
+                let message = format!("statement {verb} {count} {rows} instead of {expected}");
                 Err(Complaint::corrected_by(message, Correction::Count(count)))
             }
             (Completion::Error(_), Ok(_)) => {
@@ -352,7 +376,9 @@ impl<'e, 'a> Executor<'e, 'a> {
         let columns = self.rows.columns().filter(|columns| *columns != letters.len());
         if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
             let letters = String::from_utf8_lossy(letters);
-            let message = format!("query returned {columns} columns, but {} are declared ({letters})", letters.len());
+            let unit = if columns == 1 { "column" } else { "columns" };
+            let are = if letters.len() == 1 { "is" } else { "are" };
+            let message = format!("query returned {columns} {unit}, but {} {are} declared ({letters})", letters.len());
             let correction = self.result(row_wise, answer::is_hashed(lines));
             return Err(Complaint { correction, ..Complaint::from(message) });
         }

@@ -78,6 +78,19 @@ impl Watchdog {
         self.shared.record_began.store(0, Ordering::Release);
     }
 
+    /// How long it is until the first limit is certainly exceeded, be it that of the script or of the present record.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let (now, shared) = (self.shared.started.elapsed(), &self.shared);
+        let file = shared.file_limit.map(|limit| limit.saturating_sub(now));
+        let record = match shared.record_began.load(Ordering::Acquire) {
+            0 => None,
+            began => shared
+                .record_limit
+                .map(|limit| limit.saturating_add(Duration::from_nanos(began - 1)).saturating_sub(now)),
+        };
+        Some(file.into_iter().chain(record).min()?.saturating_add(TICK))
+    }
+
     /// The limit that was exceeded, if one was.
     pub(super) fn exceeded(&self) -> Option<Duration> {
         match self.shared.exceeded.load(Ordering::Acquire) {
@@ -126,6 +139,25 @@ mod tests {
         }
         watchdog.end();
         assert_eq!(watchdog.exceeded(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn what_is_left_is_the_shorter_of_both_limits() {
+        let left = |file, record| {
+            let watchdog = Watchdog::start(file, record).unwrap();
+            let between_records = watchdog.left();
+            watchdog.begin();
+            (between_records, watchdog.left().unwrap())
+        };
+        let (short, long) = (Some(Duration::from_secs(10)), Some(Duration::from_secs(1000)));
+        let nearly = |left: Duration| left > Duration::from_secs(1) && left <= short.unwrap() + TICK;
+        for (file, record) in [(short, long), (short, None)] {
+            let (before, during) = left(file, record);
+            assert!(nearly(before.unwrap()) && nearly(during), "{before:?} {during:?}");
+        }
+        let (before, during) = left(long, short);
+        assert!(!nearly(before.unwrap()) && nearly(during), "{before:?} {during:?}");
+        assert_eq!(left(None, short).0, None, "between records only the script's time runs");
     }
 
     #[test]

@@ -15,6 +15,8 @@
 //! FAULT error WORDS                          fails with them
 //! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
 //! ```
+//!
+//! Scripts that hold no such statement can be strewn with faults: see [`seeds`].
 
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -23,6 +25,10 @@ use std::time::Duration;
 use slt_harness::Suite;
 use slt_harness::engine::sqlite::Sqlite;
 use slt_harness::engine::{Database, Done, Engine, EngineError, Interrupter, IntoEngine, Request, Rows, Session};
+
+mod seeds;
+
+use seeds::Seeds;
 
 fn main() -> ExitCode {
     slt_harness::main(Suite::new("tests/corpus"), Faulty)
@@ -42,34 +48,45 @@ impl Engine for Faulty {
     }
 
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
-        Ok(Box::new(FaultyDatabase(Sqlite.database(script)?)))
+        Ok(Box::new(FaultyDatabase { inner: Sqlite.database(script)?, seeds: Seeds::for_script(script) }))
     }
 }
 
-struct FaultyDatabase(Box<dyn Database>);
+struct FaultyDatabase {
+    inner: Box<dyn Database>,
+    seeds: Option<Seeds>,
+}
 
 impl Database for FaultyDatabase {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
-        Ok(Box::new(FaultySession(self.0.connect()?)))
+        Ok(Box::new(FaultySession { inner: self.inner.connect()?, seeds: self.seeds.clone() }))
     }
 }
 
-struct FaultySession(Box<dyn Session>);
+struct FaultySession {
+    inner: Box<dyn Session>,
+    seeds: Option<Seeds>,
+}
 
 impl Session for FaultySession {
     fn name(&self) -> &str {
-        self.0.name()
+        self.inner.name()
     }
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
-        match std::str::from_utf8(request.sql).ok().and_then(|sql| sql.trim().strip_prefix("FAULT ")) {
-            Some(fault) => commit(fault).map(|()| Done::Changed(0)),
-            None => self.0.run(request, rows),
+        let asked_for = std::str::from_utf8(request.sql).ok().and_then(|sql| sql.trim().strip_prefix("FAULT "));
+        if let Some(fault) = asked_for.or_else(|| self.seeds.as_ref()?.before(request)) {
+            return commit(fault).map(|()| Done::Changed(0));
         }
+        let done = self.inner.run(request, rows)?;
+        if let Some(seeds) = &self.seeds {
+            seeds.after(request, rows);
+        }
+        Ok(done)
     }
 
     fn interrupter(&self) -> Option<Interrupter> {
-        self.0.interrupter()
+        self.inner.interrupter()
     }
 }
 

@@ -12,11 +12,11 @@ struct Preset {
 const PRESETS: [Preset; 8] = [
     Preset {
         name: "failed-files",
-        asks: "files that failed when they were last run, with their first failure",
+        asks: "files that failed when they were last run, known to or not, with their first failure",
         sql: "\
 SELECT f.file_path, f.verdict, f.last_tested, r.error_at, r.error_message
-FROM test_files f JOIN test_results r ON r.run = f.last_run AND r.file_path = f.file_path AND r.failing
-WHERE f.failing
+FROM test_files f JOIN test_results r ON r.run = f.last_run AND r.file_path = f.file_path AND r.verdict = f.verdict
+WHERE f.failing OR f.verdict = 'known_failure'
 GROUP BY f.file_path
 ORDER BY f.file_path",
     },
@@ -34,8 +34,9 @@ ORDER BY run",
         asks: "how many files of each category pass, each by its last result",
         sql: "\
 SELECT category, count(*) AS files, sum(passed) AS passed, sum(failing) AS failing,
-       count(*) - sum(passed) - sum(failing) AS unchecked,
-       round(100.0 * sum(passed) / nullif(sum(passed) + sum(failing), 0), 1) AS pass_rate
+       count(*) FILTER (WHERE verdict = 'known_failure') AS known,
+       count(*) FILTER (WHERE verdict = 'ignored' OR verdict IS NULL) AS unchecked,
+       round(100.0 * sum(passed) / nullif(count(*) FILTER (WHERE verdict <> 'ignored'), 0), 1) AS pass_rate
 FROM test_files
 GROUP BY category
 ORDER BY category",
@@ -55,13 +56,13 @@ ORDER BY failing DESC, category",
         asks: "files that passed and failed within one run, or went from one to the other more than once",
         sql: "\
 WITH steps AS (
-  SELECT file_path, run, verdict, passed, failing,
+  SELECT file_path, run, verdict, passed,
          lag(passed) OVER each_file AS passed_before, lag(run) OVER each_file AS run_before
   FROM test_results
-  WHERE passed OR failing
+  WHERE verdict NOT IN ('ignored', 'not_run')
   WINDOW each_file AS (PARTITION BY file_path ORDER BY run, pass)
 )
-SELECT file_path, sum(passed) AS passes, sum(failing) AS failures, sum(passed <> passed_before) AS changes,
+SELECT file_path, sum(passed) AS passes, sum(NOT passed) AS failures, sum(passed <> passed_before) AS changes,
        sum(verdict = 'flaky' OR (passed <> passed_before AND run = run_before)) AS within_a_run
 FROM steps
 GROUP BY file_path
@@ -72,7 +73,7 @@ ORDER BY within_a_run DESC, changes DESC, file_path",
         name: "recent-runs",
         asks: "the last twenty runs, the newest first",
         sql: "\
-SELECT run, run_id, engine, started_at, planned, passed, failing, ignored, not_run, pass_rate,
+SELECT run, run_id, engine, started_at, planned, passed, failing, known_failures AS known, ignored, not_run, pass_rate,
        round(duration_ms / 1000.0, 1) AS seconds
 FROM test_runs
 ORDER BY run DESC
@@ -98,7 +99,7 @@ ORDER BY why, file_path",
 SELECT f.file_path, f.verdict, f.duration_ms AS last_ms,
        round(avg(r.duration_ms), 1) AS mean_ms, max(r.duration_ms) AS most_ms
 FROM (SELECT * FROM test_files WHERE times_run > 0 ORDER BY duration_ms DESC, file_path LIMIT 20) f
-JOIN test_results r ON r.file_path = f.file_path AND (r.passed OR r.failing)
+JOIN test_results r ON r.file_path = f.file_path AND r.verdict NOT IN ('ignored', 'not_run')
 GROUP BY f.file_path
 ORDER BY last_ms DESC, f.file_path",
     },

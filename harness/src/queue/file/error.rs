@@ -83,7 +83,7 @@ impl From<FileError> for QueueError {
 }
 
 /// For `map_err`: the error of doing `what` to `path`.
-pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+pub(in crate::queue) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.to_path_buf();
     move |source| FileError::Io { what, path, source }
 }

@@ -4,17 +4,18 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::*;
 use crate::outcome::Verdict;
 use crate::queue::conformance::{leased, passed, plan};
+use crate::queue::process::{Process, prepare, wait_for_parent};
 
 const RUN: &str = "one";
 
@@ -22,39 +23,6 @@ const RUN: &str = "one";
 struct Place {
     folder: tempfile::TempDir,
     entries: usize,
-}
-
-/// A child that does not outlive its test.
-struct Process(Child, Option<BufReader<ChildStdout>>);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Process {
-    fn spawn(command: &mut Command) -> Self {
-        Process(command.spawn().unwrap(), None)
-    }
-
-    fn wait(mut self) -> ExitStatus {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap()
-    }
-
-    /// Waits until the child has written a line that `is_it`.
-    fn line(&mut self, is_it: impl Fn(&str) -> bool) -> String {
-        let stdout = self.0.stdout.take().map(BufReader::new);
-        let lines = self.1.get_or_insert_with(|| stdout.expect("a pipe"));
-        let line = lines.lines().map(Result::unwrap).find(|line| is_it(line));
-        line.expect("the child says so before it ends")
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
 }
 
 impl Place {
@@ -74,16 +42,12 @@ impl Place {
         self.prepare(Command::new(std::env::current_exe().unwrap()), part)
     }
 
-    fn prepare(&self, mut command: Command, part: &str) -> Command {
+    fn prepare(&self, command: Command, part: &str) -> Command {
+        let mut command = prepare(command, "queue::file::faults::child");
         command
-            .args(["--exact", "queue::file::faults::child", "--nocapture", "--test-threads=1", "--quiet"])
             .env("SLT_QUEUE_CHILD", part)
             .env("SLT_QUEUE_FOLDER", self.folder.path())
-            .env("SLT_QUEUE_ENTRIES", self.entries.to_string())
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .env("SLT_QUEUE_ENTRIES", self.entries.to_string());
         command
     }
 
@@ -163,11 +127,6 @@ fn child() {
         }
         other => panic!("no part `{other}`"),
     }
-}
-
-fn wait_for_parent() {
-    std::io::stdout().flush().unwrap();
-    let _ = std::io::stdin().read(&mut [0]);
 }
 
 /// Takes part until the run is complete. While there is a file `hammer`, gives most entries back.

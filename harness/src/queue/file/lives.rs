@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use memmap2::MmapMut;
 
@@ -18,20 +19,20 @@ use crate::queue::live::{Live, PAGE_BYTES, Running};
 
 /// The live files of one run.
 #[derive(Debug)]
-pub(super) struct Lives {
+pub(in crate::queue) struct Lives {
     folder: PathBuf,
     generation: String,
 }
 
 /// A participant's own live file; dropping it is dying.
 #[derive(Debug)]
-pub(super) struct Alive {
+pub(in crate::queue) struct Alive {
     file: File,
     pub live: Live,
 }
 
 impl Lives {
-    pub(super) fn new(queue: &Path, generation: &str) -> Self {
+    pub(in crate::queue) fn new(queue: &Path, generation: &str) -> Self {
         let mut folder = OsString::from(queue);
         folder.push(".live");
         Lives { folder: folder.into(), generation: generation.to_owned() }
@@ -42,7 +43,7 @@ impl Lives {
     }
 
     /// Becomes participant number `worker`; under the queue's lock, before its join is recorded.
-    pub(super) fn come_alive(&self, worker: u32) -> Result<Alive, FileError> {
+    pub(in crate::queue) fn come_alive(&self, worker: u32) -> Result<Alive, FileError> {
         let path = self.path(worker);
         fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
         // Another may have died between this and its join: then the file is there, and is taken over.
@@ -60,7 +61,7 @@ impl Lives {
     }
 
     /// Whether `worker`, who has joined, is dead. Without its file nothing keeps it alive.
-    pub(super) fn is_dead(&self, worker: u32) -> Result<bool, FileError> {
+    pub(in crate::queue) fn is_dead(&self, worker: u32) -> Result<bool, FileError> {
         let path = self.path(worker);
         match File::open(&path) {
             Ok(file) => lock::is_free(&file, &path),
@@ -70,7 +71,7 @@ impl Lives {
     }
 
     /// Whether any of the participants 1 to `workers` is alive.
-    pub(super) fn any_alive(&self, workers: u32) -> Result<bool, FileError> {
+    pub(in crate::queue) fn any_alive(&self, workers: u32) -> Result<bool, FileError> {
         for worker in (1..=workers).rev() {
             if !self.is_dead(worker)? {
                 return Ok(true);
@@ -80,7 +81,7 @@ impl Lives {
     }
 
     /// What `worker` runs, or ran when it died.
-    pub(super) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
+    pub(in crate::queue) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
         let path = self.path(worker);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -107,16 +108,29 @@ impl Lives {
         Ok(seen)
     }
 
-    /// Deletes the live files of all other generations whose owners are dead; under the queue's lock.
+    /// Where the files are.
+    pub(in crate::queue) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether `worker` has, or had, a page here.
+    pub(in crate::queue) fn has_page(&self, worker: u32) -> bool {
+        self.path(worker).exists()
+    }
+
+    /// Deletes the live files of all other generations whose owners are dead and that have not been written for `age`;
+    /// under the queue's lock, if there is one.
     ///
     /// Nobody locks such a file any more: to join that generation one would need the queue's lock and find another.
-    pub(super) fn clean_up(&self) {
+    pub(in crate::queue) fn clean_up(&self, age: Duration) {
         let own = format!("{}-", self.generation);
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let is_own = entry.file_name().to_string_lossy().starts_with(&own);
             let path = entry.path();
             let is_free = || lock::is_free(&File::open(&path).ok()?, &path).ok();
-            if !is_own && is_live_name(&entry.file_name().to_string_lossy()) && is_free() == Some(true) {
+            let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|elapsed| elapsed >= age);
+            let is_ours = !is_own && is_live_name(&entry.file_name().to_string_lossy());
+            if is_ours && (age.is_zero() || is_old() == Some(true)) && is_free() == Some(true) {
                 let _ = fs::remove_file(&path);
             }
         }
@@ -166,7 +180,9 @@ mod tests {
         drop(old.come_alive(2).unwrap());
         drop(new.come_alive(1).unwrap());
         fs::write(new.folder.join("README-1"), "").unwrap();
-        new.clean_up();
+        new.clean_up(Duration::from_secs(60));
+        assert!(old.has_page(2));
+        new.clean_up(Duration::ZERO);
         let there = |path: &Path| path.exists();
         assert!(there(&old.path(1)) && !there(&old.path(2)) && there(&new.path(1)));
         assert!(there(&new.folder.join("README-1")));

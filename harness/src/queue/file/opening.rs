@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::error::{FileError, io};
@@ -12,9 +13,8 @@ use super::header::{Found, Header};
 use super::journal::{Journal, Locked};
 use super::lives::{Alive, Lives};
 use super::lock;
+use crate::queue::open::check_run_id;
 use crate::queue::{OpenOptions, Opened, Plan, QueueError};
-
-const RUN_ID_BYTES: usize = 100;
 
 /// A run that was joined.
 pub(super) struct Entered {
@@ -60,7 +60,7 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     let run = options.run_id.clone().map_or_else(new_run_id, Ok)?;
     let built = Header::build(&door.file, &run, &plan);
     let (header, bytes) = built.map_err(|source| FileError::Full { path: path.to_path_buf(), source })?;
-    Lives::new(path, &header.generation).clean_up();
+    Lives::new(path, &header.generation).clean_up(Duration::ZERO);
     let journal = door.journal(header, bytes)?;
     Ok((join(&door, journal, plan, &options.label, false)?, opened))
 }
@@ -178,13 +178,6 @@ fn forget_reads(file: &File) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
-}
-
-fn check_run_id(run: &str) -> Result<(), QueueError> {
-    match !run.is_empty() && run.len() <= RUN_ID_BYTES && !run.chars().any(char::is_control) {
-        true => Ok(()),
-        false => Err(QueueError::BadRunId(run.escape_debug().to_string())),
-    }
 }
 
 fn new_run_id() -> Result<String, QueueError> {

@@ -22,6 +22,8 @@ pub(super) struct Data<'r> {
     kinds: [(&'static str, &'static str); KINDS.len()],
     /// The end of the timeline, in microseconds since the first file began.
     end: u64,
+    /// The command that runs one of the files again, but for its name; empty if nobody knows.
+    again: &'r str,
     names: Vec<&'r str>,
     kind: Vec<usize>,
     note: Vec<String>,
@@ -75,6 +77,7 @@ impl<'r> Data<'r> {
         Data {
             kinds: KINDS,
             end: lanes.iter().map(|lane| lane.end_us).max().unwrap_or_default(),
+            again: &results.again,
             names: outcomes.iter().map(|outcome| outcome.name.as_str()).collect(),
             kind: kinds,
             note: notes,

@@ -105,10 +105,14 @@
     if (left > 0 && texts) made.append(element("p", "label", `… and ${number(left)} more failing records`));
     if (texts?.output) made.append(element("span", "label", "What the process printed"), text("output", texts.output));
     if (texts?.cut) made.append(element("p", "label", "Shortened here; results.json holds more."));
-    const quoted = `'${data.names[index].replaceAll("'", `'\\''`)}'`;
-    made.append(element("span", "label", "To run it again"), text("sql", `cargo test --test slt -- --exact ${quoted}`));
+    if (data.again) {
+      made.append(element("span", "label", "To run it again"), text("sql", `${data.again} ${quoted(data.names[index])}`));
+    }
     return made;
   };
+
+  // A word as a shell reads it back.
+  const quoted = (word) => (/^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
   const text = (className, content) => {
     const made = element("pre", className, content);

@@ -22,6 +22,8 @@ pub(super) fn categories(results: &Results) -> Markup {
     for outcome in &results.outcomes {
         outcomes.entry(category(&outcome.name)).or_default().push(outcome);
     }
+    // All columns from the third to the pass rate add up to the second; this one is there where it is needed.
+    let known = results.total.known_failures > 0;
     html! {
         section #categories aria-labelledby="categories-title" {
             h2 #categories-title { "Categories" }
@@ -31,16 +33,17 @@ pub(super) fn categories(results: &Results) -> Markup {
                         th scope="col" { "Category" }
                         th scope="col" .wide { "Share" }
                         th scope="col" { "Files" } th scope="col" { "Passed" } th scope="col" { "Failed" }
+                        @if known { th scope="col" { "Known failures" } }
                         th scope="col" { "Ignored" } th scope="col" { "Not run" } th scope="col" { "Pass rate" }
                         th scope="col" { "Records failed" } th scope="col" { "Time" }
                     } }
                     tbody {
                         @for (name, counts) in &results.categories {
-                            (category_row(name, counts, outcomes.get(name.as_str()).map_or(&[], Vec::as_slice)))
+                            (category_row(name, counts, outcomes.get(name.as_str()).map_or(&[], Vec::as_slice), known))
                         }
                     }
                     @if results.categories.len() > 1 {
-                        tfoot { (category_row("All", &results.total, &results.outcomes.iter().collect::<Vec<_>>())) }
+                        tfoot { (category_row("All", &results.total, &results.outcomes.iter().collect::<Vec<_>>(), known)) }
                     }
                 }
             }
@@ -48,7 +51,7 @@ pub(super) fn categories(results: &Results) -> Markup {
     }
 }
 
-fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome]) -> Markup {
+fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome], known: bool) -> Markup {
     let busy: Duration = outcomes.iter().map(|outcome| outcome.wall()).sum();
     let cell = |count: u64, class: &str| {
         html! {
@@ -62,9 +65,10 @@ fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome]) -> Markup {
             td { (number(counts.planned)) }
             (cell(counts.passed, ""))
             (cell(counts.failures(), "bad"))
+            @if known { (cell(counts.known_failures, "")) }
             (cell(counts.ignored, ""))
             (cell(counts.not_run, "partial"))
-            td { (percent(counts.passed, counts.passed + counts.failures())) }
+            td { (percent(counts.passed, counts.checked())) }
             (cell(counts.records.failed, "bad"))
             td { (time(busy)) }
         }
@@ -160,7 +164,8 @@ pub(super) fn slowest(results: &Results) -> Markup {
                                         }
                                     }
                                     td { (time(outcome.wall())) }
-                                    td { (percent(outcome.engine_us, outcome.wall_us)) }
+                                    // Of a process that was killed nobody knows it.
+                                    td { (percent(outcome.engine_us, if outcome.engine_us > 0 { outcome.wall_us } else { 0 })) }
                                     td { (number(outcome.records.total())) }
                                 }
                             }

@@ -5,29 +5,32 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{RunError, title};
-use crate::config::{Config, ENGINE, without_engine};
+use super::{Places, RunError, title};
+use crate::config::{Config, ENGINE, without_secrets};
 use crate::engine::{Choice, Engine};
 use crate::process;
-use crate::queue::Opened;
-use crate::queue::file::FileQueue;
+use crate::queue::{OpenOptions, Opened, Place};
 use crate::suite::{Suite, TestFile};
 use crate::summary::ExitStatus;
 use crate::supervisor::{OUTPUT, headline};
 use crate::worker::{Job, Policy, Witness, work};
 
-/// Tell a process that it is a worker: its label, the queue's path, the run's id.
+/// Tell a process that it is a worker: its label, the queue, the run's id, the supervisor's number there, and the folder
+/// for what it notes.
 const LABEL: &str = "SLT_WORKER";
 const QUEUE: &str = "SLT_WORKER_QUEUE";
 const RUN_ID: &str = "SLT_WORKER_RUN_ID";
+const PARENT: &str = "SLT_WORKER_PARENT";
+const PAGES: &str = "SLT_WORKER_PAGES";
 
 /// The process of the worker that bears `label`: this program with these arguments, and where the work is.
 ///
-/// The engine goes by the environment, which nobody else can read, as its URL may hold a password.
-pub(super) fn command(label: &str, run_id: &str, queue: &Path, engine: Option<&Choice>) -> Command {
+/// Engine and queue go by the environment, which nobody else can read, as their URLs may hold a password.
+pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Places, engine: Option<&Choice>) -> Command {
     let mut command = process::same_executable();
-    command.args(without_engine(std::env::args_os().skip(1)));
-    command.env(LABEL, label).env(QUEUE, queue).env(RUN_ID, run_id);
+    command.args(without_secrets(std::env::args_os().skip(1)));
+    command.env(LABEL, label).env(QUEUE, places.queue.secret()).env(RUN_ID, run_id);
+    command.env(PARENT, supervisor.to_string()).env(PAGES, &places.results);
     if let Some(choice) = engine {
         command.env(ENGINE, choice.secret());
     }
@@ -75,16 +78,22 @@ fn clear(folder: &Path, joined: &str) -> io::Result<()> {
 
 /// An assignment is what a supervisor has told this process to work on.
 pub(in crate::run) struct Assignment {
-    label: String,
-    queue: PathBuf,
+    queue: Place,
     run_id: String,
+    options: OpenOptions,
 }
 
 impl Assignment {
     /// The assignment in this process's environment, if there is one.
     pub(in crate::run) fn from_env() -> Option<Assignment> {
-        let queue = std::env::var_os(QUEUE)?.into();
-        Some(Assignment { label: std::env::var(LABEL).ok()?, queue, run_id: std::env::var(RUN_ID).ok()? })
+        let queue = Place::parse(std::env::var_os(QUEUE)?).ok()?;
+        let options = OpenOptions {
+            label: std::env::var(LABEL).ok()?,
+            parent: std::env::var(PARENT).ok()?.parse().ok(),
+            pages: std::env::var_os(PAGES).map(PathBuf::from)?,
+            ..OpenOptions::default()
+        };
+        Some(Assignment { queue, run_id: std::env::var(RUN_ID).ok()?, options })
     }
 
     /// Works until nothing is left; dies with the supervisor.
@@ -99,7 +108,7 @@ impl Assignment {
         if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
             process::limit_memory(bytes)?;
         }
-        let mut queue = FileQueue::join(&self.queue, &self.run_id, &self.label)?;
+        let mut queue = self.queue.join(&self.run_id, &self.options)?;
         let job = Job {
             suite,
             engine,
@@ -111,7 +120,7 @@ impl Assignment {
             deadline: None,
             settles: false,
         };
-        work(&mut queue, &job, &mut Scribe::default())?;
+        work(&mut *queue, &job, &mut Scribe::default())?;
         Ok(ExitStatus::Passed)
     }
 }

@@ -1,6 +1,6 @@
 //! What people see and hear of a shared run while it goes on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::history;
 use crate::outcome::Outcome;
 use crate::process::Interruption;
-use crate::queue::{EntryState, Event, Plan, PlanEntry, Queue, QueueError};
+use crate::queue::{EntryState, Event, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::libtest::Printer;
 use crate::run::print_end;
 use crate::suite::TestFile;
@@ -21,13 +21,15 @@ pub(super) struct Show {
     pub(super) printer: Printer,
     log: history::Log,
     files: HashMap<String, TestFile>,
+    /// The entries that were shown before this process followed the run.
+    known: HashSet<usize>,
     /// The first outcome that the history could not take.
     complaint: Option<io::Error>,
 }
 
 impl Show {
     pub(super) fn new(printer: Printer, log: history::Log, files: HashMap<String, TestFile>) -> Self {
-        Show { printer, log, files, complaint: None }
+        Show { printer, log, files, known: HashSet::new(), complaint: None }
     }
 
     fn started(&mut self, worker: u32, name: &str, pass: u32) {
@@ -40,6 +42,16 @@ impl Show {
             return self.printer.ended(outcome);
         }
         self.printer.ended(&Outcome { name: title(&outcome.name, outcome.pass), ..outcome.clone() });
+    }
+
+    /// Shows what a run has come to so far; its events may tell of some of that again.
+    pub(super) fn know(&mut self, snapshot: &Snapshot) {
+        for (entry, status) in snapshot.entries.iter().enumerate() {
+            if let EntryState::Final(outcome) = &status.state {
+                self.ended(outcome);
+                self.known.insert(entry);
+            }
+        }
     }
 
     /// Shows an outcome that is news.
@@ -73,6 +85,8 @@ pub(super) fn title(name: &str, pass: u32) -> String {
 impl Audience for Show {
     fn event(&mut self, event: &Event, plan: &Plan) {
         match event {
+            Event::Claimed { entry, .. } | Event::Requeued { entry, .. } | Event::Finished { entry, .. }
+                if self.known.contains(entry) => {}
             Event::Claimed { worker, entry } => {
                 let PlanEntry { name, pass } = &plan.entries()[*entry];
                 self.started(*worker, name, *pass);

@@ -109,7 +109,7 @@ fn tries_connections_variables_commands_and_pauses_are_read() {
     let rest: Vec<String> = records[3..].iter().map(told).collect();
     assert_eq!(rest[0], "11 let x,y SELECT 1, 2");
     assert!(rest[1].starts_with("14 system echo a Some"), "{rest:?}");
-    assert_eq!(rest[2..], ["20 sleep 5ms", "24 threshold 7"], "nothing below a `halt` is read");
+    assert_eq!(rest[2..], ["20 sleep 5ms", "24 threshold 7", "26 halt"], "nothing below a `halt` is read");
     assert!(complaint("sleep long\n").1.contains("is not a time"));
 }
 
@@ -152,7 +152,7 @@ fn included_records_bear_their_own_file_and_line() {
     let records =
         place.parse("include one.part\n\nstatement ok\nAFTER\n\ninclude two.part\n\nstatement ok\nB\n").unwrap();
     let places: Vec<String> = records.iter().map(told).collect();
-    assert_eq!(places, ["2 ok INSIDE", "3 ok AFTER"], "a `halt` in an included file ends them all");
+    assert_eq!(places, ["2 ok INSIDE", "3 ok AFTER", "3 halt"], "a `halt` in an included file ends them all");
     assert!(records[0].included_from.as_deref().is_some_and(|name| name.ends_with("one.part")));
     assert_eq!(records[1].included_from, None);
 }
@@ -184,6 +184,13 @@ fn what_cannot_be_read_is_named_in_our_words() {
         ("statement count x\nA\n", 1, "`x` is not a number"),
         ("hash-threshold x\n", 1, "`x` is not a number"),
         ("statement ok\n\n", 1, "no SQL on the line below it"),
+        ("statement ok # why\nA\n", 1, "unexpected `#` behind the directive"),
+        ("statement ok\nA\n----\n1\n", 1, "`----` belongs to a `query`"),
+        ("query error no\nA\n----\nno\n\n\n", 1, "an error is expected twice"),
+        ("control substitution maybe\n", 1, "unknown setting `maybe`: on or off"),
+        ("let 1a\nA\n", 1, "`1a` cannot be a variable"),
+        ("query I retry 0 backoff 1s\nA\n", 1, "a number of tries, at least 1"),
+        ("query I retry 2\nA\n", 1, "then `backoff` and a time"),
     ] {
         let (found, message) = complaint(text);
         assert_eq!(found, line, "{text}: {message}");

@@ -1,0 +1,132 @@
+//! Where a queue is kept, as a user names it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::file::FileQueue;
+#[cfg(feature = "postgres")]
+use super::postgres::PostgresQueue;
+use super::{OpenOptions, Opened, Plan, Queue, QueueError};
+use crate::engine::{Choice, Url};
+
+/// A place names a queue. It is shown without passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A file: any path.
+    File(PathBuf),
+    /// A database on a PostgreSQL server: `postgres://user:password@host:port/database`.
+    Server(Url),
+}
+
+/// Why a queue cannot be had there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// It looks like a URL, and not like one of ours.
+    #[error("no such queue: use the path of a file, or `postgres://…`")]
+    Unknown,
+    /// The program was built without it.
+    #[error("this program was built without queues on servers: switch on the feature `postgres` of `slt-harness`")]
+    NotBuilt,
+}
+
+impl Place {
+    /// Reads what a user has typed.
+    ///
+    /// # Errors
+    /// It is a URL, but none of PostgreSQL; or it is one, and the program was built without that.
+    pub fn parse(text: OsString) -> Result<Place, PlaceError> {
+        match text.to_str().filter(|text| text.contains("://")) {
+            None => Ok(Place::File(text.into())),
+            Some(url) => match url.parse() {
+                Ok(Choice::Postgres(_)) if !cfg!(feature = "postgres") => Err(PlaceError::NotBuilt),
+                Ok(Choice::Postgres(url)) => Ok(Place::Server(url)),
+                _ => Err(PlaceError::Unknown),
+            },
+        }
+    }
+
+    /// The place as it was typed, secrets and all: for the environment of another process and nothing else.
+    pub fn secret(&self) -> OsString {
+        match self {
+            Place::File(path) => path.clone().into(),
+            Place::Server(url) => Choice::Postgres(url.clone()).secret().into(),
+        }
+    }
+
+    /// Whether participants may be on several machines.
+    pub fn spans_machines(&self) -> bool {
+        matches!(self, Place::Server(_))
+    }
+
+    /// Takes part in the run that `options` mean, or begins it with `plan`.
+    ///
+    /// # Errors
+    /// As the kind of queue has them.
+    pub fn open(&self, plan: Plan, options: &OpenOptions) -> Result<(Box<dyn Queue>, Opened), QueueError> {
+        match self {
+            Place::File(path) => {
+                let (queue, opened) = FileQueue::open(path, plan, options)?;
+                Ok((Box::new(queue), opened))
+            }
+            #[cfg(feature = "postgres")]
+            Place::Server(url) => {
+                let (queue, opened) = PostgresQueue::open(url, plan, options)?;
+                Ok((Box::new(queue), opened))
+            }
+            #[cfg(not(feature = "postgres"))]
+            Place::Server(_) => Err(QueueError::Storage(Box::new(PlaceError::NotBuilt))),
+        }
+    }
+
+    /// Takes part in run `run_id`, which somebody else has begun, with whatever plan it has.
+    ///
+    /// # Errors
+    /// As the kind of queue has them.
+    pub fn join(&self, run_id: &str, options: &OpenOptions) -> Result<Box<dyn Queue>, QueueError> {
+        match self {
+            Place::File(path) => Ok(Box::new(FileQueue::join(path, run_id, &options.label)?)),
+            #[cfg(feature = "postgres")]
+            Place::Server(url) => Ok(Box::new(PostgresQueue::join(url, run_id, options)?)),
+            #[cfg(not(feature = "postgres"))]
+            Place::Server(_) => Err(QueueError::Storage(Box::new(PlaceError::NotBuilt))),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => path.display().fmt(f),
+            Place::Server(url) => url.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_apart_and_their_secrets_kept() {
+        let parse = |text: &str| Place::parse(text.into());
+        for path in ["queue", "a/b:c", "/tmp/queue", "postgres"] {
+            assert_eq!(parse(path), Ok(Place::File(path.into())));
+            assert!(!parse(path).unwrap().spans_machines());
+        }
+        for text in ["mysql://me:hunter2@h/db", "http://x", "postgresq://me:hunter2@h"] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error, PlaceError::Unknown);
+            assert!(!error.to_string().contains("hunter2"));
+        }
+        match parse("postgres://me:hunter2@h/db?slt_lease=5") {
+            Ok(place) => {
+                assert!(cfg!(feature = "postgres") && place.spans_machines());
+                assert_eq!(place.to_string(), "postgres://me@h/db");
+                assert!(!format!("{place:?}").contains("hunter2"));
+                assert_eq!(place.secret(), "postgres://me:hunter2@h/db?slt_lease=5");
+            }
+            Err(error) => assert!(!cfg!(feature = "postgres") && error == PlaceError::NotBuilt),
+        }
+    }
+}

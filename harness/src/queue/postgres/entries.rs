@@ -1,0 +1,373 @@
+//! Which run one comes to take part in, what becomes of runs, and who may take whose leases.
+
+use super::server::{Place, sql, there, url, wait_until};
+use super::*;
+use crate::queue::conformance::{leased, passed, plan};
+use crate::queue::{EntryState, PlanEntry};
+
+fn finish(queue: &mut PostgresQueue, count: usize) {
+    for _ in 0..count {
+        let lease = leased(queue);
+        let outcome = passed(&lease);
+        queue.finish(lease, outcome).unwrap();
+    }
+}
+
+fn told(result: Result<impl Sized, QueueError>) -> String {
+    match result {
+        Ok(_) => panic!("this cannot be"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A database of its own on the shared server, dropped with this.
+struct Database(String);
+
+impl Database {
+    fn new() -> Self {
+        let name = format!("slt_queue_test_{:016x}", getrandom::u64().unwrap());
+        sql(super::server::shared().unwrap(), &format!("CREATE DATABASE {name}"));
+        Database(name)
+    }
+
+    fn url(&self) -> String {
+        let shared = super::server::shared().unwrap();
+        format!("{}/{}", shared.rsplit_once('/').unwrap().0, self.0)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        sql(super::server::shared().unwrap(), &format!("DROP DATABASE {} WITH (FORCE)", self.0));
+    }
+}
+
+#[test]
+fn an_id_stands_for_one_run_dead_or_alive() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let (mut a, opened) = place.try_open(plan(3), false).unwrap();
+    assert_eq!((opened, a.run_id(), a.worker()), (Opened::Started, place.run.as_str(), 1));
+    let (b, opened) = place.try_open(plan(3), true).unwrap();
+    assert_eq!((opened, b.worker()), (Opened::Joined, 2));
+    finish(&mut a, 1);
+    let _lease = leased(&mut a);
+    drop((a, b));
+    let (mut c, opened) = place.try_open(plan(3), false).unwrap();
+    assert_eq!((opened, c.worker()), (Opened::Resumed { finished: 1, left: 2 }, 3));
+    c.stop("time budget").unwrap();
+    drop(c);
+    let (mut d, opened) = place.try_open(plan(3), false).unwrap();
+    assert_eq!(opened, Opened::Joined);
+    assert!(matches!(d.claim().unwrap(), Claim::Stopped { why } if why == "time budget"));
+    drop(d);
+    let (mut e, opened) = place.try_open(plan(3), true).unwrap();
+    assert_eq!(opened, Opened::Resumed { finished: 1, left: 2 });
+    let events = [Event::Joined { worker: 5, label: String::new() }, Event::Resumed { worker: 5 }];
+    assert_eq!(e.poll().unwrap(), events);
+    let lost = e.lost().unwrap();
+    assert_eq!((lost.len(), lost[0].worker, lost[0].lease.entry()), (1, 1, 1));
+    for lost in lost {
+        e.requeue(lost.lease, "its worker died").unwrap();
+    }
+    finish(&mut e, 2);
+    drop(e);
+    let (mut late, opened) = place.try_open(plan(3), false).unwrap();
+    assert_eq!(opened, Opened::AlreadyFinished);
+    assert!(matches!(late.claim().unwrap(), Claim::Complete));
+    assert_eq!(late.snapshot().unwrap().finished(), 3);
+}
+
+#[test]
+fn runs_of_several_ids_live_side_by_side() {
+    if !there() {
+        return;
+    }
+    let places = [Place::new(), Place::new()];
+    let mut queues = [places[0].open(2), places[1].open(3)];
+    finish(&mut queues[0], 2);
+    assert!(matches!(queues[0].claim().unwrap(), Claim::Complete));
+    assert_eq!(queues[1].snapshot().unwrap().finished(), 0);
+    finish(&mut queues[1], 3);
+    assert_eq!(queues[1].poll().unwrap().len(), 1 + 2 * 3);
+}
+
+#[test]
+fn a_run_with_another_plan_or_other_files_is_not_joined() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let planned = |contents: [&str; 2]| plan(2).with_contents(contents.map(str::to_owned).to_vec());
+    let (a, _) = place.try_open(planned(["1-aa", "2-bb"]), false).unwrap();
+    assert_eq!(a.plan().content(1), Some("2-bb"));
+    let error = place.try_open(plan(3), true).unwrap_err();
+    assert!(matches!(error, QueueError::OtherPlan { theirs: 2, ours: 3, .. }), "{error}");
+    let words = told(place.try_open(planned(["1-aa", "2-cc"]), true));
+    assert!(words.contains("other contents of `1.test`: every machine"), "{words}");
+    let reversed = Plan::new(plan(2).entries().iter().rev().cloned().collect()).unwrap();
+    let (b, opened) = place.try_open(reversed.with_contents(vec!["2-bb".into(), "1-aa".into()]), true).unwrap();
+    assert_eq!((opened, b.plan()), (Opened::Joined, a.plan()));
+    let c = PostgresQueue::join(&url(&place.url), &place.run, &place.options()).unwrap();
+    assert_eq!((c.worker(), c.plan()), (3, a.plan()));
+}
+
+#[test]
+fn what_cannot_be_used_is_said_without_passwords() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let open = |text: &str| told(PostgresQueue::open(&url(text), plan(1), &place.options()));
+    let words = open("postgres://me:hunter2@127.0.0.1:1/db");
+    assert!(words.starts_with("cannot connect to the queue `postgres://me@127.0.0.1:1/db`: "), "{words}");
+    assert!(words.contains("refused") && !words.contains("hunter2"), "{words}");
+    let words = open("postgres://me:hunter2@no-such-host.invalid/db");
+    assert!(words.contains("no-such-host.invalid") && !words.contains("hunter2"), "{words}");
+    let words = open(&format!("{}_no_such_database", place.url));
+    assert!(words.contains("does not exist"), "{words}");
+    let words = open("postgres://h/db?slt_lease=never");
+    assert!(words.contains("`slt_lease` is a number of seconds"), "{words}");
+    let words = told(PostgresQueue::join(&url(&place.url), "no-such-run", &place.options()));
+    assert!(words.starts_with("there is no run `no-such-run` in `postgres://"), "{words}");
+    for run in ["", "a\nb"] {
+        let options = OpenOptions { run_id: Some(run.to_owned()), ..place.options() };
+        assert!(matches!(PostgresQueue::open(&url(&place.url), plan(1), &options), Err(QueueError::BadRunId(_))));
+    }
+}
+
+#[test]
+fn a_newer_format_and_a_user_without_rights_are_refused() {
+    if !there() {
+        return;
+    }
+    let database = Database::new();
+    let place = Place::at(&database.url());
+    let role = format!("slt_queue_test_{:08x}", getrandom::u32().unwrap());
+    sql(&place.url, &format!("CREATE ROLE {role} LOGIN"));
+    let (scheme, rest) = place.url.split_once("://").unwrap();
+    let as_role = format!("{scheme}://{role}@{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
+    let words = told(PostgresQueue::open(&url(&as_role), plan(1), &place.options()));
+    sql(&place.url, &format!("DROP ROLE {role}"));
+    assert!(words.contains("the user needs the right CREATE"), "{words}");
+    let words = told(PostgresQueue::join(&url(&place.url), "one", &place.options()));
+    assert!(words.starts_with("there is no run `one`"), "{words}");
+    drop(place.open(1));
+    place.sql("UPDATE slt_queue.format SET version = 9");
+    for words in
+        [told(place.try_open(plan(1), true)), told(PostgresQueue::join(&url(&place.url), &place.run, &place.options()))]
+    {
+        assert!(words.contains("has format version 9, and this program knows 1"), "{words}");
+    }
+}
+
+#[test]
+fn past_runs_are_dropped_and_living_and_resumable_ones_are_not() {
+    if !there() {
+        return;
+    }
+    let database = Database::new();
+    let run = |name: &str, keep_runs: Option<usize>| {
+        let place = Place { run: name.to_owned(), ..Place::at(&database.url()) };
+        let options = OpenOptions { keep_runs, ..place.options() };
+        (PostgresQueue::open(&url(&place.url), plan(1), &options).unwrap().0, place)
+    };
+    let (alive, _kept) = run("alive", None);
+    drop(run("incomplete", None));
+    for name in ["1", "2", "3"] {
+        finish(&mut run(name, None).0, 1);
+    }
+    let (mut last, place) = run("last", Some(2));
+    let there = place.sql("SELECT id FROM slt_queue.runs ORDER BY begun_at").concat();
+    assert_eq!(there, ["alive", "incomplete", "3", "last"]);
+    let rows =
+        place.sql("SELECT count(*) FROM slt_queue.entries UNION ALL SELECT count(DISTINCT run) FROM slt_queue.events");
+    assert_eq!(rows.concat(), ["4", "4"]);
+    // An incomplete run in which nobody has been seen for an hour goes, too.
+    finish(&mut last, 1);
+    drop((alive, last));
+    place.sql("UPDATE slt_queue.participants SET lease_until = lease_until - interval '2 hours' WHERE gone");
+    let (_queue, place) = run("very last", Some(0));
+    assert_eq!(place.sql("SELECT id FROM slt_queue.runs").concat(), ["very last"]);
+}
+
+#[test]
+fn what_was_deleted_on_the_server_is_an_error_and_never_complete() {
+    if !there() {
+        return;
+    }
+    let statements = [
+        "DELETE FROM slt_queue.entries WHERE run = :run",
+        "DELETE FROM slt_queue.entries WHERE run = :run AND state = 'waiting'",
+        "DELETE FROM slt_queue.runs WHERE run = :run",
+        "TRUNCATE slt_queue.entries",
+        "TRUNCATE slt_queue.runs, slt_queue.entries, slt_queue.participants, slt_queue.events",
+        "DROP SCHEMA slt_queue CASCADE",
+    ];
+    for statement in statements {
+        let database = Database::new();
+        let place = Place::at(&database.url());
+        let mut queue = place.open(3);
+        finish(&mut queue, 1);
+        let lease = leased(&mut queue);
+        place.sql(statement);
+        if !statement.ends_with("'waiting'") {
+            let outcome = passed(&lease);
+            let words = told(queue.finish(lease, outcome));
+            assert!(words.contains("during the run") || words.contains("no longer leased"), "{statement}: {words}");
+        } else {
+            let outcome = passed(&lease);
+            queue.finish(lease, outcome).unwrap();
+        }
+        let words = told(queue.claim());
+        assert!(
+            words.contains(&format!("run `{}`", place.run)) && words.contains("during the run"),
+            "{statement}: {words}"
+        );
+        let words = told(queue.snapshot());
+        assert!(words.contains("during the run") || words.contains("is damaged"), "{statement}: {words}");
+        if statement.contains("DELETE FROM slt_queue.entries") {
+            let words = told(place.try_open(plan(3), true));
+            assert!(words.contains("of 3 entries of its plan there are"), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_took_the_place_of_another_is_not_mistaken_for_it() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let mut queue = place.open(2);
+    let lease = leased(&mut queue);
+    place.sql("DELETE FROM slt_queue.runs WHERE run = :run");
+    let mut other = place.open(2);
+    finish(&mut other, 2);
+    let outcome = passed(&lease);
+    assert!(told(queue.finish(lease, outcome)).contains("deleted during the run"));
+    assert!(told(queue.claim()).contains("deleted during the run"));
+    assert!(told(queue.snapshot()).contains("deleted during the run"));
+    assert!(other.snapshot().unwrap().is_complete());
+}
+
+#[test]
+fn while_a_supervisor_lives_it_alone_takes_what_its_workers_leave() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let (mut mine, mut other) = (place.open(2), place.open(2));
+    let worker = |supervisor: &PostgresQueue| {
+        let options = OpenOptions { parent: Some(supervisor.worker()), label: "w".into(), ..place.options() };
+        PostgresQueue::join(&url(&place.url), &place.run, &options).unwrap()
+    };
+    let (mut first, mut second) = (worker(&mine), worker(&mine));
+    let _leases = (leased(&mut first), leased(&mut second));
+    drop(first);
+    assert!(other.lost().unwrap().is_empty());
+    let lost = mine.lost().unwrap().pop().unwrap();
+    assert_eq!((lost.worker, lost.lease.entry()), (3, 0));
+    drop(second);
+    assert!(other.lost().unwrap().is_empty());
+    drop(mine);
+    let lost: Vec<_> = other.lost().unwrap().iter().map(|lost| (lost.worker, lost.deaths)).collect();
+    assert_eq!(lost, [(3, 1), (4, 1)]);
+}
+
+/// Makes the server see a participant as one of another machine.
+fn send_away(place: &Place, worker: u32) {
+    place.sql(&format!("UPDATE slt_queue.participants SET place = 'elsewhere' WHERE run = :run AND worker = {worker}"));
+}
+
+#[test]
+fn who_has_no_session_has_a_third_of_a_lease_to_come_back() {
+    if !there() {
+        return;
+    }
+    let mut place = Place::new();
+    place.url += "?slt_lease=1.5";
+    let (mut a, mut b) = (place.open(2), place.open(2));
+    let lease = leased(&mut a);
+    send_away(&place, 1);
+    // It comes back by itself, whatever it is doing.
+    let ended = place.sql(
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN slt_queue.participants p
+         ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
+         WHERE p.run = :run AND p.worker = 1",
+    );
+    assert_eq!(ended.concat(), ["t"]);
+    let comes_back = || {
+        let held = place.sql(
+            "SELECT count(*) FROM pg_locks l JOIN slt_queue.participants p
+             ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
+             WHERE p.run = :run AND p.worker = 1 AND p.missed_at IS NULL",
+        );
+        (held.concat() == ["1"]).then_some(())
+    };
+    wait_until("it has a session again", comes_back);
+    assert!(b.lost().unwrap().is_empty());
+    let outcome = passed(&lease);
+    a.finish(lease, outcome).unwrap();
+    assert_eq!(b.snapshot().unwrap().finished(), 1);
+}
+
+#[test]
+fn who_is_taken_for_dead_can_do_nothing_any_more() {
+    if !there() {
+        return;
+    }
+    let mut place = Place::new();
+    // So long that no sign of life comes in between.
+    place.url += "?slt_lease=600";
+    let (mut a, mut b) = (place.open(3), place.open(3));
+    let (stale, other) = (leased(&mut a), leased(&mut a));
+    place.sql("UPDATE slt_queue.participants SET lease_until = clock_timestamp() - interval '1 second' WHERE run = :run AND worker = 1");
+    assert!(b.lost().unwrap().is_empty(), "it is only missed");
+    let missed = place.sql("SELECT missed_at IS NOT NULL FROM slt_queue.participants WHERE run = :run AND worker = 1");
+    assert_eq!(missed.concat(), ["t"]);
+    assert!(b.lost().unwrap().is_empty());
+    place.sql(
+        "UPDATE slt_queue.participants SET missed_at = missed_at - interval '200 s' WHERE run = :run AND worker = 1",
+    );
+    let lost = b.lost().unwrap();
+    assert_eq!(lost.iter().map(|lost| (lost.worker, lost.deaths)).collect::<Vec<_>>(), [(1, 1), (1, 1)]);
+    let outcome = passed(&stale);
+    assert!(matches!(a.finish(stale, outcome), Err(QueueError::Stale { worker: 1, .. })));
+    assert!(matches!(a.requeue(other, "mine"), Err(QueueError::Stale { .. })));
+    assert!(told(a.claim()).contains("worker 1 was taken for dead"));
+    assert!(told(a.stop("enough")).contains("worker 1 was taken for dead"));
+    assert!(a.lost().unwrap().is_empty());
+    for lost in lost {
+        let outcome = passed(&lost.lease);
+        b.finish(lost.lease, outcome).unwrap();
+    }
+    finish(&mut b, 1);
+    assert!(b.snapshot().unwrap().is_complete());
+    drop(a);
+    assert!(matches!(b.claim().unwrap(), Claim::Complete));
+}
+
+#[test]
+fn a_hundred_thousand_entries_are_no_burden() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let names = (0..100_000).map(|i| PlanEntry::new(format!("index/between/1000/slt_good_{i}.test"), 1));
+    let plan = Plan::new(names.collect()).unwrap();
+    let (mut a, _) = place.try_open(plan.clone(), false).unwrap();
+    finish(&mut a, 10);
+    let (mut b, opened) = place.try_open(plan, false).unwrap();
+    assert_eq!((opened, b.plan().len()), (Opened::Joined, 100_000));
+    let snapshot = b.snapshot().unwrap();
+    assert_eq!((snapshot.finished(), &snapshot.entries[10].state), (10, &EntryState::Waiting));
+    // The next entry is found by an index, not by looking at all.
+    let claim = sql::CLAIM.replace("$1", ":run").replace("$2", "1").replace("$3", "99");
+    let explained =
+        place.sql(&format!("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {claim}")).concat();
+    assert!(explained.join("\n").contains("Index Scan using entries_waiting"), "{explained:#?}");
+    place.sql("DELETE FROM slt_queue.entries WHERE run = :run");
+}

@@ -1,0 +1,382 @@
+//! One participant's connection: made again whenever it is lost, and with it the lock and the sign of life by which
+//! others see that the participant lives.
+//!
+//! A runtime with a thread of its own drives the connection, so that the sign of life is given while an engine runs a
+//! long file. A participant that gets a new connection first makes an end of its old one: it terminates that session on
+//! the server and waits for its lock. What the old session was doing has then either taken effect or never will.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::error::Severity;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+
+use super::error::{ServerError, words};
+use super::sql;
+use crate::engine::Url;
+use crate::engine::postgres::address;
+
+/// How long a participant is believed to live without a sign of life, unless the URL says otherwise.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How long the server may take to let us in, at least.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The first pause between two attempts to connect; each one is twice as long as the one before, up to a limit.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many times one operation is begun, if its connection is lost each time.
+const ATTEMPTS: u32 = 8;
+
+/// How long the server may take over the farewell.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What follows from the length of a lease.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    lease: Duration,
+}
+
+impl Timing {
+    pub(super) fn from_ms(lease_ms: i32) -> Self {
+        Timing { lease: Duration::from_millis(lease_ms.max(1) as u64) }
+    }
+
+    pub(super) fn lease_ms(self) -> i32 {
+        i32::try_from(self.lease.as_millis()).unwrap_or(i32::MAX)
+    }
+
+    /// How long a session, or a sign of life, may be missing before its owner is taken for dead.
+    pub(super) fn grace_ms(self) -> i32 {
+        self.lease_ms() / 3
+    }
+
+    /// How often a sign of life is given.
+    fn renewal(self) -> Duration {
+        self.lease / 6
+    }
+
+    /// How long the server may take to answer before the connection counts as lost.
+    fn answer(self) -> Duration {
+        (self.lease / 2).max(Duration::from_millis(500))
+    }
+
+    /// The longest pause between two attempts to connect: so short that whoever can come back does so within the grace.
+    fn longest_pause(self) -> Duration {
+        self.lease / 12
+    }
+
+    /// How long it is tried to get a connection back.
+    fn patience(self) -> Duration {
+        (self.lease * 2).max(Duration::from_secs(10))
+    }
+}
+
+/// Who a participant is to the server.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub run: i64,
+    pub run_id: String,
+    pub worker: i32,
+    pub lock: i64,
+    pub timing: Timing,
+}
+
+/// A link is a participant's connection, whichever that is at the moment.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// None once it is closed.
+    runtime: Option<Runtime>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: String,
+    config: Config,
+    timing: Timing,
+    identity: OnceLock<Identity>,
+    /// Whether the participant was taken for dead, or its run is no longer there.
+    gone: AtomicBool,
+    current: tokio::sync::Mutex<Option<Arc<Connection>>>,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    client: Client,
+    statements: Mutex<HashMap<&'static str, Statement>>,
+}
+
+impl Connection {
+    /// Runs one statement and returns its rows.
+    pub(super) async fn rows(&self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        let known = self.statements().get(sql).cloned();
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = self.client.prepare(sql).await?;
+                self.statements().insert(sql, statement.clone());
+                statement
+            }
+        };
+        self.client.query(&statement, values).await
+    }
+
+    /// Runs several statements, as one transaction.
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), Error> {
+        self.client.batch_execute(sql).await
+    }
+
+    /// Takes the lock of `identity` away from whatever session of the same participant has it.
+    pub(super) async fn take_lock(&self, lock: i64) -> Result<(), Error> {
+        loop {
+            if self.rows(sql::TRY_LOCK, &[&lock]).await?[0].get(0) {
+                return Ok(());
+            }
+            // A session that has just lost its client may not have noticed yet.
+            self.rows(sql::END_OWN, &[&lock]).await?;
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn statements(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Statement>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    /// The server at `url`, once it has been reached.
+    pub(super) fn new(url: &Url) -> Result<Link, ServerError> {
+        let queue = url.to_string();
+        let (text, lease) = url.take("slt_lease");
+        let lease = match lease.map(|text| text.parse::<f64>()) {
+            None => LEASE,
+            Some(Ok(seconds)) if (0.1..=86_400.0).contains(&seconds) => Duration::from_secs_f64(seconds),
+            Some(_) => return Err(url.complain("`slt_lease` is a number of seconds, 0.1 to 86400").into()),
+        };
+        let config = address::config(url, &text)?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("slt-queue").enable_all().build();
+        let runtime =
+            runtime.map_err(|source| ServerError::System { queue: queue.clone(), what: "start a thread", source })?;
+        let shared = Arc::new(Shared {
+            queue,
+            config,
+            timing: Timing { lease },
+            identity: OnceLock::new(),
+            gone: AtomicBool::new(false),
+            current: tokio::sync::Mutex::default(),
+        });
+        let link = Link { runtime: Some(runtime), shared };
+        link.wait(link.shared.connection())?;
+        Ok(link)
+    }
+
+    pub(super) fn queue(&self) -> &str {
+        &self.shared.queue
+    }
+
+    pub(super) fn timing(&self) -> Timing {
+        self.shared.identity.get().map_or(self.shared.timing, |identity| identity.timing)
+    }
+
+    /// From now on this link is that of one participant, and gives its signs of life.
+    pub(super) fn identify(&self, identity: Identity) {
+        if self.shared.identity.set(identity).is_ok()
+            && let Some(runtime) = &self.runtime
+        {
+            runtime.spawn(renew(Arc::clone(&self.shared)));
+        }
+    }
+
+    /// Does something over the connection. If that is lost on the way, it is done again over the next one: `work` is
+    /// told that it is not the first to try, and is to find out whether the one before has succeeded.
+    pub(super) fn call<T>(&self, work: impl AsyncFn(&Connection, bool) -> Result<T, Error>) -> Result<T, ServerError> {
+        self.wait(self.shared.call(self.timing().answer(), work))
+    }
+
+    /// As [`call`](Link::call), for what may take long because it concerns the whole run.
+    pub(super) fn call_long<T>(
+        &self,
+        work: impl AsyncFn(&Connection, bool) -> Result<T, Error>,
+    ) -> Result<T, ServerError> {
+        self.wait(self.shared.call(self.timing().answer() * 8, work))
+    }
+
+    fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().expect("open until it is dropped").block_on(future)
+    }
+}
+
+impl Drop for Link {
+    /// Leaves the run. If the server cannot be told, it will notice.
+    fn drop(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let runtime = self.runtime.take().expect("dropped once");
+        runtime.block_on(async {
+            let farewell = async {
+                let connection = shared.current.lock().await.take()?;
+                let Identity { run, worker, .. } = shared.identity.get()?;
+                connection.rows(sql::LEAVE, &[run, worker]).await.ok()
+            };
+            let _ = timeout(GOODBYE, farewell).await;
+        });
+        runtime.shutdown_timeout(GOODBYE);
+    }
+}
+
+/// Gives signs of life for as long as there is someone to hear them.
+async fn renew(shared: Arc<Shared>) {
+    let Some(identity) = shared.identity.get() else { return };
+    loop {
+        sleep(identity.timing.renewal()).await;
+        // Whoever wants something from the queue is told why there is no connection.
+        let Ok(connection) = shared.connection().await else { continue };
+        match timeout(identity.timing.answer(), shared.renew_over(&connection, identity)).await {
+            Ok(Ok(())) if shared.gone.load(Ordering::Relaxed) => return,
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => shared.discard(&connection).await,
+        }
+    }
+}
+
+impl Shared {
+    async fn call<T>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFn(&Connection, bool) -> Result<T, Error>,
+    ) -> Result<T, ServerError> {
+        let mut attempt = 0;
+        loop {
+            let connection = self.connection().await?;
+            let why = match timeout(limit, work(&connection, attempt > 0)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) if !is_lost(&error) => return Err(self.refused(&error)),
+                Ok(Err(error)) => words(&error),
+                Err(_) => format!("no answer within {} s", limit.as_secs_f64()),
+            };
+            self.discard(&connection).await;
+            attempt += 1;
+            if attempt == ATTEMPTS {
+                return Err(ServerError::Refused { queue: self.queue.clone(), why });
+            }
+        }
+    }
+
+    /// The connection, made again if need be.
+    async fn connection(&self) -> Result<Arc<Connection>, ServerError> {
+        let mut current = self.current.lock().await;
+        if let Some(connection) = current.as_ref().filter(|connection| !connection.client.is_closed()) {
+            return Ok(Arc::clone(connection));
+        }
+        *current = None;
+        let identity = self.identity.get();
+        let timing = identity.map_or(self.timing, |identity| identity.timing);
+        let (begun, mut pause) = (Instant::now(), PAUSE);
+        loop {
+            let why = match timeout(timing.answer().max(CONNECT), self.connect()).await {
+                Ok(Ok(connection)) => return Ok(Arc::clone(current.insert(Arc::new(connection)))),
+                Ok(Err(error)) => {
+                    let code = error.code().map_or("", |code| code.code());
+                    // Whoever has not been let in yet is told at once, unless the server is full or about to start.
+                    let passes = matches!(code, "53300" | "57P03") || identity.is_some() && !is_final(code);
+                    if !passes {
+                        return Err(self.refused_connection(&error));
+                    }
+                    words(&error)
+                }
+                Err(_) => "no answer".to_owned(),
+            };
+            if begun.elapsed() + pause > timing.patience() {
+                return Err(ServerError::GaveUp { queue: self.queue.clone(), waited: begun.elapsed(), why });
+            }
+            // Not all at the same time.
+            let chance = getrandom::u32().unwrap_or(0) % 256;
+            sleep(pause * (128 + chance) / 256).await;
+            pause = (pause * 2).min(timing.longest_pause());
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let (client, connection) = self.config.connect(NoTls).await?;
+        // Requests learn of it when the connection ends.
+        tokio::spawn(async move { drop(connection.await) });
+        let connection = Connection { client, statements: Mutex::default() };
+        connection.batch(sql::SESSION).await?;
+        let version: i32 = connection.rows(sql::SERVER_VERSION, &[]).await?[0].get(0);
+        if version >= 140_000 {
+            connection.batch(sql::SESSION_14).await?;
+        }
+        if let Some(identity) = self.identity.get() {
+            connection.take_lock(identity.lock).await?;
+            self.renew_over(&connection, identity).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Gives a sign of life, and notices if nobody wants it any more.
+    async fn renew_over(&self, connection: &Connection, identity: &Identity) -> Result<(), Error> {
+        let Identity { run, worker, timing, .. } = identity;
+        match connection.rows(sql::RENEW, &[run, worker, &timing.lease_ms()]).await {
+            Ok(rows) => {
+                if rows.is_empty() {
+                    self.gone.store(true, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            // Without tables there is nothing to take part in; the next operation says so.
+            Err(error) if is_wiped(&error) => {
+                self.gone.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Uses that connection no more.
+    async fn discard(&self, connection: &Arc<Connection>) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|other| Arc::ptr_eq(other, connection)) {
+            *current = None;
+        }
+    }
+
+    fn refused(&self, error: &Error) -> ServerError {
+        if let Some(identity) = self.identity.get().filter(|_| is_wiped(error)) {
+            let (queue, run) = (self.queue.clone(), identity.run_id.clone());
+            return ServerError::Wiped { queue, run, how: "deleted with all tables" };
+        }
+        ServerError::Refused { queue: self.queue.clone(), why: words(error) }
+    }
+
+    fn refused_connection(&self, error: &Error) -> ServerError {
+        ServerError::Connect { queue: self.queue.clone(), why: words(error) }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("queue", &self.queue).field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Whether an error ends the connection: all do but what the server says of a statement.
+fn is_lost(error: &Error) -> bool {
+    match error.as_db_error() {
+        Some(said) => matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+        None => true,
+    }
+}
+
+/// Whether a server will go on refusing: the user, the password or the database are not the right ones.
+fn is_final(sqlstate: &str) -> bool {
+    sqlstate.starts_with("28") || sqlstate == "3D000"
+}
+
+/// Whether the tables are not there.
+fn is_wiped(error: &Error) -> bool {
+    error.code().is_some_and(|code| matches!(code.code(), "42P01" | "3F000"))
+}

@@ -1,0 +1,344 @@
+//! What is kept on the server, and every statement that is sent there.
+//!
+//! Each operation is one statement, and so one transaction, that does nothing unless its caller may do it. It leaves an
+//! event that bears the caller's number and a count of the caller's own (`n`): whoever does not learn whether a
+//! statement took effect looks for its event.
+
+/// The schema of format 1.
+///
+/// Sent in one piece, it is one transaction; the lock lets one participant make it and the others wait.
+pub(super) const SCHEMA: &str = "
+SELECT pg_advisory_xact_lock(8317141836154271053);
+CREATE SCHEMA IF NOT EXISTS slt_queue;
+-- The version of this format, in one row.
+CREATE TABLE IF NOT EXISTS slt_queue.format (version int NOT NULL);
+-- Numbers events, and so leases and turns: a later one is higher.
+CREATE SEQUENCE IF NOT EXISTS slt_queue.numbers;
+CREATE TABLE IF NOT EXISTS slt_queue.runs (
+    run bigint PRIMARY KEY,             -- a random number, which tells two runs apart even if they have the same id
+    id text NOT NULL UNIQUE,
+    plan_hash text NOT NULL,            -- of names and passes, whatever their order
+    plan_len int NOT NULL,
+    lease_ms int NOT NULL,              -- for how long a participant is believed to live without a sign of life
+    workers int NOT NULL DEFAULT 0,     -- how many participants have joined
+    stopped text,                       -- why everybody was asked to stop
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE IF NOT EXISTS slt_queue.entries (
+    run bigint NOT NULL,
+    entry int NOT NULL,                 -- the place in the plan, from 0
+    name text NOT NULL,
+    pass int NOT NULL,
+    content text,                       -- the file's length and checksum
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'leased', 'final')),
+    turn bigint NOT NULL,               -- the lowest of those that wait is next
+    attempts int NOT NULL DEFAULT 0,
+    deaths int NOT NULL DEFAULT 0,
+    holder int,                         -- whose lease it is
+    claimer int,                        -- who claimed it: the same, or the dead participant that it was taken from
+    sequence bigint,                    -- the number of the event that gave the lease; only who knows it may finish
+    outcome text CHECK ((outcome IS NOT NULL) = (state = 'final')),     -- JSON
+    PRIMARY KEY (run, entry)
+);
+CREATE INDEX IF NOT EXISTS entries_waiting ON slt_queue.entries (run, turn) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS entries_leased ON slt_queue.entries (run, holder) WHERE state = 'leased';
+CREATE TABLE IF NOT EXISTS slt_queue.participants (
+    run bigint NOT NULL,
+    worker int NOT NULL,                -- counted from 1
+    parent int,                         -- its supervisor
+    label text NOT NULL,
+    place text NOT NULL,                -- the machine and the folder where its page is
+    lock bigint NOT NULL,               -- the advisory lock that its session holds
+    lease_until timestamptz NOT NULL,
+    missed_at timestamptz,              -- since when its session or its sign of life has been missing
+    gone boolean NOT NULL DEFAULT false,    -- has left, or was taken for dead; never again false
+    PRIMARY KEY (run, worker)
+);
+CREATE TABLE IF NOT EXISTS slt_queue.events (
+    run bigint NOT NULL,
+    worker int NOT NULL,
+    n bigint NOT NULL,                  -- this participant's events are counted from 1, without a gap
+    number bigint NOT NULL,
+    kind text NOT NULL,                 -- join, claim, finish, requeue, lost, stop, resume
+    entry int,
+    other int,                          -- lost: from whom
+    body text,                          -- join: the label; requeue, stop: why; lost: JSON of what was running
+    attempt text,                       -- requeue: JSON of the attempt that did not pass
+    PRIMARY KEY (run, worker, n)
+);
+CREATE INDEX IF NOT EXISTS events_attempts ON slt_queue.events (run, entry) WHERE attempt IS NOT NULL;
+INSERT INTO slt_queue.format SELECT 1 WHERE NOT EXISTS (SELECT FROM slt_queue.format);
+";
+
+/// Whether the schema is there.
+pub(super) const HAS_SCHEMA: &str = "SELECT to_regclass('slt_queue.format') IS NOT NULL";
+
+pub(super) const VERSION: &str = "SELECT max(version) FROM slt_queue.format";
+
+/// What every session is set to. A claim must find its entry by an index, however little the server knows of the
+/// tables; and what the server has confirmed must outlast the server.
+pub(super) const SESSION: &str = "
+SET synchronous_commit = on;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET client_min_messages = warning;
+SET search_path = pg_catalog;
+";
+
+/// Of servers that are new enough to have it.
+pub(super) const SESSION_14: &str = "SET idle_session_timeout = 0";
+
+pub(super) const SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::int";
+
+/// The keys of the advisory locks that sessions hold in this database, and their processes.
+macro_rules! held {
+    () => {
+        "held AS MATERIALIZED (
+            SELECT (classid::bigint << 32) | objid::bigint AS key, pid FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    };
+}
+
+/// Ends sessions other than this one that hold the lock of this participant.
+pub(super) const END_OWN: &str =
+    concat!("WITH ", held!(), " SELECT pg_terminate_backend(pid) FROM held WHERE key = $1 AND pid <> pg_backend_pid()");
+
+pub(super) const TRY_LOCK: &str = "SELECT pg_try_advisory_lock($1)";
+
+/// A sign of life.
+pub(super) const RENEW: &str = "
+UPDATE slt_queue.participants SET lease_until = clock_timestamp() + $3::int * interval '1 millisecond', missed_at = NULL
+WHERE run = $1 AND worker = $2 AND NOT gone RETURNING worker";
+
+pub(super) const LEAVE: &str = "UPDATE slt_queue.participants SET gone = true WHERE run = $1 AND worker = $2";
+
+/// The run with that id.
+pub(super) const FIND_RUN: &str = "
+SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped,
+       (SELECT count(*) FROM slt_queue.entries e WHERE e.run = r.run AND e.state = 'final') AS finished
+FROM slt_queue.runs r WHERE r.id = $1";
+
+/// Who takes part in a run, as far as the server can tell.
+pub(super) const LIVING: &str = concat!(
+    "WITH ",
+    held!(),
+    " SELECT p.worker, p.place FROM slt_queue.participants p
+    WHERE p.run = $1 AND NOT p.gone AND p.lock IN (SELECT key FROM held)"
+);
+
+pub(super) const PLAN: &str = "SELECT entry, name, pass, content FROM slt_queue.entries WHERE run = $1 ORDER BY entry";
+
+/// Begins a run, unless one with that id is there.
+pub(super) const BEGIN: &str = "
+WITH made AS (
+    INSERT INTO slt_queue.runs (run, id, plan_hash, plan_len, lease_ms) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (id) DO NOTHING RETURNING run
+), planned AS (
+    INSERT INTO slt_queue.entries (run, entry, name, pass, content, turn)
+    SELECT made.run, t.place - 1, t.name, t.pass, t.content, 4611686018427387904 + t.place
+    FROM made, unnest($6::text[], $7::int[], $8::text[]) WITH ORDINALITY AS t (name, pass, content, place)
+)
+SELECT run FROM made";
+
+/// One more participant; with `$8`, what was stopped goes on.
+pub(super) const JOIN: &str = "
+WITH joined AS (
+    UPDATE slt_queue.runs SET workers = workers + 1, stopped = CASE WHEN $8 THEN NULL ELSE stopped END
+    WHERE run = $1 RETURNING workers
+), entered AS (
+    INSERT INTO slt_queue.participants (run, worker, parent, label, place, lock, lease_until)
+    SELECT $1, workers, $2, $3, $4, $5, clock_timestamp() + $6::int * interval '1 millisecond' FROM joined
+), told AS (
+    INSERT INTO slt_queue.events (run, worker, n, number, kind, body)
+    SELECT $1, workers, 1, nextval('slt_queue.numbers'), 'join', $7 FROM joined
+    UNION ALL SELECT $1, workers, 2, nextval('slt_queue.numbers'), 'resume', NULL FROM joined WHERE $8
+    RETURNING number
+)
+SELECT workers, (SELECT min(number) FROM told) FROM joined";
+
+/// Drops runs that are over: complete and left, or left for an hour, unless they are among the `$2` latest.
+pub(super) const DROP_OLD: &str = "
+WITH past AS (
+    SELECT r.run, r.plan_len FROM slt_queue.runs r ORDER BY r.begun_at DESC, r.run OFFSET $2
+), over AS (
+    SELECT past.run FROM past WHERE past.run <> $1 AND NOT EXISTS (
+        SELECT FROM slt_queue.participants p WHERE p.run = past.run AND NOT p.gone AND p.lease_until > clock_timestamp()
+    ) AND (
+        (SELECT count(*) FROM slt_queue.entries e WHERE e.run = past.run AND e.state = 'final') = past.plan_len
+        OR NOT EXISTS (
+            SELECT FROM slt_queue.participants p
+            WHERE p.run = past.run AND p.lease_until > clock_timestamp() - interval '1 hour')
+    )
+), dropped AS (DELETE FROM slt_queue.runs r USING over WHERE r.run = over.run RETURNING r.run
+), entries AS (DELETE FROM slt_queue.entries e USING dropped WHERE e.run = dropped.run
+), participants AS (DELETE FROM slt_queue.participants p USING dropped WHERE p.run = dropped.run
+), events AS (DELETE FROM slt_queue.events v USING dropped WHERE v.run = dropped.run)
+SELECT count(*) FROM dropped";
+
+/// The next entry, unless the run is stopped or this participant was taken for dead.
+pub(super) const CLAIM: &str = "
+WITH next AS (
+    SELECT e.entry FROM slt_queue.entries e
+    WHERE e.run = $1 AND e.state = 'waiting' AND EXISTS (
+        SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
+        WHERE r.run = $1 AND r.stopped IS NULL AND p.worker = $2 AND NOT p.gone)
+    ORDER BY e.turn LIMIT 1 FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE slt_queue.entries e
+    SET state = 'leased', holder = $2, claimer = $2, attempts = e.attempts + 1, sequence = nextval('slt_queue.numbers')
+    FROM next WHERE e.run = $1 AND e.entry = next.entry AND e.state = 'waiting'
+    RETURNING e.entry, e.attempts, e.sequence
+), told AS (
+    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
+    SELECT $1, $2, $3, sequence, 'claim', entry FROM claimed
+)
+SELECT entry, attempts, sequence FROM claimed";
+
+/// What a claim that was sent before, and of which nothing was heard, has come to.
+pub(super) const CLAIMED: &str = "
+SELECT e.entry, e.attempts, v.number, e.state = 'leased' AND e.sequence = v.number
+FROM slt_queue.events v JOIN slt_queue.entries e ON e.run = v.run AND e.entry = v.entry
+WHERE v.run = $1 AND v.worker = $2 AND v.n = $3";
+
+/// Why there was nothing to claim, or nothing to finish.
+pub(super) const STATUS: &str = "
+SELECT r.stopped, p.gone,
+       EXISTS (SELECT FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'waiting') AS waiting,
+       EXISTS (SELECT FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'leased') AS leased
+FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
+WHERE r.run = $1 AND r.plan_hash = $3 AND p.worker = $2";
+
+pub(super) const FINISHED: &str = "SELECT count(*) FROM slt_queue.entries WHERE run = $1 AND state = 'final'";
+
+/// The entry's one outcome, from the holder of its open lease.
+pub(super) const FINISH: &str = "
+WITH closed AS (
+    UPDATE slt_queue.entries SET state = 'final', holder = NULL, outcome = $5
+    WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4
+      AND EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
+                  WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)
+    RETURNING entry
+), told AS (
+    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
+    SELECT $1, $2, $6, nextval('slt_queue.numbers'), 'finish', entry FROM closed
+)
+SELECT entry FROM closed";
+
+/// The entry back to those that wait, from the holder of its open lease.
+pub(super) const REQUEUE: &str = "
+WITH closed AS (
+    UPDATE slt_queue.entries
+    SET state = 'waiting', holder = NULL, claimer = NULL, sequence = NULL, turn = nextval('slt_queue.numbers')
+    WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4
+      AND EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
+                  WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)
+    RETURNING entry, turn
+), told AS (
+    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, body, attempt)
+    SELECT $1, $2, $7, turn, 'requeue', entry, $5, $6 FROM closed
+)
+SELECT entry FROM closed";
+
+pub(super) const STOP: &str = "
+WITH halted AS (
+    UPDATE slt_queue.runs SET stopped = $4 WHERE run = $1 AND stopped IS NULL AND EXISTS (
+        SELECT FROM slt_queue.participants p WHERE p.run = $1 AND p.worker = $2 AND NOT p.gone)
+    RETURNING run
+), told AS (
+    INSERT INTO slt_queue.events (run, worker, n, number, kind, body)
+    SELECT $1, $2, $3, nextval('slt_queue.numbers'), 'stop', $4 FROM halted
+)
+SELECT run FROM halted";
+
+/// Whether an event of this participant is there.
+pub(super) const HAPPENED: &str = "SELECT n FROM slt_queue.events WHERE run = $1 AND worker = $2 AND n = $3";
+
+/// All others who hold leases, and their supervisors: is there a session, how long is a sign of life overdue?
+pub(super) const HOLDERS: &str = concat!(
+    "WITH ",
+    held!(),
+    ", holders AS (
+        SELECT DISTINCT holder AS worker FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder <> $2
+    )
+    SELECT p.worker, p.parent, p.place, p.gone, h.worker IS NOT NULL AS holds,
+           p.lease_until < clock_timestamp() OR p.lock NOT IN (SELECT key FROM held) AS missing,
+           p.missed_at IS NOT NULL AS marked,
+           coalesce(p.missed_at < clock_timestamp() - $3::int * interval '1 millisecond', false) AS overdue
+    FROM slt_queue.participants p LEFT JOIN holders h ON h.worker = p.worker
+    WHERE p.run = $1 AND p.worker <> $2 AND (h.worker IS NOT NULL OR p.worker IN (
+        SELECT q.parent FROM slt_queue.participants q JOIN holders ON q.run = $1 AND q.worker = holders.worker))
+    ORDER BY p.worker"
+);
+
+pub(super) const MARK: &str = "
+UPDATE slt_queue.participants SET missed_at = clock_timestamp()
+WHERE run = $1 AND worker = ANY($2) AND missed_at IS NULL AND NOT gone";
+
+/// Takes participants for dead: those in `$2` are known to be, those in `$3` if they are still missing.
+pub(super) const BURY: &str = "
+UPDATE slt_queue.participants SET gone = true
+WHERE run = $1 AND NOT gone AND (worker = ANY($2)
+    OR (worker = ANY($3) AND missed_at < clock_timestamp() - $4::int * interval '1 millisecond'))
+RETURNING worker";
+
+/// Ends whatever sessions those have left that were taken for dead.
+pub(super) const END: &str = concat!(
+    "WITH ",
+    held!(),
+    " SELECT pg_terminate_backend(held.pid) FROM held JOIN slt_queue.participants p ON p.lock = held.key
+    WHERE p.run = $1 AND p.worker = ANY($2) AND p.gone"
+);
+
+/// Whose leases dead participants hold: who claimed them.
+pub(super) const CLAIMERS: &str = "
+SELECT DISTINCT claimer FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder = ANY($2)";
+
+/// Takes over all leases of dead participants; `$4` and `$5` say what each of those who claimed them was running.
+pub(super) const TAKE: &str = "
+WITH taken AS (
+    UPDATE slt_queue.entries e
+    SET holder = $2, deaths = e.deaths + (e.holder = e.claimer)::int, sequence = nextval('slt_queue.numbers')
+    WHERE e.run = $1 AND e.state = 'leased' AND e.holder = ANY($3)
+      AND EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
+                  WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)
+      AND NOT EXISTS (SELECT FROM slt_queue.participants p WHERE p.run = $1 AND p.worker = e.holder AND NOT p.gone)
+    RETURNING e.entry, e.claimer, e.attempts, e.deaths, e.sequence
+), told AS (
+    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, other, body)
+    SELECT $1, $2, $6 + row_number() OVER (ORDER BY t.entry) - 1, t.sequence, 'lost', t.entry, t.claimer, r.last
+    FROM taken t LEFT JOIN unnest($4::int[], $5::text[]) AS r (worker, last) ON r.worker = t.claimer
+)
+SELECT entry, claimer, attempts, deaths, sequence FROM taken ORDER BY entry";
+
+/// What a take-over that was sent before, and of which nothing was heard, has come to.
+pub(super) const TAKEN: &str = "
+SELECT e.entry, v.other, e.attempts, e.deaths, v.number
+FROM slt_queue.events v JOIN slt_queue.entries e ON e.run = v.run AND e.entry = v.entry
+WHERE v.run = $1 AND v.worker = $2 AND v.n >= $3 AND v.kind = 'lost' ORDER BY e.entry";
+
+/// How many events of each participant had happened when the one with that number did.
+pub(super) const BEFORE: &str =
+    "SELECT worker, max(n) FROM slt_queue.events WHERE run = $1 AND number < $2 GROUP BY worker";
+
+/// The events that are new to somebody who knows `$3` events of each participant in `$2`, and those of all others.
+///
+/// Events of one participant become visible in their order, for each of its transactions follows the one before. That
+/// is not so of all participants together: the numbers only bring into order what is there.
+pub(super) const NEWS: &str = "
+SELECT v.worker, v.n, v.kind, v.entry, v.other, v.body, e.outcome, v.number FROM (
+    SELECT v.* FROM unnest($2::int[], $3::bigint[]) AS known (worker, n)
+    JOIN slt_queue.events v ON v.run = $1 AND v.worker = known.worker AND v.n > known.n
+    UNION ALL SELECT v.* FROM slt_queue.events v WHERE v.run = $1 AND v.worker > $4
+) v LEFT JOIN slt_queue.entries e ON v.kind = 'finish' AND e.run = $1 AND e.entry = v.entry
+ORDER BY v.number";
+
+/// Everything at one moment.
+pub(super) const SNAPSHOT: &str = "
+SELECT r.workers, r.stopped, r.plan_len, e.entry, e.state, e.attempts, e.deaths, e.holder, e.outcome, e.name, e.pass,
+       (SELECT array_agg(v.attempt ORDER BY v.number) FROM slt_queue.events v
+        WHERE v.run = $1 AND v.entry = e.entry AND v.attempt IS NOT NULL) AS earlier
+FROM slt_queue.runs r LEFT JOIN slt_queue.entries e ON e.run = r.run
+WHERE r.run = $1 AND r.plan_hash = $2 ORDER BY e.entry";

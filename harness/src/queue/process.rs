@@ -1,0 +1,56 @@
+//! Children of tests: this test binary again, told by its environment what to do.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A child that does not outlive its test.
+pub(super) struct Process(pub Child, Option<BufReader<ChildStdout>>);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    pub(super) fn spawn(command: &mut Command) -> Self {
+        Process(command.spawn().unwrap(), None)
+    }
+
+    pub(super) fn wait(mut self) -> ExitStatus {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap()
+    }
+
+    /// Waits until the child has written a line that `is_it`.
+    pub(super) fn line(&mut self, is_it: impl Fn(&str) -> bool) -> String {
+        let stdout = self.0.stdout.take().map(BufReader::new);
+        let lines = self.1.get_or_insert_with(|| stdout.expect("a pipe"));
+        let line = lines.lines().map(Result::unwrap).find(|line| is_it(line));
+        line.expect("the child says so before it ends")
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
+/// Makes a command one that runs the test `name` of this binary alone.
+pub(super) fn prepare(mut command: Command, name: &str) -> Command {
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads=1", "--quiet"])
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// In a child: waits until its parent says something, or is gone.
+pub(super) fn wait_for_parent() {
+    std::io::stdout().flush().unwrap();
+    let _ = std::io::stdin().read(&mut [0]);
+}

@@ -1,0 +1,182 @@
+//! External drivers as engines: those that work, those that fail in every way there is, and DuckDB's.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::engines::{CLASSIC, on, run};
+use crate::support::{PASSES, Said, command, folder, target_binary};
+
+/// A driver for the protocol as sqllogictest-bin has it, which knows nothing of any extension. What it is asked to
+/// `print`, it prints instead of an answer.
+const DRIVER: &str = r#"
+import json, os, subprocess, sys, time
+
+text = ""
+while piece := sys.stdin.buffer.read1(4096).decode():
+    text += piece
+    while text:
+        try:
+            request, end = json.JSONDecoder().raw_decode(text)
+        except json.JSONDecodeError:
+            break
+        text = text[end:]
+        assert list(request) == ["sql"], request
+        word, _, rest = request["sql"].partition(" ")
+        if word == "print":
+            print(rest, flush=True)
+        elif word == "die":
+            sys.exit(int(rest))
+        elif word == "hang":
+            time.sleep(1000)
+        elif word == "flood":
+            for _ in range(int(rest)):
+                print("x" * 1023, file=sys.stderr)
+            print(json.dumps({"result": []}), flush=True)
+        elif word == "close":
+            os.close(0)
+            print(json.dumps({"result": []}), flush=True)
+            time.sleep(1000)
+        elif word == "leave":
+            # Somebody who holds this driver's output open, and lives on.
+            path, _, then = rest.partition(" ")
+            with open(path, "w") as file:
+                file.write(str(subprocess.Popen(["sleep", "1000"]).pid))
+            sys.exit(3) if then == "die" else time.sleep(1000)
+        elif word == "fail":
+            print(json.dumps({"err": rest}), flush=True)
+        else:
+            print(json.dumps({"result": [[value] for value in rest.split()]}), flush=True)
+"#;
+
+#[test]
+fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
+    let root = folder(&[("driver.py", DRIVER)]);
+    let left = |name: &str| root.path().join(name);
+    let hang = format!("statement error\nleave {} hang\n", left("hangs.pid").display());
+    let die = format!("statement error\nleave {} die\n", left("leaves.pid").display());
+    for (name, text) in [
+        ("passes.test", "onlyif external\nquery I rowsort\nSELECT 2 1\n----\n1\n2\n\nstatement error\nfail so\n"),
+        ("modern.slt", "query I\nSELECT 2 1\n----\n2\n1\n\nstatement error so it is\nfail so it is\n"),
+        ("floods.slt", "statement ok\nflood 20000\n\nquery I\nSELECT 7\n----\n7\n"),
+        ("garbage.slt", "statement error\nprint oops\n"),
+        ("twice.slt", "statement ok\nprint {\"result\":[]} {\"result\":[[\"7\"]]}\n\nquery I\nSELECT 7\n----\n7\n"),
+        ("half.test", "query I\nprint {\"result\":[[\"1\"]]\n----\n1\n"),
+        ("dies.slt", "statement error\ndie 3\n\nstatement ok\nSELECT\n"),
+        ("leaves.slt", &die),
+        ("closes.slt", "statement ok\nclose\n\nstatement error\nSELECT\n"),
+        ("hangs.slt", &hang),
+    ] {
+        std::fs::write(left(name), text).unwrap();
+    }
+    let engine = format!("external:python3 {}", root.path().join("driver.py").display());
+    let shown = format!("the external driver `{}`", &engine["external:".len()..]);
+    for arguments in [&[][..], &["--parallel", "--workers", "2", "--run-id", "once"]] {
+        let said = run(root.path(), &engine, &[&["--file-timeout", "5"], arguments].concat());
+        assert_eq!(said.code, 101, "{said:?}");
+        for name in ["passes.test", "modern.slt", "floods.slt"] {
+            assert_eq!(said.verdict(name), Some("ok"), "{said:?}");
+        }
+        for (name, words) in [
+            ("garbage.slt", "it printed what is no answer: `oops` (expected value)"),
+            ("twice.slt", "it printed `{\"result\":[[\"7\"]]}` without being asked"),
+            ("dies.slt", "it ended (exit status: 3) instead of answering"),
+            ("leaves.slt", "it ended (exit status: 3) instead of answering"),
+            ("closes.slt", "it closed its input, so that it cannot be asked"),
+        ] {
+            assert_eq!(said.verdict(name), Some("FAILED"), "{said:?}");
+            let words = format!("the connection to {shown} is lost: {words}");
+            assert!(said.out.contains(&words), "{name}, {words}: {said:?}");
+        }
+        for name in ["hangs.slt", "half.test"] {
+            assert!(said.verdict(name).unwrap().starts_with("timed out after "), "{said:?}");
+        }
+        assert!(said.result().starts_with("test result: FAILED. 3 passed; 7 failed"), "{said:?}");
+        for name in ["hangs.pid", "leaves.pid"] {
+            assert_is_gone(&std::fs::read_to_string(left(name)).unwrap());
+        }
+    }
+}
+
+/// Waits until a process has ended, which it must.
+fn assert_is_gone(pid: &str) {
+    let begun = Instant::now();
+    let is_alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Nobody may be there to reap it.
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    };
+    while is_alive() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "process {pid} lives");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_driver_that_is_not_there_is_told_so() {
+    let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
+    let words = "the connection to the external driver `slt_no_such_program` is lost: \
+                 it ended (exit status: 127: bash finds no such command)";
+    for arguments in [&[][..], &["--parallel", "--workers", "2"]] {
+        let said = run(root.path(), "external:slt_no_such_program", arguments);
+        assert_eq!((said.code, said.out.matches(words).count()), (101, 2), "{said:?}");
+    }
+    let mut test = command(env!("CARGO_BIN_EXE_slt"));
+    let test = test.args(["test", "--engine", "external:slt_no_such_program"]).arg(root.path().join("error.slt"));
+    let said = Said::of(test);
+    assert_eq!((said.code, said.out.matches(words).count()), (101, 1), "{said:?}");
+}
+
+#[test]
+fn a_driver_that_is_busy_goes_with_a_runner_that_is_killed() {
+    let root = folder(&[("driver.py", DRIVER), ("hangs.slt", "statement ok\nhang\n")]);
+    let started = root.path().join("started");
+    // The driver is the process that bash becomes, and so has bash's number.
+    let engine = format!(
+        "external:[ -z \"$SLT_DATABASE\" ] || echo $$ >{0}.new && mv {0}.new {0}; exec python3 {1}",
+        started.display(),
+        root.path().join("driver.py").display()
+    );
+    let mut run = on(root.path(), &engine).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while !started.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60) && run.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_is_gone(std::fs::read_to_string(&started).unwrap().trim());
+}
+
+#[test]
+fn no_secret_of_the_engine_is_in_a_workers_command_line_or_in_the_results() {
+    let text = "query I\nSELECT 1\n----\n1\n\nsystem ok\n! tr '\\0' ' ' </proc/$PPID/cmdline | grep -q 'hunter[2]'\n\n\
+                query I\nSELECT 1\n----\n2\n";
+    let root = folder(&[("a.slt", text), ("driver.py", DRIVER)]);
+    let engine = format!("external:python3 {} --password=hunter2", root.path().join("driver.py").display());
+    let mut run = command(target_binary());
+    run.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
+    let said = Said::of(run.args(["--engine", &engine, "--allow-system", "--parallel", "--workers", "1"]));
+    assert_eq!((said.code, said.out.matches("the command failed").count()), (101, 0), "{said:?}");
+    assert!(said.out.contains("- 2\n+ 1\n") && said.err.contains("driver.py …"), "{said:?}");
+    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+    let found = Said::of(Command::new("grep").args(["-r", "hunter2"]).arg(root.path().join("results")));
+    assert_eq!((found.code, found.out.as_str()), (1, ""), "{found:?}");
+}
+
+#[test]
+fn duckdb_runs_by_the_driver_that_comes_with_this() {
+    let python = Command::new("python3").args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
+    if !python.is_ok_and(|status| status.success()) {
+        let message = "ignored on DuckDB: the Python package `duckdb` is not installed";
+        assert!(std::env::var_os("CI").is_none(), "{message}");
+        return eprintln!("{message}");
+    }
+    let own =
+        "onlyif duckdb\nstatement count 2\nINSERT INTO t SELECT * FROM range(2)\n\nquery I\nSELECT 1 = 1\n----\ntrue\n";
+    let modern = format!("statement ok\nCREATE TABLE t(a INTEGER)\n\n{own}");
+    let root = folder(&[("a.test", CLASSIC), ("b.slt", &modern)]);
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engines/duckdb.py");
+    let said = run(root.path(), &format!("external:python3 {}", driver.display()), &[]);
+    assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
+}

@@ -1,0 +1,81 @@
+//! Faults that are strewn over scripts which know nothing of them, and a ledger of each.
+//!
+//! ```text
+//! FAULTY_LEDGER=PATH    where each fault is entered before it is committed, a JSON object a line
+//! FAULTY_ALTER=N        one result in N has a wrong value: which, depends on the script's name and the SQL alone
+//! FAULTY_CRASH=NAME     the third request of this script kills the process
+//! FAULTY_HANG=NAME      the third request of this script never returns
+//! ```
+
+use std::cell::Cell;
+use std::env;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use md5::{Digest, Md5};
+use slt_harness::engine::{Request, Rows};
+
+/// Which request of a script is its last.
+const LAST: u32 = 3;
+
+/// The faults that one script meets.
+#[derive(Debug, Clone, Default)]
+pub struct Seeds {
+    script: String,
+    ledger: PathBuf,
+    /// One result in so many is altered; none if 0.
+    alter: u32,
+    /// What happens at the last request.
+    end: Option<&'static str>,
+    requests: Cell<u32>,
+}
+
+impl Seeds {
+    /// What the environment has in store for a script; nothing without a ledger.
+    pub fn for_script(script: &str) -> Option<Seeds> {
+        let ledger = env::var_os("FAULTY_LEDGER")?.into();
+        let is = |variable: &str| env::var(variable).is_ok_and(|name| name == script);
+        let end = [("FAULTY_CRASH", "segv"), ("FAULTY_HANG", "hang")].into_iter().find(|(variable, _)| is(variable));
+        let alter = env::var("FAULTY_ALTER").ok().filter(|_| end.is_none());
+        Some(Seeds {
+            script: script.to_owned(),
+            ledger,
+            alter: alter.map_or(0, |number| number.parse().expect("FAULTY_ALTER is a number")),
+            end: end.map(|(_, fault)| fault),
+            requests: Cell::new(0),
+        })
+    }
+
+    /// The fault to commit instead of this request.
+    pub fn before(&self, request: Request<'_>) -> Option<&'static str> {
+        self.requests.set(self.requests.get() + 1);
+        let fault = self.end.filter(|_| self.requests.get() == LAST)?;
+        self.enter(fault, request);
+        Some(fault)
+    }
+
+    /// Alters the first value of what a query has returned, if it is the turn of that query.
+    pub fn after(&self, request: Request<'_>, rows: &mut Rows) {
+        let Some(columns) = rows.columns().filter(|_| request.letters.is_some() && !rows.is_empty()) else { return };
+        let digest = Md5::new().chain_update(&self.script).chain_update(request.sql).finalize();
+        let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        if self.alter == 0 || draw % self.alter != 0 {
+            return;
+        }
+        self.enter("altered", request);
+        let mut values: Vec<Vec<u8>> = rows.values().map(<[u8]>::to_vec).collect();
+        values[0] = [b"altered ", values[0].as_slice()].concat();
+        rows.clear();
+        rows.set_columns(columns);
+        values.iter().for_each(|value| rows.push(value));
+    }
+
+    /// One write for each entry, since many processes write to one ledger.
+    fn enter(&self, fault: &str, request: Request<'_>) {
+        let sql = String::from_utf8_lossy(request.sql);
+        let entry = serde_json::json!({ "fault": fault, "script": self.script, "sql": sql });
+        let mut ledger = File::options().create(true).append(true).open(&self.ledger).expect("the ledger opens");
+        ledger.write_all(format!("{entry}\n").as_bytes()).expect("the ledger takes an entry");
+    }
+}
