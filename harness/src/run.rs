@@ -108,7 +108,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     while let Some(inner) = cause {
         let words = inner.to_string();
         let words = words.trim_end();
-        if !text.contains(&words) {
+        if !text.contains(words) {
             text.push_str(&format!(": {words}"));
         }
         cause = inner.source();

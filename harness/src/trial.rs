@@ -64,6 +64,9 @@ pub trait Watch {
 
     /// Called for each failure that is not the end of a record: of the script as a whole, or of its rewriting.
     fn failed(&self, _failure: &Failure) {}
+
+    /// Called when the script's database is left where it is, with its name.
+    fn kept(&self, _database: &str) {}
 }
 
 /// How a record ended.
@@ -311,7 +314,9 @@ fn script(
         },
     };
     if options.keep_database && verdict.is_failure() {
-        match (executor.keep(), tally.failures.last_mut()) {
+        let kept = executor.keep();
+        kept.iter().for_each(|kept| tally.watch.kept(kept));
+        match (kept, tally.failures.last_mut()) {
             (Some(kept), Some(failure)) => failure.message.push_str(&format!("\nkept the {kept} for you to look at")),
             (Some(kept), None) => note!("{}: kept the {kept} for you to look at", tally.shown),
             (None, _) => {}

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::servers::{Server, servers};
-use crate::support::{PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
 
 /// Runs the test binary over a folder on an engine.
 pub fn run(root: &Path, engine: &str, arguments: &[&str]) -> Said {
@@ -164,6 +164,11 @@ fn the_database_of_a_file_that_fails_is_kept_on_demand_and_cleaned_up_later() {
             let said = clean(server, arguments);
             assert_eq!((said.code, said.out), (0, words), "{}", said.err);
         }
+        let mut test = command(env!("CARGO_BIN_EXE_slt"));
+        test.env("SQLLOGICTEST_ENGINE", &server.url).arg("test").arg(root.path().join("fails.slt"));
+        let said = Said::of(test.arg("--keep-db-on-failure"));
+        assert!(said.code == 101 && said.out.contains("\nkept the database `slt_"), "{said:?}");
+        assert!(clean(server, &[]).out.starts_with("dropped database `slt_"));
         assert!(clean(server, &[]).out.starts_with("nothing to drop on "));
     }
 }
@@ -266,6 +271,37 @@ fn who_is_not_let_in_or_has_no_rights_is_told_so_without_the_password() {
 }
 
 #[test]
+fn a_list_of_known_failures_is_for_the_server_that_it_names() {
+    let (servers, _turn) = servers();
+    for server in servers {
+        let root = folder(&[("fails.test", FAILS), ("mariadb.slt", "onlyif mariadb\nquery I\nSELECT 1\n----\n1\n")]);
+        let list = root.path().join("known.toml");
+        let path = list.to_str().unwrap();
+        let said = run(root.path(), &server.url, &["--write-known-failures", path]);
+        let name = match said.verdict("mariadb.slt") {
+            Some("ok") => "mariadb",
+            _ => server.either("postgresql", "mysql"),
+        };
+        let text = std::fs::read_to_string(&list).unwrap();
+        assert!(text.contains(&format!("engine = \"{name}\"\n")), "{text}");
+        for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "1"]] {
+            std::fs::write(&list, &text).unwrap();
+            let arguments = [&["--known-failures", path], way].concat();
+            let said = run(root.path(), &server.url, &arguments);
+            assert_eq!((said.code, said.verdict("fails.test")), (0, Some("known failure (query result mismatch)")));
+            std::fs::write(&list, text.replace(name, "sqlite")).unwrap();
+            let said = run(root.path(), &server.url, &arguments);
+            assert_eq!((said.code, said.verdict("fails.test")), (101, Some("FAILED")), "{said:?}");
+        }
+        std::fs::write(&list, &text).unwrap();
+        std::fs::write(root.path().join("fails.test"), PASSES).unwrap();
+        let said = run(root.path(), &server.url, &["--known-failures", path, "--ratchet"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.err.contains("taken off the known failures: fails.test"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_fails_each_file_and_no_expected_error_passes() {
     let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
     for (engine, words) in [
@@ -274,7 +310,7 @@ fn a_server_that_is_not_there_fails_each_file_and_no_expected_error_passes() {
         ("postgres://me:hunter2@nowhere.invalid/db", "cannot connect to postgres://me@nowhere.invalid/db: "),
         ("mysql://me:hunter2@nowhere.invalid", "cannot connect to mysql://me@nowhere.invalid: "),
     ] {
-        for way in [&[][..], &["--parallel", "--workers", "2"]] {
+        for way in [&["--report"][..], &["--parallel", "--workers", "2"]] {
             let said = run(root.path(), engine, way);
             assert_eq!(said.code, 101, "{said:?}");
             assert_eq!(said.out.matches(words).count(), 2, "{said:?}");
@@ -286,7 +322,15 @@ fn a_server_that_is_not_there_fails_each_file_and_no_expected_error_passes() {
         let said = Said::of(&mut one);
         assert_eq!((said.code, said.out.matches(words).count()), (101, 1), "{said:?}");
         assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+        assert_holds_no_secret(&root.path().join("results"));
     }
+}
+
+/// No file that a run has left holds the password, and there are such files, a page among them.
+pub fn assert_holds_no_secret(results: &Path) {
+    assert!(results.join("results.json").exists() && results.join("report.html").exists());
+    let found = Said::of(Command::new("grep").args(["-r", "hunter2"]).arg(results));
+    assert_eq!((found.code, found.out.as_str()), (1, ""), "{found:?}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use slt_harness::known::KnownFailures;
+
 use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
 
 /// Fails in its lines 1 and 6.
@@ -80,4 +82,25 @@ fn a_list_that_cannot_be_used_says_why_and_runs_nothing() {
     }
     assert_eq!(run(root.path(), "--known-failures absent.toml").code, 2);
     assert_eq!(run(root.path(), "--ratchet").code, 2);
+}
+
+#[test]
+fn the_lists_for_servers_hold_nothing_of_the_files_but_names_hashes_and_lines() {
+    for name in ["postgres", "mariadb"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/known/{name}.toml"));
+        KnownFailures::read(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let entries: Vec<&str> = text.split("[[known]]\n").skip(1).collect();
+        assert!(entries.len() > 5, "{name}");
+        for entry in entries {
+            assert!(entry.contains(&format!("engine = \"{name}\"\n")), "{entry}");
+            assert!(entry.contains("\nfailed = ") != entry.contains("\nrecords = ["), "{entry}");
+            for line in entry.lines() {
+                let keys =
+                    ["path = \"", "engine = \"", "reason = \"", "failed = ", "records = [", "]", "#", "  { sql = \""];
+                assert!(line.is_empty() || keys.iter().any(|key| line.starts_with(key)), "{line}");
+                assert!(line.len() < if line.starts_with("  ") { 60 } else { 200 }, "{line}");
+            }
+        }
+    }
 }

@@ -101,6 +101,10 @@ impl Watch for Transcript {
         }
         state.write(&format!("\n{failure}\n"));
     }
+
+    fn kept(&self, database: &str) {
+        self.0.borrow_mut().write(&format!("\nkept the {database} for you to look at\n"));
+    }
 }
 
 impl State {
