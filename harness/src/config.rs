@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libtest_mimic::{ColorSetting, FormatSetting};
@@ -20,12 +20,15 @@ use crate::worker::Policy;
 
 mod flags;
 mod github;
+mod help;
 mod parallel;
 
 use flags::KnownFlags;
 pub(crate) use flags::{ENGINE, secret};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
+pub(crate) use help::readable_help;
+use help::{AFTER_HELP, name_variable};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
@@ -241,47 +244,6 @@ pub(crate) fn without_secrets(arguments: impl IntoIterator<Item = OsString>) -> 
     rest
 }
 
-/// A command that takes [`Flags`], with help for people who run SQLLogicTest files.
-pub(crate) fn readable_help(command: Command) -> Command {
-    command
-        .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
-        .mut_args(|arg| arg.hide_env_values(true))
-        .mut_arg("filter", |arg| arg.help("Run only files whose name contains this").long_help(None))
-        .mut_arg("nocapture", |arg| arg.help("Accepted: nothing is captured in one process").long_help(None))
-        .mut_arg("show_output", |arg| arg.hide(true))
-        .mut_arg("unstable_flags", |arg| arg.value_name("FLAG").help("Accepted: `unstable-options`").long_help(None))
-        .mut_arg("test", |arg| arg.help("Accepted: all files are tests").long_help(None))
-        .mut_arg("bench", |arg| arg.help("Run benchmarks instead, of which there are none").long_help(None))
-        .mut_arg("list", |arg| arg.help("List names instead of running the files").long_help(None))
-        .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
-        .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
-        .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
-        .mut_arg("quiet", |arg| {
-            arg.help("One character for each file (`--format terse`) and no progress [env: SQLLOGICTEST_QUIET]")
-                .long_help(None)
-        })
-        .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
-        .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
-        .mut_arg("test_threads", |arg| {
-            arg.value_name("N").help("How many files run at a time; default: the number of processors").long_help(None)
-        })
-        .mut_arg("color", |arg| {
-            arg.hide_possible_values(true).help("When to colour the results; default: on a terminal").long_help(None)
-        })
-        .mut_arg("format", |arg| {
-            arg.hide_possible_values(true).help("A line, a character or a JSON object for each file").long_help(None)
-        })
-}
-
-const AFTER_HELP: &str = "\
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on.
-
-Examples:
-  cargo test --test slt -- select1                       files whose name contains `select1`
-  cargo test --test slt -- --exact select/joins.test     that file and no other
-  SLT_CORPUS=target/corpus cargo test --release --test slt";
-
 /// What the parallel flags come to, if the run is to be shared at all.
 fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
     if !flags.parallel {
@@ -387,27 +349,6 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
     let wanted = flag || std::env::var_os("RUST_TEST_SHUFFLE").is_some_and(|value| value != "0");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok(wanted.then(|| u64::from(now.subsec_nanos())))
-}
-
-/// Adds the variable's name to a complaint about a value that came from the environment.
-fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
-    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
-        return error;
-    };
-    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
-    let typed = arguments.iter().filter_map(|argument| argument.to_str()).any(|argument| argument.starts_with(flag));
-    let argument =
-        command.get_arguments().find(|argument| argument.get_long().is_some_and(|long| flag == format!("--{long}")));
-    let Some(variable) =
-        argument.and_then(|argument| argument.get_env()).filter(|name| !typed && std::env::var_os(name).is_some())
-    else {
-        return error;
-    };
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let first = text.lines().next().unwrap_or_default();
-    let message = format!("{first} (from the environment variable `{}`)\n", variable.to_string_lossy());
-    clap::Error::raw(error.kind(), message)
 }
 
 /// A time limit: seconds, with decimals if need be, more than zero.

@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
-use crate::queue::{EntryState, EntryStatus, Event, Lost, Plan, Queue, QueueError, Running};
+use crate::queue::{EntryState, EntryStatus, Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
 use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
 
+mod current;
+mod fate;
 mod slot;
 
+use current::Current;
+use fate::{Fate, fate};
 use slot::{Dead, Slot};
 pub use slot::{OUTPUT, headline};
 
@@ -36,6 +40,8 @@ pub struct Supervision<'s> {
     pub memory_limit: Option<u64>,
     /// When to claim nothing more.
     pub deadline: Option<Instant>,
+    /// After how long people are told that a file is still running.
+    pub slow: Duration,
     /// The folder for the workers' own output, a file each.
     pub logs: PathBuf,
     /// The list of known failures that deaths are held against.
@@ -48,6 +54,9 @@ pub struct Supervision<'s> {
 pub trait Audience {
     /// Something happened to an entry of the plan.
     fn event(&mut self, event: &Event, plan: &Plan);
+
+    /// An entry has been running for longer than `limit`; said once of each attempt.
+    fn slow(&mut self, entry: &PlanEntry, limit: Duration);
 
     /// Something that people should know.
     fn notice(&mut self, notice: &str);
@@ -161,14 +170,6 @@ struct Supervisor<'s> {
     futile: u32,
 }
 
-/// What a participant is running.
-struct Current {
-    entry: usize,
-    since: Instant,
-    record: Option<Running>,
-    record_since: Instant,
-}
-
 impl Supervisor<'_> {
     fn run(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
         for number in 1..=self.supervision.workers {
@@ -232,9 +233,7 @@ impl Supervisor<'_> {
                     }
                 }
                 Event::Claimed { worker, entry } => {
-                    let now = Instant::now();
-                    let current = Current { entry: *entry, since: now, record: None, record_since: now };
-                    self.current.insert(*worker, current);
+                    self.current.insert(*worker, Current::new(*entry));
                     if let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker() == Some(*worker)) {
                         slot.claimed();
                         self.futile = 0;
@@ -259,13 +258,20 @@ impl Supervisor<'_> {
         if !self.stopped && self.supervision.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             queue.stop(TIME_BUDGET)?;
             self.stopped = true;
+            if !self.current.is_empty() {
+                audience.notice(&format!("the time budget is spent; {} still running", self.files_running()));
+            }
+        }
+        for current in self.current.values_mut() {
+            if current.is_newly_slow(self.supervision.slow) {
+                audience.slow(&queue.plan().entries()[current.entry], self.supervision.slow);
+            }
         }
         let interrupts = self.interrupts.count();
         if interrupts > 0 && self.interrupted == 0 {
             queue.stop("interrupted")?;
             self.stopped = true;
-            let running = self.current.len();
-            let files = if running == 1 { "1 file is" } else { &format!("{running} files are") };
+            let files = self.files_running();
             // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
             let id = std::process::id();
             audience
@@ -279,6 +285,13 @@ impl Supervisor<'_> {
         }
         self.interrupted = interrupts;
         Ok(())
+    }
+
+    fn files_running(&self) -> String {
+        match self.current.len() {
+            1 => "1 file is".to_owned(),
+            running => format!("{running} files are"),
+        }
     }
 
     /// Ends workers whose file or record has taken too long.
@@ -299,6 +312,7 @@ impl Supervisor<'_> {
                 if current.record.is_some() && trial(&record) != trial(&current.record) {
                     // The next attempt, under the same lease, has all its time before it.
                     current.since = Instant::now();
+                    current.told = false;
                 }
                 current.record = record;
             }
@@ -418,62 +432,5 @@ impl Supervisor<'_> {
             self.slots[index] = self.start(number)?;
         }
         Ok(())
-    }
-}
-
-/// What becomes of an entry whose worker is dead.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    /// Nothing: it has no outcome.
-    Left,
-    /// It is run once more, whatever the policy says.
-    Again,
-    /// It gets another attempt or an outcome, as the policy says.
-    Settled,
-}
-
-/// What becomes of `entry`, whose worker is dead, in a run in which nothing more is begun if it is `stopped`.
-fn fate(dead: Option<&Dead>, entry: usize, stopped: bool) -> Fate {
-    match dead {
-        // Killed because the user wanted to be gone.
-        Some(dead) if dead.abandoned => Fate::Left,
-        // Ended for an entry that it had finished by then, and this one had hardly begun.
-        Some(dead) if dead.sentenced_for.is_some_and(|other| other != entry) => {
-            if stopped {
-                Fate::Left
-            } else {
-                Fate::Again
-            }
-        }
-        _ => Fate::Settled,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dead() -> Dead {
-        Dead {
-            worker: Some(1),
-            verdict: Verdict::TimedOut { limit_ms: 1000 },
-            how: "SIGTERM".to_owned(),
-            output: String::new(),
-            had_claimed: true,
-            clean: false,
-            killed: false,
-            abandoned: false,
-            sentenced_for: Some(7),
-        }
-    }
-
-    #[test]
-    fn a_time_out_is_the_verdict_on_the_entry_that_exceeded_the_limit_and_on_no_other() {
-        assert_eq!(fate(Some(&dead()), 7, false), Fate::Settled);
-        assert_eq!(fate(Some(&dead()), 8, false), Fate::Again);
-        assert_eq!(fate(Some(&dead()), 8, true), Fate::Left);
-        assert_eq!(fate(Some(&Dead { sentenced_for: None, ..dead() }), 8, true), Fate::Settled);
-        assert_eq!(fate(Some(&Dead { abandoned: true, ..dead() }), 7, false), Fate::Left);
-        assert_eq!(fate(None, 7, true), Fate::Settled);
     }
 }

@@ -150,9 +150,9 @@ fn retries_are_for_failures_and_time_outs() {
 
 #[test]
 fn each_attempt_has_the_whole_time_limit() {
-    let text = fault("sleep 900") + "\nstatement ok\nFAULT error every time\n";
+    let text = fault("sleep 1500") + "\nstatement ok\nFAULT error every time\n";
     let place = Place::new([("a.test", PASSES), ("slow.test", text.as_str())]);
-    let ended = place.run("--workers 2 --retries 3 --file-timeout 1.5").exits(101);
+    let ended = place.run("--workers 2 --retries 3 --file-timeout 4.5").exits(101);
     assert_eq!(ended.verdict("slow.test"), "FAILED");
 }
 

@@ -10,6 +10,7 @@ use super::{RunError, Task, conclude, heard, known, show_progress, shows_progres
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::history::{History, Order};
+use crate::libtest::SLOW;
 use crate::outcome::Outcome;
 use crate::process::Interruption;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
@@ -159,7 +160,12 @@ impl Run<'_> {
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
         let wall = clock.elapsed();
-        let figures = Statistics::new(summary.total, wall, 1, outcomes.iter()).text();
+        let mut statistics = Statistics::new(summary.total, wall, 1, outcomes.iter());
+        if by_others > 0 {
+            // What bounds the time of a run are all its files, of which this process ran some.
+            statistics.longest = None;
+        }
+        let figures = statistics.text() + &passes(snapshot.outcomes());
         let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, self.engine, &outcomes);
         if by_others > 0 {
@@ -192,7 +198,7 @@ impl Run<'_> {
         let before = queue.snapshot()?;
         tell_if_stopped(&before);
         show.know(&before);
-        let logs = crew::logs(&places.results, opened, queue.worker())?;
+        let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
         let command = |label: &str| crew::command(label, &run_id, number, places, self.config.engine.as_ref());
         let supervision = Supervision {
@@ -203,6 +209,7 @@ impl Run<'_> {
             query_timeout: self.config.options.query_timeout,
             memory_limit: self.parallel.memory_limit,
             deadline: self.deadline(),
+            slow: SLOW,
             logs,
             known: self.config.options.known.as_deref(),
             fail_fast: self.config.options.fail_fast,

@@ -107,7 +107,10 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "daemon" => stay(Command::new("setsid").args(["sleep", "1000"])),
         "clone" => clone(),
         "stray" => {
-            stay(Command::new("env").args(["-i", "setsid", "sh", "-c", &format!("sleep 1000 & echo $! >{rest}")]))
+            let script = format!("sleep 1000 & echo $! >{rest}");
+            let mut shell = Command::new("env");
+            shell.args(["-i", "setsid", "sh", "-c", &script]).stdin(Stdio::null());
+            assert!(shell.status().expect("`env` and `setsid` are there").success());
         }
         // SAFETY: the function takes nothing, returns nothing, and is there for as long as the program.
         "at-exit" => assert_eq!(unsafe { libc::atexit(die) }, 0),

@@ -37,35 +37,38 @@ pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Place
     command
 }
 
-/// The folder for the logs of a supervisor's workers, who is participant `myself` of a run that was `opened`.
+/// The folder for the logs of a supervisor's workers, who is participant `myself` of run `run_id`, which was `opened`.
 ///
 /// Logs of earlier runs go when a run begins. A supervisor that joins another's run has a folder of its own, or two
 /// workers would print to one log.
-pub(super) fn logs(results: &Path, opened: &Opened, myself: u32) -> Result<PathBuf, RunError> {
+pub(super) fn logs(results: &Path, opened: &Opened, run_id: &str, myself: u32) -> Result<PathBuf, RunError> {
     let folder = results.join("workers");
+    let joined = format!("joined-{run_id}-");
     let own = match opened {
-        Opened::Joined => folder.join(format!("joined-{myself}")),
+        Opened::Joined => folder.join(format!("{joined}{myself}")),
         _ => folder.clone(),
     };
     let error = |source| RunError::Results { path: own.display().to_string(), source };
     fs::create_dir_all(&own).map_err(error)?;
     match opened {
-        Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => clear(&folder),
-        Opened::Joined | Opened::Resumed { .. } | Opened::AlreadyFinished => Ok(()),
+        Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => {
+            clear(&folder, &joined).map_err(error)?;
+        }
+        Opened::Joined | Opened::Resumed { .. } | Opened::AlreadyFinished => {}
     }
-    .map_err(error)?;
     Ok(own)
 }
 
-/// Removes the logs in a folder, and the folders of those that had joined; whatever else is there stays.
-fn clear(folder: &Path) -> io::Result<()> {
+/// Removes the logs in a folder, and the folders of those that had joined a run; but not those that begin with `joined`,
+/// who may have been quicker. Whatever else is there stays.
+fn clear(folder: &Path, joined: &str) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
         let name = name.to_string_lossy();
         if name.starts_with("worker-") && name.ends_with(".log") {
             fs::remove_file(entry)?;
-        } else if name.starts_with("joined-") && entry.is_dir() {
-            clear(&entry)?;
+        } else if name.starts_with("joined-") && !name.starts_with(joined) && entry.is_dir() {
+            clear(&entry, joined)?;
             // One that holds something else stays.
             let _ = fs::remove_dir(entry);
         }

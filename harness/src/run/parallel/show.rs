@@ -100,6 +100,10 @@ impl Audience for Show {
         }
     }
 
+    fn slow(&mut self, entry: &PlanEntry, limit: Duration) {
+        self.printer.slow(&title(&entry.name, entry.pass), limit);
+    }
+
     fn notice(&mut self, notice: &str) {
         self.printer.notice(notice);
     }

@@ -1,0 +1,40 @@
+//! What a participant is running, and since when.
+
+use std::time::{Duration, Instant};
+
+use crate::queue::Running;
+
+/// What a participant is running.
+pub(super) struct Current {
+    pub(super) entry: usize,
+    pub(super) since: Instant,
+    pub(super) record: Option<Running>,
+    pub(super) record_since: Instant,
+    /// Whether people have been told that it takes long.
+    pub(super) told: bool,
+}
+
+impl Current {
+    pub(super) fn new(entry: usize) -> Self {
+        let now = Instant::now();
+        Current { entry, since: now, record: None, record_since: now, told: false }
+    }
+
+    /// Whether this has taken longer than `limit`, and that is news.
+    pub(super) fn is_newly_slow(&mut self, limit: Duration) -> bool {
+        self.since.elapsed() > limit && !std::mem::replace(&mut self.told, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_takes_long_is_told_of_once() {
+        let mut current = Current::new(3);
+        assert!(!current.is_newly_slow(Duration::from_secs(3600)));
+        assert!(current.is_newly_slow(Duration::ZERO));
+        assert!(!current.is_newly_slow(Duration::ZERO));
+    }
+}
