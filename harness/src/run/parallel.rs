@@ -142,7 +142,10 @@ impl Run<'_> {
             Ok(())
         };
         let said = say();
-        known::keep(self.config, self.engine, &outcomes);
+        // A first list is of all files, whoever ran them; off a list each process takes what it has seen to pass.
+        let whole = self.config.known.first.is_some() && snapshot.is_complete();
+        let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
+        known::keep(self.config, self.engine, judged);
         if by_others > 0 {
             eprintln!("{by_others} of {planned} were run by other processes, or before");
         }
