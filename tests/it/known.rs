@@ -5,6 +5,7 @@ use std::path::Path;
 
 use slt_harness::known::KnownFailures;
 
+use crate::faulty_support::{Place, fault};
 use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
 
 /// Fails in its lines 1 and 6.
@@ -34,6 +35,18 @@ fn the_first_list_makes_the_next_run_green_whichever_way() {
         assert_eq!(said.code, 2, "{said:?}");
         assert!(said.err.contains("`known.toml` is there already"), "{said:?}");
     }
+}
+
+#[test]
+fn processes_that_share_a_queue_write_one_first_list_of_all_files() {
+    let place = Place::with_many(12, &format!("{}\nstatement ok\nFAULT error on purpose\n", fault("sleep 100")));
+    let runs = [(); 3].map(|()| place.start("--write-known-failures known.toml"));
+    for run in runs {
+        let ended = run.wait();
+        assert!(!ended.stderr.contains("warning"), "{ended}");
+    }
+    let list = fs::read_to_string(place.path("known.toml")).unwrap();
+    assert_eq!(list.matches("[[known]]").count(), 12, "{list}");
 }
 
 #[test]

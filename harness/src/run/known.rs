@@ -40,7 +40,12 @@ pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl Into
         }
         _ => Ok(()),
     };
+    let alone = config.parallel.as_ref().is_none_or(|parallel| parallel.workers.is_some());
     if let Err(error) = kept {
+        // It was not there when the run began: another process of this run has just written the same.
+        if matches!(error, KnownError::Exists(_)) && !alone {
+            return;
+        }
         note!("warning: {}", super::with_causes(&error));
     }
 }

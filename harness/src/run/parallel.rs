@@ -167,7 +167,10 @@ impl Run<'_> {
         }
         let figures = statistics.text() + &passes(snapshot.outcomes());
         let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
-        known::keep(self.config, self.engine, &outcomes);
+        // A first list is of all files, whoever ran them; off a list each process takes what it has seen to pass.
+        let whole = self.config.known.first.is_some() && snapshot.is_complete();
+        let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
+        known::keep(self.config, self.engine, judged);
         if by_others > 0 {
             let failures = |all: &mut dyn Iterator<Item = &Outcome>| all.filter(|o| o.verdict.is_failure()).count();
             let failed = failures(&mut snapshot.outcomes()).saturating_sub(failures(&mut outcomes.iter()));

@@ -92,7 +92,8 @@
     fact("records", `${records[0]} passed, ${records[1]} failed, ${records[2]} skipped`);
     if (data.start[index] !== null) {
       fact("began after", seconds(data.start[index]));
-      fact("in the engine", seconds(data.engine[index]));
+      // Of a process that was killed nobody knows it.
+      if (data.engine[index] > 0) fact("in the engine", seconds(data.engine[index]));
     }
     if (data.worker[index] > 0) fact("worker", data.worker[index]);
     if (data.attempt[index] > 1) fact("attempt", data.attempt[index]);
