@@ -29,11 +29,12 @@ def missing():
         lacks.append("a PostgreSQL server")
     if os.geteuid() != 0:
         lacks.append("the rights of root")
-    elif "ip" not in lacks and subprocess.run([IP, "netns", "add", probe := f"slt-{os.getpid()}-probe"],
-                                              capture_output=True, check=False).returncode != 0:
-        lacks.append("the right to make network namespaces")
-    else:
-        subprocess.run([IP, "netns", "del", probe], check=False)
+    elif IP:
+        probe = f"slt-{os.getpid()}-probe"
+        if subprocess.run([IP, "netns", "add", probe], capture_output=True, check=False).returncode == 0:
+            ip("netns", "del", probe)
+        else:
+            lacks.append("the right to make network namespaces")
     return ", ".join(lacks)
 
 
