@@ -34,6 +34,7 @@ struct Found {
     plan_len: i32,
     lease_ms: i32,
     stopped: bool,
+    workers: i32,
     finished: i64,
 }
 
@@ -125,7 +126,8 @@ fn find(link: &Link, run_id: &str) -> Result<Option<Found>, ServerError> {
         plan_len: row.get(2),
         lease_ms: row.get(3),
         stopped: row.get::<_, Option<&str>>(4).is_some(),
-        finished: row.get(5),
+        workers: row.get(5),
+        finished: row.get(6),
     }))
 }
 
@@ -195,7 +197,8 @@ fn decide(
     let (finished, length) = (found.finished as usize, theirs.len());
     Ok(match () {
         () if finished == length => Opened::AlreadyFinished,
-        () if alive || (found.stopped && !options.resume) => Opened::Joined,
+        // Whoever has begun it a moment ago is about to join it, too.
+        () if alive || found.workers == 0 || (found.stopped && !options.resume) => Opened::Joined,
         () => Opened::Resumed { finished, left: length - finished },
     })
 }

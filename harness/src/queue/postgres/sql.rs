@@ -81,6 +81,7 @@ pub(super) const SESSION: &str = "
 SET synchronous_commit = on;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
+SET jit = off;
 SET statement_timeout = 0;
 SET lock_timeout = 0;
 SET client_min_messages = warning;
@@ -117,7 +118,7 @@ pub(super) const LEAVE: &str = "UPDATE slt_queue.participants SET gone = true WH
 
 /// The run with that id.
 pub(super) const FIND_RUN: &str = "
-SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped,
+SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped, r.workers,
        (SELECT count(*) FROM slt_queue.entries e WHERE e.run = r.run AND e.state = 'final') AS finished
 FROM slt_queue.runs r WHERE r.id = $1";
 
@@ -189,7 +190,7 @@ WITH next AS (
 ), claimed AS (
     UPDATE slt_queue.entries e
     SET state = 'leased', holder = $2, claimer = $2, attempts = e.attempts + 1, sequence = nextval('slt_queue.numbers')
-    FROM next WHERE e.run = $1 AND e.entry = next.entry AND e.state = 'waiting'
+    FROM next WHERE e.run = $1 AND e.entry = next.entry
     RETURNING e.entry, e.attempts, e.sequence
 ), told AS (
     INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
@@ -328,12 +329,17 @@ pub(super) const BEFORE: &str =
 /// Events of one participant become visible in their order, for each of its transactions follows the one before. That
 /// is not so of all participants together: the numbers only bring into order what is there.
 pub(super) const NEWS: &str = "
-SELECT v.worker, v.n, v.kind, v.entry, v.other, v.body, e.outcome, v.number FROM (
-    SELECT v.* FROM unnest($2::int[], $3::bigint[]) AS known (worker, n)
-    JOIN slt_queue.events v ON v.run = $1 AND v.worker = known.worker AND v.n > known.n
+SELECT v.worker, v.n, v.kind, v.entry, v.other, v.body,
+       CASE v.kind WHEN 'finish' THEN
+           (SELECT e.outcome FROM slt_queue.entries e WHERE e.run = $1 AND e.entry = v.entry)
+       END AS outcome
+FROM (
+    -- Looked up for each participant, however few rows the server believes there are to read at once.
+    SELECT new.* FROM unnest($2::int[], $3::bigint[]) AS known (worker, n) CROSS JOIN LATERAL (
+        SELECT v.* FROM slt_queue.events v WHERE v.run = $1 AND v.worker = known.worker AND v.n > known.n OFFSET 0
+    ) new
     UNION ALL SELECT v.* FROM slt_queue.events v WHERE v.run = $1 AND v.worker > $4
-) v LEFT JOIN slt_queue.entries e ON v.kind = 'finish' AND e.run = $1 AND e.entry = v.entry
-ORDER BY v.number";
+) v ORDER BY v.number";
 
 /// Everything at one moment.
 pub(super) const SNAPSHOT: &str = "
