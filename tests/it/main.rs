@@ -17,6 +17,7 @@ mod page;
 mod parallel;
 mod results;
 mod scripts_in_parallel;
+mod server_queue;
 mod servers;
 mod shared_queue;
 mod support;
