@@ -24,7 +24,7 @@ fn bench() -> Result<(), String> {
     let results = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let server = servers::postgres();
     let mut served = 0;
-    let mut run = |arguments: &[&str]| -> Result<(Duration, String), String> {
+    let run = |arguments: &[&str]| -> Result<(Duration, String), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).arg("--results").arg(results.path());
         if let (true, Some(server)) = (arguments.contains(&"--run-id"), &server) {
