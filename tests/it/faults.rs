@@ -73,8 +73,8 @@ fn sqlite_that_may_have_no_more_memory_is_out_of_it_whatever_the_script_expects(
 
 #[test]
 fn a_memory_limit_that_is_too_low_for_a_worker_is_an_error_that_says_so() {
-    let ended = Place::with_many(3, PASSES).run("--workers 2 --memory-limit 20M").exits(4);
-    ended.says("workers cannot start: `--memory-limit` of 20 MiB is too low");
+    let ended = Place::with_many(3, PASSES).run("--workers 2 --memory-limit 1M").exits(4);
+    ended.says("workers cannot start: `--memory-limit` of 1 MiB is too low");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod parallel;
 mod results;
 mod scripts_in_parallel;
 mod seeded;
+mod server_queue;
 mod servers;
 mod shards;
 mod shared_queue;

@@ -1,6 +1,8 @@
 //! What a child does to itself at its start, and what it measures of itself.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::fs::File;
+use std::hint::black_box;
 use std::io::{Read, Seek, Write};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -38,13 +40,24 @@ pub fn die_with_parent() -> Result<(), ProcessError> {
 /// Limits the address space of this process, and of all that it starts from now on, to `bytes`.
 ///
 /// Beyond it allocations fail. Address space is more than memory: a thread's stack and arena, and every mapped file,
-/// count in full, so a limit of less than some 100 MiB leaves little for the engine.
+/// count in full, so a limit of less than some 100 MiB leaves little for the engine. If it leaves not even 1 MiB, this
+/// process ends as one does whose allocation has failed.
 ///
 /// # Errors
 /// The system refused.
 pub fn limit_memory(bytes: u64) -> Result<(), ProcessError> {
-    lower(Resource::As, bytes).map_err(|source| ProcessError::Limit { what: "memory", source })
+    lower(Resource::As, bytes).map_err(|source| ProcessError::Limit { what: "memory", source })?;
+    // A limit that leaves no room is found out before any file can be blamed for it.
+    let mut room = Vec::<u8>::new();
+    if room.try_reserve_exact(ROOM).is_err() {
+        handle_alloc_error(Layout::new::<[u8; ROOM]>());
+    }
+    black_box(&room);
+    Ok(())
 }
+
+/// How much memory a worker must be able to have at the least, in bytes, on top of what it has when it starts.
+const ROOM: usize = 1 << 20;
 
 /// Lets this process, and all that it starts from now on, die without leaving a core file.
 ///

@@ -42,6 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::FileError;
+#[cfg(feature = "postgres")]
 pub(super) use error::io;
 
 use self::cursor::Cursor;

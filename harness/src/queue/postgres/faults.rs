@@ -20,7 +20,7 @@ use crate::queue::conformance::{leased, passed, plan};
 use crate::queue::process::{Process, prepare, wait_for_parent};
 
 /// A server that these tests share and leave as it is.
-fn server() -> Option<&'static Server> {
+pub(super) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     let server = SERVER.get_or_init(Server::new).as_ref();
     is_there(server.is_some()).then_some(server).flatten()

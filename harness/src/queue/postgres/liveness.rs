@@ -79,9 +79,9 @@ fn holder(row: &tokio_postgres::Row) -> Holder {
 }
 
 /// Takes over all leases of these.
-fn take(queue: &mut PostgresQueue, dead: &Vec<i32>) -> Result<Vec<Lost>, QueueError> {
+fn take(queue: &mut PostgresQueue, dead: &[i32]) -> Result<Vec<Lost>, QueueError> {
     let Identity { run, worker, .. } = queue.identity.clone();
-    let rows = queue.link.call(async |connection, _| connection.rows(sql::CLAIMERS, &[&run, dead]).await)?;
+    let rows = queue.link.call(async |connection, _| connection.rows(sql::CLAIMERS, &[&run, &dead]).await)?;
     let claimers: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
     let mut lasts = Vec::with_capacity(claimers.len());
     for claimer in &claimers {
@@ -96,7 +96,7 @@ fn take(queue: &mut PostgresQueue, dead: &Vec<i32>) -> Result<Vec<Lost>, QueueEr
                 return Ok(taken);
             }
         }
-        connection.rows(sql::TAKE, &[&run, &worker, dead, &claimers, &lasts, &n]).await
+        connection.rows(sql::TAKE, &[&run, &worker, &dead, &claimers, &lasts, &n]).await
     })?;
     queue.n += rows.len() as i64;
     let lost = rows.iter().map(|row| {

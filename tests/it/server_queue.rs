@@ -1,0 +1,175 @@
+//! Machines that share a run through a PostgreSQL server. Here each is a folder for results of its own: what happens in
+//! another one is only known from the server.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::faulty_support::{Place, Running, clean, fault, wait_until, workers_of};
+use crate::servers::{Server, servers};
+
+/// The server that the runs are kept on, for one test at a time.
+fn with_server(test: impl FnOnce(&Server)) {
+    let (servers, _turn) = servers();
+    if let Some(server) = servers.into_iter().find(|server| server.is_postgres) {
+        test(server);
+    }
+}
+
+/// The id of a run that nobody else has.
+fn run_id(name: &str) -> String {
+    format!("it-{name}-{}-{:?}", std::process::id(), std::time::Instant::now())
+        .replace(|c: char| !c.is_alphanumeric(), "-")
+}
+
+/// Starts `faulty --parallel` as a machine would that has these results.
+fn start(place: &Place, server: &Server, machine: &str, arguments: &str) -> Running {
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--parallel", "--results", machine]).args(arguments.split_whitespace());
+    command.env("SQLLOGICTEST_WORK_QUEUE", url(server));
+    place.start_command(command)
+}
+
+/// What follows `?` is shown nowhere.
+fn url(server: &Server) -> String {
+    let separator = if server.url.contains('?') { '&' } else { '?' };
+    format!("{}{separator}slt_lease=3&application_name=hunter2", server.url)
+}
+
+#[test]
+fn two_machines_share_the_files_and_each_reports_the_whole_run() {
+    with_server(|server| {
+        let place = Place::with_many(16, &fault("sleep 100"));
+        let arguments = format!("--workers 2 --run-id {}", run_id("share"));
+        let machines = ["one", "two"].map(|machine| start(&place, server, machine, &arguments));
+        for ended in machines.map(|machine| machine.wait().exits(0)) {
+            let mut names: Vec<_> = ended.verdicts().into_iter().collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!((ended.verdicts().len(), names.len()), (16, 16), "{ended}");
+            assert!(names.iter().all(|(_, verdict)| *verdict == "ok"), "{ended}");
+        }
+        let results = ["one", "two"].map(|machine| {
+            let text = fs::read_to_string(place.path(machine).join("results.json")).unwrap();
+            let results: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let mut outcomes = results["outcomes"].as_array().unwrap().clone();
+            outcomes.sort_by_key(|outcome| outcome["name"].as_str().unwrap().to_owned());
+            outcomes
+        });
+        assert_eq!(results[0], results[1]);
+        let late = start(&place, server, "three", &arguments).wait().exits(0);
+        late.says("the run is already finished");
+        let late = start(&place, server, "three", arguments.strip_prefix("--workers 2").unwrap()).wait().exits(0);
+        late.says("16 of 16 were run by other processes");
+        assert_eq!(place.alive(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_machine_that_dies_leaves_its_files_to_the_other() {
+    with_server(|server| {
+        let (hang, sleep) = (fault("once begun hang"), fault("sleep 50"));
+        let place = Place::new([("a.test", &sleep), ("b.test", &sleep), ("hang.test", &hang), ("z.test", &sleep)]);
+        // One worker, so that nothing else is running when its machine dies.
+        let arguments = format!("--workers 1 --run-id {}", run_id("dies"));
+        let doomed = start(&place, server, "one", &arguments);
+        wait_until("it hangs", || place.path("begun").exists());
+        let other = start(&place, server, "two", &arguments);
+        other.says("joined the run under way");
+        doomed.signal(Signal::KILL);
+        assert_eq!(doomed.wait().code, None);
+        let ended = other.wait().exits(0);
+        assert_eq!(ended.verdict("hang.test"), "flaky (passed on attempt 2)");
+        ended.others_passed("hang.test");
+    });
+}
+
+#[test]
+fn a_dead_worker_is_its_own_supervisors_to_explain() {
+    with_server(|server| {
+        let (segv, sleep) = (fault("segv"), fault("sleep 100"));
+        let good: Vec<(String, String)> = (0..10).map(|number| (format!("{number}.test"), sleep.clone())).collect();
+        let place = Place::new(good.into_iter().chain([("segv.test".to_owned(), segv)]));
+        let arguments = format!("--workers 1 --run-id {}", run_id("segv"));
+        let machines = ["one", "two"].map(|machine| start(&place, server, machine, &arguments));
+        for ended in machines.map(|machine| machine.wait().exits(101)) {
+            assert_eq!(ended.verdict("segv.test"), "crashed (SIGSEGV)");
+            ended.says("[SQL] FAULT segv\nat tests/segv.test:4");
+            ended.others_passed("segv.test");
+        }
+    });
+}
+
+#[test]
+fn a_run_that_is_stopped_is_reported_alike_on_both_machines() {
+    with_server(|server| {
+        let place = Place::with_many(40, &fault("sleep 300"));
+        let arguments = format!("--workers 2 --run-id {}", run_id("stop"));
+        let [one, two] = ["one", "two"].map(|machine| start(&place, server, machine, &arguments));
+        one.says("... ok");
+        two.says("... ok");
+        one.signal(Signal::INT);
+        let [one, two] = [one, two].map(|machine| machine.wait().exits(3));
+        let sorted = |ended: &crate::faulty_support::Ended| {
+            let mut verdicts: Vec<(String, String)> =
+                ended.verdicts().into_iter().map(|(name, verdict)| (name.to_owned(), verdict.to_owned())).collect();
+            verdicts.sort();
+            verdicts
+        };
+        assert_eq!(sorted(&one), sorted(&two));
+        assert_eq!(one.verdicts().len(), 40);
+        let resumed = start(&place, server, "one", &format!("{arguments} --resume")).wait().exits(0);
+        resumed.says("resumed the run");
+    });
+}
+
+#[test]
+fn no_password_is_seen_in_other_processes_or_in_what_is_said() {
+    with_server(|server| {
+        let place = Place::new([("hang.test", fault("once begun hang"))]);
+        let mut command = place.command("--workers 1 --run-id");
+        command.arg(run_id("secret")).arg("--queue").arg(url(server));
+        let run = place.start_command(command);
+        wait_until("it hangs", || place.path("begun").exists());
+        let workers = workers_of(run.pid());
+        assert_eq!(workers.len(), 1);
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", workers[0])).unwrap();
+        assert!(line.contains("--run-id") && !line.contains("hunter2") && !line.contains("--queue"), "{line}");
+        run.signal(Signal::INT);
+        run.says("once more to kill");
+        run.signal(Signal::INT);
+        let ended = run.wait().exits(3);
+        assert!(!ended.to_string().contains("hunter2"), "{ended}");
+        ended.says("queue `postgres://");
+    });
+}
+
+#[test]
+fn machines_with_other_files_are_not_let_in() {
+    with_server(|server| {
+        let place = Place::with_many(3, &fault("sleep 50"));
+        let id = run_id("files");
+        start(&place, server, "one", &format!("--run-id {id}")).wait().exits(0);
+        fs::write(place.path("tests/01.test"), "statement ok\nSELECT 2\n").unwrap();
+        let ended = start(&place, server, "two", &format!("--run-id {id}")).wait().exits(4);
+        ended.says("was planned with other contents of `01.test`: every machine needs the same files");
+        let ended = start(&place, server, "two", &format!("--workers 2 --run-id {id} 00")).wait().exits(4);
+        ended.says("has another plan: 3 entries");
+    });
+}
+
+#[test]
+fn what_cannot_be_used_is_an_error_that_says_so() {
+    with_server(|server| {
+        let place = Place::with_many(2, &fault("sleep 1"));
+        start(&place, server, "one", "").wait().exits(2).says("it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)");
+        start(&place, server, "one", "--run-id x --bless").wait().exits(2).says("goes without a queue on a server");
+        for mode in ["--run-id x", "--run-id x --workers 2"] {
+            let ended = place.run(&format!("{mode} --queue postgres://me:hunter2@127.0.0.1:1/db")).exits(4);
+            ended.says("error: cannot connect to the queue `postgres://me@127.0.0.1:1/db`: ");
+            let ended = place.run(&format!("{mode} --queue oracle://me:hunter2@h")).exits(2);
+            ended.says("no such queue: use the path of a file, or `postgres://…`");
+            assert!(!ended.to_string().contains("hunter2"), "{ended}");
+        }
+    });
+}
