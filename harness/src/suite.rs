@@ -92,7 +92,10 @@ impl Suite {
             })?;
             let base = if metadata.is_dir() { root.as_path() } else { root.parent().unwrap_or(Path::new("")) };
             for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
-                let entry = entry.map_err(|error| walk_error(root, &error))?;
+                let entry = match entry {
+                    Err(error) if error.path().is_some_and(is_editors_lock) => continue,
+                    entry => entry.map_err(|error| walk_error(root, &error))?,
+                };
                 if !is_test_file(entry.path()) || (entry.depth() == 0 && metadata.is_dir()) {
                     continue;
                 }
@@ -180,7 +183,12 @@ pub fn category(name: &str) -> &str {
 }
 
 fn is_test_file(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "test" || extension == "slt")
+    path.extension().is_some_and(|extension| extension == "test" || extension == "slt") && !is_editors_lock(path)
+}
+
+/// Whether this is the link that Emacs keeps beside a file being edited: `.#x.test`, which leads nowhere.
+fn is_editors_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".#"))
 }
 
 fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
@@ -312,6 +320,17 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("a"), folder.path().join("a/again")).unwrap();
         let error = suite.discover().unwrap_err().to_string();
         assert!(error.contains("again`: it is a link that leads back to"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_being_edited_is_found_once_and_other_dangling_links_are_errors() {
+        let (folder, suite) = suite_of(&["x.test"]);
+        std::os::unix::fs::symlink("me@here.1234:1", folder.path().join(".#x.test")).unwrap();
+        assert_eq!(suite.discover().unwrap().len(), 1);
+        assert_eq!(suite.find(".#x.test").unwrap(), None);
+        std::os::unix::fs::symlink("nowhere", folder.path().join("y.test")).unwrap();
+        assert!(suite.discover().unwrap_err().to_string().contains("y.test"));
     }
 
     #[test]
