@@ -41,16 +41,14 @@ fn write_text(value: &[u8], printable: bool, text: &mut Vec<u8>) {
     }
 }
 
-/// Writes a real with three decimals, rounded as SQLite does it: no zero is negative, and a half goes away from zero.
+/// Writes a real with three decimals, rounded as C's `printf` does it: an exact half goes to the even digit.
+///
+/// So did the original runner with what servers returned; only SQLite's values it wrote by SQLite's own `printf`, which
+/// rounds halves away from zero. The public corpus has such a value for MySQL: -12.0625 is `-12.062`.
 fn write_real(real: f64, text: &mut Vec<u8>) {
-    // Only an odd number of sixteenths lies in the middle of two numbers of three decimals: 0.0625, 0.1875 and so on.
-    let is_half = (real * 16.0 % 2.0).abs() == 1.0;
-    match real {
-        0.0 => write!(text, "0.000"),
-        _ if real.is_infinite() => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
-        // The next number away from zero is beyond the half.
-        _ if is_half => write!(text, "{:.3}", f64::from_bits(real.to_bits() + 1)),
-        _ => write!(text, "{real:.3}"),
+    match real.is_infinite() {
+        true => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
+        false => write!(text, "{real:.3}"),
     }
     .expect(IN_MEMORY);
 }
@@ -171,15 +169,9 @@ mod tests {
             ("1", "1.000"),
             ("-2.0005", "-2.001"),
             ("1e-4", "0.000"),
-            ("-1e-4", "-0.000"),
-            ("-0.0", "0.000"),
-            ("0.0625", "0.063"),
-            ("-0.0625", "-0.063"),
-            ("19.5625", "19.563"),
-            ("0.125", "0.125"),
-            ("1.0005", "1.000"),
-            ("-2.9375", "-2.938"),
-            ("9007199254740993", "9007199254740992.000"),
+            ("-12.0625", "-12.062"),
+            ("-12.0635", "-12.063"),
+            ("0.1875", "0.188"),
             ("1.25e2 m", "125.000"),
             ("t", "1.000"),
             ("Infinity", "Inf"),
