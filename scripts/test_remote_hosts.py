@@ -79,7 +79,7 @@ class SeveralHosts(unittest.TestCase):
 
     def ran(self, host):
         """The files that a host's workers have begun."""
-        logs = (self.home(host) / "target/remote/results/workers").glob("*.log")
+        logs = (self.home(host) / "target/remote/results/workers").rglob("*.log")
         return [name for log in logs for name in re.findall(r"\b\d+\.slt\b", log.read_text())]
 
     def does(self, code, *arguments):
