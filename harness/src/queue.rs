@@ -66,6 +66,14 @@ pub trait Queue: Send {
     /// Refused if the lease is not the open one of its entry, or the outcome has another name or pass than the lease.
     fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError>;
 
+    /// As [`finish`](Queue::finish), and then [`claim`](Queue::claim).
+    ///
+    /// A queue that is far away does both in one go. After an error, the outcome may or may not have been taken.
+    fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
+        self.finish(lease, outcome)?;
+        self.claim()
+    }
+
     /// Gives the entry back without an outcome, to be claimed again by anybody. The attempt stays counted.
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
 

@@ -78,7 +78,8 @@ pub const TIME_BUDGET: &str = "time budget";
 /// The reason for stopping when something has failed and that is enough (`--fail-fast`).
 pub const EARLIER_FAILURE: &str = "an earlier failure";
 
-/// How long a worker with nothing to claim waits before it looks again: this at first, then up to twenty times that.
+/// How long a worker with nothing to claim waits before it looks again: this at first, then ever longer, up to twenty
+/// times that or the queue's pace.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Works until nothing is left to claim, the deadline has passed, or somebody asks everybody to stop.
@@ -88,17 +89,21 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> Result<End, QueueError> {
     let mut pause = PAUSE;
     let mut memory = PeakMemory::new();
+    // Claimed along with the last outcome.
+    let mut next = None;
     loop {
-        if let Some(why) = witness.stop() {
-            return Ok(End::Stopped(why));
-        }
-        if job.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok(End::Stopped(TIME_BUDGET.to_owned()));
-        }
-        match queue.claim()? {
+        let claim = match next.take() {
+            Some(claim) => claim,
+            None => match why_stop(job, witness) {
+                Some(why) => return Ok(End::Stopped(why)),
+                None => queue.claim()?,
+            },
+        };
+        match claim {
             Claim::Leased(lease) => {
                 pause = PAUSE;
-                run(queue, lease, job, witness, &mut memory)?;
+                let outcome = run(queue, &lease, job, witness, &mut memory);
+                next = hand_in(queue, lease, &outcome, job, witness)?;
             }
             Claim::Complete => return Ok(End::Complete),
             Claim::Stopped { why } => return Ok(End::Stopped(why)),
@@ -113,20 +118,37 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
                     }
                 }
                 witness.waits(queue)?;
-                thread::sleep(pause.max(queue.pace()));
-                pause = (pause * 2).min(PAUSE * 20);
+                thread::sleep(pause);
+                pause = (pause * 2).min(queue.pace().max(PAUSE * 20));
             }
         }
     }
 }
 
-fn run(
+/// Why to claim nothing more, if so.
+fn why_stop(job: &Job<'_>, witness: &mut dyn Witness) -> Option<String> {
+    let is_late = || job.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    witness.stop().or_else(|| is_late().then(|| TIME_BUDGET.to_owned()))
+}
+
+/// Gives an outcome, tells of it, and returns what was claimed in the same go, unless nothing is to be.
+fn hand_in(
     queue: &mut dyn Queue,
     lease: Lease,
+    outcome: &Outcome,
     job: &Job<'_>,
     witness: &mut dyn Witness,
-    memory: &mut PeakMemory,
-) -> Result<(), QueueError> {
+) -> Result<Option<Claim>, QueueError> {
+    let is_last = is_one_too_many(outcome, job) || why_stop(job, witness).is_some();
+    let next = match is_last {
+        true => queue.finish(lease, outcome.clone()).map(|()| None)?,
+        false => Some(queue.finish_and_claim(lease, outcome.clone())?),
+    };
+    tell(queue, outcome, job, witness)?;
+    Ok(next)
+}
+
+fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, witness: &mut dyn Witness, memory: &mut PeakMemory) -> Outcome {
     let first = lease.attempt();
     // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
     let mut attempt = first;
@@ -134,7 +156,7 @@ fn run(
     let mut rewritten = 0;
     let mut outcome = loop {
         let outcome = match job.suite.find(lease.name()) {
-            Ok(Some(file)) if is_other(queue, &lease, &file) => other_copy(&file),
+            Ok(Some(file)) if is_other(queue, lease, &file) => other_copy(&file),
             Ok(Some(file)) => {
                 memory.reset();
                 let outcome = trial(queue, &file, (lease.pass(), attempt), job, witness);
@@ -155,14 +177,18 @@ fn run(
     if outcome.verdict == Verdict::Passed && attempt > 1 {
         outcome.verdict = Verdict::Flaky { attempt };
     }
-    queue.finish(lease, outcome.clone())?;
-    tell(queue, &outcome, job, witness)
+    outcome
+}
+
+/// Whether an outcome is a failure after which nobody is to claim anything more.
+fn is_one_too_many(outcome: &Outcome, job: &Job<'_>) -> bool {
+    job.options.fail_fast && outcome.verdict.is_failure()
 }
 
 /// Tells of an outcome that this worker has given, and asks everybody to stop if it is a failure too many.
 fn tell(queue: &mut dyn Queue, outcome: &Outcome, job: &Job<'_>, witness: &mut dyn Witness) -> Result<(), QueueError> {
     witness.ended(outcome);
-    match job.options.fail_fast && outcome.verdict.is_failure() {
+    match is_one_too_many(outcome, job) {
         true => queue.stop(EARLIER_FAILURE),
         false => Ok(()),
     }

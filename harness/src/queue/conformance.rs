@@ -37,7 +37,9 @@ suite! {
     a_lost_lease_can_be_finished_by_its_taker
     a_dead_takers_leases_are_lost_again
     deaths_and_failed_attempts_are_counted_apart
+    a_finish_may_bring_the_next_claim_with_it
     a_stale_finish_is_refused
+    a_stale_finish_brings_no_claim
     a_stale_requeue_is_refused
     what_a_dead_worker_was_running_is_known
     nothing_is_running_between_two_entries
@@ -247,6 +249,39 @@ pub(crate) fn deaths_and_failed_attempts_are_counted_apart(start: fn(Plan) -> Jo
     assert_eq!((attempts, deaths), (4, 2));
 }
 
+pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join) {
+    let mut join = start(plan(3));
+    let (mut a, mut b) = (join(), join());
+    let (first, second) = (leased(&mut *a), leased(&mut *b));
+    a.live().running("0.test", 7, "SELECT 7");
+    a.poll().unwrap();
+    let outcome = passed(&first);
+    let Claim::Leased(third) = a.finish_and_claim(first, outcome.clone()).unwrap() else { panic!("no claim") };
+    assert_eq!((third.entry(), third.name(), third.attempt(), third.worker), (2, "2.test", 1, 1));
+    assert_eq!(status(&mut *b, 0).state, EntryState::Final(Box::new(outcome.clone())));
+    assert_eq!(status(&mut *b, 2).state, EntryState::Leased { worker: 1 });
+    assert_eq!(b.running(1).unwrap(), None);
+    let finished = Event::Finished { worker: 1, entry: 0, outcome: Box::new(outcome) };
+    assert_eq!(a.poll().unwrap(), [finished, Event::Claimed { worker: 1, entry: 2 }]);
+    // There may be nothing to claim, for each of the reasons that there are.
+    let outcome = passed(&third);
+    assert!(matches!(a.finish_and_claim(third, outcome).unwrap(), Claim::Wait));
+    b.requeue(second, "failed").unwrap();
+    let second = leased(&mut *b);
+    a.stop("enough").unwrap();
+    b.requeue(second, "failed").unwrap();
+    assert!(matches!(b.claim().unwrap(), Claim::Stopped { .. }));
+
+    let mut join = start(plan(2));
+    let mut queue = join();
+    let (first, second) = (leased(&mut *queue), leased(&mut *queue));
+    queue.stop("enough").unwrap();
+    let outcome = passed(&first);
+    assert!(matches!(queue.finish_and_claim(first, outcome).unwrap(), Claim::Stopped { why } if why == "enough"));
+    let outcome = passed(&second);
+    assert!(matches!(queue.finish_and_claim(second, outcome).unwrap(), Claim::Complete));
+}
+
 pub(crate) fn a_stale_finish_is_refused(start: fn(Plan) -> Join) {
     let mut join = start(plan(2));
     let (mut a, mut b) = (join(), join());
@@ -261,6 +296,24 @@ pub(crate) fn a_stale_finish_is_refused(start: fn(Plan) -> Join) {
     let outcome = passed(&stale);
     assert!(matches!(b.finish(stale, outcome), Err(QueueError::Stale { sequence: 1, .. })));
     assert_eq!(b.snapshot().unwrap().finished(), 0);
+}
+
+pub(crate) fn a_stale_finish_brings_no_claim(start: fn(Plan) -> Join) {
+    let mut join = start(plan(2));
+    let (mut a, mut b) = (join(), join());
+    let lease = leased(&mut *a);
+    let again = Lease { name: lease.name.clone(), ..lease };
+    let others = Lease { name: lease.name.clone(), ..lease };
+    let mut wrong = passed(&lease);
+    wrong.name = "1.test".to_owned();
+    assert!(a.finish_and_claim(Lease { name: lease.name.clone(), ..lease }, wrong).is_err());
+    let outcome = passed(&others);
+    assert!(matches!(b.finish_and_claim(others, outcome), Err(QueueError::Stale { worker: 1, .. })));
+    finish(&mut *a, lease);
+    let outcome = passed(&again);
+    assert!(matches!(a.finish_and_claim(again, outcome), Err(QueueError::Stale { .. })));
+    assert_eq!(status(&mut *a, 1).state, EntryState::Waiting);
+    assert_eq!(status(&mut *a, 1).attempts, 0);
 }
 
 pub(crate) fn a_stale_requeue_is_refused(start: fn(Plan) -> Join) {

@@ -40,6 +40,7 @@ pub(crate) enum Step {
     AllDie,
     Claim(usize),
     Finish(usize, usize),
+    FinishAndClaim(usize, usize),
     Requeue(usize, usize),
     /// Look for lost leases; then requeue, finish or keep each, in turn.
     Lost(usize, u8),
@@ -56,7 +57,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => n.clone().prop_map(Step::Die),
         1 => Just(Step::AllDie),
         12 => n.clone().prop_map(Step::Claim),
-        8 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::Finish(p, l)),
+        5 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::Finish(p, l)),
+        5 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::FinishAndClaim(p, l)),
         4 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::Requeue(p, l)),
         5 => (n.clone(), any::<u8>()).prop_map(|(p, choice)| Step::Lost(p, choice)),
         4 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::Intrude(p, l)),
@@ -150,6 +152,12 @@ impl World {
                     self.finish(id, lease, verdict);
                 }
             }
+            Step::FinishAndClaim(choice, lease) => {
+                let id = self.pick(choice);
+                if let Some(lease) = self.take_lease(id, lease) {
+                    self.finish_and_claim(id, lease);
+                }
+            }
             Step::Requeue(choice, lease) => {
                 let id = self.pick(choice);
                 if let Some(lease) = self.take_lease(id, lease) {
@@ -171,9 +179,15 @@ impl World {
     }
 
     fn claim(&mut self, id: u32) -> bool {
+        let claim = self.living.get_mut(&id).unwrap().queue.claim().unwrap();
+        self.claimed(id, claim)
+    }
+
+    /// Makes sure that a claim found what it must; returns whether that is a lease.
+    fn claimed(&mut self, id: u32, claim: Claim) -> bool {
         let participant = self.living.get_mut(&id).unwrap();
         let next = self.back.front().or(self.waiting.front()).copied();
-        match (participant.queue.claim().unwrap(), next) {
+        match (claim, next) {
             (Claim::Complete, _) => assert!(self.is_complete()),
             (Claim::Stopped { why }, _) => assert!(self.stopped && why == "enough" && !self.is_complete()),
             (Claim::Wait, None) => assert!(self.truths.iter().any(|truth| truth.holder.is_some())),
@@ -202,8 +216,20 @@ impl World {
     }
 
     fn finish(&mut self, id: u32, lease: Lease, outcome: Outcome) {
-        let truth = &mut self.truths[lease.entry()];
+        let entry = lease.entry();
         self.living.get_mut(&id).unwrap().queue.finish(lease, outcome.clone()).unwrap();
+        self.finished(id, entry, outcome);
+    }
+
+    fn finish_and_claim(&mut self, id: u32, lease: Lease) {
+        let (entry, outcome) = (lease.entry(), passed(&lease));
+        let claim = self.living.get_mut(&id).unwrap().queue.finish_and_claim(lease, outcome.clone()).unwrap();
+        self.finished(id, entry, outcome);
+        self.claimed(id, claim);
+    }
+
+    fn finished(&mut self, id: u32, entry: usize, outcome: Outcome) {
+        let truth = &mut self.truths[entry];
         assert_eq!((truth.holder.take(), &truth.outcome), (Some(id), &None));
         truth.outcome = Some(outcome);
     }
@@ -250,8 +276,9 @@ impl World {
         let copy = Lease { name: lease.name.clone(), ..*lease };
         let outcome = passed(&copy);
         let queue = &mut self.living.get_mut(&id).unwrap().queue;
-        match choice % 2 {
+        match choice % 3 {
             0 => assert!(matches!(queue.finish(copy, outcome), Err(QueueError::Stale { .. }))),
+            1 => assert!(matches!(queue.finish_and_claim(copy, outcome), Err(QueueError::Stale { .. }))),
             _ => assert!(matches!(queue.requeue(copy, "mine"), Err(QueueError::Stale { .. }))),
         }
     }

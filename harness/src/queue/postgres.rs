@@ -12,10 +12,11 @@
 //! - Each participant's session holds an advisory lock under a number of its own. A session that is gone gives the lock
 //!   back: the counterpart of flock.
 //! - A connection may be cut off without a word, and its session stay. So each participant gives a sign of life six times
-//!   in each lease (30 s; `slt_lease=SECONDS` in the URL of whoever begins the run), from a thread of its own.
+//!   in each lease (30 s; `slt_lease=SECONDS` in the URL of whoever begins the run), from a thread of its own; a supervisor
+//!   gives it for its workers too, which have no such thread.
 //! - Whoever is missing a session or a sign of life has a third of a lease to come back, for connections are lost more
 //!   often than processes. Then it is taken for dead: it is marked so, its session is ended, and nothing that it sends
-//!   has any effect from then on.
+//!   has any effect from then on. A worker is not, while its supervisor is there.
 //! - Of a participant on the same machine, in the same folder, it is known at once whether its process has ended: by the
 //!   lock on its page, as in a queue that is a file. And who leaves says so.
 //!
@@ -26,7 +27,7 @@
 //! | a process dies | its leases are lost: at once on its machine, or else when it has been missing for a third of a lease |
 //! | a connection is cut | it is made again for two leases; then an error says so |
 //! | a connection stands still | the participant makes a new one after half a lease; if it cannot, others have its leases after one and a third |
-//! | a process stands still for longer than that | its leases are lost; what it sends afterwards is refused |
+//! | a process that is no worker of a supervisor stands still for longer than that | its leases are lost; what it sends afterwards is refused |
 //! | the reply to a commit is lost | the participant looks for the event that the commit would have left |
 //! | the server restarts with its data | everybody comes back; nothing is lost |
 //! | the server restarts without its data, or tables are emptied | an error for everyone who had joined |
@@ -72,7 +73,7 @@ use crate::outcome::{Attempt, Outcome};
 const FORMAT: i32 = 1;
 
 /// How often it is worth asking the server for news.
-const PACE: Duration = Duration::from_millis(50);
+const PACE: Duration = Duration::from_millis(100);
 
 /// A PostgreSQL queue is one participant's access to a run that is kept on a server.
 #[derive(Debug)]
@@ -95,6 +96,13 @@ enum Found {
     /// This participant's claim of an entry that it has lost again since.
     Lost,
     Nothing,
+}
+
+impl Found {
+    /// What a claim that was sent before has come to, of which `row` is found.
+    fn again(row: Row) -> Self {
+        if row.get(3) { Found::Leased(row) } else { Found::Lost }
+    }
 }
 
 /// Why there is nothing for a participant.
@@ -204,9 +212,15 @@ impl PostgresQueue {
             self.pages.live().clear();
             return Ok(());
         }
-        match self.status()? {
-            Status::Wiped => Err(self.wiped("deleted").into()),
-            _ => Err(lease.stale()),
+        Err(self.not_closed(lease))
+    }
+
+    /// Why a lease could not be closed.
+    fn not_closed(&self, lease: &Lease) -> QueueError {
+        match self.status() {
+            Ok(Status::Wiped) => self.wiped("deleted").into(),
+            Ok(_) => lease.stale(),
+            Err(error) => error.into(),
         }
     }
 }
@@ -236,7 +250,7 @@ impl Queue for PostgresQueue {
             let n = self.n + 1;
             let found = self.link.call(async |connection, again| {
                 if again && let Some(row) = connection.rows(sql::CLAIMED, &[run, worker, &n]).await?.pop() {
-                    return Ok(if row.get(3) { Found::Leased(row) } else { Found::Lost });
+                    return Ok(Found::again(row));
                 }
                 Ok(match connection.rows(sql::CLAIM, &[run, worker, &n]).await?.pop() {
                     Some(row) => Found::Leased(row),
@@ -269,6 +283,37 @@ impl Queue for PostgresQueue {
         lease.check(&outcome)?;
         let outcome = serde_json::to_string(&outcome).expect("plain data becomes JSON in memory");
         self.close(&lease, sql::FINISH, &[&outcome])
+    }
+
+    fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
+        lease.check(&outcome)?;
+        if lease.worker != self.worker() {
+            return Err(lease.stale());
+        }
+        let Identity { run, worker, .. } = &self.identity;
+        let (entry, sequence) = (lease.entry as i32, lease.sequence.cast_signed());
+        let (finished, claimed) = (self.n + 1, self.n + 2);
+        let outcome = serde_json::to_string(&outcome).expect("plain data becomes JSON in memory");
+        // What was run is not to be laid at the door of what comes next.
+        self.pages.live().clear();
+        let both = self.link.call(async |connection, again| {
+            if again && happened(connection, *run, *worker, finished).await? {
+                let row = connection.rows(sql::CLAIMED, &[run, worker, &claimed]).await?.pop();
+                return Ok(Some(row.map_or(Found::Nothing, Found::again)));
+            }
+            let values: [&(dyn ToSql + Sync); 6] = [run, worker, &entry, &sequence, &outcome, &finished];
+            let row = connection.rows(sql::FINISH_AND_CLAIM, &values).await?.pop();
+            Ok(row.map(|row| match row.get::<_, Option<i32>>(0) {
+                Some(_) => Found::Leased(row),
+                None => Found::Nothing,
+            }))
+        })?;
+        let Some(found) = both else { return Err(self.not_closed(&lease)) };
+        self.n = if matches!(found, Found::Nothing) { finished } else { claimed };
+        match found {
+            Found::Leased(row) => Ok(Claim::Leased(self.lease(row.get(0), row.get(1), row.get(2)))),
+            Found::Lost | Found::Nothing => self.claim(),
+        }
     }
 
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError> {

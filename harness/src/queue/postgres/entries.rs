@@ -282,6 +282,47 @@ fn send_away(place: &Place, worker: u32) {
     place.sql(&format!("UPDATE slt_queue.participants SET place = 'elsewhere' WHERE run = :run AND worker = {worker}"));
 }
 
+fn end_session(place: &Place, worker: u32) {
+    let ended = place.sql(&format!(
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN slt_queue.participants p
+         ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
+         WHERE p.run = :run AND p.worker = {worker}"
+    ));
+    assert_eq!(ended.concat(), ["t"]);
+}
+
+#[test]
+fn a_supervisors_sign_of_life_is_that_of_its_workers_too() {
+    if !there() {
+        return;
+    }
+    let mut place = Place::new();
+    place.url += "?slt_lease=1.5";
+    let (mut mine, mut other) = (place.open(2), place.open(2));
+    let options = OpenOptions { parent: Some(mine.worker()), label: "w".into(), ..place.options() };
+    let mut worker = PostgresQueue::join(&url(&place.url), &place.run, &options).unwrap();
+    let lease = leased(&mut worker);
+    send_away(&place, 3);
+    // It is in the middle of a file, and cannot come back before the end of that.
+    end_session(&place, 3);
+    let mut signs = std::collections::HashSet::new();
+    wait_until("there have been ten signs of life", || {
+        assert!(other.lost().unwrap().is_empty() && mine.lost().unwrap().is_empty());
+        signs.extend(place.sql("SELECT lease_until FROM slt_queue.participants WHERE run = :run AND worker = 3"));
+        (signs.len() >= 10).then_some(())
+    });
+    let outcome = passed(&lease);
+    worker.finish(lease, outcome).unwrap();
+    // Without the supervisor, it is judged as any other.
+    let lease = leased(&mut worker);
+    end_session(&place, 3);
+    drop(mine);
+    let lost = wait_until("its lease is lost", || other.lost().unwrap().pop());
+    assert_eq!((lost.worker, lost.lease.entry()), (3, 1));
+    let outcome = passed(&lease);
+    assert!(matches!(worker.finish(lease, outcome), Err(QueueError::Stale { .. })));
+}
+
 #[test]
 fn who_has_no_session_has_a_third_of_a_lease_to_come_back() {
     if !there() {
@@ -293,12 +334,7 @@ fn who_has_no_session_has_a_third_of_a_lease_to_come_back() {
     let lease = leased(&mut a);
     send_away(&place, 1);
     // It comes back by itself, whatever it is doing.
-    let ended = place.sql(
-        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN slt_queue.participants p
-         ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
-         WHERE p.run = :run AND p.worker = 1",
-    );
-    assert_eq!(ended.concat(), ["t"]);
+    end_session(&place, 1);
     let comes_back = || {
         let held = place.sql(
             "SELECT count(*) FROM pg_locks l JOIN slt_queue.participants p

@@ -1,25 +1,34 @@
 //! One participant's connection: made again whenever it is lost, and with it the lock and the sign of life by which
 //! others see that the participant lives.
 //!
-//! A runtime with a thread of its own drives the connection, so that the sign of life is given while an engine runs a
-//! long file. A participant that gets a new connection first makes an end of its old one: it terminates that session on
-//! the server and waits for its lock. What the old session was doing has then either taken effect or never will.
+//! Whoever wants something from the server drives the connection itself, for a thread that did it for all would be one
+//! more to wait for a processor that an engine keeps busy. A second thread wakes for a sign of life now and then, while an
+//! engine runs a long file; but not in a process that has a supervisor, which gives the sign for it. An engine is faster in
+//! a process of one thread: the C library then takes locks without telling other processors.
+//!
+//! A participant that gets a new connection first makes an end of its old one: it terminates that session on the server
+//! and waits for its lock. What the old session was doing has then either taken effect or never will.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage, Statement};
 
 use super::error::{ServerError, words};
 use super::sql;
 use crate::engine::Url;
-use crate::engine::postgres::address;
+use crate::engine::postgres::address::{self, check_version};
 
 /// How long a participant is believed to live without a sign of life, unless the URL says otherwise.
 const LEASE: Duration = Duration::from_secs(30);
@@ -91,8 +100,18 @@ pub(super) struct Identity {
 #[derive(Debug)]
 pub(super) struct Link {
     /// None once it is closed.
-    runtime: Option<Runtime>,
+    runtime: Option<Arc<Runtime>>,
     shared: Arc<Shared>,
+    renewal: Option<Renewal>,
+}
+
+/// The thread that gives signs of life.
+#[derive(Debug)]
+struct Renewal {
+    thread: JoinHandle<()>,
+    is_over: Arc<AtomicBool>,
+    /// Ends what it is doing.
+    end: Arc<Notify>,
 }
 
 struct Shared {
@@ -108,6 +127,8 @@ struct Shared {
 /// One connection.
 pub(super) struct Connection {
     client: Client,
+    /// The server's, as `server_version_num` has it.
+    pub(super) version: u32,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -159,9 +180,12 @@ impl Link {
             Some(_) => return Err(url.complain("`slt_lease` is a number of seconds, 0.1 to 86400").into()),
         };
         let config = address::config(url, &text)?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("slt-queue").enable_all().build();
-        let runtime =
-            runtime.map_err(|source| ServerError::System { queue: queue.clone(), what: "start a thread", source })?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| ServerError::System {
+            queue: queue.clone(),
+            what: "wait for a connection",
+            source,
+        })?;
         let shared = Arc::new(Shared {
             queue,
             config,
@@ -170,7 +194,7 @@ impl Link {
             gone: AtomicBool::new(false),
             current: tokio::sync::Mutex::default(),
         });
-        let link = Link { runtime: Some(runtime), shared };
+        let link = Link { runtime: Some(Arc::new(runtime)), shared, renewal: None };
         link.wait(link.shared.connection())?;
         Ok(link)
     }
@@ -183,13 +207,36 @@ impl Link {
         self.shared.identity.get().map_or(self.shared.timing, |identity| identity.timing)
     }
 
-    /// From now on this link is that of one participant, and gives its signs of life.
-    pub(super) fn identify(&self, identity: Identity) {
-        if self.shared.identity.set(identity).is_ok()
-            && let Some(runtime) = &self.runtime
-        {
-            runtime.spawn(renew(Arc::clone(&self.shared)));
+    /// From now on this link is that of one participant, and gives its signs of life, unless a supervisor does.
+    pub(super) fn identify(&mut self, identity: Identity, has_supervisor: bool) -> Result<(), ServerError> {
+        let pause = identity.timing.renewal();
+        if self.shared.identity.set(identity).is_err() || has_supervisor {
+            return Ok(());
         }
+        let (runtime, shared) = (Arc::clone(self.runtime()), Arc::clone(&self.shared));
+        let (is_over, end) = (Arc::<AtomicBool>::default(), Arc::<Notify>::default());
+        let (over, ended) = (Arc::clone(&is_over), Arc::clone(&end));
+        let renew = move || {
+            let mut next = Instant::now() + pause;
+            while !over.load(Ordering::Acquire) && !shared.gone.load(Ordering::Relaxed) {
+                // May wake too early.
+                thread::park_timeout(next.saturating_duration_since(Instant::now()));
+                if Instant::now() >= next {
+                    let (mut renewed, mut ended) = (pin!(shared.renew()), pin!(ended.notified()));
+                    runtime.block_on(poll_fn(|context| match renewed.as_mut().poll(context) {
+                        Poll::Ready(()) => Poll::Ready(()),
+                        Poll::Pending => ended.as_mut().poll(context),
+                    }));
+                    next = Instant::now() + pause;
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("slt-queue".to_owned())
+            .spawn(renew)
+            .map_err(|source| ServerError::System { queue: self.queue().to_owned(), what: "start a thread", source })?;
+        self.renewal = Some(Renewal { thread, is_over, end });
+        Ok(())
     }
 
     /// Does something over the connection. If that is lost on the way, it is done again over the next one: `work` is
@@ -207,16 +254,25 @@ impl Link {
     }
 
     fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("open until it is dropped").block_on(future)
+        self.runtime().block_on(future)
+    }
+
+    fn runtime(&self) -> &Arc<Runtime> {
+        self.runtime.as_ref().expect("open until it is dropped")
     }
 }
 
 impl Drop for Link {
     /// Leaves the run. If the server cannot be told, it will notice.
     fn drop(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let runtime = self.runtime.take().expect("dropped once");
-        runtime.block_on(async {
+        if let Some(Renewal { thread, is_over, end }) = self.renewal.take() {
+            is_over.store(true, Ordering::Release);
+            end.notify_one();
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+        let shared = &self.shared;
+        self.wait(async {
             let farewell = async {
                 let connection = shared.current.lock().await.take()?;
                 let Identity { run, worker, .. } = shared.identity.get()?;
@@ -224,21 +280,9 @@ impl Drop for Link {
             };
             let _ = timeout(GOODBYE, farewell).await;
         });
-        runtime.shutdown_timeout(GOODBYE);
-    }
-}
-
-/// Gives signs of life for as long as there is someone to hear them.
-async fn renew(shared: Arc<Shared>) {
-    let Some(identity) = shared.identity.get() else { return };
-    loop {
-        sleep(identity.timing.renewal()).await;
-        // Whoever wants something from the queue is told why there is no connection.
-        let Ok(connection) = shared.connection().await else { continue };
-        match timeout(identity.timing.answer(), shared.renew_over(&connection, identity)).await {
-            Ok(Ok(())) if shared.gone.load(Ordering::Relaxed) => return,
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => shared.discard(&connection).await,
+        if let Some(runtime) = self.runtime.take().and_then(Arc::into_inner) {
+            // Looking up a host may take longer, and cannot be ended.
+            runtime.shutdown_timeout(GOODBYE);
         }
     }
 }
@@ -304,10 +348,17 @@ impl Shared {
         let (client, connection) = self.config.connect(NoTls).await?;
         // Requests learn of it when the connection ends.
         tokio::spawn(async move { drop(connection.await) });
-        let connection = Connection { client, statements: Mutex::default() };
+        let version = client.simple_query(sql::SERVER_VERSION).await?.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        let connection = Connection { client, version: version.unwrap_or(0), statements: Mutex::default() };
+        if check_version(connection.version).is_err() {
+            // It may not know what follows; whoever opens the queue says so.
+            return Ok(connection);
+        }
         connection.batch(sql::SESSION).await?;
-        let version: i32 = connection.rows(sql::SERVER_VERSION, &[]).await?[0].get(0);
-        if version >= 140_000 {
+        if connection.version >= 140_000 {
             connection.batch(sql::SESSION_14).await?;
         }
         if let Some(identity) = self.identity.get() {
@@ -317,12 +368,23 @@ impl Shared {
         Ok(connection)
     }
 
+    /// Gives a sign of life, over a new connection if need be.
+    async fn renew(&self) {
+        let Some(identity) = self.identity.get() else { return };
+        // Whoever wants something from the queue is told why there is no connection.
+        let Ok(connection) = self.connection().await else { return };
+        match timeout(identity.timing.answer(), self.renew_over(&connection, identity)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => self.discard(&connection).await,
+        }
+    }
+
     /// Gives a sign of life, and notices if nobody wants it any more.
     async fn renew_over(&self, connection: &Connection, identity: &Identity) -> Result<(), Error> {
         let Identity { run, worker, timing, .. } = identity;
         match connection.rows(sql::RENEW, &[run, worker, &timing.lease_ms()]).await {
             Ok(rows) => {
-                if rows.is_empty() {
+                if rows.iter().all(|row| row.get::<_, i32>(0) != *worker) {
                     self.gone.store(true, Ordering::Relaxed);
                 }
                 Ok(())

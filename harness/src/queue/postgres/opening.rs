@@ -42,7 +42,7 @@ struct Found {
 pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Entered, Opened), QueueError> {
     let run_id = options.run_id.as_deref().unwrap_or_default();
     check_run_id(run_id)?;
-    let link = Link::new(url)?;
+    let mut link = Link::new(url)?;
     prepare(&link)?;
     let key = random(&link)?;
     loop {
@@ -58,7 +58,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
             false => decide(&link, &found, &pages, (&theirs, &plan), options)?,
         };
         let resumes = options.resume && matches!(opened, Opened::Resumed { .. });
-        let Some(entered) = join(&link, found, run_id, pages, options, resumes)? else {
+        let Some(entered) = join(&mut link, found, run_id, pages, options, resumes)? else {
             // It was dropped a moment ago, being over.
             continue;
         };
@@ -72,7 +72,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
 
 /// Takes part in run `run_id`, which somebody else has begun.
 pub(super) fn join_run(url: &Url, run_id: &str, options: &OpenOptions) -> Result<Entered, QueueError> {
-    let link = Link::new(url)?;
+    let mut link = Link::new(url)?;
     let missing = |link: &Link| QueueError::NoSuchRun { queue: link.queue().to_owned(), run: run_id.to_owned() };
     if !has_schema(&link)? {
         return Err(missing(&link));
@@ -81,7 +81,7 @@ pub(super) fn join_run(url: &Url, run_id: &str, options: &OpenOptions) -> Result
     let found = find(&link, run_id)?.ok_or_else(|| missing(&link))?;
     let pages = Pages::new(&options.pages, found.run)?;
     let plan = read_plan(&link, run_id, &found)?;
-    match join(&link, found, run_id, pages, options, false)? {
+    match join(&mut link, found, run_id, pages, options, false)? {
         Some(entered) => Ok(entered.with(link, plan)),
         None => Err(missing(&link)),
     }
@@ -97,9 +97,9 @@ fn has_schema(link: &Link) -> Result<bool, ServerError> {
 
 /// Makes sure that the server will do, and that the tables are there.
 fn prepare(link: &Link) -> Result<(), ServerError> {
-    let version: i32 = rows(link, sql::SERVER_VERSION, &[])?[0].get(0);
+    let version = link.call(async |connection, _| Ok(connection.version))?;
     let refused = |why| ServerError::Refused { queue: link.queue().to_owned(), why };
-    check_version(version.unsigned_abs()).map_err(refused)?;
+    check_version(version).map_err(refused)?;
     if !has_schema(link)? {
         let made = link.call_long(async |connection, _| match connection.batch(sql::SCHEMA).await {
             // Neither the connection nor we can do anything about that.
@@ -220,7 +220,7 @@ impl Participant {
 
 /// Records one more participant; nothing if the run is gone.
 fn join(
-    link: &Link,
+    link: &mut Link,
     found: Found,
     run_id: &str,
     mut pages: Pages,
@@ -242,7 +242,7 @@ fn join(
     let Some((lock, worker, joined_at)) = joined else { return Ok(None) };
     let timing = Timing::from_ms(lease_ms);
     let identity = Identity { run, run_id: run_id.to_owned(), worker, lock, timing };
-    link.identify(identity.clone());
+    link.identify(identity.clone(), options.parent.is_some())?;
     pages.come_alive(worker.cast_unsigned())?;
     Ok(Some(Participant { identity, pages, joined_at, n: 1 + i64::from(resumes) }))
 }

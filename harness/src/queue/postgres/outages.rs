@@ -163,7 +163,7 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     let proxy = Proxy::new(server.port());
     // So long that no sign of life comes in between.
     let place = Place { url: format!("{}?slt_lease=600", proxy.url()), ..place(server, 600.0) };
-    let mut queue = place.open(8);
+    let mut queue = place.open(12);
     let warm = |queue: &mut PostgresQueue| {
         // Each statement is prepared by its first use on a connection, and that has a reply of its own.
         let lease = leased(queue);
@@ -172,6 +172,13 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
         let outcome = passed(&lease);
         queue.finish(lease, outcome).unwrap();
         assert!(queue.lost().unwrap().is_empty());
+    };
+    let finish_and_claim = |queue: &mut PostgresQueue, lease: Lease| {
+        let outcome = passed(&lease);
+        match queue.finish_and_claim(lease, outcome).unwrap() {
+            Claim::Leased(lease) => lease,
+            other => panic!("{other:?}"),
+        }
     };
     let mut swallowed = 0;
     let mut lose = |passing| {
@@ -198,10 +205,21 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     queue.finish(lease, outcome.clone()).unwrap();
     assert_eq!(status(&mut queue, 1), EntryStatus { state: EntryState::Final(Box::new(outcome)), ..waiting });
 
+    let lease = leased(&mut queue);
+    let lease = finish_and_claim(&mut queue, lease);
+    let closed = lease.entry();
+    warm(&mut queue);
+    lose(0);
+    let lease = finish_and_claim(&mut queue, lease);
+    assert!(matches!(status(&mut queue, closed).state, EntryState::Final(_)));
+    assert_eq!(status(&mut queue, lease.entry()).state, EntryState::Leased { worker: 1 });
+    let outcome = passed(&lease);
+    queue.finish(lease, outcome).unwrap();
+
     // Two leases of a dead participant are taken over: at the second time, with everything prepared.
     for passing in [None, Some(2)] {
         let direct = Place { run: place.run.clone(), ..self::place(server, 600.0) };
-        let mut dies = direct.open(8);
+        let mut dies = direct.open(12);
         let entries = [leased(&mut dies).entry(), leased(&mut dies).entry()];
         drop(dies);
         if let Some(passing) = passing {

@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS slt_queue.participants (
     label text NOT NULL,
     place text NOT NULL,                -- the machine and the folder where its page is
     lock bigint NOT NULL,               -- the advisory lock that its session holds
-    lease_until timestamptz NOT NULL,
+    lease_until timestamptz NOT NULL,   -- as given by itself, or by its supervisor
     missed_at timestamptz,              -- since when its session or its sign of life has been missing
     gone boolean NOT NULL DEFAULT false,    -- has left, or was taken for dead; never again false
     PRIMARY KEY (run, worker)
@@ -76,11 +76,13 @@ pub(super) const HAS_SCHEMA: &str = "SELECT to_regclass('slt_queue.format') IS N
 pub(super) const VERSION: &str = "SELECT max(version) FROM slt_queue.format";
 
 /// What every session is set to. A claim must find its entry by an index, however little the server knows of the
-/// tables; and what the server has confirmed must outlast the server.
+/// tables, and not be planned anew each time, which takes longer than the claim; and what the server has confirmed must
+/// outlast the server.
 pub(super) const SESSION: &str = "
 SET synchronous_commit = on;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
+SET plan_cache_mode = force_generic_plan;
 SET jit = off;
 SET statement_timeout = 0;
 SET lock_timeout = 0;
@@ -91,7 +93,7 @@ SET search_path = pg_catalog;
 /// Of servers that are new enough to have it.
 pub(super) const SESSION_14: &str = "SET idle_session_timeout = 0";
 
-pub(super) const SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::int";
+pub(super) const SERVER_VERSION: &str = "SHOW server_version_num";
 
 /// The keys of the advisory locks that sessions hold in this database, and their processes.
 macro_rules! held {
@@ -109,10 +111,13 @@ pub(super) const END_OWN: &str =
 
 pub(super) const TRY_LOCK: &str = "SELECT pg_try_advisory_lock($1)";
 
-/// A sign of life.
+/// A sign of life, on behalf of one's workers too. Whoever changes several participants does so in the order of their
+/// numbers, which is that of the index, so that nobody waits in a circle.
 pub(super) const RENEW: &str = "
-UPDATE slt_queue.participants SET lease_until = clock_timestamp() + $3::int * interval '1 millisecond', missed_at = NULL
-WHERE run = $1 AND worker = $2 AND NOT gone RETURNING worker";
+UPDATE slt_queue.participants
+SET lease_until = clock_timestamp() + $3::int * interval '1 millisecond',
+    missed_at = CASE WHEN worker <> $2 THEN missed_at END
+WHERE run = $1 AND (worker = $2 OR parent = $2) AND NOT gone RETURNING worker";
 
 pub(super) const LEAVE: &str = "UPDATE slt_queue.participants SET gone = true WHERE run = $1 AND worker = $2";
 
@@ -179,24 +184,58 @@ WITH past AS (
 ), events AS (DELETE FROM slt_queue.events v USING dropped WHERE v.run = dropped.run)
 SELECT count(*) FROM dropped";
 
+/// Whether the run is there and this participant takes part in it.
+macro_rules! takes_part {
+    () => {
+        "EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
+                 WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)"
+    };
+}
+
+/// The waiting entry that is next, if so, becomes this participant's.
+macro_rules! claimed_if {
+    ($condition:expr) => {
+        concat!(
+            "next AS (
+                SELECT e.entry FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'waiting' AND ",
+            $condition,
+            " AND EXISTS (SELECT FROM slt_queue.runs r WHERE r.run = $1 AND r.stopped IS NULL)
+                ORDER BY e.turn LIMIT 1 FOR UPDATE SKIP LOCKED
+            ), claimed AS (
+                UPDATE slt_queue.entries e
+                SET state = 'leased', holder = $2, claimer = $2, attempts = e.attempts + 1,
+                    sequence = nextval('slt_queue.numbers')
+                FROM next WHERE e.run = $1 AND e.entry = next.entry
+                RETURNING e.entry, e.attempts, e.sequence
+            )"
+        )
+    };
+}
+
+/// The entry gets its one outcome, if this participant holds its open lease.
+macro_rules! closed {
+    () => {
+        concat!(
+            "closed AS (
+                UPDATE slt_queue.entries SET state = 'final', holder = NULL, outcome = $5
+                WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4 AND ",
+            takes_part!(),
+            " RETURNING entry, nextval('slt_queue.numbers') AS number
+            )"
+        )
+    };
+}
+
 /// The next entry, unless the run is stopped or this participant was taken for dead.
-pub(super) const CLAIM: &str = "
-WITH next AS (
-    SELECT e.entry FROM slt_queue.entries e
-    WHERE e.run = $1 AND e.state = 'waiting' AND EXISTS (
-        SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
-        WHERE r.run = $1 AND r.stopped IS NULL AND p.worker = $2 AND NOT p.gone)
-    ORDER BY e.turn LIMIT 1 FOR UPDATE SKIP LOCKED
-), claimed AS (
-    UPDATE slt_queue.entries e
-    SET state = 'leased', holder = $2, claimer = $2, attempts = e.attempts + 1, sequence = nextval('slt_queue.numbers')
-    FROM next WHERE e.run = $1 AND e.entry = next.entry
-    RETURNING e.entry, e.attempts, e.sequence
-), told AS (
-    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
-    SELECT $1, $2, $3, sequence, 'claim', entry FROM claimed
-)
-SELECT entry, attempts, sequence FROM claimed";
+pub(super) const CLAIM: &str = concat!(
+    "WITH ",
+    claimed_if!(takes_part!()),
+    ", told AS (
+        INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
+        SELECT $1, $2, $3, sequence, 'claim', entry FROM claimed
+    )
+    SELECT entry, attempts, sequence FROM claimed"
+);
 
 /// What a claim that was sent before, and of which nothing was heard, has come to.
 pub(super) const CLAIMED: &str = "
@@ -215,33 +254,44 @@ WHERE r.run = $1 AND r.plan_hash = $3 AND p.worker = $2";
 pub(super) const FINISHED: &str = "SELECT count(*) FROM slt_queue.entries WHERE run = $1 AND state = 'final'";
 
 /// The entry's one outcome, from the holder of its open lease.
-pub(super) const FINISH: &str = "
-WITH closed AS (
-    UPDATE slt_queue.entries SET state = 'final', holder = NULL, outcome = $5
-    WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4
-      AND EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
-                  WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)
-    RETURNING entry
-), told AS (
-    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
-    SELECT $1, $2, $6, nextval('slt_queue.numbers'), 'finish', entry FROM closed
-)
-SELECT entry FROM closed";
+pub(super) const FINISH: &str = concat!(
+    "WITH ",
+    closed!(),
+    ", told AS (
+        INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
+        SELECT $1, $2, $6, number, 'finish', entry FROM closed
+    )
+    SELECT entry FROM closed"
+);
+
+/// [`FINISH`] and [`CLAIM`] in one. A row if the first was done; with nulls if there is nothing for the second.
+pub(super) const FINISH_AND_CLAIM: &str = concat!(
+    "WITH ",
+    closed!(),
+    ", ",
+    claimed_if!("EXISTS (SELECT FROM closed)"),
+    ", told AS (
+        INSERT INTO slt_queue.events (run, worker, n, number, kind, entry)
+        SELECT $1, $2, $6, number, 'finish', entry FROM closed
+        UNION ALL SELECT $1, $2, $6::bigint + 1, sequence, 'claim', entry FROM claimed
+    )
+    SELECT claimed.entry, claimed.attempts, claimed.sequence FROM closed LEFT JOIN claimed ON true"
+);
 
 /// The entry back to those that wait, from the holder of its open lease.
-pub(super) const REQUEUE: &str = "
-WITH closed AS (
-    UPDATE slt_queue.entries
-    SET state = 'waiting', holder = NULL, claimer = NULL, sequence = NULL, turn = nextval('slt_queue.numbers')
-    WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4
-      AND EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
-                  WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)
-    RETURNING entry, turn
-), told AS (
-    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, body, attempt)
-    SELECT $1, $2, $7, turn, 'requeue', entry, $5, $6 FROM closed
-)
-SELECT entry FROM closed";
+pub(super) const REQUEUE: &str = concat!(
+    "WITH closed AS (
+        UPDATE slt_queue.entries
+        SET state = 'waiting', holder = NULL, claimer = NULL, sequence = NULL, turn = nextval('slt_queue.numbers')
+        WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4 AND ",
+    takes_part!(),
+    " RETURNING entry, turn
+    ), told AS (
+        INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, body, attempt)
+        SELECT $1, $2, $7, turn, 'requeue', entry, $5, $6 FROM closed
+    )
+    SELECT entry FROM closed"
+);
 
 pub(super) const STOP: &str = "
 WITH halted AS (
@@ -257,7 +307,8 @@ SELECT run FROM halted";
 /// Whether an event of this participant is there.
 pub(super) const HAPPENED: &str = "SELECT n FROM slt_queue.events WHERE run = $1 AND worker = $2 AND n = $3";
 
-/// All others who hold leases, and their supervisors: is there a session, how long is a sign of life overdue?
+/// All others who hold leases, and their supervisors: is there a session, how long is a sign of life overdue? Whoever has
+/// a supervisor is that one's to judge while it is there: a worker with a lost connection may be in the middle of a file.
 pub(super) const HOLDERS: &str = concat!(
     "WITH ",
     held!(),
@@ -267,7 +318,8 @@ pub(super) const HOLDERS: &str = concat!(
     SELECT p.worker, p.parent, p.place, p.gone, h.worker IS NOT NULL AS holds,
            p.lease_until < clock_timestamp() OR p.lock NOT IN (SELECT key FROM held) AS missing,
            p.missed_at IS NOT NULL AS marked,
-           coalesce(p.missed_at < clock_timestamp() - $3::int * interval '1 millisecond', false) AS overdue
+           coalesce(p.missed_at < clock_timestamp() - $3::int * interval '1 millisecond', false) AND NOT EXISTS (
+               SELECT FROM slt_queue.participants q WHERE q.run = $1 AND q.worker = p.parent AND NOT q.gone) AS overdue
     FROM slt_queue.participants p LEFT JOIN holders h ON h.worker = p.worker
     WHERE p.run = $1 AND p.worker <> $2 AND (h.worker IS NOT NULL OR p.worker IN (
         SELECT q.parent FROM slt_queue.participants q JOIN holders ON q.run = $1 AND q.worker = holders.worker))
@@ -298,21 +350,22 @@ pub(super) const CLAIMERS: &str = "
 SELECT DISTINCT claimer FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder = ANY($2)";
 
 /// Takes over all leases of dead participants; `$4` and `$5` say what each of those who claimed them was running.
-pub(super) const TAKE: &str = "
-WITH taken AS (
-    UPDATE slt_queue.entries e
-    SET holder = $2, deaths = e.deaths + (e.holder = e.claimer)::int, sequence = nextval('slt_queue.numbers')
-    WHERE e.run = $1 AND e.state = 'leased' AND e.holder = ANY($3)
-      AND EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
-                  WHERE r.run = $1 AND p.worker = $2 AND NOT p.gone)
-      AND NOT EXISTS (SELECT FROM slt_queue.participants p WHERE p.run = $1 AND p.worker = e.holder AND NOT p.gone)
-    RETURNING e.entry, e.claimer, e.attempts, e.deaths, e.sequence
-), told AS (
-    INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, other, body)
-    SELECT $1, $2, $6 + row_number() OVER (ORDER BY t.entry) - 1, t.sequence, 'lost', t.entry, t.claimer, r.last
-    FROM taken t LEFT JOIN unnest($4::int[], $5::text[]) AS r (worker, last) ON r.worker = t.claimer
-)
-SELECT entry, claimer, attempts, deaths, sequence FROM taken ORDER BY entry";
+pub(super) const TAKE: &str = concat!(
+    "WITH taken AS (
+        UPDATE slt_queue.entries e
+        SET holder = $2, deaths = e.deaths + (e.holder = e.claimer)::int, sequence = nextval('slt_queue.numbers')
+        WHERE e.run = $1 AND e.state = 'leased' AND e.holder = ANY($3) AND ",
+    takes_part!(),
+    " AND NOT EXISTS (
+            SELECT FROM slt_queue.participants p WHERE p.run = $1 AND p.worker = e.holder AND NOT p.gone)
+        RETURNING e.entry, e.claimer, e.attempts, e.deaths, e.sequence
+    ), told AS (
+        INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, other, body)
+        SELECT $1, $2, $6 + row_number() OVER (ORDER BY t.entry) - 1, t.sequence, 'lost', t.entry, t.claimer, r.last
+        FROM taken t LEFT JOIN unnest($4::int[], $5::text[]) AS r (worker, last) ON r.worker = t.claimer
+    )
+    SELECT entry, claimer, attempts, deaths, sequence FROM taken ORDER BY entry"
+);
 
 /// What a take-over that was sent before, and of which nothing was heard, has come to.
 pub(super) const TAKEN: &str = "
