@@ -275,6 +275,16 @@ fn script(
             return Verdict::Failed;
         }
     };
+    if !file.is_as_planned(&text) {
+        // Copies are compared before anybody takes part. No other machine is to be trusted with the name alone, and what
+        // was planned may be nowhere any more.
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy();
+        tally.fail_script(whole(format!(
+            "not the file that was planned: the copy on `{host}` has changed since the run began"
+        )));
+        return Verdict::Failed;
+    }
     let mut executor = match Executor::connect(file, engine, options, watch) {
         Ok(executor) => executor,
         Err(error) => {

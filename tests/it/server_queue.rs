@@ -159,6 +159,38 @@ fn machines_with_other_files_are_not_let_in() {
 }
 
 #[test]
+fn a_copy_that_changes_during_the_run_is_not_run() {
+    with_server(|server| {
+        let place = Place::with_many(2, &fault("sleep 1500"));
+        let run = start(&place, server, "one", &format!("--run-id {}", run_id("changes")));
+        // The page that each participant has is made after the copies were looked at.
+        wait_until("the run has begun", || place.path("one/server.live").exists());
+        fs::write(place.path("tests/01.test"), "statement ok\nSELECT 2\n").unwrap();
+        let ended = run.wait().exits(101);
+        assert_eq!((ended.verdict("00.test"), ended.verdict("01.test")), ("ok", "FAILED"), "{ended}");
+        ended.says("not the file that was planned: the copy on `");
+        ended.says("tests/01.test");
+    });
+}
+
+#[test]
+fn a_password_that_the_queues_server_refuses_is_an_error_that_does_not_show_it() {
+    with_server(|server| {
+        if !server.checks_passwords {
+            return;
+        }
+        let place = Place::with_many(2, &fault("sleep 1"));
+        let (_, place_of_server) = server.url.split_once('@').unwrap();
+        for mode in ["--run-id x", "--run-id x --workers 2"] {
+            let ended = place.run(&format!("{mode} --queue {}", server.url_as("slt", "hunter2"))).exits(4);
+            ended.says(&format!("error: cannot connect to the queue `postgres://slt@{place_of_server}`: "));
+            ended.says("password authentication failed for user \"slt\"");
+            assert!(!ended.to_string().contains("hunter2") && ended.verdicts().is_empty(), "{ended}");
+        }
+    });
+}
+
+#[test]
 fn what_cannot_be_used_is_an_error_that_says_so() {
     with_server(|server| {
         let place = Place::with_many(2, &fault("sleep 1"));

@@ -389,7 +389,7 @@ mod tests {
 
     fn file(name: &str) -> TestFile {
         let rust_path = name.replace('/', "::").replace('.', "_");
-        TestFile { name: name.into(), rust_path, path: name.into(), root: "".into() }
+        TestFile { name: name.into(), rust_path, path: name.into(), root: "".into(), planned: None }
     }
 
     fn printed(layout: Layout) -> String {

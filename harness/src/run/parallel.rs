@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::process::Interruption;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::statistics::{Statistics, passes};
-use crate::suite::{Suite, TestFile};
+use crate::suite::{Suite, TestFile, contents};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
 use crate::worker::{End, Job, work};
@@ -89,7 +89,7 @@ fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan,
     if !with_contents {
         return Ok(plan);
     }
-    let contents: Vec<String> = files.iter().map(TestFile::content).collect();
+    let contents = contents(files);
     Ok(plan.with_contents((0..passes).flat_map(|_| contents.iter().cloned()).collect()))
 }
 

@@ -42,6 +42,7 @@ mod tests {
             rust_path: "evidence::in1_test".into(),
             path: "r/evidence/in1.test".into(),
             root: "r".into(),
+            planned: None,
         };
         let own = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
         Filter { patterns: own(patterns), skips: own(skips), exact }.lets_in(&file)

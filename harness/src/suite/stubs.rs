@@ -58,6 +58,7 @@ mod tests {
             rust_path: rust_path.into(),
             path: "".into(),
             root: "".into(),
+            planned: None,
         };
         let source = stubs(&[file("b::x::one_test"), file("b::two_slt"), file("three_test")]);
         let expected = "
