@@ -46,6 +46,22 @@ fn a_server_that_is_too_old_is_named_with_its_version() {
     }
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn a_server_that_is_too_old_for_a_queue_is_named_with_its_version() {
+    let queue = format!("postgres://me@127.0.0.1:{}/db", listen(postgres_12));
+    for way in [&["--parallel"][..], &["--parallel", "--workers", "2"]] {
+        let root = folder(&[("a.test", PASSES)]);
+        let mut command = command(target_binary());
+        command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
+        let said = Said::of(command.args(["--queue", &queue, "--run-id", "old"]).args(way));
+        assert_eq!((said.code, said.verdicts().len()), (4, 0), "{said:?}");
+        let words =
+            format!("error: the queue `{queue}` cannot be used: the server is PostgreSQL 12; 13 or newer is needed\n");
+        assert!(said.err.ends_with(&words), "{said:?}");
+    }
+}
+
 #[test]
 fn a_server_that_answers_no_more_is_not_waited_for_again_and_again() {
     let engine = format!("postgres://me@127.0.0.1:{}/db", listen(postgres_that_falls_silent));
