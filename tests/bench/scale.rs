@@ -28,7 +28,6 @@ fn bench() -> Result<(), String> {
     let binary = target::test_binary()?;
     let results = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let server = servers::postgres();
-    let mut served = 0;
     let run = |arguments: &[&str]| -> Result<(Cost, String), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).arg("--results").arg(results.path());
@@ -49,27 +48,33 @@ fn bench() -> Result<(), String> {
     let (mut walls, mut cpus, mut server_overheads) = (Vec::new(), Vec::new(), Vec::new());
     let (mut one, mut two, mut shared) = (Figures::default(), Figures::default(), Figures::default());
     for round in 1..=rounds {
-        let thread = || run(&["--test-threads", "1", "--format", "terse"]);
-        let worker = || run(&["--parallel", "--workers", "1", "--format", "terse"]);
-        let ((thread, _), (worker, text)) = match round % 2 {
-            1 => (thread()?, worker()?),
-            _ => {
-                let worker = worker()?;
-                (thread()?, worker)
-            }
+        let in_turn = |one: &[&str], other: &[&str]| {
+            Ok::<_, String>(match round % 2 {
+                1 => (run(one)?, run(other)?),
+                _ => {
+                    let other = run(other)?;
+                    (run(one)?, other)
+                }
+            })
         };
+        let ((thread, _), (worker, text)) = in_turn(
+            &["--test-threads", "1", "--format", "terse"],
+            &["--parallel", "--workers", "1", "--format", "terse"],
+        )?;
         one.take(&text)?;
-        let (file, text) = run(&["--parallel", "--workers", "2", "--format", "terse"])?;
-        two.take(&text)?;
+        println!("round {round}: one thread {thread}, one worker {worker}");
+        let both = ["--parallel", "--workers", "2", "--format", "terse"];
         if server.is_some() {
-            served += 1;
-            let run_id = format!("scale-{}-{served}", std::process::id());
-            let (server, text) = run(&["--parallel", "--workers", "2", "--format", "terse", "--run-id", &run_id])?;
-            shared.take(&text)?;
+            let run_id = format!("scale-{}-{round}", std::process::id());
+            let over_server = [&both[..], &["--run-id", &run_id]].concat();
+            let ((file, text), (server, text_over_server)) = in_turn(&both, &over_server)?;
+            two.take(&text)?;
+            shared.take(&text_over_server)?;
             println!("round {round}: two workers {file}, over the server {server}");
             server_overheads.push(server.wall.as_secs_f64() / file.wall.as_secs_f64());
+        } else {
+            two.take(&run(&both)?.1)?;
         }
-        println!("round {round}: one thread {thread}, one worker {worker}");
         walls.push(worker.wall.as_secs_f64() / thread.wall.as_secs_f64());
         cpus.push(worker.cpu.as_secs_f64() / thread.cpu.as_secs_f64());
     }
