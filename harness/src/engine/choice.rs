@@ -107,7 +107,7 @@ impl Choice {
     pub fn engine(&self) -> Result<Arc<dyn Engine>, ChoiceError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Choice::Sqlite => Ok(Arc::new(super::sqlite::Sqlite)),
+            Choice::Sqlite => Ok(super::IntoEngine::into_engine(super::sqlite::Sqlite)),
             #[cfg(feature = "postgres")]
             Choice::Postgres(url) => Ok(Arc::new(super::postgres::Postgres::new(url)?)),
             #[cfg(feature = "mysql")]
