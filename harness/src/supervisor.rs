@@ -336,7 +336,7 @@ impl Supervisor<'_> {
             }
         }
         let anyone = !reaped.is_empty();
-        if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND.max(queue.pace() * 10)) {
+        if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND.max(queue.pace() * 5)) {
             // The lock of a dead process is free: whatever it held is found now. That may be a process started by
             // hand, or one of a run that is resumed.
             let now = Instant::now();

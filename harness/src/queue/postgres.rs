@@ -73,7 +73,7 @@ use crate::outcome::{Attempt, Outcome};
 const FORMAT: i32 = 1;
 
 /// How often it is worth asking the server for news.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_millis(200);
 
 /// A PostgreSQL queue is one participant's access to a run that is kept on a server.
 #[derive(Debug)]
