@@ -6,8 +6,8 @@
 //!
 //! `claim` and `finish` are wall time by operation, over all processes together: while one process holds the lock,
 //! the others wait for it. `cpu` is the processor time of both together, in user and system mode: it depends less on
-//! what else the machine does; that of the server itself is not in it. `latency` is how long one process waits for one claim when all do nothing but claim and
-//! finish. The queues are run until they are complete and each entry is counted; the others for two seconds, or until
+//! what else the machine does; that of the server itself is not in it. `latency` is how long one process waits for one
+//! claim when all do nothing but claim and finish. The queues are run until they are complete and each entry is counted; the others for two seconds, or until
 //! they are done. The server is that of `SLT_TEST_POSTGRES_URL`, or one made from the programs on this machine.
 
 use std::fs::{self, File};
@@ -53,13 +53,7 @@ fn main() {
         }
         for processes in PROCESSES {
             for entries in ENTRIES {
-                // A commit takes the time of a disk, so that the longest plan would take minutes.
-                let is_long = way == "server" && entries > 10_000;
-                if !is_long
-                    && is_chosen(0, way)
-                    && is_chosen(1, &processes.to_string())
-                    && is_chosen(2, &entries.to_string())
-                {
+                if is_chosen(0, way) && is_chosen(1, &processes.to_string()) && is_chosen(2, &entries.to_string()) {
                     row(way, processes, entries);
                 }
             }
