@@ -209,7 +209,8 @@ each() {
     wait
 }
 
-# Labelled lines, each text once: every host tells of the whole run, and what one has said the others need not repeat.
+# Labelled lines, each text once: every host tells of the whole run, and what one has said the others need not repeat. Only
+# its result each one says, even if it took to the hundredth of a second as long as another.
 once() {
     local line text count
     local -A said=() shown=()
@@ -217,7 +218,7 @@ once() {
         text="-${line#*] }"
         count=$((${said["$line"]:-0} + 1))
         said["$line"]=$count
-        if [ "$count" -gt "${shown["$text"]:-0}" ]; then
+        if [[ $text == "-test result: "* ]] || [ "$count" -gt "${shown["$text"]:-0}" ]; then
             shown["$text"]=$count
             printf '%s\n' "$line"
         fi

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 import unittest
 
@@ -46,6 +47,12 @@ class CommandLine(unittest.TestCase):
         self.says("no such program: `/`", SCRIPT, "--host", "h", "--binary", "/")
         self.says("no such folder: `absent`", SCRIPT, "--host", "h", "--corpus", "absent")
         self.says("usage:", QUICK, "wrong")
+
+    def test_what_several_hosts_say_is_shown_once_but_for_their_results(self):
+        once = re.search(r"(?ms)^once\(\) \{.*?^\}", SCRIPT.read_text())[0]
+        said = "[a] test 1.slt ... ok\n[b] test 1.slt ... ok\n[b] test result: ok\n[a] test result: ok\n"
+        shown = subprocess.run(["bash", "-c", f"{once}\nonce"], input=said, capture_output=True, text=True, check=True)
+        self.assertEqual(shown.stdout, said.replace("[b] test 1.slt ... ok\n", ""))
 
     def test_a_host_that_cannot_be_reached_is_named(self):
         self.says("host `absent.invalid` was lost or could not be reached", SCRIPT, "--host", "absent.invalid", "--run",
