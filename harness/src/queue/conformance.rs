@@ -6,6 +6,10 @@
 use super::*;
 use crate::outcome::Verdict;
 
+mod refusals;
+
+pub(crate) use refusals::*;
+
 /// Each call is one more participant of the same run.
 pub(crate) type Join = Box<dyn FnMut() -> Box<dyn Queue>>;
 
@@ -156,19 +160,6 @@ pub(crate) fn an_outcome_is_kept_whole(start: fn(Plan) -> Join) {
     assert_eq!(b.snapshot().unwrap().outcomes().collect::<Vec<_>>(), [&outcome]);
 }
 
-pub(crate) fn another_trials_outcome_is_refused(start: fn(Plan) -> Join) {
-    let mut join = start(plan(3));
-    let mut queue = join();
-    let lease = leased(&mut *queue);
-    let error = queue.finish(lease, crashed("1.test")).unwrap_err();
-    assert!(matches!(error, QueueError::WrongOutcome { .. }), "{error}");
-    let lease = leased(&mut *queue);
-    let mut outcome = passed(&lease);
-    outcome.pass = 2;
-    assert!(matches!(queue.finish(lease, outcome), Err(QueueError::WrongOutcome { .. })));
-    assert_eq!(queue.snapshot().unwrap().finished(), 0);
-}
-
 pub(crate) fn a_requeued_entry_is_claimed_again_with_its_attempts_counted(start: fn(Plan) -> Join) {
     let mut join = start(plan(2));
     let mut queue = join();
@@ -280,50 +271,6 @@ pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join)
     assert!(matches!(queue.finish_and_claim(first, outcome).unwrap(), Claim::Stopped { why } if why == "enough"));
     let outcome = passed(&second);
     assert!(matches!(queue.finish_and_claim(second, outcome).unwrap(), Claim::Complete));
-}
-
-pub(crate) fn a_stale_finish_is_refused(start: fn(Plan) -> Join) {
-    let mut join = start(plan(2));
-    let (mut a, mut b) = (join(), join());
-    // A lease of one participant is worth nothing in the hands of another.
-    let lease = leased(&mut *a);
-    let outcome = passed(&lease);
-    assert!(matches!(b.finish(lease, outcome), Err(QueueError::Stale { worker: 1, .. })));
-    // Nor is one that was taken over.
-    drop(a);
-    let lost = b.lost().unwrap().pop().unwrap();
-    let stale = Lease { name: lost.lease.name.clone(), sequence: 1, ..lost.lease };
-    let outcome = passed(&stale);
-    assert!(matches!(b.finish(stale, outcome), Err(QueueError::Stale { sequence: 1, .. })));
-    assert_eq!(b.snapshot().unwrap().finished(), 0);
-}
-
-pub(crate) fn a_stale_finish_brings_no_claim(start: fn(Plan) -> Join) {
-    let mut join = start(plan(2));
-    let (mut a, mut b) = (join(), join());
-    let lease = leased(&mut *a);
-    let again = Lease { name: lease.name.clone(), ..lease };
-    let others = Lease { name: lease.name.clone(), ..lease };
-    let mut wrong = passed(&lease);
-    wrong.name = "1.test".to_owned();
-    assert!(a.finish_and_claim(Lease { name: lease.name.clone(), ..lease }, wrong).is_err());
-    let outcome = passed(&others);
-    assert!(matches!(b.finish_and_claim(others, outcome), Err(QueueError::Stale { worker: 1, .. })));
-    finish(&mut *a, lease);
-    let outcome = passed(&again);
-    assert!(matches!(a.finish_and_claim(again, outcome), Err(QueueError::Stale { .. })));
-    assert_eq!(status(&mut *a, 1).state, EntryState::Waiting);
-    assert_eq!(status(&mut *a, 1).attempts, 0);
-}
-
-pub(crate) fn a_stale_requeue_is_refused(start: fn(Plan) -> Join) {
-    let mut join = start(plan(1));
-    let mut queue = join();
-    let lease = leased(&mut *queue);
-    let again = Lease { name: lease.name.clone(), ..lease };
-    finish(&mut *queue, lease);
-    assert!(matches!(queue.requeue(again, "failed"), Err(QueueError::Stale { .. })));
-    assert!(queue.snapshot().unwrap().is_complete());
 }
 
 pub(crate) fn what_a_dead_worker_was_running_is_known(start: fn(Plan) -> Join) {

@@ -5,6 +5,10 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::conformance::passed;
+use super::{Queue, Running};
+use crate::outcome::{Outcome, Verdict};
+
 /// A child that does not outlive its test.
 pub(super) struct Process(pub Child, Option<BufReader<ChildStdout>>);
 
@@ -53,4 +57,17 @@ pub(super) fn prepare(mut command: Command, name: &str) -> Command {
 pub(super) fn wait_for_parent() {
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// Kills participant 2, whose process runs line 7 of the plan's one entry: what it ran is lost at once, and known.
+pub(super) fn kill_and_settle(queue: &mut dyn Queue, mut process: Process) {
+    assert_eq!(queue.running(2).unwrap().unwrap().sql, "SELECT 7");
+    process.0.kill().unwrap();
+    process.0.wait().unwrap();
+    let lost = queue.lost().unwrap().pop().unwrap();
+    let last = Running { file: "0.test".into(), line: 7, sql: "SELECT 7".into(), trial: 0 };
+    assert_eq!((lost.worker, lost.deaths, lost.last), (2, 1, Some(last)));
+    let outcome = Outcome { verdict: Verdict::Crashed { how: "SIGKILL".into() }, ..passed(&lost.lease) };
+    queue.finish(lost.lease, outcome).unwrap();
+    assert!(queue.snapshot().unwrap().is_complete());
 }

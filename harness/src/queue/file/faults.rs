@@ -13,9 +13,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::*;
-use crate::outcome::Verdict;
 use crate::queue::conformance::{leased, passed, plan};
-use crate::queue::process::{Process, prepare, wait_for_parent};
+use crate::queue::process::{Process, kill_and_settle, prepare, wait_for_parent};
 
 const RUN: &str = "one";
 
@@ -285,16 +284,7 @@ fn a_killed_workers_claim_is_lost_at_once_with_what_it_was_running() {
     let mut command = place.command("hold");
     let mut process = Process::spawn(command.stdout(Stdio::piped()));
     process.line(|line| line == "0");
-    assert_eq!(queue.running(2).unwrap().unwrap().sql, "SELECT 7");
-    process.0.kill().unwrap();
-    process.0.wait().unwrap();
-    let lost = queue.lost().unwrap().pop().unwrap();
-    let last = Running { file: "0.test".into(), line: 7, sql: "SELECT 7".into(), trial: 0 };
-    assert_eq!((lost.worker, lost.deaths, lost.last), (2, 1, Some(last)));
-    let mut outcome = passed(&lost.lease);
-    outcome.verdict = Verdict::Crashed { how: "SIGKILL".into() };
-    queue.finish(lost.lease, outcome).unwrap();
-    assert!(queue.snapshot().unwrap().is_complete());
+    kill_and_settle(&mut queue, process);
 }
 
 #[test]
