@@ -95,7 +95,8 @@ const TICK: Duration = Duration::from_millis(5);
 /// How much later than its limit a worker is killed: engines that can be interrupted are, by the worker itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the supervisor looks for leases of processes that it did not start.
+/// How often the supervisor looks for leases of processes that it did not start; at a distant queue, once in five looks for
+/// news.
 const LOOK_ROUND: Duration = Duration::from_millis(200);
 
 /// How many workers in a row may end by themselves without having claimed anything.
