@@ -102,6 +102,11 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
+    /// Waits until the page has drawn what was asked of it, and has heard of what that changed.
+    pub fn settle(&mut self) {
+        self.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))");
+    }
+
     /// Types one key, as a person would.
     pub fn key(&mut self, key: &str, text: &str) {
         let down = match text {

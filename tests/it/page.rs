@@ -62,6 +62,7 @@ fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
     }
 
     // The timeline is drawn, and can be walked through without a mouse.
+    browser.settle();
     let colors = "new Set(new Uint32Array(lanes.getContext('2d').getImageData(0, 0, lanes.width, lanes.height).data.buffer)).size > 3";
     assert_eq!(browser.value(colors), true);
     browser.value("lanes.focus()");
@@ -74,6 +75,7 @@ fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
     // Nothing is wider than a phone.
     let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
     browser.call("Emulation.setDeviceMetricsOverride", phone);
+    browser.settle();
     assert_eq!(browser.value("document.documentElement.scrollWidth"), 360);
 
     assert_eq!(browser.complaints(), Vec::<&Value>::new());

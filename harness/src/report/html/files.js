@@ -77,11 +77,16 @@
     );
     const details = element("details", "", summary);
     details.addEventListener("toggle", () => {
-      if (details.open && details.childElementCount === 1) details.append(body(index));
+      if (details.open) fill(details, index);
     });
     const item = element("li", "", details);
     item.dataset.index = index;
     return item;
+  };
+
+  // The body is made when it is first wanted.
+  const fill = (details, index) => {
+    if (details.childElementCount === 1) details.append(body(index));
   };
 
   const body = (index) => {
@@ -148,7 +153,10 @@
     update();
     while (matches.indexOf(index) >= shown && shown < matches.length) extend();
     const item = list.querySelector(`[data-index="${index}"]`);
-    item.firstElementChild.open = true;
+    const details = item.firstElementChild;
+    // At once, for a browser tells of the opening later, and the place to scroll to depends on the height.
+    fill(details, index);
+    details.open = true;
     item.scrollIntoView({ block: "center" });
     item.querySelector("summary").focus({ preventScroll: true });
   };
