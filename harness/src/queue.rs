@@ -68,7 +68,8 @@ pub trait Queue: Send {
 
     /// As [`finish`](Queue::finish), and then [`claim`](Queue::claim).
     ///
-    /// A queue that is far away does both in one go. After an error, the outcome may or may not have been taken.
+    /// Both in one go, where the queue can: that saves a lock, or a journey. After an error, the outcome may or may not
+    /// have been taken.
     fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
         self.finish(lease, outcome)?;
         self.claim()

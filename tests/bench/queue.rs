@@ -5,10 +5,12 @@
 //!     cargo bench --bench queue -- queue 64 10000    one way, number of processes, number of entries
 //!
 //! `claim` and `finish` are wall time by operation, over all processes together: while one process holds the lock,
-//! the others wait for it. `cpu` is the processor time of both together, in user and system mode: it depends less on
-//! what else the machine does; that of the server itself is not in it. `latency` is how long one process waits for one
-//! claim when all do nothing but claim and finish. The queues are run until they are complete and each entry is counted; the others for two seconds, or until
-//! they are done. The server is that of `SLT_TEST_POSTGRES_URL`, or one made from the programs on this machine.
+//! the others wait for it. `both` is that of a finish and the next claim in one go, as workers do it; for ways that have
+//! no such thing, it is the sum. `cpu` is the processor time of a claim and a finish, in user and system mode: it depends
+//! less on what else the machine does; that of the server itself is not in it. `latency` is how long one process waits
+//! for one claim when all do nothing but claim and finish. The queues are run until they are complete and each entry is
+//! counted; the others for two seconds, or until they are done. The server is that of `SLT_TEST_POSTGRES_URL`, or one
+//! made from the programs on this machine.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -34,7 +36,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 fn main() {
     if let Ok(way) = std::env::var("QUEUE_BENCH_CHILD") {
-        return child(&way, Path::new(&std::env::var("QUEUE_BENCH_FOLDER").unwrap()));
+        let is_one_go = std::env::var_os("QUEUE_BENCH_ONE_GO").is_some();
+        return child(&way, is_one_go, Path::new(&std::env::var("QUEUE_BENCH_FOLDER").unwrap()));
     }
     // Added by `cargo bench`, and missing under `cargo test --all-targets`, which starts benches too.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -43,8 +46,8 @@ fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let is_chosen = |at: usize, value: &str| chosen.get(at).is_none_or(|chosen| chosen == value);
     println!(
-        "{:8} {:>9} {:>9} {:>10} {:>10} {:>10} {:>12} {:>10}",
-        "way", "processes", "entries", "claim", "finish", "cpu", "latency", "claims"
+        "{:8} {:>9} {:>9} {:>10} {:>10} {:>10} {:>10} {:>12} {:>8}",
+        "way", "processes", "entries", "claim", "finish", "both", "cpu", "latency", "claims"
     );
     for way in WAYS {
         if way == "server" && is_chosen(0, way) && server().is_none() {
@@ -78,18 +81,36 @@ fn place(way: &str, folder: &Path) -> (Place, String) {
     (Place::parse(place).unwrap(), run)
 }
 
-/// The median of some measurements of one cell.
+/// The medians of some measurements of one row.
 fn row(way: &str, processes: usize, entries: usize) {
     let count = if way == "queue" { 5 } else { 1 };
-    let mut cells: Vec<[f64; 5]> = (0..count).map(|_| measure(way, processes, entries)).collect();
-    cells.sort_by(|a, b| a[0].total_cmp(&b[0]));
-    let [claim, finish, cpu, latency, claims] = cells[count / 2];
+    let median = |is_one_go| {
+        let mut rounds: Vec<Times> = (0..count).map(|_| measure(way, is_one_go, processes, entries)).collect();
+        rounds.sort_by(|a, b| (a.claim + a.finish).total_cmp(&(b.claim + b.finish)));
+        rounds[count / 2]
+    };
+    let Times { claim, finish, cpu, latency, claims } = median(false);
+    let both = match way {
+        "queue" | "server" => median(true).finish,
+        _ => claim + finish,
+    };
     println!(
-        "{way:8} {processes:9} {entries:9} {claim:7.1} µs {finish:7.1} µs {cpu:7.1} µs {latency:9.1} µs {claims:10}"
+        "{way:8} {processes:9} {entries:9} {claim:7.1} µs {finish:7.1} µs {both:7.1} µs {cpu:7.1} µs {latency:9.1} µs \
+         {claims:8}"
     );
 }
 
-fn measure(way: &str, processes: usize, entries: usize) -> [f64; 5] {
+/// What one operation took, in microseconds, and how many claims there were.
+#[derive(Clone, Copy)]
+struct Times {
+    claim: f64,
+    finish: f64,
+    cpu: f64,
+    latency: f64,
+    claims: f64,
+}
+
+fn measure(way: &str, is_one_go: bool, processes: usize, entries: usize) -> Times {
     let folder = tempfile::tempdir().unwrap();
     let _kept = prepare(way, folder.path(), entries);
     let gate = File::create(folder.path().join("gate")).unwrap();
@@ -98,6 +119,9 @@ fn measure(way: &str, processes: usize, entries: usize) -> [f64; 5] {
         .map(|_| {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.env("QUEUE_BENCH_CHILD", way).env("QUEUE_BENCH_FOLDER", folder.path());
+            if is_one_go {
+                command.env("QUEUE_BENCH_ONE_GO", "1");
+            }
             if way == "server" {
                 command.env("QUEUE_BENCH_SERVER", server().expect("a server"));
             }
@@ -128,7 +152,13 @@ fn measure(way: &str, processes: usize, entries: usize) -> [f64; 5] {
     let [claims, claiming, finishing, cpu] = sums;
     assert!(!matches!(way, "queue" | "server") || claims == entries as f64, "{claims} claims of {entries} entries");
     let share = claiming / (claiming + finishing);
-    [wall * share / claims, wall * (1.0 - share) / claims, cpu / 1e3 / claims, claiming / 1e3 / claims, claims]
+    Times {
+        claim: wall * share / claims,
+        finish: wall * (1.0 - share) / claims,
+        cpu: cpu / 1e3 / claims,
+        latency: claiming / 1e3 / claims,
+        claims,
+    }
 }
 
 fn name(entry: usize) -> String {
@@ -165,15 +195,19 @@ fn prepare(way: &str, folder: &Path, entries: usize) -> Option<Box<dyn Queue>> {
 }
 
 /// One process: claims and finishes until nothing is left.
-fn child(way: &str, folder: &Path) {
+fn child(way: &str, is_one_go: bool, folder: &Path) {
     match way {
         "queue" | "server" => {
             let (place, run) = place(way, folder);
             let options = OpenOptions { pages: folder.to_path_buf(), ..OpenOptions::default() };
-            let queue = place.join(&run, &options).unwrap();
-            timed(folder, Duration::MAX, queue, claim_queue, |queue, lease| {
+            // What was claimed along with the last outcome.
+            let queue = (place.join(&run, &options).unwrap(), None);
+            timed(folder, Duration::MAX, queue, claim_queue, |(queue, next), lease| {
                 let outcome = outcome(lease.name());
-                queue.finish(lease, outcome).unwrap();
+                match is_one_go {
+                    true => *next = Some(queue.finish_and_claim(lease, outcome).unwrap()),
+                    false => queue.finish(lease, outcome).unwrap(),
+                }
             });
         }
         "rename" => timed(
@@ -252,8 +286,8 @@ fn epoch() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
-fn claim_queue(queue: &mut Box<dyn Queue>) -> Option<Lease> {
-    match queue.claim().unwrap() {
+fn claim_queue((queue, next): &mut (Box<dyn Queue>, Option<Claim>)) -> Option<Lease> {
+    match next.take().unwrap_or_else(|| queue.claim().unwrap()) {
         Claim::Leased(lease) => Some(lease),
         Claim::Wait | Claim::Complete | Claim::Stopped { .. } => None,
     }

@@ -46,8 +46,8 @@ pub use error::FileError;
 pub(super) use error::io;
 
 use self::cursor::Cursor;
-use self::frame::{Body, Op};
-use self::journal::Journal;
+use self::frame::{Body, NOTHING, Op};
+use self::journal::{Journal, Locked};
 use self::lives::{Alive, Lives};
 use self::state::Holder;
 use super::{
@@ -114,19 +114,35 @@ impl FileQueue {
 
     /// Ends an open lease with one record.
     fn close(&mut self, lease: &Lease, op: Op, body: Body<'_>) -> Result<(), QueueError> {
-        let worker = self.worker;
+        let (worker, body) = (self.worker, body.to_json());
         let mut locked = self.journal.lock()?;
+        let entry = locked.entry(lease, worker)?;
+        locked.append(op, entry, worker, &body)?;
+        drop(locked);
+        self.alive.live.clear();
+        Ok(())
+    }
+}
+
+impl Locked<'_> {
+    /// The entry of a lease, if that is open and `worker`'s.
+    fn entry(&self, lease: &Lease, worker: u32) -> Result<u32, QueueError> {
         let entry = lease.entry as u32;
         let is_open = |holder: Holder| {
             (holder.worker, u64::from(holder.sequence)) == (lease.worker, lease.sequence) && lease.worker == worker
         };
-        if !locked.state().holder(entry).is_some_and(is_open) {
-            return Err(lease.stale());
+        self.state().holder(entry).is_some_and(is_open).then_some(entry).ok_or_else(|| lease.stale())
+    }
+
+    /// What there is to be claimed, or else what a claim is to say.
+    fn next(&self) -> Result<u32, Claim> {
+        if self.state().is_complete() {
+            return Err(Claim::Complete);
         }
-        locked.append(op, entry, worker, body)?;
-        drop(locked);
-        self.alive.live.clear();
-        Ok(())
+        if let Some(why) = self.stopped() {
+            return Err(Claim::Stopped { why: why.to_owned() });
+        }
+        self.state().next().ok_or(Claim::Wait)
     }
 }
 
@@ -145,24 +161,37 @@ impl Queue for FileQueue {
 
     fn claim(&mut self) -> Result<Claim, QueueError> {
         let mut locked = self.journal.lock()?;
-        if locked.state().is_complete() {
-            return Ok(Claim::Complete);
-        }
-        if let Some(why) = locked.stopped() {
-            return Ok(Claim::Stopped { why: why.to_owned() });
-        }
-        let Some(entry) = locked.state().next() else {
-            return Ok(Claim::Wait);
+        let entry = match locked.next() {
+            Ok(entry) => entry,
+            Err(claim) => return Ok(claim),
         };
         self.alive.live.clear();
-        let sequence = locked.append(Op::Claim, entry, self.worker, Body::Empty {})?;
+        let sequence = locked.append(Op::Claim, entry, self.worker, NOTHING)?;
         drop(locked);
         Ok(Claim::Leased(self.lease(entry, sequence)))
     }
 
     fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError> {
         lease.check(&outcome)?;
-        self.close(&lease, Op::Finish, Body::Outcome { outcome: &outcome })
+        self.close(&lease, Op::Finish { next: None }, Body::Outcome { outcome: &outcome })
+    }
+
+    fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
+        lease.check(&outcome)?;
+        let body = Body::Outcome { outcome: &outcome }.to_json();
+        let mut locked = self.journal.lock()?;
+        let finished = locked.entry(&lease, self.worker)?;
+        // What is on offer does not depend on what is being finished.
+        let next = locked.next().ok();
+        self.alive.live.clear();
+        let sequence = locked.append(Op::Finish { next }, finished, self.worker, &body)?;
+        match next {
+            Some(entry) => {
+                drop(locked);
+                Ok(Claim::Leased(self.lease(entry, sequence)))
+            }
+            None => Ok(locked.next().expect_err("nothing has been given back meanwhile")),
+        }
     }
 
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError> {
@@ -193,8 +222,8 @@ impl Queue for FileQueue {
         for (entry, holder) in locked.state().open() {
             if dead.contains(&holder.worker) {
                 let last = self.lives.running(holder.claimer)?;
-                let body = Body::From { from: holder.claimer, last: &last };
-                let sequence = locked.append(Op::Lost, entry, self.worker, body)?;
+                let body = Body::From { from: holder.claimer, last: &last }.to_json();
+                let sequence = locked.append(Op::Lost, entry, self.worker, &body)?;
                 taken.push((entry, holder.claimer, sequence, last));
             }
         }
@@ -209,7 +238,7 @@ impl Queue for FileQueue {
     fn stop(&mut self, why: &str) -> Result<(), QueueError> {
         let mut locked = self.journal.lock()?;
         if locked.stopped().is_none() {
-            locked.append(Op::Stop, 0, self.worker, Body::Why { why })?;
+            locked.append(Op::Stop, 0, self.worker, &Body::Why { why }.to_json())?;
         }
         Ok(())
     }
@@ -222,10 +251,7 @@ impl Queue for FileQueue {
         self.journal.follow()?;
         let mut told = self.told;
         let mut events = Vec::new();
-        self.journal.replay(&mut told, |frame| {
-            events.push(replay::event(frame)?);
-            Ok(())
-        })?;
+        self.journal.replay(&mut told, |frame| replay::tell(frame, &mut events))?;
         self.told = told;
         Ok(events)
     }

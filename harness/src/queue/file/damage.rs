@@ -88,7 +88,7 @@ fn a_torn_tail_is_ignored_by_readers_and_cut_by_the_next_holder_of_the_lock() {
         // A real record of two blocks, of which only the beginning was written.
         record.clear();
         let head = frame::Head { prev: 0, n: 4, entry: 1, worker: 1, op: Op::Requeue };
-        frame::encode(&mut record, head, Body::Why { why: &"w".repeat(100) });
+        frame::encode(&mut record, head, &Body::Why { why: &"w".repeat(100) }.to_json());
         assert_eq!(record.len(), 256);
         place.overwrite(whole, &record[..torn]);
         assert_eq!(b.poll().unwrap().len(), 3);

@@ -108,6 +108,7 @@ fn child() {
             wait_for_parent();
         }
         "everything" => everything(&mut open(Some(RUN)).unwrap().0),
+        "exchange" => exchange(&mut open(Some(RUN)).unwrap().0),
         "until-full" => {
             let mut queue = open(Some(RUN)).unwrap().0;
             let error = loop {
@@ -132,8 +133,9 @@ fn child() {
 fn work(queue: &mut FileQueue, folder: &Path) {
     let mut told = File::options().append(true).create(true).open(folder.join("told")).unwrap();
     let hammer = folder.join("hammer");
+    let mut next = None;
     for round in 0u64.. {
-        match queue.claim().unwrap() {
+        match next.take().unwrap_or_else(|| queue.claim().unwrap()) {
             Claim::Leased(lease) => {
                 queue.live().running(lease.name(), round, "SELECT 1");
                 let entry = lease.entry();
@@ -144,7 +146,10 @@ fn work(queue: &mut FileQueue, folder: &Path) {
                 let mut outcome = passed(&lease);
                 outcome.wall_us = getrandom::u64().unwrap() >> 1;
                 let line = format!("{entry} {}\n", outcome.wall_us);
-                queue.finish(lease, outcome).unwrap();
+                match round % 2 {
+                    0 => queue.finish(lease, outcome).unwrap(),
+                    _ => next = Some(queue.finish_and_claim(lease, outcome).unwrap()),
+                }
                 told.write_all(line.as_bytes()).unwrap();
             }
             Claim::Wait => {
@@ -173,6 +178,14 @@ fn everything(queue: &mut FileQueue) {
     let outcome = passed(&lease);
     queue.finish(lease, outcome).unwrap();
     queue.stop("enough").unwrap();
+}
+
+/// Gives an outcome and claims the next entry in one go.
+fn exchange(queue: &mut FileQueue) {
+    let lease = leased(queue);
+    let outcome = passed(&lease);
+    let Claim::Leased(lease) = queue.finish_and_claim(lease, outcome).unwrap() else { panic!("no claim") };
+    queue.requeue(lease, "enough").unwrap();
 }
 
 #[test]
@@ -230,6 +243,23 @@ fn a_death_at_any_step_loses_nothing_and_doubles_nothing() {
         let deaths = snapshot.entries.iter().map(|entry| entry.deaths).sum::<u32>();
         let died_leased = ["claim-written", "finish-locked", "finish-half"].contains(&point.as_str());
         assert_eq!(deaths, 1 + u32::from(died_leased), "{point}");
+    }
+}
+
+#[test]
+fn a_death_while_an_outcome_is_exchanged_for_the_next_claim_leaves_both_or_neither() {
+    for (point, finished) in [("finish-locked", 0), ("finish-half", 0), ("finish-written", 1)] {
+        let place = Place::new(3);
+        let mut command = place.command("exchange");
+        let status = Process::spawn(command.env("SLT_QUEUE_FAIL", point)).wait();
+        assert_eq!(status.signal(), Some(6), "{point}: {status}");
+        let mut queue = place.open();
+        assert_eq!(queue.snapshot().unwrap().finished(), finished, "{point}");
+        work(&mut queue, place.folder.path());
+        place.assert_exactly_once(&mut queue);
+        // The file that was claimed in the one way or the other.
+        let deaths: Vec<u32> = queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).collect();
+        assert_eq!(deaths, if finished == 1 { [0, 1, 0] } else { [1, 0, 0] }, "{point}");
     }
 }
 

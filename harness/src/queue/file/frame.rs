@@ -19,6 +19,8 @@
 //!
 //! These numbers are 8 hexadecimal digits. After `op` there may stand `"outcome":{…}` (finish), `"why":"…"` (requeue,
 //! stop), or `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the dead worker, and what it ran).
+//! A worker that finishes an entry and claims the next says both in one record, in which `"next":"00000005"`, the index
+//! of the claimed entry, stands between `op` and `outcome`.
 
 use std::ops::Range;
 
@@ -38,6 +40,8 @@ const N: Range<usize> = 58..66;
 const ENTRY: Range<usize> = 77..85;
 const WORKER: Range<usize> = 97..105;
 const OP_AT: usize = 113;
+const NEXT: Range<usize> = 129..137;
+const NEXT_KEY: &[u8; 9] = b",\"next\":\"";
 const TEMPLATE: &[u8; OP_AT] = b"{\"crc\":\"........\",\"prev\":\"........\",\"len\":\"........\",\"n\":\"........\",\"entry\":\"........\",\"worker\":\"........\",\"op\":\"";
 
 /// What a record says happened.
@@ -45,7 +49,10 @@ const TEMPLATE: &[u8; OP_AT] = b"{\"crc\":\"........\",\"prev\":\"........\",\"l
 pub(super) enum Op {
     Join,
     Claim,
-    Finish,
+    Finish {
+        /// What the same worker claims in the same moment.
+        next: Option<u32>,
+    },
     Requeue,
     Lost,
     Stop,
@@ -53,11 +60,15 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// The operation whose name and closing quote `text` begins with.
-    fn from_start(text: &[u8]) -> Option<Self> {
+    /// The operation of a whole record.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let text = &bytes[OP_AT..];
         let op = match text {
             [b'c', ..] => Op::Claim,
-            [b'f', ..] => Op::Finish,
+            [b'f', ..] => {
+                let has_next = bytes.get(NEXT.start - NEXT_KEY.len()..NEXT.start) == Some(NEXT_KEY);
+                Op::Finish { next: if has_next { bytes.get(NEXT).map(hex) } else { None } }
+            }
             [b'j', ..] => Op::Join,
             [b'l', ..] => Op::Lost,
             [b's', ..] => Op::Stop,
@@ -72,7 +83,7 @@ impl Op {
         match self {
             Op::Join => "join",
             Op::Claim => "claim",
-            Op::Finish => "finish",
+            Op::Finish { .. } => "finish",
             Op::Requeue => "requeue",
             Op::Lost => "lost",
             Op::Stop => "stop",
@@ -95,12 +106,21 @@ pub(super) struct Head {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
 pub(super) enum Body<'a> {
-    Empty {},
     Outcome { outcome: &'a Outcome },
     Why { why: &'a str },
     Attempt { why: &'a str, attempt: &'a Attempt },
     From { from: u32, last: &'a Option<Running> },
     Label { label: &'a str },
+}
+
+/// The rest of a record that says no more.
+pub(super) const NOTHING: &[u8] = b"{}";
+
+impl Body<'_> {
+    /// The same as a JSON object.
+    pub(super) fn to_json(self) -> Vec<u8> {
+        serde_json::to_vec(&self).expect("plain data becomes JSON in memory")
+    }
 }
 
 /// The rest of a record, as it is read.
@@ -133,20 +153,23 @@ pub(super) enum Parsed<'a> {
     Bad,
 }
 
-/// Appends a record to `buffer` and returns its checksum.
-pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: Body<'_>) -> u32 {
+/// Appends a record to `buffer`, whose rest is the JSON object `body`, and returns its checksum.
+pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: &[u8]) -> u32 {
     let start = buffer.len();
     buffer.extend_from_slice(TEMPLATE);
     buffer.extend_from_slice(head.op.name().as_bytes());
     buffer.push(b'"');
-    if !matches!(body, Body::Empty {}) {
-        // The members of an object, with its opening brace become the comma between them and `op`.
-        let brace = buffer.len();
-        serde_json::to_writer(&mut *buffer, &body).expect("plain data becomes JSON in memory");
-        buffer[brace] = b',';
-    } else {
-        buffer.push(b'}');
+    if let Op::Finish { next: Some(next) } = head.op {
+        buffer.extend_from_slice(NEXT_KEY);
+        buffer.extend_from_slice(&hex_digits(next));
+        buffer.push(b'"');
     }
+    // Its members follow those before them, and its closing brace ends the record.
+    let members = &body[1..];
+    if members != b"}" {
+        buffer.push(b',');
+    }
+    buffer.extend_from_slice(members);
     let len = (buffer.len() - start + 1).next_multiple_of(ALIGN);
     buffer.resize(start + len - 1, b' ');
     buffer.push(b'\n');
@@ -172,31 +195,32 @@ pub(super) enum Trust {
 }
 
 /// Reads the record at the beginning of `bytes`.
+///
+/// A claim does this for every record of the others, with the lock held: whatever the checksum vouches for is not
+/// looked at a second time.
 pub(super) fn parse(bytes: &[u8], trust: Trust) -> Parsed<'_> {
-    let Some(first) = bytes.get(..ALIGN) else {
+    let Some(first) = bytes.first_chunk::<ALIGN>() else {
         return Parsed::Short(ALIGN);
     };
-    let same = |range: Range<usize>| first[range.clone()] == TEMPLATE[range];
-    if !same(0..CRC.start) || !same(CRC.end..PREV.start) || !same(PREV.end..LEN.start) || !same(LEN.end..N.start) {
-        return Parsed::Bad;
-    }
     let len = hex(&first[LEN]) as usize;
-    if len < ALIGN || !len.is_multiple_of(ALIGN) {
+    if first[..CRC.start] != TEMPLATE[..CRC.start] || len < ALIGN || !len.is_multiple_of(ALIGN) {
         return Parsed::Bad;
     }
     let Some((bytes, rest)) = bytes.split_at_checked(len) else {
         return Parsed::Short(len);
     };
     let is_repeated = || rest.len() >= ALIGN && rest[..CRC.start] == first[..CRC.start] && rest[PREV] == first[CRC];
-    let crc = match trust {
-        Trust::Successor if is_repeated() => hex(&first[CRC]),
-        Trust::Successor | Trust::Nobody => crc32fast::hash(&bytes[CRC.end..]),
+    let crc = if trust == Trust::Successor && is_repeated() {
+        hex(&first[CRC])
+    } else {
+        let crc = crc32fast::hash(&bytes[CRC.end..]);
+        if hex_digits(crc) != first[CRC] {
+            return Parsed::Bad;
+        }
+        crc
     };
-    if bytes[len - 1] != b'\n' || hex_digits(crc) != first[CRC] {
-        return Parsed::Bad;
-    }
     // From here on, the bytes are those that were written.
-    let Some(op) = Op::from_start(&first[OP_AT..]) else {
+    let Some(op) = Op::of(bytes) else {
         return Parsed::Bad;
     };
     let head =
@@ -239,7 +263,7 @@ mod tests {
 
     const HEAD: Head = Head { prev: 0xdead_beef, n: 7, entry: 0x12, worker: 3, op: Op::Claim };
 
-    fn record(op: Op, body: Body<'_>) -> Vec<u8> {
+    fn record(op: Op, body: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         encode(&mut bytes, Head { op, ..HEAD }, body);
         bytes
@@ -254,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_claim_reads_as_documented() {
-        let text = String::from_utf8(record(Op::Claim, Body::Empty {})).unwrap();
+        let text = String::from_utf8(record(Op::Claim, NOTHING)).unwrap();
         let crc = &text[CRC];
         assert_eq!(
             text.trim_end(),
@@ -276,11 +300,24 @@ mod tests {
 
     #[test]
     fn every_operation_is_read_back() {
-        for op in [Op::Join, Op::Claim, Op::Finish, Op::Requeue, Op::Lost, Op::Stop, Op::Resume] {
-            let bytes = record(op, Body::Empty {});
+        for op in [Op::Join, Op::Claim, Op::Finish { next: None }, Op::Requeue, Op::Lost, Op::Stop, Op::Resume] {
+            let bytes = record(op, NOTHING);
             let frame = whole(&bytes);
             assert_eq!(frame.head, Head { op, ..HEAD });
             assert_eq!(frame.bytes.len(), ALIGN);
+        }
+    }
+
+    #[test]
+    fn a_finish_may_name_the_next_entry() {
+        let outcome = Outcome::new("a.test", Verdict::Passed);
+        for next in [None, Some(0), Some(0xabcd_ef01)] {
+            let bytes = record(Op::Finish { next }, &Body::Outcome { outcome: &outcome }.to_json());
+            let frame = whole(&bytes);
+            assert_eq!(frame.head.op, Op::Finish { next });
+            assert_eq!(frame.details().unwrap().outcome.as_ref(), Some(&outcome));
+            let text = String::from_utf8(bytes).unwrap();
+            assert_eq!(text.contains(r#""op":"finish","next":"abcdef01","outcome":{"#), next == Some(0xabcd_ef01));
         }
     }
 
@@ -289,7 +326,7 @@ mod tests {
         for length in 0..600 {
             let mut outcome = Outcome::new("x".repeat(length), Verdict::Passed);
             outcome.pass = 2;
-            let mut bytes = record(Op::Finish, Body::Outcome { outcome: &outcome });
+            let mut bytes = record(Op::Finish { next: None }, &Body::Outcome { outcome: &outcome }.to_json());
             assert_eq!(bytes.len() % ALIGN, 0);
             bytes.extend_from_slice(b"what follows");
             let frame = whole(&bytes);
@@ -301,17 +338,17 @@ mod tests {
     #[test]
     fn the_details_of_a_loss_are_read_back() {
         let last = Some(Running { file: "a \"b\"\n".into(), line: 7, sql: "SELECT '\u{1f600}'".into(), trial: 3 });
-        let bytes = record(Op::Lost, Body::From { from: 4, last: &last });
+        let bytes = record(Op::Lost, &Body::From { from: 4, last: &last }.to_json());
         let details = whole(&bytes).details().unwrap();
         assert_eq!((details.from, details.last), (4, last));
-        let bytes = record(Op::Requeue, Body::Why { why: "failed" });
+        let bytes = record(Op::Requeue, &Body::Why { why: "failed" }.to_json());
         assert_eq!(whole(&bytes).details().unwrap().why, "failed");
     }
 
     #[test]
     fn no_beginning_of_a_record_is_a_record() {
         let outcome = Outcome::new("a.test", Verdict::Failed);
-        let bytes = record(Op::Finish, Body::Outcome { outcome: &outcome });
+        let bytes = record(Op::Finish { next: None }, &Body::Outcome { outcome: &outcome }.to_json());
         for length in 0..bytes.len() {
             assert!(matches!(parse(&bytes[..length], Trust::Successor), Parsed::Short(_)), "{length}");
             let mut torn = bytes[..length].to_vec();
@@ -323,12 +360,12 @@ mod tests {
     #[test]
     fn a_successor_vouches_for_what_it_repeats() {
         let mut bytes = Vec::new();
-        let crc = encode(&mut bytes, HEAD, Body::Empty {});
+        let crc = encode(&mut bytes, HEAD, NOTHING);
         bytes[ALIGN - 2] = b'x';
         assert!(matches!(parse(&bytes, Trust::Successor), Parsed::Bad));
         for (prev, is_whole) in [(crc, true), (crc ^ 1, false)] {
             let mut bytes = bytes.clone();
-            encode(&mut bytes, Head { prev, ..HEAD }, Body::Empty {});
+            encode(&mut bytes, Head { prev, ..HEAD }, NOTHING);
             assert_eq!(matches!(parse(&bytes, Trust::Successor), Parsed::Whole(_)), is_whole);
             assert!(matches!(parse(&bytes, Trust::Nobody), Parsed::Bad));
         }
@@ -336,7 +373,7 @@ mod tests {
 
     #[test]
     fn no_record_survives_a_changed_byte() {
-        let bytes = record(Op::Stop, Body::Why { why: "budget" });
+        let bytes = record(Op::Stop, &Body::Why { why: "budget" }.to_json());
         for at in 0..bytes.len() {
             for flip in [1, 0x20, 0x80] {
                 let mut changed = bytes.clone();

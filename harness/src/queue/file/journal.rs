@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::cursor::Cursor;
 use super::error::{FileError, io};
 use super::fail;
-use super::frame::{ALIGN, Body, Frame, Head, Op, Parsed, Trust, encode, parse};
+use super::frame::{ALIGN, Frame, Head, Op, Parsed, Trust, encode, parse};
 use super::header::{Found, Header, beginning};
 use super::lock;
 use super::opening::Door;
@@ -152,13 +152,8 @@ impl Journal {
         // What was there before this participant is summed up once.
         let trust = if self.cursor == self.start() { Trust::Nobody } else { Trust::Successor };
         let Journal { state, stopped, .. } = self;
-        self.cursor.advance(&self.file, &self.path, end, trust, &mut self.read_buffer, |frame| {
-            state.apply(&frame.head)?;
-            if frame.head.op == Op::Stop {
-                *stopped = frame.details().map_err(|error| error.to_string())?.why;
-            }
-            Ok(())
-        })
+        self.cursor
+            .advance(&self.file, &self.path, end, trust, &mut self.read_buffer, |frame| take_in(frame, state, stopped))
     }
 
     /// Cuts away what a participant left half written; the lock is held.
@@ -194,8 +189,10 @@ impl Locked<'_> {
         Ok(())
     }
 
-    /// Appends one record, and takes it in. Returns its number.
-    pub(super) fn append(&mut self, op: Op, entry: u32, worker: u32, body: Body<'_>) -> Result<u32, QueueError> {
+    /// Appends one record, whose rest is the JSON object `body`, and takes it in. Returns its number.
+    ///
+    /// What a long record says is best made into JSON before there is a lock to keep others waiting.
+    pub(super) fn append(&mut self, op: Op, entry: u32, worker: u32, body: &[u8]) -> Result<u32, QueueError> {
         let journal = &mut *self.journal;
         let n = journal.state.records();
         let head = Head { prev: journal.cursor.prev, n, entry, worker, op };
@@ -210,14 +207,12 @@ impl Locked<'_> {
             return Err(FileError::Full { path: journal.path.clone(), source }.into());
         }
         fail::point(op.name(), "written");
-        journal.state.apply(&head).map_err(|what| FileError::Damaged {
+        let frame = Frame { head, crc, bytes: &journal.write_buffer };
+        take_in(&frame, &mut journal.state, &mut journal.stopped).map_err(|what| FileError::Damaged {
             path: journal.path.clone(),
             at,
-            what: what.to_owned(),
+            what,
         })?;
-        if let (Op::Stop, Body::Why { why }) = (op, body) {
-            journal.stopped = why.to_owned();
-        }
         journal.cursor = Cursor { at: at + journal.write_buffer.len() as u64, prev: crc };
         Ok(n)
     }
@@ -243,6 +238,15 @@ impl Drop for Locked<'_> {
             lock::release(&self.journal.file);
         }
     }
+}
+
+/// Lets one more record have happened.
+fn take_in(frame: &Frame<'_>, state: &mut State, stopped: &mut String) -> Result<(), String> {
+    state.apply(&frame.head)?;
+    if frame.head.op == Op::Stop {
+        *stopped = frame.details().map_err(|error| error.to_string())?.why;
+    }
+    Ok(())
 }
 
 fn start(header: &Header, header_bytes: &[u8]) -> Cursor {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cursor::Cursor;
 use super::error::{FileError, io};
 use super::fail;
-use super::frame::{Body, Op};
+use super::frame::{Body, NOTHING, Op};
 use super::header::{Found, Header};
 use super::journal::{Journal, Locked};
 use super::lives::{Alive, Lives};
@@ -87,10 +87,10 @@ fn join(door: &Door<'_>, mut journal: Journal, plan: Plan, label: &str, resumes:
     let alive = lives.come_alive(worker)?;
     fail::point("join", "alive");
     let joined_at = locked.cursor();
-    let body = if label.is_empty() { Body::Empty {} } else { Body::Label { label } };
-    locked.append(Op::Join, 0, worker, body)?;
+    let body = if label.is_empty() { NOTHING.to_vec() } else { Body::Label { label }.to_json() };
+    locked.append(Op::Join, 0, worker, &body)?;
     if resumes {
-        locked.append(Op::Resume, 0, worker, Body::Empty {})?;
+        locked.append(Op::Resume, 0, worker, NOTHING)?;
     }
     drop(locked);
     Ok(Entered { journal, plan, lives, alive, worker, joined_at })

@@ -20,7 +20,7 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
     journal.replay(&mut cursor, |frame| {
         state.apply(&frame.head)?;
         match frame.head.op {
-            Op::Finish => outcomes[frame.head.entry as usize] = Some(Box::new(outcome(frame)?)),
+            Op::Finish { .. } => outcomes[frame.head.entry as usize] = Some(Box::new(outcome(frame)?)),
             Op::Stop => stopped = details(frame)?.why,
             Op::Requeue => earlier[frame.head.entry as usize].extend(details(frame)?.attempt),
             Op::Join | Op::Claim | Op::Lost | Op::Resume => {}
@@ -46,13 +46,13 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
     })
 }
 
-/// One record as an event.
-pub(super) fn event(frame: &Frame<'_>) -> Result<Event, String> {
+/// One record as the event that it is, or the two.
+pub(super) fn tell(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), String> {
     let (worker, entry) = (frame.head.worker, frame.head.entry as usize);
-    Ok(match frame.head.op {
+    events.push(match frame.head.op {
         Op::Join => Event::Joined { worker, label: details(frame)?.label },
         Op::Claim => Event::Claimed { worker, entry },
-        Op::Finish => Event::Finished { worker, entry, outcome: Box::new(outcome(frame)?) },
+        Op::Finish { .. } => Event::Finished { worker, entry, outcome: Box::new(outcome(frame)?) },
         Op::Requeue => Event::Requeued { worker, entry, why: details(frame)?.why },
         Op::Lost => {
             let Details { from, last, .. } = details(frame)?;
@@ -60,7 +60,11 @@ pub(super) fn event(frame: &Frame<'_>) -> Result<Event, String> {
         }
         Op::Stop => Event::Stopped { worker, why: details(frame)?.why },
         Op::Resume => Event::Resumed { worker },
-    })
+    });
+    if let Op::Finish { next: Some(next) } = frame.head.op {
+        events.push(Event::Claimed { worker, entry: next as usize });
+    }
+    Ok(())
 }
 
 fn details(frame: &Frame<'_>) -> Result<Details, String> {

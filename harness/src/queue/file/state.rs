@@ -127,10 +127,13 @@ impl State {
             _ if head.worker == 0 || head.worker > self.workers => return Err("a record of nobody who joined"),
             Op::Stop => self.stopped = true,
             Op::Resume => self.stopped = false,
-            Op::Claim => self.claim(head)?,
-            Op::Finish => {
+            Op::Claim => self.claim(head.entry, head)?,
+            Op::Finish { next } => {
                 self.close(head)?.stage = Stage::Final;
                 self.finished += 1;
+                if let Some(entry) = next {
+                    self.claim(entry, head)?;
+                }
             }
             Op::Requeue => {
                 self.close(head)?.stage = Stage::Waiting;
@@ -142,16 +145,17 @@ impl State {
         Ok(())
     }
 
-    fn claim(&mut self, head: &Head) -> Result<(), &'static str> {
-        if self.next() != Some(head.entry) {
+    /// `entry` is claimed by a record that may have been about another before.
+    fn claim(&mut self, entry: u32, head: &Head) -> Result<(), &'static str> {
+        if self.next() != Some(entry) {
             return Err("an entry was claimed out of turn");
         }
         if self.back.pop_front().is_none() {
             self.fresh += 1;
         }
         let place = self.open.len() as u32;
-        self.open.push(head.entry);
-        let entry = &mut self.entries[head.entry as usize];
+        self.open.push(entry);
+        let entry = &mut self.entries[entry as usize];
         entry.attempts += 1;
         let holder = Holder { worker: head.worker, claimer: head.worker, sequence: head.n, place };
         entry.stage = Stage::Leased(holder);
@@ -185,6 +189,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FINISH: Op = Op::Finish { next: None };
 
     struct Journal(State);
 
@@ -225,7 +231,7 @@ mod tests {
         assert_eq!((entry.attempts, entry.deaths), (1, 1));
         let holder = journal.0.holder(0).unwrap();
         assert_eq!((holder.worker, holder.claimer), (3, 1));
-        journal.add(Op::Finish, 0, 3).unwrap();
+        journal.add(FINISH, 0, 3).unwrap();
         assert!(journal.0.is_complete());
     }
 
@@ -234,26 +240,40 @@ mod tests {
         let mut journal = joined(2, 2);
         assert!(journal.add(Op::Claim, 1, 1).is_err(), "out of turn");
         assert!(journal.add(Op::Claim, 0, 3).is_err(), "never joined");
-        assert!(journal.add(Op::Finish, 0, 1).is_err(), "never claimed");
+        assert!(journal.add(FINISH, 0, 1).is_err(), "never claimed");
         assert!(journal.add(Op::Lost, 9, 1).is_err(), "no such entry");
         assert!(journal.add(Op::Join, 0, 2).is_err(), "joined before");
         journal.add(Op::Claim, 0, 1).unwrap();
-        assert!(journal.add(Op::Finish, 0, 2).is_err(), "not the holder");
-        journal.add(Op::Finish, 0, 1).unwrap();
-        assert!(journal.add(Op::Finish, 0, 1).is_err(), "finished before");
+        assert!(journal.add(FINISH, 0, 2).is_err(), "not the holder");
+        journal.add(FINISH, 0, 1).unwrap();
+        assert!(journal.add(FINISH, 0, 1).is_err(), "finished before");
         assert!(journal.0.apply(&Head { prev: 0, n: 9, entry: 1, worker: 1, op: Op::Claim }).is_err(), "a gap");
         assert!(journal.0.open().is_empty());
+    }
+
+    #[test]
+    fn a_finish_may_claim_the_next_entry() {
+        let mut journal = joined(3, 2);
+        journal.add(Op::Claim, 0, 1).unwrap();
+        journal.add(Op::Finish { next: Some(1) }, 0, 1).unwrap();
+        assert_eq!(journal.0.finished(), 1);
+        let holder = journal.0.holder(1).unwrap();
+        assert_eq!((holder.worker, holder.claimer, holder.sequence), (1, 1, 3));
+        assert!(journal.add(Op::Finish { next: Some(2) }, 1, 2).is_err(), "not the holder");
+        let mut journal = joined(3, 1);
+        journal.add(Op::Claim, 0, 1).unwrap();
+        assert!(journal.add(Op::Finish { next: Some(2) }, 0, 1).is_err(), "out of turn");
     }
 
     #[test]
     fn open_leases_are_listed_whatever_the_order_of_closing() {
         let mut journal = joined(4, 1);
         (0..4).for_each(|entry| journal.add(Op::Claim, entry, 1).unwrap());
-        journal.add(Op::Finish, 1, 1).unwrap();
-        journal.add(Op::Finish, 0, 1).unwrap();
+        journal.add(FINISH, 1, 1).unwrap();
+        journal.add(FINISH, 0, 1).unwrap();
         let open: Vec<u32> = journal.0.open().iter().map(|&(entry, _)| entry).collect();
         assert_eq!(open, [2, 3]);
-        journal.add(Op::Finish, 3, 1).unwrap();
+        journal.add(FINISH, 3, 1).unwrap();
         assert_eq!(journal.0.open().len(), 1);
     }
 }
