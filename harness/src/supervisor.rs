@@ -30,6 +30,8 @@ pub struct Supervision<'s> {
     pub workers: u32,
     /// The process of a worker that bears this label; it joins the run under it.
     pub command: &'s dyn Fn(&str) -> Command,
+    /// The engine's name in messages.
+    pub engine: &'s str,
     /// How often a trial is run again.
     pub policy: Policy,
     /// How long one file may take.
@@ -380,7 +382,7 @@ impl Supervisor<'_> {
 
     /// Decides what becomes of what a dead worker was running.
     fn settle(&mut self, queue: &mut dyn Queue, lost: Lost) -> Result<(), SupervisorError> {
-        let Supervision { policy, known, fail_fast, .. } = *self.supervision;
+        let Supervision { engine, policy, known, fail_fast, .. } = *self.supervision;
         let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
         let dead = self.death_of(lost.worker);
         match fate(dead, lost.lease.entry(), self.stopped) {
@@ -389,7 +391,9 @@ impl Supervisor<'_> {
             Fate::Again => return Ok(queue.requeue(lost.lease, "its worker was ended for what it had run before")?),
             Fate::Settled => {}
         }
-        let death = dead.map_or_else(Death::unknown, |dead| Death {
+        let unknown = || Death::unknown(engine);
+        let death = dead.map_or_else(unknown, |dead| Death {
+            engine,
             verdict: dead.verdict.clone(),
             output: dead.output.clone(),
             ran_for,

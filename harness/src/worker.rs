@@ -109,10 +109,9 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
             Claim::Stopped { why } => return Ok(End::Stopped(why)),
             Claim::Wait => {
                 if job.settles {
+                    let (death, known) = (Death::unknown(job.engine.name()), job.options.known.as_deref());
                     for lost in queue.lost()? {
-                        if let Some(outcome) =
-                            settle(queue, lost, &Death::unknown(), job.policy, job.options.known.as_deref())?
-                        {
+                        if let Some(outcome) = settle(queue, lost, &death, job.policy, known)? {
                             tell(queue, &outcome, job, witness)?;
                         }
                     }
@@ -246,7 +245,9 @@ impl Watch for Page {
 
 /// How a worker died, as far as anybody knows.
 #[derive(Debug, Clone)]
-pub struct Death {
+pub struct Death<'e> {
+    /// The engine's name in messages.
+    pub engine: &'e str,
     /// The verdict on the trial that it was running.
     pub verdict: Verdict,
     /// What it had printed since that trial began.
@@ -255,11 +256,11 @@ pub struct Death {
     pub ran_for: Duration,
 }
 
-impl Death {
+impl<'e> Death<'e> {
     /// All that can be said of a worker that was nobody's child.
-    pub fn unknown() -> Self {
+    pub fn unknown(engine: &'e str) -> Self {
         let how = "its process died".to_owned();
-        Death { verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
+        Death { engine, verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
     }
 }
 
@@ -270,7 +271,7 @@ impl Death {
 pub fn settle(
     queue: &mut dyn Queue,
     lost: Lost,
-    death: &Death,
+    death: &Death<'_>,
     policy: Policy,
     known: Option<&Judge>,
 ) -> Result<Option<Outcome>, QueueError> {
@@ -282,7 +283,7 @@ pub fn settle(
     let failure = Failure {
         message: match &death.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
-            Verdict::TimedOut { .. } => "still running when the time limit was over".to_owned(),
+            Verdict::TimedOut { .. } => format!("still running in {} when the time limit was over", death.engine),
             Verdict::OutOfMemory { .. } => "the process that ran this record ended for want of memory".to_owned(),
             verdict => verdict.to_string(),
         },

@@ -91,6 +91,7 @@ fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
         for name in ["hangs.slt", "half.test"] {
             assert!(said.verdict(name).unwrap().starts_with("timed out after "), "{said:?}");
         }
+        assert_eq!(said.out.matches(&format!("still running in {shown} when the time limit")).count(), 2, "{said:?}");
         assert!(said.result().starts_with("test result: FAILED. 3 passed; 7 failed"), "{said:?}");
         for name in ["hangs.pid", "leaves.pid"] {
             assert_is_gone(&std::fs::read_to_string(left(name)).unwrap());

@@ -50,7 +50,7 @@ fn a_panic_of_the_engine_is_a_failure_like_any_other() {
 fn an_engine_that_hangs_times_out() {
     for arguments in ["--file-timeout 1", "--query-timeout 1"] {
         let ended = commits("hang", arguments, "timed out after 1 s");
-        ended.says("still running when the time limit was over");
+        ended.says("still running in sqlite when the time limit was over");
     }
 }
 

@@ -103,7 +103,7 @@ pub fn after() -> Results {
         ended(
             "joins/outer.test",
             Verdict::TimedOut { limit_ms: 300_000 },
-            "still running when the time limit was over",
+            "still running in sqlite when the time limit was over",
         ),
         wrong("joins/inner.test", 12, "1\n2", "2\n1"),
         failed("index/a.test", &[(3, "query failed: no such table: t2")]),

@@ -207,6 +207,7 @@ impl Run<'_> {
         let supervision = Supervision {
             workers,
             command: &command,
+            engine: self.engine.name(),
             policy: self.parallel.policy,
             file_timeout: self.config.options.file_timeout,
             query_timeout: self.config.options.query_timeout,

@@ -142,9 +142,11 @@ impl<'e, 'a> Executor<'e, 'a> {
             }
             let complaint = match (self.timed_out(), result) {
                 // Whatever came back was made by the interruption, or came too late.
-                (Some(limit), _) => {
-                    Complaint::from(format!("still running when the time limit of {} s was over", limit.as_secs_f64()))
-                }
+                (Some(limit), _) => Complaint::from(format!(
+                    "still running in {} when the time limit of {} s was over",
+                    self.engine,
+                    limit.as_secs_f64()
+                )),
                 (None, _) if self.out_of_memory => {
                     Complaint::from("the engine wanted more memory than it may have".to_owned())
                 }
