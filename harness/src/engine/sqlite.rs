@@ -14,25 +14,31 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 use crate::script::Dialect;
 
+mod pages;
+
 /// The engine `sqlite`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sqlite;
 
 impl super::IntoEngine for Sqlite {
     fn into_engine(self) -> Arc<dyn Engine> {
-        count_no_memory();
+        let_threads_run_freely();
         Arc::new(self)
     }
 }
 
-/// Keeps SQLite from counting its memory, under one lock for all threads at every allocation: on two threads, a sixth of
-/// the time of the public files. `PRAGMA soft_heap_limit` and its like have no effect then.
-fn count_no_memory() {
+/// Removes what makes threads of one process wait for each other inside SQLite, though each has a database of its own:
+/// the page cache that all connections share, and the counting of memory under one lock at every allocation (on two
+/// threads, a sixth of the time of the public files). `PRAGMA soft_heap_limit` and its like have no effect then.
+fn let_threads_run_freely() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: it must not run beside another thread that is just initialising SQLite. An engine is made before the
-        // threads that use it. If SQLite is in use already, it refuses, and goes on counting.
-        let _ = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, c_int::from(false)) };
+        // SAFETY: neither may run beside another thread that is just initialising SQLite. An engine is made before the
+        // threads that use it. If SQLite is in use already, it refuses, and goes on as it was.
+        unsafe {
+            let _ = ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, c_int::from(false));
+            pages::install();
+        }
     });
 }
 

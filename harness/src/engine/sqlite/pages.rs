@@ -1,0 +1,527 @@
+//! A page cache for SQLite in which connections share nothing.
+//!
+//! The bundled build of SQLite defines `SQLITE_ENABLE_MEMORY_MANAGEMENT`, which puts the pages of all connections of a
+//! process into one group under one mutex: 16 threads with a database each spent more time on that mutex than on SQL. A
+//! build flag would only reach this repository, so [`install`] replaces the cache at run time, for every user of the
+//! `sqlite` feature, by the interface that SQLite has for that: `SQLITE_CONFIG_PCACHE2`
+//! (<https://www.sqlite.org/c3ref/pcache_methods2.html>).
+//!
+//! SQLite calls the methods of one cache only while it holds the lock of the connection (or of the shared cache) that the
+//! pages belong to, so a cache needs no lock of its own.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::ffi::{c_int, c_uint, c_void};
+use std::ptr::{self, NonNull};
+
+use rusqlite::ffi;
+
+/// Makes SQLite use this cache from now on.
+///
+/// # Safety
+/// No other thread may be initialising SQLite. If SQLite is initialised already, it refuses and keeps its own cache.
+pub(super) unsafe fn install() {
+    let mut methods = ffi::sqlite3_pcache_methods2 {
+        iVersion: 1,
+        pArg: ptr::null_mut(),
+        xInit: Some(init),
+        xShutdown: None,
+        xCreate: Some(create),
+        xCachesize: Some(set_size),
+        xPagecount: Some(page_count),
+        xFetch: Some(fetch),
+        xUnpin: Some(unpin),
+        xRekey: Some(rekey),
+        xTruncate: Some(truncate),
+        xDestroy: Some(destroy),
+        xShrink: Some(shrink),
+    };
+    // SAFETY: the option takes a pointer to the methods, which SQLite copies before it returns; the caller sees to the
+    // rest.
+    let _ = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods) };
+}
+
+/// A page in the cache. SQLite knows it by its first field; its buffer stands before it, its extra bytes behind it, all in
+/// one allocation.
+#[repr(C)]
+struct Page {
+    public: ffi::sqlite3_pcache_page,
+    key: c_uint,
+    /// The next page in the same bucket.
+    next: *mut Page,
+    /// Neighbours in the ring of pages that nobody uses; null while the page is in use.
+    older: *mut Page,
+    newer: *mut Page,
+}
+
+/// The pages of one database file, or of one database in memory.
+struct Cache {
+    layout: Layout,
+    page_size: usize,
+    extra_size: usize,
+    /// Whether pages are copies of a file, so that unused ones may be dropped. Pages of a database in memory may not.
+    purgeable: bool,
+    /// The number of pages after which unused ones are used again for others.
+    wanted: usize,
+    /// The pages by `key` modulo the number of buckets, which is a power of two.
+    buckets: Vec<*mut Page>,
+    count: usize,
+    unused: usize,
+    largest_key: c_uint,
+    /// The page that has been unused for the longest time, and the one that became unused last.
+    oldest: *mut Page,
+    newest: *mut Page,
+}
+
+/// The number of buckets of a new cache.
+const BUCKETS: usize = 64;
+
+impl Cache {
+    /// A cache without pages, or nothing if the sizes make no sense.
+    fn new(page_size: usize, extra_size: usize, purgeable: bool) -> Option<Cache> {
+        let size = page_size.checked_add(size_of::<Page>())?.checked_add(extra_size)?;
+        let aligned = page_size.is_multiple_of(align_of::<Page>());
+        let layout = Layout::from_size_align(size, align_of::<Page>()).ok().filter(|_| aligned)?;
+        let mut buckets = Vec::new();
+        buckets.try_reserve_exact(BUCKETS).ok()?;
+        buckets.resize(BUCKETS, ptr::null_mut());
+        Some(Cache {
+            layout,
+            page_size,
+            extra_size,
+            purgeable,
+            wanted: 0,
+            buckets,
+            count: 0,
+            unused: 0,
+            largest_key: 0,
+            oldest: ptr::null_mut(),
+            newest: ptr::null_mut(),
+        })
+    }
+
+    fn bucket(&self, key: c_uint) -> usize {
+        key as usize & (self.buckets.len() - 1)
+    }
+
+    fn find(&self, key: c_uint) -> Option<NonNull<Page>> {
+        let mut page = self.buckets[self.bucket(key)];
+        // SAFETY: buckets hold live pages of this cache, each linked to the next one or to null.
+        unsafe {
+            while !page.is_null() && (*page).key != key {
+                page = (*page).next;
+            }
+        }
+        NonNull::new(page)
+    }
+
+    /// The page with this key, marked as in use; made if there is none and `create` (SQLite's `createFlag`) allows it.
+    fn fetch(&mut self, key: c_uint, create: c_int) -> *mut Page {
+        if let Some(page) = self.find(key) {
+            self.take_from_ring(page.as_ptr());
+            return page.as_ptr();
+        }
+        let in_use = self.count - self.unused;
+        // With 1, SQLite would rather write a page to the file and use that one again than have the cache grow.
+        if create == 0 || (create == 1 && self.purgeable && in_use >= self.wanted.saturating_mul(9) / 10) {
+            return ptr::null_mut();
+        }
+        if self.purgeable && self.count >= self.wanted && !self.oldest.is_null() {
+            let page = self.oldest;
+            self.remove_from_bucket(page);
+            self.take_from_ring(page);
+            self.start(page, key);
+            return page;
+        }
+        self.make(key)
+    }
+
+    /// A new page with this key, or null if there is no memory for it.
+    fn make(&mut self, key: c_uint) -> *mut Page {
+        if self.count >= self.buckets.len() {
+            self.grow();
+        }
+        // SAFETY: the layout is not empty.
+        let buffer = unsafe { alloc(self.layout) };
+        if buffer.is_null() {
+            return ptr::null_mut();
+        }
+        // SAFETY: the page and its extra bytes stand behind the buffer, within the allocation, and aligned, because the
+        // size of a buffer is a multiple of the alignment.
+        unsafe {
+            let page: *mut Page = buffer.add(self.page_size).cast();
+            let extra = page.add(1).cast::<c_void>();
+            page.write(Page {
+                public: ffi::sqlite3_pcache_page { pBuf: buffer.cast(), pExtra: extra },
+                key,
+                next: ptr::null_mut(),
+                older: ptr::null_mut(),
+                newer: ptr::null_mut(),
+            });
+            self.count += 1;
+            self.start(page, key);
+            page
+        }
+    }
+
+    /// Enters a page that is in no bucket under this key. SQLite tells a fresh page by the zeros in its extra bytes.
+    fn start(&mut self, page: *mut Page, key: c_uint) {
+        // SAFETY: the page is one of this cache's, and its extra bytes are as many as it was made with.
+        unsafe { (*page).public.pExtra.cast::<u8>().write_bytes(0, self.extra_size) };
+        self.enter(page, key);
+    }
+
+    fn enter(&mut self, page: *mut Page, key: c_uint) {
+        let bucket = self.bucket(key);
+        // SAFETY: the page is one of this cache's.
+        unsafe {
+            (*page).key = key;
+            (*page).next = self.buckets[bucket];
+        }
+        self.buckets[bucket] = page;
+        self.largest_key = self.largest_key.max(key);
+    }
+
+    /// Doubles the number of buckets. Without memory for that, buckets become longer.
+    fn grow(&mut self) {
+        let mut old = Vec::new();
+        if old.try_reserve_exact(self.buckets.len() * 2).is_err() {
+            return;
+        }
+        old.resize(self.buckets.len() * 2, ptr::null_mut());
+        std::mem::swap(&mut old, &mut self.buckets);
+        for mut page in old {
+            while !page.is_null() {
+                // SAFETY: the old buckets hold live pages of this cache; `enter` changes `next`, so it is read before.
+                let (next, key) = unsafe { ((*page).next, (*page).key) };
+                self.enter(page, key);
+                page = next;
+            }
+        }
+    }
+
+    fn remove_from_bucket(&mut self, page: *mut Page) {
+        // SAFETY: the page stands in the bucket of its key; links are live pages of this cache or null.
+        unsafe {
+            let bucket = self.bucket((*page).key);
+            let mut link: *mut *mut Page = &raw mut self.buckets[bucket];
+            while *link != page {
+                link = &raw mut (**link).next;
+            }
+            *link = (*page).next;
+        }
+    }
+
+    /// Marks a page as unused: it becomes the newest of these.
+    fn add_to_ring(&mut self, page: *mut Page) {
+        // SAFETY: the page and the newest unused one are live pages of this cache.
+        unsafe {
+            if (*page).is_unused(self) {
+                return;
+            }
+            (*page).older = self.newest;
+            (*page).newer = ptr::null_mut();
+            match self.newest.is_null() {
+                true => self.oldest = page,
+                false => (*self.newest).newer = page,
+            }
+        }
+        self.newest = page;
+        self.unused += 1;
+    }
+
+    /// Marks a page as in use, if it is not.
+    fn take_from_ring(&mut self, page: *mut Page) {
+        // SAFETY: the page and its neighbours are live pages of this cache.
+        unsafe {
+            if !(*page).is_unused(self) {
+                return;
+            }
+            let (older, newer) = ((*page).older, (*page).newer);
+            match older.is_null() {
+                true => self.oldest = newer,
+                false => (*older).newer = newer,
+            }
+            match newer.is_null() {
+                true => self.newest = older,
+                false => (*newer).older = older,
+            }
+            ((*page).older, (*page).newer) = (ptr::null_mut(), ptr::null_mut());
+        }
+        self.unused -= 1;
+    }
+
+    fn unpin(&mut self, page: *mut Page, discard: bool) {
+        match discard || (self.purgeable && self.count > self.wanted) {
+            true => self.drop_page(page),
+            false => self.add_to_ring(page),
+        }
+    }
+
+    fn rekey(&mut self, page: *mut Page, key: c_uint) {
+        if let Some(other) = self.find(key).filter(|other| other.as_ptr() != page) {
+            self.drop_page(other.as_ptr());
+        }
+        self.remove_from_bucket(page);
+        self.enter(page, key);
+    }
+
+    /// Drops the pages from this key on, those in use included.
+    fn truncate(&mut self, from: c_uint) {
+        if from > self.largest_key {
+            return;
+        }
+        if ((self.largest_key - from) as usize) < self.buckets.len() {
+            for key in from..=self.largest_key {
+                if let Some(page) = self.find(key) {
+                    self.drop_page(page.as_ptr());
+                }
+            }
+        } else {
+            for bucket in 0..self.buckets.len() {
+                let mut page = self.buckets[bucket];
+                while !page.is_null() {
+                    // SAFETY: buckets hold live pages; the link is read before the page is dropped.
+                    let (next, key) = unsafe { ((*page).next, (*page).key) };
+                    if key >= from {
+                        self.drop_page(page);
+                    }
+                    page = next;
+                }
+            }
+        }
+        self.largest_key = from.saturating_sub(1);
+    }
+
+    /// Drops all pages that nobody uses.
+    fn shrink(&mut self) {
+        while !self.oldest.is_null() {
+            self.drop_page(self.oldest);
+        }
+    }
+
+    fn drop_page(&mut self, page: *mut Page) {
+        self.take_from_ring(page);
+        self.remove_from_bucket(page);
+        self.count -= 1;
+        // SAFETY: the page was made with this layout, its buffer stands at the start of the allocation, and nothing of
+        // this cache leads to it any more.
+        unsafe { dealloc((*page).public.pBuf.cast(), self.layout) };
+    }
+}
+
+impl Page {
+    fn is_unused(&self, cache: &Cache) -> bool {
+        !self.older.is_null() || !self.newer.is_null() || ptr::eq(cache.oldest, self)
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.truncate(0);
+    }
+}
+
+unsafe extern "C" fn init(_: *mut c_void) -> c_int {
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn create(page_size: c_int, extra_size: c_int, purgeable: c_int) -> *mut ffi::sqlite3_pcache {
+    let sizes = (usize::try_from(page_size), usize::try_from(extra_size));
+    let (Ok(page_size), Ok(extra_size)) = sizes else { return ptr::null_mut() };
+    match Cache::new(page_size, extra_size, purgeable != 0) {
+        Some(cache) => Box::into_raw(Box::new(cache)).cast(),
+        None => ptr::null_mut(),
+    }
+}
+
+/// The cache that SQLite means.
+///
+/// # Safety
+/// `cache` comes from [`create`], has not been destroyed, and no other thread uses it.
+unsafe fn cache<'c>(cache: *mut ffi::sqlite3_pcache) -> &'c mut Cache {
+    // SAFETY: the caller's.
+    unsafe { &mut *cache.cast::<Cache>() }
+}
+
+// SAFETY of all of these: SQLite calls them with what `create` and `fetch` returned, one at a time for each cache.
+
+unsafe extern "C" fn set_size(this: *mut ffi::sqlite3_pcache, pages: c_int) {
+    // SAFETY: see above.
+    unsafe { cache(this) }.wanted = usize::try_from(pages).unwrap_or(0);
+}
+
+unsafe extern "C" fn page_count(this: *mut ffi::sqlite3_pcache) -> c_int {
+    // SAFETY: see above.
+    c_int::try_from(unsafe { cache(this) }.count).unwrap_or(c_int::MAX)
+}
+
+unsafe extern "C" fn fetch(
+    this: *mut ffi::sqlite3_pcache,
+    key: c_uint,
+    create: c_int,
+) -> *mut ffi::sqlite3_pcache_page {
+    // SAFETY: see above. A page begins with what SQLite knows of it.
+    unsafe { cache(this) }.fetch(key, create).cast()
+}
+
+unsafe extern "C" fn unpin(this: *mut ffi::sqlite3_pcache, page: *mut ffi::sqlite3_pcache_page, discard: c_int) {
+    // SAFETY: see above.
+    unsafe { cache(this) }.unpin(page.cast(), discard != 0);
+}
+
+unsafe extern "C" fn rekey(
+    this: *mut ffi::sqlite3_pcache,
+    page: *mut ffi::sqlite3_pcache_page,
+    _old: c_uint,
+    new: c_uint,
+) {
+    // SAFETY: see above.
+    unsafe { cache(this) }.rekey(page.cast(), new);
+}
+
+unsafe extern "C" fn truncate(this: *mut ffi::sqlite3_pcache, from: c_uint) {
+    // SAFETY: see above.
+    unsafe { cache(this) }.truncate(from);
+}
+
+unsafe extern "C" fn destroy(this: *mut ffi::sqlite3_pcache) {
+    // SAFETY: see above; SQLite does not use it afterwards.
+    drop(unsafe { Box::from_raw(this.cast::<Cache>()) });
+}
+
+unsafe extern "C" fn shrink(this: *mut ffi::sqlite3_pcache) {
+    // SAFETY: see above.
+    unsafe { cache(this) }.shrink();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, VecDeque};
+
+    fn write(page: *mut Page, number: u64) {
+        // SAFETY: the buffer of a live page holds at least 512 bytes.
+        unsafe { (*page).public.pBuf.cast::<u64>().write_unaligned(number) };
+    }
+
+    fn read(page: *mut Page) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*page).public.pBuf.cast::<u64>().read_unaligned() }
+    }
+
+    fn extra(page: *mut Page) -> *mut u64 {
+        // SAFETY: the page is a live one.
+        unsafe { (*page).public.pExtra.cast() }
+    }
+
+    /// A step of what SQLite may ask of a cache.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Fetch(c_uint, c_int),
+        Unpin(c_uint, bool),
+        Rekey(c_uint, c_uint),
+        Truncate(c_uint),
+        Resize(usize),
+        Shrink,
+    }
+
+    fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+        use proptest::prelude::*;
+        let key = 1u32..400;
+        prop_oneof![
+            8 => (key.clone(), 0..3).prop_map(|(key, create)| Step::Fetch(key, create)),
+            6 => (key.clone(), any::<bool>()).prop_map(|(key, discard)| Step::Unpin(key, discard)),
+            2 => (key.clone(), key.clone()).prop_map(|(old, new)| Step::Rekey(old, new)),
+            1 => key.prop_map(Step::Truncate),
+            1 => (0usize..80).prop_map(Step::Resize),
+            1 => Just(Step::Shrink),
+        ]
+    }
+
+    proptest::proptest! {
+        /// A page in use keeps its content; an unused one has its content or is gone; a new one has zeros as extra bytes.
+        #[test]
+        fn pages_keep_what_was_written(purgeable: bool, steps in proptest::collection::vec(step(), 0..400)) {
+            let mut cache = Cache::new(512, 24, purgeable).unwrap();
+            cache.wanted = 20;
+            let mut used: BTreeMap<c_uint, u64> = BTreeMap::new();
+            let mut unused: VecDeque<(c_uint, u64)> = VecDeque::new();
+            let mut stamp = 0;
+            for step in steps {
+                match step {
+                    Step::Fetch(key, create) => {
+                        let page = cache.fetch(key, create);
+                        let before = unused.iter().position(|(other, _)| *other == key).and_then(|at| unused.remove(at));
+                        let known = used.get(&key).copied().or(before.map(|(_, stamp)| stamp));
+                        if page.is_null() {
+                            assert!(create < 2 && !used.contains_key(&key));
+                            continue;
+                        }
+                        // SAFETY: the page is a live one.
+                        if unsafe { extra(page).read() } == 0 {
+                            assert!(create > 0 && !used.contains_key(&key), "page {key} was new");
+                            stamp += 1;
+                            write(page, stamp);
+                            // SAFETY: as above.
+                            unsafe { extra(page).write(1) };
+                            used.insert(key, stamp);
+                        } else {
+                            assert_eq!(Some(read(page)), known);
+                            used.insert(key, read(page));
+                        }
+                    }
+                    Step::Unpin(key, discard) => {
+                        // A database in memory only ever discards.
+                        let discard = discard || !purgeable;
+                        if let Some(stamp) = used.remove(&key) {
+                            let page = cache.find(key).unwrap().as_ptr();
+                            cache.unpin(page, discard);
+                            if !discard {
+                                unused.push_back((key, stamp));
+                            }
+                        }
+                    }
+                    Step::Rekey(old, new) => {
+                        if let Some(stamp) = used.get(&old).copied().filter(|_| !used.contains_key(&new)) {
+                            let page = cache.find(old).unwrap().as_ptr();
+                            cache.rekey(page, new);
+                            used.remove(&old);
+                            unused.retain(|(key, _)| *key != new);
+                            used.insert(new, stamp);
+                        }
+                    }
+                    Step::Truncate(from) => {
+                        cache.truncate(from);
+                        used.retain(|key, _| *key < from);
+                        unused.retain(|(key, _)| *key < from);
+                    }
+                    Step::Resize(wanted) => cache.wanted = wanted,
+                    Step::Shrink => {
+                        cache.shrink();
+                        unused.clear();
+                    }
+                }
+                for (key, stamp) in &used {
+                    assert_eq!(read(cache.find(*key).unwrap().as_ptr()), *stamp);
+                }
+                assert_eq!(cache.count - cache.unused, used.len());
+                assert!(cache.unused <= unused.len());
+            }
+        }
+    }
+
+    #[test]
+    fn unused_pages_make_room_and_pages_in_use_do_not() {
+        let mut cache = Cache::new(1024, 16, true).unwrap();
+        cache.wanted = 10;
+        let pages: Vec<*mut Page> = (1..=9).map(|key| cache.fetch(key, 1)).collect();
+        assert!(pages.iter().all(|page| !page.is_null()));
+        assert!(cache.fetch(10, 1).is_null(), "nine of ten are in use");
+        assert!(!cache.fetch(10, 2).is_null(), "SQLite insists");
+        cache.unpin(pages[0], false);
+        cache.unpin(pages[1], false);
+        assert_eq!(cache.fetch(11, 2), pages[0], "the one that has been unused for the longest time");
+        assert!(cache.find(1).is_none() && cache.find(2).is_some());
+        assert_eq!(cache.count, 10);
+    }
+}
