@@ -12,7 +12,7 @@ use libtest_mimic::ColorSetting;
 
 use crate::config::{Config, SLICES};
 use crate::engine::{ChoiceError, Engine, IntoEngine};
-use crate::history::{self, History};
+use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
 use crate::process::{self, ProcessError};
@@ -178,15 +178,22 @@ struct Task {
 
 /// Runs all files in this process.
 fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
-    let Task { files, filtered_out, part, engine, mut printer, .. } = task;
+    let Task { mut files, filtered_out, part, engine, mut printer, .. } = task;
     let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
     let remembered = if config.nextest { Vec::new() } else { files.clone() };
-    if shows_progress(config) {
+    // Threads take the files in the order that workers take them. One thread keeps to their names, as people expect.
+    let reorders = config.threads > 1 && files.len() > 1 && config.shuffle.is_none();
+    if reorders || shows_progress(config) {
         // Losing the history costs an estimate.
         let history = History::read(&account::folder(config)).unwrap_or_default();
-        show_progress(&mut printer, config, Some(&planned), workers, &history);
+        if reorders {
+            Order::LongestFirst.sort(&mut files, &history);
+        }
+        if shows_progress(config) {
+            show_progress(&mut printer, config, Some(&planned), workers, &history);
+        }
     }
     printer.begin(files.len() as u64);
     let (outcomes, mut printer) =

@@ -1,11 +1,12 @@
-//! What a run over processes costs and how well it uses them: the same files in one process, by one worker and by two.
+//! What a run over processes costs and how well it uses them: the same files by one thread, two threads, one worker and
+//! two.
 //!
 //! With a PostgreSQL server, the files are also run by two workers over a queue there, beside two over a queue file.
 //!
 //! `cargo bench --bench scale [-- --rounds N]`, with `SLT_CORPUS` for a folder of files that take some seconds. Prints
 //! utilisation (busy time over the workers' time), the makespan over its lower bound max(longest file, total / workers),
-//! and what one worker takes over what one thread takes, as wall time and as processor time of all processes together,
-//! each the median of the rounds. Within a round the two are run in turn, first the one and then the other, so that a
+//! and what one worker takes over what one thread takes, and two threads over two workers, as wall time and as processor
+//! time of all processes together, each the median of the rounds. Within a round the two are run in turn, first the one and then the other, so that a
 //! machine that becomes slower or faster favours neither.
 
 use std::fmt;
@@ -46,6 +47,7 @@ fn bench() -> Result<(), String> {
     // The history that the order rests on.
     run(&["--parallel", "--workers", "2", "--format", "terse"])?;
     let (mut walls, mut cpus, mut server_overheads) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut thread_walls, mut thread_cpus) = (Vec::new(), Vec::new());
     let (mut one, mut two, mut shared) = (Figures::default(), Figures::default(), Figures::default());
     for round in 1..=rounds {
         let in_turn = |one: &[&str], other: &[&str]| {
@@ -64,6 +66,10 @@ fn bench() -> Result<(), String> {
         one.take(&text)?;
         println!("round {round}: one thread {thread}, one worker {worker}");
         let both = ["--parallel", "--workers", "2", "--format", "terse"];
+        let ((threads, _), (workers, _)) = in_turn(&["--test-threads", "2", "--format", "terse"], &both)?;
+        println!("round {round}: two threads {threads}, two workers {workers}");
+        thread_walls.push(threads.wall.as_secs_f64() / workers.wall.as_secs_f64());
+        thread_cpus.push(threads.cpu.as_secs_f64() / workers.cpu.as_secs_f64());
         if server.is_some() {
             let run_id = format!("scale-{}-{round}", std::process::id());
             let over_server = [&both[..], &["--run-id", &run_id]].concat();
@@ -91,6 +97,11 @@ fn bench() -> Result<(), String> {
         "\none worker / one thread: {:.3} by wall time, {:.3} by processor time",
         median(&mut walls),
         median(&mut cpus)
+    );
+    println!(
+        "two threads / two workers: {:.3} by wall time, {:.3} by processor time",
+        median(&mut thread_walls),
+        median(&mut thread_cpus)
     );
     if !server_overheads.is_empty() {
         println!("queue on a server / queue file: {:.3} by wall time", median(&mut server_overheads));

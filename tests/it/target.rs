@@ -26,6 +26,28 @@ fn a_failing_file_makes_101_and_names_file_and_line_serially_and_in_parallel() {
 }
 
 #[test]
+fn several_threads_begin_with_what_failed_last_and_one_thread_with_the_first_name() {
+    let files: Vec<String> = (0..9).map(|n| format!("a{n}.test")).collect();
+    let mut files: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), PASSES)).collect();
+    files.push(("z.test", FAILS));
+    let (root, results) = (folder(&files), tempfile::tempdir().unwrap());
+    let started = |threads| {
+        let arguments = ["--test-threads", threads, "--format", "json", "-Z", "unstable-options"];
+        let mut command = command(target_binary());
+        let said = Said::of(command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).args(arguments));
+        assert_eq!(said.code, 101, "{said:?}");
+        let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let names = events.filter(|event| event["event"] == "started" && event["type"] == "test");
+        names.map(|event| event["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let of_z = |started: &[String]| started.iter().position(|name| name.starts_with('z')).unwrap();
+    assert_eq!(of_z(&started("1")), 9);
+    let second = started("2");
+    assert!(of_z(&second) < 2, "two threads begin at once: {second:?}");
+    assert_eq!(of_z(&started("1")), 9);
+}
+
+#[test]
 fn what_passes_makes_0() {
     let said = run(three().path(), &["pass", "other"]);
     assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
