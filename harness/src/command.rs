@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::config::{self, Flags};
 use crate::engine::Engine;
 use crate::process;
-use crate::run::{usage, with_causes};
+use crate::run::{leave, usage, with_causes};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
@@ -139,7 +139,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Slt::from_arg_matches(&matches)
     });
     match checked {
-        Ok(slt) => act(slt.action, suite, engine).into(),
+        Ok(slt) => leave(act(slt.action, suite, engine)),
         Err(error) => usage(&error).into(),
     }
 }

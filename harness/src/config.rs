@@ -60,6 +60,8 @@ pub struct Config {
     pub threads: usize,
     /// Shuffle the order, by this seed.
     pub shuffle: Option<u64>,
+    /// How long files that run have to end after the first Ctrl-C.
+    pub interrupt_grace: Duration,
     /// What a trial may do.
     pub options: Options,
     /// The folder for the results, if not below cargo's target folder.
@@ -196,6 +198,7 @@ impl Config {
             report_time: flags.report_time.is_some(),
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
+            interrupt_grace: flags.interrupt_grace,
             options,
             results: flags.results,
             report: flags.report,

@@ -40,6 +40,8 @@ pub mod outcome;
 
 pub mod known;
 
+mod crash;
+
 pub mod trial;
 
 pub mod history;

@@ -11,10 +11,11 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::engine::Engine;
 use crate::outcome::{Outcome, Verdict};
+use crate::process::Interruption;
 use crate::report::libtest::Printer;
 use crate::suite::TestFile;
 use crate::trial::{self, Options};
-use crate::worker::EARLIER_FAILURE;
+use crate::worker::{EARLIER_FAILURE, INTERRUPTED};
 
 /// When libtest, and so we, say that a trial has been running for long.
 pub const SLOW: Duration = Duration::from_secs(60);
@@ -27,6 +28,7 @@ struct Shared {
     running: Mutex<BTreeMap<String, Instant>>,
     outcomes: Mutex<Vec<Outcome>>,
     failed: AtomicBool,
+    interruption: Interruption,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,6 +48,7 @@ pub fn run(
     threads: usize,
     slow: Duration,
     printer: Printer,
+    interruption: Interruption,
 ) -> io::Result<(Vec<Outcome>, Printer)> {
     let shared = Arc::new(Shared {
         engine,
@@ -54,6 +57,7 @@ pub fn run(
         running: Mutex::default(),
         outcomes: Mutex::default(),
         failed: AtomicBool::new(false),
+        interruption,
     });
     let trials = files.into_iter().map(|file| trial_of(file, &shared)).collect();
     // Our printer says everything; the trials that come here are filtered already.
@@ -81,13 +85,23 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
     let shared = Arc::clone(shared);
     Trial::ignorable_test(file.name.clone(), move || {
         lock(&shared.printer).started(0, &file.name);
+        let not_run = |reason: &str| Outcome::new(&file.name, Verdict::NotRun { reason: reason.to_owned() });
         let outcome = if shared.options.fail_fast && shared.failed.load(Ordering::Relaxed) {
-            Outcome::new(&file.name, Verdict::NotRun { reason: EARLIER_FAILURE.to_owned() })
+            not_run(EARLIER_FAILURE)
+        } else if shared.interruption.is_asked_for() {
+            not_run(INTERRUPTED)
         } else {
             lock(&shared.running).insert(file.name.clone(), Instant::now());
-            let outcome = trial::run(&file, &*shared.engine, &shared.options, &());
+            let is_unwanted = || shared.interruption.is_over();
+            let outcome = trial::run_apart(&file, &shared.engine, &shared.options, Arc::new(()), &is_unwanted);
             lock(&shared.running).remove(&file.name);
-            outcome
+            match outcome.verdict {
+                // It has failed already, and nobody will run it to its end.
+                Verdict::NotRun { .. } if !outcome.failures.is_empty() => {
+                    Outcome { verdict: Verdict::Failed, ..outcome }
+                }
+                _ => outcome,
+            }
         };
         shared.failed.fetch_or(outcome.verdict.is_failure(), Ordering::Relaxed);
         lock(&shared.printer).ended(&outcome);

@@ -40,7 +40,7 @@ mod child;
 pub use child::{Child, Stdin};
 
 mod worker;
-pub use worker::{PeakMemory, die_with_parent, forbid_core_dumps, limit_memory};
+pub use worker::{PeakMemory, die_with_parent, forbid_core_dumps, grant_stack, has_stack, limit_memory};
 
 mod interrupts;
 pub use interrupts::{Interruption, Interrupts};

@@ -11,11 +11,12 @@ use anstream::{AutoStream, ColorChoice};
 use libtest_mimic::ColorSetting;
 
 use crate::config::{Config, SLICES};
+use crate::crash;
 use crate::engine::{ChoiceError, Engine, IntoEngine};
 use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
-use crate::process::{self, ProcessError};
+use crate::process::{self, Interruption, ProcessError};
 use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
 use crate::report::progress::Progress;
@@ -24,6 +25,7 @@ use crate::report::table;
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
+use crate::trial;
 
 mod account;
 mod closing;
@@ -43,9 +45,20 @@ pub fn main(suite: Suite, engine: impl IntoEngine) -> ExitCode {
         return code;
     }
     match Config::from_command_line(std::env::args_os()) {
-        Ok(config) => run(suite, engine.into_engine(), config).into(),
+        Ok(config) => leave(run(suite, engine.into_engine(), config)),
         Err(error) => usage(&error).into(),
     }
+}
+
+/// Ends `main` with the exit code of a run. A process that has left threads behind in an engine ends here and now: what
+/// the engine does at `exit` might wait for them.
+pub(crate) fn leave(status: ExitStatus) -> ExitCode {
+    if trial::left_threads_behind() {
+        // What cannot be printed has been told by now.
+        let _ = io::stdout().flush();
+        crash::end(i32::from(status as u8));
+    }
+    status.into()
 }
 
 /// Prints a clap error (or the help that it stands for) and says which exit code goes with it.
@@ -135,8 +148,10 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         return Err(KnownError::Exists(path.display().to_string()).into());
     }
     if let Some(assignment) = Assignment::from_env() {
-        return assignment.work(&suite, &*engine, &config);
+        return assignment.work(&suite, &engine, &config);
     }
+    // A worker's supervisor sees how it ends.
+    let _armed = (!config.list).then(crash::arm);
     let Selection { mut files, filtered_out, part } = select(&suite, &config)?;
     let mut printer = Printer::new(output(&config)?, layout(&config), &files);
     if config.list {
@@ -196,8 +211,9 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         }
     }
     printer.begin(files.len() as u64);
+    let interruption = interruption(config, "what runs")?;
     let (outcomes, mut printer) =
-        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer)?;
+        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer, interruption)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
     let wall = clock.elapsed();
     let mut figures = String::new();
@@ -216,6 +232,17 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
     Ok(heard(printed, conclude(&summary, config)))
+}
+
+/// Listens for Ctrl-C in a process that runs files itself.
+fn interruption(config: &Config, files: &str) -> Result<Interruption, RunError> {
+    let grace = config.interrupt_grace;
+    // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+    let (seconds, id) = (grace.as_secs_f64(), std::process::id());
+    let notice = format!(
+        "interrupted: finishing {files}, for {seconds} s at the most; once more to end without waiting, or `kill {id}`"
+    );
+    Ok(Interruption::install(grace, notice)?)
 }
 
 /// The exit code of a run whose words may have been lost (a full disk, a reader that has gone): what it has found out is

@@ -50,6 +50,8 @@ pub struct Supervision<'s> {
     pub known: Option<&'s Judge>,
     /// Whether nothing more is claimed once anything has failed.
     pub fail_fast: bool,
+    /// How long after the first Ctrl-C the workers are killed that still run.
+    pub grace: Duration,
 }
 
 /// An audience is told what happens in a run, as it happens.
@@ -128,6 +130,7 @@ pub fn supervise(
         family,
         interrupts: Interrupts::install()?,
         interrupted: 0,
+        interrupted_at: None,
         slots: Vec::new(),
         dead: HashMap::new(),
         own: HashSet::new(),
@@ -154,6 +157,8 @@ struct Supervisor<'s> {
     family: Family,
     interrupts: Interrupts,
     interrupted: usize,
+    /// When the first Ctrl-C came.
+    interrupted_at: Option<Instant>,
     slots: Vec<Slot>,
     /// How those who are dead died, by their labels.
     dead: HashMap<String, Dead>,
@@ -270,18 +275,24 @@ impl Supervisor<'_> {
                 audience.slow(&queue.plan().entries()[current.entry], self.supervision.slow);
             }
         }
-        let interrupts = self.interrupts.count();
+        let asked = self.interrupts.count();
+        let first = (asked > 0).then(|| *self.interrupted_at.get_or_insert_with(Instant::now));
+        // After Ctrl-C nobody may be there to ask again: cargo ends at the first one, and the shell has the terminal.
+        let is_over = first.is_some_and(|first| first.elapsed() >= self.supervision.grace);
+        let interrupts = if is_over { asked.max(2) } else { asked };
         if interrupts > 0 && self.interrupted == 0 {
             queue.stop("interrupted")?;
             self.stopped = true;
-            let files = self.files_running();
-            // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+            let (files, grace) = (self.files_running(), self.supervision.grace.as_secs_f64());
             let id = std::process::id();
-            audience
-                .notice(&format!("interrupted: {files} still running; once more to kill the workers, or `kill {id}`"));
+            audience.notice(&format!(
+                "interrupted: {files} still running, for {grace} s more at the most; once more to kill the workers at once, or \
+                 `kill {id}`"
+            ));
         }
         if interrupts > 1 && self.interrupted < 2 {
-            audience.notice("interrupted again: killing the workers");
+            let why = if asked > 1 { "interrupted again" } else { "interrupted, and the grace period is over" };
+            audience.notice(&format!("{why}: killing the workers"));
             for slot in &mut self.slots {
                 slot.abandon();
             }

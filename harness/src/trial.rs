@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::crash::InEngine;
 use crate::engine::Engine;
 use crate::known::Judge;
 use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
@@ -16,6 +17,7 @@ use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, slt, so
 use crate::suite::TestFile;
 
 mod answer;
+mod apart;
 mod bless;
 mod diff;
 mod execute;
@@ -23,6 +25,7 @@ mod system;
 mod variables;
 mod watchdog;
 
+pub(crate) use apart::{INTERRUPTED, left_threads_behind, run_apart};
 pub use bless::Bless;
 use bless::{Blessings, Conclusion};
 use execute::Executor;
@@ -285,7 +288,10 @@ fn script(
         )));
         return Verdict::Failed;
     }
-    let mut executor = match Executor::connect(file, engine, options, watch) {
+    let connecting = InEngine::enter(&tally.shown, 0, b"");
+    let connected = Executor::connect(file, engine, options, watch);
+    drop(connecting);
+    let mut executor = match connected {
         Ok(executor) => executor,
         Err(error) => {
             tally.fail_script(whole(format!("cannot connect to {}: {error}", engine.name())));
@@ -306,6 +312,10 @@ fn script(
             Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
         },
     };
+    if InEngine::is_abandoned() {
+        // Its verdict is made already, and no file is to be rewritten behind the back of a run that may be over.
+        return Verdict::Failed;
+    }
     tally.conclude();
     let RecordCounts { passed, failed, skipped } = tally.records;
     let verdict = match executor.timed_out() {
@@ -332,6 +342,9 @@ fn script(
             (None, _) => {}
         }
     }
+    // An engine may hang while a connection is closed, too.
+    let _closing = InEngine::again();
+    drop(executor);
     verdict
 }
 
@@ -363,6 +376,7 @@ fn records<'a>(
                 if executor.timed_out().is_some()
                     || executor.out_of_memory()
                     || executor.lost()
+                    || InEngine::is_abandoned()
                     || (options.fail_fast && tally.records.failed > 0)
                 {
                     return None;

@@ -3,6 +3,7 @@
 //! One worker runs in each process that takes part in a run, be it started by hand or by a supervisor.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +29,7 @@ pub struct Job<'j> {
     /// Where files are found by their names.
     pub suite: &'j Suite,
     /// What they are run on.
-    pub engine: &'j dyn Engine,
+    pub engine: &'j Arc<dyn Engine>,
     /// What a trial may do.
     pub options: &'j Options,
     /// How often it is run again.
@@ -37,6 +38,11 @@ pub struct Job<'j> {
     pub deadline: Option<Instant>,
     /// Whether this worker settles what dead ones leave; under a supervisor, that one does, who knows how they died.
     pub settles: bool,
+    /// Whether each trial has a thread of its own, which is left behind if the engine does not return. A supervisor
+    /// kills the process instead, and one that has a single thread is faster.
+    pub apart: bool,
+    /// Whether a trial that runs is not to be waited for any longer, because the run ends. Asked only of trials apart.
+    pub is_unwanted: &'j dyn Fn() -> bool,
 }
 
 /// A witness is told what a worker does, as it does it.
@@ -78,6 +84,9 @@ pub const TIME_BUDGET: &str = "time budget";
 /// The reason for stopping when something has failed and that is enough (`--fail-fast`).
 pub const EARLIER_FAILURE: &str = "an earlier failure";
 
+/// The reason for stopping when somebody has pressed Ctrl-C.
+pub const INTERRUPTED: &str = trial::INTERRUPTED;
+
 /// How long a worker with nothing to claim waits before it looks again: this at first, then ever longer, up to twenty
 /// times that or the queue's pace.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -103,6 +112,11 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
             Claim::Leased(lease) => {
                 pause = PAUSE;
                 let outcome = run(queue, &lease, job, witness, &mut memory);
+                if let Verdict::NotRun { reason } = outcome.verdict {
+                    // It ended because this process does, which says nothing about the file: others may run it.
+                    queue.requeue(lease, &reason)?;
+                    return Ok(End::Stopped(reason));
+                }
                 next = hand_in(queue, lease, &outcome, job, witness)?;
             }
             Claim::Complete => return Ok(End::Complete),
@@ -202,11 +216,14 @@ fn trial(
     witness: &mut dyn Witness,
 ) -> Outcome {
     witness.begins(file, pass, attempt);
-    let page = Page(queue.live());
+    let page = Arc::new(Page(queue.live()));
     page.0.begins();
     // A crash before the first record is laid at the file's door.
     page.running(&file.path.to_string_lossy(), 0, b"");
-    let mut outcome = trial::run(file, job.engine, job.options, &page);
+    let mut outcome = match job.apart {
+        true => trial::run_apart(file, job.engine, job.options, page, job.is_unwanted),
+        false => trial::run(file, &**job.engine, job.options, &*page),
+    };
     if outcome.verdict.is_failure() {
         outcome.output = witness.printed();
     }

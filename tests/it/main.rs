@@ -5,6 +5,7 @@ mod bless;
 mod browser;
 mod cases;
 mod commands;
+mod doors;
 mod drivers;
 mod endings;
 mod engines;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::complain;
 use crate::config::TrialFlags;
+use crate::crash;
 use crate::engine::Engine;
 use crate::report::transcript::Transcript;
 use crate::suite::{Suite, SuiteError, TestFile};
@@ -52,8 +53,9 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
     };
     let engine = chosen.as_ref().unwrap_or(engine);
     let options = Options { whole_texts: true, ..flags.trial.options() };
-    let transcript = Transcript::new(Box::new(anstream::stdout()));
-    let outcome = trial::run(&file, &**engine, &options, &transcript);
+    let transcript = Arc::new(Transcript::new(Box::new(anstream::stdout())));
+    let _armed = crash::arm();
+    let outcome = trial::run_apart(&file, engine, &options, Arc::clone(&transcript), &|| false);
     match transcript.finish(&outcome) {
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,

@@ -64,6 +64,11 @@ pub struct Flags {
     #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OURS)]
     pub(super) results: Option<PathBuf>,
 
+    /// After the first Ctrl-C: how many seconds the files that run have to end, before they are left [default: 10]
+    #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_INTERRUPT_GRACE", value_parser = seconds, default_value = "10",
+          hide_default_value = true, allow_negative_numbers = true, help_heading = OURS)]
+    pub(super) interrupt_grace: Duration,
+
     #[command(flatten)]
     pub(super) trial: TrialFlags,
 

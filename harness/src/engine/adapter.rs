@@ -3,10 +3,15 @@
 use std::collections::TryReserveError;
 use std::error::Error;
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
+use futures::task::AtomicWaker;
 use sqllogictest::{AsyncDB, ColumnType, DBOutput};
 
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
@@ -132,13 +137,49 @@ impl<D: AsyncDB + 'static> Engine for Adapter<D> {
 impl<D: AsyncDB + 'static> Database for Adapter<D> {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let db = enter(|| (self.connect)())??;
-        Ok(Box::new(AdapterSession { db, adapter: self.clone() }))
+        Ok(Box::new(AdapterSession { db, adapter: self.clone(), cancellation: Arc::default() }))
+    }
+}
+
+/// How long an engine's own interrupter may take before the request is given up.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A cancellation gives up a future that waits: it is dropped, whatever it was doing. A future that does not return from
+/// `poll`, such as that of a `DB`, is not reached by it.
+#[derive(Default)]
+struct Cancellation {
+    cancelled: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Cancellation {
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits for a future; none if it was given up.
+    async fn guard<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            self.waker.register(context.waker());
+            if self.is_cancelled() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
     }
 }
 
 struct AdapterSession<D: AsyncDB + 'static> {
     db: D,
     adapter: Adapter<D>,
+    cancellation: Arc<Cancellation>,
 }
 
 impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
@@ -152,7 +193,9 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
         if let (Some(declare), Some(letters)) = (&self.adapter.letters, request.letters) {
             declare(&mut self.db, &String::from_utf8_lossy(letters));
         }
-        let output = block_on(self.db.run(sql))?.map_err(|error| EngineError {
+        let result = block_on(self.cancellation.guard(self.db.run(sql)))?;
+        let result = result.ok_or_else(|| EngineError::lost("the request was given up, and its connection with it"))?;
+        let output = result.map_err(|error| EngineError {
             sqlstate: D::error_sql_state(&error),
             out_of_memory: is_out_of_memory(&error),
             ..EngineError::new(error.to_string())
@@ -168,7 +211,19 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
     }
 
     fn interrupter(&self) -> Option<Interrupter> {
-        self.adapter.interrupter.as_ref().map(|make| make(&self.db))
+        let interrupter = self.adapter.interrupter.as_ref().map(|make| make(&self.db));
+        let cancellation = Arc::clone(&self.cancellation);
+        let asked = OnceLock::new();
+        Some(Arc::new(move || {
+            let since = asked.get_or_init(Instant::now);
+            if let Some(interrupt) = &interrupter {
+                interrupt();
+            }
+            // An engine that stops by itself keeps its connection.
+            if interrupter.is_none() || since.elapsed() > PATIENCE {
+                cancellation.cancel();
+            }
+        }))
     }
 
     fn sleep(&mut self, duration: Duration) {
@@ -179,6 +234,10 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
 
 impl<D: AsyncDB + 'static> Drop for AdapterSession<D> {
     fn drop(&mut self) {
+        if self.cancellation.is_cancelled() {
+            // Nobody knows what state a connection is in whose request was given up: it is dropped as it is.
+            return;
+        }
         // A runtime that cannot start has been reported when the connection was made.
         let _ = block_on(self.db.shutdown());
     }
@@ -245,6 +304,43 @@ mod tests {
         assert_eq!(run("SELECT 'é'".as_bytes()), Ok(Done::Changed(0)));
         let error = run(b"SELECT '\xE9'").unwrap_err();
         assert!(error.refused && error.message.starts_with("this engine takes UTF-8 only: "), "{error}");
+    }
+
+    /// Never answers, but does not keep its thread busy either.
+    struct Waits;
+
+    type Boxed<'f, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+
+    // What `async_trait` would make of it.
+    impl AsyncDB for Waits {
+        type Error = std::io::Error;
+        type ColumnType = DefaultColumnType;
+
+        fn run<'s, 'q, 'f>(&'s mut self, _: &'q str) -> Boxed<'f, Result<DBOutput<DefaultColumnType>, std::io::Error>>
+        where
+            's: 'f,
+            'q: 'f,
+        {
+            Box::pin(std::future::pending())
+        }
+
+        fn shutdown<'s, 'f>(&'s mut self) -> Boxed<'f, ()>
+        where
+            's: 'f,
+        {
+            panic!("a connection in an unknown state is not closed in an orderly way");
+        }
+    }
+
+    #[test]
+    fn a_future_that_waits_is_dropped_when_it_is_interrupted_and_its_connection_is_lost() {
+        let engine = (|| Ok::<_, std::io::Error>(Waits)).into_engine();
+        let mut session = engine.database("a.test").unwrap().connect().unwrap();
+        let interrupt = session.interrupter().unwrap();
+        let thread = std::thread::spawn(move || interrupt());
+        let request = Request { sql: b"SELECT 1", letters: None, dialect: Dialect::Classic };
+        assert!(session.run(request, &mut Rows::default()).unwrap_err().lost);
+        thread.join().unwrap();
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -62,10 +63,18 @@ fn ignores_hangups() -> bool {
     true
 }
 
-/// An interruption is asked for by the first SIGINT or SIGTERM; the second ends the process, as if nobody caught it.
-#[derive(Debug)]
+/// An interruption is what a process that runs files itself does about Ctrl-C.
+///
+/// | signal | what follows |
+/// |---|---|
+/// | the first SIGINT or SIGTERM | no further file is begun; those that run have the grace period to end |
+/// | the second, or SIGHUP | the grace period is over |
+/// | the third | the process ends, as if nobody caught it |
+#[derive(Debug, Clone)]
 pub struct Interruption {
-    asked: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+    first: Arc<OnceLock<Instant>>,
+    grace: Duration,
 }
 
 impl Interruption {
@@ -74,28 +83,39 @@ impl Interruption {
     ///
     /// # Errors
     /// The system refused.
-    pub fn install(notice: String) -> Result<Interruption, ProcessError> {
+    pub fn install(grace: Duration, notice: String) -> Result<Interruption, ProcessError> {
         let install = || {
-            let asked = Arc::new(AtomicBool::new(false));
+            let interruption = Interruption { count: Arc::default(), first: Arc::default(), grace };
+            let is_last = Arc::new(AtomicBool::new(false));
             let (mut pipe, sender) = UnixStream::pair()?;
-            for signal in [SIGINT, SIGTERM] {
-                signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked))?;
-                signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
+            let hangups: &[i32] = if ignores_hangups() { &[] } else { &[SIGHUP, SIGHUP] };
+            for signal in [SIGINT, SIGTERM].iter().chain(hangups) {
+                signal_hook::flag::register_conditional_default(*signal, Arc::clone(&is_last))?;
+                signal_hook::low_level::pipe::register(*signal, sender.try_clone()?)?;
             }
-            let told = Arc::clone(&asked);
-            std::thread::Builder::new().spawn(move || {
-                if matches!(pipe.read(&mut [0]), Ok(1..)) {
-                    told.store(true, Ordering::SeqCst);
-                    note!("{notice}");
+            let told = interruption.clone();
+            std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
+                while let Ok(1..) = pipe.read(&mut [0]) {
+                    told.first.get_or_init(Instant::now);
+                    match told.count.fetch_add(1, Ordering::SeqCst) {
+                        0 => note!("{notice}"),
+                        _ => is_last.store(true, Ordering::SeqCst),
+                    }
                 }
             })?;
-            Ok(Interruption { asked })
+            Ok(interruption)
         };
         install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
     }
 
-    /// Whether somebody has asked.
+    /// Whether no further file is to be begun.
     pub fn is_asked_for(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
+        self.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether what still runs is not to be waited for any longer.
+    pub fn is_over(&self) -> bool {
+        let first = self.first.get().filter(|first| first.elapsed() > self.grace);
+        first.is_some() || self.count.load(Ordering::SeqCst) > 1
     }
 }

@@ -67,6 +67,22 @@ pub fn forbid_core_dumps() -> Result<(), ProcessError> {
     lower(Resource::Core, 0).map_err(|source| ProcessError::Limit { what: "core dumps", source })
 }
 
+/// Lets the first thread of every process that this one starts from now on have a stack of so many bytes, as far as the
+/// system allows. This process's own stack stays as it is.
+pub fn grant_stack(bytes: usize) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Stack);
+    let wanted = maximum.map_or(bytes as u64, |maximum| maximum.min(bytes as u64));
+    if current.is_some_and(|current| current < wanted) {
+        // What it is short of, a worker notices by itself.
+        let _ = setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum });
+    }
+}
+
+/// Whether the first thread of this process may have a stack of so many bytes.
+pub fn has_stack(bytes: usize) -> bool {
+    cfg!(target_os = "linux") && getrlimit(Resource::Stack).current.is_none_or(|current| current >= bytes as u64)
+}
+
 fn lower(resource: Resource, limit: u64) -> std::io::Result<()> {
     // A limit that is already lower stays.
     let limit = Some(getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit)));

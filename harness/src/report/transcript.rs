@@ -1,7 +1,7 @@
 //! One trial as it goes, record by record, for somebody who watches.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -16,10 +16,10 @@ const WIDTH: usize = 64;
 /// A transcript shows each record with its line, its SQL, how it ended and how long it took.
 ///
 /// What is running stands there before it has ended, so that a crash or a hang shows where it was.
-pub struct Transcript(RefCell<State>);
+pub struct Transcript(Mutex<State>);
 
 struct State {
-    out: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
     /// The file of the records shown last.
     file: String,
     /// When the record began that is shown and has not ended.
@@ -30,16 +30,20 @@ struct State {
 
 impl Transcript {
     /// A transcript that is written to `out`, which settles what becomes of colours.
-    pub fn new(out: Box<dyn Write>) -> Self {
-        Transcript(RefCell::new(State { out, file: String::new(), open: None, error: None }))
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
+        Transcript(Mutex::new(State { out, file: String::new(), open: None, error: None }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The trial is over: one line with the verdict and the counts.
     ///
     /// # Errors
     /// The first write that failed, here or before.
-    pub fn finish(self, outcome: &Outcome) -> io::Result<()> {
-        let mut state = self.0.into_inner();
+    pub fn finish(&self, outcome: &Outcome) -> io::Result<()> {
+        let mut state = self.state();
         let records = outcome.records;
         let color = match outcome.verdict.is_failure() {
             true => AnsiColor::Red,
@@ -58,7 +62,7 @@ impl Transcript {
             records.skipped,
             outcome.wall().as_secs_f64()
         ));
-        match state.error {
+        match state.error.take() {
             Some(error) => Err(error),
             None => state.out.flush(),
         }
@@ -67,11 +71,11 @@ impl Transcript {
 
 impl Watch for Transcript {
     fn running(&self, file: &str, line: u64, sql: &[u8]) {
-        self.0.borrow_mut().begin(file, line, sql);
+        self.state().begin(file, line, sql);
     }
 
     fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state();
         if !record.step.counts() && matches!(ending, Ending::Passed) {
             return;
         }
@@ -95,7 +99,7 @@ impl Watch for Transcript {
     }
 
     fn failed(&self, failure: &Failure) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state();
         if state.open.take().is_some() {
             state.write("\n");
         }
@@ -103,7 +107,7 @@ impl Watch for Transcript {
     }
 
     fn kept(&self, database: &str) {
-        self.0.borrow_mut().write(&format!("\nkept the {database} for you to look at\n"));
+        self.state().write(&format!("\nkept the {database} for you to look at\n"));
     }
 }
 

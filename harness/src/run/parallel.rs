@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
 use super::part::Part;
-use super::{RunError, Task, conclude, heard, known, show_progress, shows_progress};
+use super::{RunError, Task, conclude, heard, interruption, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
+use crate::crash;
 use crate::engine::Engine;
 use crate::history::{History, Order};
 use crate::libtest::SLOW;
 use crate::outcome::Outcome;
-use crate::process::Interruption;
+use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::statistics::{Statistics, passes};
 use crate::suite::{Suite, TestFile, contents};
@@ -66,7 +68,7 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     }
     let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
     let show = Show::new(printer, log, files);
-    let (engine, filtered_out, part) = (&*task.engine, task.filtered_out, task.part);
+    let (engine, filtered_out, part) = (&task.engine, task.filtered_out, task.part);
     let run = Run { suite: task.suite, engine, filtered_out, part, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
@@ -105,7 +107,7 @@ fn tell_if_stopped(snapshot: &Snapshot) {
 /// What both ways of running share.
 struct Run<'r> {
     suite: Suite,
-    engine: &'r dyn Engine,
+    engine: &'r Arc<dyn Engine>,
     filtered_out: u64,
     part: Option<Part>,
     config: &'r Config,
@@ -132,6 +134,11 @@ impl Run<'_> {
             tell_if_stopped(&queue.snapshot()?);
         }
         show.printer.begin(self.promised(queue.plan()));
+        let interruption = interruption(self.config, "the present file")?;
+        let is_unwanted = {
+            let interruption = interruption.clone();
+            move || interruption.is_over()
+        };
         let job = Job {
             suite: &self.suite,
             engine: self.engine,
@@ -139,12 +146,9 @@ impl Run<'_> {
             policy: self.parallel.policy,
             deadline: self.deadline(),
             settles: true,
+            apart: true,
+            is_unwanted: &is_unwanted,
         };
-        // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
-        let id = std::process::id();
-        let interruption = Interruption::install(format!(
-            "interrupted: finishing the present file; once more to end without it, or `kill {id}`"
-        ))?;
         let mut voice = Voice::new(show, interruption);
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
@@ -170,7 +174,7 @@ impl Run<'_> {
         // A first list is of all files, whoever ran them; off a list each process takes what it has seen to pass.
         let whole = self.config.known.first.is_some() && snapshot.is_complete();
         let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
-        known::keep(self.config, self.engine, judged);
+        known::keep(self.config, &**self.engine, judged);
         if by_others > 0 {
             let failures = |all: &mut dyn Iterator<Item = &Outcome>| all.filter(|o| o.verdict.is_failure()).count();
             let failed = failures(&mut snapshot.outcomes()).saturating_sub(failures(&mut outcomes.iter()));
@@ -202,6 +206,7 @@ impl Run<'_> {
         tell_if_stopped(&before);
         show.know(&before);
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
+        process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
         let command = |label: &str| crew::command(label, &run_id, number, places, self.config.engine.as_ref());
         let supervision = Supervision {
@@ -217,6 +222,7 @@ impl Run<'_> {
             logs,
             known: self.config.options.known.as_deref(),
             fail_fast: self.config.options.fail_fast,
+            grace: self.config.interrupt_grace,
         };
         let own = supervise(queue, &supervision, &mut show).inspect_err(|_| {
             self.publish(queue, "the run broke off", workers);
@@ -234,7 +240,7 @@ impl Run<'_> {
         let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text();
         figures.push_str(&passes(outcomes.iter().copied()));
         let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
-        known::keep(self.config, self.engine, outcomes.iter().copied());
+        known::keep(self.config, &**self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);
         let status = heard(printed, conclude(&summary, self.config));
         let promised = self.parallel.repeat != Repeat::UntilBudget;
@@ -261,7 +267,7 @@ impl Run<'_> {
                 Order::LongestFirst => None,
             };
             let about = About {
-                engine: self.engine,
+                engine: &**self.engine,
                 run_id: snapshot.run_id.clone(),
                 seed,
                 started: self.started,

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use crate::crash::InEngine;
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
 use crate::outcome::Failure;
 use crate::script::{Answer, Completion, Dialect, Lines, Record, Sort, Step};
@@ -233,6 +234,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             }
             Step::System { command, stdout } => {
                 self.watch.running(tally.file(), record.line, command.as_bytes());
+                let _in_command = InEngine::enter(tally.file(), record.line, command.as_bytes());
                 if !self.allow_system {
                     let message = "`system` runs a command, which a test file may do only with `--allow-system`";
                     return Err(message.to_owned().into());
@@ -282,7 +284,9 @@ impl<'e, 'a> Executor<'e, 'a> {
             false => None,
         };
         let sql = substituted.as_ref().map_or(sql, |text| text.as_bytes());
-        self.watch.running(tally.included.as_deref().unwrap_or(&tally.shown), record.line, sql);
+        let file = tally.included.as_deref().unwrap_or(&tally.shown);
+        self.watch.running(file, record.line, sql);
+        let in_engine = InEngine::enter(file, record.line, sql);
         let session = match &record.connection {
             None => &mut self.default,
             Some(name) => match self.named.entry(name.clone()) {
@@ -310,6 +314,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         // Caught here, where the record is known, and so that sessions do not end while a panic is under way.
         let result = catch_unwind(AssertUnwindSafe(|| session.run(request, rows)));
         tally.engine += clock.elapsed();
+        drop(in_engine);
         let result = result.map_err(|panic| {
             self.lost = true;
             Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))

@@ -3,7 +3,11 @@
 //!
 //! ```text
 //! FAULT segv | abort | overflow | panic      dies of it
+//! FAULT bus | fpe | ill | kill               dies of that signal
 //! FAULT exit CODE                            ends the process
+//! FAULT thread-exit CODE                     ends it from a thread of the engine's own
+//! FAULT fork-exit                            forks, and the copy exits in the middle of the run; passes
+//! FAULT lost                                 the connection is lost
 //! FAULT hang                                 never returns, and cannot be interrupted
 //! FAULT sleep MILLISECONDS                   returns late, and cannot be interrupted
 //! FAULT eat                                  allocates without end
@@ -98,6 +102,17 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "overflow" => println!("{}", overflow(1)),
         "panic" => panic!("the engine has had enough"),
         "exit" => std::process::exit(rest.parse().expect("a code")),
+        "bus" => raise(libc::SIGBUS),
+        "fpe" => raise(libc::SIGFPE),
+        "ill" => raise(libc::SIGILL),
+        "kill" => raise(libc::SIGKILL),
+        "thread-exit" => {
+            let code = rest.parse().expect("a code");
+            let thread = std::thread::spawn(move || std::process::exit(code));
+            let _ = thread.join();
+        }
+        "fork-exit" => fork_and_exit(),
+        "lost" => return Err(EngineError::lost("the server has closed the connection")),
         "hang" => loop {
             std::thread::sleep(Duration::from_secs(1));
         },
@@ -130,6 +145,25 @@ fn commit(fault: &str) -> Result<(), EngineError> {
 extern "C" fn die() {
     // SAFETY: there is none; no process has a page there, which is the point.
     unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
+}
+
+fn raise(signal: libc::c_int) {
+    // SAFETY: it takes no pointer.
+    unsafe { libc::raise(signal) };
+}
+
+/// Forks a copy that exits with 0, and waits for it.
+fn fork_and_exit() {
+    // SAFETY: the copy calls nothing but `exit`; the pointer is that of a live variable.
+    unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            libc::exit(0);
+        }
+        let mut status = 0;
+        libc::waitpid(pid, &mut status, 0);
+        assert_eq!(status, 0, "the copy's exit code is its own");
+    }
 }
 
 /// Forks without running another program: the copy has all files open that the process has.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use super::{Places, RunError, title};
 use crate::config::{Config, ENGINE, without_secrets};
@@ -100,7 +101,7 @@ impl Assignment {
     pub(in crate::run) fn work(
         &self,
         suite: &Suite,
-        engine: &dyn Engine,
+        engine: &Arc<dyn Engine>,
         config: &Config,
     ) -> Result<ExitStatus, RunError> {
         process::die_with_parent()?;
@@ -119,6 +120,8 @@ impl Assignment {
                 .map_or(Policy { retries: 0, crash_retries: 0 }, |parallel| parallel.policy),
             deadline: None,
             settles: false,
+            is_unwanted: &|| false,
+            apart: !process::has_stack(crate::crash::stack_bytes()),
         };
         work(&mut *queue, &job, &mut Scribe::default())?;
         Ok(ExitStatus::Passed)

@@ -14,7 +14,7 @@ use crate::run::print_end;
 use crate::suite::TestFile;
 use crate::summary::Summary;
 use crate::supervisor::Audience;
-use crate::worker::Witness;
+use crate::worker::{INTERRUPTED, Witness};
 
 /// A show is what people see of a run, and what the history learns from it.
 pub(super) struct Show {
@@ -158,6 +158,6 @@ impl Witness for Voice {
     }
 
     fn stop(&mut self) -> Option<String> {
-        self.interruption.is_asked_for().then(|| "interrupted".to_owned())
+        self.interruption.is_asked_for().then(|| INTERRUPTED.to_owned())
     }
 }

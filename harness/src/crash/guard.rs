@@ -1,0 +1,251 @@
+//! The handlers of fatal signals and of `exit`, and the stacks on which signal handlers run.
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
+
+use super::say::{last_words, line};
+
+/// The signals by which an engine ends its process.
+const FATAL: [(libc::c_int, &str); 7] = [
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGABRT, "SIGABRT"),
+    (libc::SIGFPE, "SIGFPE"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGTRAP, "SIGTRAP"),
+    (libc::SIGSYS, "SIGSYS"),
+];
+
+/// What was there before for each of [`FATAL`].
+static PREVIOUS: [OnceLock<libc::sigaction>; FATAL.len()] = [const { OnceLock::new() }; FATAL.len()];
+
+/// The process whose run is not over; 0 for none. A child that the engine forks has another number.
+static ARMED: AtomicU32 = AtomicU32::new(0);
+
+/// The exit code of a run that did not come to its end.
+const BROKEN: libc::c_int = 4;
+
+/// As long as this lives, a process that crashes or exits says what it was running, and never exits with 0.
+#[derive(Debug)]
+pub(crate) struct Armed(());
+
+/// A run begins. Dropping the result says that its account is closed.
+#[must_use = "a run is guarded as long as this lives"]
+pub(crate) fn arm() -> Armed {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        catch_signals();
+        catch_exit();
+    });
+    ARMED.store(std::process::id(), Ordering::SeqCst);
+    Armed(())
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        ARMED.store(0, Ordering::SeqCst);
+    }
+}
+
+fn is_armed() -> bool {
+    ARMED.load(Ordering::SeqCst) == std::process::id()
+}
+
+/// The number by which the C library knows this thread.
+pub(super) fn this_thread() -> usize {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::pthread_self() as usize }
+}
+
+/// Says the last words of this process, unless another thread does: then waits until that has done so.
+fn say_once(how: &[&str]) {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !BEGUN.swap(true, Ordering::SeqCst) {
+        last_words(how, this_thread());
+        SAID.store(true, Ordering::SeqCst);
+    }
+    for _ in 0..200 {
+        if SAID.load(Ordering::SeqCst) {
+            return;
+        }
+        let pause = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+        // SAFETY: the pointer is that of a live variable; the other may be null.
+        unsafe { libc::nanosleep(&pause, std::ptr::null_mut()) };
+    }
+}
+
+fn catch_signals() {
+    for ((signal, _), previous) in FATAL.iter().zip(&PREVIOUS) {
+        // SAFETY: all zeros is a `sigaction`; both pointers are those of live variables. The handler stays for as long as
+        // the program, and does only what a signal handler may do.
+        unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(*signal, std::ptr::null(), &mut before) != 0 || before.sa_sigaction == libc::SIG_IGN {
+                continue;
+            }
+            if previous.set(before).is_err() {
+                continue;
+            }
+            let mut ours: libc::sigaction = std::mem::zeroed();
+            ours.sa_sigaction = on_signal as extern "C" fn(_, _, _) as usize;
+            ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigemptyset(&mut ours.sa_mask);
+            libc::sigaction(*signal, &ours, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Lets whoever was there before have the signal. If that does not help, says what was running, and lets the signal end
+/// the process.
+extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let Some(index) = FATAL.iter().position(|(fatal, _)| *fatal == signal) else { return };
+    if let Some(previous) = PREVIOUS[index].get().filter(|previous| previous.sa_sigaction != libc::SIG_DFL) {
+        // Rust's own handler ends the process if a stack is full, by SIGABRT, which comes here again; or else it sets the
+        // signal back to the default and returns. One of a virtual machine may have mended what was wrong.
+        call(previous, signal, info, context);
+        if is_ours(signal) {
+            return;
+        }
+    }
+    if is_armed() {
+        say_once(&[FATAL[index].1]);
+    }
+    // SAFETY: all zeros is a `sigaction` with the default action; the pointers are those of live variables or null, and
+    // the kernel has passed `info`. These functions may be called in a signal handler.
+    unsafe {
+        let mut default: libc::sigaction = std::mem::zeroed();
+        default.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signal, &default, std::ptr::null_mut());
+        // A fault comes again on return. A signal that somebody sent does not.
+        if info.is_null() || (*info).si_code <= 0 {
+            libc::raise(signal);
+        }
+    }
+}
+
+fn call(handler: &libc::sigaction, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the flags say which of the two kinds of function the address is; the arguments are those of the kernel.
+    unsafe {
+        if handler.sa_flags & libc::SA_SIGINFO != 0 {
+            let function: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                std::mem::transmute(handler.sa_sigaction);
+            function(signal, info, context);
+        } else {
+            let function: extern "C" fn(libc::c_int) = std::mem::transmute(handler.sa_sigaction);
+            function(signal);
+        }
+    }
+}
+
+/// Whether the signal still comes to [`on_signal`].
+fn is_ours(signal: libc::c_int) -> bool {
+    // SAFETY: all zeros is a `sigaction`; the pointer is that of a live variable.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut now) == 0
+            && now.sa_sigaction == on_signal as extern "C" fn(_, _, _) as usize
+    }
+}
+
+/// Registers what `exit` calls. Where the C library says which code it was called with, the words name it.
+fn catch_exit() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn on_exit(
+                function: extern "C" fn(libc::c_int, *mut libc::c_void),
+                argument: *mut libc::c_void,
+            ) -> libc::c_int;
+            fn at_quick_exit(function: extern "C" fn()) -> libc::c_int;
+        }
+        extern "C" fn exits(code: libc::c_int, _: *mut libc::c_void) {
+            if is_armed() {
+                let mut digits = [0; 3];
+                refuse(&["exit ", decimal(code, &mut digits)]);
+            }
+        }
+        // SAFETY: the functions stay for as long as the program, and the argument is not used.
+        unsafe {
+            on_exit(exits, std::ptr::null_mut());
+            at_quick_exit(exits_somehow);
+        }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    // SAFETY: the function stays for as long as the program.
+    unsafe {
+        libc::atexit(exits_somehow);
+    }
+}
+
+extern "C" fn exits_somehow() {
+    if is_armed() {
+        refuse(&["exit"]);
+    }
+}
+
+/// An exit code in digits; only its last eight bits count.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn decimal(code: libc::c_int, digits: &mut [u8; 3]) -> &str {
+    let code = (code & 0xff) as u8;
+    *digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit);
+    let first = digits.iter().position(|digit| *digit != b'0').unwrap_or(2);
+    std::str::from_utf8(&digits[first..]).unwrap_or("?")
+}
+
+/// Ends the process, which is about to exit in the middle of its run, with the code of a run that did not come to its end.
+fn refuse(how: &[&str]) -> ! {
+    say_once(how);
+    line("error: the process exited before its run was over, so the exit code is 4");
+    end(BROKEN)
+}
+
+/// Ends the process at once: no function that anybody has registered for that is called.
+pub(crate) fn end(code: libc::c_int) -> ! {
+    // SAFETY: it takes no pointer, and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// How large a stack for signal handlers is: Rust's own, of some 8 KiB, may be too small for two handlers, one in the
+/// other, as it is when a stack is full.
+const ALTERNATE: usize = 64 << 10;
+
+/// A stack on which a thread runs its signal handlers, as its own one may be full.
+pub(super) struct AlternateStack(AtomicPtr<libc::c_void>);
+
+impl AlternateStack {
+    /// One that lives for as long as the program.
+    pub(super) fn new() -> AlternateStack {
+        let memory = Box::leak(vec![0_u8; ALTERNATE].into_boxed_slice());
+        AlternateStack(AtomicPtr::new(memory.as_mut_ptr().cast()))
+    }
+
+    /// Makes this the one of the current thread, and returns the one that it had.
+    pub(super) fn enter(&self) -> Option<libc::stack_t> {
+        let ours = libc::stack_t { ss_sp: self.0.load(Ordering::Relaxed), ss_flags: 0, ss_size: ALTERNATE };
+        // SAFETY: the memory is that long, never freed, and used by one thread at a time: that of the slot's trial.
+        unsafe {
+            let mut before: libc::stack_t = std::mem::zeroed();
+            (libc::sigaltstack(&ours, &mut before) == 0).then_some(before)
+        }
+    }
+
+    /// Gives the current thread the stack back that it had.
+    pub(super) fn leave(before: Option<libc::stack_t>) {
+        if let Some(before) = before {
+            // SAFETY: it is what the system has returned for this thread.
+            unsafe { libc::sigaltstack(&before, std::ptr::null_mut()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn exit_codes_are_written_as_the_system_reports_them() {
+        for (code, text) in [(0, "0"), (3, "3"), (10, "10"), (255, "255"), (256, "0"), (-1, "255"), (101, "101")] {
+            assert_eq!(super::decimal(code, &mut [0; 3]), text);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Where a trial notes which record the engine has.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+
+use super::guard::{AlternateStack, this_thread};
+
+/// How many trials can have a slot at a time.
+const MOST: usize = 1024;
+
+static SLOTS: [OnceLock<&'static Slot>; MOST] = [const { OnceLock::new() }; MOST];
+
+thread_local! {
+    /// The slot of the trial that runs on this thread.
+    static MINE: Cell<Option<&'static Slot>> = const { Cell::new(None) };
+}
+
+/// The trial runs code of this crate.
+const OURS: u8 = 0;
+/// The trial waits for the engine.
+const ENGINE: u8 = 1;
+/// Nobody waits for the trial any more.
+const ABANDONED: u8 = 2;
+
+/// A slot is what one trial notes. Slots are reused and never freed, so a signal handler can read all of them.
+pub(crate) struct Slot {
+    taken: AtomicBool,
+    state: AtomicU8,
+    /// The thread of the trial; 0 before it has begun.
+    thread: AtomicUsize,
+    /// Odd while a note is being written.
+    version: AtomicU64,
+    line: AtomicU64,
+    file: Text<64>,
+    sql: Text<256>,
+    stack: AlternateStack,
+}
+
+/// A text of at most eight times `WORDS` bytes, which one thread writes and others read.
+struct Text<const WORDS: usize> {
+    /// The length of the whole text, which may be more than what is kept.
+    length: AtomicUsize,
+    words: [AtomicU64; WORDS],
+}
+
+impl<const WORDS: usize> Text<WORDS> {
+    const fn new() -> Self {
+        Text { length: AtomicUsize::new(0), words: [const { AtomicU64::new(0) }; WORDS] }
+    }
+
+    fn set(&self, text: &[u8]) {
+        for (word, chunk) in self.words.iter().zip(text.chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            word.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+        }
+        self.length.store(text.len(), Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let length = self.length.load(Ordering::Relaxed);
+        self.words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).take(length)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.length.load(Ordering::Relaxed) > WORDS * 8
+    }
+}
+
+/// What a slot says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// The file; empty if the trial has not come to its file yet.
+    pub(crate) file: String,
+    /// The line of the record; 0 before the first one.
+    pub(crate) line: u64,
+    /// The SQL, the first 2,048 bytes of it.
+    pub(crate) sql: String,
+}
+
+impl Slot {
+    /// A slot for a trial that is about to begin; none if a thousand trials run.
+    pub(crate) fn take() -> Option<&'static Slot> {
+        let mut slots = SLOTS.iter().map(|slot| *slot.get_or_init(|| Box::leak(Box::new(Slot::new()))));
+        let free = |slot: &&'static Slot| {
+            slot.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        let slot = slots.find(free)?;
+        slot.note("", 0, b"");
+        slot.state.store(OURS, Ordering::Release);
+        Some(slot)
+    }
+
+    fn new() -> Slot {
+        Slot {
+            taken: AtomicBool::new(false),
+            state: AtomicU8::new(OURS),
+            thread: AtomicUsize::new(0),
+            version: AtomicU64::new(0),
+            line: AtomicU64::new(0),
+            file: Text::new(),
+            sql: Text::new(),
+            stack: AlternateStack::new(),
+        }
+    }
+
+    /// The slots of all trials that run.
+    pub(super) fn all() -> impl Iterator<Item = &'static Slot> + Clone {
+        let slots = SLOTS.iter().map_while(|slot| slot.get().copied());
+        slots.filter(|slot| slot.taken.load(Ordering::Acquire) && slot.thread.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Makes this the slot of the trial that runs on this thread, until the result is dropped.
+    pub(crate) fn adopt(&'static self) -> Adopted {
+        self.thread.store(this_thread(), Ordering::Release);
+        MINE.set(Some(self));
+        Adopted { slot: self, replaced: self.stack.enter() }
+    }
+
+    /// Whether the thread is that of this slot's trial.
+    pub(super) fn is_of(&self, thread: usize) -> bool {
+        self.thread.load(Ordering::Relaxed) == thread
+    }
+
+    fn note(&self, file: &str, line: u64, sql: &[u8]) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.line.store(line, Ordering::Relaxed);
+        self.file.set(file.as_bytes());
+        self.sql.set(sql);
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    /// A number that changes with every note.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// What the trial has noted last.
+    pub(crate) fn read(&self) -> Noted {
+        loop {
+            let before = self.version();
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            let noted = Noted {
+                file: text(self.file.bytes().collect()),
+                line: self.line.load(Ordering::Relaxed),
+                sql: text(self.sql.bytes().collect()),
+            };
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
+                return noted;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// The file, line and SQL for a signal handler, which cannot wait for a whole note; and whether the SQL is cut.
+    pub(super) fn parts(&self) -> (impl Iterator<Item = u8>, u64, impl Iterator<Item = u8>, bool) {
+        (self.file.bytes(), self.line.load(Ordering::Relaxed), self.sql.bytes(), self.sql.is_cut())
+    }
+
+    /// Gives up on a trial that waits for the engine. False if it does not: then it goes on by itself.
+    ///
+    /// From then on the trial changes nothing outside itself, should the engine ever return.
+    pub(crate) fn abandon(&self) -> bool {
+        self.state.compare_exchange(ENGINE, ABANDONED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether nobody waits for this trial any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ABANDONED
+    }
+
+    /// Gives a slot back whose trial never began.
+    pub(crate) fn release(&self) {
+        self.thread.store(0, Ordering::Release);
+        self.taken.store(false, Ordering::Release);
+    }
+}
+
+/// A thread that runs a trial, with a stack of its own for signal handlers.
+pub(crate) struct Adopted {
+    slot: &'static Slot,
+    replaced: Option<libc::stack_t>,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        MINE.set(None);
+        AlternateStack::leave(self.replaced.take());
+        self.slot.release();
+    }
+}
+
+/// As long as this lives, the trial of this thread waits for the engine.
+pub(crate) struct InEngine(Option<&'static Slot>);
+
+impl InEngine {
+    /// Notes what the engine is about to run: the record in that line of that file.
+    pub(crate) fn enter(file: &str, line: u64, sql: &[u8]) -> InEngine {
+        let slot = MINE.get();
+        if let Some(slot) = slot {
+            slot.note(file, line, sql);
+        }
+        InEngine::wait(slot)
+    }
+
+    /// As before, for something else that the engine does at the same place.
+    pub(crate) fn again() -> InEngine {
+        let slot = MINE.get();
+        if let Some(slot) = slot {
+            slot.version.fetch_add(2, Ordering::AcqRel);
+        }
+        InEngine::wait(slot)
+    }
+
+    fn wait(slot: Option<&'static Slot>) -> InEngine {
+        if let Some(slot) = slot {
+            // An abandoned trial stays one.
+            let _ = slot.state.compare_exchange(OURS, ENGINE, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        InEngine(slot)
+    }
+
+    /// Whether nobody waits for the trial of this thread any more.
+    pub(crate) fn is_abandoned() -> bool {
+        MINE.get().is_some_and(Slot::is_abandoned)
+    }
+}
+
+impl Drop for InEngine {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0 {
+            let _ = slot.state.compare_exchange(ENGINE, OURS, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_last_is_read_back_and_long_sql_is_cut() {
+        let slot = Slot::take().unwrap();
+        let adopted = slot.adopt();
+        let noted = |line, sql: &str| Noted { file: "a.test".to_owned(), line, sql: sql.to_owned() };
+        for (line, sql) in [(1, "SELECT 1"), (2, ""), (3, "SELECT 'a longer one'"), (4, "x")] {
+            let _in_engine = InEngine::enter("a.test", line, sql.as_bytes());
+            assert_eq!(slot.read(), noted(line, sql));
+        }
+        let _in_engine = InEngine::enter("a.test", 5, "y".repeat(5000).as_bytes());
+        assert_eq!(slot.read(), noted(5, &"y".repeat(2048)));
+        assert!(slot.sql.is_cut() && Slot::all().any(|other| other.is_of(this_thread())));
+        drop(adopted);
+        assert!(!Slot::all().any(|other| other.is_of(this_thread())));
+    }
+
+    #[test]
+    fn only_a_trial_that_waits_for_the_engine_is_abandoned_and_it_stays_so() {
+        let slot = Slot::take().unwrap();
+        let _adopted = slot.adopt();
+        assert!(!slot.abandon(), "it runs our code");
+        let in_engine = InEngine::enter("a.test", 1, b"SELECT 1");
+        assert!(slot.abandon() && !slot.abandon());
+        drop(in_engine);
+        drop(InEngine::again());
+        assert!(InEngine::is_abandoned());
+    }
+
+    #[test]
+    fn a_note_is_read_whole_while_another_is_written() {
+        let slot = Slot::take().unwrap();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _adopted = slot.adopt();
+                for line in (0..u64::MAX).take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    let _in_engine = InEngine::enter(&format!("{line}.test"), line, &[b'a' + (line % 26) as u8; 900]);
+                }
+            });
+            for _ in 0..2000 {
+                let Noted { file, line, sql } = slot.read();
+                if !sql.is_empty() {
+                    assert_eq!(file, format!("{line}.test"));
+                    assert!(sql.bytes().all(|byte| byte == b'a' + (line % 26) as u8), "{sql}");
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}

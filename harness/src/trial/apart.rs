@@ -1,0 +1,197 @@
+//! A trial on a thread of its own, which is left behind if the engine does not return.
+//!
+//! An engine that can be interrupted is, by the [watchdog](super::watchdog), and its trial ends by itself. One that goes
+//! on all the same keeps its thread; the verdict is made without it, from what the trial has noted so far, and the other
+//! files are run.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Ending, Options, Watch, micros, run};
+use crate::crash::{self, Slot};
+use crate::engine::Engine;
+use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
+use crate::script::Record;
+use crate::suite::TestFile;
+
+/// How much later than its limit a trial is abandoned: engines that can be interrupted return by then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the waiting thread looks at the clock.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The reason why a trial was abandoned that exceeded no limit.
+pub(crate) const INTERRUPTED: &str = "interrupted";
+
+static ABANDONED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a thread of this process was left behind in an engine. Such a process ends by `_exit`: what an engine does at
+/// `exit` might wait for that thread.
+pub(crate) fn left_threads_behind() -> bool {
+    ABANDONED.load(Ordering::Relaxed)
+}
+
+/// As [`run`], on a thread of its own with [`stack_bytes`](crash::stack_bytes) of stack.
+///
+/// If the engine is still busy a moment after a time limit is over, the trial is [abandoned](Verdict::TimedOut). The same
+/// happens as soon as `is_unwanted` says so: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so far.
+pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
+    file: &TestFile,
+    engine: &Arc<dyn Engine>,
+    options: &Options,
+    watch: Arc<W>,
+    is_unwanted: &dyn Fn() -> bool,
+) -> Outcome {
+    let Some(slot) = Slot::take() else { return run(file, &**engine, options, &*watch) };
+    let started = SystemTime::now();
+    let clock = Instant::now();
+    let trial = Arc::new(Apart { slot, watch, tally: Mutex::default() });
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let body = {
+        let (file, engine, options, trial) = (file.clone(), Arc::clone(engine), options.clone(), Arc::clone(&trial));
+        move || {
+            let _adopted = trial.slot.adopt();
+            let outcome = run(&file, &*engine, &options, &*trial);
+            // Nobody waits for it if it was abandoned.
+            let _ = sender.send(outcome);
+        }
+    };
+    let thread = match thread::Builder::new().name("trial".to_owned()).stack_size(crash::stack_bytes()).spawn(body) {
+        Ok(thread) => thread,
+        Err(_) => {
+            // No thread is to be had: better on this one than not at all.
+            slot.release();
+            return run(file, &**engine, options, &*trial.watch);
+        }
+    };
+    let (mut version, mut since) = (slot.version(), clock);
+    let (verdict, limit) = loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(outcome) => {
+                // It has said all it has to say; what is left of it are the engine's own farewells to a thread.
+                let _ = thread.join();
+                return outcome;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                // `run` catches panics; so one of the engine's came while its thread was being taken down.
+                break (Verdict::Failed, None);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        let now = slot.version();
+        if now != version {
+            (version, since) = (now, Instant::now());
+        }
+        let file = options.file_timeout.filter(|limit| clock.elapsed() > *limit + PATIENCE);
+        let record = options.query_timeout.filter(|limit| since.elapsed() > *limit + PATIENCE);
+        if let Some(limit) = file.or(record) {
+            if slot.abandon() {
+                let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                break (Verdict::TimedOut { limit_ms }, Some(limit));
+            }
+        } else if is_unwanted() && slot.abandon() {
+            break (Verdict::NotRun { reason: INTERRUPTED.to_owned() }, None);
+        }
+    };
+    ABANDONED.store(true, Ordering::Relaxed);
+    let name = engine.name();
+    let message = match (&verdict, limit) {
+        (_, Some(limit)) => format!(
+            "still running in {name} when the time limit of {} s was over; it did not stop, so its thread was left behind",
+            limit.as_secs_f64()
+        ),
+        (Verdict::NotRun { .. }, None) => format!("still running in {name} when the run was interrupted"),
+        _ => format!("a panic while the thread of {name} ended"),
+    };
+    let noted = slot.read();
+    let failure = Failure { file: noted.file, line: noted.line, message, sql: noted.sql, ..Failure::default() };
+    trial.watch.failed(&failure);
+    let Tally { records, failures, failed_records } = trial.tally(|tally| {
+        if !matches!(verdict, Verdict::NotRun { .. }) {
+            tally.fail(&failure);
+        }
+        std::mem::take(tally)
+    });
+    let outcome = Outcome {
+        records,
+        failures,
+        failed_records,
+        wall_us: micros(clock.elapsed()),
+        started_us: micros(started.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        ..Outcome::new(&file.name, verdict)
+    };
+    match &options.known {
+        Some(judge) if outcome.verdict.is_failure() => judge.judge(outcome),
+        _ => outcome,
+    }
+}
+
+/// A trial that runs on another thread: what it reports is passed on for as long as somebody waits for it.
+struct Apart<W> {
+    slot: &'static Slot,
+    watch: Arc<W>,
+    tally: Mutex<Tally>,
+}
+
+/// What has become of the records so far, in case that the trial itself never says.
+#[derive(Default)]
+struct Tally {
+    records: RecordCounts,
+    failures: Vec<Failure>,
+    failed_records: Vec<RecordId>,
+}
+
+impl Tally {
+    fn fail(&mut self, failure: &Failure) {
+        self.records.failed += 1;
+        if self.failed_records.len() < MAX_FAILED_RECORDS {
+            let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
+            self.failed_records.push(RecordId::new(text, failure.line));
+        }
+        if self.failures.len() < MAX_FAILURES {
+            self.failures.push(failure.clone());
+        }
+    }
+}
+
+impl<W> Apart<W> {
+    fn tally<T>(&self, use_it: impl FnOnce(&mut Tally) -> T) -> T {
+        let mut tally: MutexGuard<'_, Tally> = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        use_it(&mut tally)
+    }
+}
+
+impl<W: Watch> Watch for Apart<W> {
+    fn running(&self, file: &str, line: u64, sql: &[u8]) {
+        if !self.slot.is_abandoned() {
+            self.watch.running(file, line, sql);
+        }
+    }
+
+    fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
+        if self.slot.is_abandoned() {
+            return;
+        }
+        self.tally(|tally| match ending {
+            Ending::Passed => tally.records.passed += u64::from(record.step.counts()),
+            Ending::Skipped => tally.records.skipped += 1,
+            Ending::Failed(failure) | Ending::Corrected(failure) => tally.fail(failure),
+        });
+        self.watch.ended(file, record, ending);
+    }
+
+    fn failed(&self, failure: &Failure) {
+        if !self.slot.is_abandoned() {
+            self.tally(|tally| tally.fail(failure));
+            self.watch.failed(failure);
+        }
+    }
+
+    fn kept(&self, database: &str) {
+        if !self.slot.is_abandoned() {
+            self.watch.kept(database);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Every door to a run, and every way in which an engine can end in the middle of a file: the run is never green, it
+//! names the file, the line and the SQL, and the other files are judged, if need be by the process that comes next.
+
+use std::fs;
+use std::process::Command;
+
+use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
+use crate::servers::servers;
+
+/// What becomes of a process in which an engine does something.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    /// It goes on, and the file has this verdict.
+    Lives(&'static str),
+    /// It exits with 4, and says how it crashed.
+    Exits(&'static str),
+    /// This signal ends it, and it says so.
+    Signal(&'static str),
+    /// It is killed, and can say nothing.
+    Killed,
+}
+
+use Fate::{Exits, Killed, Lives, Signal};
+
+/// Each way to die, by what line 4 of the file does, with what becomes of the process.
+const DEATHS: [(&str, Fate); 15] = [
+    ("exit 0", Exits("exit 0")),
+    ("exit 3", Exits("exit 3")),
+    ("abort", Signal("SIGABRT")),
+    ("segv", Signal("SIGSEGV")),
+    ("overflow", Signal("SIGABRT")),
+    ("bus", Signal("SIGBUS")),
+    ("fpe", Signal("SIGFPE")),
+    ("ill", Signal("SIGILL")),
+    ("kill", Killed),
+    ("panic", Lives("FAILED")),
+    ("hang", Lives("timed out after 1 s")),
+    ("lost", Lives("FAILED")),
+    (SYNTAX, Lives("FAILED")),
+    ("error on purpose", Lives("FAILED")),
+    ("fork-exit", Lives("ok")),
+];
+
+/// The name of a way that is no fault of the engine's: a syntax error in the middle of the file.
+const SYNTAX: &str = "syntax";
+
+/// The file that comes to grief in line 4.
+fn bad(what: &str) -> String {
+    match what {
+        SYNTAX => "statement ok\nCREATE TABLE t(a)\n\nstatement wrong\nSELECT 1\n".to_owned(),
+        what => fault(what) + "\nstatement ok\nSELECT 1\n",
+    }
+}
+
+fn place(what: &str) -> Place {
+    // Of files that are new the longest begins: here one that passes.
+    let passes = format!("{PASSES}{}", "# a comment\n".repeat(99));
+    Place::new([("a.test", passes.as_str()), ("bad.test", &bad(what)), ("c.test", PASSES), ("d.test", PASSES)])
+}
+
+/// Runs `faulty` at that place.
+fn run(place: &Place, arguments: &str, queue: Option<&str>) -> Ended {
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--results", "results", "--file-timeout", "1"]);
+    command.args(arguments.split_whitespace());
+    if let Some(queue) = queue {
+        command.env("SQLLOGICTEST_WORK_QUEUE", queue);
+    }
+    command.env("RUST_BACKTRACE", "0");
+    // A core file helps nobody here.
+    place.start_command(without_core(&command)).wait()
+}
+
+/// A command that dies without leaving a core file.
+fn without_core(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -c 0; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell.current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+/// Checks what one process has said of the file, and how it has ended.
+#[track_caller]
+fn check(ended: &Ended, what: &str, fate: Fate) {
+    let named = |how: &str| format!("crashed ({how}) at tests/bad.test:4\n[SQL] FAULT {what}\n");
+    match fate {
+        Lives("ok") => assert_eq!((ended.code, ended.verdict("bad.test")), (Some(0), "ok"), "{what}: {ended}"),
+        Lives(verdict) => {
+            assert_eq!((ended.code, ended.verdict("bad.test")), (Some(101), verdict), "{what}: {ended}");
+            ended.says("at tests/bad.test:4");
+        }
+        Exits(how) => {
+            assert_eq!(ended.code, Some(4), "{what}: {ended}");
+            assert!(ended.stderr.contains(&named(how)), "{what}: {ended}");
+            ended.says("error: the process exited before its run was over, so the exit code is 4");
+        }
+        Signal(how) => {
+            assert_eq!(ended.code, None, "{what}: {ended}");
+            assert!(ended.stderr.contains(&named(how)), "{what}: {ended}");
+            assert_eq!(ended.stderr.matches("crashed (").count(), 1, "{what}: {ended}");
+        }
+        Killed => assert_eq!(ended.code, None, "{what}: {ended}"),
+    }
+}
+
+/// One process, whatever the number of its threads.
+fn alone(arguments: &str, has_others: bool) {
+    for (what, fate) in DEATHS {
+        let ended = run(&place(what), arguments, None);
+        check(&ended, what, fate);
+        if let (Lives(_), true) = (fate, has_others) {
+            ended.others_passed("bad.test");
+        }
+    }
+}
+
+#[test]
+fn in_threads_of_one_process() {
+    alone("--test-threads 3", true);
+    let ended = run(&place("thread-exit 0"), "--test-threads 3", None).exits(4);
+    ended.says("crashed (exit 0) outside of the threads that run files; these were running:\n");
+    ended.says("at tests/bad.test:4\n[SQL] FAULT thread-exit 0\n");
+}
+
+#[test]
+fn in_one_thread() {
+    alone("--test-threads 1", true);
+}
+
+#[test]
+fn with_a_whole_name_as_nextest_has_it() {
+    alone("--exact bad.test --nocapture", false);
+}
+
+/// Processes that are started by hand, one after the other: the first dies, or goes on to the end; the next one finds
+/// what is left.
+fn by_hand(queue: Option<&str>, run_id: impl Fn(&str) -> String) {
+    for (what, fate) in DEATHS {
+        let place = place(what);
+        let arguments = format!("--parallel --crash-retries 0 --run-id {}", run_id(what));
+        let first = run(&place, &arguments, queue);
+        check(&first, what, fate);
+        if let Lives(_) = fate {
+            first.others_passed("bad.test");
+            continue;
+        }
+        // What a supervisor of the next process's sees is that the first one is gone; how it died nobody knows.
+        let next = run(&place, &format!("{arguments} --workers 1"), queue).exits(101);
+        assert_eq!(next.verdict("bad.test"), "crashed (its process died)", "{what}: {next}");
+        next.says(&format!("[SQL] FAULT {what}\nat tests/bad.test:4"));
+        next.others_passed("bad.test");
+        run(&place, &format!("{arguments} --resume"), queue);
+    }
+}
+
+#[test]
+fn by_hand_and_then_resumed() {
+    by_hand(None, |_| "one".to_owned());
+}
+
+#[test]
+fn by_hand_on_a_queue_in_postgres() {
+    let (servers, _turn) = servers();
+    if let Some(server) = servers.into_iter().find(|server| server.is_postgres) {
+        let separator = if server.url.contains('?') { '&' } else { '?' };
+        let queue = format!("{}{separator}slt_lease=2", server.url);
+        let unique = std::process::id();
+        by_hand(Some(&queue), |what| format!("doors-{unique}-{}", what.replace(' ', "-")));
+    }
+}
+
+#[test]
+fn with_workers() {
+    for (what, fate) in DEATHS {
+        let verdict = match fate {
+            Lives(verdict) => verdict.to_owned(),
+            Exits(how) | Signal(how) => format!("crashed ({how})"),
+            Killed => "crashed (SIGKILL)".to_owned(),
+        };
+        let ended = run(&place(what), "--parallel --workers 2 --crash-retries 0", None);
+        assert_eq!(ended.code, Some(if verdict == "ok" { 0 } else { 101 }), "{what}: {ended}");
+        assert_eq!(ended.verdict("bad.test"), verdict, "{what}: {ended}");
+        ended.others_passed("bad.test");
+        if verdict != "ok" {
+            ended.says("at tests/bad.test:4");
+        }
+    }
+}
+
+/// A driver that answers every statement, but does what those ask for that begin with `FAULT`.
+const DRIVER: &str = r#"
+import json, os, signal, sys, time
+
+text = ""
+while piece := sys.stdin.buffer.read1(4096).decode():
+    text += piece
+    while text:
+        try:
+            request, end = json.JSONDecoder().raw_decode(text)
+        except json.JSONDecodeError:
+            break
+        text = text[end:]
+        word, _, rest = request["sql"].removeprefix("FAULT ").partition(" ")
+        if word == "exit":
+            os._exit(int(rest))
+        elif word in ("abort", "segv", "kill"):
+            os.kill(os.getpid(), {"abort": signal.SIGABRT, "segv": signal.SIGSEGV, "kill": signal.SIGKILL}[word])
+        elif word == "hang":
+            time.sleep(1000)
+        elif word == "lost":
+            os.close(1)
+            time.sleep(1000)
+        elif word == "panic":
+            raise Exception("the driver has had enough")
+        elif word == "error":
+            print(json.dumps({"err": rest}), flush=True)
+        else:
+            print(json.dumps({"result": []}), flush=True)
+"#;
+
+#[test]
+fn with_a_driver_under_slt_run_and_slt_test() {
+    let deaths = ["exit 0", "exit 3", "abort", "segv", "kill", "panic", "hang", "lost", SYNTAX, "error on purpose"];
+    for what in deaths {
+        let place = place(what);
+        fs::write(place.path("driver.py"), DRIVER).unwrap();
+        let verdict = if what == "hang" { "timed out after 10 s" } else { "FAILED" };
+        let slt = |arguments: &[&str]| {
+            let mut command = place.dress(clean(env!("CARGO_BIN_EXE_slt")));
+            command.args(arguments).args(["--root", "tests", "--engine", "external:python3 driver.py"]);
+            // Python takes its time on a busy machine.
+            command.args(["--file-timeout", if what == "hang" { "10" } else { "100" }]);
+            place.start_command(without_core(&command)).wait()
+        };
+        let ended = slt(&["run", "--results", "results"]).exits(101);
+        assert_eq!(ended.verdict("bad.test"), verdict, "{what}: {ended}");
+        ended.others_passed("bad.test");
+        ended.says("at tests/bad.test:4");
+        let ended = slt(&["test", "tests/bad.test"]).exits(101);
+        ended.says(&format!("result: {verdict}"));
+        ended.says("at tests/bad.test:4");
+    }
+}
+
+#[test]
+fn an_engine_of_an_adapter_under_slt_test_and_a_hang_in_every_mode_leave_results() {
+    for arguments in ["--test-threads 2", "--test-threads 1", "--parallel"] {
+        let place = place("hang");
+        run(&place, arguments, None).exits(101);
+        let results = fs::read_to_string(place.path("results/results.json")).unwrap();
+        let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+        let outcomes = results["outcomes"].as_array().unwrap();
+        let bad = outcomes.iter().find(|outcome| outcome["name"] == "bad.test").unwrap();
+        assert_eq!((outcomes.len(), &bad["verdict"]), (4, &"timed_out".into()), "{arguments}: {results}");
+        let failure = &bad["failures"][0];
+        assert_eq!((&failure["line"], &failure["sql"]), (&4.into(), &"FAULT hang".into()), "{arguments}");
+        // What the file had come to is kept.
+        assert_eq!((&bad["records"]["passed"], &bad["records"]["failed"]), (&1.into(), &1.into()), "{arguments}");
+    }
+}
