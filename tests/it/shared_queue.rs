@@ -87,7 +87,7 @@ fn a_process_that_always_dies_leaves_a_crash_with_its_place() {
 }
 
 #[test]
-fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_ends() {
+fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_leaves_it() {
     let place = Place::with_many(20, &fault("sleep 300"));
     let run = place.start("");
     run.says("... ok");
@@ -100,7 +100,10 @@ fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_ends()
     run.signal(Signal::INT);
     run.says("once more to");
     run.signal(Signal::INT);
-    assert_eq!(run.wait().code, None);
+    let ended = run.wait().exits(3);
+    assert_eq!(ended.verdict("hang.test"), "not run (interrupted)", "{ended}");
+    // It was given back, and the fault comes once only.
+    assert_eq!(place.run("--resume").exits(0).verdict("hang.test"), "ok");
 }
 
 #[test]
