@@ -14,7 +14,7 @@ use crate::history::Order;
 use crate::outcome::Shard;
 use crate::queue::Place;
 use crate::report::libtest::Format;
-use crate::suite::Filter;
+use crate::suite::{Dialect, Filter};
 use crate::trial::Options;
 use crate::worker::Policy;
 
@@ -38,6 +38,8 @@ pub(crate) use parallel::cores;
 pub struct Config {
     /// The folders to run, where these are not the suite's own.
     pub roots: Option<Vec<PathBuf>>,
+    /// The dialect of all files, if it is not left to the suite and their extensions.
+    pub dialect: Option<Dialect>,
     /// Which files the run is about.
     pub filter: Filter,
     /// The part of these files to run, if they are shared out over machines.
@@ -179,6 +181,7 @@ impl Config {
         let memory_limit = flags.parallel.memory_limit;
         // nextest shares the files out itself, a process each: the variable is then meant for others.
         let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
+        let dialect = flags.trial.dialect;
         let options = Options { memory_limit, ..flags.trial.options() };
         let spans_machines =
             parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
@@ -187,6 +190,7 @@ impl Config {
         }
         Ok(Config {
             roots: (!flags.roots.is_empty()).then_some(flags.roots),
+            dialect,
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
             shard: flags.shard,
             shard_history: flags.shard_history,

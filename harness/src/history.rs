@@ -206,7 +206,14 @@ mod tests {
     fn file(folder: &Path, name: &str) -> TestFile {
         let path = folder.join(name);
         fs::write(&path, name).unwrap();
-        TestFile { name: name.into(), rust_path: name.into(), path, root: folder.into(), planned: None }
+        TestFile {
+            name: name.into(),
+            rust_path: name.into(),
+            path,
+            root: folder.into(),
+            planned: None,
+            dialect: crate::suite::Dialect::Classic,
+        }
     }
 
     #[test]

@@ -136,7 +136,11 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<ExitStatus, RunError> {
     let suite = match &config.roots {
-        Some(roots) => Suite::from_roots(roots.clone()),
+        Some(roots) => suite.at(roots.clone()),
+        None => suite,
+    };
+    let suite = match config.dialect {
+        Some(dialect) => suite.all_in(dialect),
         None => suite,
     };
     let engine = match &config.engine {

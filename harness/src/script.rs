@@ -4,7 +4,6 @@
 //! crate does. Both yield [`Record`]s, so that one trial judges both.
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,24 +17,9 @@ mod prepare;
 pub mod slt;
 pub mod source;
 
+pub use crate::suite::Dialect;
 pub use condition::Labels;
 pub use place::Place;
-
-/// A dialect is the set of rules by which a script is read and its results are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// SQLite's original format, `.test`: bytes, one value a line, values formatted by letters.
-    Classic,
-    /// The `sqllogictest` crate's format, `.slt`: UTF-8, one row a line, white space folded.
-    Slt,
-}
-
-impl Dialect {
-    /// The dialect of a file, which its extension tells.
-    pub fn of(path: &Path) -> Dialect {
-        if path.extension().is_some_and(|extension| extension == "slt") { Dialect::Slt } else { Dialect::Classic }
-    }
-}
 
 /// A record is one step of a script.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,15 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use dialect::Dialects;
+
 mod content;
+mod dialect;
 mod filter;
 mod stubs;
 
 pub use content::contents;
+pub use dialect::Dialect;
 pub use filter::Filter;
 pub use stubs::stubs;
 
@@ -17,6 +21,7 @@ pub use stubs::stubs;
 #[derive(Debug, Clone)]
 pub struct Suite {
     roots: Vec<PathBuf>,
+    dialects: Dialects,
 }
 
 /// A test file is one script of a suite, found but not yet read.
@@ -32,6 +37,8 @@ pub struct TestFile {
     pub root: PathBuf,
     /// What it must hold, as [`content`](TestFile::content) tells it: whoever runs it refuses anything else.
     pub planned: Option<String>,
+    /// The dialect that it is read by.
+    pub dialect: Dialect,
 }
 
 /// Why a suite could not be listed.
@@ -51,6 +58,17 @@ pub enum SuiteError {
     /// Roots without a single test file.
     #[error("no `.test` or `.slt` file below {}", list(.0))]
     Empty(Vec<PathBuf>),
+    /// A file that was named, whose name does not say what dialect it is in.
+    #[error("cannot tell from its name which dialect `{}` is in: say `--dialect slt` or `--dialect classic`", .0.display())]
+    NoDialect(PathBuf),
+    /// A pattern of the suite's settings that is none.
+    #[error("the suite's setting `dialect`: `{pattern}` is not a file pattern: {reason}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// File names that no test runner can carry.
     #[error("test files with unusable names:\n{}", .0.join("\n"))]
     BadNames(Vec<String>),
@@ -73,7 +91,29 @@ impl Suite {
 
     /// A suite of the given roots as they are.
     pub fn from_roots(roots: impl IntoIterator<Item = PathBuf>) -> Self {
-        Suite { roots: roots.into_iter().collect() }
+        Suite { roots: roots.into_iter().collect(), dialects: Dialects::default() }
+    }
+
+    /// Reads the files whose names match `pattern` (`duckdb/**`, `*.test`) by the rules of `dialect`, whatever their
+    /// extension. The last matching pattern counts; `--dialect` beats them all. `*` matches `/` too.
+    #[must_use]
+    pub fn dialect(mut self, pattern: impl Into<String>, dialect: Dialect) -> Self {
+        self.dialects.rules.push((pattern.into(), dialect));
+        self
+    }
+
+    /// Reads every file by the rules of `dialect`; by name, it finds files with any extension then.
+    #[must_use]
+    pub fn all_in(mut self, dialect: Dialect) -> Self {
+        self.dialects.all = Some(dialect);
+        self
+    }
+
+    /// The same settings on other roots.
+    #[must_use]
+    pub fn at(mut self, roots: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.roots = roots.into_iter().collect();
+        self
     }
 
     /// The roots, in the order given.
@@ -87,6 +127,7 @@ impl Suite {
     /// A missing root, an unreadable folder, a loop of links, no test file at all, and names that a test runner cannot
     /// carry: with a line break or another control character, with a leading `-`, not UTF-8, or standing twice.
     pub fn discover(&self) -> Result<Vec<TestFile>, SuiteError> {
+        self.check_patterns()?;
         let mut files = Vec::new();
         let mut bad_names = Vec::new();
         for root in &self.roots {
@@ -100,11 +141,16 @@ impl Suite {
                     Err(error) if error.path().is_some_and(is_editors_lock) => continue,
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
-                if !is_test_file(entry.path()) || (entry.depth() == 0 && metadata.is_dir()) {
+                // A file that was named is meant, whatever its extension.
+                let named = entry.depth() == 0 && !metadata.is_dir();
+                if !(named || is_test_file(entry.path())) || (entry.depth() == 0 && metadata.is_dir()) {
                     continue;
                 }
                 match name_of(entry.path().strip_prefix(base).unwrap_or(entry.path())) {
-                    Ok(name) => files.push(TestFile::new(name, entry.into_path(), base)),
+                    Ok(name) => match self.dialects.of(&name) {
+                        Some(dialect) => files.push(TestFile::new(name, entry.into_path(), base, dialect)),
+                        None => return Err(SuiteError::NoDialect(entry.into_path())),
+                    },
                     Err(complaint) => bad_names.push(complaint),
                 }
             }
@@ -129,15 +175,17 @@ impl Suite {
     /// # Errors
     /// The name stands under more than one root, or could not be carried by a runner.
     pub fn find(&self, name: &str) -> Result<Option<TestFile>, SuiteError> {
+        self.check_patterns()?;
         let relative = Path::new(name);
         let parts = relative.components().map(|part| match part {
             Component::Normal(part) => part.to_str(),
             _ => None,
         });
         // Only the one spelling that `discover` uses: neither `a//x.test` nor `a/../x.test`.
-        if !parts.eq(name.split('/').map(Some)) || !is_test_file(relative) || name_of(relative).as_deref() != Ok(name) {
+        if !parts.eq(name.split('/').map(Some)) || name_of(relative).as_deref() != Ok(name) {
             return Ok(None);
         }
+        let Some(dialect) = self.dialects.of(name).filter(|_| !is_editors_lock(relative)) else { return Ok(None) };
         let mut found: Option<TestFile> = None;
         for root in &self.roots {
             let (base, path) = match root.is_file() {
@@ -146,10 +194,10 @@ impl Suite {
                 false => (Some(root.as_path()), root.join(relative)),
             };
             // `symlink_metadata` would call a dangling link a file; the trial says what is wrong with other oddities.
-            if path.metadata().is_err() {
+            if path.metadata().is_err() || (path.is_dir() && !is_test_file(relative)) {
                 continue;
             }
-            let file = TestFile::new(name.to_owned(), path, base.unwrap_or(Path::new("")));
+            let file = TestFile::new(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect);
             if let Some(first) = found.replace(file) {
                 let (a, b) = (first.path.display().to_string(), found.expect("just set").path);
                 let complaint = format!("  `{name}` stands twice: `{a}` and `{}`", b.display());
@@ -158,14 +206,21 @@ impl Suite {
         }
         Ok(found)
     }
+
+    fn check_patterns(&self) -> Result<(), SuiteError> {
+        match self.dialects.malformed() {
+            Some((pattern, reason)) => Err(SuiteError::BadPattern { pattern: pattern.to_owned(), reason }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl TestFile {
-    fn new(name: String, path: PathBuf, root: &Path) -> Self {
+    fn new(name: String, path: PathBuf, root: &Path, dialect: Dialect) -> Self {
         let rust_path = rust_path(&name);
         // A file that was named without a folder lies in the current one.
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-        TestFile { name, rust_path, path, root: root.to_path_buf(), planned: None }
+        TestFile { name, rust_path, path, root: root.to_path_buf(), planned: None, dialect }
     }
 
     /// The first folder of the name, or `.` for a file that lies in the root itself.
@@ -339,6 +394,27 @@ mod tests {
         for name in ["a/y.test", "notes.md", "../x.test", "/etc/x.test", "a/../b.slt", "./b.slt", "a//x.test", ""] {
             assert_eq!(suite.find(name).unwrap(), None, "{name}");
         }
+    }
+
+    #[test]
+    fn any_file_that_is_named_is_run_by_the_dialect_that_is_chosen() {
+        let (folder, suite) = suite_of(&["a/x.slt.part", "a/x.test", "a/y.slt.serial", "b.slt"]);
+        let dialects = |suite: &Suite| -> Vec<(String, Dialect)> {
+            suite.discover().unwrap().into_iter().map(|file| (file.name, file.dialect)).collect()
+        };
+        let own = |name: &str, dialect| (name.to_owned(), dialect);
+        assert_eq!(dialects(&suite), [own("a/x.test", Dialect::Classic), own("b.slt", Dialect::Slt)]);
+        let by_rule = suite.clone().dialect("a/*", Dialect::Slt);
+        assert_eq!(dialects(&by_rule), [own("a/x.test", Dialect::Slt), own("b.slt", Dialect::Slt)]);
+        assert_eq!(suite.find("a/x.slt.part").unwrap(), None);
+        assert_eq!(by_rule.find("a/x.slt.part").unwrap().unwrap().dialect, Dialect::Slt);
+        assert_eq!(suite.clone().all_in(Dialect::Slt).find("a/y.slt.serial").unwrap().unwrap().dialect, Dialect::Slt);
+        assert!(suite.clone().all_in(Dialect::Slt).find("a").unwrap().is_none(), "a folder");
+        let alone = suite.at([folder.path().join("a/x.slt.part")]);
+        let error = alone.discover().unwrap_err().to_string();
+        assert!(error.contains("x.slt.part` is in: say `--dialect slt`"), "{error}");
+        assert_eq!(dialects(&alone.clone().all_in(Dialect::Slt)), [own("x.slt.part", Dialect::Slt)]);
+        assert!(alone.dialect("[", Dialect::Slt).discover().unwrap_err().to_string().contains("is not a file pattern"));
     }
 
     #[test]

@@ -300,7 +300,7 @@ fn script(
     };
     let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
     let labels = Labels::new(names);
-    let halted = match Dialect::of(&file.path) {
+    let halted = match file.dialect {
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
         Dialect::Slt => match slt::parse(&text, &labels, &file.path, &file.root) {
             Ok(parsed) => {

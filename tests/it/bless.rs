@@ -224,7 +224,7 @@ fn one_file_is_shown_record_by_record() {
     for (arguments, words) in [
         (&["nowhere.test"][..], "no test file `nowhere.test`: neither a path from here nor a name below"),
         (&["a"], "`a` is a folder: `slt run --root a` runs the files in it"),
-        (&["notes.md"], "`notes.md` is neither a `.test` nor an `.slt` file"),
+        (&["notes.md"], "cannot tell from its name which dialect `notes.md` is in: say `--dialect slt`"),
         (&[], "<FILE>"),
     ] {
         let said = there(arguments);

@@ -41,7 +41,11 @@ Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable c
 
 /// Runs the file and shows each record as it ends.
 pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> ExitStatus {
-    let suite = if flags.roots.is_empty() { suite } else { Suite::from_roots(flags.roots) };
+    let suite = if flags.roots.is_empty() { suite } else { suite.at(flags.roots) };
+    let suite = match flags.trial.dialect {
+        Some(dialect) => suite.all_in(dialect),
+        None => suite,
+    };
     let file = match find(&flags.file, &suite) {
         Ok(file) => file,
         Err(message) => return complain(&message, ExitStatus::Usage),
@@ -73,16 +77,13 @@ fn find(path: &Path, suite: &Suite) -> Result<TestFile, String> {
         }
         Ok(_) => {
             for root in suite.roots() {
-                let one = Suite::from_roots([root.clone()]);
+                let one = suite.clone().at([root.clone()]);
                 let name = name_below(path, root);
                 if let Some(file) = name.and_then(|name| one.find(&name).transpose()) {
                     return file.map_err(words);
                 }
             }
-            let alone = Suite::from_roots([path.to_path_buf()]).discover().map_err(|error| match error {
-                SuiteError::Empty(_) => format!("`{shown}` is neither a `.test` nor an `.slt` file"),
-                error => error.to_string(),
-            });
+            let alone = suite.clone().at([path.to_path_buf()]).discover().map_err(words);
             alone?.pop().ok_or_else(|| format!("`{shown}` is no test file"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -12,6 +12,7 @@ use super::parallel::ParallelFlags;
 use super::{chosen, milliseconds, seconds};
 use crate::engine::Choice;
 use crate::outcome::Shard;
+use crate::suite::Dialect;
 use crate::trial::{Bless, Options};
 
 /// The flags of a test binary, as they are typed.
@@ -102,6 +103,10 @@ pub struct TrialFlags {
     /// better kept in the variable, as every user of the machine can read command lines
     #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = OURS)]
     pub(super) engine: Option<Secret>,
+
+    /// The dialect that every file is read by, whatever its extension: `slt` or `classic`
+    #[arg(long, value_name = "NAME", env = "SQLLOGICTEST_DIALECT", help_heading = OURS)]
+    pub(crate) dialect: Option<Dialect>,
 
     /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
     #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]

@@ -102,7 +102,14 @@ mod tests {
             .map(|name| {
                 let path = folder.path().join(name);
                 fs::write(&path, "x".repeat(if name == "new-large" { 1000 } else { 10 })).unwrap();
-                TestFile { name: name.into(), rust_path: name.into(), path, root: folder.path().into(), planned: None }
+                TestFile {
+                    name: name.into(),
+                    rust_path: name.into(),
+                    path,
+                    root: folder.path().into(),
+                    planned: None,
+                    dialect: crate::suite::Dialect::Classic,
+                }
             })
             .collect();
         let mut log = History::read(folder.path()).unwrap().log().unwrap();

@@ -389,7 +389,14 @@ mod tests {
 
     fn file(name: &str) -> TestFile {
         let rust_path = name.replace('/', "::").replace('.', "_");
-        TestFile { name: name.into(), rust_path, path: name.into(), root: "".into(), planned: None }
+        TestFile {
+            name: name.into(),
+            rust_path,
+            path: name.into(),
+            root: "".into(),
+            planned: None,
+            dialect: crate::suite::Dialect::Classic,
+        }
     }
 
     fn printed(layout: Layout) -> String {

@@ -43,6 +43,7 @@ mod tests {
             path: "r/evidence/in1.test".into(),
             root: "r".into(),
             planned: None,
+            dialect: crate::suite::Dialect::Classic,
         };
         let own = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
         Filter { patterns: own(patterns), skips: own(skips), exact }.lets_in(&file)

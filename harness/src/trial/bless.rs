@@ -99,7 +99,7 @@ impl Blessings {
     pub(super) fn new(bless: Bless, file: &TestFile) -> Self {
         Blessings {
             bless,
-            dialect: Dialect::of(&file.path),
+            dialect: file.dialect,
             script: file.path.clone(),
             root: file.root.clone(),
             drafts: Vec::new(),

@@ -81,7 +81,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             watchdog.guard(interrupter);
         }
         Ok(Executor {
-            dialect: Dialect::of(&file.path),
+            dialect: file.dialect,
             default,
             named: HashMap::new(),
             database,

@@ -1,0 +1,113 @@
+//! Which dialect a test file is in.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use glob::Pattern;
+
+/// A dialect is the set of rules by which a script is read and its results are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// SQLite's original format, `.test`: bytes, one value a line, values formatted by letters.
+    Classic,
+    /// The `sqllogictest` crate's format, `.slt`: UTF-8, one row a line, white space folded.
+    Slt,
+}
+
+impl Dialect {
+    /// All dialects.
+    pub const ALL: [Dialect; 2] = [Dialect::Classic, Dialect::Slt];
+
+    /// The name by which flags and settings know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Classic => "classic",
+            Dialect::Slt => "slt",
+        }
+    }
+
+    /// The dialect that a file's extension stands for, if it stands for one.
+    pub fn by_extension(path: &Path) -> Option<Dialect> {
+        match path.extension()?.to_str()? {
+            "test" => Some(Dialect::Classic),
+            "slt" => Some(Dialect::Slt),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Dialect::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Dialect::ALL.into_iter().map(Dialect::name).collect();
+            format!("unknown dialect `{name}`: {}", names.join(" or "))
+        })
+    }
+}
+
+/// Which dialect the files of a suite are in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dialects {
+    /// The dialect of every file, whatever its name.
+    pub(super) all: Option<Dialect>,
+    /// Dialects by patterns of names; the last one that matches counts.
+    pub(super) rules: Vec<(String, Dialect)>,
+}
+
+impl Dialects {
+    /// The dialect of the file of that name: the one for all files, the last matching rule's, or the extension's.
+    pub(super) fn of(&self, name: &str) -> Option<Dialect> {
+        self.chosen(name).or_else(|| Dialect::by_extension(Path::new(name)))
+    }
+
+    /// The dialect that was chosen for the file of that name, whatever its extension.
+    pub(super) fn chosen(&self, name: &str) -> Option<Dialect> {
+        let by_rule = || {
+            let mut rules = self.rules.iter().rev();
+            rules.find(|(pattern, _)| Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name)))
+        };
+        self.all.or_else(|| by_rule().map(|(_, dialect)| *dialect))
+    }
+
+    /// The first pattern that is malformed, and what is wrong with it.
+    pub(super) fn malformed(&self) -> Option<(&str, String)> {
+        let malformed = |pattern: &str| Pattern::new(pattern).err().map(|error| error.to_string());
+        self.rules.iter().find_map(|(pattern, _)| malformed(pattern).map(|error| (pattern.as_str(), error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_beats_the_rules_and_these_beat_the_extension() {
+        let mut dialects = Dialects::default();
+        assert_eq!((dialects.of("a/x.test"), dialects.of("a/x.slt")), (Some(Dialect::Classic), Some(Dialect::Slt)));
+        assert_eq!((dialects.of("x.slt.part"), dialects.of("slt"), dialects.of("x.SLT")), (None, None, None));
+        dialects.rules = vec![("a/**".into(), Dialect::Slt), ("a/old/**".into(), Dialect::Classic)];
+        assert_eq!(dialects.of("a/x.test"), Some(Dialect::Slt));
+        assert_eq!(dialects.of("a/old/x.slt"), Some(Dialect::Classic), "the last rule counts");
+        assert_eq!(dialects.of("b/x.test"), Some(Dialect::Classic));
+        dialects.all = Some(Dialect::Slt);
+        assert_eq!((dialects.of("a/old/x.slt"), dialects.of("x.serial")), (Some(Dialect::Slt), Some(Dialect::Slt)));
+        dialects.rules.push(("[".into(), Dialect::Slt));
+        assert_eq!(dialects.malformed().map(|(pattern, _)| pattern), Some("["));
+    }
+
+    #[test]
+    fn names_are_read_back_and_others_are_refused_with_those_that_there_are() {
+        for dialect in Dialect::ALL {
+            assert_eq!(dialect.to_string().parse(), Ok(dialect));
+        }
+        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt".into()));
+    }
+}
