@@ -3,6 +3,7 @@
 //! An adapter that implements `sqllogictest::DB` or `AsyncDB` is one already: see [`Adapter`]. [`Engine`] itself is for
 //! those who want more: bytes instead of text, results without an allocation for each value, interruption.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,10 @@ pub trait Engine: Send + Sync {
 pub trait Database {
     /// Opens a connection.
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError>;
+
+    /// Tells the script's scratch folder (`$__TEST_DIR__`) as soon as there is one, to an engine that keeps scripts away
+    /// from other files.
+    fn scratch(&mut self, _folder: &Path) {}
 
     /// Leaves what was made where it is when this is dropped, for somebody to look at, and says what and where that is;
     /// nothing if there is nothing that could stay.

@@ -4,9 +4,9 @@
 //! format rests on: SQL as bytes, and SQLite's own conversions of a value to an integer, a real or text.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
@@ -14,7 +14,10 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 use crate::script::Dialect;
 
+mod guard;
 mod pages;
+
+use guard::Guard;
 
 /// The engine `sqlite`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,20 +51,26 @@ impl Engine for Sqlite {
     }
 
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        // Only an `.slt` script can open a second connection; a database that none shares is faster.
+        // Only an `.slt` script can open a second connection; a database that none shares is faster. A name that all of
+        // the process could open is random, so that no other script can.
         let name = match script.ends_with(".slt") {
-            true => format!("file:/slt-{number}?vfs=memdb"),
+            true => {
+                let mut random = [0; 16];
+                getrandom::fill(&mut random)
+                    .map_err(|error| EngineError::new(format!("cannot make a random name: {error}")))?;
+                format!("file:/slt-{:032x}?vfs=memdb", u128::from_ne_bytes(random))
+            }
             false => ":memory:".to_owned(),
         };
-        Ok(Box::new(Memory { name }))
+        Ok(Box::new(Memory { name, scratch: Arc::default() }))
     }
 }
 
 /// A database in memory that lives for as long as a connection to it is open.
 struct Memory {
     name: String,
+    /// The script's scratch folder, once there is one.
+    scratch: Arc<OnceLock<PathBuf>>,
 }
 
 impl Database for Memory {
@@ -76,12 +85,22 @@ impl Database for Memory {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)
             .map_err(|error| EngineError::new(error.to_string()))?;
-        Ok(Box::new(SqliteSession { connection }))
+        let session = SqliteSession { connection, guard: Guard::new(Arc::clone(&self.scratch)) };
+        // SAFETY: the connection is open, and the session drops it before the guard.
+        unsafe { session.guard.watch(session.handle()) };
+        Ok(Box::new(session))
+    }
+
+    fn scratch(&mut self, folder: &Path) {
+        // A script has one scratch folder for as long as it runs.
+        let _ = self.scratch.set(folder.to_owned());
     }
 }
 
 struct SqliteSession {
     connection: Connection,
+    // Stands behind the connection, which is so dropped first.
+    guard: Box<Guard>,
 }
 
 impl Session for SqliteSession {
@@ -150,6 +169,9 @@ impl SqliteSession {
     }
 
     fn error(&self) -> EngineError {
+        if let Some(refusal) = self.guard.refusal() {
+            return EngineError::refused(refusal);
+        }
         // SAFETY: the handle is that of an open connection; SQLite returns text that ends with NUL and stays until the
         // next call on this connection, which cannot come before it is copied here.
         let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.handle())) };

@@ -283,6 +283,9 @@ impl<'e, 'a> Executor<'e, 'a> {
             true => Some(self.variables.replace(&String::from_utf8_lossy(sql))?),
             false => None,
         };
+        if let Some(folder) = self.variables.new_folder() {
+            self.database.scratch(folder);
+        }
         let sql = substituted.as_ref().map_or(sql, |text| text.as_bytes());
         let file = tally.included.as_deref().unwrap_or(&tally.shown);
         self.watch.running(file, record.line, sql);

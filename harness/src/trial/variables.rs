@@ -1,6 +1,7 @@
 //! What `$name` stands for while `control substitution` is on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use once_cell::unsync::OnceCell;
@@ -13,12 +14,14 @@ use tempfile::TempDir;
 pub(super) struct Variables {
     bound: BTreeMap<String, String>,
     folder: OnceCell<TempDir>,
+    /// Whether `new_folder` has told the folder.
+    folder_told: bool,
     allow_env: bool,
 }
 
 impl Variables {
     pub(super) fn new(allow_env: bool) -> Self {
-        Variables { bound: BTreeMap::new(), folder: OnceCell::new(), allow_env }
+        Variables { bound: BTreeMap::new(), folder: OnceCell::new(), folder_told: false, allow_env }
     }
 
     pub(super) fn set(&mut self, name: &str, value: String) {
@@ -46,6 +49,13 @@ impl Variables {
             }
         }
         Ok(text)
+    }
+
+    /// The folder of `$__TEST_DIR__`, once, as soon as there is one.
+    pub(super) fn new_folder(&mut self) -> Option<&Path> {
+        let folder = self.folder.get().filter(|_| !self.folder_told)?;
+        self.folder_told = true;
+        Some(folder.path())
     }
 
     fn value(&self, name: &str) -> Option<String> {
