@@ -30,6 +30,8 @@ macro_rules! note {
     }};
 }
 
+mod environment;
+
 pub mod suite;
 
 pub mod script;

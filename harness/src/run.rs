@@ -13,6 +13,7 @@ use libtest_mimic::ColorSetting;
 use crate::config::{Config, SLICES};
 use crate::crash;
 use crate::engine::{ChoiceError, Engine, IntoEngine};
+use crate::environment;
 use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
@@ -170,6 +171,10 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);
         note!("shuffled with --shuffle-seed {seed}");
+    }
+    // Workers are told what to do by what they inherit; what an engine in this process starts is not.
+    if config.parallel.as_ref().is_none_or(|parallel| parallel.workers.is_none()) {
+        environment::forget();
     }
     let task = Task { suite, files, filtered_out, part, engine, printer };
     match &config.parallel {

@@ -10,6 +10,7 @@ use super::complain;
 use crate::config::TrialFlags;
 use crate::crash;
 use crate::engine::Engine;
+use crate::environment;
 use crate::report::transcript::Transcript;
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::ExitStatus;
@@ -56,6 +57,7 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
     let engine = chosen.as_ref().unwrap_or(engine);
+    environment::forget();
     let options = Options { whole_texts: true, ..flags.trial.options() };
     let transcript = Arc::new(Transcript::new(Box::new(anstream::stdout())));
     let _armed = crash::arm();

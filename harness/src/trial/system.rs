@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use crate::environment;
+
 /// Runs a command and returns what it printed, without white space around it; one that ends with `&` is not waited for.
 ///
 /// # Errors
@@ -9,6 +11,7 @@ use std::process::{Command, Stdio};
 pub(super) fn run(command: &str) -> Result<String, String> {
     let shell = |command: &str| {
         let mut shell = Command::new("bash");
+        environment::withhold(&mut shell);
         shell.arg("-c").arg(command).stdin(Stdio::null());
         shell
     };

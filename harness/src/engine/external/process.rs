@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use super::{DATABASE, PROTOCOL};
 use crate::engine::EngineError;
+use crate::environment;
 
 /// How long a driver may take to end when there is nothing more to read.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -26,6 +27,7 @@ impl Process {
     /// Has bash run `command`, with the name of a database if there is one.
     pub(super) fn start(command: &str, stdin: Stdio, database: Option<&str>) -> Result<Process, EngineError> {
         let mut bash = Command::new("bash");
+        environment::withhold(&mut bash);
         bash.args(["-c", command]).env(PROTOCOL, "1");
         if let Some(database) = database {
             bash.env(DATABASE, database);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Places, RunError, title};
 use crate::config::{Config, ENGINE, without_secrets};
 use crate::engine::{Choice, Engine};
+use crate::environment;
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place};
 use crate::suite::{Suite, TestFile};
@@ -105,6 +106,8 @@ impl Assignment {
         config: &Config,
     ) -> Result<ExitStatus, RunError> {
         process::die_with_parent()?;
+        // All of them are read, and what the engine starts is not to inherit them.
+        environment::forget();
         process::forbid_core_dumps()?;
         if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
             process::limit_memory(bytes)?;

@@ -1,0 +1,57 @@
+//! The variables by which this program is told what to do, and that nothing it starts inherits them.
+//!
+//! A driver, the command of a `system` record and whatever an engine starts are not this program: a `slt` among them would
+//! take itself for one of our workers, and the URL of a queue or an engine may hold a password.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// Whether a variable is for this program alone.
+///
+/// `SLT_RUN_TOKEN` is not: all that a run has started is found by it when the run ends. Nor are names of folders, such as
+/// `SLT_CORPUS`, and what a driver is told.
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    [&b"SQLLOGICTEST_"[..], b"SLT_WORKER"].iter().any(|prefix| name.starts_with(prefix))
+        || [&b"SLT_PARENT"[..], b"SLT_GUARDIAN", b"SLT_REMOTE_QUEUE"].contains(&name)
+}
+
+/// Keeps this program's variables from `command`.
+pub(crate) fn withhold(command: &mut Command) {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| is_ours(name)).for_each(|name| {
+        command.env_remove(name);
+    });
+}
+
+/// Removes this program's variables from its own environment, so that nothing that an engine starts in this process
+/// inherits them. To be called once they have been read, before anything runs; does nothing where other threads may be
+/// reading the environment.
+pub(crate) fn forget() {
+    if !has_one_thread() {
+        return;
+    }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+        // SAFETY: no other thread is there to read the environment.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
+/// Whether this process certainly has no other thread.
+fn has_one_thread() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_this_program_what_to_do_is_for_it_alone() {
+        for name in ["SQLLOGICTEST_WORK_QUEUE", "SQLLOGICTEST_ENGINE", "SLT_WORKER", "SLT_WORKER_QUEUE", "SLT_PARENT"] {
+            assert!(is_ours(OsStr::new(name)), "{name}");
+        }
+        for name in ["SLT_RUN_TOKEN", "SLT_PROTOCOL", "SLT_DATABASE", "SLT_CORPUS", "PGPASSWORD", "PATH"] {
+            assert!(!is_ours(OsStr::new(name)), "{name}");
+        }
+    }
+}
