@@ -51,10 +51,11 @@ class Hosts:
         (self.folder / "config").write_text("")
         self.servers = []
 
-    def add(self, name, enter=(), address="127.0.0.1", programs=()):
+    def add(self, name, enter=(), address="127.0.0.1", programs=(), shell="bash"):
         """Starts sshd for a host, by a command that runs others there.
 
-        Whoever comes in works in a home of the host's own; with `programs` there are no others on that host.
+        Whoever comes in works in a home of the host's own, and `shell` is the login shell; with `programs` there are no
+        others on that host.
         """
         port = free_port()
         home = self.folder / "homes" / name
@@ -69,7 +70,7 @@ class Hosts:
         settings.write_text(
             f"Port {port}\nListenAddress {address}\nHostKey {self.folder}/host_key\n"
             f"AuthorizedKeysFile {self.folder}/key.pub\nStrictModes no\nPidFile none\nUsePAM no\n"
-            f"PermitRootLogin prohibit-password\nForceCommand {begin} && eval \"$SSH_ORIGINAL_COMMAND\"\n"
+            f"PermitRootLogin prohibit-password\nForceCommand {begin} && exec {shutil.which(shell)} -c \"$SSH_ORIGINAL_COMMAND\"\n"
         )
         if os.geteuid() == 0:
             # Where sshd gives up its rights; part of the package's service, which does not run here.

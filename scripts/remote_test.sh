@@ -9,7 +9,7 @@ Runs SQLLogicTest files on other machines over ssh, on one or on several togethe
     scripts/remote_test.sh --host HOST [--host HOST…] [STEPS] [OPTIONS] [FILTERS] [-- FLAGS]
 
 Steps, done in this order; without any: --sync, --run, --fetch-results
-  --sync             copy this checkout to the hosts, but for what .gitignore names
+  --sync             copy to the hosts what git tracks of this checkout, and what is new and not ignored
   --setup            look for what the hosts need, and build there
   --run              run the files; --workers, --time and --detach ask for it too
   --fetch-results    copy the results to target/remote/HOST
@@ -133,19 +133,43 @@ reach() {
 # Words, quoted for the host's shell.
 quoted() { printf '%q ' "$@"; }
 
-# Runs a script of `scripts/remote` on the host, with these arguments: nothing of it depends on what is there yet.
-remotely() {
+# A script of `scripts/remote` with its arguments, as bash reads it from standard input. All of it is read before any of it
+# runs, so what follows is left for the script to read.
+program() {
     local script=$1
     shift
-    "${ssh[@]}" "$address" "$(quoted bash -c "$(cat "$here/scripts/remote/$script.sh")" "$script" "$repo" "$@")"
+    printf 'main() {\n%s\n}\nmain %s; exit $?\n' "$(cat "$here/scripts/remote/$script.sh")" "$(quoted "$repo" "$@")"
 }
+
+# Runs a script of `scripts/remote` on the host, with these arguments: nothing of it depends on what is there yet. The
+# login shell there, whatever it is, sees `bash -s` and nothing else.
+remotely() { "${ssh[@]}" "$address" bash -s < <(program "$@"; if [ "$1" = run ]; then lifeline; fi); }
 
 copy() { rsync -a --compress --protect-args -e "$(quoted "${ssh[@]}")" "$@"; }
 
+# The files of the checkout by name, each ended by NUL: those that git tracks and that are there, and new ones that it
+# does not ignore. Only git knows its rules for what is ignored.
+names() {
+    local name
+    git -C "$here" ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' name; do
+        if [ -e "$here/$name" ] || [ -L "$here/$name" ]; then printf '%s\0' "$name"; fi
+    done
+}
+
+# Brings together what is to be copied to the hosts. Without git, that is all but what was built.
+gather() {
+    mkdir "$folder/checkout" || return 4
+    if git -C "$here" rev-parse --git-dir >/dev/null 2>&1; then
+        names >"$folder/names" || { echo "error: git cannot list the files of \`$here\`" >&2; return 4; }
+        rsync -a --from0 --files-from="$folder/names" --link-dest="$here" "$here/" "$folder/checkout/" || return 4
+    else
+        rsync -a --exclude=/target --exclude=.git --link-dest="$here" "$here/" "$folder/checkout/" || return 4
+    fi
+}
+
 sync_host() {
     remotely prepare || return
-    copy --delete-after --filter=':- .gitignore' --exclude=.git --filter='P /.slt-remote' --filter='P /target/' "$here/" \
-        "$place:$repo/" || return 4
+    copy --delete-after --filter='P /.slt-remote' --filter='P /target/' "$folder/checkout/" "$place:$repo/" || return 4
     if [ -n "$corpus" ]; then copy --delete "$corpus/" "$place:$repo/target/remote/corpus/" || return 4; fi
     if [ -n "$binary" ]; then copy "$binary" "$place:$repo/target/remote/slt" || return 4; fi
     echo "copied to \`$repo\` on $host"
@@ -168,7 +192,7 @@ run_host() {
     local flags=(--results target/remote/results)
     [ -z "$workers" ] || flags+=(--workers "$workers")
     [ -z "$time" ] || flags+=(--time "$time")
-    remotely run "${detach:-no}" "${corpus:+yes}" "${flags[@]}" "${pass_on[@]}" < <(lifeline)
+    remotely run "${detach:-no}" "${corpus:+yes}" "${flags[@]}" "${pass_on[@]}"
 }
 
 fetch_host() {
@@ -280,7 +304,7 @@ run_all() {
 # All steps; the exit code is that of the run, or of what went wrong.
 all_steps() {
     local code=0 n fetched='' left=("${!hosts[@]}")
-    if wants sync; then must sync || return; fi
+    if wants sync; then gather && must sync || return; fi
     if wants setup; then must setup || return; fi
     if wants run; then
         run_all

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -119,6 +120,47 @@ class OneHost(unittest.TestCase):
         self.assertRegex(self.does(0, "select/"), r"test result: ok\. \d\d passed")
         self.assertIn("removed `a b/it's c`", self.does(0, "--clean"))
         self.assertEqual(os.listdir(self.repo.parent), [])
+
+    def test_the_login_shell_there_may_be_any(self):
+        for shell in ["dash", "tcsh", "fish"]:
+            if not shutil.which(shell):
+                self.assertNotIn("CI", os.environ, f"{shell} is missing")
+                continue
+            with self.subTest(shell):
+                self.hosts.add(f"with-{shell}", shell=shell)
+                self.common[1] = f"with-{shell}"
+                self.common[3] = "it's $HOME; `x` (a)"
+                self.assertRegex(self.does(0, "--sync", "--run", "select/joins"), r"test result: ok\. \d+ passed")
+                self.assertIn("ended with exit code 0", self.does(0, "--status"))
+                self.assertIn("removed", self.does(0, "--clean"))
+
+    def test_what_git_names_is_copied_whatever_its_rules(self):
+        checkout = self.hosts.folder / "checkout"
+        shutil.copytree(PACKAGE / "scripts", checkout / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ["kept/bad.test", "kept/lost.tmp", "forced.tmp", "new [*]?.test", "gone.test", "target/built"]:
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / name).write_text("")
+        (checkout / ".gitignore").write_text("/target\n*.test\n!bad.test\n!new*\n!gone.test\n*.tmp\n")
+        git = ["git", "-C", checkout, "-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run([*git, "init", "-q"], check=True)
+        subprocess.run([*git, "add", "-f", "forced.tmp", "gone.test", "kept/bad.test"], check=True)
+        script = [checkout / "scripts/remote_test.sh", *self.common, "--sync"]
+        said = self.hosts.run(*script)
+        self.assertEqual(said.returncode, 0, said.stderr)
+
+        def there():
+            files = (path.relative_to(self.repo) for path in self.repo.rglob("*") if path.is_file())
+            return sorted(str(path) for path in files if path.parts[0] not in ("scripts", "target"))
+
+        kept = [".gitignore", ".slt-remote", "forced.tmp", "gone.test", "kept/bad.test", "new [*]?.test"]
+        self.assertEqual(there(), kept)
+        # What is gone here goes there too, and what was built there stays.
+        (self.repo / "target/built-there").write_text("")
+        (checkout / "gone.test").unlink()
+        self.assertEqual(self.hosts.run(*script).returncode, 0)
+        self.assertEqual(there(), [name for name in kept if name != "gone.test"])
+        self.assertTrue((self.repo / "target/built-there").exists())
+        self.assertFalse((self.repo / "target/built").exists())
 
     def test_what_a_host_lacks_is_named(self):
         self.hosts.add("bare", programs=["bash", "uname", "ls", "mkdir", "touch", "flock"])
