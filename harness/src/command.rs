@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::{self, Flags};
 use crate::engine::Engine;
+use crate::escape;
 use crate::process;
 use crate::run::{leave, usage, with_causes};
 use crate::suite::Suite;
@@ -166,8 +167,12 @@ fn concluded(result: Result<ExitStatus, CommandError>) -> ExitStatus {
     result.unwrap_or_else(|error| complain(&with_causes(&error), error.status()))
 }
 
-/// Prints a text to standard output.
+/// Prints a text to standard output, escaped.
 fn print(text: &str) -> Result<ExitStatus, CommandError> {
+    print_raw(&escape::text(text))
+}
+
+fn print_raw(text: &str) -> Result<ExitStatus, CommandError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(ExitStatus::Passed),
@@ -185,7 +190,7 @@ fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
 
 /// Prints a value as JSON, for tools and still readable.
 fn print_json(value: &impl Serialize) -> Result<ExitStatus, CommandError> {
-    print(&json(value))
+    print_raw(&escape::json(&json(value)))
 }
 
 fn json(value: &impl Serialize) -> String {

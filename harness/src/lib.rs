@@ -21,14 +21,24 @@
 //!
 //! Modules stand in the order in which data flows: each imports only those above it.
 
-/// Prints a line to standard error. Where nobody can read it any more, the line is lost, and nothing else: `eprintln!`
-/// would panic there, and a run with it whose terminal was closed.
+/// Prints a line to standard error, escaped. Where nobody can read it any more, the line is lost, and nothing else:
+/// `eprintln!` would panic there, and a run with it whose terminal was closed.
 macro_rules! note {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($words)*);
+        let _ = writeln!(std::io::stderr(), "{}", $crate::escape::text(&format!($($words)*)));
     }};
 }
+
+/// Prints a line to standard output, escaped, for the commands that print a few. What nobody can read any more is lost.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), "{}", $crate::escape::text(&format!($($words)*)));
+    }};
+}
+
+mod escape;
 
 mod environment;
 

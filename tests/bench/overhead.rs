@@ -8,6 +8,9 @@
 //! `cargo bench --bench overhead -- [--files N] [--rounds N]`, where `SLT_CORPUS` names a folder of classic scripts;
 //! without it, the scripts are made up here.
 
+// Benchmarks print for people; what they print is theirs.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;

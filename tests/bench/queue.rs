@@ -12,6 +12,9 @@
 //! counted; the others for two seconds, or until they are done. The server is that of `SLT_TEST_POSTGRES_URL`, or one
 //! made from the programs on this machine.
 
+// Benchmarks print for people; what they print is theirs.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,8 @@
 //! The programs as users meet them: the real test binary, cargo, nextest and the scripts, sound and with faults.
 
+// Tests print for people.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod bad_input;
 mod bless;
 mod browser;

@@ -33,14 +33,14 @@ pub(super) fn run(flags: &Flags) -> ExitStatus {
     let mut status = ExitStatus::Passed;
     for Leftover { name, fate } in &leftovers {
         match fate {
-            Fate::Dropped if flags.dry_run => println!("would drop {name}"),
-            Fate::Dropped => println!("dropped {name}"),
-            Fate::InUse => println!("left {name}: a run uses it"),
+            Fate::Dropped if flags.dry_run => say!("would drop {name}"),
+            Fate::Dropped => say!("dropped {name}"),
+            Fate::InUse => say!("left {name}: a run uses it"),
             Fate::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
         }
     }
     if leftovers.is_empty() {
-        println!("nothing to drop on {choice}");
+        say!("nothing to drop on {choice}");
     }
     status
 }

@@ -56,19 +56,19 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let merged = merge(parts);
     let defects = &merged.summary.defects;
     for defect in defects.iter().take(MOST_DEFECTS) {
-        eprintln!("error: {defect}");
+        note!("error: {defect}");
     }
     if !defects.is_empty() {
         if defects.len() > MOST_DEFECTS {
-            eprintln!("error: … and {} more of this kind", defects.len() - MOST_DEFECTS);
+            note!("error: … and {} more of this kind", defects.len() - MOST_DEFECTS);
         }
         return complain("these are not the parts of one run: nothing was written", ExitStatus::Broken);
     }
-    print!("{}", table::by_category(&merged.summary));
-    merged.missing().iter().for_each(|line| eprintln!("error: {line}"));
+    say!("{}", table::by_category(&merged.summary).trim_end());
+    merged.missing().iter().for_each(|line| note!("error: {line}"));
     match write(flags, &merged) {
         Ok(written) => {
-            written.iter().for_each(|path| println!("wrote `{}`", path.display()));
+            written.iter().for_each(|path| say!("wrote `{}`", path.display()));
             merged.exit_status(flags.allow_incomplete)
         }
         // A merge is asked for what it writes: without that, its success would mislead.

@@ -42,13 +42,13 @@ pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
         };
     }
     if present.is_ok_and(|present| present == source) {
-        println!("`{path}` is up to date: {count}");
+        say!("`{path}` is up to date: {count}");
         return ExitStatus::Passed;
     }
     let folder = flags.output.parent().map_or(Ok(()), std::fs::create_dir_all);
     match folder.and_then(|()| std::fs::write(&flags.output, source)) {
         Ok(()) => {
-            println!("wrote `{path}`: {count}");
+            say!("wrote `{path}`: {count}");
             ExitStatus::Passed
         }
         Err(error) => complain(&format!("cannot write `{path}`: {error}"), ExitStatus::Broken),

@@ -188,7 +188,7 @@ impl Drop for Own {
         }
         if let Err(error) = self.server.remove(&self.name) {
             let (name, server) = (&self.name, &self.server.shown);
-            eprintln!("warning: {server}: cannot drop the database `{name}`, which `slt clean` will do: {error}");
+            note!("warning: {server}: cannot drop the database `{name}`, which `slt clean` will do: {error}");
         }
     }
 }

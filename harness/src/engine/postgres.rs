@@ -235,7 +235,7 @@ impl Drop for Own {
         }
         if let Err(error) = self.server.remove(&self.name) {
             let (word, name, server) = (self.server.isolation.word(), &self.name, &self.server.shown);
-            eprintln!("warning: {server}: cannot drop the {word} `{name}`, which `slt clean` will do: {error}");
+            note!("warning: {server}: cannot drop the {word} `{name}`, which `slt clean` will do: {error}");
         }
     }
 }

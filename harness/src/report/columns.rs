@@ -2,13 +2,16 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// Lines of cells as text: columns parted by two blanks, those in `right` flush right, and nothing after the last.
+use crate::escape;
+
+/// Lines of cells as text, escaped: columns two blanks apart, those in `right` flush right, and nothing after the last.
 pub fn columns(lines: &[Vec<String>], right: impl Fn(usize) -> bool) -> String {
+    let lines: Vec<Vec<_>> = lines.iter().map(|line| line.iter().map(|cell| escape::line(cell)).collect()).collect();
     let most = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.width()).max();
     let widths: Vec<usize> = (0..most).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for line in lines {
+    for line in &lines {
         let start = text.len();
         for (column, cell) in line.iter().enumerate() {
             let gap = widths[column] - cell.width();
@@ -34,5 +37,6 @@ mod tests {
         let lines = [line(&["name", "n"]), line(&["表", "10"]), line(&["ab"])];
         assert_eq!(columns(&lines, |column| column == 1), "name   n\n表    10\nab\n");
         assert_eq!(columns(&[], |_| false), "");
+        assert_eq!(columns(&[line(&["::error::\n", "\u{1b}c"])], |_| false), "\\::error::\\n  \\u{1b}c\n");
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
 
 use super::words::count;
+use crate::escape;
 use crate::outcome::{Counts, Failure, Outcome, Results, Verdict};
 
 /// How many annotations are written; GitHub shows no more of one step.
@@ -121,11 +122,11 @@ fn clip(line: &str, most: usize) -> String {
 /// A text in a line of Markdown, where nothing in it means anything.
 fn inline(text: &str) -> String {
     let mut safe = String::new();
-    for c in text.chars() {
+    for c in escape::text(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
-            '\n' | '\r' => safe.push(' '),
+            '\n' => safe.push(' '),
             // GitHub makes links of addresses and mentions of names.
             '@' => safe.push_str("&#64;"),
             ':' => safe.push_str("&#58;"),
@@ -139,14 +140,13 @@ fn inline(text: &str) -> String {
 /// A text inside HTML in Markdown; a blank line there would end the HTML.
 fn html(text: &str) -> String {
     let mut safe = String::new();
-    for c in text.chars() {
+    for c in escape::text(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '@' => safe.push_str("&#64;"),
             '\n' => safe.push_str("&#10;"),
-            '\r' => {}
             c if c.is_ascii_punctuation() && !"/.,-;()=+'\"".contains(c) => {
                 let _ = write!(safe, "&#{};", u32::from(c));
             }
@@ -212,7 +212,7 @@ fn plain(path: &Path) -> PathBuf {
 
 /// The message of a workflow command, as GitHub's own toolkit escapes it.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    escape::text(text).replace('%', "%25").replace('\n', "%0A")
 }
 
 /// A property of a workflow command.

@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::progress::Progress;
+use crate::escape;
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
 
@@ -66,7 +67,7 @@ impl Printer {
             Format::Json => files.iter().map(|file| (file.name.clone(), file.rust_path.clone())).collect(),
             _ => HashMap::new(),
         };
-        let width = files.iter().map(|file| file.name.chars().count()).max().unwrap_or(0);
+        let width = files.iter().map(|file| escape::line(&file.name).chars().count()).max().unwrap_or(0);
         Printer {
             out,
             layout,
@@ -103,7 +104,7 @@ impl Printer {
                 "total": count, "ignored": 0}));
         }
         for file in files {
-            self.line(&format!("{}: test", file.name));
+            self.line(&format!("{}: test", escape::line(&file.name)));
         }
         if !terse {
             self.line(&format!("\n{}, 0 benchmarks", tests(files.len() as u64)));
@@ -159,7 +160,11 @@ impl Printer {
                 let name = self.path(name).to_owned();
                 self.json(json!({"type": "test", "event": "timeout", "name": name}));
             }
-            _ => self.line(&format!("test {name} has been running for over {} seconds", limit.as_secs_f64())),
+            _ => self.line(&format!(
+                "test {} has been running for over {} seconds",
+                escape::line(name),
+                limit.as_secs_f64()
+            )),
         }
     }
 
@@ -176,7 +181,7 @@ impl Printer {
             Format::Json => self.ended_json(outcome, failure.as_deref()),
             Format::Pretty => {
                 let mut line = if self.layout.serial { String::new() } else { self.head(&outcome.name) };
-                line.push_str(&painted(&outcome.verdict_text(), &outcome.verdict));
+                line.push_str(&painted(&escape::line(&outcome.verdict_text()), &outcome.verdict));
                 if self.layout.report_time && !matches!(outcome.verdict, Verdict::NotRun { .. }) {
                     line.push_str(&format!(" <{:.3}s>", outcome.wall().as_secs_f64()));
                 }
@@ -198,7 +203,7 @@ impl Printer {
         if let Some(failure) = failure {
             if self.layout.errors_to_stderr {
                 // Best effort: the exit code does not depend on it.
-                let _ = writeln!(io::stderr(), "Error: {failure}");
+                let _ = writeln!(io::stderr(), "Error: {}", escape::text(&failure));
             } else {
                 self.failures.push((outcome.name.clone(), failure));
             }
@@ -267,13 +272,13 @@ impl Printer {
         self.flush()
     }
 
-    /// Adds text for people to what was printed; to JSON, nothing.
+    /// Adds text for people to what was printed, escaped; to JSON, nothing.
     ///
     /// # Errors
     /// The write failed.
     pub fn add(&mut self, text: &str) -> io::Result<()> {
         if self.layout.format != Format::Json {
-            self.write(text);
+            self.write(&escape::text(text));
         }
         self.flush()
     }
@@ -286,11 +291,11 @@ impl Printer {
         failures.sort();
         self.line("\nfailures:\n");
         for (name, text) in &failures {
-            self.line(&format!("---- {name} stdout ----\n{text}\n"));
+            self.line(&format!("---- {} stdout ----\n{}\n", escape::line(name), escape::text(text)));
         }
         self.line("\nfailures:");
         for (name, _) in &failures {
-            self.line(&format!("    {name}"));
+            self.line(&format!("    {}", escape::line(name)));
         }
     }
 
@@ -306,7 +311,7 @@ impl Printer {
     }
 
     fn head(&self, name: &str) -> String {
-        format!("test {name:<width$} ... ", width = self.width)
+        format!("test {:<width$} ... ", escape::line(name), width = self.width)
     }
 
     fn path<'n>(&'n self, name: &'n str) -> &'n str {
@@ -314,7 +319,7 @@ impl Printer {
     }
 
     fn json(&mut self, object: serde_json::Value) {
-        self.line(&object.to_string());
+        self.line(&escape::json(&object.to_string()));
     }
 
     fn line(&mut self, text: &str) {

@@ -21,6 +21,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::UnicodeWidthStr;
 
+use crate::escape;
 use crate::outcome::Outcome;
 
 /// How often the terminal is brought up to date.
@@ -164,7 +165,8 @@ impl Shared {
         for bar in &self.screen.running {
             bar.set_message(running.next().map_or_else(String::new, |(worker, (title, since))| {
                 let (head, tail) = (format!("{worker:>3}  "), format!("  {}", clock(since.elapsed())));
-                let title = end_of(title, width.saturating_sub(head.len() + tail.len() + 1));
+                let title = escape::line(title).replace('\t', " ");
+                let title = end_of(&title, width.saturating_sub(head.len() + tail.len() + 1));
                 format!("{head}{title}{tail}")
             }));
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::escape;
 use crate::outcome::{Failure, Outcome};
 use crate::script::Record;
 use crate::trial::{Ending, Watch};
@@ -56,7 +57,7 @@ impl Transcript {
         };
         state.write(&format!(
             "\nresult: {}. records: {} passed{rewritten}; {} failed; {} skipped; finished in {:.2}s\n",
-            painted(&outcome.verdict.to_string(), color),
+            painted(&escape::line(&outcome.verdict.to_string()), color),
             records.passed,
             records.failed,
             records.skipped,
@@ -94,7 +95,7 @@ impl Watch for Transcript {
         let took = took.map(|took| format!("  {}", milliseconds(took))).unwrap_or_default();
         state.write(&format!("{}{took}\n", painted(word, color)));
         if let Some(failure) = failure {
-            state.write(&format!("\n{failure}\n\n"));
+            state.write(&format!("\n{}\n\n", escape::text(&failure.to_string())));
         }
     }
 
@@ -103,10 +104,11 @@ impl Watch for Transcript {
         if state.open.take().is_some() {
             state.write("\n");
         }
-        state.write(&format!("\n{failure}\n"));
+        state.write(&format!("\n{}\n", escape::text(&failure.to_string())));
     }
 
     fn kept(&self, database: &str) {
+        let database = escape::line(database);
         self.state().write(&format!("\nkept the {database} for you to look at\n"));
     }
 }
@@ -117,7 +119,7 @@ impl State {
         if self.open.is_none() {
             if self.file != file {
                 file.clone_into(&mut self.file);
-                self.write(&format!("{file}\n"));
+                self.write(&format!("{}\n", escape::line(file)));
             }
             self.write(&format!("{line:>6}  {:<WIDTH$}  ", headline(sql)));
         }
@@ -135,8 +137,8 @@ impl State {
 fn headline(sql: &[u8]) -> String {
     let text = String::from_utf8_lossy(sql);
     let mut lines = text.lines();
-    let first: Vec<char> =
-        lines.next().unwrap_or_default().trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let first = escape::line(lines.next().unwrap_or_default().trim()).replace('\t', " ");
+    let first: Vec<char> = first.chars().collect();
     if first.len() > WIDTH {
         return first[..WIDTH - 1].iter().chain(&['…']).collect();
     }
@@ -162,7 +164,7 @@ mod tests {
     fn sql_is_shown_in_one_short_line_that_no_terminal_obeys() {
         assert_eq!(headline(b"  SELECT 1"), "SELECT 1");
         assert_eq!(headline(b"SELECT\n1"), "SELECT …");
-        assert_eq!(headline(b"a\x1b[31m\tb"), "a [31m b");
+        assert_eq!(headline(b"a\x1b[31m\tb"), "a\\u{1b}[31m b");
         let long = headline("é".repeat(99).as_bytes());
         assert!(long.chars().count() == WIDTH && long.ends_with("é…"), "{long}");
         assert_eq!(headline(b""), "");

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::DateTime;
 
+use crate::escape;
 use crate::outcome::Counts;
 
 /// The day and time in UTC, without saying so: `2026-11-23 07:44:12`, as SQLite's date functions read it.
@@ -56,9 +57,7 @@ pub fn pass_rate(counts: &Counts) -> Option<f64> {
     percent(counts.passed, counts.planned.saturating_sub(counts.ignored))
 }
 
-/// The first line of a text that somebody else wrote, safe to show in a line of ours and at most `most` characters long.
-///
-/// Control characters, which could steer a terminal, are shown as escapes.
+/// The first line of a text that somebody else wrote, escaped, with at most `most` of its characters.
 pub fn first_line(text: &str, most: usize) -> String {
     let mut shown = String::new();
     let line = text.trim_start().lines().next().unwrap_or_default();
@@ -67,13 +66,9 @@ pub fn first_line(text: &str, most: usize) -> String {
             shown.push('…');
             break;
         }
-        match c {
-            '\t' => shown.push(' '),
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
+        shown.push(if c == '\t' { ' ' } else { c });
     }
-    shown
+    escape::line(&shown).into_owned()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::closing;
 use super::part::Part;
 use crate::config::{Config, GitHub};
 use crate::engine::{Choice, Engine};
+use crate::escape;
 use crate::history::History;
 use crate::outcome::{Outcome, RESULTS_VERSION, Results};
 use crate::report::files::Folder;
@@ -146,7 +147,7 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     // Whoever sends the results to a file, or to a program, wants nothing else on standard output.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // With no place to print to, the files must do.
-        let _ = write!(io::stdout(), "{}", closing::words(config.table, &results, &written));
+        let _ = write!(io::stdout(), "{}", escape::text(&closing::words(config.table, &results, &written)));
     }
     tell_github(config, &results);
 }

@@ -40,9 +40,9 @@ impl Part {
             _ if all == 0 => {}
             Some((own, whole)) => {
                 let (own, whole) = (seconds(own), seconds(whole));
-                eprintln!("shard {index} of {of}: {count} of {all} files, {own} of {whole} as the history has it");
+                note!("shard {index} of {of}: {count} of {all} files, {own} of {whole} as the history has it");
             }
-            None => eprintln!("shard {index} of {of}: {count} of {all} files, by their names as there is no history"),
+            None => note!("shard {index} of {of}: {count} of {all} files, by their names as there is no history"),
         }
         Ok(Some(Part { shard, split }))
     }

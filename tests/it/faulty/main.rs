@@ -22,6 +22,9 @@
 //!
 //! Scripts that hold no such statement can be strewn with faults: see [`seeds`].
 
+// It prints what a test asks it to.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;

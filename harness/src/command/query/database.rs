@@ -185,7 +185,7 @@ fn each_run(recorded: &Recorded, mut add: impl FnMut(&Results) -> Result<(), Que
                 last = Some((results.run_id, results.started_us));
             }
             Err(error) => {
-                eprintln!("warning: a run is left out: {}", crate::run::with_causes(&error));
+                note!("warning: a run is left out: {}", crate::run::with_causes(&error));
                 unreadable.push(error);
             }
         }
@@ -196,7 +196,7 @@ fn each_run(recorded: &Recorded, mut add: impl FnMut(&Results) -> Result<(), Que
         Ok(_) => Ok(()),
         Err(error) if last.is_none() => Err(unreadable.pop().map_or(error, RunsError::Results).into()),
         Err(error) => {
-            eprintln!("warning: the latest run is left out: {}", crate::run::with_causes(&error));
+            note!("warning: the latest run is left out: {}", crate::run::with_causes(&error));
             Ok(())
         }
     }

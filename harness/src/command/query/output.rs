@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::database::{Filled, QueryError};
+use crate::escape;
 use crate::report::columns::columns;
 use crate::report::words::first_line;
 
@@ -45,7 +46,7 @@ pub(super) fn csv(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), QueryE
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         for column in 0..count {
-            writer.write_field(text(row.get_ref(column)?)).map_err(failed)?;
+            writer.write_field(escape::text(&text(row.get_ref(column)?)).as_bytes()).map_err(failed)?;
         }
         writer.write_record(None::<&[u8]>).map_err(failed)?;
     }
@@ -60,7 +61,8 @@ pub(super) fn json(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), Query
     let mut separator = "[\n";
     while let Some(row) = rows.next()? {
         out.write_all(separator.as_bytes())?;
-        serde_json::to_writer(&mut *out, &Object { names: &names, row }).map_err(std::io::Error::from)?;
+        let object = serde_json::to_string(&Object { names: &names, row }).map_err(std::io::Error::from)?;
+        out.write_all(escape::json(&object).as_bytes())?;
         separator = ",\n";
     }
     Ok(out.write_all(if separator == "[\n" { b"[]\n" } else { b"\n]\n" })?)
