@@ -1,0 +1,28 @@
+//! `results.json`, as `slt merge` and the reports read it: any bytes are results or an error, and results can be reported.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::SystemTime;
+
+use libfuzzer_sys::fuzz_target;
+use slt_harness::outcome::Results;
+use slt_harness::report::clusters::Clusters;
+use slt_harness::report::compare::Comparison;
+use slt_harness::report::merge::merge;
+use slt_harness::report::status::Status;
+
+static FILE: LazyLock<PathBuf> =
+    LazyLock::new(|| tempfile::tempdir().expect("a folder").keep().join("results.json"));
+
+fuzz_target!(|bytes: &[u8]| {
+    std::fs::write(&*FILE, bytes).expect("the file can be written");
+    let Ok(results) = Results::read(&FILE) else { return };
+    let again = serde_json::to_vec(&results).expect("results are JSON");
+    std::fs::write(&*FILE, again).expect("the file can be written");
+    assert_eq!(Results::read(&FILE).expect("they can be read again"), results);
+    Status::new(&results, Vec::new()).text(SystemTime::now(), 5);
+    Comparison::new(&results, &results).text(5);
+    Clusters::new(&results).text();
+    merge(vec![("a".to_owned(), results.clone()), ("b".to_owned(), results)]);
+});
