@@ -15,6 +15,7 @@ mod engines;
 mod exact;
 mod faults;
 mod faulty_support;
+mod foreign;
 mod kills;
 mod known;
 mod misuse;

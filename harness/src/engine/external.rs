@@ -382,7 +382,7 @@ mod tests {
             (parrot("oops"), "it printed what is no answer"),
             (parrot(r#"{"result":[1]}"#), "it printed what is no answer"),
             (parrot(r#"{"result":[[1]]}"#), "`1` where a string should be"),
-            (parrot(r#"{"result":[["\\ud800"]]}"#), r#"`"\ud800"`, which is no string"#),
+            (parrot(r#"{"result":[["\ud800"]]}"#), r#"`"\ud800"`, which is no string"#),
             (parrot("{}"), "neither with `result` nor with `err`"),
             (parrot(r#"{"result":[],"err":"no"}"#), "neither with `result` nor with `err`"),
             ("head -c 1 >/dev/null; exit 3".to_owned(), "it ended (exit status: 3) instead of answering"),

@@ -1,0 +1,77 @@
+//! What test files say reaches a terminal, a log or GitHub in no form that these obey.
+
+use std::path::Path;
+
+use crate::support::{Said, command, folder, target_binary};
+
+/// A script whose SQL, error message and reason all try.
+const HOSTILE: &str = "\
+statement ok
+::error::one
+
+statement ok
+SELECT '\u{1b}[2J\r##[error]two\u{9b}1m\u{202e}'; ::warning::three
+
+query T
+SELECT '::error::four' || char(10) || '::error::five' || char(27) || '##[group]six'
+----
+::error::seven
+\u{1b}]0;eight\u{7}
+";
+
+/// Whether lines do nothing but show themselves, our own colours apart.
+fn assert_inert(text: &str, which: &str) {
+    for line in text.split('\n') {
+        let control = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}');
+        assert!(!line.contains(control), "{which}: {line:?}");
+        assert!(!line.trim_start().starts_with("::"), "{which}: {line:?}");
+        assert!(!line.contains("##["), "{which}: {line:?}");
+    }
+}
+
+fn slt(root: &Path, arguments: &[&str]) -> Said {
+    let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+    Said::of(slt.args(arguments).env("SLT_CORPUS", root).env("SLT_RESULTS", root.join("results")))
+}
+
+#[test]
+fn foreign_text_steers_neither_a_terminal_nor_github() {
+    let known = "[[known]]\npath = \"known.slt\"\nreason = \"\\u001b[31m\\n::error::known\"\n";
+    let root = folder(&[("known.slt", HOSTILE), ("sub/hostile\u{1b}[1m.slt", HOSTILE), ("known.toml", known)]);
+    let list = root.path().join("known.toml");
+    let list = list.to_str().unwrap();
+    for arguments in [
+        &[][..],
+        &["--format", "terse"],
+        &["--format", "json"],
+        &["--test-threads", "1", "--report-time"],
+        &["--parallel", "--workers", "2"],
+        &["--list"],
+    ] {
+        let mut run = command(target_binary());
+        run.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
+        let said = Said::of(run.args(arguments).args(["--known-failures", list]));
+        assert_eq!(said.code, if arguments == ["--list"] { 0 } else { 101 }, "{said:?}");
+        assert!(said.out.contains("hostile"), "{said:?}");
+        assert_inert(&said.out, &format!("{arguments:?}, standard output"));
+        assert_inert(&said.err, &format!("{arguments:?}, standard error"));
+    }
+    for arguments in [
+        &["run", "--known-failures", list][..],
+        &["test", "known.slt"],
+        &["status"],
+        &["status", "--json"],
+        &["analyze"],
+        &["analyze", "--json"],
+        &["punchlist"],
+        &["diff"],
+        &["query", "SELECT name, message, sql FROM failures"],
+        &["query", "--format", "csv", "SELECT * FROM failures"],
+        &["query", "--format", "json", "SELECT * FROM failures"],
+        &["run", "::error::nosuch\u{1b}[2J"],
+    ] {
+        let said = slt(root.path(), arguments);
+        assert_inert(&said.out, &format!("slt {arguments:?}, standard output: {}", said.out));
+        assert_inert(&said.err, &format!("slt {arguments:?}, standard error: {}", said.err));
+    }
+}
