@@ -50,7 +50,8 @@ Examples:
   slt status                                  the last run at a glance
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on.";
+2 the command line or a variable cannot be used; 4 the harness itself could not go on;
+5 no file matches the filters, or nothing in those that do could be checked.";
 
 const AFTER_RUN: &str = "\
 Examples:
@@ -59,7 +60,8 @@ Examples:
   slt run --known-failures known.toml --ratchet
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on.";
+2 the command line or a variable cannot be used; 4 the harness itself could not go on;
+5 no file matches the filters, or nothing in those that do could be checked.";
 
 #[derive(Debug, Subcommand)]
 enum Action {

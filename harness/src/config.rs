@@ -24,7 +24,7 @@ mod help;
 mod parallel;
 
 use flags::KnownFlags;
-pub(crate) use flags::{ENGINE, secret};
+pub(crate) use flags::{ENGINE, roots, secret};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
 pub(crate) use help::readable_help;
@@ -108,6 +108,8 @@ pub struct Parallel {
     pub queue: Option<Place>,
     /// The run to start or to join.
     pub run_id: Option<String>,
+    /// The version of the engine, where the engine cannot say it, or its program is another on each machine.
+    pub engine_version: Option<String>,
     /// How many runs a server keeps.
     pub keep_runs: usize,
     /// Go on with a run that was left incomplete.
@@ -189,7 +191,7 @@ impl Config {
             return Err("`--bless` rewrites files of this machine: it goes without a queue on a server".to_owned());
         }
         Ok(Config {
-            roots: (!flags.roots.is_empty()).then_some(flags.roots),
+            roots: (!flags.roots.is_empty()).then(|| roots(flags.roots)),
             dialect,
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
             shard: flags.shard,
@@ -273,6 +275,7 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         workers: flags.workers,
         queue,
         run_id: flags.run_id,
+        engine_version: flags.engine_version,
         keep_runs: flags.keep_runs,
         resume: flags.resume,
         time_budget: flags.time_budget,
@@ -292,6 +295,7 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         "workers",
         "queue",
         "run_id",
+        "engine_version",
         "keep_runs",
         "resume",
         "time_budget",

@@ -13,6 +13,7 @@ mod adapter;
 mod choice;
 #[cfg(feature = "external")]
 pub mod external;
+mod identity;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod line;
 #[cfg(feature = "mysql")]
@@ -44,6 +45,14 @@ pub trait Engine: Send + Sync {
     /// An adapter reports its name only once it is connected; then this is empty and [`Session::name`] counts.
     fn labels(&self) -> Vec<String> {
         vec![self.name().to_owned()]
+    }
+
+    /// What tells this engine and its version from others, such as `SQLite 3.50.2`: processes whose engines differ in that
+    /// do not share a run. It must not hold a secret. A server may be asked for that.
+    ///
+    /// An engine that does not say is taken for a part of this program, and told from others by the program's build.
+    fn identity(&self) -> String {
+        format!("{}, {}", self.name(), identity::of_this_program())
     }
 
     /// Makes a fresh, empty database for one script; dropping it removes what was made.

@@ -179,6 +179,12 @@ impl KnownFailures {
         }
     }
 
+    /// What the list says, in short: comments and the order of keys do not count.
+    pub fn digest(&self) -> String {
+        let listed = self.entries.iter().map(|entry| format!("{:?}\n", entry.listed)).collect::<String>();
+        format!("{} entries, {:08x}", self.entries.len(), crc32fast::hash(listed.as_bytes()))
+    }
+
     /// The entry that counts for a file.
     fn entry(&self, name: &str, engine: &[String]) -> Option<&Entry> {
         let holds = |entry: &&Entry| {

@@ -10,12 +10,13 @@
 //!      ▲                    │    │ holder is dead        ▲
 //!      │      requeue       │    ▼ lost                  │ finish
 //!      ├────────────────────┘   leased to the taker ─────┤
-//!      └────────────────────────────┘ requeue
+//!      └────────────────────────────┘ requeue, release
 //! ```
 //!
 //! This module is what any queue does; [`file`](mod@file) keeps one in a file, and `postgres` on a server, for several
 //! machines. [`Place`] names either.
 
+mod difference;
 mod error;
 pub mod file;
 mod live;
@@ -39,7 +40,7 @@ pub use error::QueueError;
 pub use live::{Live, Running};
 pub use open::{OpenOptions, Opened};
 pub use place::{Place, PlaceError};
-pub use plan::{Plan, PlanEntry, PlanError};
+pub use plan::{CHECK, Plan, PlanEntry, PlanError, REWRITES, Settings};
 
 use crate::outcome::{Attempt, Outcome};
 
@@ -85,6 +86,9 @@ pub trait Queue: Send {
         self.requeue(lease, &attempt.verdict.to_string())
     }
 
+    /// Gives the entry back as if the attempt had never begun: for one that ended because its run did.
+    fn release(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
+
     /// Takes over every lease whose holder is dead.
     ///
     /// The caller now holds these leases and is to requeue or to finish each. If it dies before that, they are lost
@@ -99,6 +103,9 @@ pub trait Queue: Send {
 
     /// Everything that is known about the run. Reads the whole run: for its end, not for every claim.
     fn snapshot(&mut self) -> Result<Snapshot, QueueError>;
+
+    /// How far the run is. Costs what happened since the last call, whatever the length of the plan.
+    fn progress(&mut self) -> Result<Progress, QueueError>;
 
     /// What happened since the last call; the first call tells what happened since this participant joined.
     fn poll(&mut self) -> Result<Vec<Event>, QueueError>;
@@ -204,6 +211,19 @@ pub struct Lost {
     pub deaths: u32,
     /// The record that was running, if the worker had come to one.
     pub last: Option<Running>,
+    /// Whether the worker had a supervisor that has ended too: it was ended with that one, which is no fault of the entry.
+    pub orphaned: bool,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many entries have their outcome.
+    pub finished: usize,
+    /// Whether somebody else than this participant holds an open lease.
+    pub is_leased_elsewhere: bool,
+    /// Whether somebody has asked everybody to stop.
+    pub is_stopped: bool,
 }
 
 /// An event is one thing that happened in a run. Entries are indexes into the plan.

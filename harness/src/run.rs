@@ -22,8 +22,8 @@ use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
 use crate::report::progress::Progress;
 use crate::report::statistics::Statistics;
-use crate::report::table;
-use crate::suite::{Suite, SuiteError, TestFile};
+use crate::report::{table, words};
+use crate::suite::{Filter, Suite, SuiteError, TestFile, nearest};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
 use crate::trial;
@@ -33,6 +33,7 @@ mod closing;
 mod known;
 mod parallel;
 mod part;
+mod settings;
 
 use account::About;
 use parallel::Assignment;
@@ -80,6 +81,8 @@ enum RunError {
     Known(#[from] KnownError),
     #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
     NoSuchName(Vec<String>),
+    #[error("{0}")]
+    NoMatch(String),
     #[error("`--shard-history`: cannot read `{path}`: {source}")]
     ShardHistory { path: String, source: io::Error },
     #[error("cannot write to `{path}`: {source}")]
@@ -107,6 +110,7 @@ impl RunError {
             | RunError::NoSuchName(_)
             | RunError::ShardHistory { .. }
             | RunError::Log { .. } => ExitStatus::Usage,
+            RunError::NoMatch(_) => ExitStatus::Nothing,
             _ => ExitStatus::Broken,
         }
     }
@@ -289,7 +293,18 @@ fn conclude(summary: &Summary, config: &Config) -> ExitStatus {
         note!("error: the account does not add up: {defect}");
     }
     let allowed = config.parallel.as_ref().is_some_and(|parallel| parallel.allow_incomplete);
-    let status = summary.exit_status(allowed);
+    let status = match summary.exit_status(allowed) {
+        ExitStatus::Passed if summary.checked_nothing() => {
+            let strict = is_strict(config);
+            let code = if strict { ", so the exit code is 5" } else { "" };
+            // nextest shows each file's own reason.
+            if !config.nextest {
+                note!("nothing in {} could be checked{code}", words::count(summary.total.planned, "file"));
+            }
+            if strict { ExitStatus::Nothing } else { ExitStatus::Passed }
+        }
+        status => status,
+    };
     let left = summary.not_run.len();
     if left > 0 {
         // libtest's own line knows no such thing, and reads `ok`.
@@ -340,10 +355,42 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
             return Err(RunError::NoSuchName(unknown));
         }
     }
+    let unmatched = unmatched(&files, config);
     files.retain(|file| !config.only_ignored && filter.lets_in(file));
+    if files.is_empty() && !config.list && is_strict(config) {
+        return Err(RunError::NoMatch(unmatched.unwrap_or_else(|| "no test file matches the filters".to_owned())));
+    }
+    // nextest asks for what it was told by the list, and shows nothing of this.
+    if let Some(words) = unmatched.filter(|_| !config.list && !config.nextest) {
+        note!("warning: {words}");
+    }
     let part = Part::take(&mut files, config)?;
     let filtered_out = (total - files.len()) as u64;
     Ok(Selection { files, filtered_out, part })
+}
+
+/// Whether a run that checks nothing is no success. Test targets do as libtest does, unless they are shared out.
+fn is_strict(config: &Config) -> bool {
+    config.table || config.parallel.is_some()
+}
+
+/// The words on filters that match no file, if there are such.
+fn unmatched(files: &[TestFile], config: &Config) -> Option<String> {
+    let filter = &config.filter;
+    let matches_none = |pattern: &&String| {
+        let alone = Filter { patterns: vec![(*pattern).clone()], skips: Vec::new(), exact: filter.exact };
+        !files.iter().any(|file| alone.lets_in(file))
+    };
+    let told = |pattern: &String| {
+        let near = nearest(files, pattern);
+        let near: Vec<String> = near.into_iter().map(|name| format!("`{name}`")).collect();
+        match near.as_slice() {
+            [] => format!("no test file matches `{pattern}`"),
+            near => format!("no test file matches `{pattern}`; is it {}?", near.join(" or ")),
+        }
+    };
+    let words: Vec<String> = filter.patterns.iter().filter(matches_none).map(told).collect();
+    (!words.is_empty()).then(|| words.join("\n"))
 }
 
 fn layout(config: &Config) -> Layout {

@@ -11,6 +11,7 @@ use sqllogictest::parser::ExpectedError;
 
 pub mod classic;
 mod condition;
+pub mod content;
 mod include;
 mod place;
 mod prepare;

@@ -1,20 +1,20 @@
 //! Which files there are: finds test files below the roots, names them, sorts them, filters them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use dialect::Dialects;
 
-mod content;
 mod dialect;
 mod filter;
+mod rust_path;
 mod stubs;
 
-pub use content::contents;
 pub use dialect::Dialect;
-pub use filter::Filter;
+pub use filter::{Filter, nearest};
+use rust_path::rust_path;
 pub use stubs::stubs;
 
 /// A suite is a set of folders that hold test files (`.test` and `.slt`).
@@ -35,7 +35,7 @@ pub struct TestFile {
     pub path: PathBuf,
     /// The root it was found under: nothing outside is read on its behalf.
     pub root: PathBuf,
-    /// What it must hold, as [`content`](TestFile::content) tells it: whoever runs it refuses anything else.
+    /// What it must hold, as `script::content` sums it up: whoever runs it refuses anything else.
     pub planned: Option<String>,
     /// The dialect that it is read by.
     pub dialect: Dialect,
@@ -166,7 +166,6 @@ impl Suite {
         if files.is_empty() {
             return Err(SuiteError::Empty(self.roots.clone()));
         }
-        tell_apart(&mut files);
         Ok(files)
     }
 
@@ -234,8 +233,9 @@ pub fn category(name: &str) -> &str {
     name.split_once('/').map_or(".", |(first, _)| first)
 }
 
+/// Whether a path is that of a test file: `.test` or `.slt`, in capitals or not.
 fn is_test_file(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "test" || extension == "slt") && !is_editors_lock(path)
+    Dialect::by_extension(path).is_some() && !is_editors_lock(path)
 }
 
 /// Whether this is the link that Emacs keeps beside a file being edited: `.#x.test`, which leads nowhere.
@@ -264,39 +264,6 @@ fn name_of(relative: &Path) -> Result<String, String> {
         Err(format!("  `{name}` begins with `-`, which a test runner takes for a flag"))
     } else {
         Ok(name)
-    }
-}
-
-/// The name as a Rust path: a module for each folder, a function for the file.
-fn rust_path(name: &str) -> String {
-    name.split('/').map(rust_identifier).collect::<Vec<_>>().join("::")
-}
-
-fn rust_identifier(part: &str) -> String {
-    let mut identifier: String = part.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if identifier.starts_with(|c: char| c.is_ascii_digit()) || KEYWORDS.contains(&identifier.as_str()) {
-        identifier.insert(0, '_');
-    }
-    identifier
-}
-
-/// Words that can be no identifier (Rust reference, "Keywords", strict and reserved ones).
-const KEYWORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
-    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "Self", "static", "struct", "super", "trait",
-    "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "_",
-];
-
-/// Gives files whose Rust paths coincide (`a-b.test`, `a_b.test`) a number each, in order of their names.
-fn tell_apart(files: &mut [TestFile]) {
-    let mut seen: HashMap<String, u32> = HashMap::new();
-    for file in files {
-        let count = seen.entry(file.rust_path.clone()).or_default();
-        *count += 1;
-        if *count > 1 {
-            file.rust_path = format!("{}_{count}", file.rust_path);
-        }
     }
 }
 
@@ -427,11 +394,12 @@ mod tests {
     }
 
     #[test]
-    fn rust_paths_are_identifiers_and_differ() {
-        assert_eq!(rust_path("evidence/in1.test"), "evidence::in1_test");
-        assert_eq!(rust_path("in/10/a b-é.slt"), "_in::_10::a_b___slt");
-        let (_folder, suite) = suite_of(&["a-b.test", "a_b.test"]);
-        let paths: Vec<String> = suite.discover().unwrap().into_iter().map(|file| file.rust_path).collect();
-        assert_eq!(paths, ["a_b_test", "a_b_test_2"]);
+    fn extensions_in_capitals_are_found_too() {
+        let (_folder, suite) = suite_of(&["X.TEST", "y.Slt", "z.slt", "Z.SLT", "no.TESTS"]);
+        let files = suite.discover().unwrap();
+        assert_eq!(names(&files), ["X.TEST", "Z.SLT", "y.Slt", "z.slt"]);
+        for file in files {
+            assert_eq!(suite.find(&file.name).unwrap(), Some(file));
+        }
     }
 }

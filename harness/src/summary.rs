@@ -30,6 +30,8 @@ pub enum ExitStatus {
     Incomplete = 3,
     /// The harness itself could not go on, or its account does not add up.
     Broken = 4,
+    /// No file matches the filters, or nothing in those that do could be checked: `slt run` and parallel runs only.
+    Nothing = 5,
     /// Some file failed, crashed or ran out of time or memory; the code that libtest uses.
     Failed = 101,
 }
@@ -74,6 +76,12 @@ impl Summary {
         summary
     }
 
+    /// Whether files were planned, and nothing in any of them could be checked.
+    pub fn checked_nothing(&self) -> bool {
+        let Counts { planned, passed, known_failures, not_run, .. } = self.total;
+        planned > 0 && passed == 0 && known_failures == 0 && not_run == 0 && self.total.failures() == 0
+    }
+
     /// The exit code that this account calls for.
     pub fn exit_status(&self, allow_incomplete: bool) -> ExitStatus {
         if !self.defects.is_empty() {
@@ -115,6 +123,21 @@ mod tests {
         ] {
             assert_eq!(status(&["a", "b"], &[outcome("a", verdict), not_run.clone()]), ExitStatus::Failed);
         }
+    }
+
+    #[test]
+    fn a_run_that_checked_nothing_is_told_from_one_that_passed() {
+        let ignored = |name: &str| outcome(name, Verdict::Ignored { reason: "0 of 3 records apply".into() });
+        let is_nothing = |planned: &[&str], outcomes: &[Outcome]| {
+            Summary::new(planned.iter().map(|name| (*name, 1)), outcomes).checked_nothing()
+        };
+        assert!(is_nothing(&["a", "b"], &[ignored("a"), ignored("b")]));
+        assert!(!is_nothing(&["a", "b"], &[ignored("a"), outcome("b", Verdict::Passed)]));
+        assert!(!is_nothing(&["a", "b"], &[ignored("a"), outcome("b", Verdict::NotRun { reason: "budget".into() })]));
+        let known = Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() };
+        assert!(!is_nothing(&["a"], &[outcome("a", known)]));
+        // A process that found nothing left to do, or a shard without files.
+        assert!(!is_nothing(&[], &[]));
     }
 
     #[test]

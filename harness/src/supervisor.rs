@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
-use crate::queue::{EntryState, EntryStatus, Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
+use crate::queue::{Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
 use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
 
 mod current;
@@ -139,9 +139,9 @@ pub fn supervise(
         looked_round: None,
         current: HashMap::new(),
         // Of what happened before it joined, no event tells.
-        stopped: queue.snapshot()?.stopped.is_some(),
+        stopped: queue.progress()?.is_stopped,
         started: 0,
-        futile: 0,
+        futile: (0, 0),
     };
     let result = supervisor.run(queue, audience);
     let Supervisor { family, slots, own, .. } = supervisor;
@@ -175,7 +175,8 @@ struct Supervisor<'s> {
     stopped: bool,
     /// How many workers have been started so far.
     started: u32,
-    futile: u32,
+    /// How many workers in a row ended before they had claimed anything: by themselves, and killed.
+    futile: (u32, u32),
 }
 
 impl Supervisor<'_> {
@@ -205,13 +206,7 @@ impl Supervisor<'_> {
         if self.interrupted > 1 {
             return Ok(true);
         }
-        let own = queue.worker();
-        let elsewhere = |entry: &EntryStatus| match entry.state {
-            // What this process holds it has taken from a worker that it had to kill.
-            EntryState::Leased { worker } => worker != own,
-            EntryState::Waiting | EntryState::Final(_) => false,
-        };
-        if !queue.snapshot()?.entries.iter().any(elsewhere) {
+        if !queue.progress()?.is_leased_elsewhere {
             return Ok(true);
         }
         thread::sleep(queue.pace().max(LOOK_ROUND));
@@ -244,7 +239,7 @@ impl Supervisor<'_> {
                     self.current.insert(*worker, Current::new(*entry));
                     if let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker() == Some(*worker)) {
                         slot.claimed();
-                        self.futile = 0;
+                        self.futile = (0, 0);
                     }
                     if let Some(dead) = self.dead.values_mut().find(|dead| dead.worker == Some(*worker)) {
                         dead.had_claimed = true;
@@ -397,8 +392,8 @@ impl Supervisor<'_> {
         let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
         let dead = self.death_of(lost.worker);
         match fate(dead, lost.lease.entry(), self.stopped) {
-            // The entry stays without an outcome, leased to this process.
-            Fate::Left => return Ok(()),
+            // The run ended the attempt, and not the other way round.
+            Fate::Left => return Ok(queue.release(lost.lease, "the run ended")?),
             Fate::Again => return Ok(queue.requeue(lost.lease, "its worker was ended for what it had run before")?),
             Fate::Settled => {}
         }
@@ -425,7 +420,7 @@ impl Supervisor<'_> {
 
     /// Starts workers in the place of the dead, if there is work for them.
     fn replace(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
-        if self.stopped || queue.snapshot()?.is_complete() {
+        if self.stopped || queue.progress()?.finished == queue.plan().len() {
             return Ok(());
         }
         for index in 0..self.slots.len() {
@@ -433,8 +428,10 @@ impl Supervisor<'_> {
                 continue;
             }
             if let Some(dead) = self.dead.get(self.slots[index].label()).filter(|dead| !dead.had_claimed) {
-                self.futile += 1;
-                if self.futile >= if dead.killed { FUTILE_KILLS } else { FUTILE } {
+                let (by_themselves, killed) = &mut self.futile;
+                let (count, most) = if dead.killed { (killed, FUTILE_KILLS) } else { (by_themselves, FUTILE) };
+                *count += 1;
+                if *count >= most {
                     let output = dead.output.clone();
                     return Err(match dead.verdict {
                         Verdict::OutOfMemory { limit_bytes: limit } => {

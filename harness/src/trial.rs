@@ -13,7 +13,7 @@ use crate::crash::InEngine;
 use crate::engine::Engine;
 use crate::known::Judge;
 use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
-use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, slt, source};
+use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, content, slt, source};
 use crate::suite::TestFile;
 
 mod answer;
@@ -278,7 +278,7 @@ fn script(
             return Verdict::Failed;
         }
     };
-    if !file.is_as_planned(&text) {
+    if !content::is_as_planned(file, &text) {
         // Copies are compared before anybody takes part. No other machine is to be trusted with the name alone, and what
         // was planned may be nowhere any more.
         let host = rustix::system::uname();

@@ -283,6 +283,8 @@ impl<'e> Death<'e> {
 
 /// Gives a dead worker's entry back for another attempt, or its final outcome, held against `known`, which is returned.
 ///
+/// A worker that died with its supervisor was ended by that, and not by what it ran: the attempt does not count.
+///
 /// # Errors
 /// The queue's.
 pub fn settle(
@@ -292,7 +294,11 @@ pub fn settle(
     policy: Policy,
     known: Option<&Judge>,
 ) -> Result<Option<Outcome>, QueueError> {
-    let Lost { lease, worker, deaths, last } = lost;
+    let Lost { lease, worker, deaths, last, orphaned } = lost;
+    if orphaned {
+        queue.release(lease, "its supervisor ended")?;
+        return Ok(None);
+    }
     let again = match death.verdict {
         Verdict::Crashed { .. } => deaths <= policy.crash_retries,
         _ => lease.attempt() <= policy.retries,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{PASSES, command, folder, target_binary};
+use crate::support::{PASSES, command, folder, run, target_binary};
 
 /// The paths below the corpus that a run opened or listed, as the kernel saw it.
 fn opened(root: &std::path::Path, arguments: &[&str]) -> Vec<String> {
@@ -31,4 +31,26 @@ fn a_whole_name_opens_its_own_file_and_lists_no_folder() {
     let root = folder(&files);
     assert_eq!(opened(root.path(), &["--exact", "f3/13.test", "--nocapture"]), ["/f3/13.test"]);
     assert!(opened(root.path(), &["13.test"]).len() > 5, "a filter has to list the folders");
+}
+
+#[test]
+fn a_file_has_one_rust_path_with_and_without_a_listing() {
+    let root = folder(&[("a-b.slt", PASSES), ("a_b.slt", PASSES), ("X.TEST", PASSES)]);
+    let json = ["-Z", "unstable-options", "--format", "json"];
+    let ended = |arguments: &[&str]| -> Vec<String> {
+        let said = run(root.path(), &[&json, arguments].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let mut names: Vec<String> = events
+            .filter(|event| event["type"] == "test" && event["event"] == "ok")
+            .map(|event| event["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(ended(&[]), ["X_TEST", "a_b_slt", "a_b_slt__x2d"]);
+    for (name, path) in [("a-b.slt", "a_b_slt__x2d"), ("a_b.slt", "a_b_slt"), ("X.TEST", "X_TEST")] {
+        assert_eq!(ended(&["--exact", name]), [path]);
+        assert_eq!(ended(&["--exact", path]), [path]);
+    }
 }

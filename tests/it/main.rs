@@ -25,6 +25,7 @@ mod own_engine;
 mod page;
 mod parallel;
 mod results;
+mod same_run;
 mod scripts_in_parallel;
 mod seeded;
 mod server_queue;

@@ -152,9 +152,18 @@ fn machines_with_other_files_are_not_let_in() {
         start(&place, server, "one", &format!("--run-id {id}")).wait().exits(0);
         fs::write(place.path("tests/01.test"), "statement ok\nSELECT 2\n").unwrap();
         let ended = start(&place, server, "two", &format!("--run-id {id}")).wait().exits(4);
-        ended.says("was planned with other contents of `01.test`: every machine needs the same files");
+        ended.says("is another run than this one would be: `01.test` has other contents here");
+        fs::write(place.path("tests/01.test"), fault("sleep 50")).unwrap();
+        for (arguments, words) in [
+            ("--label mine", "`--label` is not given there and `mine` here"),
+            ("--engine-version 7", "and `version 7` here"),
+            ("--query-timeout 9 --resume", "`--query-timeout` is not given there and `9 s` here"),
+        ] {
+            let ended = start(&place, server, "two", &format!("--run-id {id} {arguments}")).wait().exits(4);
+            ended.says(words);
+        }
         let ended = start(&place, server, "two", &format!("--workers 2 --run-id {id} 00")).wait().exits(4);
-        ended.says("has another plan: 3 entries");
+        ended.says("`01.test`, `02.test` are only there");
     });
 }
 

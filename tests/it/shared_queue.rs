@@ -58,7 +58,7 @@ fn another_run_cannot_begin_while_one_is_under_way() {
     for arguments in ["--run-id two", "--run-id two --workers 2"] {
         place.start(arguments).wait().exits(4).says("is taken by run `one`, which is still under way");
     }
-    place.start("00").wait().exits(4).says("has another plan");
+    place.start("00").wait().exits(4).says("are only there");
     assert_eq!(first.wait().exits(0).verdicts().len(), 4);
 }
 
@@ -164,11 +164,11 @@ fn a_full_disk_ends_the_run_with_an_error_and_resume_goes_on() {
 fn a_queue_of_a_newer_version_is_an_error() {
     let place = Place::with_many(3, PASSES);
     place.run("").exits(0);
-    // The header begins with the version: `{"slt-queue":1`.
+    // The header begins with the version: `{"slt-queue":2`.
     let file = fs::File::options().write(true).open(place.path("results/queue")).unwrap();
     file.write_all_at(b"9", 13).unwrap();
     for mode in ["", "--workers 2"] {
-        place.run(mode).exits(4).says("`results/queue` has format version 9, and this program knows 1");
+        place.run(mode).exits(4).says("`results/queue` has format version 9, and this program knows 2");
     }
 }
 

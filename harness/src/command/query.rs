@@ -39,7 +39,7 @@ pub(super) struct Flags {
     recorded: Recorded,
 
     /// Folder with test files, or one such file: what no run has met is in `test_files` too (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", hide_env_values = true, value_delimiter = ':')]
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", hide_env_values = true)]
     roots: Vec<PathBuf>,
 }
 
@@ -96,7 +96,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
 #[cfg(feature = "sqlite")]
 fn answer(sql: &str, flags: &Flags) -> Result<ExitStatus, CommandError> {
     let database = database::Database::new(sql)?;
-    let database = database.fill(&flags.recorded, &flags.roots)?;
+    let database = database.fill(&flags.recorded, &crate::config::roots(flags.roots.clone()))?;
     let rows = |writer: &mut dyn std::io::Write| match flags.format {
         Format::Table => output::table(&database, writer),
         Format::Csv => output::csv(&database, writer),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::complain;
+use crate::config;
 use crate::suite::{Suite, stubs};
 use crate::summary::ExitStatus;
 
@@ -12,7 +13,7 @@ use crate::summary::ExitStatus;
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// Folder with test files, or one such file (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':')]
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
     /// Where to write; the test target takes it in with `include!("slt/stubs.rs");`
@@ -26,7 +27,7 @@ pub(super) struct Flags {
 
 /// Writes the stubs, or checks that they are up to date.
 pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
-    let suite = if flags.roots.is_empty() { suite } else { Suite::from_roots(flags.roots.clone()) };
+    let suite = if flags.roots.is_empty() { suite } else { Suite::from_roots(config::roots(flags.roots.clone())) };
     let files = match suite.discover() {
         Ok(files) => files,
         Err(error) => return complain(&error.to_string(), ExitStatus::Usage),

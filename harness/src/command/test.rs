@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::complain;
-use crate::config::TrialFlags;
+use crate::config::{self, TrialFlags};
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
@@ -25,7 +25,7 @@ pub(super) struct TestFlags {
     file: PathBuf,
 
     /// Folder in which the name is looked up, and out of which no `include` leads (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':')]
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -42,7 +42,7 @@ Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable c
 
 /// Runs the file and shows each record as it ends.
 pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> ExitStatus {
-    let suite = if flags.roots.is_empty() { suite } else { suite.at(flags.roots) };
+    let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots)) };
     let suite = match flags.trial.dialect {
         Some(dialect) => suite.all_in(dialect),
         None => suite,

@@ -42,7 +42,7 @@ pub struct Flags {
     pub(super) shuffle_seed: Option<u64>,
 
     /// Folder with test files, or one such file, instead of the suite's own (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", value_delimiter = ':', help_heading = OURS)]
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = OURS)]
     pub(super) roots: Vec<PathBuf>,
 
     /// Filters where none are typed, separated by commas
@@ -220,4 +220,36 @@ impl fmt::Debug for Secret {
 /// Takes any text; whether it can be used is told elsewhere, without repeating it.
 pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret(text.to_owned()))
+}
+
+/// The folders that `--root` or `SLT_CORPUS` names: each value is one path if that exists, or else paths joined by `:`.
+pub(crate) fn roots(values: Vec<PathBuf>) -> Vec<PathBuf> {
+    let paths = |value: PathBuf| {
+        let parts: Vec<PathBuf> = match value.to_str() {
+            Some(text) if !value.exists() => text.split(':').filter(|part| !part.is_empty()).map(Into::into).collect(),
+            _ => Vec::new(),
+        };
+        // Where none of them is there, the whole value is what an error has to name.
+        if parts.iter().any(|part| part.exists()) { parts } else { vec![value] }
+    };
+    values.into_iter().flat_map(paths).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_may_have_a_colon_in_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "c:d"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        let list = |names: [&str; 2]| names.map(|name| path(name).display().to_string()).join(":").into();
+        assert_eq!(roots(vec![path("c:d")]), [path("c:d")]);
+        assert_eq!(roots(vec![list(["a", "b"])]), [path("a"), path("b")]);
+        assert_eq!(roots(vec![list(["a", "x"]), path("c:d")]), [path("a"), path("x"), path("c:d")]);
+        assert_eq!(roots(vec![path("x:y")]), [path("x:y")]);
+    }
 }

@@ -39,7 +39,8 @@ pub(crate) fn readable_help(command: Command) -> Command {
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on.
+2 the command line or a variable cannot be used; 4 the harness itself could not go on;
+5 with --parallel: no file matches the filters, or nothing in those that do could be checked.
 
 Examples:
   cargo test --test slt -- select1                       files whose name contains `select1`

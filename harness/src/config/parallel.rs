@@ -31,6 +31,11 @@ pub struct ParallelFlags {
     #[arg(long, value_name = "ID", env = "SQLLOGICTEST_RUN_ID", value_parser = run_id, help_heading = PARALLEL)]
     pub(super) run_id: Option<String>,
 
+    /// The version of the engine, for an engine that cannot say it or whose program each machine builds for itself: only
+    /// processes with the same one share a run [default: what the engine says, or the build of this program]
+    #[arg(long, value_name = "TEXT", env = "SQLLOGICTEST_ENGINE_VERSION", help_heading = PARALLEL)]
+    pub(super) engine_version: Option<String>,
+
     /// Keep so many runs on the server of the queue, the latest [default: 20]
     #[arg(long, value_name = "N", env = "SQLLOGICTEST_KEEP_RUNS", default_value = "20", hide_default_value = true,
           help_heading = PARALLEL)]

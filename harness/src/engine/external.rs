@@ -19,6 +19,7 @@
 //! to bear; so one that prints no greeting is never sent anything that it might not know.
 
 use std::io::{ErrorKind, Read, Write};
+use std::path::PathBuf;
 use std::process::{ChildStdin, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use serde_json::de::IoRead;
 use serde_json::value::RawValue;
 
 use super::choice::shown_command;
+use super::identity;
 use super::names::Maker;
 use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
@@ -84,10 +86,31 @@ impl Engine for External {
         vec!["external".to_owned()]
     }
 
+    /// The command, and what its words name: a driver that was changed is another, even under the same command.
+    fn identity(&self) -> String {
+        let command = &self.driver.command;
+        let words = shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect());
+        let programs: Vec<String> =
+            words.iter().filter_map(|word| identity::of_program(&file_of(word)?).ok()).collect();
+        // The command itself may hold a secret.
+        let sum = |text: &str| crc32fast::hash(text.as_bytes());
+        format!("{}, command {:08x}, files {:08x}", self.driver.shown, sum(command), sum(&programs.join("\n")))
+    }
+
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
         let name = self.driver.maker.get_or_try_init(Maker::new)?.name();
         Ok(Box::new(Own { driver: Arc::clone(&self.driver), name }))
     }
+}
+
+/// The file that a word of a command names: by its path, or as a program.
+fn file_of(word: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(word);
+    if path.is_file() || word.contains('/') {
+        return path.is_file().then_some(path);
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(word)).find(|path| path.is_file())
 }
 
 /// A script's own database: what that is, the driver knows.
@@ -320,6 +343,21 @@ mod tests {
     /// A driver that says `words` when it is asked anything.
     fn parrot(words: &str) -> String {
         format!("head -c 1 >/dev/null && echo '{words}'; cat >/dev/null")
+    }
+
+    #[test]
+    fn a_driver_that_was_changed_is_another_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = folder.path().join("driver.py");
+        std::fs::write(&driver, "one").unwrap();
+        let identity = |rest: &str| External::new(&format!("cat {} {rest}", driver.display())).identity();
+        let first = identity("--password hunter2");
+        assert_eq!(first, identity("--password hunter2"));
+        assert!(!first.contains("hunter2") && first != identity("--password hunter3"), "{first}");
+        std::fs::write(&driver, "two").unwrap();
+        assert_ne!(first, identity("--password hunter2"));
+        assert_eq!(file_of("cat").map(|path| path.is_absolute()), Some(true));
+        assert_eq!((file_of("no-such-program"), file_of("/")), (None, None));
     }
 
     #[test]

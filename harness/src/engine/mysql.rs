@@ -110,6 +110,13 @@ impl Server {
         self.is_mariadb.get_or_try_init(ask).is_ok_and(|is_mariadb| *is_mariadb)
     }
 
+    /// The server and its version, asked by a connection of its own: who only wants to know needs no keeper.
+    fn version(&self) -> Result<String, EngineError> {
+        let mut keeper = Keeper::new(&self.opts, &self.trust)?;
+        let version = keeper.link.column("SELECT CONCAT_WS(' ', VERSION(), @@version_comment, @@sql_mode)")?;
+        Ok(version.into_iter().next().unwrap_or_default())
+    }
+
     /// Makes a database, and says its name.
     fn make(&self) -> Result<String, EngineError> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,6 +161,10 @@ impl Engine for Mysql {
     fn labels(&self) -> Vec<String> {
         let names: &[&str] = if self.server.is_mariadb() { &["mariadb", "mysql"] } else { &["mysql"] };
         names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn identity(&self) -> String {
+        self.server.version().unwrap_or_else(|_| format!("{} of an unknown version", self.server.shown))
     }
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {

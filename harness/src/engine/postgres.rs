@@ -102,6 +102,13 @@ impl Server {
         }
     }
 
+    /// The server and its version, asked by a connection of its own: who only wants to know needs no keeper.
+    fn version(&self) -> Result<String, EngineError> {
+        let keeper = Keeper::new(&self.config, &self.trust)?;
+        let version = keeper.link.column("SELECT version()")?;
+        Ok(version.into_iter().next().unwrap_or_default())
+    }
+
     /// Makes what a script has to itself, and says its name.
     fn make(&self) -> Result<String, EngineError> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,6 +198,10 @@ impl Engine for Postgres {
 
     fn labels(&self) -> Vec<String> {
         vec!["postgresql".to_owned(), "postgres".to_owned()]
+    }
+
+    fn identity(&self) -> String {
+        self.server.version().unwrap_or_else(|_| format!("{} of an unknown version", self.server.shown))
     }
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {

@@ -50,6 +50,12 @@ impl Engine for Sqlite {
         "sqlite"
     }
 
+    fn identity(&self) -> String {
+        // SAFETY: it returns a constant text of SQLite's.
+        let source = unsafe { CStr::from_ptr(ffi::sqlite3_sourceid()) };
+        format!("SQLite {} ({})", rusqlite::version(), source.to_string_lossy())
+    }
+
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
         // Only an `.slt` script can open a second connection; a database that none shares is faster. A name that all of
         // the process could open is random, so that no other script can.

@@ -36,6 +36,8 @@ suite! {
     an_outcome_is_kept_whole
     another_trials_outcome_is_refused
     a_requeued_entry_is_claimed_again_with_its_attempts_counted
+    a_released_entry_was_never_tried
+    progress_is_what_the_snapshot_says
     the_living_lose_nothing
     the_dead_lose_their_leases_to_whoever_looks_first
     a_lost_lease_can_be_finished_by_its_taker
@@ -170,6 +172,43 @@ pub(crate) fn a_requeued_entry_is_claimed_again_with_its_attempts_counted(start:
     }
     let EntryStatus { attempts, deaths, state, .. } = status(&mut *queue, 0);
     assert_eq!((attempts, deaths, state), (3, 0, EntryState::Waiting));
+}
+
+pub(crate) fn a_released_entry_was_never_tried(start: fn(Plan) -> Join) {
+    let mut join = start(plan(2));
+    let (mut a, mut b) = (join(), join());
+    let lease = leased(&mut *a);
+    a.release(lease, "the run ended").unwrap();
+    assert_eq!(status(&mut *b, 0), EntryStatus::default());
+    // The death of one who tried before still counts.
+    let lease = leased(&mut *b);
+    b.requeue(lease, "once more").unwrap();
+    let first = leased(&mut *b);
+    assert_eq!((first.entry(), first.attempt()), (0, 2));
+    drop(b);
+    let lost = a.lost().unwrap().pop().unwrap();
+    assert_eq!((lost.deaths, lost.lease.attempt()), (1, 2));
+    let stale = Lease { name: lost.lease.name.clone(), sequence: lost.lease.sequence + 1, ..lost.lease };
+    assert!(matches!(a.release(stale, "mine"), Err(QueueError::Stale { .. })));
+    a.release(lost.lease, "the run ended").unwrap();
+    assert_eq!(status(&mut *a, 0), EntryStatus { attempts: 1, ..EntryStatus::default() });
+    let events = a.poll().unwrap();
+    assert!(events.iter().any(|event| matches!(event, Event::Requeued { why, .. } if why == "the run ended")));
+    drop(first);
+    assert_eq!(leased(&mut *a).attempt(), 2);
+}
+
+pub(crate) fn progress_is_what_the_snapshot_says(start: fn(Plan) -> Join) {
+    let mut join = start(plan(3));
+    let (mut a, mut b) = (join(), join());
+    let progress = |finished, is_leased_elsewhere, is_stopped| Progress { finished, is_leased_elsewhere, is_stopped };
+    assert_eq!(a.progress().unwrap(), progress(0, false, false));
+    let lease = leased(&mut *a);
+    assert_eq!((a.progress().unwrap(), b.progress().unwrap()), (progress(0, false, false), progress(0, true, false)));
+    finish(&mut *a, lease);
+    let _lease = leased(&mut *b);
+    b.stop("enough").unwrap();
+    assert_eq!((a.progress().unwrap(), b.progress().unwrap()), (progress(1, true, true), progress(1, false, true)));
 }
 
 pub(crate) fn the_living_lose_nothing(start: fn(Plan) -> Join) {

@@ -51,33 +51,37 @@ pub enum QueueError {
         /// The run that was asked for.
         run: String,
     },
-    /// The run that is there was planned from other files.
-    #[error(
-        "run `{run}` in `{queue}` has another plan: {theirs} entries (hash {theirs_hash}), not {ours} ({ours_hash})"
-    )]
+    /// The run that is there is not the one that this process would run: its verdicts are about something else.
+    #[error("run `{run}` in `{queue}` is another run than this one would be: {differs}")]
     OtherPlan {
         /// Where the queue is kept.
         queue: String,
         /// The run that is there.
         run: String,
-        /// How many entries it has.
-        theirs: usize,
-        /// The hash of its plan.
-        theirs_hash: String,
-        /// How many entries the plan has that was brought along.
-        ours: usize,
-        /// The hash of the plan that was brought along.
-        ours_hash: String,
+        /// What differs, in words.
+        differs: String,
     },
-    /// The run that is there was planned from files of the same names with other contents.
-    #[error("run `{run}` in `{queue}` was planned with other contents of {names}: every machine needs the same files")]
-    OtherFiles {
+    /// The run that is there rewrites its files, so that nobody can tell whether they are still those of the run.
+    #[error(
+        "run `{run}` in `{queue}` has rewritten files (`--bless`), so that it cannot go on: begin another one, without \
+         `--resume` and with another `--run-id`"
+    )]
+    Rewritten {
         /// Where the queue is kept.
         queue: String,
         /// The run that is there.
         run: String,
-        /// The files that differ, or the first of them.
-        names: String,
+    },
+    /// The run that is there was begun by an older release, which has not noted what its verdicts depend on.
+    #[error(
+        "run `{run}` in `{queue}` was begun by an older release, which has not noted what its verdicts depend on: begin \
+         another one, without `--resume` and with another `--run-id`"
+    )]
+    OlderRun {
+        /// Where the queue is kept.
+        queue: String,
+        /// The run that is there.
+        run: String,
     },
     /// A run id that cannot be written down.
     #[error("a run id has 1 to 100 characters, none of them a control character: `{0}`")]

@@ -51,12 +51,13 @@ use self::journal::{Journal, Locked};
 use self::lives::{Alive, Lives};
 use self::state::Holder;
 use super::{
-    Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Running, Snapshot,
+    Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Progress, Queue, QueueError, Running,
+    Snapshot,
 };
 use crate::outcome::{Attempt, Outcome};
 
 /// The newest format version that can be read, and the one that is written.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// A file queue is one participant's access to a run that is kept in a file.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl FileQueue {
     /// | has living participants | joined | joined | [`QueueError::OtherRun`] |
     /// | left, complete | replaced | [`Opened::AlreadyFinished`] | replaced |
     /// | left, incomplete | replaced; resumed with `resume` | resumed | replaced |
-    /// | another plan | replaced if left, or else [`QueueError::OtherPlan`] | [`QueueError::OtherPlan`] | as above |
+    /// | another plan | [`QueueError::OtherPlan`]; replaced if left and not to be resumed | [`QueueError::OtherPlan`] | as above |
     ///
     /// A complete run that is asked for by its id is always [`Opened::AlreadyFinished`]. A run that was
     /// [stopped](Queue::stop) is only set going again with `resume`.
@@ -90,9 +91,9 @@ impl FileQueue {
     }
 
     /// Takes part in run `run_id` of the file at `path`, with whatever plan it has: for workers of a supervisor,
-    /// which knows them by their `label`.
-    pub fn join(path: &Path, run_id: &str, label: &str) -> Result<Self, QueueError> {
-        opening::join_run(path, run_id, label).map(FileQueue::new)
+    /// which knows them by their label.
+    pub fn join(path: &Path, run_id: &str, options: &OpenOptions) -> Result<Self, QueueError> {
+        opening::join_run(path, run_id, options).map(FileQueue::new)
     }
 
     fn new(entered: opening::Entered) -> Self {
@@ -202,6 +203,10 @@ impl Queue for FileQueue {
         self.close(&lease, Op::Requeue, Body::Attempt { why: &attempt.verdict.to_string(), attempt })
     }
 
+    fn release(&mut self, lease: Lease, why: &str) -> Result<(), QueueError> {
+        self.close(&lease, Op::Release, Body::Why { why })
+    }
+
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError> {
         self.journal.follow()?;
         let mut holders: Vec<u32> = self.journal.state().open().iter().map(|(_, holder)| holder.worker).collect();
@@ -210,7 +215,10 @@ impl Queue for FileQueue {
         // The dead stay dead: that is seen without the queue's lock, and still true under it.
         let mut dead = Vec::new();
         for worker in holders {
-            if worker != self.worker && self.lives.is_dead(worker)? {
+            // While its supervisor lives, that one alone takes what it leaves: it knows how the worker died.
+            let supervisor = self.journal.parent(worker).filter(|parent| *parent != self.worker);
+            let is_ours = |supervisor: Option<u32>| supervisor.map_or(Ok(true), |parent| self.lives.is_dead(parent));
+            if worker != self.worker && self.lives.is_dead(worker)? && is_ours(supervisor)? {
                 dead.push(worker);
             }
         }
@@ -228,11 +236,16 @@ impl Queue for FileQueue {
             }
         }
         drop(locked);
-        let lost = taken.into_iter().map(|(entry, worker, sequence, last)| {
+        let mut lost = Vec::with_capacity(taken.len());
+        for (entry, worker, sequence, last) in taken {
             let deaths = self.journal.state().entries()[entry as usize].deaths;
-            Lost { lease: self.lease(entry, sequence), worker, deaths, last }
-        });
-        Ok(lost.collect())
+            let orphaned = match self.journal.parent(worker) {
+                Some(parent) => parent != self.worker && self.lives.is_dead(parent)?,
+                None => false,
+            };
+            lost.push(Lost { lease: self.lease(entry, sequence), worker, deaths, last, orphaned });
+        }
+        Ok(lost)
     }
 
     fn stop(&mut self, why: &str) -> Result<(), QueueError> {
@@ -245,6 +258,17 @@ impl Queue for FileQueue {
 
     fn snapshot(&mut self) -> Result<Snapshot, QueueError> {
         replay::snapshot(&mut self.journal, &self.plan)
+    }
+
+    fn progress(&mut self) -> Result<Progress, QueueError> {
+        self.journal.follow()?;
+        let state = self.journal.state();
+        let own = self.worker;
+        Ok(Progress {
+            finished: state.finished(),
+            is_leased_elsewhere: state.holders().any(|worker| worker != own),
+            is_stopped: state.is_stopped(),
+        })
     }
 
     fn poll(&mut self) -> Result<Vec<Event>, QueueError> {

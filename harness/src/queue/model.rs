@@ -42,7 +42,7 @@ pub(crate) enum Step {
     Finish(usize, usize),
     FinishAndClaim(usize, usize),
     Requeue(usize, usize),
-    /// Look for lost leases; then requeue, finish or keep each, in turn.
+    /// Look for lost leases; then finish, keep, requeue or release each.
     Lost(usize, u8),
     /// Try to finish with a lease that another has, or had before it died.
     Intrude(usize, usize),
@@ -241,6 +241,16 @@ impl World {
         self.back.push_back(entry);
     }
 
+    fn release(&mut self, id: u32, lease: Lease) {
+        let entry = lease.entry();
+        self.living.get_mut(&id).unwrap().queue.release(lease, "never mind").unwrap();
+        let truth = &mut self.truths[entry];
+        assert_eq!(truth.holder.take(), Some(id));
+        // Only what was taken from the dead is released here, and each claim dies once.
+        (truth.attempts, truth.deaths) = (truth.attempts - 1, truth.deaths - 1);
+        self.back.push_back(entry);
+    }
+
     fn lost(&mut self, id: u32, decision: u8) {
         let found = self.living.get_mut(&id).unwrap().queue.lost().unwrap();
         let is_lost = |truth: &Truth| truth.holder.is_some_and(|holder| !self.living.contains_key(&holder));
@@ -259,7 +269,8 @@ impl World {
                     self.finish(id, lost.lease, outcome);
                 }
                 1 => self.living.get_mut(&id).unwrap().leases.push(lost.lease),
-                _ => self.requeue(id, lost.lease),
+                2 => self.requeue(id, lost.lease),
+                _ => self.release(id, lost.lease),
             }
         }
     }
@@ -287,6 +298,13 @@ impl World {
         let snapshot = self.living.get_mut(&id).unwrap().queue.snapshot().unwrap();
         assert_eq!((snapshot.is_complete(), snapshot.workers), (self.is_complete(), self.joined));
         assert_eq!(snapshot.stopped.is_some(), self.stopped);
+        let is_elsewhere = |truth: &Truth| truth.holder.is_some_and(|holder| holder != id);
+        let expected = Progress {
+            finished: snapshot.finished(),
+            is_leased_elsewhere: self.truths.iter().any(is_elsewhere),
+            is_stopped: self.stopped,
+        };
+        assert_eq!(self.living.get_mut(&id).unwrap().queue.progress().unwrap(), expected);
         for (status, truth) in snapshot.entries.iter().zip(&self.truths) {
             let state = match (&truth.outcome, truth.holder) {
                 (Some(outcome), None) => EntryState::Final(Box::new(outcome.clone())),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::QueueError;
 
@@ -16,9 +17,11 @@ pub struct OpenOptions {
     pub resume: bool,
     /// What this participant is known by to others; a supervisor tells its workers apart by it.
     pub label: String,
-    /// The supervisor that started this participant, by its number in the run: while that lives, it alone settles what
-    /// this one leaves. Queues in files do without it.
+    /// The supervisor that started this participant, by its number in the run. On a server, while that lives, it alone
+    /// settles what this one leaves. Once it is dead, the attempt that this one leaves does not count.
     pub parent: Option<u32>,
+    /// When this participant gives up waiting for others to let go of the queue; without one, it waits for ever.
+    pub deadline: Option<Instant>,
     /// The folder where participants of a queue on a server note what they run.
     pub pages: PathBuf,
     /// How many runs a server keeps, the latest; without a number, all.

@@ -85,7 +85,7 @@ impl Place {
     /// As the kind of queue has them.
     pub fn join(&self, run_id: &str, options: &OpenOptions) -> Result<Box<dyn Queue>, QueueError> {
         match self {
-            Place::File(path) => Ok(Box::new(FileQueue::join(path, run_id, &options.label)?)),
+            Place::File(path) => Ok(Box::new(FileQueue::join(path, run_id, options)?)),
             #[cfg(feature = "postgres")]
             Place::Server(url) => Ok(Box::new(PostgresQueue::join(url, run_id, options)?)),
             #[cfg(not(feature = "postgres"))]

@@ -1,6 +1,6 @@
 //! What a run is to do, in the order in which it is claimed.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use md5::{Digest, Md5};
@@ -22,17 +22,24 @@ impl PlanEntry {
     }
 }
 
-/// A plan is every entry of a run, in claim order, and a hash that says which entries those are.
+/// A plan is every entry of a run, in claim order, all that verdicts depend on, and a hash of both.
 ///
 /// The hash does not depend on the order: two processes that know different past durations sort differently and
 /// still mean the same run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     entries: Vec<PlanEntry>,
     hash: String,
     /// What each entry's file holds, in short; empty if that is not told.
     contents: Vec<String>,
+    settings: Settings,
 }
+
+/// Settings are what verdicts depend on besides the files, by name: the engine, labels, time limits.
+pub type Settings = BTreeMap<String, String>;
+
+/// The setting of a run that rewrites its files, so that what they hold says nothing.
+pub const REWRITES: &str = "--bless";
 
 /// Why a list of entries is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,20 +67,28 @@ impl Plan {
         if let Some(twice) = entries.iter().find(|entry| !seen.insert(*entry)) {
             return Err(PlanError::Duplicate { name: twice.name.clone(), pass: twice.pass });
         }
-        let hash = hash(&entries);
-        Ok(Plan { entries, hash, contents: Vec::new() })
+        Ok(Plan { entries, ..Plan::default() }.hashed())
     }
 
-    /// A plan that [`Plan::new`] made once, and that was kept with its hash. See [`Plan::is_intact`].
-    pub(super) fn with_hash(entries: Vec<PlanEntry>, hash: String) -> Self {
-        Plan { entries, hash, contents: Vec::new() }
+    /// A plan that was made once, and that was kept with its hash. See [`Plan::is_intact`].
+    pub(super) fn with_hash(entries: Vec<PlanEntry>, contents: Vec<String>, settings: Settings, hash: String) -> Self {
+        Plan { entries, hash, contents, settings }
     }
 
-    /// The same plan, with what the file of each entry holds, in short: for queues whose participants may have other
-    /// copies of the files. Anything but one text for each entry is taken for none.
+    fn hashed(self) -> Self {
+        Plan { hash: self.sum(), ..self }
+    }
+
+    /// The same plan, with what the file of each entry holds, in short. Anything but one text for each entry is taken
+    /// for none.
     pub fn with_contents(self, contents: Vec<String>) -> Self {
         let contents = if contents.len() == self.entries.len() { contents } else { Vec::new() };
-        Plan { contents, ..self }
+        Plan { contents, ..self }.hashed()
+    }
+
+    /// The same plan, with what else verdicts depend on.
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Plan { settings, ..self }.hashed()
     }
 
     /// What the file of that entry holds, in short, if that is known.
@@ -81,15 +96,14 @@ impl Plan {
         self.contents.get(entry).map(String::as_str)
     }
 
-    /// The names of the files of which `other` knows another content than this plan, sorted.
-    pub fn differing<'p>(&'p self, other: &Plan) -> Vec<&'p str> {
-        let known = |plan: &'p Plan| plan.entries.iter().zip(&plan.contents);
-        let theirs: HashMap<&str, &String> =
-            other.entries.iter().zip(&other.contents).map(|(entry, content)| (entry.name.as_str(), content)).collect();
-        let differs = |name: &str, content: &String| theirs.get(name).is_some_and(|theirs| *theirs != content);
-        let names = known(self).filter(|(entry, content)| differs(&entry.name, content)).map(|(entry, _)| &*entry.name);
-        let names: BTreeSet<&str> = names.collect();
-        names.into_iter().collect()
+    /// What verdicts depend on besides the files.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether the run rewrites its files: a later participant cannot tell whether they are still those of the run.
+    pub fn rewrites(&self) -> bool {
+        self.settings.get(REWRITES).is_some_and(|bless| bless != CHECK)
     }
 
     /// The entries in claim order.
@@ -97,7 +111,8 @@ impl Plan {
         &self.entries
     }
 
-    /// The MD5, in hex, of all entries sorted by name and pass, each written as name, NUL, pass, newline.
+    /// The MD5, in hex, of all entries sorted by name and pass, each written as name, NUL, pass, newline; before the
+    /// newline, NUL and the content, where that is known. Then come the settings, each as NUL, name, NUL, value, newline.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -112,27 +127,42 @@ impl Plan {
         self.entries.is_empty()
     }
 
-    /// Whether the hash is (still) that of the entries.
+    /// Whether the hash is (still) that of the plan.
     pub fn is_intact(&self) -> bool {
-        hash(&self.entries) == self.hash
+        self.sum() == self.hash
+    }
+
+    fn sum(&self) -> String {
+        let mut sorted: Vec<(&PlanEntry, Option<&String>)> =
+            self.entries.iter().enumerate().map(|(index, entry)| (entry, self.contents.get(index))).collect();
+        sorted.sort_unstable();
+        let mut md5 = Md5::new();
+        for (entry, content) in sorted {
+            md5.update(&entry.name);
+            md5.update([0]);
+            md5.update(entry.pass.to_string());
+            if let Some(content) = content {
+                md5.update([0]);
+                md5.update(content);
+            }
+            md5.update(b"\n");
+        }
+        for (name, value) in &self.settings {
+            md5.update([0]);
+            md5.update(name);
+            md5.update([0]);
+            md5.update(value);
+            md5.update(b"\n");
+        }
+        md5.finalize().iter().fold(String::with_capacity(32), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 }
 
-fn hash(entries: &[PlanEntry]) -> String {
-    let mut sorted: Vec<&PlanEntry> = entries.iter().collect();
-    sorted.sort_unstable();
-    let mut md5 = Md5::new();
-    for entry in sorted {
-        md5.update(&entry.name);
-        md5.update([0]);
-        md5.update(entry.pass.to_string());
-        md5.update(b"\n");
-    }
-    md5.finalize().iter().fold(String::with_capacity(32), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
+/// The value of [`REWRITES`] that only shows what would be rewritten.
+pub const CHECK: &str = "check";
 
 #[cfg(test)]
 mod tests {
@@ -159,16 +189,29 @@ mod tests {
     }
 
     #[test]
-    fn files_of_other_contents_are_named() {
+    fn the_hash_knows_contents_and_settings() {
         let contents = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
-        let ours = plan(&[("a", 1), ("b", 1), ("b", 2)]);
-        let theirs = plan(&[("b", 2), ("b", 1), ("a", 1)]).with_contents(contents(["x", "x", "y"]));
-        assert_eq!(ours.differing(&theirs), [""; 0]);
-        let ours = ours.with_contents(contents(["y", "z", "z"]));
-        assert_eq!((ours.content(1), ours.content(3)), (Some("z"), None));
-        assert_eq!(ours.differing(&theirs), ["b"]);
+        let settings = |value: &str| Settings::from([("engine".to_owned(), value.to_owned())]);
+        let plain = plan(&[("a", 1), ("b", 1), ("b", 2)]);
+        let ours = plain.clone().with_contents(contents(["y", "z", "z"])).with_settings(settings("one"));
+        let theirs = plan(&[("b", 2), ("b", 1), ("a", 1)]).with_settings(settings("one"));
+        let theirs = theirs.with_contents(contents(["z", "z", "y"]));
         assert_eq!(ours.hash(), theirs.hash());
-        assert_eq!(ours.differing(&theirs.with_contents(Vec::new())), [""; 0]);
+        assert!(ours.is_intact() && ours.content(1) == Some("z") && ours.content(3).is_none());
+        for other in [
+            plain.clone(),
+            plain.clone().with_contents(contents(["y", "z", "z"])),
+            ours.clone().with_contents(contents(["x", "z", "z"])),
+            ours.clone().with_contents(Vec::new()),
+            ours.clone().with_settings(settings("two")),
+            ours.clone().with_settings(Settings::new()),
+        ] {
+            assert_ne!(ours.hash(), other.hash());
+        }
+        // printf 'a\0001\0x\n\0k\0v\n' | md5sum
+        let documented = plan(&[("a", 1)]).with_contents(vec!["x".into()]);
+        let documented = documented.with_settings(Settings::from([("k".into(), "v".into())]));
+        assert_eq!(documented.hash(), "5372f3a0708476fde5ce2a516d78b870");
     }
 
     #[test]

@@ -64,13 +64,14 @@ pub use error::ServerError;
 use self::link::{Connection, Identity, Link};
 use self::pages::Pages;
 use super::{
-    Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Queue, QueueError, Running, Snapshot,
+    Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Progress, Queue, QueueError, Running,
+    Snapshot,
 };
 use crate::engine::Url;
 use crate::outcome::{Attempt, Outcome};
 
 /// The newest format version that can be read, and the one that is written.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 
 /// How often it is worth asking the server for news.
 const PACE: Duration = Duration::from_millis(200);
@@ -127,7 +128,7 @@ impl PostgresQueue {
     /// | has living participants, or was stopped and `resume` is not given | [`Opened::Joined`] |
     /// | left, incomplete | [`Opened::Resumed`] |
     /// | complete | [`Opened::AlreadyFinished`] |
-    /// | another plan | [`QueueError::OtherPlan`], or [`QueueError::OtherFiles`] if only contents differ |
+    /// | another plan | [`QueueError::OtherPlan`] |
     ///
     /// # Errors
     /// As above; there is no run id, or the server is of no use ([`ServerError`]).
@@ -325,6 +326,10 @@ impl Queue for PostgresQueue {
         self.close(&lease, sql::REQUEUE, &[&read::storable(&attempt.verdict.to_string()), &Some(json)])
     }
 
+    fn release(&mut self, lease: Lease, why: &str) -> Result<(), QueueError> {
+        self.close(&lease, sql::RELEASE, &[&read::storable(why)])
+    }
+
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError> {
         liveness::lost(self)
     }
@@ -351,6 +356,19 @@ impl Queue for PostgresQueue {
 
     fn snapshot(&mut self) -> Result<Snapshot, QueueError> {
         read::snapshot(self)
+    }
+
+    fn progress(&mut self) -> Result<Progress, QueueError> {
+        let Identity { run, worker, .. } = &self.identity;
+        let row = self.link.call(async |connection, _| {
+            Ok(connection.rows(sql::PROGRESS, &[run, worker, &self.plan.hash()]).await?.pop())
+        })?;
+        let row = row.ok_or_else(|| self.wiped("deleted"))?;
+        Ok(Progress {
+            finished: row.get::<_, i64>(0) as usize,
+            is_leased_elsewhere: row.get(1),
+            is_stopped: row.get(2),
+        })
     }
 
     fn poll(&mut self) -> Result<Vec<Event>, QueueError> {

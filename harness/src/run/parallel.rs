@@ -7,17 +7,19 @@ use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
 use super::part::Part;
+use super::settings::settings;
 use super::{RunError, Task, conclude, heard, interruption, known, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::crash;
 use crate::engine::Engine;
 use crate::history::{History, Order};
 use crate::libtest::SLOW;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Verdict};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::statistics::{Statistics, passes};
-use crate::suite::{Suite, TestFile, contents};
+use crate::script::content::contents;
+use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
 use crate::worker::{End, Job, work};
@@ -45,12 +47,16 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let log = history.log().map_err(results_error)?;
     parallel.order.sort(&mut task.files, &history);
     let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
-    let plan = plan(&task.files, parallel.repeat, queue.spans_machines())?;
+    // What is to be rewritten does not stay as it was planned.
+    let rewrites = config.options.bless.as_ref().is_some_and(|bless| !bless.check);
+    let plan = plan(&task.files, parallel.repeat, !rewrites)?;
+    let plan = plan.with_settings(settings(config, parallel, &*task.engine, &task.suite));
     let options = OpenOptions {
         run_id: parallel.run_id.clone(),
         resume: parallel.resume,
         label: std::process::id().to_string(),
         parent: None,
+        deadline: parallel.time_budget.map(|budget| Instant::now() + budget),
         pages: results.clone(),
         keep_runs: Some(parallel.keep_runs),
     };
@@ -80,7 +86,7 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
 /// The most entries that a run until the budget is spent is planned with.
 const MOST_ENTRIES: usize = 100_000;
 
-/// The plan, with what the files hold if participants may have other copies of them.
+/// The plan, with what the files hold unless that is going to change.
 fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan, RunError> {
     let passes = match repeat {
         Repeat::Times(passes) => passes,
@@ -102,6 +108,11 @@ fn tell_if_stopped(snapshot: &Snapshot) {
             "the run was stopped ({why}), so nothing more is begun; once its processes are gone, `--resume` goes on with it"
         );
     }
+}
+
+/// Whether nothing in any file of a run could be checked so far.
+fn checked_nothing(snapshot: &Snapshot) -> bool {
+    snapshot.outcomes().all(|outcome| matches!(outcome.verdict, Verdict::Ignored { .. }))
 }
 
 /// What both ways of running share.
@@ -185,7 +196,9 @@ impl Run<'_> {
         let status = heard(printed, conclude(&summary, self.config));
         Ok(match (end, status) {
             // A run that says it is complete and is not has lost something.
-            (End::Complete, ExitStatus::Passed) if !snapshot.is_complete() => ExitStatus::Broken,
+            (End::Complete, ExitStatus::Passed | ExitStatus::Nothing) if !snapshot.is_complete() => ExitStatus::Broken,
+            // What this process ran says nothing of what others did.
+            (_, ExitStatus::Nothing) if by_others > 0 && !checked_nothing(&snapshot) => ExitStatus::Passed,
             (_, status) => status,
         })
     }

@@ -26,9 +26,9 @@ impl Dialect {
         }
     }
 
-    /// The dialect that a file's extension stands for, if it stands for one.
+    /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
-        match path.extension()?.to_str()? {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "test" => Some(Dialect::Classic),
             "slt" => Some(Dialect::Slt),
             _ => None,
@@ -92,7 +92,8 @@ mod tests {
     fn the_flag_beats_the_rules_and_these_beat_the_extension() {
         let mut dialects = Dialects::default();
         assert_eq!((dialects.of("a/x.test"), dialects.of("a/x.slt")), (Some(Dialect::Classic), Some(Dialect::Slt)));
-        assert_eq!((dialects.of("x.slt.part"), dialects.of("slt"), dialects.of("x.SLT")), (None, None, None));
+        assert_eq!((dialects.of("X.TEST"), dialects.of("x.Slt")), (Some(Dialect::Classic), Some(Dialect::Slt)));
+        assert_eq!((dialects.of("x.slt.part"), dialects.of("slt"), dialects.of("x.tests")), (None, None, None));
         dialects.rules = vec![("a/**".into(), Dialect::Slt), ("a/old/**".into(), Dialect::Classic)];
         assert_eq!(dialects.of("a/x.test"), Some(Dialect::Slt));
         assert_eq!(dialects.of("a/old/x.slt"), Some(Dialect::Classic), "the last rule counts");

@@ -32,6 +32,28 @@ impl Filter {
     }
 }
 
+/// The files whose names are most like `pattern`, the likeliest first; none if nothing is like it.
+pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
+    let wanted = pattern.to_lowercase();
+    let likeness = |file: &TestFile| {
+        let name = file.name.to_lowercase();
+        let last = name.rsplit('/').next().unwrap_or_default();
+        let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
+        let alike = |text: &str| strsim::normalized_damerau_levenshtein(text, &wanted);
+        alike(&name).max(alike(last)).max(alike(stem)).max(alike(&file.rust_path.to_lowercase()))
+    };
+    let mut found: Vec<(f64, &str)> = files.iter().map(|file| (likeness(file), file.name.as_str())).collect();
+    found.retain(|(likeness, _)| *likeness >= LIKE);
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    found.into_iter().take(MOST_NEAREST).map(|(_, name)| name).collect()
+}
+
+/// How alike two names are at least, from 0 to 1, for one to be taken for the other misspelt.
+const LIKE: f64 = 0.5;
+
+/// How many names are suggested.
+const MOST_NEAREST: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +81,22 @@ mod tests {
         assert!(lets_in(&["evidence/in1.test"], &["evidence"], true));
         assert!(lets_in(&["evidence::in1_test"], &[], true));
         assert!(!lets_in(&["in1.test"], &[], true));
+    }
+
+    #[test]
+    fn names_like_the_pattern_are_found() {
+        let file = |name: &str| TestFile {
+            name: name.into(),
+            rust_path: name.replace('/', "::").replace('.', "_"),
+            path: name.into(),
+            root: "r".into(),
+            planned: None,
+            dialect: crate::suite::Dialect::Classic,
+        };
+        let files = ["select/joins.test", "select/cte.test", "index/joint.test", "x.slt"].map(file);
+        assert_eq!(nearest(&files, "jions"), ["select/joins.test", "index/joint.test"]);
+        assert_eq!(nearest(&files, "select/CTE.slt")[0], "select/cte.test");
+        assert_eq!(nearest(&files, "select::jons_test"), ["select/joins.test"]);
+        assert_eq!(nearest(&files, "quite different"), [""; 0]);
     }
 }

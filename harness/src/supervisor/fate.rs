@@ -5,7 +5,7 @@ use super::slot::Dead;
 /// What becomes of an entry whose worker is dead.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Nothing: it has no outcome.
+    /// It has no outcome, and this attempt does not count.
     Left,
     /// It is run once more, whatever the policy says.
     Again,

@@ -156,7 +156,7 @@ impl Slot {
             output,
             had_claimed: self.claimed,
             clean: exit.is_success(),
-            killed: exit == Exit::Signal(libc::SIGKILL),
+            killed: [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP].map(Exit::Signal).contains(&exit),
             abandoned: self.abandoned,
             sentenced_for,
         }))

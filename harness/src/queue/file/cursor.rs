@@ -1,6 +1,7 @@
 //! Reading a journal record by record, from wherever one left off.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -41,7 +42,13 @@ impl Cursor {
                 buffer.resize(size, 0);
             }
             let chunk = &mut buffer[..size];
-            file.read_exact_at(chunk, self.at).map_err(io("read", path))?;
+            match file.read_exact_at(chunk, self.at) {
+                Ok(()) => {}
+                // The holder of the lock has just cut off what somebody left half written, and a reader without the lock
+                // has seen the length from before.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(true),
+                Err(error) => return Err(io("read", path)(error)),
+            }
             let mut rest = &*chunk;
             want = loop {
                 match parse(rest, trust) {
@@ -66,5 +73,36 @@ impl Cursor {
 
     fn damaged(&self, path: &Path, what: String) -> FileError {
         FileError::Damaged { path: path.to_path_buf(), at: self.at, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::file::frame::{ALIGN, Head, NOTHING, Op, encode};
+
+    #[test]
+    fn a_reader_that_saw_a_tail_before_it_was_cut_stops_at_the_last_whole_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue");
+        let mut bytes = Vec::new();
+        let crc = encode(&mut bytes, Head { prev: 7, n: 0, entry: 0, worker: 1, op: Op::Claim }, NOTHING);
+        std::fs::write(&path, &bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        for tail in [1, ALIGN as u64, CHUNK as u64 * 3] {
+            let mut cursor = Cursor { at: 0, prev: 7 };
+            let mut seen = 0;
+            // The file had this length a moment ago.
+            let before = bytes.len() as u64 + tail;
+            let mut advance = |cursor: &mut Cursor, end| {
+                cursor.advance(&file, &path, end, Trust::Nobody, &mut Vec::new(), |_| {
+                    seen += 1;
+                    Ok(())
+                })
+            };
+            assert!(advance(&mut cursor, before).unwrap());
+            assert!(!advance(&mut cursor, bytes.len() as u64).unwrap());
+            assert_eq!((seen, cursor), (1, Cursor { at: bytes.len() as u64, prev: crc }));
+        }
     }
 }

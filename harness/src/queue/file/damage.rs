@@ -71,9 +71,10 @@ fn the_whole_file_is_lines_of_json() {
     let text = fs::read_to_string(&place.path).unwrap();
     let lines: Vec<serde_json::Value> =
         text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((lines[0]["slt-queue"].as_u64(), lines[0]["run"].as_str()), (Some(1), Some("one")));
-    assert_eq!(lines[1], serde_json::json!({"name": "0.test", "pass": 1}));
-    let ops: Vec<_> = lines[6..].iter().map(|line| line["op"].as_str().unwrap()).collect();
+    assert_eq!((lines[0]["slt-queue"].as_u64(), lines[0]["run"].as_str()), (Some(2), Some("one")));
+    assert_eq!(lines[1], serde_json::json!({"settings": {}}));
+    assert_eq!(lines[2], serde_json::json!({"name": "0.test", "pass": 1}));
+    let ops: Vec<_> = lines[7..].iter().map(|line| line["op"].as_str().unwrap()).collect();
     assert_eq!(ops, ["join", "claim", "finish", "stop"]);
 }
 
@@ -193,10 +194,10 @@ fn a_plan_that_was_changed_is_an_error() {
 #[test]
 fn a_newer_format_is_refused() {
     let place = Place::new();
-    fs::write(&place.path, "{\"slt-queue\":2,\"anything\":true}\n").unwrap();
+    fs::write(&place.path, "{\"slt-queue\":3,\"anything\":true}\n").unwrap();
     let error = place.try_open().unwrap_err().to_string();
     assert!(
-        error.contains("has format version 2, and this program knows 1: name another file with `--queue`"),
+        error.contains("has format version 3, and this program knows 2: name another file with `--queue`"),
         "{error}"
     );
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::queue::conformance::{leased, passed, plan};
+use crate::queue::{REWRITES, Settings};
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -107,12 +108,93 @@ fn a_run_with_another_plan_is_not_joined() {
     let place = Place::new();
     let (mut a, _) = place.open(3, Some("one"), false);
     let error = place.try_open(4, None, true).unwrap_err();
-    assert!(matches!(error, QueueError::OtherPlan { theirs: 3, ours: 4, .. }), "{error}");
+    assert!(error.to_string().ends_with("is another run than this one would be: `3.test` is only here"), "{error}");
     finish(&mut a, 1);
     drop(a);
-    assert!(matches!(place.try_open(4, Some("one"), true), Err(QueueError::OtherPlan { .. })));
-    let (_, opened) = place.open(4, None, true);
+    for run in [Some("one"), None] {
+        assert!(matches!(place.try_open(4, run, true), Err(QueueError::OtherPlan { .. })));
+    }
+    let (_, opened) = place.open(4, None, false);
     assert_eq!(opened, Opened::ReplacedIncomplete { run: "one".into(), finished: 1, left: 2, other_plan: true });
+}
+
+/// A plan of 3 entries whose files hold `content`, on the engine `engine`.
+fn detailed(content: &str, engine: &str) -> Plan {
+    let settings = Settings::from([("engine".to_owned(), engine.to_owned())]);
+    plan(3).with_contents(vec![content.to_owned(); 3]).with_settings(settings)
+}
+
+#[test]
+fn a_run_of_other_contents_or_settings_is_not_joined_nor_resumed_nor_reported() {
+    let options =
+        |run: Option<&str>, resume| OpenOptions { run_id: run.map(str::to_owned), resume, ..OpenOptions::default() };
+    for finished in [1, 3] {
+        let place = Place::new();
+        let open = |plan: Plan, run: Option<&str>, resume| FileQueue::open(&place.path, plan, &options(run, resume));
+        let (mut a, _) = open(detailed("1-aa", "one"), Some("one"), false).unwrap();
+        assert_eq!((a.plan().content(2), a.plan().settings()["engine"].as_str()), (Some("1-aa"), "one"));
+        finish(&mut a, finished);
+        let refused = |run: Option<&str>, resume| {
+            let files = open(detailed("2-bb", "one"), run, resume).unwrap_err().to_string();
+            assert!(files.contains("`0.test`, `1.test`, `2.test` have other contents here"), "{files}");
+            let engine = open(detailed("1-aa", "two"), run, resume).unwrap_err().to_string();
+            assert!(engine.ends_with("`engine` is `one` there and `two` here"), "{engine}");
+        };
+        refused(None, false);
+        refused(Some("one"), true);
+        let (b, opened) = open(detailed("1-aa", "one"), None, false).unwrap();
+        assert_eq!((opened, b.plan()), (Opened::Joined, a.plan()));
+        drop((a, b));
+        refused(Some("one"), false);
+        refused(Some("one"), true);
+        if finished < 3 {
+            refused(None, true);
+            assert!(matches!(open(detailed("1-aa", "one"), None, true).unwrap().1, Opened::Resumed { .. }));
+        }
+        // Nobody asks for what is there: a new run takes its place.
+        let (_, opened) = open(detailed("2-bb", "two"), None, false).unwrap();
+        assert!(matches!(opened, Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. }), "{opened}");
+    }
+}
+
+#[test]
+fn a_run_that_rewrites_its_files_does_not_go_on() {
+    let place = Place::new();
+    let rewriting = || plan(3).with_settings(Settings::from([(REWRITES.to_owned(), "on".to_owned())]));
+    let open = |run: &str, resume| {
+        let options = OpenOptions { run_id: Some(run.to_owned()), resume, ..OpenOptions::default() };
+        FileQueue::open(&place.path, rewriting(), &options)
+    };
+    let (mut a, _) = open("one", false).unwrap();
+    finish(&mut a, 1);
+    assert_eq!(open("one", false).unwrap().1, Opened::Joined);
+    drop(a);
+    assert!(matches!(open("one", true), Err(QueueError::Rewritten { .. })));
+    let options = OpenOptions { resume: true, ..OpenOptions::default() };
+    assert!(matches!(FileQueue::open(&place.path, rewriting(), &options), Err(QueueError::Rewritten { .. })));
+    let (mut b, _) = open("two", true).unwrap();
+    finish(&mut b, 3);
+    drop(b);
+    assert!(matches!(open("two", false), Err(QueueError::Rewritten { .. })));
+    assert!(matches!(open("three", false).unwrap().1, Opened::ReplacedComplete { .. }));
+}
+
+#[test]
+fn a_run_of_an_older_release_is_refused_or_replaced() {
+    let place = Place::new();
+    drop(place.open(3, Some("one"), false));
+    // As version 1 wrote it. Records follow from the bytes of the header, so there are none.
+    let mut bytes = std::fs::read(&place.path).unwrap();
+    assert!(bytes.starts_with(b"{\"slt-queue\":2,"));
+    bytes[13] = b'1';
+    let header: serde_json::Value = serde_json::from_slice(&bytes[..512]).unwrap();
+    bytes.truncate(512 + header["plan_bytes"].as_u64().unwrap() as usize);
+    std::fs::write(&place.path, bytes).unwrap();
+    for run in [Some("one"), None] {
+        let error = place.try_open(3, run, true).unwrap_err();
+        assert!(matches!(error, QueueError::OlderRun { .. }), "{error}");
+    }
+    assert!(matches!(place.open(3, None, false).1, Opened::ReplacedIncomplete { other_plan: true, .. }));
 }
 
 #[test]
@@ -121,8 +203,8 @@ fn another_run_id_never_mixes_in() {
     let (mut a, _) = place.open(2, Some("one"), false);
     let error = place.try_open(2, Some("two"), true).unwrap_err();
     assert!(matches!(&error, QueueError::OtherRun { run, .. } if run == "one"), "{error}");
-    assert!(matches!(FileQueue::join(&place.path, "two", ""), Err(QueueError::NoSuchRun { .. })));
-    assert_eq!(FileQueue::join(&place.path, "one", "").unwrap().worker(), 2);
+    assert!(matches!(FileQueue::join(&place.path, "two", &OpenOptions::default()), Err(QueueError::NoSuchRun { .. })));
+    assert_eq!(FileQueue::join(&place.path, "one", &OpenOptions::default()).unwrap().worker(), 2);
     finish(&mut a, 2);
     assert!(matches!(place.try_open(2, Some("two"), false), Err(QueueError::OtherRun { .. })));
     drop(a);
@@ -162,6 +244,39 @@ fn a_run_id_stands_for_one_run_even_if_nobody_is_there() {
     finish(&mut d, 2);
 }
 
+/// One more worker of the supervisor `parent`.
+fn worker_of(place: &Place, run: &str, parent: u32) -> FileQueue {
+    let options = OpenOptions { label: "w".to_owned(), parent: Some(parent), ..OpenOptions::default() };
+    FileQueue::join(&place.path, run, &options).unwrap()
+}
+
+#[test]
+fn an_attempt_that_ended_with_its_supervisor_is_told_from_a_death() {
+    let place = Place::new();
+    let (mut supervisor, _) = place.open(3, Some("one"), false);
+    let (mut other, _) = place.open(3, Some("one"), false);
+    let mut workers = [(); 3].map(|()| worker_of(&place, "one", supervisor.worker()));
+    let leases = [leased(&mut workers[0]), leased(&mut workers[1]), leased(&mut workers[2])];
+    let [first, second, third] = workers;
+    // While its supervisor lives, it died by itself, and that one settles it.
+    drop(first);
+    assert!(other.lost().unwrap().is_empty());
+    let lost = supervisor.lost().unwrap().pop().unwrap();
+    assert!(!lost.orphaned && lost.deaths == 1);
+    supervisor.requeue(lost.lease, "died").unwrap();
+    drop((supervisor, second, third, leases));
+    let lost = other.lost().unwrap();
+    assert!(lost.len() == 2 && lost.iter().all(|lost| lost.orphaned));
+    lost.into_iter().for_each(|lost| other.release(lost.lease, "its supervisor ended").unwrap());
+    let snapshot = other.snapshot().unwrap();
+    assert!(snapshot.entries.iter().map(|entry| (entry.attempts, entry.deaths)).eq([(1, 1), (0, 0), (0, 0)]));
+    // What a supervisor takes from its own workers is its own business.
+    let mut worker = worker_of(&place, "one", other.worker());
+    let _lease = leased(&mut worker);
+    drop(worker);
+    assert!(!other.lost().unwrap()[0].orphaned);
+}
+
 #[test]
 fn the_live_files_of_runs_before_are_deleted() {
     let place = Place::new();
@@ -181,17 +296,17 @@ fn a_run_id_is_a_line_of_text() {
     }
     let longest = "\"".repeat(100);
     assert_eq!(place.open(1, Some(&longest), false).0.run_id(), longest);
-    assert_eq!(FileQueue::join(&place.path, &longest, "").unwrap().worker(), 2);
+    assert_eq!(FileQueue::join(&place.path, &longest, &OpenOptions::default()).unwrap().worker(), 2);
 }
 
 #[test]
 fn a_run_that_is_not_there_cannot_be_joined() {
     let place = Place::new();
-    let error = FileQueue::join(&place.path, "one", "").unwrap_err();
+    let error = FileQueue::join(&place.path, "one", &OpenOptions::default()).unwrap_err();
     assert!(error.to_string().contains("deep/er/queue`"), "{error}");
     std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
     std::fs::write(&place.path, "").unwrap();
-    assert!(matches!(FileQueue::join(&place.path, "one", ""), Err(QueueError::NoSuchRun { .. })));
+    assert!(matches!(FileQueue::join(&place.path, "one", &OpenOptions::default()), Err(QueueError::NoSuchRun { .. })));
 }
 
 #[test]

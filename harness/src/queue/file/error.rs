@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::queue::QueueError;
 
@@ -27,6 +28,18 @@ pub enum FileError {
         /// What the system says; none if it granted two exclusive locks at a time.
         #[source]
         source: Option<io::Error>,
+    },
+    /// Somebody else held the queue's lock until there was no more time.
+    #[error(
+        "another process has held the lock on `{path}` for {} s, and the time budget is over: is it stopped, or another \
+         program?",
+        .waited.as_secs()
+    )]
+    LockHeld {
+        /// The file.
+        path: PathBuf,
+        /// How long this one has waited.
+        waited: Duration,
     },
     /// No room for one more record. What was written before is whole, and `--resume` can go on from there.
     #[error("no room to write `{path}`; the queue was cut back to its last whole record")]

@@ -15,10 +15,10 @@
 //! | `n` | 58 | number of the record, counted from 0 |
 //! | `entry` | 77 | index of the entry in the plan; 0 where the record concerns none |
 //! | `worker` | 97 | who wrote the record |
-//! | `op` | 113 | `join`, `claim`, `finish`, `requeue`, `lost`, `stop` or `resume` |
+//! | `op` | 113 | `join`, `claim`, `finish`, `requeue`, `release`, `lost`, `stop` or `resume` |
 //!
 //! These numbers are 8 hexadecimal digits. After `op` there may stand `"outcome":{…}` (finish), `"why":"…"` (requeue,
-//! stop), or `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the dead worker, and what it ran).
+//! release, stop), `"label":"…"` and `"parent":1` (join: what others know it by, and its supervisor), or `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the dead worker, and what it ran).
 //! A worker that finishes an entry and claims the next says both in one record, in which `"next":"00000005"`, the index
 //! of the claimed entry, stands between `op` and `outcome`.
 
@@ -54,6 +54,8 @@ pub(super) enum Op {
         next: Option<u32>,
     },
     Requeue,
+    /// As requeue, but the attempt does not count.
+    Release,
     Lost,
     Stop,
     Resume,
@@ -73,6 +75,7 @@ impl Op {
             [b'l', ..] => Op::Lost,
             [b's', ..] => Op::Stop,
             [b'r', b'e', b'q', ..] => Op::Requeue,
+            [b'r', b'e', b'l', ..] => Op::Release,
             [b'r', ..] => Op::Resume,
             _ => return None,
         };
@@ -85,6 +88,7 @@ impl Op {
             Op::Claim => "claim",
             Op::Finish { .. } => "finish",
             Op::Requeue => "requeue",
+            Op::Release => "release",
             Op::Lost => "lost",
             Op::Stop => "stop",
             Op::Resume => "resume",
@@ -106,11 +110,25 @@ pub(super) struct Head {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
 pub(super) enum Body<'a> {
-    Outcome { outcome: &'a Outcome },
-    Why { why: &'a str },
-    Attempt { why: &'a str, attempt: &'a Attempt },
-    From { from: u32, last: &'a Option<Running> },
-    Label { label: &'a str },
+    Outcome {
+        outcome: &'a Outcome,
+    },
+    Why {
+        why: &'a str,
+    },
+    Attempt {
+        why: &'a str,
+        attempt: &'a Attempt,
+    },
+    From {
+        from: u32,
+        last: &'a Option<Running>,
+    },
+    Label {
+        label: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parent: Option<u32>,
+    },
 }
 
 /// The rest of a record that says no more.
@@ -133,6 +151,7 @@ pub(super) struct Details {
     pub from: u32,
     pub last: Option<Running>,
     pub label: String,
+    pub parent: Option<u32>,
 }
 
 /// A whole record that agrees with its checksum.
@@ -300,7 +319,9 @@ mod tests {
 
     #[test]
     fn every_operation_is_read_back() {
-        for op in [Op::Join, Op::Claim, Op::Finish { next: None }, Op::Requeue, Op::Lost, Op::Stop, Op::Resume] {
+        for op in
+            [Op::Join, Op::Claim, Op::Finish { next: None }, Op::Requeue, Op::Release, Op::Lost, Op::Stop, Op::Resume]
+        {
             let bytes = record(op, NOTHING);
             let frame = whole(&bytes);
             assert_eq!(frame.head, Head { op, ..HEAD });

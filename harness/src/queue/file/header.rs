@@ -3,7 +3,7 @@
 //! The header is a line of JSON of 512 bytes, filled up with blanks:
 //!
 //! ```text
-//! {"slt-queue":1,"crc":"8f21d3a0","state":"ready","generation":"91c4…","run":"nightly-7","plan_hash":"2c03…",
+//! {"slt-queue":2,"crc":"8f21d3a0","state":"ready","generation":"91c4…","run":"nightly-7","plan_hash":"2c03…",
 //!  "plan_len":623,"plan_bytes":21504,"plan_crc":"77aa01bc"}␣…\n
 //! ```
 //!
@@ -11,13 +11,17 @@
 //! random number that tells two runs apart even if they have the same id. While a run is being made, `state` is
 //! `building`, and whoever meets that under the lock begins anew.
 //!
-//! The plan follows from byte 512, in claim order, an entry a line. Blanks and a newline fill its `plan_bytes` up to
-//! a multiple of 128, and there the journal begins (see [`frame`](super::frame)):
+//! The plan follows from byte 512: a line of what verdicts depend on besides the files, and then, in claim order, a line
+//! for each entry, with what its file holds (see [`content`](mod@crate::script::content)). Blanks and a newline fill its
+//! `plan_bytes` up to a multiple of 128, and there the journal begins (see [`frame`](super::frame)):
 //!
 //! ```text
-//! {"name":"select1.test","pass":1}
-//! {"name":"index/between/1/slt_good_0.test","pass":1}
+//! {"settings":{"--label":"mine","engine":"SQLite 3.50.2 (…)"}}
+//! {"name":"select1.test","pass":1,"content":"classic 5120-8f21d3a0"}
+//! {"name":"index/between/1/slt_good_0.test","pass":1,"content":"classic 734-0c51e9d7"}
 //! ```
+//!
+//! Version 1 had neither settings nor contents; its hash is of names and passes alone.
 
 use std::fs::File;
 use std::io;
@@ -29,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{FileError, io};
 use super::frame::{ALIGN, hex_digits};
 use super::{VERSION, fail};
-use crate::queue::{Plan, PlanEntry};
+use crate::queue::{Plan, PlanEntry, Settings};
 
 pub(super) const HEADER_BYTES: usize = 512;
 
@@ -39,6 +43,8 @@ const CRC_KEY: &[u8] = b",\"crc\":\"";
 /// What the header says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
+    #[serde(rename = "slt-queue", skip_serializing)]
+    pub version: u64,
     pub state: Stage,
     pub generation: String,
     pub run: String,
@@ -124,6 +130,7 @@ impl Header {
     pub(super) fn build(file: &File, run: &str, plan: &Plan) -> std::io::Result<(Header, Vec<u8>)> {
         let lines = lines(plan);
         let mut header = Header {
+            version: VERSION,
             state: Stage::Building,
             generation: format!("{:016x}", getrandom::u64().map_err(std::io::Error::other)?),
             run: run.to_owned(),
@@ -174,16 +181,43 @@ impl Header {
         if crc32fast::hash(&lines) != self.plan_crc {
             return Err(damaged("the plan does not agree with its checksum".into()));
         }
-        let entries: Result<Vec<PlanEntry>, _> =
-            serde_json::Deserializer::from_slice(&lines).into_iter::<PlanEntry>().collect();
-        let entries = entries.map_err(|error| damaged(format!("the plan is broken: {error}")))?;
-        if entries.len() != self.plan_len {
+        let (mut entries, mut contents) = (Vec::with_capacity(self.plan_len), Vec::new());
+        let mut settings = Settings::new();
+        for line in serde_json::Deserializer::from_slice(&lines).into_iter::<PlanLine>() {
+            match line.map_err(|error| damaged(format!("the plan is broken: {error}")))? {
+                PlanLine::Settings { settings: all } => settings = all,
+                PlanLine::Entry { name, pass, content } => {
+                    entries.push(PlanEntry { name, pass });
+                    contents.extend(content);
+                }
+            }
+        }
+        if entries.len() != self.plan_len || (!contents.is_empty() && contents.len() != entries.len()) {
             return Err(damaged("the plan is not the one that the header names".into()));
         }
         // The checksum vouches for what was written; hashing a long plan anew would be most of the cost of joining.
-        let plan = Plan::with_hash(entries, self.plan_hash.clone());
-        Ok(plan)
+        Ok(Plan::with_hash(entries, contents, settings, self.plan_hash.clone()))
     }
+
+    /// Whether the release that began the run noted what its verdicts depend on.
+    pub(super) fn is_older(&self) -> bool {
+        self.version < 2
+    }
+}
+
+/// A line of the plan.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum PlanLine {
+    Entry {
+        name: String,
+        pass: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+    },
+    Settings {
+        settings: Settings,
+    },
 }
 
 /// The first bytes of a file, as many as a header has, or all.
@@ -204,8 +238,14 @@ pub(super) fn beginning(file: &File) -> io::Result<Vec<u8>> {
 
 fn lines(plan: &Plan) -> Vec<u8> {
     let mut lines = Vec::with_capacity(plan.len() * 64);
-    for entry in plan.entries() {
-        serde_json::to_writer(&mut lines, entry).expect("plain data becomes JSON in memory");
+    let settings = PlanLine::Settings { settings: plan.settings().clone() };
+    let entries = plan.entries().iter().enumerate().map(|(index, entry)| PlanLine::Entry {
+        name: entry.name.clone(),
+        pass: entry.pass,
+        content: plan.content(index).map(str::to_owned),
+    });
+    for line in std::iter::once(settings).chain(entries) {
+        serde_json::to_writer(&mut lines, &line).expect("plain data becomes JSON in memory");
         lines.push(b'\n');
     }
     let padded = lines.len().next_multiple_of(ALIGN);

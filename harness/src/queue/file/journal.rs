@@ -1,5 +1,6 @@
 //! The journal of a run: followed by everybody, lengthened by the holder of the lock.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -10,7 +11,7 @@ use super::error::{FileError, io};
 use super::fail;
 use super::frame::{ALIGN, Frame, Head, Op, Parsed, Trust, encode, parse};
 use super::header::{Found, Header, beginning};
-use super::lock;
+use super::lock::{self, Patience};
 use super::opening::Door;
 use super::state::State;
 use crate::queue::QueueError;
@@ -20,11 +21,14 @@ use crate::queue::QueueError;
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
+    patience: Patience,
     header: Header,
     header_bytes: Vec<u8>,
     cursor: Cursor,
     state: State,
     stopped: String,
+    /// The supervisor of each participant that has one.
+    parents: HashMap<u32, u32>,
     read_buffer: Vec<u8>,
     write_buffer: Vec<u8>,
 }
@@ -38,17 +42,19 @@ pub(super) struct Locked<'a> {
 
 impl Journal {
     /// The journal of the run that `header` describes, with nothing read yet.
-    pub(super) fn new(file: File, path: PathBuf, header: Header, header_bytes: Vec<u8>) -> Self {
+    pub(super) fn new(file: File, path: PathBuf, header: Header, header_bytes: Vec<u8>, patience: Patience) -> Self {
         let state = State::new(header.plan_len);
         let cursor = start(&header, &header_bytes);
         Journal {
             file,
             path,
+            patience,
             header,
             header_bytes,
             cursor,
             state,
             stopped: String::new(),
+            parents: HashMap::new(),
             read_buffer: Vec::new(),
             write_buffer: Vec::new(),
         }
@@ -70,6 +76,11 @@ impl Journal {
         self.cursor
     }
 
+    /// The supervisor of a participant, if it has one.
+    pub(super) fn parent(&self, worker: u32) -> Option<u32> {
+        self.parents.get(&worker).copied()
+    }
+
     /// Why everybody was asked to stop, if so.
     pub(super) fn stopped(&self) -> Option<&str> {
         self.state.is_stopped().then_some(&self.stopped)
@@ -77,7 +88,7 @@ impl Journal {
 
     /// Waits for the lock, and reads what is new.
     pub(super) fn lock(&mut self) -> Result<Locked<'_>, QueueError> {
-        lock::exclusive(&self.file, &self.path)?;
+        lock::patiently(&self.file, &self.path, self.patience)?;
         let mut locked = Locked { journal: self, releases: true };
         locked.catch_up()?;
         Ok(locked)
@@ -151,9 +162,10 @@ impl Journal {
     fn read_to(&mut self, end: u64) -> Result<bool, FileError> {
         // What was there before this participant is summed up once.
         let trust = if self.cursor == self.start() { Trust::Nobody } else { Trust::Successor };
-        let Journal { state, stopped, .. } = self;
-        self.cursor
-            .advance(&self.file, &self.path, end, trust, &mut self.read_buffer, |frame| take_in(frame, state, stopped))
+        let Journal { state, stopped, parents, .. } = self;
+        self.cursor.advance(&self.file, &self.path, end, trust, &mut self.read_buffer, |frame| {
+            take_in(frame, state, stopped, parents)
+        })
     }
 
     /// Cuts away what a participant left half written; the lock is held.
@@ -208,11 +220,8 @@ impl Locked<'_> {
         }
         fail::point(op.name(), "written");
         let frame = Frame { head, crc, bytes: &journal.write_buffer };
-        take_in(&frame, &mut journal.state, &mut journal.stopped).map_err(|what| FileError::Damaged {
-            path: journal.path.clone(),
-            at,
-            what,
-        })?;
+        take_in(&frame, &mut journal.state, &mut journal.stopped, &mut journal.parents)
+            .map_err(|what| FileError::Damaged { path: journal.path.clone(), at, what })?;
         journal.cursor = Cursor { at: at + journal.write_buffer.len() as u64, prev: crc };
         Ok(n)
     }
@@ -241,10 +250,18 @@ impl Drop for Locked<'_> {
 }
 
 /// Lets one more record have happened.
-fn take_in(frame: &Frame<'_>, state: &mut State, stopped: &mut String) -> Result<(), String> {
+fn take_in(
+    frame: &Frame<'_>,
+    state: &mut State,
+    stopped: &mut String,
+    parents: &mut HashMap<u32, u32>,
+) -> Result<(), String> {
     state.apply(&frame.head)?;
-    if frame.head.op == Op::Stop {
-        *stopped = frame.details().map_err(|error| error.to_string())?.why;
+    let details = || frame.details().map_err(|error| error.to_string());
+    match frame.head.op {
+        Op::Stop => *stopped = details()?.why,
+        Op::Join => parents.extend(details()?.parent.map(|parent| (frame.head.worker, parent))),
+        _ => {}
     }
     Ok(())
 }

@@ -3,8 +3,60 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::error::FileError;
+
+/// How a participant waits for the queue's lock.
+///
+/// A worker just waits: its supervisor speaks for it, and ends it. Others say whom they wait for, and give up in the end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Patience {
+    /// Whether to wait in silence, for as long as it takes.
+    pub is_quiet: bool,
+    /// When there is no more time.
+    pub deadline: Option<Instant>,
+}
+
+/// How long somebody else may hold the lock before people are told.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// How long is waited in any case: a run whose time is over has still to be closed.
+const LEAST: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
+
+/// The longest pause between two looks, at first and once it takes long.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
+
+/// Waits for the exclusive lock on the queue's file.
+pub(super) fn patiently(file: &File, path: &Path, patience: Patience) -> Result<(), FileError> {
+    if patience.is_quiet {
+        return exclusive(file, path);
+    }
+    let begun = Instant::now();
+    let mut pause = Duration::from_micros(20);
+    let mut told = false;
+    loop {
+        match fs2::FileExt::try_lock_exclusive(file) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(none(path, error)),
+        }
+        let waited = begun.elapsed();
+        if waited > LEAST && patience.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(FileError::LockHeld { path: path.to_path_buf(), waited });
+        }
+        if waited > SILENCE && !std::mem::replace(&mut told, true) {
+            note!(
+                "waiting for the lock on `{}`, which another process holds: is it stopped, or another program?",
+                path.display()
+            );
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(PAUSES[usize::from(waited > SILENCE)]);
+    }
+}
 
 /// Waits for the exclusive lock on `file`.
 pub(super) fn exclusive(file: &File, path: &Path) -> Result<(), FileError> {

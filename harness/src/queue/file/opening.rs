@@ -12,7 +12,8 @@ use super::frame::{Body, NOTHING, Op};
 use super::header::{Found, Header};
 use super::journal::{Journal, Locked};
 use super::lives::{Alive, Lives};
-use super::lock;
+use super::lock::{self, Patience};
+use crate::queue::difference::other_run;
 use crate::queue::open::check_run_id;
 use crate::queue::{OpenOptions, Opened, Plan, QueueError};
 
@@ -31,6 +32,7 @@ pub(super) struct Entered {
 pub(super) struct Door<'a> {
     file: File,
     path: &'a Path,
+    patience: Patience,
 }
 
 /// Takes part in the run that `options` mean, or begins it with `plan`.
@@ -41,18 +43,19 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(io("create", folder))?;
     }
-    let door = Door::lock(path, File::options().read(true).write(true).create(true).truncate(false))?;
+    let door =
+        Door::lock(path, File::options().read(true).write(true).create(true).truncate(false), patience(options))?;
     let opened = match Header::find(&door.file, path)? {
         Found::Nothing => Opened::Started,
         Found::Run(header, bytes) => {
             let mut journal = door.journal(header, bytes)?;
-            let opened = decide(&journal.under(&door)?, &plan, options)?;
+            let opened = decide(&door, &journal.under(&door)?, &plan, options)?;
             match opened {
                 Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => opened,
                 Opened::Joined | Opened::Resumed { .. } | Opened::AlreadyFinished => {
                     let resumes = options.resume && matches!(opened, Opened::Resumed { .. });
                     let plan = journal.header().plan(&door.file, path)?;
-                    return Ok((join(&door, journal, plan, &options.label, resumes)?, opened));
+                    return Ok((join(&door, journal, plan, options, resumes)?, opened));
                 }
             }
         }
@@ -62,16 +65,20 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     let (header, bytes) = built.map_err(|source| FileError::Full { path: path.to_path_buf(), source })?;
     Lives::new(path, &header.generation).clean_up(Duration::ZERO);
     let journal = door.journal(header, bytes)?;
-    Ok((join(&door, journal, plan, &options.label, false)?, opened))
+    Ok((join(&door, journal, plan, options, false)?, opened))
+}
+
+fn patience(options: &OpenOptions) -> Patience {
+    Patience { is_quiet: options.parent.is_some(), deadline: options.deadline }
 }
 
 /// Takes part in run `run`, which somebody else has begun.
-pub(super) fn join_run(path: &Path, run: &str, label: &str) -> Result<Entered, QueueError> {
-    let door = Door::lock(path, File::options().read(true).write(true))?;
+pub(super) fn join_run(path: &Path, run: &str, options: &OpenOptions) -> Result<Entered, QueueError> {
+    let door = Door::lock(path, File::options().read(true).write(true), patience(options))?;
     match Header::find(&door.file, path)? {
         Found::Run(header, bytes) if header.run == run => {
             let plan = header.plan(&door.file, path)?;
-            join(&door, door.journal(header, bytes)?, plan, label, false)
+            join(&door, door.journal(header, bytes)?, plan, options, false)
         }
         Found::Run(..) | Found::Nothing => {
             Err(QueueError::NoSuchRun { queue: path.display().to_string(), run: run.to_owned() })
@@ -80,14 +87,24 @@ pub(super) fn join_run(path: &Path, run: &str, label: &str) -> Result<Entered, Q
 }
 
 /// Records one more participant.
-fn join(door: &Door<'_>, mut journal: Journal, plan: Plan, label: &str, resumes: bool) -> Result<Entered, QueueError> {
+fn join(
+    door: &Door<'_>,
+    mut journal: Journal,
+    plan: Plan,
+    options: &OpenOptions,
+    resumes: bool,
+) -> Result<Entered, QueueError> {
     let mut locked = journal.under(door)?;
     let worker = locked.state().workers() + 1;
     let lives = Lives::new(locked.path(), &locked.header().generation);
     let alive = lives.come_alive(worker)?;
     fail::point("join", "alive");
     let joined_at = locked.cursor();
-    let body = if label.is_empty() { NOTHING.to_vec() } else { Body::Label { label }.to_json() };
+    let OpenOptions { label, parent, .. } = options;
+    let body = match label.is_empty() && parent.is_none() {
+        true => NOTHING.to_vec(),
+        false => Body::Label { label, parent: *parent }.to_json(),
+    };
     locked.append(Op::Join, 0, worker, &body)?;
     if resumes {
         locked.append(Op::Resume, 0, worker, NOTHING)?;
@@ -97,45 +114,47 @@ fn join(door: &Door<'_>, mut journal: Journal, plan: Plan, label: &str, resumes:
 }
 
 /// What becomes of the run that is there, given that the lock is held.
-fn decide(locked: &Locked<'_>, plan: &Plan, options: &OpenOptions) -> Result<Opened, QueueError> {
+fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptions) -> Result<Opened, QueueError> {
     let (header, state) = (locked.header(), locked.state());
     let queue = || locked.path().display().to_string();
     let alive = Lives::new(locked.path(), &header.generation).any_alive(state.workers())?;
-    let same_plan = header.plan_hash == plan.hash();
+    let same_plan = !header.is_older() && header.plan_hash == plan.hash();
     let (finished, left) = (state.finished(), header.plan_len - state.finished());
-    let other_plan = || QueueError::OtherPlan {
-        queue: queue(),
-        run: header.run.clone(),
-        theirs: header.plan_len,
-        theirs_hash: header.plan_hash.clone(),
-        ours: plan.len(),
-        ours_hash: plan.hash().to_owned(),
+    let other_plan = || match header.is_older() {
+        true => Err(QueueError::OlderRun { queue: queue(), run: header.run.clone() }),
+        false => Err(other_run(&queue(), &header.run, &header.plan(&door.file, door.path)?, plan)),
+    };
+    let settled = |opened| match plan.rewrites() {
+        true => Err(QueueError::Rewritten { queue: queue(), run: header.run.clone() }),
+        false => Ok(opened),
     };
     match &options.run_id {
         // An id stands for one run, dead or alive: it is neither started twice nor dropped.
         Some(run) if *run == header.run => match () {
-            () if !same_plan => Err(other_plan()),
-            () if state.is_complete() => Ok(Opened::AlreadyFinished),
+            () if !same_plan => other_plan(),
+            () if state.is_complete() => settled(Opened::AlreadyFinished),
             () if alive || (state.is_stopped() && !options.resume) => Ok(Opened::Joined),
-            () => Ok(Opened::Resumed { finished, left }),
+            () => settled(Opened::Resumed { finished, left }),
         },
         Some(_) if alive => Err(QueueError::OtherRun { queue: queue(), run: header.run.clone() }),
         None if alive && same_plan => Ok(Opened::Joined),
-        None if alive => Err(other_plan()),
+        None if alive => other_plan(),
         _ if state.is_complete() => Ok(Opened::ReplacedComplete { run: header.run.clone() }),
-        None if options.resume && same_plan => Ok(Opened::Resumed { finished, left }),
+        None if options.resume && same_plan => settled(Opened::Resumed { finished, left }),
+        // Whoever asks for the rest of a run does not want it dropped.
+        None if options.resume => other_plan(),
         _ => Ok(Opened::ReplacedIncomplete { run: header.run.clone(), finished, left, other_plan: !same_plan }),
     }
 }
 
 impl<'a> Door<'a> {
     /// Opens the file at `path` and waits for its lock.
-    fn lock(path: &'a Path, options: &fs::OpenOptions) -> Result<Self, QueueError> {
+    fn lock(path: &'a Path, options: &fs::OpenOptions, patience: Patience) -> Result<Self, QueueError> {
         loop {
             let file = options.open(path).map_err(io("open", path))?;
             forget_reads(&file);
-            lock::exclusive(&file, path)?;
-            let door = Door { file, path };
+            lock::patiently(&file, path, patience)?;
+            let door = Door { file, path, patience };
             let (ours, theirs) = (door.file.metadata(), fs::metadata(path));
             let ours = ours.map_err(io("read", path))?;
             // Someone may have deleted the file while this waited: the lock must be that of the file others find.
@@ -159,7 +178,7 @@ impl<'a> Door<'a> {
     fn journal(&self, header: Header, header_bytes: Vec<u8>) -> Result<Journal, FileError> {
         header.check_length(&self.file, self.path)?;
         let file = self.file.try_clone().map_err(io("open", self.path))?;
-        Ok(Journal::new(file, self.path.to_path_buf(), header, header_bytes))
+        Ok(Journal::new(file, self.path.to_path_buf(), header, header_bytes, self.patience))
     }
 }
 

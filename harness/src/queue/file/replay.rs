@@ -23,7 +23,7 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
             Op::Finish { .. } => outcomes[frame.head.entry as usize] = Some(Box::new(outcome(frame)?)),
             Op::Stop => stopped = details(frame)?.why,
             Op::Requeue => earlier[frame.head.entry as usize].extend(details(frame)?.attempt),
-            Op::Join | Op::Claim | Op::Lost | Op::Resume => {}
+            Op::Join | Op::Claim | Op::Release | Op::Lost | Op::Resume => {}
         }
         Ok(())
     })?;
@@ -53,7 +53,7 @@ pub(super) fn tell(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), Str
         Op::Join => Event::Joined { worker, label: details(frame)?.label },
         Op::Claim => Event::Claimed { worker, entry },
         Op::Finish { .. } => Event::Finished { worker, entry, outcome: Box::new(outcome(frame)?) },
-        Op::Requeue => Event::Requeued { worker, entry, why: details(frame)?.why },
+        Op::Requeue | Op::Release => Event::Requeued { worker, entry, why: details(frame)?.why },
         Op::Lost => {
             let Details { from, last, .. } = details(frame)?;
             Event::Lost { worker, entry, from, last }

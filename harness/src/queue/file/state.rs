@@ -23,7 +23,7 @@ pub(super) struct State {
 }
 
 /// Where one entry stands.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub attempts: u32,
     pub deaths: u32,
@@ -82,6 +82,11 @@ impl State {
         open
     }
 
+    /// Who has open leases; one who has several is named several times.
+    pub(super) fn holders(&self) -> impl Iterator<Item = u32> {
+        self.open.iter().filter_map(|&entry| Some(self.holder(entry)?.worker))
+    }
+
     /// Who has `entry`.
     pub(super) fn holder(&self, entry: u32) -> Option<Holder> {
         match self.entries.get(entry as usize)?.stage {
@@ -137,6 +142,14 @@ impl State {
             }
             Op::Requeue => {
                 self.close(head)?.stage = Stage::Waiting;
+                self.back.push_back(head.entry);
+            }
+            Op::Release => {
+                let taken = self.holder(head.entry).is_some_and(|holder| holder.worker != holder.claimer);
+                let entry = self.close(head)?;
+                entry.stage = Stage::Waiting;
+                entry.attempts -= 1;
+                entry.deaths -= u32::from(taken);
                 self.back.push_back(head.entry);
             }
             Op::Lost => self.lose(head)?,
@@ -233,6 +246,23 @@ mod tests {
         assert_eq!((holder.worker, holder.claimer), (3, 1));
         journal.add(FINISH, 0, 3).unwrap();
         assert!(journal.0.is_complete());
+    }
+
+    #[test]
+    fn what_is_released_was_never_tried() {
+        let mut journal = joined(1, 3);
+        journal.add(Op::Claim, 0, 1).unwrap();
+        journal.add(Op::Release, 0, 1).unwrap();
+        assert_eq!(journal.0.entries()[0], Entry::default());
+        journal.add(Op::Claim, 0, 1).unwrap();
+        journal.add(Op::Lost, 0, 2).unwrap();
+        journal.add(Op::Requeue, 0, 2).unwrap();
+        journal.add(Op::Claim, 0, 2).unwrap();
+        journal.add(Op::Lost, 0, 3).unwrap();
+        assert!(journal.add(Op::Release, 0, 2).is_err(), "not the holder");
+        journal.add(Op::Release, 0, 3).unwrap();
+        let entry = journal.0.entries()[0];
+        assert_eq!((entry.attempts, entry.deaths, journal.0.next()), (1, 1, Some(0)));
     }
 
     #[test]

@@ -104,14 +104,76 @@ fn a_run_with_another_plan_or_other_files_is_not_joined() {
     let (a, _) = place.try_open(planned(["1-aa", "2-bb"]), false).unwrap();
     assert_eq!(a.plan().content(1), Some("2-bb"));
     let error = place.try_open(plan(3), true).unwrap_err();
-    assert!(matches!(error, QueueError::OtherPlan { theirs: 2, ours: 3, .. }), "{error}");
+    assert!(error.to_string().contains("`2.test` is only here; `0.test`, `1.test` have other contents"), "{error}");
     let words = told(place.try_open(planned(["1-aa", "2-cc"]), true));
-    assert!(words.contains("other contents of `1.test`: every machine"), "{words}");
+    assert!(
+        words.ends_with("would be: `1.test` has other contents here, or other includes, or another dialect"),
+        "{words}"
+    );
     let reversed = Plan::new(plan(2).entries().iter().rev().cloned().collect()).unwrap();
     let (b, opened) = place.try_open(reversed.with_contents(vec!["2-bb".into(), "1-aa".into()]), true).unwrap();
     assert_eq!((opened, b.plan()), (Opened::Joined, a.plan()));
     let c = PostgresQueue::join(&url(&place.url), &place.run, &place.options()).unwrap();
     assert_eq!((c.worker(), c.plan()), (3, a.plan()));
+}
+
+#[test]
+fn a_run_on_another_engine_is_not_joined_nor_resumed_nor_reported() {
+    if !there() {
+        return;
+    }
+    let planned = |engine: &str| {
+        let settings = [("engine", engine), ("--label", "x")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        plan(3).with_settings(settings.into())
+    };
+    for finished in [0, 1, 3] {
+        let place = Place::new();
+        let (mut a, _) = place.try_open(planned("one"), false).unwrap();
+        assert_eq!(a.plan().settings()["--label"], "x");
+        finish(&mut a, finished);
+        let refused = |resume| {
+            let words = told(place.try_open(planned("two"), resume));
+            assert!(words.ends_with("`engine` is `one` there and `two` here"), "{words}");
+        };
+        refused(false);
+        drop(a);
+        refused(false);
+        refused(true);
+        assert!(place.try_open(planned("one"), true).is_ok());
+    }
+}
+
+#[test]
+fn an_attempt_that_ended_with_its_supervisor_is_told_from_a_death() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    let (supervisor, mut other) = (place.open(3), place.open(3));
+    let mut workers = [(); 2].map(|()| {
+        let options = OpenOptions { parent: Some(supervisor.worker()), ..place.options() };
+        PostgresQueue::join(&url(&place.url), &place.run, &options).unwrap()
+    });
+    let leases = [leased(&mut workers[0]), leased(&mut workers[1])];
+    drop((supervisor, workers, leases));
+    let lost = other.lost().unwrap();
+    assert!(lost.len() == 2 && lost.iter().all(|lost| lost.orphaned && lost.deaths == 1));
+    lost.into_iter().for_each(|lost| other.release(lost.lease, "its supervisor ended").unwrap());
+    let snapshot = other.snapshot().unwrap();
+    assert!(snapshot.entries.iter().all(|entry| (entry.attempts, entry.deaths) == (0, 0)));
+    assert_eq!(leased(&mut other).attempt(), 1);
+}
+
+#[test]
+fn a_run_that_an_older_release_has_begun_is_refused() {
+    if !there() {
+        return;
+    }
+    let place = Place::new();
+    place.try_open(plan(2), false).unwrap();
+    place.sql("UPDATE slt_queue.runs SET settings = NULL WHERE run = :run");
+    let error = place.try_open(plan(2), true).unwrap_err();
+    assert!(matches!(error, QueueError::OlderRun { .. }), "{error}");
 }
 
 #[test]
@@ -159,8 +221,25 @@ fn a_newer_format_and_a_user_without_rights_are_refused() {
     for words in
         [told(place.try_open(plan(1), true)), told(PostgresQueue::join(&url(&place.url), &place.run, &place.options()))]
     {
-        assert!(words.contains("has format version 9, and this program knows 1"), "{words}");
+        assert!(words.contains("has format version 9, and this program knows 2"), "{words}");
     }
+}
+
+#[test]
+fn tables_of_the_format_before_are_brought_up_to_date() {
+    if !there() {
+        return;
+    }
+    let database = Database::new();
+    let place = Place::at(&database.url());
+    let (old, _) = place.try_open(plan(1), false).unwrap();
+    place.sql("ALTER TABLE slt_queue.runs DROP COLUMN settings; UPDATE slt_queue.format SET version = 1");
+    let error = place.try_open(plan(1), false).unwrap_err();
+    assert!(matches!(error, QueueError::OlderRun { .. }), "{error}");
+    assert_eq!(place.sql("SELECT version FROM slt_queue.format"), [["2"]]);
+    let place = Place { run: "another".to_owned(), ..place };
+    assert_eq!(place.try_open(plan(1), false).unwrap().1, Opened::Started);
+    drop(old);
 }
 
 #[test]

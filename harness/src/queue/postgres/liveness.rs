@@ -108,6 +108,7 @@ fn take(queue: &mut PostgresQueue, dead: &[i32]) -> Result<Vec<Lost>, QueueError
             worker: claimer.cast_unsigned(),
             deaths: deaths.cast_unsigned(),
             last: last.and_then(|json| serde_json::from_str(json).ok()),
+            orphaned: row.get(5),
         }
     });
     Ok(lost.collect())

@@ -1,5 +1,7 @@
 //! How one comes to take part in a run on a server.
 
+use std::cmp::Ordering;
+
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
@@ -9,11 +11,9 @@ use super::pages::Pages;
 use super::{FORMAT, sql};
 use crate::engine::Url;
 use crate::engine::postgres::address::check_version;
+use crate::queue::difference::other_run;
 use crate::queue::open::check_run_id;
 use crate::queue::{OpenOptions, Opened, Plan, PlanEntry, QueueError};
-
-/// How many files are named that differ between two participants.
-const MOST_NAMES: usize = 5;
 
 /// A run that was joined.
 pub(super) struct Entered {
@@ -35,6 +35,8 @@ struct Found {
     lease_ms: i32,
     stopped: bool,
     workers: i32,
+    /// JSON; none if an older release has begun the run.
+    settings: Option<String>,
     finished: i64,
 }
 
@@ -101,21 +103,25 @@ fn prepare(link: &Link) -> Result<(), ServerError> {
     let refused = |why| ServerError::Refused { queue: link.queue().to_owned(), why };
     check_version(version).map_err(refused)?;
     if !has_schema(link)? {
-        let made = link.call_long(async |connection, _| match connection.batch(sql::SCHEMA).await {
-            // Neither the connection nor we can do anything about that.
-            Err(error) if error.as_db_error().is_some_and(|said| said.code().code() == "42501") => {
-                Ok(Err(words(&error)))
-            }
-            Err(error) => Err(error),
-            Ok(()) => Ok(Ok(())),
-        })?;
-        made.map_err(|why| ServerError::NoRights { queue: link.queue().to_owned(), why })?;
+        change(link, sql::SCHEMA)?;
     }
     let version = rows(link, sql::VERSION, &[])?[0].get::<_, Option<i32>>(0).unwrap_or(0);
-    match version > FORMAT {
-        true => Err(ServerError::NewerVersion { queue: link.queue().to_owned(), version, known: FORMAT }),
-        false => Ok(()),
+    match version.cmp(&FORMAT) {
+        Ordering::Greater => Err(ServerError::NewerVersion { queue: link.queue().to_owned(), version, known: FORMAT }),
+        Ordering::Equal => Ok(()),
+        Ordering::Less => change(link, sql::UPGRADE),
     }
+}
+
+/// Makes or changes tables, which takes rights that a user may not have.
+fn change(link: &Link, sql: &'static str) -> Result<(), ServerError> {
+    let made = link.call_long(async |connection, _| match connection.batch(sql).await {
+        // Neither the connection nor we can do anything about that.
+        Err(error) if error.as_db_error().is_some_and(|said| said.code().code() == "42501") => Ok(Err(words(&error))),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Ok(())),
+    })?;
+    made.map_err(|why| ServerError::NoRights { queue: link.queue().to_owned(), why })
 }
 
 fn find(link: &Link, run_id: &str) -> Result<Option<Found>, ServerError> {
@@ -127,7 +133,8 @@ fn find(link: &Link, run_id: &str) -> Result<Option<Found>, ServerError> {
         lease_ms: row.get(3),
         stopped: row.get::<_, Option<&str>>(4).is_some(),
         workers: row.get(5),
-        finished: row.get(6),
+        settings: row.get(6),
+        finished: row.get(7),
     }))
 }
 
@@ -137,13 +144,17 @@ fn begin(link: &Link, key: i64, run_id: &str, plan: &Plan) -> Result<(), ServerE
     let passes: Vec<i32> = plan.entries().iter().map(|entry| entry.pass.cast_signed()).collect();
     let contents: Vec<Option<&str>> = (0..plan.len()).map(|entry| plan.content(entry)).collect();
     let (length, lease_ms) = (plan.len() as i32, link.timing().lease_ms());
-    let values: [&(dyn ToSql + Sync); 8] =
-        [&key, &run_id, &plan.hash(), &length, &lease_ms, &names, &passes, &contents];
+    let settings = serde_json::to_string(plan.settings()).expect("plain data becomes JSON in memory");
+    let values: [&(dyn ToSql + Sync); 9] =
+        [&key, &run_id, &plan.hash(), &length, &lease_ms, &names, &passes, &contents, &settings];
     rows(link, sql::BEGIN, &values).map(drop)
 }
 
 /// The plan of a run, which must be whole.
 fn read_plan(link: &Link, run_id: &str, found: &Found) -> Result<Plan, QueueError> {
+    let Some(settings) = &found.settings else {
+        return Err(QueueError::OlderRun { queue: link.queue().to_owned(), run: run_id.to_owned() });
+    };
     let rows = rows(link, sql::PLAN, &[&found.run])?;
     let mut entries = Vec::with_capacity(rows.len());
     let mut contents = Vec::with_capacity(rows.len());
@@ -156,11 +167,13 @@ fn read_plan(link: &Link, run_id: &str, found: &Found) -> Result<Plan, QueueErro
     if rows.len() != found.plan_len as usize || !in_order {
         return Err(damaged(format!("of {} entries of its plan there are {}", found.plan_len, rows.len())).into());
     }
+    let settings = serde_json::from_str(settings).map_err(|error| damaged(format!("its settings: {error}")))?;
     let plan = Plan::new(entries).map_err(|error| damaged(error.to_string()))?;
+    let plan = plan.with_contents(contents).with_settings(settings);
     if plan.hash() != found.plan_hash {
         return Err(damaged("its plan is not the one that it began with".to_owned()).into());
     }
-    Ok(plan.with_contents(contents))
+    Ok(plan)
 }
 
 /// What becomes of the run that is there.
@@ -171,23 +184,12 @@ fn decide(
     (theirs, ours): (&Plan, &Plan),
     options: &OpenOptions,
 ) -> Result<Opened, QueueError> {
-    let (queue, run) = (|| link.queue().to_owned(), || options.run_id.clone().unwrap_or_default());
+    let run = || options.run_id.clone().unwrap_or_default();
     if theirs.hash() != ours.hash() {
-        return Err(QueueError::OtherPlan {
-            queue: queue(),
-            run: run(),
-            theirs: theirs.len(),
-            theirs_hash: theirs.hash().to_owned(),
-            ours: ours.len(),
-            ours_hash: ours.hash().to_owned(),
-        });
+        return Err(other_run(link.queue(), &run(), theirs, ours));
     }
-    let differ = theirs.differing(ours);
-    if !differ.is_empty() {
-        let count = differ.len();
-        let names = differ.into_iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let more = if count > MOST_NAMES { format!(" and {} more", count - MOST_NAMES) } else { String::new() };
-        return Err(QueueError::OtherFiles { queue: queue(), run: run(), names: names + &more });
+    if ours.rewrites() {
+        return Err(QueueError::Rewritten { queue: link.queue().to_owned(), run: run() });
     }
     let living = rows(link, sql::LIVING, &[&found.run])?;
     let mut alive = false;

@@ -4,7 +4,7 @@
 //! event that bears the caller's number and a count of the caller's own (`n`): whoever does not learn whether a
 //! statement took effect looks for its event.
 
-/// The schema of format 1.
+/// The schema of format 2.
 ///
 /// Sent in one piece, it is one transaction; the lock lets one participant make it and the others wait.
 pub(super) const SCHEMA: &str = "
@@ -17,7 +17,8 @@ CREATE SEQUENCE IF NOT EXISTS slt_queue.numbers;
 CREATE TABLE IF NOT EXISTS slt_queue.runs (
     run bigint PRIMARY KEY,             -- a random number, which tells two runs apart even if they have the same id
     id text NOT NULL UNIQUE,
-    plan_hash text NOT NULL,            -- of names and passes, whatever their order
+    plan_hash text NOT NULL,            -- of names, passes, contents and settings, whatever their order
+    settings text,                      -- JSON: what verdicts depend on besides the files; format 1 had none
     plan_len int NOT NULL,
     lease_ms int NOT NULL,              -- for how long a participant is believed to live without a sign of life
     workers int NOT NULL DEFAULT 0,     -- how many participants have joined
@@ -67,7 +68,14 @@ CREATE TABLE IF NOT EXISTS slt_queue.events (
     PRIMARY KEY (run, worker, n)
 );
 CREATE INDEX IF NOT EXISTS events_attempts ON slt_queue.events (run, entry) WHERE attempt IS NOT NULL;
-INSERT INTO slt_queue.format SELECT 1 WHERE NOT EXISTS (SELECT FROM slt_queue.format);
+INSERT INTO slt_queue.format SELECT 2 WHERE NOT EXISTS (SELECT FROM slt_queue.format);
+";
+
+/// Makes format 2 of format 1. Runs that are under way go on: their participants know the columns that they use.
+pub(super) const UPGRADE: &str = "
+SELECT pg_advisory_xact_lock(8317141836154271053);
+ALTER TABLE slt_queue.runs ADD COLUMN IF NOT EXISTS settings text;
+UPDATE slt_queue.format SET version = 2 WHERE version < 2;
 ";
 
 /// Whether the schema is there.
@@ -123,7 +131,7 @@ pub(super) const LEAVE: &str = "UPDATE slt_queue.participants SET gone = true WH
 
 /// The run with that id.
 pub(super) const FIND_RUN: &str = "
-SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped, r.workers,
+SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped, r.workers, r.settings,
        (SELECT count(*) FROM slt_queue.entries e WHERE e.run = r.run AND e.state = 'final') AS finished
 FROM slt_queue.runs r WHERE r.id = $1";
 
@@ -140,7 +148,7 @@ pub(super) const PLAN: &str = "SELECT entry, name, pass, content FROM slt_queue.
 /// Begins a run, unless one with that id is there.
 pub(super) const BEGIN: &str = "
 WITH made AS (
-    INSERT INTO slt_queue.runs (run, id, plan_hash, plan_len, lease_ms) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO slt_queue.runs (run, id, plan_hash, plan_len, lease_ms, settings) VALUES ($1, $2, $3, $4, $5, $9)
     ON CONFLICT (id) DO NOTHING RETURNING run
 ), planned AS (
     INSERT INTO slt_queue.entries (run, entry, name, pass, content, turn)
@@ -251,6 +259,13 @@ SELECT r.stopped, p.gone,
 FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
 WHERE r.run = $1 AND r.plan_hash = $3 AND p.worker = $2";
 
+/// How far the run is, as a participant sees it.
+pub(super) const PROGRESS: &str = "
+SELECT (SELECT count(*) FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'final'),
+       EXISTS (SELECT FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'leased' AND e.holder <> $2),
+       r.stopped IS NOT NULL
+FROM slt_queue.runs r WHERE r.run = $1 AND r.plan_hash = $3";
+
 pub(super) const FINISHED: &str = "SELECT count(*) FROM slt_queue.entries WHERE run = $1 AND state = 'final'";
 
 /// The entry's one outcome, from the holder of its open lease.
@@ -289,6 +304,22 @@ pub(super) const REQUEUE: &str = concat!(
     ), told AS (
         INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, body, attempt)
         SELECT $1, $2, $7, turn, 'requeue', entry, $5, $6 FROM closed
+    )
+    SELECT entry FROM closed"
+);
+
+/// As [`REQUEUE`], but the attempt has never been: neither it nor the death of who made it counts.
+pub(super) const RELEASE: &str = concat!(
+    "WITH closed AS (
+        UPDATE slt_queue.entries
+        SET state = 'waiting', holder = NULL, claimer = NULL, sequence = NULL, turn = nextval('slt_queue.numbers'),
+            attempts = attempts - 1, deaths = deaths - (holder <> claimer)::int
+        WHERE run = $1 AND entry = $3 AND state = 'leased' AND holder = $2 AND sequence = $4 AND ",
+    takes_part!(),
+    " RETURNING entry, turn
+    ), told AS (
+        INSERT INTO slt_queue.events (run, worker, n, number, kind, entry, body)
+        SELECT $1, $2, $6, turn, 'requeue', entry, $5 FROM closed
     )
     SELECT entry FROM closed"
 );
@@ -349,6 +380,18 @@ pub(super) const END: &str = concat!(
 pub(super) const CLAIMERS: &str = "
 SELECT DISTINCT claimer FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder = ANY($2)";
 
+/// Whether the participant that claimed an entry had another supervisor than this one, which is gone too.
+macro_rules! orphaned {
+    ($claimer:expr) => {
+        concat!(
+            "EXISTS (SELECT FROM slt_queue.participants c JOIN slt_queue.participants s ON s.run = c.run AND s.worker = c.parent
+                     WHERE c.run = $1 AND c.worker = ",
+            $claimer,
+            " AND s.worker <> $2 AND s.gone)"
+        )
+    };
+}
+
 /// Takes over all leases of dead participants; `$4` and `$5` say what each of those who claimed them was running.
 pub(super) const TAKE: &str = concat!(
     "WITH taken AS (
@@ -364,14 +407,18 @@ pub(super) const TAKE: &str = concat!(
         SELECT $1, $2, $6 + row_number() OVER (ORDER BY t.entry) - 1, t.sequence, 'lost', t.entry, t.claimer, r.last
         FROM taken t LEFT JOIN unnest($4::int[], $5::text[]) AS r (worker, last) ON r.worker = t.claimer
     )
-    SELECT entry, claimer, attempts, deaths, sequence FROM taken ORDER BY entry"
+    SELECT entry, claimer, attempts, deaths, sequence, ",
+    orphaned!("taken.claimer"),
+    " FROM taken ORDER BY entry"
 );
 
 /// What a take-over that was sent before, and of which nothing was heard, has come to.
-pub(super) const TAKEN: &str = "
-SELECT e.entry, v.other, e.attempts, e.deaths, v.number
-FROM slt_queue.events v JOIN slt_queue.entries e ON e.run = v.run AND e.entry = v.entry
-WHERE v.run = $1 AND v.worker = $2 AND v.n >= $3 AND v.kind = 'lost' ORDER BY e.entry";
+pub(super) const TAKEN: &str = concat!(
+    "SELECT e.entry, v.other, e.attempts, e.deaths, v.number, ",
+    orphaned!("v.other"),
+    " FROM slt_queue.events v JOIN slt_queue.entries e ON e.run = v.run AND e.entry = v.entry
+    WHERE v.run = $1 AND v.worker = $2 AND v.n >= $3 AND v.kind = 'lost' ORDER BY e.entry"
+);
 
 /// How many events of each participant had happened when the one with that number did.
 pub(super) const BEFORE: &str =

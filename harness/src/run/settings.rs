@@ -1,0 +1,147 @@
+//! What the verdicts of a run depend on besides its files: what all who take part in it must have in common.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::config::{Config, Parallel, Repeat};
+use crate::engine::Engine;
+use crate::queue::{CHECK, REWRITES, Settings};
+use crate::suite::Suite;
+use crate::trial::{Bless, Options};
+use crate::worker::Policy;
+
+/// The settings of a run by name: a flag, or what else it is.
+///
+/// What is not given is not in them. Left out is what changes no verdict: workers, order, budget, reports.
+pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine, suite: &Suite) -> Settings {
+    // Each field by its name: whoever adds one has to decide whether it belongs here.
+    let Options {
+        fail_fast,
+        file_timeout,
+        query_timeout,
+        allow_system,
+        allow_env,
+        memory_limit,
+        keep_database: _,
+        bless,
+        whole_texts: _,
+        labels,
+        known,
+    } = &config.options;
+    let Policy { retries, crash_retries } = parallel.policy;
+    let mut settings = Settings::new();
+    let mut set = |name: &str, value: Option<String>| {
+        settings.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    let engine = match &parallel.engine_version {
+        Some(version) => format!("version {version}"),
+        None => engine.identity(),
+    };
+    set("engine", Some(engine));
+    set("slt-harness", Some(env!("CARGO_PKG_VERSION").to_owned()));
+    set("--label", list(labels));
+    set("--fail-fast", on(*fail_fast));
+    set("--file-timeout", file_timeout.map(seconds));
+    set("--query-timeout", query_timeout.map(seconds));
+    set("--allow-system", on(*allow_system));
+    set("--allow-env", on(*allow_env));
+    set("--memory-limit", memory_limit.map(|bytes| format!("{bytes} bytes")));
+    set("--retries", more_than(retries, 0));
+    set("--crash-retries", (crash_retries != 1).then(|| crash_retries.to_string()));
+    set("--repeat", (parallel.repeat == Repeat::UntilBudget).then(|| "until-budget".to_owned()));
+    set("--known-failures", known.as_ref().map(|judge| judge.list.digest()));
+    set("--ratchet", on(config.known.ratchet));
+    if let Some(Bless { check, errors }) = bless {
+        set(REWRITES, Some(if *check { CHECK } else { "on" }.to_owned()));
+        set("--bless-errors", on(*errors));
+        if !check {
+            // Elsewhere there are other files to be rewritten.
+            let roots = suite.roots().iter().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
+            set("--root", list(&roots.map(|root| root.display().to_string()).collect::<Vec<_>>()));
+        }
+    }
+    settings
+}
+
+fn on(is_on: bool) -> Option<String> {
+    is_on.then(|| "on".to_owned())
+}
+
+fn more_than(number: u32, usual: u32) -> Option<String> {
+    (number > usual).then(|| number.to_string())
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// Names in whatever order, each once.
+fn list<T: Display>(names: &[T]) -> Option<String> {
+    let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::engine::Choice;
+
+    fn of(arguments: &[&str]) -> Settings {
+        let arguments = ["slt", "--parallel"].iter().chain(arguments).map(OsString::from);
+        let config = Config::from_command_line(arguments).unwrap();
+        let engine = config.engine.clone().unwrap_or(Choice::Sqlite).engine().unwrap();
+        let parallel = config.parallel.clone().unwrap();
+        settings(&config, &parallel, &*engine, &Suite::from_roots([std::env::temp_dir()]))
+    }
+
+    #[cfg(all(feature = "sqlite", feature = "external"))]
+    #[test]
+    fn whatever_bears_on_a_verdict_is_told_apart() {
+        let plain = of(&[]);
+        assert!(plain["engine"].starts_with("SQLite 3."), "{plain:?}");
+        assert_eq!(plain.len(), 2);
+        for (arguments, name, value) in [
+            (&["--label", "b", "--label", "a", "--label", "b"][..], "--label", "a, b"),
+            (&["--fail-fast"], "--fail-fast", "on"),
+            (&["--file-timeout", "2.5"], "--file-timeout", "2.5 s"),
+            (&["--query-timeout", "3"], "--query-timeout", "3 s"),
+            (&["--allow-system"], "--allow-system", "on"),
+            (&["--allow-env"], "--allow-env", "on"),
+            (&["--workers", "2", "--memory-limit", "1K"], "--memory-limit", "1024 bytes"),
+            (&["--retries", "2"], "--retries", "2"),
+            (&["--crash-retries", "0"], "--crash-retries", "0"),
+            (&["--repeat", "until-budget", "--time-budget", "9"], "--repeat", "until-budget"),
+            (&["--bless=check"], "--bless", "check"),
+            (&["--engine-version", "7"], "engine", "version 7"),
+        ] {
+            let settings = of(arguments);
+            assert_eq!(settings.get(name).map(String::as_str), Some(value));
+            let mut rest = settings.clone();
+            rest.insert(name.to_owned(), String::new());
+            let mut usual = plain.clone();
+            usual.insert(name.to_owned(), String::new());
+            assert_eq!(rest, usual);
+        }
+        assert!(of(&["--engine", "external:cat"])["engine"].contains("external driver"));
+        let blessed = of(&["--bless", "--bless-errors"]);
+        assert!(blessed["--bless"] == "on" && blessed["--bless-errors"] == "on" && blessed.contains_key("--root"));
+    }
+
+    #[test]
+    fn what_changes_no_verdict_does_not_count() {
+        let others: [&[&str]; 5] = [
+            &["--workers", "3"],
+            &["--time-budget", "9", "--allow-incomplete"],
+            &["--seed", "7", "--report"],
+            &["--resume", "--run-id", "x"],
+            &["--keep-db-on-failure", "--quiet"],
+        ];
+        for arguments in others {
+            assert_eq!(of(arguments), of(&[]));
+        }
+    }
+}

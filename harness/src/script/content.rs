@@ -1,0 +1,267 @@
+//! What test files hold, in short: enough to tell whether two machines, or two moments, have the same files.
+//!
+//! ```text
+//! classic 5120-8f21d3a0          the dialect that it is read by, length and CRC-32 of the file
+//! slt 5120-8f21d3a0+2-0c51e9d7   the same, and of the 2 files that it includes, and that they include
+//! unreadable
+//! ```
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::{Dialect, include};
+use crate::suite::TestFile;
+
+/// What the file holds, and what it includes.
+pub fn content(file: &TestFile) -> String {
+    sum_up(&file.path, has_includes(file)).map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
+}
+
+/// Whether `text`, just read from the file, is what was planned, and so are the files that it includes.
+pub fn is_as_planned(file: &TestFile, text: &[u8]) -> bool {
+    let Some(planned) = &file.planned else { return true };
+    let mut sum = Sum::new(has_includes(file));
+    sum.take(text);
+    // Includes are read only where the file itself is the right one.
+    sum.matches(file, planned) && *planned == sum.with_included(file)
+}
+
+/// What each of the files holds, by as many threads as there are cores: a corpus is large.
+pub fn contents(files: &[TestFile]) -> Vec<String> {
+    let contents: Vec<OnceLock<String>> = files.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        for (file, sum) in places.map_while(|place| files.get(place).zip(contents.get(place))) {
+            sum.get_or_init(|| content(file));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 1..cores.min(files.len()) {
+            // Without another thread, there is still this one.
+            let _ = thread::Builder::new().spawn_scoped(scope, read);
+        }
+        read();
+    });
+    contents.into_iter().map(|content| content.into_inner().expect("somebody has read each file")).collect()
+}
+
+const UNREADABLE: &str = "unreadable";
+
+/// How many files one script may include before no more are looked at.
+const MOST_INCLUDED: usize = 10_000;
+
+/// How long a line with an `include` may be.
+const MOST_LINE: usize = 4096;
+
+/// A file summed up piece by piece: memory for a whole one costs more than its sum.
+struct Sum {
+    hasher: crc32fast::Hasher,
+    length: u64,
+    /// What it includes; nothing is sought in a file of the classic dialect.
+    includes: Option<Vec<String>>,
+    /// The beginning of the last line, as far as it has been read.
+    line: Vec<u8>,
+}
+
+impl Sum {
+    fn new(has_includes: bool) -> Sum {
+        let includes = has_includes.then(Vec::new);
+        Sum { hasher: crc32fast::Hasher::new(), length: 0, includes, line: Vec::new() }
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        self.hasher.update(piece);
+        self.length += piece.len() as u64;
+        if self.includes.is_none() {
+            return;
+        }
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            let room = MOST_LINE.saturating_sub(self.line.len()).min(part.len());
+            self.line.extend_from_slice(&part[..room]);
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    /// Takes the line for an `include` wherever it stands: in the middle of SQL it does no harm.
+    fn end_line(&mut self) {
+        let line = self.line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.line);
+        if line.trim_ascii_start().starts_with(b"include") {
+            let line = String::from_utf8_lossy(line);
+            let mut words = line.split_whitespace();
+            if let (Some("include"), Some(pattern), Some(includes)) =
+                (words.next(), words.next(), self.includes.as_mut())
+            {
+                includes.push(pattern.to_owned());
+            }
+        }
+        self.line.clear();
+    }
+
+    fn own(&self) -> String {
+        format!("{}-{:08x}", self.length, self.hasher.clone().finalize())
+    }
+
+    /// Whether the file itself is the planned one.
+    fn matches(&self, file: &TestFile, planned: &str) -> bool {
+        planned.split('+').next() == Some(&*format!("{} {}", file.dialect, self.own()))
+    }
+
+    fn with_included(self, file: &TestFile) -> String {
+        let own = format!("{} {}", file.dialect, self.own());
+        let mut seen: HashSet<PathBuf> = file.path.canonicalize().into_iter().collect();
+        let mut all = crc32fast::Hasher::new();
+        let mut count = 0;
+        // The patterns still to be followed, each with the file that holds it, the last first.
+        let mut open = Vec::new();
+        let patterns = |mut sum: Sum, path: &Path| {
+            sum.end_line();
+            let patterns = sum.includes.unwrap_or_default().into_iter().rev();
+            patterns.map(|pattern| (path.to_path_buf(), pattern)).collect::<Vec<_>>()
+        };
+        open.extend(patterns(self, &file.path));
+        while let Some((path, pattern)) = open.pop() {
+            // A pattern that names nothing, or leads out of the root, is the parser's to complain about.
+            for included in include::resolve(&pattern, &path, &file.root).unwrap_or_default() {
+                let Ok(real) = included.canonicalize() else { continue };
+                if count >= MOST_INCLUDED || !seen.insert(real) {
+                    continue;
+                }
+                count += 1;
+                let sum = sum_up(&included, true);
+                let own = sum.as_ref().map_or_else(|_| UNREADABLE.to_owned(), Sum::own);
+                // Where the root is differs from machine to machine.
+                let name = included.strip_prefix(&file.root).unwrap_or(&included);
+                all.update(name.to_string_lossy().as_bytes());
+                all.update(format!("\0{own}\n").as_bytes());
+                if let Ok(sum) = sum {
+                    open.extend(patterns(sum, &included));
+                }
+            }
+        }
+        if count == 0 { own } else { format!("{own}+{count}-{:08x}", all.finalize()) }
+    }
+}
+
+/// Whether a test file's dialect knows `include`. What is included may have any name.
+fn has_includes(file: &TestFile) -> bool {
+    file.dialect == Dialect::Slt
+}
+
+fn sum_up(path: &Path, has_includes: bool) -> io::Result<Sum> {
+    // To open a FIFO is to wait for its other end.
+    if !path.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut file = File::open(path)?;
+    let (mut sum, mut piece) = (Sum::new(has_includes), [0; 64 << 10]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(sum),
+            Ok(count) => sum.take(&piece[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::suite::Suite;
+
+    fn file(folder: &Path, text: &str) -> TestFile {
+        fs::write(folder.join("a.test"), text).unwrap();
+        Suite::from_roots([folder.to_path_buf()]).find("a.test").unwrap().unwrap()
+    }
+
+    #[test]
+    fn copies_are_told_apart_by_what_they_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(content(&file(folder.path(), "")), "classic 0-00000000");
+        let file = file(folder.path(), "123456789");
+        assert_eq!(content(&file), "classic 9-cbf43926");
+        drop(folder);
+        assert_eq!(content(&file), "unreadable");
+    }
+
+    #[test]
+    fn what_is_no_ordinary_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), "");
+        fs::remove_file(&file.path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&file.path).status().unwrap().success());
+        assert_eq!(content(&file), "unreadable");
+    }
+
+    #[test]
+    fn what_was_read_is_held_against_what_was_planned() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), "");
+        assert!(is_as_planned(&file, b"anything"));
+        let file = TestFile { planned: Some("classic 9-cbf43926".to_owned()), ..file };
+        assert!(is_as_planned(&file, b"123456789"));
+        assert!(!is_as_planned(&file, b"123456780") && !is_as_planned(&file, b"1234567890"));
+    }
+
+    #[test]
+    fn many_files_are_read_each_once_and_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..100 {
+            fs::write(folder.path().join(format!("{i}.test")), "x".repeat(i)).unwrap();
+        }
+        let files = Suite::from_roots([folder.path().to_path_buf()]).discover().unwrap();
+        let lengths = files.iter().map(|file| file.name.strip_suffix(".test").unwrap());
+        let contents = contents(&files);
+        let found = contents.iter().map(|content| content.split([' ', '-']).nth(1).unwrap());
+        assert!(found.eq(lengths));
+        assert_eq!(super::contents(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_script_includes_belongs_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), text).unwrap();
+        };
+        write("sub/a.slt", "\u{feff}include ../*.part\n\nstatement ok\nSELECT 1\n");
+        write("b.part", "  include  deep/c.any\r\n");
+        write("b.test", "include b.part\n");
+        write("deep/c.any", "statement ok\nSELECT 2\n\ninclude ../sub/a.slt");
+        let find = |name: &str| Suite::from_roots([root.clone()]).find(name).unwrap().unwrap();
+        let file = find("sub/a.slt");
+        let first = content(&file);
+        assert!(first.contains("+2-"), "{first}");
+        assert!(!content(&find("b.test")).contains('+'));
+        let text = fs::read(&file.path).unwrap();
+        let planned = TestFile { planned: Some(first.clone()), ..file.clone() };
+        assert!(is_as_planned(&planned, &text));
+        write("deep/c.any", "statement ok\nSELECT 3\n\ninclude ../sub/a.slt");
+        assert!(content(&file) != first && !is_as_planned(&planned, &text));
+        write("deep/c.any", "statement ok\nSELECT 2\n\ninclude ../sub/a.slt");
+        write("d.part", "");
+        assert!(content(&file).contains("+3-") && !is_as_planned(&planned, &text));
+        fs::remove_file(root.join("d.part")).unwrap();
+        assert_ne!(content(&TestFile { dialect: Dialect::Classic, ..file }), first);
+        // Copies elsewhere are the same.
+        let other = folder.path().join("other/place");
+        fs::create_dir_all(other.parent().unwrap()).unwrap();
+        fs::rename(&root, &other).unwrap();
+        let moved = Suite::from_roots([other]).find("sub/a.slt").unwrap().unwrap();
+        assert_eq!(content(&moved), first);
+    }
+}
