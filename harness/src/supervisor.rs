@@ -394,7 +394,7 @@ impl Supervisor<'_> {
         match fate(dead, lost.lease.entry(), self.stopped) {
             // The run ended the attempt, and not the other way round.
             Fate::Left => return Ok(queue.release(lost.lease, "the run ended")?),
-            Fate::Again => return Ok(queue.requeue(lost.lease, "its worker was ended for what it had run before")?),
+            Fate::Again => return Ok(queue.release(lost.lease, "its worker was ended for what it had run before")?),
             Fate::Settled => {}
         }
         let unknown = || Death::unknown(engine);

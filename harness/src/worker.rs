@@ -114,7 +114,7 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
                 let outcome = run(queue, &lease, job, witness, &mut memory);
                 if let Verdict::NotRun { reason } = outcome.verdict {
                     // It ended because this process does, which says nothing about the file: others may run it.
-                    queue.requeue(lease, &reason)?;
+                    queue.release(lease, &reason)?;
                     return Ok(End::Stopped(reason));
                 }
                 next = hand_in(queue, lease, &outcome, job, witness)?;

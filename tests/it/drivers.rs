@@ -97,7 +97,7 @@ fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
     std::fs::write(root.path().join("hangs.slt"), format!("statement error\nleave {} hang\n", pid.display())).unwrap();
     let engine = format!("external:python3 {}", root.path().join("driver.py").display());
     let words = format!("still running in the external driver `{}` when the time limit", &engine["external:".len()..]);
-    for arguments in [&[][..], &["--parallel", "--workers", "2", "--run-id", "once"]] {
+    for arguments in [&[][..], &["--parallel", "--workers", "2"]] {
         let _ = std::fs::remove_file(&pid);
         // On a busy machine the driver may not even have started within the limit; then it gets more time.
         let started = ["2", "20", "200"].iter().any(|limit| {

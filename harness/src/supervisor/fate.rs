@@ -7,7 +7,7 @@ use super::slot::Dead;
 pub(super) enum Fate {
     /// It has no outcome, and this attempt does not count.
     Left,
-    /// It is run once more, whatever the policy says.
+    /// It is run again, and this attempt does not count.
     Again,
     /// It gets another attempt or an outcome, as the policy says.
     Settled,
