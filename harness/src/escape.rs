@@ -40,7 +40,7 @@ pub(crate) fn json(json: &str) -> Cow<'_, str> {
 
 /// Whether a terminal may obey a character or show what follows in another order: C0 but for tabs and line feeds, DEL,
 /// C1, separators of lines and paragraphs, and what directs text.
-fn is_obeyed(c: char) -> bool {
+pub(crate) fn is_obeyed(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,

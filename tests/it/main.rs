@@ -16,6 +16,7 @@ mod exact;
 mod faults;
 mod faulty_support;
 mod foreign;
+mod interrupts;
 mod kills;
 mod known;
 mod misuse;

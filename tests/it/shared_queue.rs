@@ -103,7 +103,7 @@ fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_leaves
     let ended = run.wait().exits(3);
     assert_eq!(ended.verdict("hang.test"), "not run (interrupted)", "{ended}");
     // It was given back, and the fault comes once only.
-    assert_eq!(place.run("--resume").exits(0).verdict("hang.test"), "ok");
+    place.run("--resume").exits(0).says("1 passed; 0 failed");
 }
 
 #[test]

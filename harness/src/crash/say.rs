@@ -1,13 +1,14 @@
 //! The last words of a process. Everything here is safe in a signal handler: no lock, no allocation, little stack.
 
 use super::slot::Slot;
+use crate::escape::is_obeyed;
 
 /// How many trials are named when nobody knows which of them is at fault.
 const MOST_NAMED: usize = 8;
 
 /// Says on standard error how this process dies, and which record its thread, or else every thread, was running.
 pub(super) fn last_words(how: &[&str], thread: usize) {
-    let mut out = Out { buffer: [0; 128], length: 0, last: 0, sink: to_stderr };
+    let mut out = Out { buffer: [0; 128], length: 0, last: [0; 2], sink: to_stderr };
     say(&mut out, how, Slot::all().find(|slot| slot.is_of(thread)), Slot::all());
     out.flush();
 }
@@ -64,8 +65,8 @@ fn place(out: &mut Out, slot: &Slot) {
 struct Out {
     buffer: [u8; 128],
     length: usize,
-    /// The last byte, which may be sent off by now.
-    last: u8,
+    /// The last two bytes, which may be sent off by now.
+    last: [u8; 2],
     sink: fn(&[u8]),
 }
 
@@ -88,7 +89,7 @@ impl Out {
         }
         self.buffer[self.length] = byte;
         self.length += 1;
-        self.last = byte;
+        self.last = [self.last[1], byte];
     }
 
     fn flush(&mut self) {
@@ -137,18 +138,12 @@ impl Out {
                 Some('\r') => self.text("\\r"),
                 Some('\t') => self.text("\\t"),
                 // GitHub takes `##[` anywhere in a line for an order.
-                Some('[') if self.last == b'#' => self.hex(b'['),
-                Some(char) if !steers(char) => character[..got].iter().for_each(|byte| self.byte(*byte)),
+                Some('[') if self.last == *b"##" => self.text("\\["),
+                Some(char) if !is_obeyed(char) => character[..got].iter().for_each(|byte| self.byte(*byte)),
                 _ => character[..got].iter().for_each(|byte| self.hex(*byte)),
             }
         }
     }
-}
-
-/// Whether a character does something else than to be seen: controls, and marks that turn the direction of text.
-fn steers(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -164,7 +159,7 @@ mod tests {
 
     fn said(words: impl FnOnce(&mut Out)) -> String {
         let sink = |bytes: &[u8]| SAID.with_borrow_mut(|said| said.extend_from_slice(bytes));
-        let mut out = Out { buffer: [0; 128], length: 0, last: 0, sink };
+        let mut out = Out { buffer: [0; 128], length: 0, last: [0; 2], sink };
         words(&mut out);
         out.flush();
         String::from_utf8(SAID.take()).expect("only whole characters are said")
@@ -183,7 +178,7 @@ mod tests {
         assert_eq!(
             of(&["exit ", "3"], slot),
             "\ncrashed (exit 3) at tests/a.slt:1204\n[SQL] SELECT '\\x1b[2J' -- ü \\xc2\\x9b\\xe2\\x80\\xae\\n::error::x \
-             ##\\x5berror]\\x00\\xff\\xc3\n"
+             ##\\[error]\\x00\\xff\\xc3\n"
         );
         let long = "é".repeat(3000);
         drop(InEngine::enter("a.slt", 1, long.as_bytes()));

@@ -195,3 +195,92 @@ impl<W: Watch> Watch for Apart<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::engine::{Database, Done, EngineError, Request, Rows, Session};
+
+    /// An engine that does not return from one of its functions.
+    struct Hangs(&'static str);
+
+    impl Hangs {
+        fn at(&self, place: &str) {
+            if self.0 == place {
+                loop {
+                    thread::sleep(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    impl Engine for Hangs {
+        fn name(&self) -> &str {
+            "the engine"
+        }
+
+        fn database(&self, _: &str) -> Result<Box<dyn Database>, EngineError> {
+            Ok(Box::new(Hangs(self.0)))
+        }
+    }
+
+    impl Database for Hangs {
+        fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+            self.at("connect");
+            Ok(Box::new(Hangs(self.0)))
+        }
+    }
+
+    impl Session for Hangs {
+        fn run(&mut self, _: Request<'_>, _: &mut Rows) -> Result<Done, EngineError> {
+            self.at("run");
+            Ok(Done::Changed(0))
+        }
+    }
+
+    impl Drop for Hangs {
+        fn drop(&mut self) {
+            self.at("drop");
+        }
+    }
+
+    fn run_on(hangs: &'static str, options: &Options, is_unwanted: &dyn Fn() -> bool) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.test");
+        fs::write(&path, "statement ok\nSELECT 1\n\nstatement ok\nSELECT 2\n").unwrap();
+        let file = crate::suite::Suite::new(folder.path()).find("a.test").unwrap().unwrap();
+        let engine: Arc<dyn Engine> = Arc::new(Hangs(hangs));
+        run_apart(&file, &engine, options, Arc::new(()), is_unwanted)
+    }
+
+    #[test]
+    fn an_engine_that_hangs_anywhere_times_out_under_either_limit() {
+        let limit = Some(Duration::from_millis(100));
+        for options in [
+            Options { file_timeout: limit, ..Options::default() },
+            Options { query_timeout: limit, ..Options::default() },
+        ] {
+            for (hangs, line, sql, passed) in
+                [("connect", 0, "", 0), ("run", 1, "SELECT 1", 0), ("drop", 4, "SELECT 2", 2)]
+            {
+                let outcome = run_on(hangs, &options, &|| false);
+                assert_eq!(outcome.verdict, Verdict::TimedOut { limit_ms: 100 }, "{hangs}");
+                assert_eq!((outcome.records.passed, outcome.records.failed), (passed, 1), "{hangs}");
+                let failure = &outcome.failures[0];
+                assert_eq!((failure.line, failure.sql.as_str()), (line, sql), "{hangs}");
+                assert!(failure.file.ends_with("a.test") && failure.message.contains("0.1 s"), "{failure:?}");
+            }
+        }
+        assert!(left_threads_behind());
+    }
+
+    #[test]
+    fn a_trial_that_nobody_wants_any_more_is_left_and_one_that_ends_is_judged() {
+        let unwanted = run_on("run", &Options::default(), &|| true);
+        assert_eq!(unwanted.verdict, Verdict::NotRun { reason: INTERRUPTED.to_owned() });
+        assert_eq!(unwanted.failures, []);
+        assert_eq!(run_on("", &Options::default(), &|| false).verdict, Verdict::Passed);
+    }
+}

@@ -8,6 +8,7 @@
 //! FAULT thread-exit CODE                     ends it from a thread of the engine's own
 //! FAULT fork-exit                            forks, and the copy exits in the middle of the run; passes
 //! FAULT lost                                 the connection is lost
+//! FAULT deep KIB                             needs so much stack, and passes
 //! FAULT hang                                 never returns, and cannot be interrupted
 //! FAULT sleep MILLISECONDS                   returns late, and cannot be interrupted
 //! FAULT eat                                  allocates without end
@@ -104,6 +105,7 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "abort" => std::process::abort(),
         "overflow" => println!("{}", overflow(1)),
         "panic" => panic!("the engine has had enough"),
+        "deep" => deepen(rest.parse().expect("a number of KiB"), None),
         "exit" => std::process::exit(rest.parse().expect("a code")),
         "bus" => raise(libc::SIGBUS),
         "fpe" => raise(libc::SIGFPE),
@@ -151,8 +153,11 @@ extern "C" fn die() {
 }
 
 fn raise(signal: libc::c_int) {
-    // SAFETY: it takes no pointer.
-    unsafe { libc::raise(signal) };
+    loop {
+        // Again, as Rust's handler of SIGBUS only makes the next one fatal.
+        // SAFETY: it takes no pointer.
+        unsafe { libc::raise(signal) };
+    }
 }
 
 /// Forks a copy that exits with 0, and waits for it.
@@ -180,6 +185,17 @@ fn clone() {
             }
         }
     }
+}
+
+/// Calls itself until it has used so many KiB of stack below `base`, the place of its first frame.
+fn deepen(kib: usize, base: Option<usize>) {
+    let frame = std::hint::black_box([kib; 64]);
+    let here = std::ptr::from_ref(&frame).addr();
+    let base = base.unwrap_or(here);
+    if base.saturating_sub(here) < kib << 10 {
+        deepen(kib, Some(base));
+    }
+    assert_eq!(std::hint::black_box(frame)[7], kib);
 }
 
 /// Calls itself until the stack is full.

@@ -1,0 +1,89 @@
+//! Ctrl-C, when nobody comes to press it again: what hangs is left or killed after the grace period, and what is known by
+//! then is kept.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::faulty_support::{PASSES, Place, clean, fault, wait_until};
+
+/// A file that fails in line 4 or not, and then says so and hangs.
+fn hangs(fails: bool) -> String {
+    let first = if fails { "query I\nSELECT 1\n----\n2\n" } else { "query I\nSELECT 1\n----\n1\n" };
+    format!("statement ok\nSELECT 1\n\n{first}\nstatement ok\nFAULT once hung hang\n")
+}
+
+/// Starts `faulty` at that place, and interrupts it once when it hangs.
+fn interrupted(place: &Place, arguments: &str) -> crate::faulty_support::Ended {
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--results", "results", "--interrupt-grace", "1"]);
+    command.args(arguments.split_whitespace());
+    let run = place.start_command(command);
+    wait_until("it hangs", || place.path("hung").exists());
+    run.signal(Signal::INT);
+    let ended = run.wait();
+    assert_eq!(place.alive(), Vec::<String>::new(), "{arguments}: processes stay behind");
+    ended
+}
+
+/// What `results.json` says of the file that hangs.
+fn verdict_kept(place: &Place) -> String {
+    let results = fs::read(place.path("results/results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_slice(&results).unwrap();
+    let outcomes = results["outcomes"].as_array().unwrap();
+    let hangs = outcomes.iter().find(|outcome| outcome["name"] == "hangs.test").unwrap();
+    hangs["verdict"].as_str().unwrap().to_owned()
+}
+
+const DOORS: [&str; 4] = ["--test-threads 2", "--test-threads 1", "--parallel", "--parallel --workers 2"];
+
+#[test]
+fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
+    for arguments in DOORS {
+        let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(false))]);
+        let ended = interrupted(&place, arguments);
+        assert_eq!(
+            (ended.code, ended.verdict("hangs.test")),
+            (Some(3), "not run (interrupted)"),
+            "{arguments}: {ended}"
+        );
+        ended.says("interrupted: ");
+        ended.says("test result: ");
+        assert_eq!(verdict_kept(&place), "not_run", "{arguments}");
+        if arguments.starts_with("--parallel") {
+            // Nobody was at fault, so the file is run again.
+            let again = place.run(&arguments.replace("--parallel", "--resume")).exits(0);
+            let verdict = again.verdict("hangs.test");
+            assert!(verdict == "ok" || verdict == "flaky (passed on attempt 2)", "{arguments}: {again}");
+        }
+    }
+}
+
+#[test]
+fn what_has_failed_by_then_is_told_and_kept() {
+    for arguments in &DOORS[..2] {
+        let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(true))]);
+        let ended = interrupted(&place, arguments);
+        assert_eq!((ended.code, ended.verdict("hangs.test")), (Some(101), "FAILED"), "{arguments}: {ended}");
+        ended.says("query result mismatch");
+        ended.says("at tests/hangs.test:4");
+        assert_eq!(verdict_kept(&place), "failed", "{arguments}");
+    }
+}
+
+#[test]
+fn the_stack_of_a_script_has_one_size_in_every_mode() {
+    for arguments in DOORS {
+        // In KiB: what fits into 8 MiB, and what does not fit into less than the variable asks for.
+        for (deep, variable) in [("7000", None), ("30000", Some("40000000"))] {
+            let place = Place::new([("a.test", fault(&format!("deep {deep}")))]);
+            let mut command = place.dress(clean(place.command("").get_program()));
+            command.args(["--root", "tests", "--results", "results"]).args(arguments.split_whitespace());
+            if let Some(bytes) = variable {
+                command.env("RUST_MIN_STACK", bytes);
+            }
+            let ended = place.start_command(command).wait();
+            assert_eq!((ended.code, ended.verdict("a.test")), (Some(0), "ok"), "{arguments}, {deep} KiB: {ended}");
+        }
+    }
+}
