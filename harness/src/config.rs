@@ -185,6 +185,7 @@ impl Config {
         let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
         let dialect = flags.trial.dialect;
         let options = Options { memory_limit, ..flags.trial.options() };
+        let fail_fast = options.fail_fast;
         let spans_machines =
             parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
         if spans_machines && options.bless.as_ref().is_some_and(|bless| !bless.check) {
@@ -215,16 +216,19 @@ impl Config {
             nextest,
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
             engine,
-            known: known(flags.known)?,
+            known: known(flags.known, fail_fast)?,
         })
     }
 }
 
 /// What the flags on known failures come to.
-fn known(flags: KnownFlags) -> Result<Known, String> {
+fn known(flags: KnownFlags, fail_fast: bool) -> Result<Known, String> {
     let KnownFlags { known_failures: list, ratchet, write_known_failures: first } = flags;
     if list.is_some() && first.is_some() {
         return Err("`--write-known-failures` makes a first list: with `--known-failures` there is one".to_owned());
+    }
+    if fail_fast && first.is_some() {
+        return Err("`--write-known-failures` lists all that fails: it goes without `--fail-fast`".to_owned());
     }
     Ok(Known { list, ratchet, first })
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod counts;
+mod cut_short;
 mod record_id;
 mod results;
 mod shard;
 
 pub use counts::Counts;
+pub use cut_short::CutShort;
 pub use record_id::RecordId;
 pub use results::{RESULTS_VERSION, Results, ResultsError};
 pub use shard::{Shard, ShardError, Split};
@@ -230,6 +232,12 @@ pub struct Outcome {
     /// Which records failed in the last attempt, the first [`MAX_FAILED_RECORDS`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_records: Vec<RecordId>,
+    /// Why the last attempt did not run the script to its end; none if it did. A `halt` is an end, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<CutShort>,
+    /// The records that the list of known failures pins for this file, and that passed in the last attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passing_pins: Vec<RecordId>,
     /// What the process printed while the last attempt ran, its end if that was much; only kept of a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
@@ -307,7 +315,7 @@ fn one() -> u32 {
 impl Outcome {
     /// An outcome with nothing known but its name and its verdict.
     pub fn new(name: impl Into<String>, verdict: Verdict) -> Self {
-        Outcome {
+        let mut outcome = Outcome {
             name: name.into(),
             verdict,
             records: RecordCounts::default(),
@@ -315,6 +323,8 @@ impl Outcome {
             rewritable: 0,
             failures: Vec::new(),
             failed_records: Vec::new(),
+            cut_short: None,
+            passing_pins: Vec::new(),
             output: String::new(),
             wall_us: 0,
             engine_us: 0,
@@ -324,6 +334,19 @@ impl Outcome {
             attempt: 1,
             earlier: Vec::new(),
             pass: 1,
+        };
+        outcome.cut_short = outcome.why_cut_short();
+        outcome
+    }
+
+    /// Why the script did not run to its end, by its verdict or by what was noted; none if it did.
+    pub fn why_cut_short(&self) -> Option<CutShort> {
+        match self.verdict {
+            Verdict::Crashed { .. } => Some(CutShort::Crashed),
+            Verdict::TimedOut { .. } => Some(CutShort::TimedOut),
+            Verdict::OutOfMemory { .. } => Some(CutShort::OutOfMemory),
+            Verdict::NotRun { .. } => Some(CutShort::NotRun),
+            _ => self.cut_short,
         }
     }
 

@@ -342,7 +342,9 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
         None => {
             let files = suite.discover()?;
             if let Some(judge) = &config.options.known {
-                judge.list.check(files.iter().map(|file| file.name.as_str()))?;
+                for warning in judge.list.check(files.iter().map(|file| file.name.as_str()), &judge.engine)? {
+                    note!("warning: {warning}");
+                }
             }
             let total = files.len();
             (files, total)

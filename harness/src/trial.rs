@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
 use crate::engine::Engine;
-use crate::known::Judge;
-use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
+use crate::known::{Expectation, Judge};
+use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, content, slt, source};
 use crate::suite::TestFile;
 
@@ -33,7 +33,7 @@ use execute::Executor;
 /// What a trial may do and how long it may take.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Stop at the first record that fails.
+    /// Stop at the first record that fails and is not known to.
     pub fail_fast: bool,
     /// How long one script may take.
     pub file_timeout: Option<Duration>,
@@ -97,25 +97,32 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
     let blessings = options.bless.map(|bless| Blessings::new(bless, file));
-    let mut tally = Tally { blessings, ..Tally::new(&file.path, watch) };
+    let expectation = options.known.as_ref().and_then(|judge| judge.expectation(&file.name));
+    let mut tally = Tally { blessings, expectation, ..Tally::new(&file.path, watch) };
     let verdict = catch_unwind(AssertUnwindSafe(|| script(file, engine, options, watch, &mut tally)));
     let verdict = verdict.unwrap_or_else(|panic| {
         let message = format!("the engine's adapter panicked: {}", words(&*panic));
+        tally.cut_short = Some(CutShort::Panicked);
         tally.fail_unasked(Failure { message, ..tally.here() });
         tally.conclude();
         Verdict::Failed
     });
+    let whole = tally.cut_short.is_none() && tally.halted.is_none() && tally.records.skipped == 0;
+    let passing_pins = tally.expectation.as_ref().map(|expectation| expectation.passing(whole)).unwrap_or_default();
     let outcome = Outcome {
         rewritten: tally.rewritten,
         rewritable: tally.rewritable,
         records: tally.records,
         failures: tally.failures,
         failed_records: tally.failed_records,
+        cut_short: tally.cut_short,
+        passing_pins,
         wall_us: micros(clock.elapsed()),
         engine_us: micros(tally.engine),
         started_us: micros(started),
         ..Outcome::new(&file.name, verdict)
     };
+    let outcome = Outcome { cut_short: outcome.why_cut_short(), ..outcome };
     match &options.known {
         Some(judge) => judge.judge(outcome),
         None => outcome,
@@ -141,6 +148,12 @@ struct Tally<'f> {
     records: RecordCounts,
     failures: Vec<Failure>,
     failed_records: Vec<RecordId>,
+    /// What the list of known failures says of the script, if it is listed.
+    expectation: Option<Expectation<'f>>,
+    /// Why the script does not run to its end.
+    cut_short: Option<CutShort>,
+    /// The line of the `halt` that it ended with.
+    halted: Option<u64>,
     engine: Duration,
     shown: Cow<'f, str>,
     included: Option<std::sync::Arc<str>>,
@@ -158,6 +171,9 @@ impl<'f> Tally<'f> {
             records: RecordCounts::default(),
             failures: Vec::new(),
             failed_records: Vec::new(),
+            expectation: None,
+            cut_short: None,
+            halted: None,
             engine: Duration::ZERO,
             shown: shown(path),
             included: None,
@@ -190,15 +206,38 @@ impl<'f> Tally<'f> {
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
-        self.records.failed += 1;
-        if self.failed_records.len() < MAX_FAILED_RECORDS {
-            // What is no record is known by what is wrong with it.
-            let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
-            self.failed_records.push(RecordId::new(text, failure.line));
-        }
+    /// Enters a failure of the record with this text; what has no text is known by what is wrong with it.
+    fn fail(&mut self, failure: Failure, text: &[u8]) {
+        let text = if text.is_empty() { failure.message.as_bytes() } else { text };
+        let id = RecordId::new(text, failure.line);
+        self.count_failed(vec![id]);
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(failure);
+        }
+    }
+
+    fn count_failed(&mut self, records: Vec<RecordId>) {
+        self.records.failed += records.len() as u64;
+        if let Some(expectation) = &mut self.expectation {
+            records.iter().for_each(|record| expectation.failed(record));
+        }
+        let room = MAX_FAILED_RECORDS.saturating_sub(self.failed_records.len());
+        self.failed_records.extend(records.into_iter().take(room));
+    }
+
+    /// A record did what the script says.
+    fn pass(&mut self, record: &Record<'_>) {
+        self.records.passed += u64::from(record.step.counts());
+        if let Some(expectation) = &mut self.expectation {
+            expectation.passed(record.step.text(), record.line);
+        }
+    }
+
+    /// Whether something has failed that is not known to.
+    fn has_new_failure(&self) -> bool {
+        match &self.expectation {
+            Some(expectation) => expectation.has_new_failure(),
+            None => self.records.failed > 0,
         }
     }
 
@@ -209,7 +248,8 @@ impl<'f> Tally<'f> {
             None => failure,
         };
         self.watch.failed(&failure);
-        self.fail(failure);
+        let text = failure.sql.clone();
+        self.fail(failure, text.as_bytes());
     }
 
     /// Rewrites what is to be rewritten, and enters what became of it.
@@ -217,20 +257,23 @@ impl<'f> Tally<'f> {
         let mut shown: Option<Failure> = None;
         for conclusion in self.blessings.take().into_iter().flat_map(Blessings::conclude) {
             match conclusion {
-                Conclusion::Rewritten(count) => {
-                    self.rewritten += count;
-                    self.records.passed += count;
+                Conclusion::Rewritten(records) => {
+                    self.rewritten += records.len() as u64;
+                    self.records.passed += records.len() as u64;
+                    if let Some(expectation) = &mut self.expectation {
+                        records.into_iter().for_each(|record| expectation.passed_record(record));
+                    }
                 }
-                Conclusion::Rewritable(count, failure) => {
-                    self.records.failed += count;
-                    self.rewritable += count;
+                Conclusion::Rewritable(records, failure) => {
+                    self.rewritable += records.len() as u64;
+                    self.count_failed(records);
                     match &mut shown {
                         None => shown = Some(failure),
                         Some(shown) => shown.diff = format!("{}\n{}", shown.diff, failure.diff),
                     }
                 }
-                Conclusion::Failing(count, failures) => {
-                    self.records.failed += count;
+                Conclusion::Failing(records, failures) => {
+                    self.count_failed(records);
                     failures.iter().for_each(|failure| self.watch.failed(failure));
                     self.failures.extend(failures);
                 }
@@ -246,7 +289,8 @@ impl<'f> Tally<'f> {
     }
 
     /// The script as a whole is at fault, or a rule of its format broken.
-    fn fail_script(&mut self, error: SyntaxError) {
+    fn fail_script(&mut self, error: SyntaxError, why: CutShort) {
+        self.cut_short = Some(why);
         let file = error
             .included_from
             .as_deref()
@@ -274,7 +318,7 @@ fn script(
     let text = match source::read(&file.path) {
         Ok(text) => text,
         Err(error) => {
-            tally.fail_script(whole(format!("cannot read this file: {error}")));
+            tally.fail_script(whole(format!("cannot read this file: {error}")), CutShort::Unreadable);
             return Verdict::Failed;
         }
     };
@@ -283,9 +327,8 @@ fn script(
         // was planned may be nowhere any more.
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
-        tally.fail_script(whole(format!(
-            "not the file that was planned: the copy on `{host}` has changed since the run began"
-        )));
+        let message = format!("not the file that was planned: the copy on `{host}` has changed since the run began");
+        tally.fail_script(whole(message), CutShort::Unreadable);
         return Verdict::Failed;
     }
     let connecting = InEngine::enter(&tally.shown, 0, b"");
@@ -294,13 +337,14 @@ fn script(
     let mut executor = match connected {
         Ok(executor) => executor,
         Err(error) => {
-            tally.fail_script(whole(format!("cannot connect to {}: {error}", engine.name())));
+            let message = format!("cannot connect to {}: {error}", engine.name());
+            tally.fail_script(whole(message), CutShort::NoConnection);
             return Verdict::Failed;
         }
     };
     let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
     let labels = Labels::new(names);
-    let halted = match file.dialect {
+    match file.dialect {
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
         Dialect::Slt => match slt::parse(&text, &labels, &file.path, &file.root) {
             Ok(parsed) => {
@@ -311,7 +355,7 @@ fn script(
             }
             Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
         },
-    };
+    }
     if InEngine::is_abandoned() {
         // Its verdict is made already, and no file is to be rewritten behind the back of a run that may be over.
         return Verdict::Failed;
@@ -328,7 +372,7 @@ fn script(
         None if skipped > 0 => {
             Verdict::Ignored { reason: format!("0 of {skipped} records apply to {}", labels.name()) }
         }
-        None => match halted {
+        None => match tally.halted {
             Some(line) => Verdict::Ignored { reason: format!("it halts in line {line}, before any record") },
             None => Verdict::Ignored { reason: "it holds no records".to_owned() },
         },
@@ -348,20 +392,17 @@ fn script(
     verdict
 }
 
-/// Runs records to the end of the script, a `halt` (whose line it returns), a time limit or, on demand, a failure.
+/// Runs records to the end of the script, a `halt`, whatever cuts it short or, on demand, a failure that is new.
 fn records<'a>(
     records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>,
     executor: &mut Executor<'_, 'a>,
     options: &Options,
     tally: &mut Tally<'_>,
-) -> Option<u64> {
+) {
     for record in records {
         let record = match record {
             Ok(record) => record,
-            Err(error) => {
-                tally.fail_script(error);
-                return None;
-            }
+            Err(error) => return tally.fail_script(error, CutShort::SyntaxError),
         };
         match record.step {
             Step::Skip => {
@@ -369,20 +410,24 @@ fn records<'a>(
                 let file = record.included_from.as_deref().unwrap_or(&tally.shown);
                 tally.watch.ended(file, &record, Ending::Skipped);
             }
-            Step::Halt => return Some(record.line),
+            Step::Halt => {
+                tally.halted = Some(record.line);
+                return;
+            }
             _ => {
                 tally.at(&record);
                 executor.execute(record, tally);
-                if executor.timed_out().is_some()
-                    || executor.out_of_memory()
-                    || executor.lost()
-                    || InEngine::is_abandoned()
-                    || (options.fail_fast && tally.records.failed > 0)
-                {
-                    return None;
+                tally.cut_short = match executor.lost() {
+                    _ if executor.timed_out().is_some() => Some(CutShort::TimedOut),
+                    _ if executor.out_of_memory() => Some(CutShort::OutOfMemory),
+                    Some(why) => Some(why),
+                    None if options.fail_fast && tally.has_new_failure() => Some(CutShort::FirstFailure),
+                    None => None,
+                };
+                if tally.cut_short.is_some() || InEngine::is_abandoned() {
+                    return;
                 }
             }
         }
     }
-    None
 }

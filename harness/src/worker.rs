@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
 use crate::known::Judge;
-use crate::outcome::{Attempt, Failure, Outcome, RecordCounts, Verdict};
+use crate::outcome::{Attempt, CutShort, Failure, Outcome, RecordCounts, RecordId, Verdict};
 use crate::process::PeakMemory;
 use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
@@ -236,11 +236,15 @@ fn vanished(name: &str, missing: Result<Option<TestFile>, SuiteError>) -> Outcom
         Err(error) => error.to_string(),
         Ok(_) => "cannot read this file: it was there when the run was planned, and is gone".to_owned(),
     };
-    failed(name, Verdict::Failed, Failure { file: name.to_owned(), message, ..Failure::default() })
+    let failure = Failure { file: name.to_owned(), message, ..Failure::default() };
+    Outcome { cut_short: Some(CutShort::Unreadable), ..failed(name, Verdict::Failed, failure) }
 }
 
 fn failed(name: &str, verdict: Verdict, failure: Failure) -> Outcome {
+    // What is no record is known by what is wrong with it.
+    let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
     Outcome {
+        failed_records: vec![RecordId::new(text, failure.line)],
         failures: vec![failure],
         records: RecordCounts { failed: 1, ..RecordCounts::default() },
         ..Outcome::new(name, verdict)

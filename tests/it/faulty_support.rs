@@ -105,6 +105,13 @@ impl Place {
         command
     }
 
+    /// `faulty` on this place's scripts, in one process.
+    pub fn serial(&self) -> Command {
+        let mut command = self.dress(clean(faulty()));
+        command.args(["--root", "tests", "--results", "results"]);
+        command
+    }
+
     /// Makes a command one of this place.
     pub fn dress(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).env("SLT_RUN_TOKEN", format!("{}.0", self.mark));

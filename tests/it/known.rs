@@ -75,6 +75,114 @@ fn what_is_new_and_what_passes_unexpectedly_fail_the_run_until_the_ratchet_takes
     }
 }
 
+/// Each way of running `faulty`.
+const DOORS: [&str; 5] = ["", "--exact a.test", "--parallel", "--parallel --workers 2", "--parallel --exact a.test"];
+
+fn through(place: &Place, door: &str, arguments: &str) -> crate::faulty_support::Ended {
+    let mut command = place.serial();
+    command.args(door.split_whitespace()).args(arguments.split_whitespace());
+    place.start_command(command).wait()
+}
+
+/// An entry for `a.test` that pins these records.
+fn entry(records: &[(&str, u64)], more: &str) -> String {
+    let pin = |(sql, line): &(&str, u64)| {
+        format!("{{ sql = \"{}\", line = {line} }}", slt_harness::outcome::RecordId::new(sql, *line).sql)
+    };
+    let pins: Vec<String> = records.iter().map(pin).collect();
+    format!("[[known]]\npath = \"a.test\"\nreason = \"r\"\nrecords = [{}]\n{more}", pins.join(", "))
+}
+
+#[test]
+fn a_script_that_did_not_run_to_its_end_is_no_known_failure_unless_its_entry_says_so() {
+    // Fails in line 1, loses its connection in line 4, and would fail in line 7.
+    let script = "statement ok\nFAULT error x\n\nstatement ok\nFAULT lose\n\nstatement ok\nFAULT error y\n";
+    let pins = [("FAULT error x", 1), ("FAULT lose", 4)];
+    let place = Place::new([("a.test", script)]);
+    let list = place.path("known.toml");
+    for door in DOORS {
+        for (text, code) in [(entry(&pins, ""), 101), (entry(&pins, "ends = \"connection_lost\"\n"), 0)] {
+            fs::write(&list, &text).unwrap();
+            let ended = through(&place, door, "--known-failures known.toml").exits(code);
+            let wanted = if code == 0 { "known failure" } else { "`ends = \"connection_lost\"`" };
+            ended.says(wanted);
+        }
+        // Dead at the first pin: the second one was not seen to pass.
+        let text = entry(&[("FAULT lose", 4), ("FAULT error y", 7)], "");
+        fs::write(&list, &text).unwrap();
+        through(&place, door, "--known-failures known.toml --ratchet").exits(101);
+        assert_eq!(fs::read_to_string(&list).unwrap(), text, "{door}");
+    }
+}
+
+#[test]
+fn a_count_of_failing_records_covers_no_syntax_error() {
+    let records = "statement ok\nFAULT error x\n\n".repeat(11);
+    let place = Place::new([("a.test", format!("{records}nonsense\n"))]);
+    fs::write(place.path("known.toml"), "[[known]]\npath = \"a.test\"\nreason = \"r\"\nfailed = 12\n").unwrap();
+    for door in DOORS {
+        let ended = through(&place, door, "--known-failures known.toml").exits(101);
+        ended.says("`ends = \"syntax_error\"`");
+    }
+}
+
+#[test]
+fn a_known_failure_does_not_stop_a_file() {
+    let place = Place::new([("a.test", "statement ok\nFAULT error x\n\nstatement ok\nFAULT error y\n")]);
+    for door in DOORS {
+        fs::write(place.path("known.toml"), entry(&[("FAULT error x", 1)], "")).unwrap();
+        let ended = through(&place, door, "--known-failures known.toml --fail-fast").exits(101);
+        ended.says("failing, but not known to: line 4");
+        fs::write(place.path("known.toml"), entry(&[("FAULT error x", 1), ("FAULT error y", 4)], "")).unwrap();
+        through(&place, door, "--known-failures known.toml --fail-fast").exits(0);
+    }
+}
+
+#[test]
+fn a_pinned_record_that_is_skipped_or_behind_a_halt_stays_on_the_list() {
+    let first = "statement ok\nFAULT error x\n\n";
+    for rest in ["halt\n\nstatement ok\nSELECT 1\n", "skipif sqlite\nstatement ok\nSELECT 1\n"] {
+        let place = Place::new([("a.test", format!("{first}{rest}"))]);
+        let text = entry(&[("FAULT error x", 1), ("SELECT 1", 6)], "");
+        fs::write(place.path("known.toml"), &text).unwrap();
+        for door in DOORS {
+            let ended = through(&place, door, "--known-failures known.toml --ratchet").exits(101);
+            ended.says("known to fail, but not run");
+            assert_eq!(fs::read_to_string(place.path("known.toml")).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_known_failure_and_on_no_first_list() {
+    let place = Place::new([("a.test", PASSES)]);
+    fs::remove_file(place.path("tests/a.test")).unwrap();
+    fs::create_dir(place.path("tests/b")).unwrap();
+    // `/proc/self/mem` is a file that nobody reads from its beginning.
+    std::os::unix::fs::symlink("/proc/self/mem", place.path("tests/a.test")).unwrap();
+    fs::write(place.path("known.toml"), "[[known]]\npath = \"a.test\"\nreason = \"r\"\n").unwrap();
+    for door in ["", "--parallel --workers 1"] {
+        let ended = through(&place, door, "--known-failures known.toml");
+        assert_ne!(ended.code, Some(0), "{ended}");
+    }
+    let _ = through(&place, "", "--write-known-failures first.toml");
+    let first = fs::read_to_string(place.path("first.toml")).unwrap_or_default();
+    assert!(!first.contains("a.test"), "{first}");
+}
+
+#[test]
+fn an_entry_without_effect_is_warned_of() {
+    let root = folder(&[("tests/bad.test", FAILS)]);
+    let entry = "[[known]]\npath = \"bad.test\"\nreason = \"r\"\n";
+    fs::write(root.path().join("known.toml"), format!("{entry}{entry}")).unwrap();
+    for way in WAYS {
+        let said = run(root.path(), &format!("{way} --known-failures known.toml"));
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.err.contains("warning: the known failure `bad.test` has no effect"), "{said:?}");
+        assert!(said.err.contains("at known.toml:4"), "{said:?}");
+    }
+}
+
 #[test]
 fn a_list_that_cannot_be_used_says_why_and_runs_nothing() {
     let root = folder(&[("tests/good.test", PASSES)]);

@@ -112,7 +112,7 @@ pub struct TrialFlags {
     #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) keep_db_on_failure: bool,
 
-    /// Stop at the first record that fails, and begin no further file
+    /// Stop at the first record that fails and is not known to, and begin no further file
     #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) fail_fast: bool,
 

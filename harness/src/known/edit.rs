@@ -8,11 +8,14 @@ use std::path::Path;
 use fs2::FileExt;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
 
-use super::{Entry, Judge, KnownError, KnownFailures, compare};
-use crate::outcome::{Outcome, RecordId, Verdict};
+use super::{Entry, Judge, KnownError, KnownFailures};
+use crate::outcome::{CutShort, Outcome, RecordId, Verdict};
 
 impl KnownFailures {
     /// Makes the first list, of all that failed, and returns how many entries it has.
+    ///
+    /// Files that could not be read, and those that no connection was made for, are left out: what keeps them from
+    /// running is no failure of the engine, and the next run is to say so again.
     ///
     /// # Errors
     /// If there is a list, or it cannot be written.
@@ -25,7 +28,7 @@ impl KnownFailures {
             return Err(KnownError::Exists(path.display().to_string()));
         }
         let failed: BTreeMap<&str, &Outcome> =
-            outcomes.into_iter().filter(|o| o.verdict.is_failure()).map(|o| (o.name.as_str(), o)).collect();
+            outcomes.into_iter().filter(|o| can_be_listed(o)).map(|o| (o.name.as_str(), o)).collect();
         let mut tables = ArrayOfTables::new();
         for outcome in failed.values() {
             tables.push(first_entry(outcome, engine));
@@ -39,6 +42,12 @@ impl KnownFailures {
         replace(path, &text).map_err(|source| KnownError::Write { path: path.display().to_string(), source })?;
         Ok(failed.len())
     }
+}
+
+/// Whether a first list has an entry for this file.
+fn can_be_listed(outcome: &Outcome) -> bool {
+    let stopped = |ended: CutShort| ended.can_be_known() || ended == CutShort::FirstFailure;
+    outcome.verdict.is_failure() && outcome.why_cut_short().is_none_or(stopped)
 }
 
 impl Judge {
@@ -59,9 +68,14 @@ impl Judge {
         let agreed = |outcome: &&Outcome| {
             let all = said.get(outcome.name.as_str()).map_or(&[][..], Vec::as_slice);
             let same = |other: &&Outcome| {
-                (&other.verdict, &other.failed_records) == (&outcome.verdict, &outcome.failed_records)
+                (&other.verdict, &other.failed_records, &other.passing_pins)
+                    == (&outcome.verdict, &outcome.failed_records, &outcome.passing_pins)
             };
-            outcome.pass == all.first().map_or(1, |first| first.pass) && all.iter().all(same)
+            // What failed in an earlier attempt was not seen to pass, whatever came of the last one.
+            outcome.attempt == 1
+                && outcome.earlier.is_empty()
+                && outcome.pass == all.first().map_or(1, |first| first.pass)
+                && all.iter().all(same)
         };
         let listed = outcomes
             .iter()
@@ -71,10 +85,8 @@ impl Judge {
             .filter(|(entry, outcome)| entry.listed.path == outcome.name);
         let passed: Vec<(&Entry, &Outcome)> = listed
             .filter(|(entry, outcome)| match (&outcome.verdict, &entry.listed.records) {
-                (Verdict::Passed, _) => true,
-                (Verdict::KnownFailure { .. }, Some(pins)) => {
-                    !self.fail_fast && !compare(&outcome.failed_records, pins).passing.is_empty()
-                }
+                (Verdict::Passed, None) => outcome.why_cut_short().is_none(),
+                (Verdict::Passed | Verdict::KnownFailure { .. }, Some(_)) => !outcome.passing_pins.is_empty(),
                 _ => false,
             })
             .collect();
@@ -124,11 +136,16 @@ fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
         (verdict, _) => verdict.to_string(),
     };
     table["reason"] = value(reason);
+    if let Some(ends) = outcome.why_cut_short().filter(|ends| ends.can_be_known()) {
+        table["ends"] = value(ends.name());
+    }
+    // Where a limit is reached differs from run to run; the record that kills a process does not.
+    let by_record = matches!(outcome.verdict, Verdict::Failed | Verdict::Crashed { .. });
     let told_apart = outcome.records.failed == outcome.failed_records.len() as u64;
     if outcome.verdict == Verdict::Failed && !told_apart {
         table["failed"] = value(i64::try_from(outcome.records.failed).unwrap_or(i64::MAX));
     }
-    if outcome.verdict == Verdict::Failed && told_apart && !outcome.failed_records.is_empty() {
+    if by_record && told_apart && !outcome.failed_records.is_empty() {
         let mut pins: Array = outcome.failed_records.iter().map(pin).collect();
         pins.iter_mut().for_each(|pin| pin.decor_mut().set_prefix("\n  "));
         pins.set_trailing("\n");
@@ -153,10 +170,7 @@ fn is(table: &Table, entry: &Entry) -> bool {
 
 /// Takes off an entry the pins that pass now, and returns how many; or all of it, and 0, if there is nothing left.
 fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Outcome) -> usize {
-    let passing = match &entry.listed.records {
-        Some(pins) if outcome.verdict != Verdict::Passed => Some(compare(&outcome.failed_records, pins).passing),
-        _ => None,
-    };
+    let passing = entry.listed.records.as_ref().map(|_| &outcome.passing_pins);
     let pins = tables.get_mut(index).and_then(|table| table.get_mut("records")?.as_array_mut());
     if let (Some(passing), Some(pins)) = (passing, pins) {
         let before = pins.len();
@@ -172,7 +186,7 @@ fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Ou
                 pins.remove(at);
             }
         }
-        if !pins.is_empty() {
+        if !pins.is_empty() || outcome.verdict != Verdict::Passed {
             return before - pins.len();
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::outcome::RecordCounts;
+use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
 
 const SQLITE: &[&str] = &["sqlite"];
 
@@ -47,8 +47,13 @@ fn failed(name: &str, records: &[(&str, u64)]) -> Outcome {
     }
 }
 
+/// The same, where these pinned records passed.
+fn with_passing(outcome: Outcome, records: &[(&str, u64)]) -> Outcome {
+    Outcome { passing_pins: records.iter().map(|(sql, line)| RecordId::new(sql, *line)).collect(), ..outcome }
+}
+
 fn judge(list: KnownFailures) -> Judge {
-    Judge { list, engine: names(SQLITE), ratchet: false, fail_fast: false }
+    Judge { list, engine: names(SQLITE), ratchet: false }
 }
 
 fn verdict(list: &str, outcome: Outcome) -> String {
@@ -61,7 +66,9 @@ const A: &str = "[[known]]\npath = \"a.test\"\nreason = \"no joins\"\n";
 fn a_listed_file_that_fails_is_known_to_and_one_that_passes_is_not_let_pass() {
     assert_eq!(verdict(A, failed("a.test", &[("x", 1)])), "known failure (no joins)");
     let crashed = Outcome::new("a.test", Verdict::Crashed { how: "SIGSEGV".into() });
-    assert_eq!(verdict(A, crashed), "known failure (crashed (SIGSEGV); no joins)");
+    assert_eq!(verdict(A, crashed.clone()), "crashed (SIGSEGV)", "the entry does not say so");
+    let list = format!("{A}ends = \"crashed\"\n");
+    assert_eq!(verdict(&list, crashed), "known failure (crashed (SIGSEGV); no joins)");
     assert_eq!(verdict(A, Outcome::new("a.test", Verdict::Passed)), "unexpected pass (known failure: no joins)");
 }
 
@@ -101,20 +108,24 @@ fn pinned() -> String {
 
 #[test]
 fn pinned_records_may_move_but_not_change() {
-    let judged = |records: &[(&str, u64)]| {
-        let outcome = judge(Place::new(&pinned()).list()).judge(failed("a.test", records));
+    let judged = |records: &[(&str, u64)], passing: &[(&str, u64)]| {
+        let outcome = with_passing(failed("a.test", records), passing);
+        let outcome = judge(Place::new(&pinned()).list()).judge(outcome);
         let message = outcome.failures.first().map(|failure| failure.message.clone()).unwrap_or_default();
         (outcome.verdict.to_string(), message)
     };
     let known = ("known failure (no joins)".to_owned(), String::new());
-    assert_eq!(judged(&[("x", 1), ("y", 5), ("y", 9)]), known);
-    assert_eq!(judged(&[("x", 11), ("y", 15), ("y", 19)]), known);
-    let (verdict, message) = judged(&[("x", 1), ("y", 5), ("y", 9), ("z", 12)]);
+    assert_eq!(judged(&[("x", 1), ("y", 5), ("y", 9)], &[]), known);
+    assert_eq!(judged(&[("x", 11), ("y", 15), ("y", 19)], &[]), known);
+    let (verdict, message) = judged(&[("x", 1), ("y", 5), ("y", 9), ("z", 12)], &[]);
     assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "failing, but not known to: line 12"));
-    let (verdict, message) = judged(&[("x", 1), ("y", 9)]);
+    let (verdict, message) = judged(&[("x", 1), ("y", 9)], &[("y", 5)]);
     assert_eq!(verdict, "unexpected pass (known failure: no joins)");
     assert_eq!(message, "known to fail, but passing now: line 5");
-    let (verdict, message) = judged(&[("y", 9), ("z", 12), ("z", 14)]);
+    let (verdict, message) = judged(&[("x", 1), ("y", 9)], &[]);
+    let unseen = "known to fail, but not run (skipped, behind a `halt`, or no longer there): line 5";
+    assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", unseen));
+    let (verdict, message) = judged(&[("y", 9), ("z", 12), ("z", 14)], &[("x", 1), ("y", 5)]);
     assert_eq!(verdict, "FAILED");
     assert_eq!(message, "failing, but not known to: lines 12, 14\nknown to fail, but passing now: lines 1, 5");
 }
@@ -131,44 +142,108 @@ fn pins_do_not_cover_a_crash_nor_more_records_than_are_told_apart() {
 #[test]
 fn counted_records_must_be_as_many() {
     let list = format!("{A}failed = 2\n");
-    let with_sql = |records: &[(&str, u64)]| Outcome {
-        failures: vec![Failure { sql: "SELECT".into(), ..Failure::default() }],
-        ..failed("a.test", records)
-    };
-    let judged = |outcome: Outcome, fail_fast: bool| {
-        let outcome = Judge { fail_fast, ..judge(Place::new(&list).list()) }.judge(outcome);
+    let judged = |outcome: Outcome| {
+        let outcome = judge(Place::new(&list).list()).judge(outcome);
         (
             outcome.verdict.to_string(),
             outcome.failures.first().map(|failure| failure.message.clone()).unwrap_or_default(),
         )
     };
-    let known = ("known failure (no joins)".to_owned(), String::new());
-    assert_eq!(judged(with_sql(&[("x", 1), ("y", 2)]), false), known);
-    let (verdict, message) = judged(with_sql(&[("x", 1)]), false);
+    let two = || failed("a.test", &[("x", 1), ("y", 2)]);
+    assert_eq!(judged(two()), ("known failure (no joins)".to_owned(), String::new()));
+    let (verdict, message) = judged(failed("a.test", &[("x", 1)]));
     assert_eq!(verdict, "unexpected pass (known failure: no joins)");
     assert_eq!(message, "1 record fails, but 2 are known to");
-    assert_eq!(judged(with_sql(&[("x", 1)]), true), known);
-    for fail_fast in [false, true] {
-        let (verdict, message) = judged(with_sql(&[("x", 1), ("y", 2), ("z", 3)]), fail_fast);
-        assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "3 records fail, but 2 are known to"));
-        let lost = Outcome { failures: vec![Failure::default()], ..failed("a.test", &[("", 0), ("", 0)]) };
-        assert_eq!(judged(lost, fail_fast).0, "FAILED");
-        assert_eq!(
-            judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 }), fail_fast).0,
-            "timed out after 0.001 s"
-        );
+    let stopped = Outcome { cut_short: Some(CutShort::FirstFailure), ..failed("a.test", &[("x", 1)]) };
+    assert_eq!(judged(stopped).0, "FAILED", "nothing is known of the rest");
+    let (verdict, message) = judged(failed("a.test", &[("x", 1), ("y", 2), ("z", 3)]));
+    assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "3 records fail, but 2 are known to"));
+    for cut_short in [CutShort::SyntaxError, CutShort::ConnectionLost, CutShort::Panicked, CutShort::Unreadable] {
+        assert_eq!(judged(Outcome { cut_short: Some(cut_short), ..two() }).0, "FAILED", "{cut_short}");
     }
+    assert_eq!(judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 })).0, "timed out after 0.001 s");
     let error = Place::new(&format!("{list}records = []\n")).error();
     assert!(error.starts_with("`records` says how many fail"), "{error}");
+}
+
+#[test]
+fn a_script_that_does_not_run_to_its_end_is_known_only_to_an_entry_that_says_so() {
+    let pinned = || failed("a.test", &[("x", 1), ("y", 5), ("y", 9)]);
+    for list in [A.to_owned(), self::pinned(), format!("{A}failed = 3\n")] {
+        assert_eq!(verdict(&list, pinned()), "known failure (no joins)");
+        for cut_short in
+            [CutShort::SyntaxError, CutShort::ConnectionLost, CutShort::Panicked, CutShort::Crashed, CutShort::TimedOut]
+        {
+            let outcome = || Outcome { cut_short: Some(cut_short), ..pinned() };
+            let judged = judge(Place::new(&list).list()).judge(outcome());
+            assert_eq!(judged.verdict, Verdict::Failed, "{list}");
+            let wanted = format!("`ends = \"{}\"`", cut_short.name());
+            assert!(judged.failures[0].message.contains(&wanted), "{:?}", judged.failures);
+            let listed = format!("{list}ends = \"{}\"\n", cut_short.name());
+            assert_eq!(verdict(&listed, outcome()), "known failure (no joins)");
+            assert_eq!(verdict(&listed, pinned()), "FAILED", "it ran to its end");
+            let other = Outcome { cut_short: Some(CutShort::OutOfMemory), ..pinned() };
+            assert_eq!(verdict(&listed, other), "FAILED", "it ended for another reason");
+        }
+        for cut_short in [CutShort::Unreadable, CutShort::NoConnection] {
+            assert_eq!(verdict(&list, Outcome { cut_short: Some(cut_short), ..pinned() }), "FAILED");
+            let error = Place::new(&format!("{list}ends = \"{}\"\n", cut_short.name())).error();
+            assert!(error.contains("cannot be known"), "{error}");
+        }
+    }
+    let list = format!("{}ends = \"crashed\"\n", self::pinned());
+    let other = Outcome { cut_short: Some(CutShort::Crashed), ..failed("a.test", &[("x", 1), ("z", 7)]) };
+    assert_eq!(verdict(&list, other), "FAILED", "it crashes, but at a record that is not pinned");
+}
+
+#[test]
+fn an_expectation_knows_what_is_new_and_which_pins_passed() {
+    let judge = judge(Place::new(&pinned()).list());
+    let mut moved = judge.expectation("a.test").unwrap();
+    moved.failed(&RecordId::new("y", 19));
+    moved.passed(b"y", 15);
+    moved.passed(b"other", 1);
+    assert!(!moved.has_new_failure());
+    assert_eq!(moved.passing(false), [], "a record that was skipped may be the pinned one");
+    assert_eq!(moved.passing(true), [RecordId::new("y", 9)]);
+    let mut in_place = judge.expectation("a.test").unwrap();
+    in_place.passed(b"y", 9);
+    in_place.passed(b"x", 1);
+    assert_eq!(in_place.passing(false), [RecordId::new("x", 1), RecordId::new("y", 9)]);
+    assert_eq!(in_place.passing(true).len(), 2, "the record in line 5 was not seen");
+    in_place.failed(&RecordId::new("x", 3));
+    assert!(!in_place.has_new_failure(), "the pin is used once");
+    in_place.failed(&RecordId::new("x", 7));
+    assert!(in_place.has_new_failure());
+    assert!(judge.expectation("b.test").is_none());
 }
 
 #[test]
 fn an_entry_that_matches_no_file_is_named() {
     let list = format!("{A}\n[[known]]\npath = \"gone/*.test\"\nreason = \"\"\n");
     let place = Place::new(&list);
-    assert!(place.list().check(["a.test", "gone/b.test"]).is_ok());
-    let error = place.list().check(["a.test"]).unwrap_err().to_string();
+    let engine = names(SQLITE);
+    assert_eq!(place.list().check(["a.test", "gone/b.test"], &engine).unwrap(), [""; 0]);
+    let error = place.list().check(["a.test"], &engine).unwrap_err().to_string();
     assert_eq!(error, format!("no file matches the known failure `gone/*.test`, at {}:5", place.path().display()));
+}
+
+#[test]
+fn an_entry_without_effect_is_named() {
+    let warnings = |list: &str, files: &[&str]| {
+        Place::new(list).list().check(files.iter().copied(), &names(SQLITE)).unwrap().join("\n")
+    };
+    let twice = warnings(&format!("{A}{A}failed = 2\n"), &["a.test"]);
+    assert!(
+        twice.starts_with("the known failure `a.test` has no effect, because other entries (line 1) win"),
+        "{twice}"
+    );
+    assert!(twice.ends_with("known.toml:4"), "{twice}");
+    let glob = format!("[[known]]\npath = \"a*.test\"\nreason = \"\"\n{A}");
+    assert!(warnings(&glob, &["a.test"]).contains("`a*.test` has no effect"));
+    assert_eq!(warnings(&glob, &["a.test", "ab.test"]), "");
+    let engines = format!("{A}engine = \"mysql\"\n{A}engine = \"sqlite\"\n");
+    assert_eq!(warnings(&engines, &["a.test"]), "", "each has its engine");
 }
 
 #[test]
@@ -201,8 +276,10 @@ fn the_first_list_makes_the_next_run_green() {
         Outcome::new("a.test", Verdict::Crashed { how: "SIGSEGV".into() }),
         Outcome::new("c.test", Verdict::Passed),
         many,
+        Outcome { cut_short: Some(CutShort::NoConnection), ..failed("e.test", &[("", 0)]) },
+        Outcome { cut_short: Some(CutShort::ConnectionLost), ..failed("f.test", &[("x", 1)]) },
     ];
-    assert_eq!(KnownFailures::write_first(&path, Some("sqlite"), &outcomes).unwrap(), 3);
+    assert_eq!(KnownFailures::write_first(&path, Some("sqlite"), &outcomes).unwrap(), 4);
     let text = fs::read_to_string(&path).unwrap();
     let expected = "\
 # Files that are known to fail, and why.
@@ -211,6 +288,7 @@ fn the_first_list_makes_the_next_run_green() {
 path = \"a.test\"
 engine = \"sqlite\"
 reason = \"crashed (SIGSEGV)\"
+ends = \"crashed\"
 
 [[known]]
 path = 'b \"quoted\".test'
@@ -226,12 +304,23 @@ path = \"d.test\"
 engine = \"sqlite\"
 reason = \"no\"
 failed = 2000
+
+[[known]]
+path = \"f.test\"
+engine = \"sqlite\"
+reason = \"FAILED\"
+ends = \"connection_lost\"
+records = [
+  { sql = \"9dd4e461268c8034\", line = 1 },
+]
 ";
     assert_eq!(text, expected);
     let judge = judge(KnownFailures::read(&path).unwrap());
     assert!(!judge.judge(outcomes[0].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[1].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[3].clone()).verdict.is_failure());
+    assert!(judge.judge(outcomes[4].clone()).verdict.is_failure(), "no list excuses a server that is not there");
+    assert!(!judge.judge(outcomes[5].clone()).verdict.is_failure());
     assert!(matches!(KnownFailures::write_first(&path, None, []), Err(KnownError::Exists(_))));
     let none = folder.path().join("none.toml");
     assert_eq!(KnownFailures::write_first(&none, None, []).unwrap(), 0);
@@ -283,16 +372,12 @@ fn what_the_ratchet_takes_off_is_no_fault() {
         judge.judge(outcome).verdict.to_string()
     };
     assert_eq!(judged(A, Outcome::new("a.test", Verdict::Passed)), "ok");
-    assert_eq!(judged(&pinned(), failed("a.test", &[("x", 1)])), "known failure (no joins)");
+    let two_pass = with_passing(failed("a.test", &[("x", 1)]), &[("y", 5), ("y", 9)]);
+    assert_eq!(judged(&pinned(), two_pass), "known failure (no joins)");
+    assert_eq!(judged(&pinned(), failed("a.test", &[("x", 1)])), "FAILED", "the others were not seen");
     assert_eq!(judged(&pinned(), failed("a.test", &[("new", 1)])), "FAILED");
     let glob = A.replace("a.test", "*.test");
     assert_eq!(judged(&glob, Outcome::new("a.test", Verdict::Passed)), "unexpected pass (known failure: no joins)");
-}
-
-#[test]
-fn after_the_first_failure_nothing_is_known_of_what_passes() {
-    let judge = Judge { fail_fast: true, ..judge(Place::new(&pinned()).list()) };
-    assert_eq!(judge.judge(failed("a.test", &[("x", 1)])).verdict.to_string(), "known failure (no joins)");
 }
 
 #[test]
@@ -325,9 +410,25 @@ fn what_is_new_is_shown_before_what_is_known() {
 
 #[test]
 fn the_ratchet_takes_single_records_off() {
-    let (gone, text) = ratcheted(&pinned(), vec![failed("a.test", &[("x", 1), ("y", 9)])]);
+    let outcome = || with_passing(failed("a.test", &[("x", 1), ("y", 9)]), &[("y", 5)]);
+    let (gone, text) = ratcheted(&pinned(), vec![outcome()]);
     assert_eq!(gone, ["a record of a.test"]);
     assert!(!text.contains("line = 5") && text.contains("line = 9") && text.contains("line = 1 "), "{text}");
-    let (_, text) = ratcheted(&pinned(), vec![Outcome::new("a.test", Verdict::Passed)]);
+    let passed = || Outcome::new("a.test", Verdict::Passed);
+    let (_, text) = ratcheted(&pinned(), vec![with_passing(passed(), &[("x", 1), ("y", 5), ("y", 9)])]);
     assert_eq!(text, "");
+    let (gone, text) = ratcheted(&pinned(), vec![Outcome { attempt: 2, ..outcome() }]);
+    assert_eq!((gone, text), (vec![], pinned()), "it failed in another attempt");
+}
+
+#[test]
+fn the_ratchet_takes_off_only_what_was_seen_to_pass() {
+    let lost = Outcome { cut_short: Some(CutShort::ConnectionLost), ..failed("a.test", &[("x", 1)]) };
+    assert_eq!(ratcheted(&pinned(), vec![lost]), (vec![], pinned()));
+    // The file passes, but two of the pinned records were skipped, or are behind a `halt`.
+    let passed = with_passing(Outcome::new("a.test", Verdict::Passed), &[("x", 1)]);
+    let judge = Judge { ratchet: true, ..judge(Place::new(&pinned()).list()) };
+    let judged = judge.judge(passed);
+    assert_eq!(judged.verdict.to_string(), "unexpected pass (known failure: no joins)");
+    assert!(judged.failures[0].message.ends_with("lines 5, 9"), "{:?}", judged.failures);
 }

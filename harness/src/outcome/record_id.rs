@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 /// A record id says which record of a file is meant, by what it says and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordId {
     /// The first 16 hex digits of the MD5 of its SQL.
@@ -18,8 +18,8 @@ pub struct RecordId {
 
 impl RecordId {
     /// The id of the record with this text in this line.
-    pub fn new(text: &str, line: u64) -> Self {
-        let digest = Md5::digest(text.as_bytes());
+    pub fn new(text: impl AsRef<[u8]>, line: u64) -> Self {
+        let digest = Md5::digest(text);
         let mut sql = String::with_capacity(16);
         for byte in &digest[..8] {
             let _ = write!(sql, "{byte:02x}");

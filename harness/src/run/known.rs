@@ -16,12 +16,7 @@ use crate::report::words;
 pub(super) fn judge(config: &Config, engine: &dyn Engine) -> Result<Option<Arc<Judge>>, RunError> {
     let Some(path) = &config.known.list else { return Ok(None) };
     let engine = engine.labels().into_iter().chain(config.options.labels.iter().cloned()).collect();
-    Ok(Some(Arc::new(Judge {
-        list: KnownFailures::read(path)?,
-        engine,
-        ratchet: config.known.ratchet,
-        fail_fast: config.options.fail_fast,
-    })))
+    Ok(Some(Arc::new(Judge { list: KnownFailures::read(path)?, engine, ratchet: config.known.ratchet })))
 }
 
 /// Writes what a run has taught about known failures; a complaint changes no verdict.

@@ -170,7 +170,11 @@ impl Comparison {
     /// A fingerprint of the result in the order of comparison.
     pub(super) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
         let mut hasher = DefaultHasher::new();
-        hasher.write(self.text(rows));
+        for value in self.values(rows) {
+            // With its length, so that a line feed in a value does not read as the end of one.
+            hasher.write_usize(value.len());
+            hasher.write(value);
+        }
         Fingerprint(hasher.finish(), rows.len())
     }
 
@@ -345,6 +349,18 @@ mod tests {
         assert!(!agrees(&[&["1\n2"]], Sort::None, "1\n2"));
         assert!(!agrees(&[&["1\n2"], &["3"]], Sort::None, "1\n2\n3"));
         assert!(agrees(&[&["1"], &["2"]], Sort::None, "1\r\n# a remark\r\n2\r"));
+    }
+
+    #[test]
+    fn a_fingerprint_tells_line_feeds_in_values_from_their_ends() {
+        let fingerprint = |table: &[&[&str]]| {
+            let rows = rows(table);
+            let mut comparison = Comparison::default();
+            comparison.order(&rows, Sort::None);
+            comparison.fingerprint(&rows)
+        };
+        assert_ne!(fingerprint(&[&["a\nb"], &["c"]]), fingerprint(&[&["a"], &["b\nc"]]));
+        assert_eq!(fingerprint(&[&["a\nb"], &["c"]]), fingerprint(&[&["a\nb"], &["c"]]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::EngineError;
-use crate::outcome::{Failure, MAX_FAILURES};
+use crate::outcome::{Failure, MAX_FAILURES, RecordId};
 use crate::script::{
     Answer, Completion, Dialect, Labels, Lines, Place, Record, Step, SyntaxError, classic, slt, source,
 };
@@ -69,6 +69,8 @@ struct Draft {
     records: BTreeMap<u64, Fate>,
     /// The first failures that are to be rewritten, with the lines of their records.
     failures: Vec<(u64, Failure)>,
+    /// Every run of a record that is to be rewritten.
+    corrected: Vec<RecordId>,
 }
 
 /// What became of a record that stands in a draft.
@@ -76,21 +78,21 @@ struct Draft {
 enum Fate {
     /// It passed.
     Passed,
-    /// It is to be rewritten so, as often as it was run.
-    Corrected(Vec<Edit>, u64),
-    /// It stays as it is, though so many runs of it failed: others of the same record ended differently.
-    Disputed(u64),
+    /// It is to be rewritten so.
+    Corrected(Vec<Edit>),
+    /// It stays as it is: other runs of the same record ended differently.
+    Disputed,
 }
 
 /// What has become of one file, for the account of the trial.
 #[derive(Debug)]
 pub(super) enum Conclusion {
-    /// So many records were rewritten.
-    Rewritten(u64),
-    /// So many records would be, which the diff of a failure without words shows.
-    Rewritable(u64, Failure),
-    /// So many records still fail, for the reason that the failures, which are the first of them, give.
-    Failing(u64, Vec<Failure>),
+    /// These records were rewritten.
+    Rewritten(Vec<RecordId>),
+    /// These records would be, which the diff of a failure without words shows.
+    Rewritable(Vec<RecordId>, Failure),
+    /// These records still fail, for the reason that the failures, which are the first of them, give.
+    Failing(Vec<RecordId>, Vec<Failure>),
 }
 
 const TWICE: &str = "its file is included more than once, with different results";
@@ -160,14 +162,15 @@ impl Blessings {
         let edits = edits.ok_or_else(|| "a script cannot hold this result".to_owned())?;
         match draft.records.get_mut(&record.line) {
             None => {
-                draft.records.insert(record.line, Fate::Corrected(edits, 1));
+                draft.records.insert(record.line, Fate::Corrected(edits));
             }
-            Some(Fate::Corrected(others, count)) if *others == edits => *count += 1,
+            Some(Fate::Corrected(others)) if *others == edits => {}
             Some(_) => {
                 draft.settle(record.line);
                 return Err(TWICE.to_owned());
             }
         }
+        draft.corrected.push(RecordId::new(record.step.text(), record.line));
         if draft.failures.len() < MAX_FAILURES {
             draft.failures.push((record.line, failure.clone()));
         }
@@ -208,40 +211,37 @@ impl Draft {
             Err(_) => (path, Vec::new()),
         };
         let starts = source::Lines::new(&text).map(|line| line.start).collect();
-        Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new() }
+        Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new(), corrected: Vec::new() }
     }
 
     /// The record in this line stays as it is.
     fn settle(&mut self, line: u64) {
         let fate = self.records.entry(line).or_insert(Fate::Passed);
-        if let Fate::Corrected(_, count) = *fate {
-            *fate = Fate::Disputed(count);
+        if let Fate::Corrected(_) = fate {
+            *fate = Fate::Disputed;
         }
     }
 
     fn conclude(self, check: bool) -> Vec<Conclusion> {
-        let Draft { path: Ok(path), text, records, failures, .. } = self else { return Vec::new() };
-        let (mut edits, mut corrected, mut disputed) = (Vec::new(), 0, 0);
+        let Draft { path: Ok(path), text, records, failures, corrected, .. } = self else { return Vec::new() };
+        let mut edits = Vec::new();
         for fate in records.values() {
-            match fate {
-                Fate::Passed => {}
-                Fate::Corrected(more, count) => {
-                    edits.extend(more);
-                    corrected += count;
-                }
-                Fate::Disputed(count) => disputed += count,
+            if let Fate::Corrected(more) = fate {
+                edits.extend(more);
             }
         }
-        let is_disputed = |line: &u64| matches!(records.get(line), Some(Fate::Disputed(_)));
+        let is_disputed = |line: &u64| matches!(records.get(line), Some(Fate::Disputed));
+        let (disputed, corrected): (Vec<_>, Vec<_>) =
+            corrected.into_iter().partition(|record| is_disputed(&record.line));
         let (still, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(line, _)| is_disputed(line));
         let because = |failures: Vec<(u64, Failure)>, reason: &str| {
             failures.into_iter().map(|(_, failure)| refused(failure, reason)).collect()
         };
         let mut conclusions = Vec::new();
-        if disputed > 0 {
+        if !disputed.is_empty() {
             conclusions.push(Conclusion::Failing(disputed, because(still, TWICE)));
         }
-        if corrected > 0 {
+        if !corrected.is_empty() {
             let edited = edit::apply(&text, 0..text.len(), edits);
             conclusions.push(if check {
                 let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();

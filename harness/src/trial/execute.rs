@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
-use crate::outcome::Failure;
+use crate::outcome::{CutShort, Failure};
 use crate::script::{Answer, Completion, Dialect, Lines, Record, Sort, Step};
 use crate::suite::TestFile;
 
@@ -39,7 +39,8 @@ pub(super) struct Executor<'e, 'a> {
     allow_system: bool,
     memory_limited: bool,
     out_of_memory: bool,
-    lost: bool,
+    /// Why nothing more can be learnt of the script, if so.
+    lost: Option<CutShort>,
     /// The engine's name in messages.
     engine: &'e str,
     watch: &'e dyn Watch,
@@ -96,7 +97,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             allow_system: options.allow_system,
             memory_limited: options.memory_limit.is_some(),
             out_of_memory: false,
-            lost: false,
+            lost: None,
             engine: engine.name(),
             watch,
         })
@@ -117,8 +118,8 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.out_of_memory
     }
 
-    /// Whether a connection was lost or its adapter panicked, after which nothing can be learnt of the script.
-    pub(super) fn lost(&self) -> bool {
+    /// Why nothing more can be learnt of the script: a connection was lost, or its adapter panicked.
+    pub(super) fn lost(&self) -> Option<CutShort> {
         self.lost
     }
 
@@ -152,13 +153,13 @@ impl<'e, 'a> Executor<'e, 'a> {
                     Complaint::from("the engine wanted more memory than it may have".to_owned())
                 }
                 (None, Ok(())) => {
-                    tally.records.passed += u64::from(record.step.counts());
+                    tally.pass(&record);
                     if let Some(blessings) = &mut tally.blessings {
                         blessings.passed(&record);
                     }
                     return self.watch.ended(tally.file(), &record, Ending::Passed);
                 }
-                (None, Err(_)) if attempt < attempts && !self.lost => continue,
+                (None, Err(_)) if attempt < attempts && self.lost.is_none() => continue,
                 (None, Err(complaint)) => complaint,
             };
             let limit = if self.whole { usize::MAX } else { diff::LONGEST };
@@ -188,7 +189,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             Some(Err(reason)) => bless::refused(failure, &reason),
         };
         self.watch.ended(tally.file(), record, Ending::Failed(&failure));
-        tally.fail(failure);
+        tally.fail(failure, record.step.text());
     }
 
     /// Notes down what a failing record is to expect from now on, if that is wanted; or why it cannot be.
@@ -319,7 +320,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         tally.engine += clock.elapsed();
         drop(in_engine);
         let result = result.map_err(|panic| {
-            self.lost = true;
+            self.lost = Some(CutShort::Panicked);
             Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))
         })?;
         // An expected error is no excuse: under a limit, this one says nothing about the SQL.
@@ -327,7 +328,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         match result {
             // Nor is it one here: whatever the record expects, it was not run.
             Err(error) if error.lost => {
-                self.lost = true;
+                self.lost = Some(CutShort::ConnectionLost);
                 Err(format!("the connection to {} is lost: {error}", self.engine).into())
             }
             Err(error) if error.refused => Err(format!("{what} failed: {error}").into()),

@@ -18,6 +18,7 @@
 //! FAULT at-exit                              passes, and lets the process die as it ends
 //! FAULT print WORDS                          prints them
 //! FAULT error WORDS                          fails with them
+//! FAULT lose                                 loses the connection
 //! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
 //! ```
 //!
@@ -136,6 +137,7 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "at-exit" => assert_eq!(unsafe { libc::atexit(die) }, 0),
         "print" => println!("{rest}"),
         "error" => return Err(EngineError::new(rest)),
+        "lose" => return Err(EngineError::lost("the server closed the connection")),
         "once" => {
             let (path, fault) = rest.split_once(' ').expect("a path and a fault");
             if std::fs::File::create_new(path).is_ok() {

@@ -1,0 +1,92 @@
+//! What a list says of one script, compared with its records while they run.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Entry;
+use crate::outcome::RecordId;
+
+/// An expectation says of each failing record whether it is known to fail, and remembers which pinned records passed.
+#[derive(Debug)]
+pub struct Expectation<'j> {
+    entry: &'j Entry,
+    /// How many pins each SQL has that no failing record has used up.
+    unused: HashMap<&'j str, u64>,
+    failing: Vec<RecordId>,
+    failed: u64,
+    passed: HashSet<RecordId>,
+    has_new: bool,
+}
+
+impl<'j> Expectation<'j> {
+    pub(super) fn new(entry: &'j Entry) -> Self {
+        let mut unused = HashMap::new();
+        for pin in entry.listed.records.iter().flatten() {
+            *unused.entry(pin.sql.as_str()).or_default() += 1;
+        }
+        let (failing, passed) = (Vec::new(), HashSet::new());
+        Expectation { entry, unused, failing, failed: 0, passed, has_new: false }
+    }
+
+    /// A record has failed.
+    pub fn failed(&mut self, record: &RecordId) {
+        self.failed += 1;
+        match (&self.entry.listed.records, self.entry.listed.failed) {
+            (Some(_), _) => match self.unused.get_mut(record.sql.as_str()) {
+                Some(unused) => {
+                    self.has_new |= *unused == 0;
+                    *unused = unused.saturating_sub(1);
+                    self.failing.push(record.clone());
+                }
+                None => self.has_new = true,
+            },
+            (None, Some(count)) => self.has_new |= self.failed > count,
+            (None, None) => {}
+        }
+    }
+
+    /// A record has passed.
+    pub fn passed(&mut self, text: &[u8], line: u64) {
+        // The entries of most files pin nothing, and then no record needs a hash.
+        if self.entry.listed.records.is_some() {
+            self.passed_record(RecordId::new(text, line));
+        }
+    }
+
+    /// A record has passed that goes by this id.
+    pub fn passed_record(&mut self, record: RecordId) {
+        if self.unused.contains_key(record.sql.as_str()) {
+            self.passed.insert(record);
+        }
+    }
+
+    /// Whether more has failed than is known to.
+    pub fn has_new_failure(&self) -> bool {
+        self.has_new
+    }
+
+    /// The pins that were seen to pass: in the pinned line or, if all records of the script ran (`whole`), in another one
+    /// while no record with that SQL is left in the pinned line.
+    pub fn passing(&self, whole: bool) -> Vec<RecordId> {
+        let pins = self.entry.listed.records.as_deref().unwrap_or_default();
+        let mut passing = super::judge::compare(&self.failing, pins).not_failing;
+        let stands = |record: &RecordId| self.passed.contains(record) || self.failing.contains(record);
+        let pinned_lines: HashSet<&RecordId> = pins.iter().filter(|pin| stands(pin)).collect();
+        let mut moved: HashMap<&str, usize> = HashMap::new();
+        for record in self.passed.iter().filter(|record| !pinned_lines.contains(record)) {
+            *moved.entry(record.sql.as_str()).or_default() += 1;
+        }
+        passing.retain(|pin| {
+            self.passed.contains(pin)
+                || (whole
+                    && !stands(pin)
+                    && moved.get_mut(pin.sql.as_str()).is_some_and(|left| match *left {
+                        0 => false,
+                        _ => {
+                            *left -= 1;
+                            true
+                        }
+                    }))
+        });
+        passing
+    }
+}

@@ -1,0 +1,208 @@
+//! Outcomes compared with a list of known failures.
+
+use super::{Entry, Expectation, KnownFailures};
+use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, Outcome, RecordId, Verdict};
+
+/// A judge compares outcomes with a list, for one engine.
+#[derive(Debug)]
+pub struct Judge {
+    /// The list.
+    pub list: KnownFailures,
+    /// Every name that the engine is known by.
+    pub engine: Vec<String>,
+    /// What passes now is to be taken off the list, and is no fault.
+    pub ratchet: bool,
+}
+
+impl Judge {
+    /// What the list says of a script that is about to run; none if it is not listed.
+    pub fn expectation(&self, name: &str) -> Option<Expectation<'_>> {
+        self.list.entry(name, &self.engine).map(Expectation::new)
+    }
+
+    /// What a trial comes to in the light of the list.
+    pub fn judge(&self, mut outcome: Outcome) -> Outcome {
+        outcome.cut_short = outcome.why_cut_short();
+        let Some(entry) = self.list.entry(&outcome.name, &self.engine) else { return outcome };
+        // A glob stays: what it says of other files may still be true.
+        let ratchet = self.ratchet && entry.listed.path == outcome.name;
+        match &outcome.verdict {
+            Verdict::Passed => passed(outcome, entry, ratchet),
+            verdict if verdict.is_failure() => failed(outcome, entry, ratchet),
+            _ => outcome,
+        }
+    }
+}
+
+/// A listed file that passed is an unexpected pass, or leaves the list with all that it pins.
+fn passed(outcome: Outcome, entry: &Entry, ratchet: bool) -> Outcome {
+    let pins = entry.listed.records.as_deref().unwrap_or_default();
+    let (_, unseen) = seen(pins.to_vec(), &outcome.passing_pins);
+    match (ratchet, unseen.as_slice()) {
+        (true, []) => outcome,
+        (_, []) => unexpected(outcome, entry),
+        (_, unseen) => {
+            let message = not_run(unseen);
+            unexpected(with_failure(outcome, message), entry)
+        }
+    }
+}
+
+/// A listed file that failed is a known failure if it ended as its entry says, and no other records failed.
+fn failed(outcome: Outcome, entry: &Entry, ratchet: bool) -> Outcome {
+    let stopped = outcome.cut_short == Some(CutShort::FirstFailure);
+    let ended = outcome.cut_short.filter(|_| !stopped);
+    if ended != entry.listed.ends {
+        return match otherwise(ended, entry.listed.ends) {
+            Some(message) => with_failure(outcome, message),
+            None => outcome,
+        };
+    }
+    match (&entry.listed.records, entry.listed.failed) {
+        (Some(pins), _) => against_pins(outcome, pins, entry, ratchet),
+        (None, Some(count)) => against_count(outcome, count, entry),
+        (None, None) if stopped => outcome,
+        (None, None) => known(outcome, entry),
+    }
+}
+
+/// How a script ended, where its entry says otherwise; none if no entry could say so.
+fn otherwise(ended: Option<CutShort>, listed: Option<CutShort>) -> Option<String> {
+    const ENTRY: &str = "its entry in the list of known failures";
+    match (ended, listed) {
+        (Some(ended), _) if !ended.can_be_known() => None,
+        (Some(ended), None) => Some(format!(
+            "the script did not run to its end ({ended}): {ENTRY} covers that only if it says `ends = \"{}\"`",
+            ended.name()
+        )),
+        (Some(ended), Some(listed)) => Some(format!(
+            "the script did not run to its end ({ended}), and {ENTRY} says another reason: `ends = \"{}\"`",
+            listed.name()
+        )),
+        (None, Some(listed)) => Some(format!(
+            "the script ran to its end, and {ENTRY} says that it does not: `ends = \"{}\"`",
+            listed.name()
+        )),
+        (None, None) => None,
+    }
+}
+
+/// A failure that is as it was known to be.
+fn known(outcome: Outcome, entry: &Entry) -> Outcome {
+    let was = outcome.verdict.to_string();
+    Outcome { verdict: Verdict::KnownFailure { reason: entry.listed.reason.clone(), was }, ..outcome }
+}
+
+fn unexpected(outcome: Outcome, entry: &Entry) -> Outcome {
+    Outcome { verdict: Verdict::UnexpectedPass { reason: entry.listed.reason.clone() }, ..outcome }
+}
+
+/// A file with a number of records that fail does so as it is known to if these are as many.
+fn against_count(outcome: Outcome, count: u64, entry: &Entry) -> Outcome {
+    let failed = outcome.records.failed;
+    let stopped = outcome.cut_short == Some(CutShort::FirstFailure);
+    if failed == count && !stopped {
+        return known(outcome, entry);
+    }
+    let verb = if failed == 1 { "record fails" } else { "records fail" };
+    let message = format!("{failed} {verb}, but {count} are known to");
+    match failed < count && outcome.cut_short.is_none() {
+        true => unexpected(with_failure(outcome, message), entry),
+        false => with_failure(outcome, message),
+    }
+}
+
+/// A file with pinned records fails as it is known to if exactly these fail. With `ratchet`, some may pass.
+fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet: bool) -> Outcome {
+    if outcome.records.failed > outcome.failed_records.len() as u64 {
+        let message = format!(
+            "{} records fail, and only the first {MAX_FAILED_RECORDS} are told one by one: \
+             this file's entry in the list of known failures needs `failed = {}` instead of `records`",
+            outcome.records.failed, outcome.records.failed
+        );
+        return with_failure(outcome, message);
+    }
+    let Comparison { new, not_failing } = compare(&outcome.failed_records, pins);
+    // What is new comes first: it is what somebody has to look at.
+    outcome.failures.sort_by_key(|failure| new.iter().all(|record| record.line != failure.line));
+    let (passing, unseen) = seen(not_failing, &outcome.passing_pins);
+    // The ratchet takes off what passes; and of what a script did not come to, nothing is known.
+    let passing = if ratchet { Vec::new() } else { passing };
+    let unseen = if outcome.cut_short.is_some() { Vec::new() } else { unseen };
+    let stopped = outcome.cut_short == Some(CutShort::FirstFailure);
+    let mut words = Vec::new();
+    if !new.is_empty() {
+        words.push(format!("failing, but not known to: {}", lines(&new)));
+    }
+    if !passing.is_empty() {
+        words.push(format!("known to fail, but passing now: {}", lines(&passing)));
+    }
+    if !unseen.is_empty() {
+        words.push(not_run(&unseen));
+    }
+    if words.is_empty() {
+        return if stopped { outcome } else { known(outcome, entry) };
+    }
+    let only_passing = new.is_empty() && unseen.is_empty();
+    let outcome = with_failure(outcome, words.join("\n"));
+    if only_passing { unexpected(outcome, entry) } else { outcome }
+}
+
+/// Pins that do not fail, parted into those that passed and those that nobody has seen.
+fn seen(pins: Vec<RecordId>, passing: &[RecordId]) -> (Vec<RecordId>, Vec<RecordId>) {
+    let mut passing: Vec<&RecordId> = passing.iter().collect();
+    pins.into_iter().partition(|pin| match passing.iter().position(|record| *record == pin) {
+        Some(at) => {
+            passing.swap_remove(at);
+            true
+        }
+        None => false,
+    })
+}
+
+/// What a list says of records that did not run.
+fn not_run(records: &[RecordId]) -> String {
+    format!("known to fail, but not run (skipped, behind a `halt`, or no longer there): {}", lines(records))
+}
+
+/// Puts what the list has to say before the failures themselves.
+fn with_failure(mut outcome: Outcome, message: String) -> Outcome {
+    let file = outcome.failures.first().map_or_else(|| outcome.name.clone(), |failure| failure.file.clone());
+    outcome.failures.insert(0, Failure { file, message, ..Failure::default() });
+    outcome
+}
+
+fn lines(records: &[RecordId]) -> String {
+    let lines: Vec<String> = records.iter().map(|record| record.line.to_string()).collect();
+    format!("{} {}", if lines.len() == 1 { "line" } else { "lines" }, lines.join(", "))
+}
+
+/// How the records that fail differ from those that are known to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Comparison {
+    /// Failing, and not pinned.
+    pub(super) new: Vec<RecordId>,
+    /// Pinned, and not failing.
+    pub(super) not_failing: Vec<RecordId>,
+}
+
+/// Pairs failing with pinned records: first by SQL and line, then, since lines move, by SQL alone.
+pub(super) fn compare(failing: &[RecordId], pins: &[RecordId]) -> Comparison {
+    let mut comparison = Comparison::default();
+    let mut pins: Vec<Option<&RecordId>> = pins.iter().map(Some).collect();
+    let mut unpaired = Vec::new();
+    for record in failing {
+        match pins.iter_mut().find(|pin| **pin == Some(record)) {
+            Some(pin) => *pin = None,
+            None => unpaired.push(record),
+        }
+    }
+    for record in unpaired {
+        match pins.iter_mut().find(|pin| pin.is_some_and(|pin| pin.sql == record.sql)) {
+            Some(pin) => *pin = None,
+            None => comparison.new.push(record.clone()),
+        }
+    }
+    comparison.not_failing = pins.into_iter().flatten().cloned().collect();
+    comparison
+}

@@ -1,0 +1,98 @@
+//! Why a script did not run to its end.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a script did not run to its end, so that nothing is known of its later records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutShort {
+    /// The file could not be read, or is not the one that was planned.
+    Unreadable,
+    /// No connection to the engine could be made.
+    NoConnection,
+    /// The file breaks a rule of its format.
+    SyntaxError,
+    /// A connection to the engine was lost.
+    ConnectionLost,
+    /// The engine's adapter panicked.
+    Panicked,
+    /// A record failed, and the run is to stop at the first failure (`--fail-fast`).
+    FirstFailure,
+    /// The process that ran it died.
+    Crashed,
+    /// A time limit was over.
+    TimedOut,
+    /// The engine wanted more memory than it may have.
+    OutOfMemory,
+    /// Nobody began it.
+    NotRun,
+}
+
+impl CutShort {
+    /// Whether a list of known failures can name it (`ends = "crashed"`).
+    ///
+    /// A file that cannot be read and a server that is not there say nothing about the engine: no list excuses them.
+    pub fn can_be_known(self) -> bool {
+        use CutShort::{ConnectionLost, Crashed, OutOfMemory, Panicked, SyntaxError, TimedOut};
+        matches!(self, SyntaxError | ConnectionLost | Panicked | Crashed | TimedOut | OutOfMemory)
+    }
+
+    /// The name in JSON and in lists of known failures: `connection_lost`.
+    pub fn name(self) -> &'static str {
+        match self {
+            CutShort::Unreadable => "unreadable",
+            CutShort::NoConnection => "no_connection",
+            CutShort::SyntaxError => "syntax_error",
+            CutShort::ConnectionLost => "connection_lost",
+            CutShort::Panicked => "panicked",
+            CutShort::FirstFailure => "first_failure",
+            CutShort::Crashed => "crashed",
+            CutShort::TimedOut => "timed_out",
+            CutShort::OutOfMemory => "out_of_memory",
+            CutShort::NotRun => "not_run",
+        }
+    }
+}
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CutShort::Unreadable => "the file could not be read",
+            CutShort::NoConnection => "no connection could be made",
+            CutShort::SyntaxError => "a syntax error",
+            CutShort::ConnectionLost => "the connection was lost",
+            CutShort::Panicked => "the adapter panicked",
+            CutShort::FirstFailure => "it stops at the first failure",
+            CutShort::Crashed => "the process died",
+            CutShort::TimedOut => "a time limit was over",
+            CutShort::OutOfMemory => "the memory limit was reached",
+            CutShort::NotRun => "it was not begun",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_in_json() {
+        use CutShort::*;
+        for cut_short in [
+            Unreadable,
+            NoConnection,
+            SyntaxError,
+            ConnectionLost,
+            Panicked,
+            FirstFailure,
+            Crashed,
+            TimedOut,
+            OutOfMemory,
+            NotRun,
+        ] {
+            assert_eq!(serde_json::to_value(cut_short).unwrap(), cut_short.name());
+        }
+    }
+}
