@@ -159,15 +159,15 @@ pub struct RecordCounts {
 impl RecordCounts {
     /// All records met, whatever became of them.
     pub fn total(&self) -> u64 {
-        self.passed + self.failed + self.skipped
+        self.passed.saturating_add(self.failed).saturating_add(self.skipped)
     }
 }
 
 impl std::ops::AddAssign for RecordCounts {
     fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.skipped = self.skipped.saturating_add(other.skipped);
     }
 }
 

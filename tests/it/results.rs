@@ -181,6 +181,44 @@ fn known_failures_are_in_every_file_what_they_are() {
 }
 
 #[test]
+fn junit_is_xml_whatever_names_and_values_hold() {
+    let odd = "query T\nSELECT char(65534) || char(65535) || '\u{ffff}'\n----\nx\u{fffe}\n";
+    let root = folder(&[("a\u{ffff}b.test", odd), ("plain.test", PASSES)]);
+    for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
+        let results = tempfile::tempdir().unwrap();
+        assert_eq!(serial(root.path(), results.path(), way).code, 101, "{way:?}");
+        let junit = valid_junit(results.path());
+        assert!(junit.contains("a\u{fffd}b.test") && !junit.contains(['\u{fffe}', '\u{ffff}']), "{junit}");
+    }
+}
+
+#[test]
+fn sums_that_contradict_the_outcomes_are_refused_and_never_believed() {
+    let (root, results) = (folder(&[("a.test", FAILS), ("b.test", PASSES)]), tempfile::tempdir().unwrap());
+    assert_eq!(serial(root.path(), results.path(), &[]).code, 101);
+    let path = results.path().join("results.json");
+    let sound = json(&path);
+    let slt = |arguments: &[&str]| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        Said::of(slt.args(arguments).current_dir(results.path()))
+    };
+    assert_eq!(slt(&["merge", "results.json"]).code, 101);
+    let lie = |change: &dyn Fn(&mut Value)| {
+        let mut value = sound.clone();
+        change(&mut value);
+        fs::write(results.path().join("lie.json"), value.to_string()).unwrap();
+        let merged = slt(&["merge", "lie.json"]);
+        assert_eq!((merged.code, merged.err.contains("`lie.json` ")), (4, true), "{merged:?}");
+        let status = slt(&["status", "lie.json", "--results", "."]);
+        assert!(status.out.starts_with("BROKEN"), "{status:?}");
+    };
+    lie(&|value| (value["total"]["failed"], value["total"]["passed"]) = (0.into(), 2.into()));
+    lie(&|value| value["total"]["planned"] = 3.into());
+    lie(&|value| value["total"]["records"]["failed"] = 0.into());
+    lie(&|value| value["categories"]["."]["failed"] = 0.into());
+}
+
+#[test]
 fn what_is_found_out_outlives_words_that_nobody_hears() {
     for (script, code) in [(PASSES, 4), (FAILS, 101)] {
         for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "2"]] {

@@ -56,11 +56,6 @@ impl Counts {
         self.failed + self.crashed + self.timed_out + self.out_of_memory + self.unexpected_passes
     }
 
-    /// Trials that had something to check, and were run: the whole that a pass rate is a part of.
-    pub fn checked(&self) -> u64 {
-        self.passed + self.failures() + self.known_failures
-    }
-
     /// Trials with any verdict at all; in a closed account this is `planned`.
     pub fn accounted(&self) -> u64 {
         self.passed + self.failures() + self.known_failures + self.ignored + self.not_run

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, Outcome, Shard, Split};
+use crate::suite::category;
 
 /// The version of the format that this program writes, and the newest that it reads.
 pub const RESULTS_VERSION: u32 = 1;
@@ -55,6 +56,9 @@ pub struct Results {
     pub categories: BTreeMap<String, Counts>,
     /// One for each planned trial, in the order in which they ended.
     pub outcomes: Vec<Outcome>,
+    /// What the file that this was read from says of its outcomes and is not so; see [`Results::check`].
+    #[serde(skip)]
+    pub contradictions: Vec<String>,
 }
 
 /// Why results could not be read.
@@ -108,7 +112,45 @@ impl Results {
         if version > RESULTS_VERSION {
             return Err(ResultsError::Newer { path: shown(), version });
         }
-        serde_json::from_slice(&bytes).map_err(format_error)
+        let mut results: Results = serde_json::from_slice(&bytes).map_err(format_error)?;
+        results.contradictions = results.check();
+        (results.total, results.categories) = results.count();
+        Ok(results)
+    }
+
+    /// The sums of the outcomes: of all, and by category.
+    pub fn count(&self) -> (Counts, BTreeMap<String, Counts>) {
+        let (mut total, mut categories) = (Counts::default(), BTreeMap::<String, Counts>::new());
+        for outcome in &self.outcomes {
+            for counts in [&mut total, categories.entry(category(&outcome.name).to_owned()).or_default()] {
+                counts.planned += 1;
+                counts.add(outcome);
+            }
+        }
+        (total, categories)
+    }
+
+    /// What the sums say that the outcomes do not, each as a fragment that follows the name of the file; empty if they
+    /// agree.
+    ///
+    /// [`Results::read`] keeps what it finds, and puts the true sums in the place of those of the file.
+    pub fn check(&self) -> Vec<String> {
+        let mut found = self.contradictions.clone();
+        let (total, categories) = self.count();
+        if self.total.planned != total.planned {
+            let (planned, held) = (self.total.planned, self.outcomes.len());
+            let files = if planned == 1 { "file" } else { "files" };
+            found.push(format!("plans {planned} {files} and holds {held} outcomes"));
+        } else if self.total != total {
+            found.push("has totals that are not the sums of its outcomes".to_owned());
+        }
+        if self.categories != categories {
+            let differs = |name: &&String| self.categories.get(*name) != categories.get(*name);
+            let name = categories.keys().chain(self.categories.keys()).find(differs);
+            let name = name.map(String::as_str).unwrap_or_default();
+            found.push(format!("has figures of the category `{name}` that are not the sums of its outcomes"));
+        }
+        found
     }
 }
 
@@ -144,6 +186,28 @@ mod tests {
             outcomes: vec![Outcome::new("a.test", super::super::Verdict::Passed)],
             ..Results::default()
         };
+        let (total, categories) = results.count();
+        let results = Results { total, categories, ..results };
         assert_eq!(read(&serde_json::to_string(&results).unwrap()).unwrap(), results);
+    }
+
+    #[test]
+    fn sums_are_those_of_the_outcomes_whatever_the_file_says() {
+        let outcomes = ["x/a.test", "b.test"].map(|name| Outcome::new(name, super::super::Verdict::Failed)).to_vec();
+        let results = Results { version: RESULTS_VERSION, outcomes, ..Results::default() };
+        let (total, categories) = results.count();
+        assert_eq!((total.planned, total.failed, categories.len()), (2, 2, 2));
+        let sound = Results { total, categories: categories.clone(), ..results.clone() };
+        assert_eq!(sound.check(), [""; 0]);
+        let lies = Counts { failed: 0, passed: 2, ..total };
+        for (wrong, words) in [
+            (Results { total: lies, ..sound.clone() }, "totals"),
+            (Results { total: Counts { planned: 3, ..total }, ..sound.clone() }, "plans 3 files and holds 2 outcomes"),
+            (Results { categories: [("x".to_owned(), lies)].into(), ..sound.clone() }, "category `.`"),
+        ] {
+            let back = read(&serde_json::to_string(&wrong).unwrap()).unwrap();
+            assert_eq!((back.total, &back.categories), (total, &categories));
+            assert!(back.contradictions.join("; ").contains(words), "{:?}", back.contradictions);
+        }
     }
 }

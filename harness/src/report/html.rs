@@ -9,9 +9,10 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::data::Data;
-use self::words::{moment, number, percent, time};
+use self::words::{moment, number, time};
 use super::compare::{Change, Comparison, Standing};
 use super::statistics::Statistics;
+use super::words::{pass_rate, percentage, record_rate, valid_xml};
 use crate::outcome::{Counts, Outcome, Results, Verdict};
 
 mod data;
@@ -68,7 +69,8 @@ pub fn page(results: &Results, previous: Option<&Results>) -> String {
             }
         }
     };
-    markup.into_string()
+    // Foreign text may hold characters that no page may hold; in its JSON the replacement is as good.
+    valid_xml(&markup.into_string())
 }
 
 /// The verdicts of a page: what they are called, and by which class its style knows them.
@@ -183,14 +185,11 @@ fn legend(counts: &[u64; KINDS.len()]) -> Markup {
 
 /// A loud word if the account is not closed: such a run is not green, whatever its colours.
 fn defects(results: &Results) -> Markup {
-    let mut counted = Counts { planned: results.total.planned, ..Counts::default() };
-    results.outcomes.iter().for_each(|outcome| counted.add(outcome));
     html! {
-        @if counted != results.total || counted.accounted() != counted.planned {
+        @if let Some(found) = results.check().first() {
             p .alarm role="alert" {
                 strong { "The account does not add up: " }
-                (number(results.total.planned)) " files were planned, and " (number(counted.accounted()))
-                " have an outcome. Do not rely on this run."
+                "the file of its results " (found) ". Do not rely on this run."
             }
         }
         @if !results.missing_shards.is_empty() {
@@ -210,19 +209,19 @@ fn figures(results: &Results) -> Markup {
     let total = results.total;
     let wall = Duration::from_micros(results.wall_us);
     let statistics = Statistics::new(total, wall, results.workers, results.outcomes.iter());
-    let judged = total.checked();
+    let judged = total.planned.saturating_sub(total.ignored);
     let records = total.records;
     html! {
         section .figures aria-label="Figures" {
             div .figure {
                 h2 { "Files" }
-                p .value { (percent(total.passed, judged)) }
+                p .value { (percentage(pass_rate(&total))) }
                 p { (number(total.passed)) " of " (number(judged)) " that had something to check passed" }
                 @if results.filtered_out > 0 { p { (number(results.filtered_out)) " more were filtered out" } }
             }
             div .figure {
                 h2 { "Records" }
-                p .value { (percent(records.passed, records.passed + records.failed)) }
+                p .value { (percentage(record_rate(&records))) }
                 p { (number(records.passed)) " passed, " (number(records.failed)) " failed, "
                     (number(records.skipped)) " skipped" }
             }

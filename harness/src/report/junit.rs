@@ -11,6 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset};
 use quick_junit::{FlakyOrRerun, NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
+use super::words::valid_xml;
 use crate::outcome::{Attempt, Outcome, Results, Verdict};
 use crate::suite::category;
 
@@ -34,7 +35,8 @@ pub fn junit(results: &Results) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     report.serialize(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
+    // Names, SQL and messages are foreign text, and the serializer lets characters pass that no XML may hold.
+    Ok(valid_xml(&String::from_utf8_lossy(&bytes)).into_bytes())
 }
 
 fn suite(name: &str, outcomes: &[&Outcome], results: &Results) -> TestSuite {
@@ -153,6 +155,22 @@ mod tests {
 
     fn outcome(name: &str, verdict: Verdict) -> Outcome {
         Outcome { started_us: 1_785_000_000_000_000, wall_us: 1_500_000, ..Outcome::new(name, verdict) }
+    }
+
+    #[test]
+    fn whatever_a_file_holds_the_document_is_xml() {
+        let odd = "\u{fffe}\u{ffff}\u{0}\u{b}\u{1b}";
+        let failure = Failure { sql: odd.into(), message: odd.into(), diff: odd.into(), ..Failure::default() };
+        let mut failed = outcome(&format!("{odd}/{odd}.test"), Verdict::Failed);
+        (failed.failures, failed.output) = (vec![failure.clone()], odd.into());
+        failed.earlier = vec![Attempt { failure: Some(failure), output: odd.into(), ..Attempt::from(failed.clone()) }];
+        let ignored = outcome("i.test", Verdict::Ignored { reason: odd.into() });
+        let results =
+            Results { engine: odd.into(), run_id: odd.into(), outcomes: vec![failed, ignored], ..Results::default() };
+        let text = String::from_utf8(junit(&results).unwrap()).unwrap();
+        let forbidden = |c: char| matches!(c, '\u{fffe}' | '\u{ffff}') || (c < ' ' && !"\t\n\r".contains(c));
+        assert!(!text.contains(forbidden), "{text:?}");
+        assert_eq!(text.matches("<testcase ").count(), 2);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::percent;
 use crate::outcome::{Outcome, Results, Verdict};
 use crate::suite::category;
 
@@ -184,7 +185,7 @@ impl Figures {
             Status::Skipped => &mut self.skipped,
         } += 1;
         let checked = self.total - self.skipped;
-        self.pass_rate = if checked == 0 { 0.0 } else { self.passed as f64 * 100.0 / checked as f64 };
+        self.pass_rate = percent(self.passed, checked).unwrap_or_default();
     }
 }
 

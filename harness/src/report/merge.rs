@@ -78,11 +78,7 @@ fn defects(parts: &[(String, Results)]) -> Vec<String> {
     let mut seen: HashMap<(&str, u32), &str> = HashMap::new();
     let mut shards: HashMap<u32, &str> = HashMap::new();
     for (name, part) in parts {
-        let planned = part.total.planned;
-        if planned != part.outcomes.len() as u64 || planned != part.total.accounted() {
-            let outcomes = part.outcomes.len();
-            defects.push(format!("`{name}` plans {} and holds {outcomes} outcomes", count(planned, "file")));
-        }
+        defects.extend(part.check().into_iter().map(|found| format!("`{name}` {found}")));
         for outcome in &part.outcomes {
             if let Some(other) = seen.insert((&outcome.name, outcome.pass), name) {
                 defects.push(format!("`{}` is in `{other}` and in `{name}`", outcome.name));

@@ -47,13 +47,8 @@ pub struct Failing {
 impl Status {
     /// The status of a run that has left these files.
     pub fn new(results: &Results, written: Vec<PathBuf>) -> Self {
-        let mut counted = Counts::default();
-        for outcome in &results.outcomes {
-            counted.planned += 1;
-            counted.add(outcome);
-        }
         let mut status = Status {
-            verdict: verdict(&results.total, &counted),
+            verdict: verdict(results),
             run: RunHead::new(results),
             workers: results.workers,
             pass_rate: pass_rate(&results.total),
@@ -118,14 +113,12 @@ impl Status {
     }
 }
 
-/// How a run ended, in words; `counted` is the sum of its outcomes.
-fn verdict(total: &Counts, counted: &Counts) -> String {
+/// How a run ended, in words.
+fn verdict(results: &Results) -> String {
+    let total = &results.total;
     let planned = total.planned;
-    if total != counted {
-        return "BROKEN: the sums do not agree with the outcomes".to_owned();
-    }
-    if total.accounted() != planned {
-        return format!("BROKEN: {planned} files were planned, and {} are accounted for", total.accounted());
+    if let Some(found) = results.check().first() {
+        return format!("BROKEN: the file of its results {found}");
     }
     match total.failures() {
         0 if planned == 0 => "EMPTY: no file was planned".to_owned(),

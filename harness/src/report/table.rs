@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::words::{pass_rate, percentage, record_rate};
 use crate::outcome::Counts;
 use crate::summary::Summary;
 
@@ -20,7 +21,7 @@ const FILES: [Column; 11] = [
     ("known failure", |counts| counts.known_failures.to_string(), true),
     ("ignored", |counts| counts.ignored.to_string(), false),
     ("not run", |counts| counts.not_run.to_string(), false),
-    ("pass rate", |counts| rate(counts.passed, counts.planned - counts.ignored), false),
+    ("pass rate", |counts| percentage(pass_rate(counts)), false),
 ];
 
 const RECORDS: [Column; 5] = [
@@ -28,7 +29,7 @@ const RECORDS: [Column; 5] = [
     ("passed", |counts| counts.records.passed.to_string(), false),
     ("failed", |counts| counts.records.failed.to_string(), false),
     ("skipped", |counts| counts.records.skipped.to_string(), false),
-    ("pass rate", |counts| rate(counts.records.passed, counts.records.passed + counts.records.failed), false),
+    ("pass rate", |counts| percentage(record_rate(&counts.records)), false),
 ];
 
 /// Both tables: a line for each category and one for all, columns of numbers right-aligned.
@@ -59,20 +60,6 @@ fn table(summary: &Summary, columns: &[Column]) -> String {
         table.push('\n');
     }
     table
-}
-
-/// A part of a whole in per cent; only all is 100 %, and only nothing is 0 %.
-fn rate(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "-".to_owned();
-    }
-    let per_cent = part as f64 * 100.0 / whole as f64;
-    let shown = match part {
-        0 => 0.0,
-        part if part == whole => 100.0,
-        _ => per_cent.clamp(0.1, 99.9),
-    };
-    format!("{shown:.1} %")
 }
 
 #[cfg(test)]
@@ -114,11 +101,5 @@ mod tests {
         let summary = Summary::new([("a.test", 1)], &outcomes);
         assert!(by_category(&summary).contains("out of memory"));
         assert!(!by_category(&Summary::default()).contains("out of memory"));
-    }
-
-    #[test]
-    fn only_all_is_a_hundred_per_cent() {
-        assert_eq!([rate(0, 0), rate(0, 9), rate(9, 9)], ["-", "0.0 %", "100.0 %"]);
-        assert_eq!([rate(99_999, 100_000), rate(1, 100_000), rate(1, 3)], ["99.9 %", "0.1 %", "33.3 %"]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chrono::DateTime;
 
 use crate::escape;
-use crate::outcome::Counts;
+use crate::outcome::{Counts, RecordCounts};
 
 /// The day and time in UTC, without saying so: `2026-11-23 07:44:12`, as SQLite's date functions read it.
 pub fn date(us: u64) -> String {
@@ -41,10 +41,15 @@ pub fn count(number: u64, noun: &str) -> String {
 
 /// A part of a whole in percent, to one place: 66.6; none where there is no whole.
 ///
-/// Rounded towards zero, so that 100 says that nothing is missing.
+/// Rounded towards zero, so that 100 says that nothing is missing; but only nothing is 0.
 pub fn percent(part: u64, whole: u64) -> Option<f64> {
     let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole))?;
-    Some(tenths as f64 / 10.0)
+    Some(tenths.max(u128::from(part.min(1))) as f64 / 10.0)
+}
+
+/// A part of a whole as text: `66.6 %`; a dash where there is no whole.
+pub fn rate(part: u64, whole: u64) -> String {
+    percentage(percent(part, whole))
 }
 
 /// A percentage as text: `66.6 %`; a dash where there is none.
@@ -55,6 +60,21 @@ pub fn percentage(percent: Option<f64>) -> String {
 /// The part of the files with something to check that passed, in percent.
 pub fn pass_rate(counts: &Counts) -> Option<f64> {
     percent(counts.passed, counts.planned.saturating_sub(counts.ignored))
+}
+
+/// The part of the records that were run and passed, in percent.
+pub fn record_rate(records: &RecordCounts) -> Option<f64> {
+    percent(records.passed, records.passed.saturating_add(records.failed))
+}
+
+/// A text as XML and HTML can hold it: characters that these forbid become U+FFFD.
+pub fn valid_xml(text: &str) -> String {
+    let allowed = |c: char| match c {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        c => c >= ' ',
+    };
+    text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// The first line of a text that somebody else wrote, escaped, with at most `most` of its characters.
@@ -88,9 +108,21 @@ mod tests {
 
     #[test]
     fn a_hundred_percent_is_said_of_all_alone() {
-        for (part, whole, text) in [(2, 3, "66.6 %"), (9_999, 10_000, "99.9 %"), (3, 3, "100.0 %"), (0, 0, "-")] {
-            assert_eq!(percentage(percent(part, whole)), text);
+        for (part, whole, text) in [
+            (2, 3, "66.6 %"),
+            (9_999, 10_000, "99.9 %"),
+            (1, 100_000, "0.1 %"),
+            (0, 9, "0.0 %"),
+            (3, 3, "100.0 %"),
+            (0, 0, "-"),
+        ] {
+            assert_eq!(rate(part, whole), text);
         }
+    }
+
+    #[test]
+    fn no_character_is_left_that_xml_forbids() {
+        assert_eq!(valid_xml("a\u{fffe}b\u{ffff}\u{1}\tc\n\u{1fffe}"), "a\u{fffd}b\u{fffd}\u{fffd}\tc\n\u{1fffe}");
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl About<'_> {
             total: summary.total,
             categories: summary.categories.clone(),
             outcomes,
+            contradictions: Vec::new(),
         }
     }
 }

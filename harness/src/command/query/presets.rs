@@ -36,7 +36,7 @@ ORDER BY run",
 SELECT category, count(*) AS files, sum(passed) AS passed, sum(failing) AS failing,
        count(*) FILTER (WHERE verdict = 'known_failure') AS known,
        count(*) FILTER (WHERE verdict = 'ignored' OR verdict IS NULL) AS unchecked,
-       round(100.0 * sum(passed) / nullif(count(*) FILTER (WHERE verdict <> 'ignored'), 0), 1) AS pass_rate
+       (1000 * sum(passed) / nullif(count(*) FILTER (WHERE verdict <> 'ignored'), 0)) / 10.0 AS pass_rate
 FROM test_files
 GROUP BY category
 ORDER BY category",

@@ -6,9 +6,10 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::lanes::Lane;
-use super::words::{number, percent, share, time};
+use super::words::{number, share, time};
 use super::{KINDS, kind, kinds, stack};
 use crate::outcome::{Counts, Outcome, Results};
+use crate::report::words::{pass_rate, percentage, rate};
 use crate::suite::category;
 
 /// How many files are in the table of the slowest.
@@ -68,7 +69,7 @@ fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome], known: bool)
             @if known { (cell(counts.known_failures, "")) }
             (cell(counts.ignored, ""))
             (cell(counts.not_run, "partial"))
-            td { (percent(counts.passed, counts.checked())) }
+            td { (percentage(pass_rate(counts))) }
             (cell(counts.records.failed, "bad"))
             td { (time(busy)) }
         }
@@ -115,7 +116,7 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
                                         td class=(if lane.deaths > 0 { "bad" } else { "zero" }) { (number(lane.deaths)) }
                                         td { (time(Duration::from_micros(lane.start_us()))) }
                                         td { (time(Duration::from_micros(lane.end_us))) }
-                                        td { (percent(lane.busy_us, end)) }
+                                        td { (rate(lane.busy_us, end)) }
                                         td { (time(Duration::from_micros(end - lane.end_us))) }
                                     }
                                 }
@@ -165,7 +166,7 @@ pub(super) fn slowest(results: &Results) -> Markup {
                                     }
                                     td { (time(outcome.wall())) }
                                     // Of a process that was killed nobody knows it.
-                                    td { (percent(outcome.engine_us, if outcome.engine_us > 0 { outcome.wall_us } else { 0 })) }
+                                    td { (rate(outcome.engine_us, if outcome.engine_us > 0 { outcome.wall_us } else { 0 })) }
                                     td { (number(outcome.records.total())) }
                                 }
                             }

@@ -17,22 +17,6 @@ pub(super) fn number(value: u64) -> String {
     text
 }
 
-/// A share that says 0 % and 100 % only where that is so.
-pub(super) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "–".to_owned();
-    }
-    let share = part as f64 / whole as f64 * 100.0;
-    let shown = format!("{share:.1}");
-    match shown.as_str() {
-        "100.0" if part < whole => "99.9 %".to_owned(),
-        "0.0" if part > 0 => "0.1 %".to_owned(),
-        "100.0" => "100 %".to_owned(),
-        "0.0" => "0 %".to_owned(),
-        _ => format!("{shown} %"),
-    }
-}
-
 pub(super) fn share(part: u64, whole: u64) -> String {
     format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0)
 }
@@ -68,8 +52,6 @@ mod tests {
             (number(0), number(999), number(1_234_567)),
             ("0".into(), "999".into(), "1\u{202f}234\u{202f}567".into())
         );
-        assert_eq!((percent(1, 0), percent(0, 9), percent(9, 9)), ("–".into(), "0 %".into(), "100 %".into()));
-        assert_eq!((percent(99_999, 100_000), percent(1, 100_000)), ("99.9 %".into(), "0.1 %".into()));
         let texts = [0, 400, 12_000, 3_210_000, 245_000_000, 7_380_000_000].map(|us| time(Duration::from_micros(us)));
         assert_eq!(texts, ["0 s", "0.4 ms", "12 ms", "3.21 s", "4 min 05 s", "2 h 03 min"]);
         assert_eq!(moment(0), None);
