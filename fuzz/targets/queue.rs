@@ -11,16 +11,38 @@ use slt_harness::queue::{Claim, EntryState, OpenOptions, Plan, PlanEntry, Queue}
 
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().expect("a folder").keep());
 
-fuzz_target!(|bytes: &[u8]| {
-    let Some((choice, bytes)) = bytes.split_first() else { return };
-    let path = FOLDER.join("queue");
-    std::fs::write(&path, bytes).expect("the file can be written");
+/// The queue file of a run of which one entry is finished, one was given back, and one is left.
+static BEGUN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let path = FOLDER.join("begun");
+    let options = OpenOptions { run_id: Some("fuzz".to_owned()), label: "1".to_owned(), ..OpenOptions::default() };
+    let (mut queue, _) = FileQueue::open(&path, plan(), &options).expect("a run begins");
+    let mut lease = || match queue.claim().expect("an entry can be claimed") {
+        Claim::Leased(lease) => lease,
+        other => panic!("{other:?}"),
+    };
+    let (finished, given_back) = (lease(), lease());
+    let outcome = Outcome::new(finished.name(), Verdict::Passed);
+    queue.finish(finished, outcome).expect("it can be finished");
+    queue.requeue(given_back, "fuzzing").expect("it can be given back");
+    drop(queue);
+    std::fs::read(&path).expect("the file is there")
+});
+
+fn plan() -> Plan {
     let names = ["select/1.test", "select/2.test", "select/3.slt"];
-    let plan = Plan::new(names.iter().map(|name| PlanEntry::new(name, 1)).collect()).expect("a plan");
+    Plan::new(names.iter().map(|name| PlanEntry::new(*name, 1)).collect()).expect("a plan")
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let [choice, cut, bytes @ ..] = bytes else { return };
+    let path = FOLDER.join("queue");
+    // The file of a run up to some place, and then what the input says; or the input alone.
+    let begun = if choice & 4 == 0 { &BEGUN[..BEGUN.len() * usize::from(*cut) / 255] } else { &[] };
+    std::fs::write(&path, [begun, bytes].concat()).expect("the file can be written");
     let run_id = (choice & 1 == 0).then(|| "fuzz".to_owned());
     let options = OpenOptions { run_id, resume: choice & 2 == 0, label: "1".to_owned(), ..OpenOptions::default() };
     // Damage is an error that says so.
-    let Ok((mut queue, _)) = FileQueue::open(&path, plan, &options) else { return };
+    let Ok((mut queue, _)) = FileQueue::open(&path, plan(), &options) else { return };
     for _ in 0..1000 {
         match queue.claim() {
             Ok(Claim::Leased(lease)) => {
