@@ -10,10 +10,10 @@ statement ok
 ::error::one
 
 statement ok
-SELECT '\u{1b}[2J\r##[error]two\u{9b}1m\u{202e}'; ::warning::three
+SELECT '\u{1b}[2J##[error]two\u{9b}1m\u{202e}'; ::warning::three
 
 query T
-SELECT '::error::four' || char(10) || '::error::five' || char(27) || '##[group]six'
+SELECT '::error::four' || char(10) || '::error::five' || char(27) || char(13) || '##[group]six'
 ----
 ::error::seven
 \u{1b}]0;eight\u{7}
