@@ -102,6 +102,11 @@ impl Rows {
         &self.text
     }
 
+    /// Whether a value holds a line feed, so that [`Rows::text`] does not say where each value ends.
+    pub fn holds_line_feeds(&self) -> bool {
+        memchr::memchr_iter(b'\n', &self.text).count() != self.len()
+    }
+
     /// All values, row by row.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         (0..self.len()).map(|index| self.value(index))

@@ -136,7 +136,13 @@ impl Session for SqliteSession {
                             let letter = letters.get(column).copied().unwrap_or(b'T');
                             rows.push_with(|text| statement.write_classic(column, letter, text));
                         }
-                        _ => rows.push_with(|text| statement.write_text(column, text)),
+                        (_, letters) => rows.push_with(|text| {
+                            let start = text.len();
+                            statement.write_text(column, text);
+                            if text.len() == start && letters.is_some() {
+                                text.extend_from_slice(b"(empty)");
+                            }
+                        }),
                     }
                 }
             }
@@ -270,6 +276,13 @@ impl Statement<'_> {
             _ => {
                 let start = text.len();
                 self.write_text(column, text);
+                // The original runner sees C strings: nothing follows a NUL.
+                if let Some(end) = memchr::memchr(0, &text[start..]) {
+                    text.truncate(start + end);
+                }
+                if text.len() == start {
+                    text.extend_from_slice(b"(empty)");
+                }
                 text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
             }
         }
@@ -287,11 +300,7 @@ impl Statement<'_> {
         };
         match value {
             None => text.extend_from_slice(b"NULL"),
-            // The original runner sees C strings: nothing follows a NUL.
-            Some(value) => match value.split(|byte| *byte == 0).next().unwrap_or_default() {
-                b"" => text.extend_from_slice(b"(empty)"),
-                value => text.extend_from_slice(value),
-            },
+            Some(value) => text.extend_from_slice(value),
         }
     }
 }

@@ -9,21 +9,27 @@ use crate::script::Dialect;
 
 /// The letters that a request's values are written by; without any, a value is the engine's own text of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Letters<'r>(Option<&'r [u8]>);
+pub(super) struct Letters<'r> {
+    letters: Option<&'r [u8]>,
+    /// Whether an empty string is written `(empty)`: a query's is, a variable's value is not.
+    marks_empty: bool,
+}
 
 impl<'r> Letters<'r> {
     /// The letters of a query in a classic script; no other has rules for values.
     pub(super) fn of(request: &Request<'r>) -> Self {
-        Letters(request.letters.filter(|_| request.dialect == Dialect::Classic))
+        let letters = request.letters.filter(|_| request.dialect == Dialect::Classic);
+        Letters { letters, marks_empty: request.letters.is_some() }
     }
 
     /// Adds the value in `column`, counted from 0; nothing stands for NULL.
     pub(super) fn push(self, column: usize, value: Option<&[u8]>, rows: &mut Rows) {
-        let letter = self.0.map(|letters| letters.get(column).copied().unwrap_or(b'T'));
+        let letter = self.letters.map(|letters| letters.get(column).copied().unwrap_or(b'T'));
         rows.push_with(|text| match (letter, value) {
             (_, None) => text.extend_from_slice(b"NULL"),
             (Some(b'I'), Some(value)) => write!(text, "{}", integer(value)).expect(IN_MEMORY),
             (Some(b'R'), Some(value)) => write_real(real(value), text),
+            (None, Some(b"")) if !self.marks_empty => {}
             (letter, Some(value)) => write_text(value, letter.is_some(), text),
         });
     }
@@ -197,6 +203,10 @@ mod tests {
         for value in [Some(&b"2.50"[..]), Some(b""), Some("é".as_bytes()), None] {
             Letters::of(&request).push(0, value, &mut rows);
         }
-        assert_eq!(rows.text(), "2.50\n(empty)\né\nNULL\n".as_bytes());
+        Letters::of(&request).push(0, Some(b"a\0b"), &mut rows);
+        assert_eq!(rows.text(), "2.50\n(empty)\né\nNULL\na\0b\n".as_bytes());
+        rows.clear();
+        Letters::of(&Request { letters: None, ..request }).push(0, Some(b""), &mut rows);
+        assert_eq!(rows.text(), b"\n");
     }
 }

@@ -4,7 +4,6 @@ use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
 use md5::{Digest, Md5};
-use sqllogictest::{default_normalizer, default_validator};
 
 use crate::engine::Rows;
 use crate::script::{Lines, Sort};
@@ -21,6 +20,17 @@ pub(super) struct Comparison {
     order: Vec<Piece>,
     /// Their text in that order.
     sorted: Vec<u8>,
+}
+
+/// Both results of a mismatch as text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Texts {
+    /// What the script expects.
+    pub(super) expected: String,
+    /// What came.
+    pub(super) actual: String,
+    /// Both as they are compared, where that is not to the letter.
+    pub(super) compared: Option<(String, String)>,
 }
 
 /// A piece is what keeps together when a result is sorted: a row, or a value.
@@ -112,13 +122,12 @@ impl Comparison {
             return hash.count == rows.len() as u64 && hash.digest == *self.digest(rows);
         }
         if row_wise {
-            let expected: Vec<String> = lines.iter().map(text).collect();
-            return as_written(&self.rows(rows), &expected);
+            return as_written(&self.rows(rows), &lines.iter().collect::<Vec<_>>());
         }
         match lines {
-            Lines::List(expected) => {
-                let actual: Vec<Vec<String>> = self.values(rows).map(|value| vec![text(value)]).collect();
-                as_written(&actual, expected)
+            Lines::List(_) => {
+                let actual: Vec<Vec<&[u8]>> = self.values(rows).map(|value| vec![value]).collect();
+                as_written(&actual, &lines.iter().collect::<Vec<_>>())
             }
             Lines::Block(_) if lines.count() != rows.len() => false,
             Lines::Block(block) => match block.plain() {
@@ -150,10 +159,36 @@ impl Comparison {
     }
 
     /// The expected and the actual result as text: a value a line or, row-wise, a row a line; hashed if the former is.
-    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> (String, String) {
-        let expected: Vec<String> = lines.iter().map(shown).collect();
-        let actual = self.lines(rows, row_wise, is_hashed(lines)).iter().map(|line| shown(line)).collect::<Vec<_>>();
-        (expected.join("\n"), actual.join("\n"))
+    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> Texts {
+        let expected: Vec<&[u8]> = lines.iter().collect();
+        let actual = self.lines(rows, row_wise, is_hashed(lines));
+        // Beside something that is ignored, a value may span lines.
+        let line_feeds = !(matches!(lines, Lines::List(_)) && ignores(&expected));
+        let written = |lines: &mut dyn Iterator<Item = &[u8]>, backslashes: bool| {
+            lines.map(|line| shown(line, backslashes, line_feeds)).collect::<Vec<_>>().join("\n")
+        };
+        let pair = |backslashes| {
+            let actual = written(&mut actual.iter().map(Vec::as_slice), backslashes);
+            (written(&mut expected.iter().copied(), backslashes), actual)
+        };
+        let (mut expected_text, mut actual_text) = pair(false);
+        if expected_text == actual_text {
+            (expected_text, actual_text) = pair(true);
+        }
+        let compared = (matches!(lines, Lines::List(_)) && line_feeds && !is_hashed(lines)).then(|| {
+            // White space does not count in this comparison, so that no difference of it may fill the diff.
+            let actual: Vec<Vec<u8>> = match row_wise {
+                true => self.rows(rows).iter().map(|row| normalized_row(row)).collect(),
+                false => self.values(rows).map(normalized).collect(),
+            };
+            let expected: Vec<Vec<u8>> = expected.iter().map(|line| normalized(line)).collect();
+            let pair = |backslashes| {
+                let expected = written(&mut expected.iter().map(Vec::as_slice), backslashes);
+                (expected, written(&mut actual.iter().map(Vec::as_slice), backslashes))
+            };
+            Some(pair(false)).filter(|(expected, actual)| expected != actual).unwrap_or_else(|| pair(true))
+        });
+        Texts { expected: expected_text, actual: actual_text, compared }
     }
 
     /// The result as the lines of a script: as a hash or, row-wise, a row a line, or else a value a line.
@@ -161,7 +196,7 @@ impl Comparison {
         if hashed {
             vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows)).into_bytes()]
         } else if row_wise {
-            self.rows(rows).iter().map(|row| row.join(" ").into_bytes()).collect()
+            self.rows(rows).iter().map(|row| row.join(&b' ')).collect()
         } else {
             self.values(rows).map(<[u8]>::to_vec).collect()
         }
@@ -170,10 +205,10 @@ impl Comparison {
     /// A fingerprint of the result in the order of comparison.
     pub(super) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
         let mut hasher = DefaultHasher::new();
-        for value in self.values(rows) {
-            // With its length, so that a line feed in a value does not read as the end of one.
-            hasher.write_usize(value.len());
-            hasher.write(value);
+        hasher.write(self.text(rows));
+        if rows.holds_line_feeds() {
+            // Then the text does not say where a value ends.
+            self.values(rows).for_each(|value| hasher.write_usize(value.len()));
         }
         Fingerprint(hasher.finish(), rows.len())
     }
@@ -183,10 +218,10 @@ impl Comparison {
         Md5::digest(self.text(rows))
     }
 
-    /// The rows as text; with `valuesort`, each value is a row.
-    fn rows(&self, rows: &Rows) -> Vec<Vec<String>> {
-        let values: Vec<String> = self.values(rows).map(text).collect();
-        values.chunks(self.width(rows)).map(<[String]>::to_vec).collect()
+    /// The rows; with `valuesort`, each value is a row.
+    fn rows<'r>(&'r self, rows: &'r Rows) -> Vec<Vec<&'r [u8]>> {
+        let values: Vec<&[u8]> = self.values(rows).collect();
+        values.chunks(self.width(rows)).map(<[&[u8]]>::to_vec).collect()
     }
 }
 
@@ -201,27 +236,54 @@ fn prefix(text: &[u8], place: Range<usize>) -> u128 {
 }
 
 /// Stands, in an expected line, for anything: also for more lines.
-const ANYTHING: &str = "<slt:ignore>";
+const ANYTHING: &[u8] = b"<slt:ignore>";
 
-/// Whether rows are those that the lines of an `.slt` file expect: alike but for white space or, where something is to be
-/// ignored, alike to the letter around it.
+/// Whether rows are those that the lines of an `.slt` file expect: equal except for white space or, where something is
+/// ignored, equal byte for byte around it.
 ///
-/// The crate's own rule for the latter asks only that the parts between come one after the other somewhere in the result,
-/// so that anything may stand before the first and behind the last.
-fn as_written(actual: &[Vec<String>], expected: &[String]) -> bool {
-    if !expected.iter().any(|line| line.contains(ANYTHING)) {
-        return default_validator(default_normalizer, actual, expected);
+/// The rules are those of the crate's `default_validator`, but on bytes: two values that are not UTF-8 are equal only if
+/// their bytes are. And the crate asks only that the parts around `<slt:ignore>` occur one after the other, so that
+/// anything may precede the first and follow the last; here the result must begin and end with them.
+fn as_written(actual: &[Vec<&[u8]>], expected: &[&[u8]]) -> bool {
+    if !ignores(expected) {
+        let actual = actual.iter().map(|row| normalized_row(row));
+        return actual.eq(expected.iter().map(|line| normalized(line)));
     }
-    let actual = actual.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n");
-    let expected = expected.join("\n");
-    let parts: Vec<&str> = expected.split(ANYTHING).collect();
-    let [first, between @ .., last] = parts.as_slice() else { return actual == expected };
-    let Some(mut rest) = actual.strip_prefix(first) else { return false };
-    for part in between {
-        let Some(at) = rest.find(part) else { return false };
+    let actual = actual.iter().map(|row| row.join(&b' ')).collect::<Vec<_>>().join(&b'\n');
+    let expected = expected.join(&b'\n');
+    let mut rest = actual.as_slice();
+    let (mut start, mut is_first) = (0, true);
+    for at in memchr::memmem::find_iter(&expected, ANYTHING) {
+        let part = &expected[start..at];
+        start = at + ANYTHING.len();
+        let found = match is_first {
+            true => rest.starts_with(part).then_some(0),
+            false => memchr::memmem::find(rest, part),
+        };
+        let Some(at) = found else { return false };
         rest = &rest[at + part.len()..];
+        is_first = false;
     }
-    rest.ends_with(last)
+    rest.ends_with(&expected[start..])
+}
+
+/// Whether a part of the result is ignored.
+fn ignores(expected: &[&[u8]]) -> bool {
+    expected.iter().any(|line| memchr::memmem::find(line, ANYTHING).is_some())
+}
+
+/// A row as it is compared where white space does not count: each value normalized, then joined by blanks.
+fn normalized_row(row: &[&[u8]]) -> Vec<u8> {
+    row.iter().map(|value| normalized(value)).collect::<Vec<_>>().join(&b' ')
+}
+
+/// A value or line without white space at its ends, and with one blank for each run of it.
+///
+/// As the crate's `default_normalizer`: Unicode's white space counts at the ends, ASCII's within.
+fn normalized(value: &[u8]) -> Vec<u8> {
+    let trimmed = std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes());
+    let words = trimmed.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(&b' ')
 }
 
 /// Whether a hash stands for a whole result.
@@ -263,15 +325,18 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
-}
-
-/// A value as text that people can tell from others: bytes that are no UTF-8 stand as `\xE9`.
-fn shown(value: &[u8]) -> String {
+/// A value as text that shows what tells it from others: bytes that are not UTF-8 are written `\xE9`, a line feed `\n`,
+/// and, on demand, a backslash `\\`.
+fn shown(value: &[u8], backslashes: bool, line_feeds: bool) -> String {
     let mut shown = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {
-        shown.push_str(chunk.valid());
+        for char in chunk.valid().chars() {
+            match char {
+                '\\' if backslashes => shown.push_str("\\\\"),
+                '\n' if line_feeds => shown.push_str("\\n"),
+                char => shown.push(char),
+            }
+        }
         chunk.invalid().iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02X}")));
     }
     shown
@@ -279,6 +344,7 @@ fn shown(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::diff;
     use super::*;
     use crate::script::{Answer, Labels, Step, classic};
 
@@ -328,9 +394,10 @@ mod tests {
             let mut comparison = Comparison::default();
             let mut sorted = |sort| {
                 comparison.order(&rows, sort);
-                let values: Vec<String> = comparison.values(&rows).map(text).collect();
+                let own = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let values: Vec<String> = comparison.values(&rows).map(own).collect();
                 let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
-                assert_eq!(text(comparison.text(&rows)), lines);
+                assert_eq!(own(comparison.text(&rows)), lines);
                 values
             };
             proptest::prop_assert_eq!(sorted(Sort::Rows), by_rows.concat());
@@ -379,9 +446,8 @@ mod tests {
     #[test]
     fn what_is_ignored_ends_where_the_rest_begins() {
         let agrees = |actual: &[&str], expected: &[&str]| {
-            let rows: Vec<Vec<String>> = actual.iter().map(|row| row.split(' ').map(str::to_owned).collect()).collect();
-            let own: Vec<String> = expected.iter().map(|&line| line.to_owned()).collect();
-            as_written(&rows, &own)
+            let rows: Vec<Vec<&[u8]>> = actual.iter().map(|row| row.split(' ').map(str::as_bytes).collect()).collect();
+            as_written(&rows, &expected.iter().map(|line| line.as_bytes()).collect::<Vec<_>>())
         };
         assert!(agrees(&["a 1 b", "2"], &["a <slt:ignore> b", "2"]));
         assert!(agrees(&["a 1 b", "2"], &["<slt:ignore> b", "<slt:ignore>"]));
@@ -404,6 +470,65 @@ mod tests {
         assert_eq!(summary, "query result mismatch: expected 2 values, got 4");
         let lines = Lines::List(vec!["1 x".into(), "2 z".into()]);
         assert_eq!(comparison.summary(&rows, &lines, true), "query result mismatch");
-        assert_eq!(comparison.texts(&rows, &lines, true), ("1 x\n2 z".into(), "1 x\n2 y".into()));
+        let texts = comparison.texts(&rows, &lines, true);
+        assert_eq!((&*texts.expected, &*texts.actual), ("1 x\n2 z", "1 x\n2 y"));
+    }
+
+    /// The two sides of the diff of a mismatch in an `.slt` file, whose lines are rows.
+    fn compared(table: &[&[&[u8]]], expected: &[&str]) -> (String, String) {
+        let mut rows = Rows::default();
+        table.iter().for_each(|row| rows.push_row(row.iter().copied()));
+        let mut comparison = Comparison::default();
+        comparison.order(&rows, Sort::None);
+        let lines = Lines::List(expected.iter().map(|&line| line.to_owned()).collect());
+        assert!(!comparison.agrees(&rows, &lines, true), "{table:?}");
+        let texts = comparison.texts(&rows, &lines, true);
+        texts.compared.unwrap_or((texts.expected, texts.actual))
+    }
+
+    #[test]
+    fn values_are_compared_as_bytes() {
+        let row: &[&[u8]] = &[b"a\xff"];
+        assert!(as_written(&[row.to_vec()], &[b"a\xff"]));
+        assert!(!as_written(&[row.to_vec()], &[b"a\xfe"]));
+        assert!(!as_written(&[row.to_vec()], &["a\u{fffd}".as_bytes()]));
+        assert!(!as_written(&[row.to_vec()], &[b"<slt:ignore>\xfe"]));
+        assert!(as_written(&[row.to_vec()], &[b"<slt:ignore>\xff"]));
+        assert!(!as_written(&[vec![b"a\0b"]], &[b"a"]));
+        assert!(as_written(&[vec!["\u{a0}a \t b".as_bytes(), b"c"]], &[b"a b  c "]));
+    }
+
+    #[test]
+    fn a_mismatch_never_looks_alike_on_both_sides() {
+        let pairs = [
+            compared(&[&[b"a\xff"]], &["a\u{fffd}"]),
+            compared(&[&[b"a\xff"]], &["a\\xFF"]),
+            compared(&[&[b"a\nb"]], &["a", "b"]),
+            compared(&[&[b" ", b"a"]], &["a"]),
+            compared(&[&[b"a "]], &["a<slt:ignore>b", "c "]),
+            compared(&[&[b"x", b"1 "]], &["<slt:ignore> 1"]),
+        ];
+        for (expected, actual) in pairs {
+            assert_ne!(expected, actual);
+            assert!(diff::lines(&expected, &actual, usize::MAX).lines().any(|line| line.starts_with(['-', '+'])));
+        }
+    }
+
+    #[test]
+    fn differences_of_white_space_alone_are_not_in_the_diff() {
+        let (expected, actual) = compared(&[&[b"a", b"b  c"], &[b"x", b"1"]], &["a\tb c  ", "x  2"]);
+        assert_eq!((&*expected, &*actual), ("a b c\nx 2", "a b c\nx 1"));
+    }
+
+    #[test]
+    fn fingerprints_say_where_values_end() {
+        let print = |table: &[&[&str]]| {
+            let rows = rows(table);
+            let mut comparison = Comparison::default();
+            comparison.order(&rows, Sort::None);
+            comparison.fingerprint(&rows)
+        };
+        assert!(print(&[&["a\nb"], &["c"]]) != print(&[&["a"], &["b\nc"]]));
+        assert!(print(&[&["a\nb"], &["c"]]) == print(&[&["a\nb"], &["c"]]));
     }
 }

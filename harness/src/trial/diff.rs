@@ -1,6 +1,7 @@
 //! Two results held against each other, for people.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
@@ -16,10 +17,13 @@ const CONTEXT: usize = 3;
 /// How much of two long texts is compared, in bytes from the first line that differs.
 const COMPARED: usize = 256 << 10;
 
+/// After this time, a diff is no longer made shorter: it is right, but shows more lines than it must.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// The lines of both texts, those only in `expected` after `-`, those only in `actual` after `+`.
 ///
 /// Long runs of equal lines are left out, with a line that says how many; at most `longest` bytes are shown. A line with
-/// something that would not be seen, such as a blank at its end, is quoted.
+/// something that would not be seen, such as a blank at its end or a character without width, is quoted.
 pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
     // Whole lines all of them: the last one of the shorter text is then like the others.
     let whole = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
@@ -31,7 +35,7 @@ pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
     let start: usize = same[..skipped].iter().sum();
     let compared = |text: &str| text[start..floor(text, start + COMPARED)].to_owned();
     let (expected, actual) = (compared(&expected), compared(&actual));
-    let diff = TextDiff::from_lines(&expected, &actual);
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(&expected, &actual);
     let mut shown = Vec::new();
     let mut next = 0;
     for group in diff.grouped_ops(CONTEXT) {
@@ -54,7 +58,8 @@ pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
 
 /// A line as it is or, with white space at its ends or control characters in it, quoted.
 fn visible(line: &str) -> Cow<'_, str> {
-    if line.trim() == line && !line.chars().any(char::is_control) {
+    let is_unseen = |char: char| !matches!(char, '"' | '\'' | '\\') && char.escape_debug().len() > 1;
+    if line.trim() == line && !line.chars().any(is_unseen) {
         Cow::Borrowed(line)
     } else {
         Cow::Owned(format!("{line:?}"))
@@ -69,7 +74,7 @@ fn floor(text: &str, end: usize) -> usize {
 /// Two versions of a file as `diff -u` shows them.
 pub(super) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
-    let diff = TextDiff::from_lines(&*old, &*new);
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(&*old, &*new);
     let text = diff.unified_diff().context_radius(CONTEXT).header(name, name).to_string();
     shorten(text.trim_end_matches('\n').to_owned(), LONGEST_UNIFIED)
 }
@@ -106,7 +111,16 @@ mod tests {
     #[test]
     fn what_would_not_be_seen_is_quoted() {
         let shown = lines("a\n b", "a \nb\tc\n\u{1b}[31m", LONGEST);
+        assert_eq!(lines("a b", "a\u{a0}b", LONGEST), "- a b\n+ \"a\\u{a0}b\"");
+        assert_eq!(lines("ab", "a\u{200b}b", LONGEST), "- ab\n+ \"a\\u{200b}b\"");
         assert_eq!(shown, "- a\n- \" b\"\n+ \"a \"\n+ \"b\\tc\"\n+ \"\\u{1b}[31m\"");
+    }
+
+    #[test]
+    fn two_texts_that_share_nothing_are_told_apart_in_bounded_time() {
+        let text = |offset: u32| (0..50_000).map(|n| (n * 7 + offset).to_string()).collect::<Vec<_>>().join("\n");
+        let shown = lines(&text(1), &text(2), LONGEST);
+        assert!(shown.starts_with("- 1\n") && shown.len() < LONGEST + 40, "{}", &shown[..80]);
     }
 
     #[test]

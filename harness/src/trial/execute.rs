@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
-use crate::outcome::{CutShort, Failure};
+use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Completion, Dialect, Lines, Record, Sort, Step};
 use crate::suite::TestFile;
 
-use super::answer::{self, Comparison, Fingerprint};
+use super::answer::{self, Comparison, Fingerprint, Texts};
 use super::bless::{self, Correction};
 use super::variables::Variables;
 use super::watchdog::Watchdog;
@@ -46,10 +46,18 @@ pub(super) struct Executor<'e, 'a> {
     watch: &'e dyn Watch,
 }
 
+/// What was expected and what came.
+enum Results {
+    /// The rows of a query. They are written down only once the verdict is made, and outside every time limit.
+    Rows,
+    /// What a command should have printed, and what it did.
+    Printed(String, String),
+}
+
 /// Why a record failed: a message and, for results, what was expected and what came.
 struct Complaint {
     message: String,
-    results: Option<(String, String)>,
+    results: Option<Results>,
     /// What the record would have to expect instead, or why that cannot be told.
     correction: Result<Box<Correction>, String>,
 }
@@ -135,18 +143,20 @@ impl<'e, 'a> Executor<'e, 'a> {
             if attempt > 1 {
                 self.sleep(pause);
             }
+            let pausing = attempt > 1 && self.timed_out().is_some();
             if let Some(watchdog) = &self.watchdog {
                 watchdog.begin();
             }
-            let result = self.step(&record, tally);
+            // After a pause that came to the limit, nothing is sent to the engine any more.
+            let result = if pausing { Ok(()) } else { self.step(&record, tally) };
             if let Some(watchdog) = &self.watchdog {
                 watchdog.end();
             }
             let complaint = match (self.timed_out(), result) {
                 // Whatever came back was made by the interruption, or came too late.
                 (Some(limit), _) => Complaint::from(format!(
-                    "still running in {} when the time limit of {} s was over",
-                    self.engine,
+                    "still {} when the time limit of {} s was over",
+                    self.busy(pausing, &record.step),
                     limit.as_secs_f64()
                 )),
                 (None, _) if self.out_of_memory => {
@@ -166,12 +176,28 @@ impl<'e, 'a> Executor<'e, 'a> {
             tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
             let mut failure = Failure { message: complaint.message, ..tally.here() };
             tally.sql.clear();
-            if let Some((expected, actual)) = complaint.results {
-                failure.diff = diff::lines(&expected, &actual, limit);
-                let shorten = |text| Some(diff::shorten(text, limit));
-                (failure.expected, failure.actual) = (shorten(expected), shorten(actual));
+            // No more failures than these are kept, and so no more are written down.
+            if self.whole || tally.failures.len() < MAX_FAILURES {
+                let _paused = self.watchdog.as_ref().map(Watchdog::pause);
+                if let Some(Texts { expected, actual, compared }) = self.texts(complaint.results, &record.step) {
+                    let (old, new) = compared.as_ref().map_or((&expected, &actual), |(old, new)| (old, new));
+                    failure.diff = diff::lines(old, new, limit);
+                    let shorten = |text| Some(diff::shorten(text, limit));
+                    (failure.expected, failure.actual) = (shorten(expected), shorten(actual));
+                }
             }
             return self.fail(&record, failure, complaint.correction, tally);
+        }
+    }
+
+    /// The results of a record that failed, written down.
+    fn texts(&self, results: Option<Results>, step: &Step<'_>) -> Option<Texts> {
+        match (results?, step) {
+            (Results::Printed(expected, actual), _) => Some(Texts { expected, actual, compared: None }),
+            (Results::Rows, Step::Query { expect: Answer::Lines { lines, row_wise }, .. }) => {
+                Some(self.comparison.texts(&self.rows, lines, *row_wise))
+            }
+            (Results::Rows, _) => None,
         }
     }
 
@@ -248,7 +274,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 match stdout {
                     Some(expected) if *expected != printed => Err(Complaint {
                         message: "the command printed something else".to_owned(),
-                        results: Some((expected.clone(), printed)),
+                        results: Some(Results::Printed(expected.clone(), printed)),
                         ..Complaint::from(String::new())
                     }),
                     _ => Ok(()),
@@ -263,6 +289,16 @@ impl<'e, 'a> Executor<'e, 'a> {
                 Ok(())
             }
             Step::Skip | Step::Halt => Ok(()),
+        }
+    }
+
+    /// What a script was doing when a limit was exceeded.
+    fn busy(&self, pausing: bool, step: &Step<'_>) -> String {
+        match step {
+            _ if pausing => "waiting to try the record again".to_owned(),
+            Step::Sleep(_) => "sleeping (a `sleep` record)".to_owned(),
+            Step::System { .. } => "running a command (a `system` record)".to_owned(),
+            _ => format!("running in {}", self.engine),
         }
     }
 
@@ -281,7 +317,10 @@ impl<'e, 'a> Executor<'e, 'a> {
         tally: &mut Tally<'_>,
     ) -> Result<Result<Done, EngineError>, Complaint> {
         let substituted = match record.substitute {
-            true => Some(self.variables.replace(&String::from_utf8_lossy(sql))?),
+            true => {
+                let sql = std::str::from_utf8(sql).map_err(|_| "the SQL is not UTF-8".to_owned())?;
+                Some(self.variables.replace(sql)?)
+            }
             false => None,
         };
         if let Some(folder) = self.variables.new_folder() {
@@ -396,10 +435,9 @@ impl<'e, 'a> Executor<'e, 'a> {
         if self.comparison.agrees(&self.rows, lines, row_wise) {
             return Ok(());
         }
-        let (expected, actual) = self.comparison.texts(&self.rows, lines, row_wise);
         Err(Complaint {
             message: self.comparison.summary(&self.rows, lines, row_wise),
-            results: Some((expected, actual)),
+            results: Some(Results::Rows),
             correction: self.result(row_wise, answer::is_hashed(lines)),
         })
     }
@@ -442,7 +480,8 @@ impl<'e, 'a> Executor<'e, 'a> {
             return Err(message.into());
         }
         for (variable, value) in variables.iter().zip(self.rows.values()) {
-            self.variables.set(variable, String::from_utf8_lossy(value).into_owned());
+            let value = std::str::from_utf8(value).map_err(|_| format!("the value for `${variable}` is not UTF-8"))?;
+            self.variables.set(variable, value.to_owned());
         }
         Ok(())
     }

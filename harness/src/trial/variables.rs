@@ -39,16 +39,26 @@ impl Variables {
     }
 
     /// Replaces the names that are known and leaves every other `$` to the shell.
+    ///
+    /// A name ends where the shell would end it: `$ab` is not `$a` followed by `b`. Values are not searched again.
     pub(super) fn replace_known(&self, text: &str) -> Result<String, String> {
-        let mut text = text.to_owned();
-        for name in ["__TEST_DIR__", "__NOW__"].into_iter().chain(self.bound.keys().map(String::as_str)) {
-            let pattern = format!("${name}");
-            if text.contains(&pattern) {
-                let value = self.value(name).ok_or_else(|| format!("cannot make a folder for `${name}`"))?;
-                text = text.replace(&pattern, &value);
+        let mut replaced = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('$') {
+            replaced.push_str(before);
+            let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
+            let end = after.find(|char| !is_part(char)).unwrap_or(after.len());
+            let (name, behind) = after.split_at(end);
+            if matches!(name, "__TEST_DIR__" | "__NOW__") || self.bound.contains_key(name) {
+                replaced.push_str(&self.value(name).ok_or_else(|| format!("cannot make a folder for `${name}`"))?);
+                rest = behind;
+            } else {
+                replaced.push('$');
+                rest = after;
             }
         }
-        Ok(text)
+        replaced.push_str(rest);
+        Ok(replaced)
     }
 
     /// The folder of `$__TEST_DIR__`, once, as soon as there is one.
@@ -90,6 +100,10 @@ mod tests {
         assert!(variables.replace("$PATH").unwrap_err().contains("no variable `$PATH`"));
         assert_eq!(Variables::new(true).replace("$PATH").unwrap(), std::env::var("PATH").unwrap());
         assert_eq!(variables.replace_known("$a $PATH").unwrap(), "1 $PATH");
+        assert_eq!(variables.replace_known("$ab ${a} $a.b $a-$a$a $").unwrap(), "$ab ${a} 1.b 1-11 $");
+        variables.set("b", "$a".into());
+        variables.set("ab", "2".into());
+        assert_eq!(variables.replace_known("$ab $b").unwrap(), "2 $a");
         let folder = variables.replace("$__TEST_DIR__").unwrap();
         assert!(std::path::Path::new(&folder).is_dir());
     }

@@ -1,6 +1,6 @@
 //! Time limits: a thread that interrupts an engine when a script or a record has taken too long.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +26,10 @@ struct Shared {
     record_began: AtomicU64,
     /// The limit that was exceeded, in nanoseconds; 0 as long as none was.
     exceeded: AtomicU64,
+    /// How long the clock has stood still, in nanoseconds.
+    paused: AtomicU64,
+    /// Whether it does now.
+    is_paused: AtomicBool,
     interrupters: Mutex<Vec<Interrupter>>,
 }
 
@@ -45,6 +49,8 @@ impl Watchdog {
             record_limit,
             record_began: AtomicU64::new(0),
             exceeded: AtomicU64::new(0),
+            paused: AtomicU64::new(0),
+            is_paused: AtomicBool::new(false),
             interrupters: Mutex::new(Vec::new()),
         });
         let (alive, ended) = mpsc::channel();
@@ -68,7 +74,7 @@ impl Watchdog {
 
     /// A record begins.
     pub(super) fn begin(&self) {
-        self.shared.record_began.store(nanos(self.shared.started.elapsed()) + 1, Ordering::Release);
+        self.shared.record_began.store(nanos(self.shared.elapsed()) + 1, Ordering::Release);
     }
 
     /// The record has ended.
@@ -78,9 +84,15 @@ impl Watchdog {
         self.shared.record_began.store(0, Ordering::Release);
     }
 
+    /// Stops the clock between two records.
+    pub(super) fn pause(&self) -> Pause<'_> {
+        self.shared.is_paused.store(true, Ordering::Release);
+        Pause(&self.shared, Instant::now())
+    }
+
     /// How long it is until the first limit is certainly exceeded, be it that of the script or of the present record.
     pub(super) fn left(&self) -> Option<Duration> {
-        let (now, shared) = (self.shared.started.elapsed(), &self.shared);
+        let (now, shared) = (self.shared.elapsed(), &self.shared);
         let file = shared.file_limit.map(|limit| limit.saturating_sub(now));
         let record = match shared.record_began.load(Ordering::Acquire) {
             0 => None,
@@ -100,10 +112,29 @@ impl Watchdog {
     }
 }
 
+/// A pause stops the clock of a script until it is dropped: what the harness does itself counts against no limit.
+#[derive(Debug)]
+pub(super) struct Pause<'w>(&'w Shared, Instant);
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.paused.fetch_add(nanos(self.1.elapsed()), Ordering::AcqRel);
+        self.0.is_paused.store(false, Ordering::Release);
+    }
+}
+
 impl Shared {
+    /// How long the script has been running, without pauses.
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed().saturating_sub(Duration::from_nanos(self.paused.load(Ordering::Acquire)))
+    }
+
     /// Looks at the clock; the first limit found exceeded stays.
     fn check(&self) -> Option<Duration> {
-        let now = self.started.elapsed();
+        if self.is_paused.load(Ordering::Acquire) {
+            return None;
+        }
+        let now = self.elapsed();
         let record_time = match self.record_began.load(Ordering::Acquire) {
             0 => Duration::ZERO,
             began => now.saturating_sub(Duration::from_nanos(began - 1)),
@@ -123,6 +154,22 @@ fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_pause_counts_against_no_limit() {
+        let limit = Duration::from_secs(3600);
+        let watchdog = Watchdog::start(Some(limit), None).unwrap();
+        let pause = watchdog.pause();
+        assert!(watchdog.shared.is_paused.load(Ordering::Acquire));
+        std::thread::sleep(Duration::from_millis(20));
+        drop(pause);
+        assert!(watchdog.shared.paused.load(Ordering::Acquire) >= 20_000_000);
+        // As if it had taken longer than the limit.
+        let shared = &watchdog.shared;
+        shared.paused.store(nanos(shared.started.elapsed()), Ordering::Release);
+        assert!(watchdog.left().unwrap() > limit - Duration::from_secs(60));
+        assert_eq!(watchdog.exceeded(), None);
+    }
 
     #[test]
     fn a_session_is_interrupted_until_the_watchdog_goes() {
