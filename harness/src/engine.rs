@@ -61,6 +61,11 @@ pub trait Engine: Send + Sync {
 
 /// A database is what one script sees; connections of one script share it.
 pub trait Database {
+    /// The name by which the engine knows this database, where it has names for databases: `$__DATABASE__` in a script.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     /// Opens a connection.
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError>;
 

@@ -69,6 +69,12 @@ pub enum SuiteError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Links that lead out of the folders of test files.
+    #[error(
+        "these lead out of the folder of test files (copy the files, or name their own folder with `--root`):\n{}",
+        .0.iter().map(|path| format!("  `{}`", path.display())).collect::<Vec<_>>().join("\n")
+    )]
+    LeadsOut(Vec<PathBuf>),
     /// File names that no test runner can carry.
     #[error("test files with unusable names:\n{}", .0.join("\n"))]
     BadNames(Vec<String>),
@@ -130,20 +136,33 @@ impl Suite {
         self.check_patterns()?;
         let mut files = Vec::new();
         let mut bad_names = Vec::new();
+        let mut leading_out = Vec::new();
         for root in &self.roots {
             let metadata = root.metadata().map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => SuiteError::NoSuchRoot(root.clone()),
                 _ => SuiteError::Unreadable { path: root.clone(), reason: error.to_string() },
             })?;
             let base = if metadata.is_dir() { root.as_path() } else { root.parent().unwrap_or(Path::new("")) };
-            for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
+            let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
+            while let Some(entry) = entries.next() {
                 let entry = match entry {
                     Err(error) if error.path().is_some_and(is_editors_lock) => continue,
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
+                // A test file is input, and a link in a folder of input may lead to anything. The root is the user's word.
+                if entry.path_is_symlink() && entry.depth() > 0 && leads_out(entry.path(), base) {
+                    let is_folder = entry.file_type().is_dir();
+                    if is_folder {
+                        entries.skip_current_dir();
+                    }
+                    if is_folder || is_test_file(entry.path()) {
+                        leading_out.push(entry.into_path());
+                    }
+                    continue;
+                }
                 // A file that was named is meant, whatever its extension.
                 let named = entry.depth() == 0 && !metadata.is_dir();
-                if !(named || is_test_file(entry.path())) || (entry.depth() == 0 && metadata.is_dir()) {
+                if !(named || is_test_file(entry.path())) || entry.file_type().is_dir() {
                     continue;
                 }
                 match name_of(entry.path().strip_prefix(base).unwrap_or(entry.path())) {
@@ -159,6 +178,9 @@ impl Suite {
         for pair in files.windows(2).filter(|pair| pair[0].name == pair[1].name) {
             let (a, b) = (pair[0].path.display(), pair[1].path.display());
             bad_names.push(format!("  `{}` stands twice: `{a}` and `{b}`", pair[0].name));
+        }
+        if !leading_out.is_empty() {
+            return Err(SuiteError::LeadsOut(leading_out));
         }
         if !bad_names.is_empty() {
             return Err(SuiteError::BadNames(bad_names));
@@ -193,8 +215,11 @@ impl Suite {
                 false => (Some(root.as_path()), root.join(relative)),
             };
             // `symlink_metadata` would call a dangling link a file; the trial says what is wrong with other oddities.
-            if path.metadata().is_err() || (path.is_dir() && !is_test_file(relative)) {
+            if path.metadata().is_err() || path.is_dir() {
                 continue;
+            }
+            if !root.is_file() && leads_out(&path, root) {
+                return Err(SuiteError::LeadsOut(vec![path]));
             }
             let file = TestFile::new(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect);
             if let Some(first) = found.replace(file) {
@@ -236,6 +261,15 @@ pub fn category(name: &str) -> &str {
 /// Whether a path is that of a test file: `.test` or `.slt`, in capitals or not.
 fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
+}
+
+/// Whether a path leads out of a folder when all links in it are followed. What cannot be followed does not.
+fn leads_out(path: &Path, folder: &Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match (path.canonicalize(), folder.canonicalize()) {
+        (Ok(path), Ok(folder)) => !path.starts_with(folder),
+        _ => false,
+    }
 }
 
 /// Whether this is the link that Emacs keeps beside a file being edited: `.#x.test`, which leads nowhere.
@@ -350,6 +384,45 @@ mod tests {
         assert_eq!(suite.find(".#x.test").unwrap(), None);
         std::os::unix::fs::symlink("nowhere", folder.path().join("y.test")).unwrap();
         assert!(suite.discover().unwrap_err().to_string().contains("y.test"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_out_of_the_root_are_errors_that_name_them_and_links_within_it_are_not() {
+        use std::os::unix::fs::symlink;
+        let (outside, _) = suite_of(&["secret", "folder/y.test"]);
+        let (folder, suite) = suite_of(&["a/x.test"]);
+        symlink(folder.path().join("a/x.test"), folder.path().join("within.test")).unwrap();
+        symlink(outside.path().join("secret"), folder.path().join("notes.txt")).unwrap();
+        assert_eq!(
+            names(&suite.discover().unwrap()),
+            ["a/x.test", "within.test"],
+            "a link to no test file is not read"
+        );
+        symlink(outside.path().join("secret"), folder.path().join("b.slt")).unwrap();
+        symlink(outside.path().join("folder"), folder.path().join("c")).unwrap();
+        let error = suite.discover().unwrap_err().to_string();
+        assert!(error.contains("b.slt`") && error.contains("/c`") && error.contains("--root"), "{error}");
+        assert!(!error.contains("within"), "{error}");
+        for name in ["b.slt", "c/y.test"] {
+            assert!(matches!(suite.find(name), Err(SuiteError::LeadsOut(_))), "{name}");
+        }
+        assert!(suite.find("within.test").unwrap().is_some());
+        // The root itself may be a link.
+        let link = outside.path().join("root");
+        fs::remove_file(folder.path().join("b.slt")).unwrap();
+        fs::remove_file(folder.path().join("c")).unwrap();
+        symlink(folder.path(), &link).unwrap();
+        let suite = Suite::from_roots([link]);
+        assert_eq!(names(&suite.discover().unwrap()), ["a/x.test", "within.test"]);
+        assert!(suite.find("a/x.test").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_folder_is_no_test_file_whatever_its_name() {
+        let (_folder, suite) = suite_of(&["x.test/y.test"]);
+        assert_eq!(names(&suite.discover().unwrap()), ["x.test/y.test"]);
+        assert_eq!(suite.find("x.test").unwrap(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `slt test FILE`: one file, every record shown.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -24,7 +24,8 @@ pub(super) struct TestFlags {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Folder in which the name is looked up, and out of which no `include` leads (repeatable)
+    /// Folder in which the name is looked up, and out of which no `include` leads (repeatable). For a path that is not in
+    /// the suite, that folder is the current one, if the path leads down from there, or else the file's own
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
@@ -84,6 +85,11 @@ fn find(path: &Path, suite: &Suite) -> Result<TestFile, String> {
                 if let Some(file) = name.and_then(|name| one.find(&name).transpose()) {
                     return file.map_err(words);
                 }
+            }
+            // What is typed as a path from the current folder may include what is below that folder.
+            let name = path.to_str().filter(|_| path.components().all(|part| matches!(part, Component::Normal(_))));
+            if let Some(file) = name.and_then(|name| suite.clone().at([PathBuf::from(".")]).find(name).transpose()) {
+                return file.map_err(words);
             }
             let alone = suite.clone().at([path.to_path_buf()]).discover().map_err(words);
             alone?.pop().ok_or_else(|| format!("`{shown}` is no test file"))

@@ -120,6 +120,10 @@ struct Own {
 }
 
 impl Database for Own {
+    fn name(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let greeting = self.driver.greeting.get_or_try_init(|| self.driver.probe())?;
         let mut process = Process::start(&self.driver.command, Stdio::piped(), Some(&self.name))?;

@@ -181,6 +181,10 @@ struct Own {
 }
 
 impl Database for Own {
+    fn name(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let opts = OptsBuilder::from_opts(self.server.opts.clone()).db_name(Some(&self.name));
         Ok(Box::new(Link::connect(&opts.into(), &self.server.trust)?))

@@ -218,6 +218,14 @@ struct Own {
 }
 
 impl Database for Own {
+    fn name(&self) -> Option<String> {
+        match self.server.isolation {
+            Isolation::Database => Some(self.name.clone()),
+            // The database is the one that the URL names; the script has a schema in it.
+            Isolation::Schema => self.server.config.get_dbname().map(str::to_owned),
+        }
+    }
+
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let mut config = self.server.config.clone();
         // Nobody needs what a script has written to survive the server. What the URL says comes later, and so counts.

@@ -12,7 +12,7 @@ pub(super) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
     let sought = folder.join(pattern);
     let sought = sought.to_str().ok_or_else(|| format!("`{pattern}` leads to a path that is not UTF-8"))?;
     let root = root.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", root.display()))?;
-    let outside = || format!("`{pattern}` leads out of the folder that the test files are in");
+    let outside = || format!("`{pattern}` leads out of the folder that the test files are in (`--root` names another)");
     // A pattern is not followed through folders that are none of its business.
     if !fixed_part(Path::new(sought)).canonicalize().is_ok_and(|fixed| fixed.starts_with(&root)) {
         let missing = fixed_part(Path::new(sought)).components().all(|part| part != Component::ParentDir);

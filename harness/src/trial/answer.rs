@@ -327,7 +327,7 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
 
 /// A value as text that shows what tells it from others: bytes that are not UTF-8 are written `\xE9`, a line feed `\n`,
 /// and, on demand, a backslash `\\`.
-fn shown(value: &[u8], backslashes: bool, line_feeds: bool) -> String {
+pub(super) fn shown(value: &[u8], backslashes: bool, line_feeds: bool) -> String {
     let mut shown = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {
         for char in chunk.valid().chars() {

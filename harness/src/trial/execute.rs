@@ -85,6 +85,7 @@ impl<'e, 'a> Executor<'e, 'a> {
     ) -> Result<Self, EngineError> {
         let mut database = engine.database(&file.name)?;
         let default = database.connect()?;
+        let database_name = database.name();
         let mut watchdog = Watchdog::start(options.file_timeout, options.query_timeout);
         if let (Some(watchdog), Some(interrupter)) = (&mut watchdog, default.interrupter()) {
             watchdog.guard(interrupter);
@@ -100,7 +101,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             hash_threshold: 0,
             bless: options.bless.is_some(),
             whole: options.whole_texts,
-            variables: Variables::new(options.allow_env),
+            variables: Variables::new(options.allow_env, database_name),
             watchdog,
             allow_system: options.allow_system,
             memory_limited: options.memory_limit.is_some(),
@@ -270,11 +271,11 @@ impl<'e, 'a> Executor<'e, 'a> {
                     true => self.variables.replace_known(command)?,
                     false => command.clone(),
                 };
-                let printed = system::run(&command)?;
+                let printed = system::run(&command, self.watchdog.as_ref().and_then(Watchdog::left))?;
                 match stdout {
-                    Some(expected) if *expected != printed => Err(Complaint {
+                    Some(expected) if expected.as_bytes() != printed => Err(Complaint {
                         message: "the command printed something else".to_owned(),
-                        results: Some(Results::Printed(expected.clone(), printed)),
+                        results: Some(Results::Printed(expected.clone(), answer::shown(&printed, false, false))),
                         ..Complaint::from(String::new())
                     }),
                     _ => Ok(()),

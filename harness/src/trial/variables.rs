@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 /// Variables of one script: those that `let` binds, and three that are always there.
 ///
-/// `$__TEST_DIR__` is an empty folder of the script's own, `$__NOW__` the time in nanoseconds. Environment variables are
+/// `$__TEST_DIR__` is an empty folder of the script's own, `$__NOW__` the time in nanoseconds, `$__DATABASE__` the name of
+/// the script's database on an engine that has names for databases. Environment variables are
 /// seen only if the user allows it: a test file is input.
 pub(super) struct Variables {
     bound: BTreeMap<String, String>,
@@ -17,11 +18,12 @@ pub(super) struct Variables {
     /// Whether `new_folder` has told the folder.
     folder_told: bool,
     allow_env: bool,
+    database: Option<String>,
 }
 
 impl Variables {
-    pub(super) fn new(allow_env: bool) -> Self {
-        Variables { bound: BTreeMap::new(), folder: OnceCell::new(), folder_told: false, allow_env }
+    pub(super) fn new(allow_env: bool, database: Option<String>) -> Self {
+        Variables { bound: BTreeMap::new(), folder: OnceCell::new(), folder_told: false, allow_env, database }
     }
 
     pub(super) fn set(&mut self, name: &str, value: String) {
@@ -49,7 +51,12 @@ impl Variables {
             let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
             let end = after.find(|char| !is_part(char)).unwrap_or(after.len());
             let (name, behind) = after.split_at(end);
-            if matches!(name, "__TEST_DIR__" | "__NOW__") || self.bound.contains_key(name) {
+            let is_ours = match name {
+                "__TEST_DIR__" | "__NOW__" => true,
+                "__DATABASE__" if self.database.is_some() => true,
+                name => self.bound.contains_key(name),
+            };
+            if is_ours {
                 replaced.push_str(&self.value(name).ok_or_else(|| format!("cannot make a folder for `${name}`"))?);
                 rest = behind;
             } else {
@@ -74,6 +81,7 @@ impl Variables {
                 let folder = self.folder.get_or_try_init(TempDir::new).ok()?;
                 Some(folder.path().to_string_lossy().into_owned())
             }
+            "__DATABASE__" if self.database.is_some() => self.database.clone(),
             "__NOW__" => Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()),
             _ => self.bound.get(name).cloned().or_else(|| std::env::var(name).ok().filter(|_| self.allow_env)),
         }
@@ -94,12 +102,15 @@ mod tests {
 
     #[test]
     fn bound_names_are_replaced_and_the_environment_is_not_seen_unless_allowed() {
-        let mut variables = Variables::new(false);
+        let mut variables = Variables::new(false, Some("db_7".into()));
         variables.set("a", "1".into());
         assert_eq!(variables.replace("$a ${a}b \\$a ${x:2}").unwrap(), "1 1b $a 2");
         assert!(variables.replace("$PATH").unwrap_err().contains("no variable `$PATH`"));
-        assert_eq!(Variables::new(true).replace("$PATH").unwrap(), std::env::var("PATH").unwrap());
+        assert_eq!(Variables::new(true, None).replace("$PATH").unwrap(), std::env::var("PATH").unwrap());
         assert_eq!(variables.replace_known("$a $PATH").unwrap(), "1 $PATH");
+        assert_eq!(variables.replace("$__DATABASE__").unwrap(), "db_7");
+        assert_eq!(variables.replace_known("$__DATABASE__").unwrap(), "db_7");
+        assert!(Variables::new(false, None).replace("$__DATABASE__").is_err());
         assert_eq!(variables.replace_known("$ab ${a} $a.b $a-$a$a $").unwrap(), "$ab ${a} 1.b 1-11 $");
         variables.set("b", "$a".into());
         variables.set("ab", "2".into());
