@@ -167,7 +167,9 @@ impl Lines<'_> {
             Lines::Block(block) => (block.text, &[][..]),
             Lines::List(list) => (&[][..], list.as_slice()),
         };
-        let of_block = source::Lines::new(block).map(|line| line.text).filter(|text| !text.starts_with(b"#"));
+        // A byte order mark is one at the start of a file only.
+        let of_block =
+            source::Lines::starting_at(block, 0).map(|line| line.text).filter(|text| !text.starts_with(b"#"));
         of_block.chain(list.iter().map(String::as_bytes))
     }
 

@@ -344,17 +344,22 @@ fn script(
     };
     let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
     let labels = Labels::new(names);
+    if let Some(blessings) = &mut tally.blessings {
+        blessings.for_engine(&labels);
+    }
     match file.dialect {
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
-        Dialect::Slt => match slt::parse(&text, &labels, &file.path, &file.root) {
-            Ok(parsed) => {
-                if let Some(blessings) = &mut tally.blessings {
-                    blessings.foresee(&parsed);
+        Dialect::Slt => {
+            match slt::parse_in_time(&text, &labels, &file.path, &file.root, &|| executor.timed_out().is_some()) {
+                Ok(parsed) => {
+                    if let Some(blessings) = &mut tally.blessings {
+                        blessings.foresee(&parsed);
+                    }
+                    records(parsed.into_iter().map(Ok), &mut executor, options, tally)
                 }
-                records(parsed.into_iter().map(Ok), &mut executor, options, tally)
+                Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
             }
-            Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
-        },
+        }
     }
     if InEngine::is_abandoned() {
         // Its verdict is made already, and no file is to be rewritten behind the back of a run that may be over.

@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use sqllogictest::parser::ExpectedError;
 
 use super::condition::{Condition, Labels};
-use super::source::{Line, Lines};
+use super::source::{self, Line, Lines};
 use super::{Answer, Block, Completion, Lines as Expected, Record, Sort, Step, SyntaxError};
 
 /// A parser yields the records of a classic script, one at a time, without copying it.
@@ -45,6 +45,9 @@ impl<'a> Parser<'a> {
     }
 
     fn record(&mut self) -> Result<Option<Record<'a>>, SyntaxError> {
+        if self.lines.number() == 0 {
+            source::check(self.lines.text())?;
+        }
         let mut excluded = false;
         let mut condition: Option<(u64, &'a [u8])> = None;
         while let Some(line) = self.lines.next() {
@@ -70,6 +73,11 @@ impl<'a> Parser<'a> {
                 b"query" => self.query(&mut words, excluded)?,
                 b"hash-threshold" => self.hash_threshold(&mut words)?,
                 b"halt" => Step::Halt,
+                b"control" | b"connection" | b"include" | b"let" | b"sleep" | b"subtest" | b"system" => {
+                    let message =
+                        format!("{} belongs to the sqllogictest-rs dialect: `--dialect slt`", quote(directive));
+                    return Err(self.error(message));
+                }
                 _ => {
                     let known = "skipif, onlyif, statement, query, hash-threshold, halt";
                     let message = format!("unknown directive {} (a `.test` file knows {known})", quote(directive));
@@ -77,6 +85,10 @@ impl<'a> Parser<'a> {
                 }
             };
             if let Some(extra) = words.next() {
+                if matches!(step, Step::Statement { expect: Completion::Error(_), .. }) {
+                    let message = "`error` with a pattern belongs to the sqllogictest-rs dialect: `--dialect slt`";
+                    return Err(SyntaxError::new(number, message));
+                }
                 return Err(SyntaxError::new(number, format!("unexpected {} after the directive", quote(extra))));
             }
             if excluded && matches!(step, Step::Halt | Step::HashThreshold(_)) {
@@ -187,6 +199,9 @@ impl<'a> Parser<'a> {
             sql.push(line, text);
         }
         match sql.finish() {
+            Some(sql) if source::is_without_sql(&sql) => {
+                Err(SyntaxError::new(number, format!("`{directive}` without SQL: there are only comments and `;`")))
+            }
             Some(sql) => Ok((sql, delimiter)),
             None => Err(SyntaxError::new(number, format!("`{directive}` without SQL on the line below it"))),
         }

@@ -54,8 +54,14 @@ impl Place {
             };
         // Blank lines within a text count only if another line of it follows.
         let mut blank = 0;
+        let mut first = true;
         for line in lines {
-            if line.is_blank() {
+            // In `.slt`, only an empty line ends a record, and the first line of SQL may be any.
+            let is_any = std::mem::take(&mut first) && dialect == Dialect::Slt;
+            if is_any {
+                place.end = line.end();
+                place.sql_end = line.end();
+            } else if separates(&line, dialect) {
                 blank += 1;
                 if blank == 2 {
                     break;
@@ -70,7 +76,7 @@ impl Place {
                     if dialect == Dialect::Slt || !line.text.starts_with(b"#") {
                         place.lines.push(range(&line));
                     }
-                } else if is_delimiter(line.text) {
+                } else if delimits(&line, dialect) {
                     place.delimiter = Some(range(&line));
                 } else {
                     place.sql_end = line.end();
@@ -97,6 +103,22 @@ impl Place {
     }
 }
 
+/// Whether a line ends a record's SQL or rows: in `.slt` an empty one, in `.test` also one of blanks.
+fn separates(line: &Line<'_>, dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Classic => line.is_blank(),
+        Dialect::Slt => line.text.is_empty(),
+    }
+}
+
+/// Whether a line is `----`, behind which only `.test` allows blanks.
+fn delimits(line: &Line<'_>, dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Classic => is_delimiter(line.text),
+        Dialect::Slt => line.text == b"----",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,17 +140,19 @@ mod tests {
         assert_eq!(text(script, &place.lines), ["1", "2"]);
         assert_eq!(&script[..place.sql_end], script.split("\r\n----").next().unwrap());
         assert_eq!((place.line_end, place.blank_after, place.end), ("\r\n", 2, script.len()));
-        let place = of(script, 3, Dialect::Slt).unwrap();
-        assert_eq!(text(script, &place.lines), ["1", "# two", "2"]);
+        let script = script.replace("---- ", "----");
+        let place = of(&script, 3, Dialect::Slt).unwrap();
+        assert_eq!(text(&script, &place.lines), ["1", "# two", "2"]);
         assert_eq!(Place::of(script.as_bytes(), script.len(), Dialect::Slt), None);
     }
 
     #[test]
     fn rows_end_at_a_blank_line_and_texts_at_two() {
-        let script = "query I\nA\n----\n1\n \nstatement error\nB\n----\nfirst\n\nsecond\n\n\nstatement ok\nC\n\n";
+        let script =
+            "query I\n----\nA\n \n----\n1\n \n\nstatement error\nB\n----\nfirst\n\nsecond\n\n\nstatement ok\nC\n\n";
         let of = |line| of(script, line, Dialect::Slt).unwrap();
-        assert_eq!((text(script, &of(1).lines), of(1).blank_after), (vec!["1"], 1));
-        assert_eq!((text(script, &of(6).lines), of(6).blank_after), (vec!["first", "second"], 2));
-        assert_eq!((of(14).delimiter.clone(), &script[..of(14).end]), (None, script.trim_end()));
+        assert_eq!((text(script, &of(1).lines), of(1).blank_after), (vec!["1", " "], 1));
+        assert_eq!((text(script, &of(9).lines), of(9).blank_after), (vec!["first", "second"], 2));
+        assert_eq!((of(17).delimiter.clone(), &script[..of(17).end]), (None, script.trim_end()));
     }
 }

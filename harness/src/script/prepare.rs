@@ -1,9 +1,10 @@
-//! Makes an `.slt` text fit for the `sqllogictest` crate's parser, line for line.
+//! Makes an `.slt` text fit for the `sqllogictest` crate's parser.
 //!
 //! The parser there (0.29) knows conditions on statements and queries only, and lets those of a `halt`, `sleep`,
-//! `include` or `control` leak onto the next record; takes a comment behind `skipif x` for a third word; and sees no
-//! separator in a line of blanks. So conditions are settled here, before it: a record that does not apply becomes empty
-//! lines, and the text ends at a `halt` that applies. Line numbers stay those of the file.
+//! `include` or `control` leak onto the next record; and it takes a comment behind `skipif x` for a third word. So
+//! conditions are settled here, before it: a record that does not apply is left out, and the text ends at a `halt` that
+//! applies. Comments and repeated empty lines between records are left out too, as that parser makes a record of each.
+//! Where it would take one record for a part of another, that is an error here.
 
 use super::SyntaxError;
 use super::condition::{Condition, Labels};
@@ -12,12 +13,51 @@ use super::source::Lines;
 /// A text for the crate's parser.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Prepared {
-    /// The text, each line where it was.
+    /// The text, without what was settled or means nothing.
     pub text: String,
+    /// Where lines were left out: from this line of the text on, so many lines of the file are missing.
+    missing: Vec<(u64, u64)>,
     /// The lines of the records that do not apply.
     pub skipped: Vec<u64>,
     /// The line of the `halt` that ended it.
     pub halted: Option<u64>,
+}
+
+impl Prepared {
+    /// The line of the file that stands in this line of the text.
+    pub fn line(&self, line: u64) -> u64 {
+        let index = self.missing.partition_point(|(from, _)| *from <= line);
+        line + index.checked_sub(1).map_or(0, |index| self.missing[index].1)
+    }
+}
+
+/// The text that is being put together.
+struct Writer {
+    prepared: Prepared,
+    /// How many lines the text has.
+    count: u64,
+}
+
+impl Writer {
+    /// Adds a line, which is this one of the file.
+    fn push(&mut self, line: &str, number: u64) {
+        self.count += 1;
+        let missing = number - self.count;
+        if self.prepared.missing.last().map_or(0, |(_, missing)| *missing) != missing {
+            self.prepared.missing.push((self.count, missing));
+        }
+        self.prepared.text.push_str(line);
+        self.prepared.text.push('\n');
+    }
+
+    /// Takes back the lines since this one, which was kept as the length of the text and its number of lines.
+    fn take_back(&mut self, (length, count): (usize, u64)) {
+        self.prepared.text.truncate(length);
+        self.count = count;
+        while self.prepared.missing.last().is_some_and(|(from, _)| *from > count) {
+            self.prepared.missing.pop();
+        }
+    }
 }
 
 /// What the next line is part of.
@@ -46,24 +86,32 @@ enum Body {
 
 /// Prepares a text for an engine with these labels.
 pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxError> {
-    let mut prepared = Prepared { text: String::with_capacity(text.len() + 1), skipped: Vec::new(), halted: None };
+    let prepared = Prepared {
+        text: String::with_capacity(text.len() + 1),
+        missing: Vec::new(),
+        skipped: Vec::new(),
+        halted: None,
+    };
+    let mut writer = Writer { prepared, count: 0 };
     let mut place = Place::Directive;
-    // The record's conditions and `connection` line: where they stand, and whether they exclude it.
-    let mut pending: Option<(u64, usize)> = None;
+    // The record's conditions and `connection` lines: the first one's number, and where the text was before it.
+    let mut pending: Option<(u64, (usize, u64))> = None;
     let mut excluded = false;
     let mut skipping = false;
+    // The line of the directive whose body is being read.
+    let mut directive_line = 0;
     let mut lines = Lines::new(text);
     while let Some(line) = lines.next() {
         let number = lines.number();
         let raw = std::str::from_utf8(line.text)
             .map_err(|error| SyntaxError::new(number, format!("this line is not UTF-8: {error}")))?;
-        let blank = line.is_blank();
-        let mut kept = if blank { "" } else { raw };
+        let empty = raw.is_empty();
         match place {
             // The crate takes a line of any white space, ASCII or not, for none.
-            Place::Directive if raw.trim_start().is_empty() || raw.starts_with('#') => {}
+            Place::Directive if raw.trim_start().is_empty() || raw.starts_with('#') => continue,
             Place::Directive => {
                 let words: Vec<&str> = raw.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
+                let before = (writer.prepared.text.len(), writer.count);
                 let body = match words.as_slice() {
                     [directive @ ("skipif" | "onlyif"), rest @ ..] => {
                         let [name] = rest else {
@@ -74,59 +122,80 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                         let skip_if = *directive == "skipif";
                         excluded |=
                             labels.exclude(if skip_if { Condition::SkipIf(name) } else { Condition::OnlyIf(name) });
-                        pending = pending.or(Some((number, prepared.text.len())));
-                        prepared.text.push('\n');
+                        pending = pending.or(Some((number, before)));
                         continue;
                     }
                     ["connection", ..] => {
-                        pending = pending.or(Some((number, prepared.text.len())));
+                        pending = pending.or(Some((number, before)));
                         None
                     }
                     ["halt"] if !excluded => {
-                        prepared.halted = Some(number);
-                        return Ok(prepared);
+                        writer.prepared.halted = Some(number);
+                        return Ok(writer.prepared);
                     }
                     ["let", ..] => Some(Body::Plain),
                     ["statement" | "query", "error", ..] | ["system", ..] => Some(Body::Text),
                     ["statement" | "query", ..] => Some(Body::Rows),
                     _ => {
                         // A directive without a body: it takes its conditions with it.
-                        if excluded {
-                            blank_out(&mut prepared.text, pending);
-                            kept = "";
+                        let leave_out = excluded;
+                        if let Some((_, before)) = pending.take().filter(|_| excluded) {
+                            writer.take_back(before);
                         }
-                        (pending, excluded) = (None, false);
+                        excluded = false;
+                        if leave_out {
+                            continue;
+                        }
                         None
                     }
                 };
                 if let Some(body) = body {
                     if excluded {
-                        blank_out(&mut prepared.text, pending);
-                        prepared.skipped.push(number);
+                        if let Some((_, before)) = pending {
+                            writer.take_back(before);
+                        }
+                        writer.prepared.skipped.push(number);
                     }
                     (skipping, pending, excluded) = (excluded, None, false);
                     place = Place::Body(body, true);
+                    directive_line = number;
                 }
             }
-            Place::Body(_, true) if blank => {
-                return Err(SyntaxError::new(number - 1, "this record has no SQL on the line below it"));
+            // The first line is SQL, whatever stands on it.
+            Place::Body(body, true) => place = Place::Body(body, false),
+            Place::Body(_, false) if empty => place = Place::Directive,
+            Place::Body(Body::Rows | Body::Text, false) if raw != "----" && raw.trim_end() == "----" => {
+                let message = "blanks behind `----`: take them away, or the line is a part of the SQL";
+                return Err(SyntaxError::new(number, message));
             }
-            Place::Body(_, _) if blank => place = Place::Directive,
-            Place::Body(Body::Rows | Body::Text, true) if raw.trim_end() == "----" => {
-                return Err(SyntaxError::new(number - 1, "this record has no SQL on the line below it"));
+            Place::Body(Body::Rows, false) if raw == "----" => place = Place::Rows,
+            Place::Body(Body::Text, false) if raw == "----" => place = Place::Text { blank_before: false },
+            Place::Body(_, false) => {
+                if number == directive_line + 2 && previous_is_empty(text, line.start) && is_like_a_directive(raw, true)
+                {
+                    let message = "the record above has no SQL on the line below it";
+                    return Err(SyntaxError::new(directive_line, message));
+                }
             }
-            Place::Body(Body::Rows, _) if raw.trim_end() == "----" => (kept, place) = ("----", Place::Rows),
-            Place::Body(Body::Text, _) if raw.trim_end() == "----" => {
-                (kept, place) = ("----", Place::Text { blank_before: false });
-            }
-            Place::Body(body, _) => place = Place::Body(body, false),
-            Place::Rows if blank => place = Place::Directive,
-            Place::Text { blank_before: true } if blank => place = Place::Directive,
-            Place::Text { .. } => place = Place::Text { blank_before: blank },
+            Place::Rows if empty => place = Place::Directive,
             Place::Rows => {}
+            Place::Text { blank_before: true } if empty => place = Place::Directive,
+            Place::Text { blank_before } => {
+                if is_like_a_directive(raw, blank_before) {
+                    return Err(SyntaxError::new(
+                        number,
+                        format!(
+                            "a directive within the text below `----` of the record in line {directive_line}: such a text \
+                             ends at two empty lines, so put another one above this line"
+                        ),
+                    ));
+                }
+                place = Place::Text { blank_before: empty };
+            }
         }
-        prepared.text.push_str(if skipping { "" } else { kept });
-        prepared.text.push('\n');
+        if !skipping {
+            writer.push(raw, number);
+        }
         skipping &= place != Place::Directive;
     }
     match pending {
@@ -134,16 +203,35 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         _ if matches!(place, Place::Body(_, true)) => {
             Err(SyntaxError::new(lines.number(), "this record has no SQL on the line below it"))
         }
-        _ => Ok(prepared),
+        _ => Ok(writer.prepared),
     }
 }
 
-/// Empties the lines written since a record's first condition or `connection` line.
-fn blank_out(text: &mut String, pending: Option<(u64, usize)>) {
-    if let Some((_, start)) = pending {
-        let count = text[start..].matches('\n').count();
-        text.truncate(start);
-        text.extend(std::iter::repeat_n('\n', count));
+/// Whether the line before the one that begins at `start` is empty.
+fn previous_is_empty(text: &[u8], start: usize) -> bool {
+    let before = text[..start].strip_suffix(b"\n").unwrap_or_default();
+    before.strip_suffix(b"\r").unwrap_or(before).ends_with(b"\n")
+}
+
+/// Whether a line is most likely a directive that has come into the text of another record.
+///
+/// Words that may well begin a line of an engine's message count only after an empty line.
+fn is_like_a_directive(line: &str, after_empty: bool) -> bool {
+    if line.starts_with(|first: char| first.is_whitespace()) {
+        return false;
+    }
+    let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
+    let letters = |word: &str| {
+        word.chars().all(|letter| "TIRBFD?".contains(letter)) || word.chars().all(|letter| "tir".contains(letter))
+    };
+    match words.as_slice() {
+        ["statement", "ok" | "error" | "count", ..] | ["query", "error", ..] | ["system", "ok", ..] => true,
+        ["query", word, ..] => letters(word),
+        ["query" | "halt"] => true,
+        ["skipif" | "onlyif" | "hash-threshold", _] => true,
+        ["control", "sortmode" | "resultmode" | "substitution", _] => true,
+        ["include" | "sleep" | "connection" | "subtest", _] | ["let", _] => after_empty,
+        _ => false,
     }
 }
 
@@ -152,10 +240,14 @@ mod tests {
     use super::*;
 
     fn prepared(text: &str) -> Prepared {
-        let prepared = prepare(text.as_bytes(), &Labels::new(["sqlite"])).unwrap();
-        let lines = |text: &str| text.lines().count();
-        assert!(prepared.halted.is_some() || lines(&prepared.text) == lines(text), "{:?}", prepared.text);
-        prepared
+        prepare(text.as_bytes(), &Labels::new(["sqlite"])).unwrap()
+    }
+
+    /// The lines that are left, each behind the number that it has in the file.
+    fn left(text: &str) -> Vec<String> {
+        let prepared = prepared(text);
+        let numbered = prepared.text.lines().zip(1..).map(|(line, number)| format!("{} {line}", prepared.line(number)));
+        numbered.collect()
     }
 
     fn complaint(text: &str) -> (u64, String) {
@@ -165,10 +257,9 @@ mod tests {
 
     #[test]
     fn conditions_are_settled_and_comments_behind_them_dropped() {
-        let text = "onlyif SQLite # why\nskipif mysql\nstatement ok\nA\n\nskipif sqlite\nconnection x\nquery I\nB\n----\n1\n\nstatement ok\nC\n";
-        let prepared = prepared(text);
-        assert_eq!(prepared.text, "\n\nstatement ok\nA\n\n\n\n\n\n\n\n\nstatement ok\nC\n");
-        assert_eq!(prepared.skipped, [8]);
+        let text = "onlyif SQLite # why\nskipif mysql\nstatement ok\nA\n\nskipif sqlite\nconnection x\nquery I\nB\n----\n1\n\n\n# x\n\nstatement ok\nC\n";
+        assert_eq!(left(text), ["3 statement ok", "4 A", "5 ", "16 statement ok", "17 C"]);
+        assert_eq!(prepared(text).skipped, [8]);
     }
 
     #[test]
@@ -179,29 +270,65 @@ mod tests {
             "a line of blanks is no directive"
         );
         let text = "onlyif mysql\nsleep 1h\n\nskipif sqlite\nhalt\n\nskipif mysql\nsleep 1ms\nstatement ok\nA\n";
-        assert_eq!(prepared(text).text, "\n\n\n\n\n\n\nsleep 1ms\nstatement ok\nA\n");
+        assert_eq!(left(text), ["8 sleep 1ms", "9 statement ok", "10 A"]);
     }
 
     #[test]
     fn the_text_ends_at_a_halt_that_applies() {
-        let prepared = prepared("statement ok\nA\n\nonlyif sqlite\nhalt\n\nnonsense\n");
-        assert_eq!((prepared.text.as_str(), prepared.halted), ("statement ok\nA\n\n\n", Some(5)));
+        let text = "statement ok\nA\n\nonlyif sqlite\nhalt\n\nnonsense\n";
+        assert_eq!(
+            (left(text), prepared(text).halted),
+            (vec!["1 statement ok".into(), "2 A".into(), "3 ".into()], Some(5))
+        );
     }
 
     #[test]
-    fn blanks_part_records_and_delimiters_may_trail_blanks() {
-        let text = "\u{feff}query I\nA\n---- \n1\n \t\nstatement error\nB\n----\nfirst\n\nhalt\n\n\nstatement ok\nC\n";
-        let expected = "query I\nA\n----\n1\n\nstatement error\nB\n----\nfirst\n\nhalt\n\n\nstatement ok\nC\n";
-        assert_eq!(prepared(text).text, expected);
+    fn only_an_empty_line_separates_and_the_first_line_of_sql_is_any() {
+        let text = "query I\nA\n \nB\n----\n1\n \t\n# 2\n\nstatement error\nC\n----\nfirst\n\nsecond\n\n\nstatement ok\n----\nD\n\nquery\n\nE\n";
+        let expected: Vec<&str> = text.lines().collect();
+        let prepared = prepared(text);
+        // The second of two empty lines ends a text.
+        assert_eq!(prepared.text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn many_empty_lines_cost_nothing() {
+        let prepared = prepared(&format!("statement ok\nA\n{}statement ok\nB\n", "\n".repeat(100_000)));
+        assert!(prepared.text.len() < 100 && prepared.missing.len() == 1, "{}", prepared.text.len());
+        assert_eq!(prepared.line(4), 100_003);
     }
 
     #[test]
     fn what_the_parser_would_swallow_is_an_error() {
-        assert_eq!(complaint("statement ok\n\nstatement ok\nA\n").0, 1);
-        assert_eq!(complaint("query I\n----\n1\n").0, 1);
+        assert_eq!(complaint("\nstatement ok\n\nstatement ok\nA\n").0, 2);
         assert_eq!(complaint("\nstatement ok\n").0, 2);
         assert_eq!(complaint("onlyif\nstatement ok\nA\n").0, 1);
         assert_eq!(complaint("statement ok\nA\n\nonlyif mysql\n"), (4, "this line stands before no record".into()));
+        assert_eq!(complaint("query I\nA\n---- \n1\n").0, 3);
         assert!(prepare(b"statement ok\n\xff\n", &Labels::default()).unwrap_err().message.contains("not UTF-8"));
+        for next in [
+            "query I",
+            "query III rowsort",
+            "query error x",
+            "statement ok",
+            "statement count 2",
+            "skipif x # why",
+            "halt",
+            "let x",
+            "include x",
+            "system ok",
+            "control sortmode rowsort",
+            "query",
+        ] {
+            for skip in ["", "skipif sqlite\n"] {
+                let text = format!("{skip}statement error\nA\n----\nno such table\n\n{next}\nB\n");
+                let (line, message) = complaint(&text);
+                assert_eq!(line as usize, text.lines().count() - 1, "{next}");
+                assert!(message.contains("ends at two empty lines"), "{message}");
+            }
+        }
+        for fine in ["query failed", "let us see", "connection refused", "  query I", "queryI"] {
+            prepared(&format!("statement error\nA\n----\n{fine}\nB\n\n\nstatement ok\nC\n"));
+        }
     }
 }

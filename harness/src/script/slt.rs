@@ -17,11 +17,13 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqllogictest::parser::{self, Control, ParseErrorKind, Record as Parsed, ResultMode, RetryConfig, SortMode};
+use sqllogictest::parser::{
+    self, Control, ExpectedError, ParseErrorKind, Record as Parsed, ResultMode, RetryConfig, SortMode,
+};
 use sqllogictest::{ColumnType, Connection, QueryExpect, StatementExpect};
 
 use super::condition::Labels;
-use super::prepare::{Prepared, prepare};
+use super::prepare::prepare;
 use super::{Answer, Completion, Lines, Record, Sort, Step, SyntaxError, include, source};
 
 /// A column letter as it stands in the file, whatever an engine makes of it.
@@ -38,13 +40,35 @@ impl ColumnType for Letter {
     }
 }
 
+/// How deep includes may be nested.
+const MAX_DEPTH: usize = 64;
+
+/// How many files one script may include; a file counts each time that it is included.
+const MAX_INCLUDED: u64 = 10_000;
+
 /// Parses a whole script, with the files that it includes, for an engine with these labels.
 ///
 /// # Errors
 /// The first rule that is broken, with the file and line of the break.
 pub fn parse(text: &[u8], labels: &Labels, file: &Path, root: &Path) -> Result<Vec<Record<'static>>, SyntaxError> {
-    let mut parser =
-        Parser { labels, root, open: vec![file.to_path_buf()], state: State::default(), records: Vec::new() };
+    parse_in_time(text, labels, file, root, &|| false)
+}
+
+/// Parses a whole script like [`parse`], and gives up between two included files once `expired` says so.
+///
+/// # Errors
+/// The first rule that is broken, with the file and line of the break; or the `include` at which time was up.
+pub fn parse_in_time(
+    text: &[u8],
+    labels: &Labels,
+    file: &Path,
+    root: &Path,
+    expired: &dyn Fn() -> bool,
+) -> Result<Vec<Record<'static>>, SyntaxError> {
+    let open = vec![file.to_path_buf()];
+    let bytes = text.len() as u64;
+    let state = State::default();
+    let mut parser = Parser { labels, root, open, included: 0, bytes, expired, state, records: Vec::new() };
     parser.read(text, file, None)?;
     Ok(parser.records)
 }
@@ -54,6 +78,12 @@ struct Parser<'p> {
     root: &'p Path,
     /// The script and the files that are being included, outermost first.
     open: Vec<PathBuf>,
+    /// How many files have been included so far.
+    included: u64,
+    /// How many bytes have been read so far.
+    bytes: u64,
+    /// Whether the time limit is over.
+    expired: &'p dyn Fn() -> bool,
     state: State,
     records: Vec<Record<'static>>,
 }
@@ -73,13 +103,15 @@ impl Parser<'_> {
             error.included_from = error.included_from.or_else(|| name.clone());
             error
         };
-        let Prepared { text, skipped, halted } = prepare(text, self.labels).map_err(within)?;
-        let parsed = parser::parse_with_name::<Letter>(&text, "").map_err(|error| {
-            within(SyntaxError::new(u64::from(error.location().line()), in_our_words(&error.kind())))
+        source::check(text).map_err(within)?;
+        let prepared = prepare(text, self.labels).map_err(within)?;
+        let parsed = parser::parse_with_name::<Letter>(&prepared.text, "").map_err(|error| {
+            let line = prepared.line(u64::from(error.location().line()));
+            within(SyntaxError::new(line, in_our_words(&error.kind())))
         })?;
-        let mut skipped = skipped.into_iter().peekable();
+        let mut skipped = prepared.skipped.iter().copied().peekable();
         for parsed in parsed {
-            let line = line_of(&parsed);
+            let line = line_of(&parsed).map(|line| prepared.line(line));
             while let Some(skip) = skipped.next_if(|skip| line.is_some_and(|line| *skip < line)) {
                 self.push(Record::new(skip, Step::Skip), name.as_ref());
             }
@@ -88,17 +120,17 @@ impl Parser<'_> {
                 if self.include(filename, path).map_err(|error| within(at_line(error, line)))? {
                     return Ok(true);
                 }
-            } else if let Some(record) = self.convert(parsed).map_err(within)? {
+            } else if let Some(record) = self.convert(parsed, line.unwrap_or_default()).map_err(within)? {
                 self.push(record, name.as_ref());
             }
         }
         for skip in skipped {
             self.push(Record::new(skip, Step::Skip), name.as_ref());
         }
-        if let Some(line) = halted {
+        if let Some(line) = prepared.halted {
             self.push(Record::new(line, Step::Halt), name.as_ref());
         }
-        Ok(halted.is_some())
+        Ok(prepared.halted.is_some())
     }
 
     fn push(&mut self, mut record: Record<'static>, name: Option<&Arc<str>>) {
@@ -113,8 +145,26 @@ impl Parser<'_> {
             if self.open.iter().any(|open| real(open) == real(&path)) {
                 return Err(SyntaxError::new(0, format!("`{pattern}` includes a file that is including it")));
             }
+            if self.open.len() > MAX_DEPTH {
+                let message = format!("`{pattern}` is included through {MAX_DEPTH} files, and no more is allowed");
+                return Err(SyntaxError::new(0, message));
+            }
             let text = source::read(&path)
                 .map_err(|error| SyntaxError::new(0, format!("cannot read `{}`: {error}", path.display())))?;
+            self.included += 1;
+            self.bytes = self.bytes.saturating_add(text.len() as u64);
+            if self.included > MAX_INCLUDED || self.bytes > source::MAX_BYTES {
+                let most = source::MAX_BYTES >> 20;
+                return Err(SyntaxError::new(
+                    0,
+                    format!(
+                        "`{pattern}` is one include too many: a script includes up to {MAX_INCLUDED} files, {most} MiB in all"
+                    ),
+                ));
+            }
+            if (self.expired)() {
+                return Err(SyntaxError::new(0, "the time limit was over while included files were being read"));
+            }
             self.open.push(path.clone());
             let halted = self.read(&text, &path, Some(path.to_string_lossy().into()))?;
             self.open.pop();
@@ -125,24 +175,28 @@ impl Parser<'_> {
         Ok(false)
     }
 
-    fn convert(&mut self, parsed: Parsed<Letter>) -> Result<Option<Record<'static>>, SyntaxError> {
-        let line = line_of(&parsed).unwrap_or_default();
+    fn convert(&mut self, parsed: Parsed<Letter>, line: u64) -> Result<Option<Record<'static>>, SyntaxError> {
         let (step, connection, retry) = match parsed {
             Parsed::Statement { sql, expected, connection, retry, .. } => {
                 let expect = match expected {
                     StatementExpect::Ok => Completion::Ok,
                     StatementExpect::Count(count) => Completion::Count(count),
-                    StatementExpect::Error(error) => Completion::Error(error),
+                    StatementExpect::Error(error) => Completion::Error(some_error(error, line)?),
                 };
+                has_sql(&sql, line)?;
                 (Step::Statement { sql: bytes(sql), expect }, connection, retry)
             }
             Parsed::Query { sql, expected, connection, retry, .. } => {
+                has_sql(&sql, line)?;
                 (self.query(sql, expected, line)?, connection, retry)
             }
             Parsed::System { command, stdout, retry, .. } => {
                 (Step::System { command, stdout }, Connection::Default, retry)
             }
-            Parsed::Let { variables, sql, connection, .. } => (Step::Let { variables, sql }, connection, None),
+            Parsed::Let { variables, sql, connection, .. } => {
+                has_sql(&sql, line)?;
+                (Step::Let { variables, sql }, connection, None)
+            }
             Parsed::Sleep { duration, .. } => (Step::Sleep(duration), Connection::Default, None),
             Parsed::HashThreshold { threshold, .. } => (Step::HashThreshold(threshold), Connection::Default, None),
             Parsed::Control(control) => {
@@ -180,9 +234,6 @@ impl Parser<'_> {
 
     fn query(&self, sql: String, expected: QueryExpect<Letter>, line: u64) -> Result<Step<'static>, SyntaxError> {
         Ok(match expected {
-            QueryExpect::Results { types, .. } if types.is_empty() => {
-                return Err(SyntaxError::new(line, "`query` needs a letter for each column, such as I, R or T"));
-            }
             QueryExpect::Results { sort_mode: None, label: Some(label), .. } if is_like_an_order(&label) => {
                 let message = format!(
                     "unknown order `{label}`: nosort, rowsort or valuesort; a label like that needs an order before it"
@@ -201,7 +252,7 @@ impl Parser<'_> {
                 letters: Cow::Borrowed(b""),
                 sort: self.state.sort,
                 label: None,
-                expect: Answer::Error { expected: error, row_wise: !self.state.value_wise },
+                expect: Answer::Error { expected: some_error(error, line)?, row_wise: !self.state.value_wise },
             },
         })
     }
@@ -212,6 +263,27 @@ fn is_like_an_order(label: &str) -> bool {
     let label = label.to_ascii_lowercase();
     let orders = ["nosort", "rowsort", "valuesort"];
     label.contains("sort") || orders.iter().any(|order| strsim::osa_distance(order, &label) <= 2)
+}
+
+/// Refuses SQL that is nothing but comments and semicolons: nothing would be run.
+fn has_sql(sql: &str, line: u64) -> Result<(), SyntaxError> {
+    match source::is_without_sql(sql.as_bytes()) {
+        true => Err(SyntaxError::new(line, "this record has no SQL but comments and `;`")),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a pattern that matches every error without saying so, as `()` and `x|` do; `.*` says so.
+fn some_error(error: ExpectedError, line: u64) -> Result<ExpectedError, SyntaxError> {
+    if let ExpectedError::Inline(regex) = &error
+        && regex.as_str() != ".*"
+        && regex.is_match("")
+        && regex.is_match("\u{1}x")
+    {
+        let message = format!("`{}` matches every error: leave it out, or say which error is meant", regex.as_str());
+        return Err(SyntaxError::new(line, message));
+    }
+    Ok(error)
 }
 
 /// What the crate complains of, for people who do not know it.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::SyntaxError;
+
 /// A line of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -94,7 +96,47 @@ fn line_feed(text: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', text)
 }
 
-/// Reads a whole file, which must be an ordinary one: a FIFO is not waited for, a device not read.
+/// Refuses a carriage return that ends no line: `\n` and `\r\n` do, and so does one at the very end of a text.
+///
+/// # Errors
+/// The first one's line.
+pub(super) fn check(text: &[u8]) -> Result<(), SyntaxError> {
+    let lone = memchr::memchr_iter(b'\r', text).find(|at| text.get(at + 1).is_some_and(|next| *next != b'\n'));
+    match lone {
+        None => Ok(()),
+        Some(at) => Err(SyntaxError::new(
+            1 + memchr::memchr_iter(b'\n', &text[..at]).count() as u64,
+            "a carriage return that ends no line: lines end in LF or CR LF",
+        )),
+    }
+}
+
+/// Whether SQL is nothing but white space, semicolons and comments (`-- …`, `/* … */`, lines of `# …`).
+///
+/// `/*!` and `/*+` begin what some engines run.
+pub(super) fn is_without_sql(sql: &[u8]) -> bool {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_ascii_start();
+        let comment = match rest {
+            [] => return true,
+            [b';', after @ ..] => {
+                rest = after;
+                continue;
+            }
+            [b'-', b'-', ..] | [b'#', ..] => memchr::memchr(b'\n', rest),
+            [b'/', b'*', b'!' | b'+', ..] => return false,
+            [b'/', b'*', after @ ..] => memchr::memmem::find(after, b"*/").map(|end| end + 4),
+            _ => return false,
+        };
+        rest = comment.map_or(&[][..], |end| &rest[end..]);
+    }
+}
+
+/// How large a file may be, and all files that one script includes together.
+pub const MAX_BYTES: u64 = 256 << 20;
+
+/// Reads a whole file, which must be an ordinary one and not too large: a FIFO is not waited for, a device not read.
 ///
 /// # Errors
 /// The system's, or one that says what the entry is instead.
@@ -105,11 +147,22 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
     // Asked before opening, because opening a FIFO or a device can itself have an effect.
     ordinary(&path.metadata()?)?;
-    let mut file = options.open(path)?;
+    let file = options.open(path)?;
     let metadata = file.metadata()?;
     ordinary(&metadata)?;
+    let too_large = |length: u64| {
+        let message = format!("it is too large: {} MiB, and {} are allowed", length >> 20, MAX_BYTES >> 20);
+        io::Error::new(io::ErrorKind::FileTooLarge, message)
+    };
+    if metadata.len() > MAX_BYTES {
+        return Err(too_large(metadata.len()));
+    }
     let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
-    file.read_to_end(&mut text)?;
+    // It may have grown since.
+    file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(too_large(text.len() as u64));
+    }
     Ok(text)
 }
 
@@ -161,6 +214,39 @@ mod tests {
             }
             proptest::prop_assert_eq!(line_feed(&text), text.iter().position(|byte| *byte == b'\n'));
         }
+    }
+
+    #[test]
+    fn a_carriage_return_that_ends_no_line_is_found() {
+        let line = |text: &str| check(text.as_bytes()).map_err(|error| error.line);
+        assert_eq!((line(""), line("a\r\n\r\nb\r")), (Ok(()), Ok(())));
+        assert_eq!((line("# c\rquery I\rSELECT 1\r"), line("a\r\nb\r\r\n")), (Err(1), Err(2)));
+    }
+
+    #[test]
+    fn comments_and_semicolons_are_no_sql() {
+        for sql in ["", " ;\n;", "-- a", "-- a\n/* b\n ; */ ;\n# c\n", "/* open"] {
+            assert!(is_without_sql(sql.as_bytes()), "{sql}");
+        }
+        for sql in [
+            "SELECT 1 -- a",
+            "-- a\nSELECT 1",
+            "/* a */ SELECT 1",
+            "/*!40101 SET x=1 */;",
+            "- -",
+            "----\nSELECT 1;",
+            "/",
+        ] {
+            assert!(!is_without_sql(sql.as_bytes()), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.test");
+        File::create(&path).unwrap().set_len(300 << 30).unwrap();
+        assert_eq!(read(&path).unwrap_err().to_string(), "it is too large: 307200 MiB, and 256 are allowed");
     }
 
     #[test]

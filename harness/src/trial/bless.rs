@@ -51,6 +51,8 @@ pub(super) struct Blessings {
     dialect: Dialect,
     script: PathBuf,
     root: PathBuf,
+    /// Names by which conditions know the engine.
+    labels: Labels,
     /// A draft for each file: the script's, and those of the files that it includes.
     drafts: Vec<Draft>,
     /// Which draft belongs to a record, by the file that it was included from.
@@ -95,6 +97,8 @@ pub(super) enum Conclusion {
     Failing(Vec<RecordId>, Vec<Failure>),
 }
 
+const HARM: &str = "written down, it would change how another record of the file is read";
+
 const TWICE: &str = "its file is included more than once, with different results";
 
 impl Blessings {
@@ -104,9 +108,15 @@ impl Blessings {
             dialect: file.dialect,
             script: file.path.clone(),
             root: file.root.clone(),
+            labels: Labels::default(),
             drafts: Vec::new(),
             names: HashMap::new(),
         }
+    }
+
+    /// Conditions know the engine by these labels.
+    pub(super) fn for_engine(&mut self, labels: &Labels) {
+        self.labels = labels.clone();
     }
 
     /// Reads the files that records are included from before anything is run: another process may soon rewrite them,
@@ -197,8 +207,9 @@ impl Blessings {
 
     /// Writes what was gathered, and says for each file what became of it.
     pub(super) fn conclude(self) -> Vec<Conclusion> {
-        let Blessings { bless, drafts, .. } = self;
-        drafts.into_iter().flat_map(|draft| draft.conclude(bless.check)).collect()
+        let Blessings { bless, dialect, root, labels, drafts, .. } = self;
+        let read = |text: &[u8], path: &Path| kept(text, path, dialect, &labels, &root);
+        drafts.into_iter().flat_map(|draft| draft.conclude(bless.check, &read)).collect()
     }
 }
 
@@ -222,7 +233,7 @@ impl Draft {
         }
     }
 
-    fn conclude(self, check: bool) -> Vec<Conclusion> {
+    fn conclude(self, check: bool, read: &dyn Fn(&[u8], &Path) -> Option<Records>) -> Vec<Conclusion> {
         let Draft { path: Ok(path), text, records, failures, corrected, .. } = self else { return Vec::new() };
         let mut edits = Vec::new();
         for fate in records.values() {
@@ -243,7 +254,11 @@ impl Draft {
         }
         if !corrected.is_empty() {
             let edited = edit::apply(&text, 0..text.len(), edits);
-            conclusions.push(if check {
+            let corrected_at = |line: &u64| matches!(records.get(line), Some(Fate::Corrected(..)));
+            let unharmed = || leaves_others(read(&text, &path)?, read(&edited, &path)?, corrected_at);
+            conclusions.push(if unharmed() != Some(true) {
+                Conclusion::Failing(corrected, because(failures, HARM))
+            } else if check {
                 let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();
                 let diff = diff::unified(&file, &text, &edited);
                 Conclusion::Rewritable(corrected, Failure { file, line, diff, ..Failure::default() })
@@ -256,6 +271,45 @@ impl Draft {
         }
         conclusions
     }
+}
+
+/// What must stay of a record that is not rewritten: all of it, as text. Of one that is rewritten, its SQL.
+#[derive(Debug, PartialEq, Eq)]
+struct Kept {
+    sql: Vec<u8>,
+    whole: String,
+}
+
+/// The records of a file, each with its line.
+type Records = Vec<(u64, Kept)>;
+
+/// The records of a whole file with their lines; nothing if it cannot be read. Records behind a syntax error, which a
+/// classic script may run up to, count as one.
+fn kept(text: &[u8], path: &Path, dialect: Dialect, labels: &Labels, root: &Path) -> Option<Records> {
+    let of = |record: Record<'_>| {
+        let (line, sql) = (record.line, record.step.text().to_vec());
+        (line, Kept { sql, whole: format!("{:?}", Record { line: 0, ..record }) })
+    };
+    match dialect {
+        Dialect::Classic => {
+            let mut end = None;
+            let records = classic::Parser::new(text, labels);
+            let records = records.map_while(|record| record.map_err(|error| end = Some(error.message)).ok());
+            let mut records: Vec<(u64, Kept)> = records.map(of).collect();
+            records.extend(end.map(|whole| (0, Kept { sql: Vec::new(), whole })));
+            Some(records)
+        }
+        Dialect::Slt => Some(slt::parse(text, labels, path, root).ok()?.into_iter().map(of).collect()),
+    }
+}
+
+/// Whether a rewritten file has the same records as before, but for what those that were corrected expect.
+fn leaves_others(before: Records, after: Records, corrected: impl Fn(&u64) -> bool) -> Option<bool> {
+    let same = |((line, before), (_, after)): (&(u64, Kept), &(u64, Kept))| match corrected(line) {
+        true => before.sql == after.sql,
+        false => before == after,
+    };
+    Some(before.len() == after.len() && before.iter().zip(&after).all(same))
 }
 
 /// A failure that blessing did not mend.
@@ -300,7 +354,7 @@ fn holds(step: &Step<'_>, old: &Step<'_>, correction: &Correction, agrees: impl 
         (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, .. }) => {
             let labelled = !matches!(old, Step::Query { label: own, .. } if own != label);
             labelled
-                && columns.is_none_or(|columns| columns == letters.len())
+                && (letters.is_empty() || columns.is_none_or(|columns| columns == letters.len()))
                 && matches!(expect, Answer::Lines { lines, row_wise } if agrees(lines, *row_wise))
         }
         (Step::Statement { expect, .. }, Correction::Count(count)) => *expect == Completion::Count(*count),

@@ -81,7 +81,11 @@ fn queries_return_rows_or_fail() {
         ["1 IT Rows label A = true 1 one,2 two", "7 I None  B = true "]
     );
     assert!(all_told("query error division\nA\n")[0].contains("division"));
-    assert_eq!(complaint("query\nA\n----\n1\n").0, 1);
+    assert_eq!(
+        all_told("query\n----\nA\n----\n1\n \n"),
+        ["1  None  ----\nA = true 1, "],
+        "no letters, and any first line"
+    );
 }
 
 #[test]
@@ -168,6 +172,26 @@ fn errors_in_an_included_file_are_laid_at_its_door() {
 }
 
 #[test]
+fn includes_have_a_depth_and_a_number() {
+    let chain: Vec<(String, String)> = (0..200)
+        .map(|index| (format!("{index}.part"), format!("statement ok\nA\n\ninclude {}.part\n", index + 1)))
+        .collect();
+    let files: Vec<(&str, &str)> = chain.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let error = Place::new(&files).parse("include 0.part\n").unwrap_err();
+    assert!(error.message.contains("is included through 64 files"), "{error}");
+    assert_eq!((error.line, error.included_from.is_some_and(|name| name.ends_with("63.part"))), (4, true));
+    let twice = |index: u32| (format!("{index}.part"), format!("include {0}.part\ninclude {0}.part\n", index + 1));
+    let bomb: Vec<(String, String)> = (0..20).map(twice).chain([("20.part".to_owned(), String::new())]).collect();
+    let files: Vec<(&str, &str)> = bomb.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let error = Place::new(&files).parse("include 0.part\n").unwrap_err();
+    assert!(error.message.contains("a script includes up to 10000 files"), "{error}");
+    let place = Place::new(&[("a.part", "statement ok\nA\n")]);
+    let (labels, root) = (Labels::default(), place.0.path());
+    let error = parse_in_time(b"\ninclude a.part\n", &labels, &root.join("s.slt"), root, &|| true).unwrap_err();
+    assert_eq!((error.line, error.message.contains("the time limit was over")), (2, true), "{error}");
+}
+
+#[test]
 fn carriage_returns_and_a_byte_order_mark_are_no_part_of_it() {
     let text = "\u{feff}statement ok\nA\nB\n\nquery I\nC\n----\n1\n\nquery T\nD\n----\nx\n";
     let plain = all_told(text.trim_start_matches('\u{feff}'));
@@ -183,7 +207,14 @@ fn what_cannot_be_read_is_named_in_our_words() {
         ("statement error [\nA\n", 1, "is not a regular expression"),
         ("statement count x\nA\n", 1, "`x` is not a number"),
         ("hash-threshold x\n", 1, "`x` is not a number"),
-        ("statement ok\n\n", 1, "no SQL on the line below it"),
+        ("statement ok\n\n", 1, "no SQL but comments and `;`"),
+        ("statement ok\n-- A\n;\n", 1, "no SQL but comments and `;`"),
+        ("statement error\n/* A */\n", 1, "no SQL but comments and `;`"),
+        ("statement error ()\nA\n", 1, "`()` matches every error"),
+        ("query error x|\nA\n", 1, "`x|` matches every error"),
+        ("statement ok\nA\rB\n", 2, "a carriage return that ends no line"),
+        ("# c\rquery I\r", 1, "a carriage return that ends no line"),
+        ("statement ok\nA\n\n\u{feff}statement ok\nB\n", 4, "unknown or malformed directive `\\u{feff}statement ok`"),
         ("statement ok # why\nA\n", 1, "unexpected `#` behind the directive"),
         ("statement ok\nA\n----\n1\n", 1, "`----` belongs to a `query`"),
         ("query error no\nA\n----\nno\n\n\n", 1, "an error is expected twice"),

@@ -64,7 +64,8 @@ pub(super) fn edits(
     match (&record.step, correction) {
         (Step::Query { expect: Answer::Lines { .. }, letters, .. }, Correction::Lines { lines, columns }) => {
             let mut edits = Vec::new();
-            if let Some(columns) = columns.filter(|columns| *columns != letters.len()) {
+            // `.slt` has queries without letters, which stay so.
+            if let Some(columns) = columns.filter(|columns| *columns != letters.len() && !letters.is_empty()) {
                 edits.push(Edit::new(writer.word(1)?, fitting(letters, columns)?));
             }
             edits.extend(writer.lines(lines, style));

@@ -224,6 +224,8 @@ fn scripts() -> impl Strategy<Value = (&'static str, String)> {
         |(name, head, parts, crlf, cut)| {
             let text = format!("{head}{}", parts.concat());
             let text = if cut { text.trim_end().to_owned() } else { text };
+            // A line of blanks separates records in the classic dialect alone.
+            let text = if name == "x.slt" { text.replace(" \t\n", "\n") } else { text };
             (name, if crlf { text.replace('\n', "\r\n") } else { text })
         },
     )
@@ -275,4 +277,72 @@ fn a_file_that_a_link_takes_out_of_the_root_is_left_alone() {
     assert_eq!(trial(root.path(), "in.test", Some(WRITE)).verdict, Verdict::Passed);
     assert!(root.path().join("in.test").is_symlink());
     assert_eq!(trial(root.path(), "y.test", None).verdict, Verdict::Passed);
+}
+
+#[test]
+fn a_record_behind_an_error_block_is_not_swallowed() {
+    let script = "statement error\nSELECT nothing\n----\nno such column: nothing\n\nquery I\nSELECT 1\n----\n1\n";
+    let (text, outcome, again) = blessed("x.slt", script.as_bytes(), WITH_ERRORS);
+    assert_eq!(String::from_utf8(text).unwrap(), script);
+    assert_eq!((&outcome.verdict, &again.verdict), (&Verdict::Failed, &Verdict::Failed));
+    assert!(outcome.failure_text().contains("ends at two empty lines"), "{}", outcome.failure_text());
+}
+
+#[test]
+fn queries_without_letters_stay_without() {
+    becomes("x.slt", "query\nSELECT 1\n----\n2\n", "query\nSELECT 1\n----\n1\n", WRITE);
+    becomes("x.slt", "query T\nSELECT 'a'\n----\na\n  \n", "query T\nSELECT 'a'\n----\na\n", WRITE);
+    let first = "query I\n\nSELECT 1\n \n----\n2\n \n\nquery I\n--\nSELECT 3\n----\n3\n";
+    becomes("x.slt", first, &first.replace("2\n \n", "1\n"), WRITE);
+}
+
+/// A record of a script in the `.slt` dialect, whether it passes as it is, and the line by which it is known.
+fn records() -> impl Strategy<Value = Vec<(String, bool, String)>> {
+    let kinds = prop_oneof![
+        Just(("query I\nSELECT N\n----\nN\n", true)),
+        Just(("query I nosort\nSELECT N\n----\n7\n", false)),
+        Just(("query I\n\nSELECT N\n \n----\n7\n8\n", false)),
+        Just(("query T\n--\nSELECT 'N'\n----\n<slt:ignore>\n", true)),
+        Just(("statement ok\nSELECT N\n", true)),
+        Just(("statement ok\nSELECT x, N\n", false)),
+        Just(("statement count 3\nSELECT N\n", false)),
+        Just(("statement error\nSELECT N\n----\nsome text\n\nmore  text\n\n", false)),
+        Just(("statement error\nSELECT x, N\n----\nno such column: x\n\n", true)),
+        Just(("statement error\nSELECT x, N\n----\nanother\n\n# text\n\n", false)),
+        Just(("query error nonsense\nSELECT x, N\n", false)),
+        Just(("skipif sqlite\nquery I\nSELECT N\n----\n7\n", true)),
+        Just(("onlyif sqlite # why\nquery I\nSELECT N\n----\n7\n", false)),
+        Just(("# words  \n\n \t\n\ncontrol sortmode rowsort\n\nquery I\nSELECT N\n----\nN\n", true)),
+    ];
+    let records = prop::collection::vec(kinds, 1..12);
+    records.prop_map(|records| {
+        let numbered = records.into_iter().enumerate().map(|(index, (text, passes))| {
+            let number = (index + 100).to_string();
+            (text.replace('N', &number), passes, number)
+        });
+        numbered.collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn blessing_leaves_every_other_record_byte_for_byte(records in records(), crlf: bool) {
+        let end = |text: &str| if crlf { text.replace('\n', "\r\n") } else { text.to_owned() };
+        let script: String = records.iter().map(|(text, _, _)| end(text) + &end("\n")).collect();
+        let (text, outcome, again) = blessed("x.slt", script.as_bytes(), WITH_ERRORS);
+        let text = String::from_utf8(text).unwrap();
+        prop_assert_eq!(&outcome.verdict, &Verdict::Passed, "{}", outcome.failure_text());
+        prop_assert_eq!(&again.verdict, &Verdict::Passed, "{}\n{}", text, again.failure_text());
+        let mut rest = text.as_str();
+        for (record, passes, number) in &records {
+            // What passes stays as it is; of the rest, the SQL does, and all is in its old order.
+            let sql = record.lines().find(|line| line.contains("SELECT") && line.contains(number)).unwrap();
+            let sought = if *passes { end(record) } else { end(&format!("\n{sql}\n")) };
+            let at = rest.find(&sought);
+            prop_assert!(at.is_some(), "{sought:?} is gone from\n{text}");
+            rest = &rest[at.unwrap() + sought.len().saturating_sub(1)..];
+        }
+    }
 }
