@@ -73,10 +73,58 @@ pub trait Database {
     /// from other files.
     fn scratch(&mut self, _folder: &Path) {}
 
+    /// Opens the script's database again, or another one in its place; its sessions have been dropped before.
+    ///
+    /// # Errors
+    /// The engine cannot do that, as most cannot, or the database cannot be opened.
+    fn reopen(&mut self, opening: Opening<'_>) -> Result<(), EngineError> {
+        Err(EngineError::new(format!(
+            "this engine cannot open a database again, as `{}` asks: put `skipif` before it, or leave the file out",
+            opening.word()
+        )))
+    }
+
+    /// Whether the engine has what a script requires, such as `json`, an extension.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    fn require(&mut self, _words: &[&str]) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
     /// Leaves what was made where it is when this is dropped, for somebody to look at, and says what and where that is;
     /// nothing if there is nothing that could stay.
     fn keep(&mut self) -> Option<String> {
         None
+    }
+}
+
+/// How a database is opened while its script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening<'o> {
+    /// A file, or a new database in memory.
+    Load {
+        /// The file; none for a database in memory.
+        path: Option<&'o Path>,
+        /// Whether it is only read.
+        read_only: bool,
+        /// The version of the storage, in the engine's words.
+        version: Option<&'o str>,
+    },
+    /// The present one, once more. What was in memory is lost.
+    Restart {
+        /// Whether extensions that the script requires are loaded again.
+        extensions: bool,
+    },
+}
+
+impl Opening<'_> {
+    /// The directive that asks for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Opening::Load { .. } => "load",
+            Opening::Restart { .. } => "restart",
+        }
     }
 }
 

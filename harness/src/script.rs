@@ -1,7 +1,7 @@
 //! What a test file says: its text, read into records.
 //!
-//! Two dialects: [`classic`] (`.test`), as SQLite's own runner reads it, and [`slt`] (`.slt`), as the `sqllogictest`
-//! crate does. Both yield [`Record`]s, so that one trial judges both.
+//! Three dialects: [`classic`] (`.test`), as SQLite's own runner reads it, [`slt`] (`.slt`), as the `sqllogictest` crate
+//! does, and [`duckdb`]. The first two yield [`Record`]s; a script of the third has loops, and is walked step by step.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use sqllogictest::parser::ExpectedError;
 pub mod classic;
 mod condition;
 pub mod content;
+pub mod duckdb;
 mod include;
 mod place;
 mod prepare;
@@ -90,6 +91,8 @@ pub enum Step<'a> {
     HashThreshold(u64),
     /// Nothing after this is run.
     Halt,
+    /// What only the dialect of the script knows how to do.
+    Other,
 }
 
 impl Step<'_> {
@@ -99,13 +102,13 @@ impl Step<'_> {
             Step::Statement { sql, .. } | Step::Query { sql, .. } => sql,
             Step::Let { sql, .. } => sql.as_bytes(),
             Step::System { command, .. } => command.as_bytes(),
-            Step::Skip | Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt => b"",
+            Step::Skip | Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt | Step::Other => b"",
         }
     }
 
     /// Whether it is counted among the records of a script.
     pub fn counts(&self) -> bool {
-        !matches!(self, Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt)
+        !matches!(self, Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt | Step::Other)
     }
 }
 

@@ -20,6 +20,7 @@ mod answer;
 mod apart;
 mod bless;
 mod diff;
+mod duckdb;
 mod execute;
 mod system;
 mod variables;
@@ -189,6 +190,11 @@ impl<'f> Tally<'f> {
         }
     }
 
+    /// Tells the watch how a record ended that is not the present one.
+    fn ended(&self, record: &Record<'_>, ending: Ending<'_>) {
+        self.watch.ended(record.included_from.as_deref().unwrap_or(&self.shown), record, ending);
+    }
+
     fn file(&self) -> &str {
         self.included.as_deref().unwrap_or(&self.shown)
     }
@@ -347,7 +353,9 @@ fn script(
     if let Some(blessings) = &mut tally.blessings {
         blessings.for_engine(&labels);
     }
+    let mut left_out = None;
     match file.dialect {
+        Dialect::DuckDb => left_out = duckdb::run(file, &text, &labels, &mut executor, options, tally),
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
         Dialect::Slt => {
             match slt::parse_in_time(&text, &labels, &file.path, &file.root, &|| executor.timed_out().is_some()) {
@@ -373,6 +381,8 @@ fn script(
             Verdict::OutOfMemory { limit_bytes: options.memory_limit.unwrap_or_default() }
         }
         None if failed > 0 => Verdict::Failed,
+        // What ran before has passed, but most of the file has not been looked at.
+        None if left_out.is_some() => Verdict::Ignored { reason: left_out.unwrap_or_default() },
         None if passed > 0 => Verdict::Passed,
         None if skipped > 0 => {
             Verdict::Ignored { reason: format!("0 of {skipped} records apply to {}", labels.name()) }
@@ -422,14 +432,7 @@ fn records<'a>(
             _ => {
                 tally.at(&record);
                 executor.execute(record, tally);
-                tally.cut_short = match executor.lost() {
-                    _ if executor.timed_out().is_some() => Some(CutShort::TimedOut),
-                    _ if executor.out_of_memory() => Some(CutShort::OutOfMemory),
-                    Some(why) => Some(why),
-                    None if options.fail_fast && tally.has_new_failure() => Some(CutShort::FirstFailure),
-                    None => None,
-                };
-                if tally.cut_short.is_some() || InEngine::is_abandoned() {
+                if executor.is_over(options, tally) {
                     return;
                 }
             }

@@ -38,6 +38,24 @@ mod ddl {
 }
 
 #[allow(non_snake_case)]
+mod duckdb {
+    #[test]
+    fn databases_duckdb_test() {}
+
+    #[test]
+    fn errors_duckdb_test() {}
+
+    #[test]
+    fn loops_duckdb_test() {}
+
+    #[test]
+    fn names_duckdb_test() {}
+
+    #[test]
+    fn results_duckdb_test() {}
+}
+
+#[allow(non_snake_case)]
 mod evidence {
     mod directives {
         #[test]

@@ -104,7 +104,7 @@ pub struct TrialFlags {
     #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = OURS)]
     pub(super) engine: Option<Secret>,
 
-    /// The dialect that every file is read by, whatever its extension: `slt` or `classic`
+    /// The dialect that every file is read by, whatever its extension: `slt`, `classic` or `duckdb`
     #[arg(long, value_name = "NAME", env = "SQLLOGICTEST_DIALECT", help_heading = OURS)]
     pub(crate) dialect: Option<Dialect>,
 

@@ -18,9 +18,11 @@
 //! Whether it does is found out by starting it once with nothing on its standard input, which every driver must be able
 //! to bear; so one that prints no greeting is never sent anything that it might not know.
 
+use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Stdio};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +36,12 @@ use super::choice::shown_command;
 use super::identity;
 use super::names::Maker;
 use super::text::Letters;
-use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use super::{Database, Done, Engine, EngineError, Interrupter, Opening, Request, Rows, Session};
 use crate::script::Dialect;
 
 mod output;
 mod process;
+mod shared;
 
 use output::Output;
 use process::{Process, has_burned};
@@ -99,7 +102,7 @@ impl Engine for External {
 
     fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
         let name = self.driver.maker.get_or_try_init(Maker::new)?.name();
-        Ok(Box::new(Own { driver: Arc::clone(&self.driver), name }))
+        Ok(Box::new(Own { driver: Arc::clone(&self.driver), name, shared: None, connections: 0 }))
     }
 }
 
@@ -117,6 +120,10 @@ fn file_of(word: &str) -> Option<PathBuf> {
 struct Own {
     driver: Arc<Driver>,
     name: String,
+    /// The process of all connections, where the driver has the capability for that.
+    shared: Option<Rc<RefCell<Conversation>>>,
+    /// How many connections there have been.
+    connections: u64,
 }
 
 impl Database for Own {
@@ -125,12 +132,50 @@ impl Database for Own {
     }
 
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
+        if !self.driver.can(CONNECTIONS)? {
+            return Ok(Box::new(self.start()?));
+        }
+        let shared = match &self.shared {
+            Some(shared) => shared,
+            None => {
+                let started = self.start()?;
+                self.shared.insert(Rc::new(RefCell::new(started)))
+            }
+        };
+        let connection = shared::Connection::new(shared, self.connections);
+        self.connections += 1;
+        Ok(Box::new(connection))
+    }
+
+    fn reopen(&mut self, opening: Opening<'_>) -> Result<(), EngineError> {
+        match &self.shared {
+            Some(shared) if self.driver.can(REOPEN)? => shared::open(&mut shared.borrow_mut(), opening),
+            _ => Err(EngineError::new(format!(
+                "this driver cannot open a database again, as `{}` asks: it does not greet with the capabilities \
+                 `{CONNECTIONS}` and `{REOPEN}`",
+                opening.word()
+            ))),
+        }
+    }
+
+    fn require(&mut self, words: &[&str]) -> Result<bool, EngineError> {
+        match &self.shared {
+            Some(shared) if self.driver.can(REQUIRE)? => shared::require(&mut shared.borrow_mut(), words),
+            _ => Ok(false),
+        }
+    }
+}
+
+impl Own {
+    /// Starts the driver.
+    fn start(&self) -> Result<Conversation, EngineError> {
         let greeting = self.driver.greeting.get_or_try_init(|| self.driver.probe())?;
         let mut process = Process::start(&self.driver.command, Stdio::piped(), Some(&self.name))?;
         let (Some(stdin), Some(stdout)) = process.pipes() else { return Err(EngineError::new("no pipes")) };
         let output = Output::new(stdout, process.watcher());
         let answers = serde_json::Deserializer::from_reader(output.clone()).into_iter();
-        let mut session = Conversation { greeting: greeting.clone(), stdin: Some(stdin), process, output, answers };
+        let greeting = greeting.clone();
+        let mut session = Conversation { greeting, stdin: Some(stdin), process, output, answers, is_lost: false };
         if session.greeting.is_some() {
             // What a driver did once it may fail to do, or be slow about, the next time.
             let fuse = session.process.fuse(GREETING);
@@ -142,11 +187,17 @@ impl Database for Own {
                 return Err(EngineError::lost("it greeted when it was first started, and does not now"));
             }
         }
-        Ok(Box::new(session))
+        Ok(session)
     }
 }
 
 impl Driver {
+    /// Whether the driver greets with a capability.
+    fn can(&self, capability: &str) -> Result<bool, EngineError> {
+        let greeting = self.greeting.get_or_try_init(|| self.probe())?;
+        Ok(greeting.as_ref().is_some_and(|greeting| greeting.capabilities.iter().any(|known| known == capability)))
+    }
+
     /// Finds out whether the driver knows the extension.
     fn probe(&self) -> Result<Option<Greeting>, EngineError> {
         let mut process = Process::start(&self.command, Stdio::null(), None)?;
@@ -163,9 +214,11 @@ impl Driver {
             note!("warning: {} was killed: it found nothing to read, and did not end within {limit} s", self.shown);
         }
         let mut answers = serde_json::Deserializer::from_slice(&said).into_iter::<Answer>();
-        let Some(Ok(Answer { protocol: Some(protocol), name, .. })) = answers.next() else { return Ok(None) };
+        let Some(Ok(Answer { protocol: Some(protocol), name, capabilities, .. })) = answers.next() else {
+            return Ok(None);
+        };
         match protocol {
-            1 => Ok(Some(Greeting { name: name.unwrap_or_else(|| "external".to_owned()) })),
+            1 => Ok(Some(Greeting { name: name.unwrap_or_else(|| "external".to_owned()), capabilities })),
             other => Err(EngineError::new(format!("it speaks version {other} of the protocol, and here is version 1"))),
         }
     }
@@ -175,15 +228,48 @@ impl Driver {
 #[derive(Debug, Clone)]
 struct Greeting {
     name: String,
+    capabilities: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// One process serves all connections of a script.
+const CONNECTIONS: &str = "connections";
+
+/// The script's database can be opened again, or another one.
+const REOPEN: &str = "reopen";
+
+/// The driver can be asked for what a script requires.
+const REQUIRE: &str = "require";
+
+#[derive(Default, Serialize)]
 struct Question<'q> {
-    sql: &'q str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql: Option<&'q str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     letters: Option<&'q str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dialect: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<Open<'q>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restart: Option<Restart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require: Option<&'q [&'q str]>,
+}
+
+#[derive(Serialize)]
+struct Open<'q> {
+    path: Option<&'q str>,
+    read_only: bool,
+    version: Option<&'q str>,
+}
+
+#[derive(Serialize)]
+struct Restart {
+    extensions: bool,
 }
 
 /// Whatever a driver may say.
@@ -196,8 +282,11 @@ struct Answer {
     count: Option<u64>,
     err: Option<String>,
     sqlstate: Option<String>,
+    types: Option<Vec<String>>,
+    met: Option<bool>,
     protocol: Option<u32>,
     name: Option<String>,
+    capabilities: Vec<String>,
 }
 
 /// One connection: a process that answers question after question.
@@ -209,6 +298,8 @@ struct Conversation {
     process: Process,
     output: Output,
     answers: StreamDeserializer<'static, IoRead<Output>, Answer>,
+    /// Whether nothing more can be learnt from the driver.
+    is_lost: bool,
 }
 
 impl Conversation {
@@ -230,6 +321,20 @@ impl Conversation {
     }
 
     fn ask(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
+        let answer = self.put(question);
+        self.is_lost |= matches!(&answer, Err(error) if error.lost);
+        answer
+    }
+
+    /// Asks for something that is no SQL.
+    fn command(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
+        match self.ask(question)? {
+            Answer { err: Some(message), sqlstate, .. } => Err(EngineError { sqlstate, ..EngineError::new(message) }),
+            answer => Ok(answer),
+        }
+    }
+
+    fn put(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
         // Else it would pass for the answer, and so would each answer for that to the next question.
         if let Some(unasked) = self.output.unasked() {
             return Err(EngineError::lost(format!("it printed `{unasked}` without being asked")));
@@ -263,6 +368,17 @@ impl Session for Conversation {
     }
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        self.request(request, None, rows)
+    }
+
+    fn interrupter(&self) -> Option<Interrupter> {
+        Some(Arc::new(self.process.killer()))
+    }
+}
+
+impl Conversation {
+    /// Has the driver run SQL, on the connection of that number where it serves several.
+    fn request(&mut self, request: Request<'_>, connection: Option<u64>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
             .map_err(|error| EngineError::refused(format!("JSON takes UTF-8 only: {error}")))?;
         let extended = self.greeting.is_some();
@@ -270,14 +386,18 @@ impl Session for Conversation {
         let dialect = extended.then_some(match request.dialect {
             Dialect::Classic => "classic",
             Dialect::Slt => "slt",
+            Dialect::DuckDb => "duckdb",
         });
-        let answer = self.ask(&Question { sql, letters: letters.as_deref(), dialect })?;
+        let letters = letters.as_deref();
+        let question = Question { sql: Some(sql), letters, dialect, connection, ..Question::default() };
+        let answer = self.ask(&question)?;
         match answer {
             Answer { err: Some(message), sqlstate, result: None, count: None, .. } => {
                 Err(EngineError { sqlstate, ..EngineError::new(message) })
             }
             Answer { result: None, count: Some(count), .. } if extended => Ok(Done::Changed(count)),
-            Answer { result: Some(result), columns, count: None, err: None, .. } => {
+            Answer { result: Some(result), columns, types, count: None, err: None, .. } => {
+                rows.set_types(types.unwrap_or_default());
                 if let Some(columns) = columns {
                     rows.set_columns(columns);
                 }
@@ -288,10 +408,6 @@ impl Session for Conversation {
             }
             _ => Err(EngineError::lost("it answered neither with `result` nor with `err`")),
         }
-    }
-
-    fn interrupter(&self) -> Option<Interrupter> {
-        Some(Arc::new(self.process.killer()))
     }
 }
 
@@ -312,6 +428,10 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
                 let text: String = serde_json::from_str(value).map_err(|error| {
                     EngineError::lost(format!("it answered with `{value}`, which is no string: {}", reason(&error)))
                 })?;
+                let text = match request.dialect {
+                    Dialect::DuckDb => text.replace('\0', "\\0"),
+                    _ => text,
+                };
                 match text.as_bytes() {
                     text if extended => letters.push(column, Some(text), &mut own),
                     b"" if request.dialect == Dialect::Classic => own.push(b"(empty)"),
@@ -319,6 +439,9 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
                 }
             }
             Some(b'n') if extended => letters.push(column, None, &mut own),
+            Some(truth @ (b't' | b'f')) if extended && request.dialect == Dialect::DuckDb => {
+                own.push(if *truth == b't' { b"1" } else { b"0" });
+            }
             Some(b't' | b'f' | b'-' | b'0'..=b'9') if extended => {
                 letters.push(column, Some(value.as_bytes()), &mut own);
             }

@@ -14,6 +14,7 @@ pub struct Rows {
     ends: Vec<usize>,
     columns: Option<usize>,
     uneven: bool,
+    types: Vec<String>,
 }
 
 impl Rows {
@@ -23,6 +24,17 @@ impl Rows {
         self.ends.clear();
         self.columns = None;
         self.uneven = false;
+        self.types.clear();
+    }
+
+    /// Says the types of the columns, in the engine's words.
+    pub fn set_types(&mut self, types: Vec<String>) {
+        self.types = types;
+    }
+
+    /// The types of the columns; empty where the engine does not tell them.
+    pub fn types(&self) -> &[String] {
+        &self.types
     }
 
     /// Says how many columns there are; needed where there may be no row to tell it.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Once, OnceLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use super::{Database, Done, Engine, EngineError, Interrupter, Opening, Request, Rows, Session};
 use crate::script::Dialect;
 
 mod guard;
@@ -57,34 +57,37 @@ impl Engine for Sqlite {
     }
 
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
-        // Only an `.slt` script can open a second connection; a database that none shares is faster. A name that all of
-        // the process could open is random, so that no other script can.
-        let name = match script.ends_with(".slt") {
-            true => {
-                let mut random = [0; 16];
-                getrandom::fill(&mut random)
-                    .map_err(|error| EngineError::new(format!("cannot make a random name: {error}")))?;
-                format!("file:/slt-{:032x}?vfs=memdb", u128::from_ne_bytes(random))
-            }
-            false => ":memory:".to_owned(),
-        };
-        Ok(Box::new(Memory { name, scratch: Arc::default() }))
+        // A classic script cannot open a second connection; a database that none shares is faster.
+        let is_classic = script.ends_with(".test") && !script.ends_with(".duckdb.test");
+        let name = if is_classic { ":memory:".to_owned() } else { shared_name()? };
+        Ok(Box::new(Memory { name, read_only: false, scratch: Arc::default() }))
     }
 }
 
-/// A database in memory that lives for as long as a connection to it is open.
+/// A name for a database in memory that all connections of a script share. A name that all of the process could open is
+/// random, so that no other script can.
+fn shared_name() -> Result<String, EngineError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| EngineError::new(format!("cannot make a random name: {error}")))?;
+    Ok(format!("file:/slt-{:032x}?vfs=memdb", u128::from_ne_bytes(random)))
+}
+
+/// A database that a script sees: in memory, where it lives for as long as a connection to it is open, or a file in the
+/// script's scratch folder.
 struct Memory {
     name: String,
+    read_only: bool,
     /// The script's scratch folder, once there is one.
     scratch: Arc<OnceLock<PathBuf>>,
 }
 
 impl Database for Memory {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let access = match self.read_only {
+            true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            false => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        };
+        let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&self.name, flags).map_err(|error| EngineError::new(error.to_string()))?;
         // The bundled build switches this on; SQLite as everybody else has it does not.
@@ -95,6 +98,27 @@ impl Database for Memory {
         // SAFETY: the connection is open, and the session drops it before the guard.
         unsafe { session.guard.watch(session.handle()) };
         Ok(Box::new(session))
+    }
+
+    fn reopen(&mut self, opening: Opening<'_>) -> Result<(), EngineError> {
+        match opening {
+            Opening::Load { path: Some(path), read_only, .. } => {
+                let is_own = self.scratch.get().is_some_and(|scratch| path.starts_with(scratch))
+                    && !path.components().any(|part| part.as_os_str() == "..");
+                let Some(name) = path.to_str().filter(|_| is_own) else {
+                    let path = path.display();
+                    return Err(EngineError::new(format!(
+                        "cannot open the database `{path}`: a script reaches files in its own folder only"
+                    )));
+                };
+                (self.name, self.read_only) = (name.to_owned(), read_only);
+            }
+            Opening::Load { path: None, .. } => (self.name, self.read_only) = (shared_name()?, false),
+            // What is in memory is lost, as it would be with the process.
+            Opening::Restart { .. } if self.name.ends_with("vfs=memdb") => self.name = shared_name()?,
+            Opening::Restart { .. } => {}
+        }
+        Ok(())
     }
 
     fn scratch(&mut self, folder: &Path) {

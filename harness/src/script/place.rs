@@ -107,7 +107,7 @@ impl Place {
 fn separates(line: &Line<'_>, dialect: Dialect) -> bool {
     match dialect {
         Dialect::Classic => line.is_blank(),
-        Dialect::Slt => line.text.is_empty(),
+        Dialect::Slt | Dialect::DuckDb => line.text.is_empty(),
     }
 }
 
@@ -115,7 +115,7 @@ fn separates(line: &Line<'_>, dialect: Dialect) -> bool {
 fn delimits(line: &Line<'_>, dialect: Dialect) -> bool {
     match dialect {
         Dialect::Classic => is_delimiter(line.text),
-        Dialect::Slt => line.text == b"----",
+        Dialect::Slt | Dialect::DuckDb => line.text == b"----",
     }
 }
 

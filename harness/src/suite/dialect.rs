@@ -12,23 +12,27 @@ pub enum Dialect {
     Classic,
     /// The `sqllogictest` crate's format, `.slt`: UTF-8, one row a line, white space folded.
     Slt,
+    /// DuckDB's format, `.duckdb.test`: UTF-8, loops, values compared by the types of their columns.
+    DuckDb,
 }
 
 impl Dialect {
     /// All dialects.
-    pub const ALL: [Dialect; 2] = [Dialect::Classic, Dialect::Slt];
+    pub const ALL: [Dialect; 3] = [Dialect::Classic, Dialect::Slt, Dialect::DuckDb];
 
     /// The name by which flags and settings know it.
     pub fn name(self) -> &'static str {
         match self {
             Dialect::Classic => "classic",
             Dialect::Slt => "slt",
+            Dialect::DuckDb => "duckdb",
         }
     }
 
     /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "test" if path.file_stem()?.to_str()?.to_ascii_lowercase().ends_with(".duckdb") => Some(Dialect::DuckDb),
             "test" => Some(Dialect::Classic),
             "slt" => Some(Dialect::Slt),
             _ => None,
@@ -93,6 +97,10 @@ mod tests {
         let mut dialects = Dialects::default();
         assert_eq!((dialects.of("a/x.test"), dialects.of("a/x.slt")), (Some(Dialect::Classic), Some(Dialect::Slt)));
         assert_eq!((dialects.of("X.TEST"), dialects.of("x.Slt")), (Some(Dialect::Classic), Some(Dialect::Slt)));
+        assert_eq!(
+            (dialects.of("a/x.duckdb.test"), dialects.of("X.DuckDB.Test")),
+            (Some(Dialect::DuckDb), Some(Dialect::DuckDb))
+        );
         assert_eq!((dialects.of("x.slt.part"), dialects.of("slt"), dialects.of("x.tests")), (None, None, None));
         dialects.rules = vec![("a/**".into(), Dialect::Slt), ("a/old/**".into(), Dialect::Classic)];
         assert_eq!(dialects.of("a/x.test"), Some(Dialect::Slt));
@@ -109,6 +117,6 @@ mod tests {
         for dialect in Dialect::ALL {
             assert_eq!(dialect.to_string().parse(), Ok(dialect));
         }
-        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt".into()));
+        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt or duckdb".into()));
     }
 }

@@ -20,6 +20,7 @@ use super::diff;
 mod edit;
 mod rewrite;
 
+pub(super) use edit::NOT_DUCKDB;
 use edit::{Edit, Style};
 
 /// How failing records are blessed: what they expect is taken from what the engine returned.
@@ -300,6 +301,8 @@ fn kept(text: &[u8], path: &Path, dialect: Dialect, labels: &Labels, root: &Path
             Some(records)
         }
         Dialect::Slt => Some(slt::parse(text, labels, path, root).ok()?.into_iter().map(of).collect()),
+        // Nothing of it is rewritten.
+        Dialect::DuckDb => None,
     }
 }
 
@@ -335,6 +338,7 @@ fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step
     let records: Result<Vec<Record<'_>>, SyntaxError> = match dialect {
         Dialect::Classic => classic::Parser::new(text, &labels).collect(),
         Dialect::Slt => slt::parse(text, &labels, Path::new(""), Path::new("")),
+        Dialect::DuckDb => return false,
     };
     let Ok([Record { step, .. }]) = records.as_deref() else { return false };
     let mut step = step.clone();

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
-use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
+use crate::engine::{Database, Done, Engine, EngineError, Opening, Request, Rows, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Completion, Dialect, Lines, Record, Sort, Step};
 use crate::suite::TestFile;
@@ -47,7 +47,7 @@ pub(super) struct Executor<'e, 'a> {
 }
 
 /// What was expected and what came.
-enum Results {
+pub(super) enum Results {
     /// The rows of a query. They are written down only once the verdict is made, and outside every time limit.
     Rows,
     /// What a command should have printed, and what it did.
@@ -55,11 +55,11 @@ enum Results {
 }
 
 /// Why a record failed: a message and, for results, what was expected and what came.
-struct Complaint {
-    message: String,
-    results: Option<Results>,
+pub(super) struct Complaint {
+    pub(super) message: String,
+    pub(super) results: Option<Results>,
     /// What the record would have to expect instead, or why that cannot be told.
-    correction: Result<Box<Correction>, String>,
+    pub(super) correction: Result<Box<Correction>, String>,
 }
 
 impl From<String> for Complaint {
@@ -70,6 +70,16 @@ impl From<String> for Complaint {
 }
 
 impl Complaint {
+    /// Names the pass of a loop that the record failed in. Only DuckDB's dialect has loops, and it cannot be rewritten yet.
+    pub(super) fn in_pass(mut self, pass: Option<&str>) -> Self {
+        self.correction = Err(bless::NOT_DUCKDB.to_owned());
+        if let Some(pass) = pass {
+            let end = self.message.find('\n').unwrap_or(self.message.len());
+            self.message.insert_str(end, &format!(" ({pass})"));
+        }
+        self
+    }
+
     fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
         Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
     }
@@ -132,6 +142,82 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.lost
     }
 
+    /// Whether nothing more may run; the tally is told why.
+    pub(super) fn is_over(&self, options: &Options, tally: &mut Tally<'_>) -> bool {
+        tally.cut_short = match self.lost() {
+            _ if self.timed_out().is_some() => Some(CutShort::TimedOut),
+            _ if self.out_of_memory() => Some(CutShort::OutOfMemory),
+            Some(why) => Some(why),
+            None if options.fail_fast && tally.has_new_failure() => Some(CutShort::FirstFailure),
+            None => None,
+        };
+        tally.cut_short.is_some() || InEngine::is_abandoned()
+    }
+
+    /// The rows that the last request returned.
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// The values that a query of the runner's own returns.
+    pub(super) fn values(
+        &mut self,
+        sql: &str,
+        connection: Option<&str>,
+        tally: &mut Tally<'_>,
+    ) -> Result<Vec<String>, String> {
+        let step = Step::Statement { sql: Cow::Borrowed(sql.as_bytes()), expect: Completion::Ok };
+        let record = Record {
+            included_from: tally.included.clone(),
+            line: tally.line,
+            connection: connection.map(str::to_owned),
+            retry: None,
+            substitute: false,
+            step,
+        };
+        let result = self.run(&record, sql.as_bytes(), Some(b"T"), tally).map_err(|complaint| complaint.message)?;
+        result.map_err(|error| format!("`{sql}` failed: {error}"))?;
+        Ok(self.rows.values().map(|value| String::from_utf8_lossy(value).into_owned()).collect())
+    }
+
+    /// Closes all connections, opens the database as asked, and connects again.
+    pub(super) fn reopen(&mut self, opening: Opening<'_>) -> Result<(), String> {
+        self.named.clear();
+        self.default = Box::new(Closed);
+        self.database.reopen(opening).map_err(|error| format!("{}: {error}", self.engine))?;
+        self.connect_again()
+    }
+
+    /// Replaces the default connection by a new one.
+    pub(super) fn reconnect(&mut self) -> Result<(), String> {
+        self.default = Box::new(Closed);
+        self.connect_again()
+    }
+
+    fn connect_again(&mut self) -> Result<(), String> {
+        let session = self.database.connect();
+        self.default = session.map_err(|error| format!("cannot connect to {} again: {error}", self.engine))?;
+        if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, self.default.interrupter()) {
+            watchdog.guard(interrupter);
+        }
+        Ok(())
+    }
+
+    /// Tells the engine the script's own folder.
+    pub(super) fn scratch(&mut self, folder: &std::path::Path) {
+        self.database.scratch(folder);
+    }
+
+    /// Closes a named connection, if it is open.
+    pub(super) fn disconnect(&mut self, name: &str) {
+        self.named.remove(name);
+    }
+
+    /// Whether the engine has what a script requires.
+    pub(super) fn require(&mut self, words: &[&str]) -> Result<bool, String> {
+        self.database.require(words).map_err(|error| format!("{}: {error}", self.engine))
+    }
+
     /// Leaves the script's database where it is, and says where that is.
     pub(super) fn keep(&mut self) -> Option<String> {
         self.database.keep()
@@ -139,6 +225,16 @@ impl<'e, 'a> Executor<'e, 'a> {
 
     /// Runs a record and enters what became of it.
     pub(super) fn execute(&mut self, record: Record<'a>, tally: &mut Tally<'_>) {
+        self.perform(record, tally, &mut |executor, record, tally| executor.step(record, tally));
+    }
+
+    /// Runs a record by `step`, within the time limits, and enters what became of it.
+    pub(super) fn perform<'r>(
+        &mut self,
+        record: Record<'r>,
+        tally: &mut Tally<'_>,
+        step: &mut impl FnMut(&mut Self, &Record<'r>, &mut Tally<'_>) -> Result<(), Complaint>,
+    ) {
         let (attempts, pause) = record.retry.unwrap_or((1, Duration::ZERO));
         for attempt in 1..=attempts {
             if attempt > 1 {
@@ -149,7 +245,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 watchdog.begin();
             }
             // After a pause that came to the limit, nothing is sent to the engine any more.
-            let result = if pausing { Ok(()) } else { self.step(&record, tally) };
+            let result = if pausing { Ok(()) } else { step(self, &record, tally) };
             if let Some(watchdog) = &self.watchdog {
                 watchdog.end();
             }
@@ -205,7 +301,7 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// Enters a failure, unless the record is to be rewritten.
     fn fail(
         &mut self,
-        record: &Record<'a>,
+        record: &Record<'_>,
         failure: Failure,
         correction: Result<Box<Correction>, String>,
         tally: &mut Tally<'_>,
@@ -222,7 +318,7 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// Notes down what a failing record is to expect from now on, if that is wanted; or why it cannot be.
     fn correct(
         &mut self,
-        record: &Record<'a>,
+        record: &Record<'_>,
         failure: &Failure,
         correction: Result<Box<Correction>, String>,
         tally: &mut Tally<'_>,
@@ -233,7 +329,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             Err(reason) => return Some(Err(reason)),
         };
         if let (Step::Query { label: Some(label), .. }, Correction::Lines { .. }) = (&record.step, &*correction)
-            && let Err(disagreement) = self.judge_label(label.clone(), record.line)
+            && let Err(disagreement) = self.judge_label(Cow::Owned(label.to_vec()), record.line)
         {
             return Some(Err(disagreement.message));
         }
@@ -289,7 +385,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 self.hash_threshold = *threshold;
                 Ok(())
             }
-            Step::Skip | Step::Halt => Ok(()),
+            Step::Skip | Step::Halt | Step::Other => Ok(()),
         }
     }
 
@@ -304,15 +400,15 @@ impl<'e, 'a> Executor<'e, 'a> {
     }
 
     /// Waits for so long, but not longer than until a time limit is over.
-    fn sleep(&mut self, duration: Duration) {
+    pub(super) fn sleep(&mut self, duration: Duration) {
         let left = self.watchdog.as_ref().and_then(Watchdog::left).unwrap_or(duration);
         self.default.sleep(duration.min(left));
     }
 
     /// Runs SQL; the outer error is ours, the inner one the engine's.
-    fn run(
+    pub(super) fn run(
         &mut self,
-        record: &Record<'a>,
+        record: &Record<'_>,
         sql: &[u8],
         letters: Option<&[u8]>,
         tally: &mut Tally<'_>,
@@ -499,4 +595,13 @@ fn judge_error(
     let state = error.sqlstate.as_ref().map(|state| format!("(sqlstate {state}) ")).unwrap_or_default();
     let message = format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}");
     Err(Complaint::corrected_by(message, Correction::Error(error)))
+}
+
+/// What stands for a connection while there is none.
+struct Closed;
+
+impl Session for Closed {
+    fn run(&mut self, _: Request<'_>, _: &mut Rows) -> Result<Done, EngineError> {
+        Err(EngineError::lost("the database could not be opened again"))
+    }
 }

@@ -55,6 +55,7 @@ fn told(record: &Record<'_>) -> String {
         Step::Let { variables, sql } => format!("let {} {sql}", variables.join(",")),
         Step::System { command, stdout } => format!("system {command} {stdout:?}"),
         Step::Sleep(duration) => format!("sleep {duration:?}"),
+        Step::Other => "other".to_owned(),
     };
     format!("{} {step}", record.line)
 }

@@ -84,11 +84,13 @@ pub(super) fn edits(
                 let directive = writer.directive(1, b"ok".to_vec())?;
                 Ok(vec![directive, Edit::new(place.sql_end..place.end, [])])
             }
+            Dialect::DuckDb => Err(NOT_DUCKDB.to_owned()),
         },
         (Step::Statement { expect, .. }, Correction::Error(error)) => match (place.dialect, expect) {
             (Dialect::Classic, _) => Ok(vec![Edit::new(writer.word(1)?, *b"error")]),
             (Dialect::Slt, Completion::Error(expected)) => writer.error(error, Some(expected), style),
             (Dialect::Slt, _) => writer.error(error, None, style),
+            (Dialect::DuckDb, _) => Err(NOT_DUCKDB.to_owned()),
         },
         (Step::Query { expect, .. }, Correction::Error(error)) => match (place.dialect, expect) {
             (Dialect::Classic, _) => {
@@ -98,10 +100,14 @@ pub(super) fn edits(
             }
             (Dialect::Slt, Answer::Error { expected, .. }) => writer.error(error, Some(expected), style),
             (Dialect::Slt, Answer::Lines { .. }) => writer.error(error, None, style),
+            (Dialect::DuckDb, _) => Err(NOT_DUCKDB.to_owned()),
         },
         _ => Err("a record of this kind has no such result".to_owned()),
     }
 }
+
+/// Why a file of DuckDB's dialect stays as it is.
+pub(in crate::trial) const NOT_DUCKDB: &str = "files of DuckDB's dialect cannot be rewritten yet";
 
 /// As many letters as there are columns: the declared ones, and `T` for those that have none.
 fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {

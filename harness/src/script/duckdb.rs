@@ -1,0 +1,217 @@
+//! DuckDB's dialect, as its `unittest` program reads it.
+//!
+//! ```text
+//! require json                     without it, the file is ignored
+//!
+//! foreach t INTEGER VARCHAR        the body runs once for each word; {t} stands for it in SQL
+//!
+//! statement ok
+//! CREATE OR REPLACE TABLE x(a {t})
+//!
+//! statement error                  the message contains this text, or matches `<REGEX>:…`
+//! SELECT b FROM x
+//! ----
+//! Binder Error
+//!
+//! query II
+//! SELECT 1, 2
+//! ----
+//! 1⟨TAB⟩2
+//!
+//! endloop
+//! ```
+//!
+//! Everything that the dialect decides is in this module and below it: the grammar ([`parse`]), loops ([`Cursor`]),
+//! names in braces ([`Names`]), and comparison ([`compare`], [`error`]). It knows no engine: `trial/duckdb` runs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Sort;
+
+pub mod compare;
+mod condition;
+mod cursor;
+pub mod error;
+mod grammar;
+mod include;
+mod lists;
+mod names;
+mod number;
+mod require;
+mod words;
+
+pub use condition::Condition;
+pub use cursor::{Cursor, Event, MOST_RECORDS, Scope};
+pub use grammar::parse;
+pub use include::{Texts, find};
+pub use names::Names;
+pub use require::{Requirement, known as known_requirement, of_the_runner};
+
+/// A parsed script. It borrows from the file: a loop is held once, however often it runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Script<'a> {
+    /// Its steps, in order.
+    pub nodes: Vec<Node<'a>>,
+}
+
+/// A node is a step, or a loop of nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node<'a> {
+    /// One step.
+    Step(Step<'a>),
+    /// A loop.
+    Loop(Loop<'a>),
+}
+
+/// A loop runs its body once for each group of values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loop<'a> {
+    /// Where `loop` or `foreach` is.
+    pub place: Place,
+    /// The names that the body knows the values by.
+    pub names: Vec<&'a str>,
+    /// What it runs over.
+    pub over: Over<'a>,
+    /// Whether each pass has a connection of its own (`concurrentloop`, `concurrentforeach`).
+    pub concurrent: bool,
+    /// What it runs.
+    pub body: Vec<Node<'a>>,
+}
+
+/// What a loop runs over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Over<'a> {
+    /// Whole numbers, the end excluded; the first one runs even if the range is empty.
+    Range(i64, i64),
+    /// Words, built-in lists and variables, as the file has them.
+    Words(Vec<&'a str>),
+}
+
+/// Where a step is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The included file, where the step is not in the script itself.
+    pub file: Option<Arc<str>>,
+    /// The line, counted from 1.
+    pub line: u64,
+}
+
+/// A step of a script.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<'a> {
+    /// Where it is.
+    pub place: Place,
+    /// All of them must allow it.
+    pub conditions: Vec<Condition<'a>>,
+    /// What to do.
+    pub action: Action<'a>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action<'a> {
+    /// Run SQL for its effect.
+    Statement(Statement<'a>),
+    /// Run SQL for its rows.
+    Query(Query<'a>),
+    /// A statement or query inside `mode skip`.
+    Skipped,
+    /// End this pass of the innermost loop.
+    Continue,
+    /// Forget the result under a label.
+    ResetLabel(&'a str),
+    /// `mode output_hash`, which makes DuckDB's runner accept every query, or another mode of output.
+    Output(&'a str),
+    /// Open another database.
+    Load(Load<'a>),
+    /// Close the database and open it again; `false` if extensions are not to be loaded again.
+    Restart(bool),
+    /// Replace the main connection by a new one.
+    Reconnect,
+    /// Wait.
+    Sleep(Duration),
+    /// Unpack a gzip file; without a target, into the test's folder.
+    Unzip(&'a str, Option<&'a str>),
+    /// `SELECT setseed(…)`.
+    Seed(&'a str),
+    /// Give a name in braces a value.
+    Variable(&'a str, &'a str),
+    /// Errors with one of these texts skip the file.
+    IgnoreErrors(Vec<&'a str>),
+    /// Errors with one of these texts fail, whatever is expected.
+    AlwaysFail(Vec<&'a str>),
+    /// Skip the file unless this is met.
+    Require(Vec<&'a str>),
+    /// Skip the file unless an environment variable is set (to that value); its name is then known in braces.
+    RequireEnv(&'a str, Option<&'a str>),
+    /// Give a name in braces the value of an environment variable, or this one.
+    TestEnv(&'a str, &'a str),
+    /// Tags to select files by.
+    Tags(Vec<&'a str>),
+    /// Results of more values than this are given as a hash.
+    HashThreshold(u64),
+    /// Ignore the rest.
+    Halt,
+}
+
+impl Action<'_> {
+    /// Whether it counts among the records of a script.
+    pub fn counts(&self) -> bool {
+        matches!(self, Action::Statement(_) | Action::Query(_) | Action::Skipped)
+    }
+}
+
+/// How a statement must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Without an error.
+    Ok,
+    /// With an error.
+    Error,
+    /// Either way; an error must match.
+    Maybe,
+    /// Either way (`debug`).
+    Anything,
+}
+
+/// A statement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement<'a> {
+    /// How it must end.
+    pub expect: Expect,
+    /// The connection that runs it; the main one if there is none.
+    pub connection: Option<&'a str>,
+    /// The SQL.
+    pub sql: &'a str,
+    /// The lines below `----`; empty for any error.
+    pub error: &'a str,
+}
+
+/// A query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query<'a> {
+    /// A letter for each column. Only their number counts.
+    pub letters: &'a str,
+    /// How rows are ordered before they are compared.
+    pub sort: Sort,
+    /// The connection that runs it; the main one if there is none.
+    pub connection: Option<&'a str>,
+    /// All results under one label must be equal.
+    pub label: Option<&'a str>,
+    /// The SQL.
+    pub sql: &'a str,
+    /// The lines of the result; nothing for none, `""` for an empty line.
+    pub expected: Option<&'a str>,
+}
+
+/// A database to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load<'a> {
+    /// The file; none for a database in memory.
+    pub path: Option<&'a str>,
+    /// Whether it is only read. Otherwise it is deleted first.
+    pub read_only: bool,
+    /// The version of the storage.
+    pub version: Option<&'a str>,
+}

@@ -1,0 +1,305 @@
+//! Holds the rows of a query against the lines that the script expects.
+
+use std::borrow::Cow;
+
+use md5::{Digest, Md5};
+
+use super::error::{Pattern, matches};
+use super::number::{Decimal, float, is_near};
+use crate::script::Sort;
+
+/// How a line begins that names a file with the expected values.
+pub const FILE: &str = "<FILE>:";
+
+/// What a query returned, as the dialect writes it: NULL is `NULL`, an empty text `(empty)`, true `1`.
+#[derive(Debug, Clone)]
+pub struct Actual<'r> {
+    values: Vec<&'r [u8]>,
+    columns: usize,
+    kinds: Vec<Kind>,
+}
+
+/// How the values of a column are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// As numbers with so many digits behind the point.
+    Decimal(i32),
+    /// As numbers of 32 bits that are nearly the same.
+    Float,
+    /// As numbers of 64 bits that are nearly the same.
+    Double,
+    /// As `true` or `1`, and `false` or `0`.
+    Boolean,
+    /// By their text.
+    Text,
+}
+
+impl Kind {
+    /// The kind of a column, by DuckDB's name of its type.
+    fn of(name: &str) -> Kind {
+        let name = name.trim().to_ascii_uppercase();
+        match name.as_str() {
+            "TINYINT" | "SMALLINT" | "INTEGER" | "BIGINT" | "HUGEINT" | "UTINYINT" | "USMALLINT" | "UINTEGER"
+            | "UBIGINT" | "UHUGEINT" => Kind::Decimal(0),
+            "FLOAT" => Kind::Float,
+            "DOUBLE" => Kind::Double,
+            "BOOLEAN" => Kind::Boolean,
+            _ => {
+                let scale = name.strip_prefix("DECIMAL(").and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
+                    let (_, scale) = inner.split_once(',')?;
+                    scale.trim().parse().ok()
+                });
+                scale.map_or(Kind::Text, Kind::Decimal)
+            }
+        }
+    }
+
+    /// Whether two texts stand for the same value.
+    fn equal(self, actual: &str, expected: &str) -> bool {
+        // NULL is no number, and no word for a boolean.
+        if actual == "NULL" {
+            return expected == "NULL";
+        }
+        match self {
+            Kind::Decimal(scale) => {
+                let value = |text| Decimal::parse(text).and_then(|number| number.rounded(scale));
+                value(actual).is_some_and(|actual| Some(actual) == value(expected))
+            }
+            Kind::Float => match (actual.parse::<f32>(), float(expected)) {
+                (Ok(actual), Some(expected)) => is_near(actual.into(), f64::from(expected as f32)),
+                _ => false,
+            },
+            Kind::Double => match (float(actual), float(expected)) {
+                (Some(actual), Some(expected)) => is_near(actual, expected),
+                _ => false,
+            },
+            Kind::Boolean => match (boolean(actual), boolean(expected)) {
+                (Some(actual), Some(expected)) => actual == expected,
+                _ => false,
+            },
+            Kind::Text => false,
+        }
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// Why a result is not the expected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// In a line.
+    pub message: String,
+    /// The lines that are expected, and the actual ones in the same form.
+    pub lines: Option<(String, String)>,
+}
+
+impl From<String> for Mismatch {
+    fn from(message: String) -> Self {
+        Mismatch { message, lines: None }
+    }
+}
+
+impl<'r> Actual<'r> {
+    /// A result of `columns` columns, whose values come row by row; `types` are DuckDB's names of the columns' types, where
+    /// the engine tells them. A column without a type is compared as text.
+    pub fn new(values: impl Iterator<Item = &'r [u8]>, columns: usize, types: &[String]) -> Self {
+        let columns = columns.max(1);
+        let kinds = (0..columns).map(|column| types.get(column).map_or(Kind::Text, |name| Kind::of(name))).collect();
+        Actual { values: values.collect(), columns, kinds }
+    }
+
+    /// Brings the rows, or all values, into the order of their texts.
+    pub fn sort(&mut self, sort: Sort) {
+        match sort {
+            Sort::None => {}
+            Sort::Values => self.values.sort_unstable(),
+            Sort::Rows => {
+                let mut rows: Vec<&[&[u8]]> = self.values.chunks(self.columns).collect();
+                rows.sort_unstable();
+                self.values = rows.concat();
+            }
+        }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
+    /// MD5 over all values, each followed by a line feed.
+    pub fn digest(&self) -> String {
+        let mut hasher = Md5::new();
+        for value in &self.values {
+            hasher.update(value);
+            hasher.update(b"\n");
+        }
+        format!("{:x}", hasher.finalize())
+    }
+
+    /// Whether the result is what `lines` expect. `replace` replaces names in braces.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn agrees(&self, lines: &[&str], replace: &dyn Fn(&str) -> Option<String>) -> Result<(), Mismatch> {
+        if let Some((count, digest)) = hash_line(lines) {
+            let actual = self.digest();
+            if count == self.values.len() && digest == actual {
+                return Ok(());
+            }
+            let actual = format!("{} values hashing to {actual}", self.values.len());
+            return Err(Mismatch {
+                message: "query result mismatch".to_owned(),
+                lines: Some((lines.join("\n"), actual)),
+            });
+        }
+        let (rows, columns) = (self.rows(), self.columns);
+        let row_wise = (columns > 1 && lines.len() == rows) || lines.iter().all(|line| line.contains('\t'));
+        let mismatch = |message: String| {
+            let rows = self.shown(if row_wise { columns } else { 1 });
+            Err(Mismatch { message, lines: Some((lines.join("\n"), rows)) })
+        };
+        let (unit, wanted) = if row_wise { ("row", rows) } else { ("value", self.values.len()) };
+        if lines.len() != wanted {
+            let plural = if lines.len() == 1 { "" } else { "s" };
+            return mismatch(format!("query result mismatch: expected {} {unit}{plural}, got {wanted}", lines.len()));
+        }
+        let mut expected: Vec<&str> = Vec::with_capacity(self.values.len());
+        for line in lines {
+            if !row_wise {
+                expected.push(line);
+                continue;
+            }
+            let before = expected.len();
+            expected.extend(line.split('\t').filter(|piece| !piece.is_empty()));
+            let pieces = expected.len() - before;
+            if pieces != columns {
+                let values = if pieces == 1 { "value" } else { "values" };
+                let message = format!(
+                    "query result mismatch: `{line}` has {pieces} {values} for {columns} columns (a tab separates values, \
+                     an empty one is `(empty)`)"
+                );
+                return mismatch(message);
+            }
+        }
+        self.values_agree(&expected, replace)?.map_or(Ok(()), |()| mismatch("query result mismatch".to_owned()))
+    }
+
+    /// Whether the result is `expected`, value for value; `Some` if it is not.
+    fn values_agree(
+        &self,
+        expected: &[&str],
+        replace: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<()>, Mismatch> {
+        for (index, (actual, expected)) in self.values.iter().zip(expected).enumerate() {
+            if !equal(actual, expected, self.kinds[index % self.columns], replace)? {
+                return Ok(Some(()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the result has exactly the values of a file: its lines have `|` between values, and the first one is a
+    /// header.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn agrees_with_file(&self, text: &str) -> Result<(), Mismatch> {
+        let mut records = separated(text).into_iter();
+        records.next();
+        let records: Vec<Vec<String>> = records.collect();
+        let lines = || {
+            let expected: Vec<String> = records.iter().map(|record| record.join("\t")).collect();
+            Some((expected.join("\n"), self.shown(self.columns)))
+        };
+        if records.len() != self.rows() || records.iter().any(|record| record.len() != self.columns) {
+            let message = format!("query result mismatch: the file has {} rows, got {}", records.len(), self.rows());
+            return Err(Mismatch { message, lines: lines() });
+        }
+        let expected: Vec<&str> = records.iter().flatten().map(String::as_str).collect();
+        match self.values_agree(&expected, &|_| None)? {
+            None => Ok(()),
+            Some(()) => Err(Mismatch { message: "query result mismatch".to_owned(), lines: lines() }),
+        }
+    }
+
+    /// The values as lines, so many in each.
+    fn shown(&self, width: usize) -> String {
+        let text = |value: &&[u8]| String::from_utf8_lossy(value).into_owned();
+        let rows = self.values.chunks(width).map(|row| row.iter().map(text).collect::<Vec<_>>().join("\t"));
+        rows.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn equal(
+    actual: &[u8],
+    expected: &str,
+    kind: Kind,
+    replace: &dyn Fn(&str) -> Option<String>,
+) -> Result<bool, Mismatch> {
+    if actual == expected.as_bytes() {
+        return Ok(true);
+    }
+    let Ok(actual) = std::str::from_utf8(actual) else { return Ok(false) };
+    if matches(expected, actual)? == Pattern::Agrees || kind.equal(actual, expected) {
+        return Ok(true);
+    }
+    Ok(expected.contains(['{', '_']) && replace(expected).is_some_and(|replaced| replaced == actual))
+}
+
+/// The number of values and the hash, if the lines are nothing but that.
+fn hash_line<'l>(lines: &[&'l str]) -> Option<(usize, &'l str)> {
+    let [line] = lines else { return None };
+    let (count, digest) = line.split_once(" values hashing to ")?;
+    let is_digest = digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+    Some((count.parse().ok()?, digest)).filter(|_| is_digest)
+}
+
+/// Whether the lines are a hash.
+pub fn is_hash(lines: &[&str]) -> bool {
+    hash_line(lines).is_some()
+}
+
+/// The lines of an expected result.
+pub fn lines(expected: Option<&str>) -> Vec<&str> {
+    expected.map_or_else(Vec::new, |block| block.split('\n').collect())
+}
+
+/// The records of a text with `|` between values, which may stand in quotation marks.
+fn separated(text: &str) -> Vec<Vec<String>> {
+    let (mut records, mut record, mut value, mut quoted, mut was_quoted) =
+        (vec![], vec![], String::new(), false, false);
+    let end = |value: &mut String, was_quoted: &mut bool| {
+        let text = std::mem::take(value);
+        if text.is_empty() && !std::mem::take(was_quoted) { "NULL".to_owned() } else { text }
+    };
+    let text =
+        if text.is_empty() || text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) };
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                value.push('"');
+            }
+            '"' if quoted => quoted = false,
+            '"' if value.is_empty() => (quoted, was_quoted) = (true, true),
+            '|' if !quoted => record.push(end(&mut value, &mut was_quoted)),
+            '\r' if !quoted => {}
+            '\n' if !quoted => {
+                record.push(end(&mut value, &mut was_quoted));
+                records.push(std::mem::take(&mut record));
+            }
+            other => value.push(other),
+        }
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Names in braces: `{TEST_DIR}`, `{DATA_DIR}`, what `set variable` defines, and variables of loops.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use once_cell::unsync::OnceCell;
+use tempfile::TempDir;
+
+/// The names that a script knows.
+#[derive(Debug)]
+pub struct Names {
+    defined: BTreeMap<String, String>,
+    /// The script's name: a path with `/`.
+    script: String,
+    here: PathBuf,
+    /// A folder of the script's own, made when it is first named.
+    folder: OnceCell<TempDir>,
+    /// Makes `{UUID}` differ from run to run.
+    random: RandomState,
+}
+
+impl Names {
+    /// The names of the script `script`.
+    pub fn new(script: &str) -> Self {
+        Names {
+            defined: BTreeMap::new(),
+            script: script.to_owned(),
+            here: std::env::current_dir().unwrap_or_default(),
+            folder: OnceCell::new(),
+            random: RandomState::new(),
+        }
+    }
+
+    /// Defines a name.
+    pub fn define(&mut self, name: &str, value: String) {
+        self.defined.insert(name.to_owned(), value);
+    }
+
+    /// The script's own folder.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn folder(&self) -> Result<&Path, String> {
+        let make = || tempfile::Builder::new().prefix("slt-duckdb-").tempdir();
+        let made = self.folder.get_or_try_init(make);
+        made.map(TempDir::path).map_err(|error| format!("cannot make a folder for `{{TEST_DIR}}`: {error}"))
+    }
+
+    /// The script's own folder, if it has been named.
+    pub fn made_folder(&self) -> Option<&Path> {
+        self.folder.get().map(TempDir::path)
+    }
+
+    /// Replaces names in braces; those that nobody knows stay, because SQL has braces too. `own` are known besides, and
+    /// first. `line` is where the text is: texts of one line have the same `{UUID}`.
+    ///
+    /// # Errors
+    /// There is no folder for `{TEST_DIR}`.
+    pub fn replace<'t, 'v>(
+        &self,
+        text: &'t str,
+        line: u64,
+        own: impl Fn(&str) -> Option<&'v str>,
+    ) -> Result<Cow<'t, str>, String> {
+        if !text.contains('{') && !text.contains("__") {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut replaced = String::with_capacity(text.len() + 64);
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '_']) {
+            let found = match rest.as_bytes()[at] {
+                b'{' => rest[at + 1..].find('}').map(|end| (&rest[at + 1..at + 1 + end], end + 2)),
+                _ => OLD_NAMES.iter().find(|old| rest[at..].starts_with(old.0)).map(|old| (old.1, old.0.len())),
+            };
+            let value = match found {
+                Some((name, _)) if name.contains(['{', '\n']) => None,
+                Some((name, _)) => match own(name) {
+                    Some(value) => Some(Cow::Borrowed(value)),
+                    None => self.value(name, line)?.map(Cow::Owned),
+                },
+                None => None,
+            };
+            let (kept, taken) = match (&value, found) {
+                // `${name}` is the deprecated form.
+                (Some(_), Some((_, length))) => (rest[..at].strip_suffix('$').unwrap_or(&rest[..at]), at + length),
+                _ => (&rest[..=at], at + 1),
+            };
+            replaced.push_str(kept);
+            replaced.push_str(value.as_deref().unwrap_or_default());
+            rest = &rest[taken..];
+        }
+        replaced.push_str(rest);
+        Ok(Cow::Owned(replaced))
+    }
+
+    fn value(&self, name: &str, line: u64) -> Result<Option<String>, String> {
+        if let Some(value) = self.defined.get(name) {
+            return Ok(Some(value.clone()));
+        }
+        let base = self.script.replace('/', "_");
+        Ok(Some(match name {
+            "TEST_DIR" | "TEMP_DIR" | "TEMP_DIR_ABSOLUTE" | "LOCAL_TEMP_DIR" => {
+                self.folder()?.to_string_lossy().into_owned()
+            }
+            "TEMP_DIR_ROOT" => std::env::temp_dir().to_string_lossy().into_owned(),
+            "CATALOG_DIR" => self.folder()?.join("catalog").to_string_lossy().into_owned(),
+            "WORKING_DIRECTORY" | "WORKING_DIR" => self.here.to_string_lossy().into_owned(),
+            "BUILD_DIRECTORY" | "BUILD_DIR" => self.here.join("build").to_string_lossy().into_owned(),
+            "DATA_DIR" | "LOCAL_DATA_DIR" => "data".to_owned(),
+            "TEST_NAME" => self.script.clone(),
+            "BASE_TEST_NAME" | "TEST_NAME__NO_SLASH" | "TEST_ID" => base,
+            "UUID" => self.uuid(line),
+            "TEST_UUID" | "RUN_ID" => self.uuid(0),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn uuid(&self, line: u64) -> String {
+        let half = |salt: u64| {
+            let mut hasher = self.random.build_hasher();
+            hasher.write_u64(salt);
+            hasher.write_u64(line);
+            hasher.finish()
+        };
+        let (high, low) = (half(1), half(2));
+        let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
+        format!("{a:08x}-{b:04x}-4{c:03x}-{:04x}-{:012x}", low >> 48 & 0x3fff | 0x8000, low & 0xffff_ffff_ffff)
+    }
+}
+
+/// How files of DuckDB 1.x write some names.
+const OLD_NAMES: [(&str, &str); 3] = [
+    ("__TEST_DIR__", "TEST_DIR"),
+    ("__WORKING_DIRECTORY__", "WORKING_DIRECTORY"),
+    ("__BUILD_DIRECTORY__", "BUILD_DIRECTORY"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_are_replaced_and_the_braces_of_sql_stay() {
+        let mut names = Names::new("a/b.test");
+        names.define("own", "x".to_owned());
+        let replace = |text: &str| names.replace(text, 7, |name| (name == "i").then_some("3")).unwrap().into_owned();
+        assert_eq!(replace("{i} ${i} {own} ${own} $1"), "3 3 x x $1");
+        assert_eq!(replace("{DATA_DIR}/{TEST_NAME} {BASE_TEST_NAME}"), "data/a/b.test a_b.test");
+        for text in ["{'a': 1}", "{a: {b: 2}}", "${", "{nobody}", "a_b __x__ {i", "{x\n}"] {
+            assert_eq!(replace(text), text);
+        }
+        assert_eq!(replace("{a: {i}}"), "{a: 3}");
+        let folder = replace("{TEST_DIR}");
+        assert!(Path::new(&folder).is_dir());
+        assert_eq!(replace("'__TEST_DIR__/x' {TEMP_DIR}"), format!("'{folder}/x' {folder}"));
+    }
+
+    #[test]
+    fn a_uuid_belongs_to_a_line() {
+        let names = Names::new("a.test");
+        let uuid = |line| names.replace("{UUID}", line, |_| None).unwrap().into_owned();
+        assert_eq!(uuid(1), uuid(1));
+        assert_ne!(uuid(1), uuid(2));
+        let groups: Vec<usize> = uuid(1).split('-').map(str::len).collect();
+        assert_eq!(groups, [8, 4, 4, 4, 12]);
+    }
+}
