@@ -60,10 +60,11 @@ class Conversation(unittest.TestCase):
             {"sql": "CREATE TABLE t(a INTEGER)", "dialect": "classic"},
             {"sql": "INSERT INTO t VALUES (1), (NULL)", "dialect": "classic"},
             {"sql": "SELECT a, a > 0 FROM t ORDER BY a", "letters": "II", "dialect": "classic"},
-            {"sql": "SELEC", "dialect": "classic"},
+            {"sql": "SELECT )", "dialect": "classic"},
             protocol="1",
         )
-        self.assertEqual(greeting, {"protocol": 1, "name": "duckdb"})
+        capabilities = ["connections", "reopen", "require"]
+        self.assertEqual(greeting, {"protocol": 1, "name": "duckdb", "capabilities": capabilities})
         self.assertEqual(answers[1], {"count": 2})
         self.assertEqual(answers[2], {"result": [[1, True], [None, None]], "columns": 2})
         self.assertEqual(answers[3]["sqlstate"], "42601")
@@ -82,6 +83,34 @@ class Conversation(unittest.TestCase):
     def test_sql_without_a_statement_changes_nothing(self):
         self.assertEqual(self.talk({"sql": ""}, {"sql": "-- nothing"}, protocol="1")[1:], [{"count": 0}] * 2)
         self.assertEqual(self.talk({"sql": "-- nothing"}), [{"result": []}])
+
+    def test_in_duckdbs_dialect_values_are_its_own_text_and_have_types(self):
+        def ask(sql):
+            return {"sql": sql, "letters": "I", "dialect": "duckdb"}
+        _, values, none, changed, twice = self.talk(
+            ask("SELECT [1, NULL], true, 1.50, '\\xAA'::BLOB, NULL::DATE, INTERVAL 1 DAY"), ask("SELECT 1 WHERE false"),
+            ask("CREATE TABLE t AS SELECT 1"), ask("SELECT 1 AS a, 2 AS a"), protocol="1")
+        self.assertEqual(values["result"], [["[1, NULL]", True, "1.50", "\\xAA", None, "1 day"]])
+        self.assertEqual(values["types"], ["INTEGER[]", "BOOLEAN", "DECIMAL(3,2)", "BLOB", "DATE", "INTERVAL"])
+        self.assertEqual(none, {"result": [], "columns": 1, "types": ["INTEGER"]})
+        self.assertEqual(changed["result"], [["1"]])
+        self.assertEqual(twice["result"], [["1", "2"]])
+
+    def test_connections_share_a_database_until_it_is_opened_again(self):
+        def ask(sql, connection):
+            return {"sql": sql, "dialect": "duckdb", "connection": connection}
+        answers = self.talk(ask("CREATE TABLE t(a INT)", 0), ask("BEGIN", 1), ask("INSERT INTO t VALUES (1)", 1),
+                            {"sql": "SELECT count(*) FROM t", "connection": 0}, ask("COMMIT", 1), {"close": 1},
+                            {"sql": "SELECT count(*) FROM t", "connection": 0}, {"restart": {"extensions": True}},
+                            ask("SELECT * FROM t", 2), {"open": {"path": None, "read_only": False, "version": None}},
+                            protocol="1")[1:]
+        self.assertEqual((answers[3]["result"], answers[6]["result"]), ([[0]], [[1]]))
+        self.assertEqual([answers[index] for index in (5, 7, 9)], [{"count": 0}] * 3)
+        self.assertIn("does not exist", answers[8]["err"])
+
+    def test_what_is_required_is_there_or_not(self):
+        answers = self.talk({"require": ["core_functions"]}, {"require": ["no_such_extension"]}, protocol="1")[1:]
+        self.assertEqual(answers, [{"met": True}, {"met": False}])
 
     def test_nothing_to_read_is_the_end(self):
         self.assertEqual(self.talk(), [])
