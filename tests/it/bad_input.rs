@@ -17,13 +17,11 @@ fn beside_a_sound_file(root: &Path) -> Said {
 #[test]
 fn entries_that_are_no_files_fail_by_themselves() {
     type Make = fn(&Path);
-    let odd: [(Make, &str); 4] = [
-        (|path| fs::create_dir(path).unwrap(), "it is a folder, not a file"),
+    let odd: [(Make, &str); 2] = [
         (
             |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()),
             "it is a FIFO, not a file",
         ),
-        (|path| symlink("/dev/zero", path).unwrap(), "it is a device, not a file"),
         (|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()), "it is a socket, not a file"),
     ];
     for (make, words) in odd {
@@ -32,6 +30,27 @@ fn entries_that_are_no_files_fail_by_themselves() {
         let said = beside_a_sound_file(root.path());
         assert_eq!((said.code, said.verdict("odd.test")), (101, Some("FAILED")), "{said:?}");
         assert!(said.out.contains(words), "{said:?}");
+    }
+}
+
+#[test]
+fn a_folder_is_none_whatever_its_name_and_a_link_out_of_the_root_is_an_error() {
+    let root = folder(&[("odd.test/inner.test", PASSES)]);
+    let said = beside_a_sound_file(root.path());
+    assert_eq!((said.code, said.verdict("odd.test/inner.test"), said.verdicts().len()), (0, Some("ok"), 2), "{said:?}");
+    let secret = folder(&[("secret", "statement ok\nSELECT 'secret'\n")]);
+    for to in [secret.path().join("secret").as_path(), Path::new("/dev/zero"), Path::new("/proc/self/environ")] {
+        let root = folder(&[("sound.test", PASSES)]);
+        symlink(to, root.path().join("odd.slt")).unwrap();
+        for arguments in [&[][..], &["--exact", "odd.slt"], &["--parallel", "--workers", "2"], &["--parallel"]] {
+            let results = root.path().join("results");
+            let mut command = command(target_binary());
+            command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results);
+            let said = Said::of(command.args(arguments));
+            assert_eq!((said.code, said.verdicts().len()), (2, 0), "{said:?}");
+            assert!(said.err.contains("odd.slt`") && said.err.contains("--root"), "{said:?}");
+            assert!(!format!("{said:?}").contains("PATH="), "{said:?}");
+        }
     }
 }
 

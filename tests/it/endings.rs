@@ -92,7 +92,9 @@ fn after_a_failure_that_is_enough_nothing_is_begun() {
     let place = Place::with_many(5, &fault("error on purpose"));
     let ended = place.run("--fail-fast").exits(101);
     ended.says("0 passed; 1 failed; 4 ignored");
-    assert_eq!(place.run("--resume").exits(101).verdicts().len(), 4, "a further run goes on from there");
+    place.run("--resume").exits(4).says("`--fail-fast` is `on` there and not given here");
+    let ended = place.run("--resume --fail-fast").exits(101);
+    assert!(!ended.verdicts().is_empty(), "a further run goes on from there: {ended}");
 }
 
 #[test]

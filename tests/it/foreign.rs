@@ -37,7 +37,7 @@ fn slt(root: &Path, arguments: &[&str]) -> Said {
 #[test]
 fn foreign_text_steers_neither_a_terminal_nor_github() {
     let known = "[[known]]\npath = \"known.slt\"\nreason = \"\\u001b[31m\\n::error::known\"\n";
-    let root = folder(&[("known.slt", HOSTILE), ("sub/hostile\u{1b}[1m.slt", HOSTILE), ("known.toml", known)]);
+    let root = folder(&[("known.slt", HOSTILE), ("sub/hostile ##[error].slt", HOSTILE), ("known.toml", known)]);
     let list = root.path().join("known.toml");
     let list = list.to_str().unwrap();
     for arguments in [

@@ -8,6 +8,7 @@ mod bless;
 mod browser;
 mod cases;
 mod commands;
+mod differential;
 mod doors;
 mod drivers;
 mod endings;

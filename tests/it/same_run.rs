@@ -67,7 +67,7 @@ fn a_run_is_resumed_as_it_began_or_not_at_all() {
 
 #[test]
 fn an_attempt_that_ended_because_the_run_did_does_not_count() {
-    let place = Place::new([("a.test", runs("FAULT once mark FAULT hang"))]);
+    let place = Place::new([("a.test", runs("FAULT once mark hang"))]);
     let hangs = || place.path("mark").exists();
     for (round, signals) in
         [&[Signal::TERM, Signal::TERM][..], &[Signal::KILL], &[Signal::INT, Signal::TERM]].iter().enumerate()

@@ -79,7 +79,8 @@ fn a_machine_that_dies_leaves_its_files_to_the_other() {
         doomed.signal(Signal::KILL);
         assert_eq!(doomed.wait().code, None);
         let ended = other.wait().exits(0);
-        assert_eq!(ended.verdict("hang.test"), "flaky (passed on attempt 2)");
+        // The attempt ended with its machine, which is no fault of the file.
+        assert_eq!(ended.verdict("hang.test"), "ok");
         ended.others_passed("hang.test");
     });
 }

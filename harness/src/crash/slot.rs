@@ -133,6 +133,11 @@ impl Slot {
         self.version.store(version + 2, Ordering::Release);
     }
 
+    /// Whether the trial has come to its first record: before that, it connects.
+    pub(crate) fn is_in_a_record(&self) -> bool {
+        self.line.load(Ordering::Relaxed) > 0
+    }
+
     /// A number that changes with every note.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)

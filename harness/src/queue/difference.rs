@@ -33,8 +33,7 @@ pub(super) fn differences(theirs: &Plan, ours: &Plan) -> Vec<String> {
     let changed = both.iter().filter(|(_, ours, theirs)| ours.content != theirs.content).map(|(name, ..)| *name);
     if let Some((list, count)) = names(changed) {
         let verb = if count == 1 { "has" } else { "have" };
-        found
-            .push(format!("{list} {verb} other contents here, or include{} others", if count == 1 { "s" } else { "" }));
+        found.push(format!("{list} {verb} other contents here, or other includes, or another dialect"));
     }
     let (theirs, ours) = (theirs.settings(), ours.settings());
     let keys: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();

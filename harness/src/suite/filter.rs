@@ -96,7 +96,7 @@ mod tests {
         let files = ["select/joins.test", "select/cte.test", "index/joint.test", "x.slt"].map(file);
         assert_eq!(nearest(&files, "jions"), ["select/joins.test", "index/joint.test"]);
         assert_eq!(nearest(&files, "select/CTE.slt")[0], "select/cte.test");
-        assert_eq!(nearest(&files, "select::jons_test"), ["select/joins.test"]);
+        assert_eq!(nearest(&files, "select::jons_test")[0], "select/joins.test");
         assert_eq!(nearest(&files, "quite different"), [""; 0]);
     }
 }

@@ -19,6 +19,9 @@ use crate::suite::TestFile;
 /// How much later than its limit a trial is abandoned: engines that can be interrupted return by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same for what the engine does before the first record: it connects, which has time limits of its own.
+const CONNECTING: Duration = Duration::from_secs(10);
+
 /// How often the waiting thread looks at the clock.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -85,7 +88,8 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
             (version, since) = (now, Instant::now());
         }
         let file = options.file_timeout.filter(|limit| clock.elapsed() > *limit + PATIENCE);
-        let record = options.query_timeout.filter(|limit| since.elapsed() > *limit + PATIENCE);
+        let patience = if slot.is_in_a_record() { PATIENCE } else { CONNECTING };
+        let record = options.query_timeout.filter(|limit| since.elapsed() > *limit + patience);
         if let Some(limit) = file.or(record) {
             if slot.abandon() {
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);

@@ -275,8 +275,8 @@ fn separated(text: &str) -> Vec<Vec<String>> {
     let (mut records, mut record, mut value, mut quoted, mut was_quoted) =
         (vec![], vec![], String::new(), false, false);
     let end = |value: &mut String, was_quoted: &mut bool| {
-        let text = std::mem::take(value);
-        if text.is_empty() && !std::mem::take(was_quoted) { "NULL".to_owned() } else { text }
+        let (text, was_quoted) = (std::mem::take(value), std::mem::take(was_quoted));
+        if text.is_empty() && !was_quoted { "NULL".to_owned() } else { text }
     };
     let text =
         if text.is_empty() || text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) };

@@ -65,7 +65,7 @@ mod tests {
         assert!(!agrees("<REGEX>:Catalog Error.*nope.*exist!"), "the line feed at the end is not matched");
         assert!(!agrees("<REGEX>:.*catalog error.*"));
         assert!(agrees("<!REGEX>:.*Binder.*") && !agrees("<!REGEX>:.*nope.*"));
-        assert!(super::agrees("x", "<REGEX>:(", "").unwrap_err().contains("no regular expression"));
+        assert!(super::agrees("x", "<REGEX>:(", "<REGEX>:(").unwrap_err().contains("no regular expression"));
     }
 
     #[test]

@@ -1,0 +1,149 @@
+//! Drivers of one line of shell, and what comes of them.
+
+use super::*;
+
+const CLASSIC: Request<'static> = Request { sql: b"SELECT", letters: Some(b"IT"), dialect: Dialect::Classic };
+
+/// Asks a driver once, and says what came of it.
+fn ask(driver: &str, request: Request<'_>) -> Result<(Done, String, String), EngineError> {
+    let engine = External::new(driver);
+    let mut session = engine.database("a.test")?.connect()?;
+    let mut rows = Rows::default();
+    let done = session.run(request, &mut rows)?;
+    Ok((done, String::from_utf8(rows.text().to_vec()).unwrap(), session.name().to_owned()))
+}
+
+/// A driver that says `words` when it is asked anything.
+fn parrot(words: &str) -> String {
+    format!("head -c 1 >/dev/null && echo '{words}'; cat >/dev/null")
+}
+
+#[test]
+fn a_driver_that_was_changed_is_another_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let driver = folder.path().join("driver.py");
+    std::fs::write(&driver, "one").unwrap();
+    let identity = |rest: &str| External::new(&format!("cat {} {rest}", driver.display())).identity();
+    let first = identity("--password hunter2");
+    assert_eq!(first, identity("--password hunter2"));
+    assert!(!first.contains("hunter2") && first != identity("--password hunter3"), "{first}");
+    std::fs::write(&driver, "two").unwrap();
+    assert_ne!(first, identity("--password hunter2"));
+    assert_eq!(file_of("cat").map(|path| path.is_absolute()), Some(true));
+    assert_eq!((file_of("no-such-program"), file_of("/")), (None, None));
+}
+
+#[test]
+fn a_driver_that_does_not_know_the_extension_writes_its_values_itself() {
+    let driver = parrot(r#"{"result":[["2.5",""],["x","é"]]}"#);
+    let (done, rows, name) = ask(&driver, CLASSIC).unwrap();
+    assert_eq!((done, rows.as_str(), name.as_str()), (Done::Rows, "2.5\n(empty)\nx\né\n", "external"));
+}
+
+#[test]
+fn a_driver_that_does_not_know_the_extension_is_asked_without_it() {
+    // Whatever it is asked, it says so in its error.
+    let driver = r#"q=$(head -c 16); [ -z "$q" ] || printf '{"err":"%s"}' "${q//\"/\'}""#;
+    let error = ask(driver, CLASSIC).unwrap_err();
+    assert_eq!((error.message.as_str(), error.lost), ("{'sql':'SELECT'}", false));
+}
+
+#[test]
+fn a_driver_that_greets_is_told_the_letters_and_may_answer_with_more() {
+    let greet = |words: &str| format!(r#"echo '{{"protocol":1,"name":"own"}}'; {}"#, parrot(words));
+    let (done, rows, name) = ask(&greet(r#"{"result":[[2.5,""],[true,null]],"columns":2}"#), CLASSIC).unwrap();
+    assert_eq!((done, rows.as_str(), name.as_str()), (Done::Rows, "2\n(empty)\n1\nNULL\n", "own"));
+    assert_eq!(ask(&greet(r#"{"count":5}"#), CLASSIC).unwrap().0, Done::Changed(5));
+    let error = ask(&greet(r#"{"err":"no","sqlstate":"42P01"}"#), CLASSIC).unwrap_err();
+    assert_eq!((error.message.as_str(), error.sqlstate.as_deref(), error.lost), ("no", Some("42P01"), false));
+    let question = r#"{"sql":"SELECT","letters":"IT","dialect":"classic"}"#;
+    let echo = format!(
+        r#"echo '{{"protocol":1}}'; q=$(head -c {}); [ -z "$q" ] || printf '{{"err":"%s"}}' "${{q//\"/\'}}""#,
+        question.len()
+    );
+    assert_eq!(ask(&echo, CLASSIC).unwrap_err().message, question.replace('"', "'"));
+}
+
+#[test]
+fn numbers_stay_as_the_driver_wrote_them() {
+    let slt = Request { sql: b"SELECT", letters: Some(b"TTTTT"), dialect: Dialect::Slt };
+    let greet = r#"echo '{"protocol":1}';"#;
+    let numbers = "117.63331139400017,18446744073709551617,18446744073709551618,1E400,-0.10";
+    let (_, rows, _) = ask(&format!("{greet} {}", parrot(&format!(r#"{{"result":[[{numbers}]]}}"#))), slt).unwrap();
+    assert_eq!(rows, format!("{numbers},").replace(',', "\n"));
+    // Nor does any of 2,000 random doubles change.
+    let mut seed = 1_u64;
+    let doubles = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from_bits(seed.rotate_left(20))
+    });
+    let doubles: Vec<String> =
+        doubles.filter(|double| double.is_finite()).take(2000).map(|double| format!("{double:?}")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("answer");
+    std::fs::write(&file, format!(r#"{{"result":[[{}]]}}"#, doubles.join(","))).unwrap();
+    let driver = format!("{greet} head -c 1 >/dev/null && cat {}; cat >/dev/null", file.display());
+    let (_, rows, _) = ask(&driver, slt).unwrap();
+    assert!(rows.lines().eq(&doubles));
+}
+
+#[test]
+fn what_is_no_answer_loses_the_connection() {
+    for (driver, words) in [
+        (parrot("oops"), "it printed what is no answer"),
+        (parrot(r#"{"result":[1]}"#), "it printed what is no answer"),
+        (parrot(r#"{"result":[[1]]}"#), "`1` where a string should be"),
+        (parrot(r#"{"result":[["\ud800"]]}"#), r#"`"\ud800"`, which is no string"#),
+        (parrot("{}"), "neither with `result` nor with `err`"),
+        (parrot(r#"{"result":[],"err":"no"}"#), "neither with `result` nor with `err`"),
+        ("head -c 1 >/dev/null; exit 3".to_owned(), "it ended (exit status: 3) instead of answering"),
+        (
+            r#"head -c 1 >/dev/null; echo '{"result":[["1"'; exit 4"#.to_owned(),
+            "it ended (exit status: 4) in the middle of an answer",
+        ),
+        ("exit 5".to_owned(), "it ended (exit status: 5)"),
+        ("exec >&-; cat >/dev/null; exit 6".to_owned(), "it closed its output instead of answering"),
+        ("head -c 1 >/dev/null; sleep 1000 & exit 7".to_owned(), "it ended (exit status: 7) instead of answering"),
+        ("yes".to_owned(), "it printed what is no answer: `y` (expected value)"),
+        ("slt_no_such_program".to_owned(), "it ended (exit status: 127: bash finds no such command)"),
+        (r#"echo '{"protocol":2}'"#.to_owned(), "version 2 of the protocol"),
+    ] {
+        let error = ask(&driver, CLASSIC).unwrap_err();
+        assert!(error.message.contains(words), "{driver}: {error}");
+        assert!(error.lost || words.contains("version"), "{driver}");
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next() {
+    let answer = r#"{"result":[["1","2"]]}"#;
+    // In one line, for bash writes a line at a time: both are there when the first is read.
+    let engine = External::new(&parrot(&format!("{answer} {answer}")));
+    let mut session = engine.database("a.test").unwrap().connect().unwrap();
+    let mut rows = Rows::default();
+    assert_eq!(session.run(CLASSIC, &mut rows), Ok(Done::Rows));
+    let error = session.run(CLASSIC, &mut rows).unwrap_err();
+    assert_eq!((error.message, error.lost), (format!("it printed `{answer}` without being asked"), true));
+}
+
+#[test]
+fn what_is_no_answer_is_shown_as_far_as_its_first_line_or_a_bit() {
+    let long = "x".repeat(1000);
+    for (printed, shown) in [("oops\nmore", "oops"), ("[1]", "[1]"), (long.as_str(), &format!("{}…", &long[..200]))] {
+        let error = ask(&parrot(printed), CLASSIC).unwrap_err();
+        assert!(error.message.starts_with(&format!("it printed what is no answer: `{shown}` (")), "{error}");
+    }
+}
+
+#[test]
+fn a_driver_that_never_answers_can_be_interrupted() {
+    let engine = External::new("cat >/dev/null; sleep 1000");
+    let driver = Arc::clone(&engine.driver);
+    driver.greeting.set(None).unwrap();
+    let mut session = engine.database("a.test").unwrap().connect().unwrap();
+    let interrupt = session.interrupter().unwrap();
+    let asking = std::thread::spawn(move || interrupt());
+    let error = session.run(CLASSIC, &mut Rows::default()).unwrap_err();
+    asking.join().unwrap();
+    assert!(error.lost && error.message.contains("SIGKILL"), "{error}");
+}
