@@ -55,7 +55,7 @@ impl Oracle {
         let mut hasher = DefaultHasher::new();
         (self.seed, sql, *count).hash(&mut hasher);
         let number = hasher.finish();
-        if number % 5 == 0 { wrong(said, number / 5) } else { said }
+        if number.is_multiple_of(5) { wrong(said, number / 5) } else { said }
     }
 }
 
@@ -77,7 +77,7 @@ fn wrong(said: Said, number: u64) -> Said {
         }
         (Said::Rows(mut rows), _) => {
             if let Some(value) = rows.first_mut().and_then(|row| row.first_mut()) {
-                value.push_str(if number % 2 == 0 { "x" } else { " \t" });
+                value.push_str(if number.is_multiple_of(2) { "x" } else { " \t" });
             }
             Said::Rows(rows)
         }

@@ -69,11 +69,12 @@ fn a_server_that_answers_no_more_is_not_waited_for_again_and_again() {
     let begun = Instant::now();
     let said = run(&engine, &files, &["--query-timeout", "0.2", "--test-threads", "1"]);
     assert!(begun.elapsed() < Duration::from_secs(120), "{:?}: {said:?}", begun.elapsed());
-    assert_eq!((said.code, said.verdict("b.test"), said.verdict("c.test")), (101, Some("FAILED"), Some("FAILED")));
-    assert!(said.verdict("a.test").unwrap().starts_with("timed out after 0.2 s"), "{said:?}");
-    let words = format!("cannot connect to {engine}: cannot make a database: no answer within 5 s");
-    assert_eq!(said.out.matches(&words).count(), 2, "{said:?}");
-    assert!(said.err.contains(&format!("warning: {engine}: cannot drop the database `slt_")), "{said:?}");
+    assert_eq!(said.code, 101, "{said:?}");
+    // Nor does the server react to a request to stop, so each trial is left behind, and the next file has its own try.
+    for name in ["a.test", "b.test", "c.test"] {
+        assert!(said.verdict(name).unwrap().starts_with("timed out after 0.2 s"), "{said:?}");
+    }
+    assert_eq!(said.out.matches("so its thread was left behind").count(), 3, "{said:?}");
 }
 
 fn postgres_12(stream: TcpStream) -> io::Result<()> {

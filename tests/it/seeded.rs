@@ -68,8 +68,10 @@ impl Ledger {
 fn corpus() -> (PathBuf, Vec<String>, u32) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Some(corpus) = std::env::var_os("SLT_CORPUS").filter(|path| !path.is_empty()) else {
-        // The SQL of its records is put together as they run, so that the ledger does not have it as the file does.
-        return (project.join("tests/corpus"), vec!["evidence/directives/variables.slt".to_owned()], 20);
+        // The SQL of some records is put together as they run, so that the ledger does not have it as the file does; and
+        // the engine with faults cannot open another database.
+        let left_out = ["evidence/directives/variables.slt", "duckdb/"].map(str::to_owned).to_vec();
+        return (project.join("tests/corpus"), left_out, 20);
     };
     // What rightly fails without any fault.
     let verdicts = fs::read_to_string(project.join(".ci/corpus-verdicts.txt")).unwrap_or_default();

@@ -1,0 +1,191 @@
+//! Results held against expected lines.
+
+use super::super::diff;
+use super::*;
+use crate::script::{Answer, Labels, Step, classic};
+
+fn rows(table: &[&[&str]]) -> Rows {
+    let mut rows = Rows::default();
+    table.iter().for_each(|row| rows.push_row(row.iter().map(|value| value.as_bytes())));
+    rows
+}
+
+/// Calls `judge` with the lines that a script expects.
+fn with_block<T>(expected: &str, judge: impl FnOnce(&Lines<'_>) -> T) -> T {
+    let script = format!("query I\nSELECT 1\n----\n{expected}");
+    let labels = Labels::default();
+    match classic::Parser::new(script.as_bytes(), &labels).next().unwrap().unwrap().step {
+        Step::Query { expect: Answer::Lines { lines, .. }, .. } => judge(&lines),
+        step => panic!("{step:?}"),
+    }
+}
+
+fn agrees(table: &[&[&str]], sort: Sort, expected: &str) -> bool {
+    let rows = rows(table);
+    let mut comparison = Comparison::default();
+    comparison.order(&rows, sort);
+    with_block(expected, |lines| comparison.agrees(&rows, lines, false))
+}
+
+#[test]
+fn results_are_ordered_as_the_record_asks() {
+    let table: &[&[&str]] = &[&["b", "1"], &["a", "9"], &["a", "10"]];
+    assert!(agrees(table, Sort::None, "b\n1\na\n9\na\n10"));
+    assert!(agrees(table, Sort::Rows, "a\n10\na\n9\nb\n1"));
+    assert!(agrees(table, Sort::Values, "1\n10\n9\na\na\nb"));
+    assert!(!agrees(table, Sort::None, "a\n10\na\n9\nb\n1"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn rows_and_values_are_sorted_as_byte_strings(
+        table in proptest::collection::vec(proptest::array::uniform2("[\0\t\n ab]{0,10}|[ab]{0,20}"), 0..12)
+    ) {
+        let mut by_rows = table.clone();
+        by_rows.sort();
+        let mut by_values: Vec<&str> = table.iter().flatten().map(String::as_str).collect();
+        by_values.sort_unstable();
+        let table: Vec<Vec<&str>> = table.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+        let rows = rows(&table.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let mut comparison = Comparison::default();
+        let mut sorted = |sort| {
+            comparison.order(&rows, sort);
+            let own = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let values: Vec<String> = comparison.values(&rows).map(own).collect();
+            let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
+            assert_eq!(own(comparison.text(&rows)), lines);
+            values
+        };
+        proptest::prop_assert_eq!(sorted(Sort::Rows), by_rows.concat());
+        proptest::prop_assert_eq!(sorted(Sort::Values), by_values);
+    }
+}
+
+#[test]
+fn every_value_must_be_there_and_no_more() {
+    assert!(agrees(&[], Sort::None, ""));
+    assert!(!agrees(&[&["1"]], Sort::None, ""));
+    assert!(!agrees(&[], Sort::None, "1"));
+    assert!(!agrees(&[&["1"], &["2"]], Sort::None, "1"));
+    assert!(!agrees(&[&["1"]], Sort::None, "1\n2"));
+    assert!(!agrees(&[&["a  b"]], Sort::None, "a b"));
+    assert!(!agrees(&[&["1\n2"]], Sort::None, "1\n2"));
+    assert!(!agrees(&[&["1\n2"], &["3"]], Sort::None, "1\n2\n3"));
+    assert!(agrees(&[&["1"], &["2"]], Sort::None, "1\r\n# a remark\r\n2\r"));
+}
+
+#[test]
+fn a_fingerprint_tells_line_feeds_in_values_from_their_ends() {
+    let fingerprint = |table: &[&[&str]]| {
+        let rows = rows(table);
+        let mut comparison = Comparison::default();
+        comparison.order(&rows, Sort::None);
+        comparison.fingerprint(&rows)
+    };
+    assert_ne!(fingerprint(&[&["a\nb"], &["c"]]), fingerprint(&[&["a"], &["b\nc"]]));
+    assert_eq!(fingerprint(&[&["a\nb"], &["c"]]), fingerprint(&[&["a\nb"], &["c"]]));
+}
+
+#[test]
+fn a_hash_stands_for_all_values_with_or_without_a_threshold() {
+    // printf '1\n2\n3\n' | md5sum
+    let line = "3 values hashing to c0710d6b4f15dfa88f600b0e6b624077";
+    let wrong_count = line.replacen('3', "4", 1);
+    let wrong_hash = line.replace(&line[line.len() - 4..], "0000");
+    let table: &[&[&str]] = &[&["3"], &["1"], &["2"]];
+    assert!(agrees(table, Sort::Rows, line));
+    assert!(!agrees(table, Sort::None, line));
+    assert!(!agrees(table, Sort::Rows, &wrong_count));
+    assert!(!agrees(table, Sort::Rows, &wrong_hash));
+}
+
+#[test]
+fn what_is_ignored_ends_where_the_rest_begins() {
+    let agrees = |actual: &[&str], expected: &[&str]| {
+        let rows: Vec<Vec<&[u8]>> = actual.iter().map(|row| row.split(' ').map(str::as_bytes).collect()).collect();
+        as_written(&rows, &expected.iter().map(|line| line.as_bytes()).collect::<Vec<_>>())
+    };
+    assert!(agrees(&["a 1 b", "2"], &["a <slt:ignore> b", "2"]));
+    assert!(agrees(&["a 1 b", "2"], &["<slt:ignore> b", "<slt:ignore>"]));
+    assert!(agrees(&["a", "b", "c"], &["a", "<slt:ignore>", "c"]));
+    assert!(agrees(&["1", "2"], &["<slt:ignore>"]));
+    assert!(agrees(&["a 5 b"], &["a <slt:ignore> "]), "a trailing blank, which the crate finds before the b");
+    assert!(!agrees(&["a 5"], &["a <slt:ignore> "]), "which it does not find here");
+    assert!(agrees(&["aXbXc"], &["a<slt:ignore>b<slt:ignore>c"]));
+    assert!(!agrees(&["0", "a 1 b"], &["a <slt:ignore> b"]), "a row too many before it");
+    assert!(!agrees(&["a 1 b", "2"], &["a <slt:ignore> b"]), "a row too many behind it");
+    assert!(!agrees(&["ab"], &["ab<slt:ignore>b"]), "one letter does not do for two");
+    assert!(!agrees(&["a c b"], &["a<slt:ignore>b<slt:ignore>c"]));
+    assert!(!agrees(&[], &["a<slt:ignore>"]));
+}
+
+#[test]
+fn mismatches_say_what_is_missing() {
+    let rows = rows(&[&["1", "x"], &["2", "y"]]);
+    let mut comparison = Comparison::default();
+    comparison.order(&rows, Sort::None);
+    let summary = with_block("1\nx", |lines| comparison.summary(&rows, lines, false));
+    assert_eq!(summary, "query result mismatch: expected 2 values, got 4");
+    let lines = Lines::List(vec!["1 x".into(), "2 z".into()]);
+    assert_eq!(comparison.summary(&rows, &lines, true), "query result mismatch");
+    let texts = comparison.texts(&rows, &lines, true);
+    assert_eq!((&*texts.expected, &*texts.actual), ("1 x\n2 z", "1 x\n2 y"));
+}
+
+/// The two sides of the diff of a mismatch in an `.slt` file, whose lines are rows.
+fn compared(table: &[&[&[u8]]], expected: &[&str]) -> (String, String) {
+    let mut rows = Rows::default();
+    table.iter().for_each(|row| rows.push_row(row.iter().copied()));
+    let mut comparison = Comparison::default();
+    comparison.order(&rows, Sort::None);
+    let lines = Lines::List(expected.iter().map(|&line| line.to_owned()).collect());
+    assert!(!comparison.agrees(&rows, &lines, true), "{table:?}");
+    let texts = comparison.texts(&rows, &lines, true);
+    texts.compared.unwrap_or((texts.expected, texts.actual))
+}
+
+#[test]
+fn values_are_compared_as_bytes() {
+    let row: &[&[u8]] = &[b"a\xff"];
+    assert!(as_written(&[row.to_vec()], &[b"a\xff"]));
+    assert!(!as_written(&[row.to_vec()], &[b"a\xfe"]));
+    assert!(!as_written(&[row.to_vec()], &["a\u{fffd}".as_bytes()]));
+    assert!(!as_written(&[row.to_vec()], &[b"<slt:ignore>\xfe"]));
+    assert!(as_written(&[row.to_vec()], &[b"<slt:ignore>\xff"]));
+    assert!(!as_written(&[vec![b"a\0b"]], &[b"a"]));
+    assert!(as_written(&[vec!["\u{a0}a \t b".as_bytes(), b"c"]], &[b"a b  c "]));
+}
+
+#[test]
+fn a_mismatch_never_looks_alike_on_both_sides() {
+    let pairs = [
+        compared(&[&[b"a\xff"]], &["a\u{fffd}"]),
+        compared(&[&[b"a\xff"]], &["a\\xFF"]),
+        compared(&[&[b"a\nb"]], &["a", "b"]),
+        compared(&[&[b" ", b"a"]], &["a"]),
+        compared(&[&[b"a "]], &["a<slt:ignore>b", "c "]),
+        compared(&[&[b"x", b"1 "]], &["<slt:ignore> 2"]),
+    ];
+    for (expected, actual) in pairs {
+        assert_ne!(expected, actual);
+        assert!(diff::lines(&expected, &actual, usize::MAX).lines().any(|line| line.starts_with(['-', '+'])));
+    }
+}
+
+#[test]
+fn differences_of_white_space_alone_are_not_in_the_diff() {
+    let (expected, actual) = compared(&[&[b"a", b"b  c"], &[b"x", b"1"]], &["a\tb c  ", "x  2"]);
+    assert_eq!((&*expected, &*actual), ("a b c\nx 2", "a b c\nx 1"));
+}
+
+#[test]
+fn fingerprints_say_where_values_end() {
+    let print = |table: &[&[&str]]| {
+        let rows = rows(table);
+        let mut comparison = Comparison::default();
+        comparison.order(&rows, Sort::None);
+        comparison.fingerprint(&rows)
+    };
+    assert!(print(&[&["a\nb"], &["c"]]) != print(&[&["a"], &["b\nc"]]));
+    assert!(print(&[&["a\nb"], &["c"]]) == print(&[&["a\nb"], &["c"]]));
+}

@@ -1,0 +1,140 @@
+//! Holds what a record came to against what the script expects, and says what is wrong.
+
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+
+use super::{Complaint, Executor, Results};
+use crate::engine::{Done, EngineError};
+use crate::script::{Answer, Completion, Dialect, Sort};
+use crate::trial::answer;
+use crate::trial::bless::Correction;
+
+impl<'a> Executor<'_, 'a> {
+    pub(super) fn judge_statement(
+        &self,
+        expect: &Completion,
+        result: Result<Done, EngineError>,
+    ) -> Result<(), Complaint> {
+        match (expect, result) {
+            (Completion::Ok, Ok(_)) => Ok(()),
+            (Completion::Ok | Completion::Count(_), Err(error)) => {
+                Err(Complaint::corrected_by(format!("statement failed: {error}"), Correction::Error(error)))
+            }
+            (Completion::Count(expected), Ok(done)) => {
+                let (count, verb) = match done {
+                    Done::Changed(count) => (count, "changed"),
+                    Done::Rows => (self.rows.count() as u64, "returned"),
+                };
+                if count == *expected {
+                    return Ok(());
+                }
+                let rows = if count == 1 { "row" } else { "rows" };
+                let message = format!("statement {verb} {count} {rows} instead of {expected}");
+                Err(Complaint::corrected_by(message, Correction::Count(count)))
+            }
+            (Completion::Error(_), Ok(_)) => {
+                Err(Complaint::corrected_by("statement succeeded, but should have failed", Correction::Success))
+            }
+            (Completion::Error(expected), Err(error)) => judge_error("statement", expected, error),
+        }
+    }
+
+    pub(super) fn judge_query(
+        &mut self,
+        expect: &Answer<'_>,
+        letters: &[u8],
+        sort: Sort,
+        result: Result<Done, EngineError>,
+    ) -> Result<(), Complaint> {
+        let (lines, row_wise) = match (expect, result) {
+            (Answer::Error { row_wise, .. }, Ok(_)) => {
+                self.comparison.order(&self.rows, sort);
+                let message = "query succeeded, but should have failed".to_owned();
+                return Err(Complaint { correction: self.result(*row_wise, false), ..Complaint::from(message) });
+            }
+            (Answer::Error { expected, .. }, Err(error)) => return judge_error("query", expected, error),
+            (Answer::Lines { .. }, Err(error)) => {
+                return Err(Complaint::corrected_by(format!("query failed: {error}"), Correction::Error(error)));
+            }
+            (Answer::Lines { lines, row_wise }, Ok(_)) => (lines, *row_wise),
+        };
+        if self.rows.is_uneven() {
+            return Err("the engine returned rows of different widths".to_owned().into());
+        }
+        self.comparison.order(&self.rows, sort);
+        let columns = self.rows.columns().filter(|columns| *columns != letters.len());
+        if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
+            let letters = String::from_utf8_lossy(letters);
+            let unit = if columns == 1 { "column" } else { "columns" };
+            let are = if letters.len() == 1 { "is" } else { "are" };
+            let message = format!("query returned {columns} {unit}, but {} {are} declared ({letters})", letters.len());
+            let correction = self.result(row_wise, answer::is_hashed(lines));
+            return Err(Complaint { correction, ..Complaint::from(message) });
+        }
+        if self.comparison.agrees(&self.rows, lines, row_wise) {
+            return Ok(());
+        }
+        Err(Complaint {
+            message: self.comparison.summary(&self.rows, lines, row_wise),
+            results: Some(Results::Rows),
+            correction: self.result(row_wise, answer::is_hashed(lines)),
+        })
+    }
+
+    /// What came, as a record would have to expect it; worked out only where that is wanted.
+    fn result(&self, row_wise: bool, hashed: bool) -> Result<Box<Correction>, String> {
+        if !self.bless {
+            return Err(String::new());
+        }
+        if self.rows.is_uneven() {
+            return Err("the engine returned rows of different widths".to_owned());
+        }
+        let hashed = hashed || (self.hash_threshold > 0 && self.rows.len() as u64 > self.hash_threshold);
+        let lines = self.comparison.lines(&self.rows, row_wise, hashed);
+        Ok(Box::new(Correction::Lines { lines, columns: self.rows.columns() }))
+    }
+
+    /// All results under one label must be alike; the first one sets the measure.
+    pub(super) fn judge_label(&mut self, label: Cow<'a, [u8]>, line: u64) -> Result<(), Complaint> {
+        let fingerprint = self.comparison.fingerprint(&self.rows);
+        match self.labels.entry(label) {
+            Entry::Vacant(entry) => {
+                entry.insert((fingerprint, line));
+                Ok(())
+            }
+            Entry::Occupied(entry) if entry.get().0 == fingerprint => Ok(()),
+            Entry::Occupied(entry) => {
+                let (label, (_, line)) = (String::from_utf8_lossy(entry.key()), entry.get());
+                Err(format!("results under the label `{label}` differ from those in line {line}").into())
+            }
+        }
+    }
+
+    pub(super) fn bind(&mut self, variables: &[String]) -> Result<(), Complaint> {
+        let (rows, columns) = (self.rows.count(), self.rows.columns().unwrap_or(0));
+        if rows != 1 || columns != variables.len() {
+            let wanted = variables.len();
+            let message =
+                format!("`let` needs rows: 1, columns: {wanted}; the query returned rows: {rows}, columns: {columns}");
+            return Err(message.into());
+        }
+        for (variable, value) in variables.iter().zip(self.rows.values()) {
+            let value = std::str::from_utf8(value).map_err(|_| format!("the value for `${variable}` is not UTF-8"))?;
+            self.variables.set(variable, value.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn judge_error(
+    what: &str,
+    expected: &sqllogictest::parser::ExpectedError,
+    error: EngineError,
+) -> Result<(), Complaint> {
+    if expected.is_match(&error.message, error.sqlstate.as_deref()) {
+        return Ok(());
+    }
+    let state = error.sqlstate.as_ref().map(|state| format!("(sqlstate {state}) ")).unwrap_or_default();
+    let message = format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}");
+    Err(Complaint::corrected_by(message, Correction::Error(error)))
+}
