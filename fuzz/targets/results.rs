@@ -20,7 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(results) = Results::read(&FILE) else { return };
     let again = serde_json::to_vec(&results).expect("results are JSON");
     std::fs::write(&*FILE, again).expect("the file can be written");
-    assert_eq!(Results::read(&FILE).expect("they can be read again"), results);
+    // What is written has sums of its own, so nothing in it contradicts itself.
+    let sound = Results { contradictions: Vec::new(), ..results.clone() };
+    assert_eq!(Results::read(&FILE).expect("they can be read again"), sound);
     Status::new(&results, Vec::new()).text(SystemTime::now(), 5);
     Comparison::new(&results, &results).text(5);
     Clusters::new(&results).text();
