@@ -40,19 +40,19 @@ mod ddl {
 #[allow(non_snake_case)]
 mod duckdb {
     #[test]
-    fn databases_duckdb_test() {}
+    fn databases_duckdb_test__x2e() {}
 
     #[test]
-    fn errors_duckdb_test() {}
+    fn errors_duckdb_test__x2e() {}
 
     #[test]
-    fn loops_duckdb_test() {}
+    fn loops_duckdb_test__x2e() {}
 
     #[test]
-    fn names_duckdb_test() {}
+    fn names_duckdb_test__x2e() {}
 
     #[test]
-    fn results_duckdb_test() {}
+    fn results_duckdb_test__x2e() {}
 }
 
 #[allow(non_snake_case)]
