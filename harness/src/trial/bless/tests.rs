@@ -342,8 +342,8 @@ proptest! {
         let script: String = records.iter().map(|(text, _, _)| end(text) + &end("\n")).collect();
         let (text, outcome, again) = blessed("x.slt", script.as_bytes(), WITH_ERRORS);
         let text = String::from_utf8(text).unwrap();
-        prop_assert_eq!(&outcome.verdict, &Verdict::Passed, "{}", outcome.failure_text());
-        prop_assert_eq!(&again.verdict, &Verdict::Passed, "{}\n{}", text, again.failure_text());
+        prop_assert!(!outcome.verdict.is_failure(), "{}", outcome.failure_text());
+        prop_assert!(!again.verdict.is_failure(), "{}\n{}", text, again.failure_text());
         let mut rest = text.as_str();
         for (record, passes, number) in &records {
             // What passes stays as it is; of the rest, the SQL does, and all is in its old order.
