@@ -302,9 +302,17 @@ impl<'f> Tally<'f> {
             .as_deref()
             .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
         self.sql.clear();
-        self.fail_unasked(Failure { file, line: error.line, message: error.message, ..self.here() });
+        // A file that cannot be parsed may be one that was never meant to be shown.
+        let message = match why {
+            CutShort::SyntaxError => diff::shorten(error.message, LONGEST_SYNTAX_ERROR),
+            _ => error.message,
+        };
+        self.fail_unasked(Failure { file, line: error.line, message, ..self.here() });
     }
 }
+
+/// How much of the message of a syntax error is shown, in bytes.
+const LONGEST_SYNTAX_ERROR: usize = 400;
 
 /// A path as a person in the current folder would type it.
 fn shown(path: &Path) -> Cow<'_, str> {

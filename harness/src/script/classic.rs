@@ -308,7 +308,7 @@ pub(super) fn is_delimiter(line: &[u8]) -> bool {
 }
 
 /// Text of a script in a message: in back-ticks, readable whatever its bytes, and short.
-fn quote(text: &[u8]) -> String {
+pub(super) fn quote(text: &[u8]) -> String {
     const LONGEST: usize = 60;
     let text = String::from_utf8_lossy(text);
     match text.char_indices().nth(LONGEST) {

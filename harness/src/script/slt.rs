@@ -22,6 +22,7 @@ use sqllogictest::parser::{
 };
 use sqllogictest::{ColumnType, Connection, QueryExpect, StatementExpect};
 
+use super::classic::quote;
 use super::condition::Labels;
 use super::prepare::prepare;
 use super::{Answer, Completion, Lines, Record, Sort, Step, SyntaxError, include, source};
@@ -288,27 +289,32 @@ fn some_error(error: ExpectedError, line: u64) -> Result<ExpectedError, SyntaxEr
 
 /// What the crate complains of, for people who do not know it.
 fn in_our_words(kind: &ParseErrorKind) -> String {
+    // No more than a word, and not all of a long one: the file may be one that was never meant to be shown.
+    let word = |text: &str| quote(text.split_whitespace().next().unwrap_or_default().as_bytes());
     match kind {
-        ParseErrorKind::InvalidLine(line) => format!("unknown or malformed directive `{}`", line.escape_debug()),
-        ParseErrorKind::InvalidErrorMessage(pattern) => format!("`{pattern}` is not a regular expression"),
-        ParseErrorKind::InvalidSortMode(mode) => {
-            format!("unknown mode `{mode}`: nosort, rowsort or valuesort; for `resultmode` rowwise or valuewise")
+        ParseErrorKind::InvalidLine(line) => format!("unknown or malformed directive {}", word(line)),
+        ParseErrorKind::InvalidErrorMessage(pattern) => {
+            format!("{} is not a regular expression", quote(pattern.as_bytes()))
         }
-        ParseErrorKind::InvalidNumber(text) => format!("`{text}` is not a number"),
-        ParseErrorKind::InvalidDuration(text) => format!("`{text}` is not a time such as `10ms` or `2s`"),
-        ParseErrorKind::InvalidControl(text) => format!("unknown setting `{text}`: on or off"),
+        ParseErrorKind::InvalidSortMode(mode) => {
+            let mode = word(mode);
+            format!("unknown mode {mode}: nosort, rowsort or valuesort; for `resultmode` rowwise or valuewise")
+        }
+        ParseErrorKind::InvalidNumber(text) => format!("{} is not a number", word(text)),
+        ParseErrorKind::InvalidDuration(text) => format!("{} is not a time such as `10ms` or `2s`", word(text)),
+        ParseErrorKind::InvalidControl(text) => format!("unknown setting {}: on or off", word(text)),
         ParseErrorKind::InvalidVariableName(name) => {
-            format!("`{name}` cannot be a variable: letters, digits and `_`, the first no digit")
+            format!("{} cannot be a variable: letters, digits and `_`, the first no digit", word(name))
         }
         ParseErrorKind::InvalidRetryConfig(_) => {
             "`retry` takes a number of tries, at least 1, then `backoff` and a time".to_owned()
         }
-        ParseErrorKind::UnexpectedToken(text) => format!("unexpected `{}` behind the directive", text.escape_debug()),
+        ParseErrorKind::UnexpectedToken(text) => format!("unexpected {} behind the directive", word(text)),
         ParseErrorKind::StatementHasResults => "a `statement` has no results: `----` belongs to a `query`".to_owned(),
         ParseErrorKind::DuplicatedErrorMessage => {
             "an error is expected twice, behind `error` and below `----`".to_owned()
         }
-        kind => kind.to_string(),
+        kind => quote(kind.to_string().as_bytes()),
     }
 }
 

@@ -204,7 +204,7 @@ fn carriage_returns_and_a_byte_order_mark_are_no_part_of_it() {
 #[test]
 fn what_cannot_be_read_is_named_in_our_words() {
     for (text, line, words) in [
-        ("\nnonsense here\n", 2, "unknown or malformed directive `nonsense here`"),
+        ("\nnonsense here\n", 2, "unknown or malformed directive `nonsense`"),
         ("statement error [\nA\n", 1, "is not a regular expression"),
         ("statement count x\nA\n", 1, "`x` is not a number"),
         ("hash-threshold x\n", 1, "`x` is not a number"),
@@ -215,7 +215,7 @@ fn what_cannot_be_read_is_named_in_our_words() {
         ("query error x|\nA\n", 1, "`x|` matches every error"),
         ("statement ok\nA\rB\n", 2, "a carriage return that ends no line"),
         ("# c\rquery I\r", 1, "a carriage return that ends no line"),
-        ("statement ok\nA\n\n\u{feff}statement ok\nB\n", 4, "unknown or malformed directive `\\u{feff}statement ok`"),
+        ("statement ok\nA\n\n\u{feff}statement ok\nB\n", 4, "unknown or malformed directive `\\u{feff}statement`"),
         ("statement ok # why\nA\n", 1, "unexpected `#` behind the directive"),
         ("statement ok\nA\n----\n1\n", 1, "`----` belongs to a `query`"),
         ("query error no\nA\n----\nno\n\n\n", 1, "an error is expected twice"),

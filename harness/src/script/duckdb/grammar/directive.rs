@@ -1,5 +1,6 @@
 //! Directives of one line.
 
+use crate::script::classic::quote;
 use std::time::Duration;
 
 use super::{Flow, Parser, error_at, include};
@@ -50,7 +51,7 @@ pub(super) fn is_known(word: &str, place: &Place) -> Result<(), SyntaxError> {
         _ if word.starts_with('#') => "; a comment begins in the first column".to_owned(),
         _ => "; a record begins with `statement`, `query` or another directive, behind an empty line".to_owned(),
     };
-    Err(error_at(place, format!("unknown directive `{}`{hint}", word.escape_debug())))
+    Err(error_at(place, format!("unknown directive {}{hint}", quote(word.as_bytes()))))
 }
 
 /// The word that opens a loop.
