@@ -54,7 +54,7 @@ class Hosts:
     def add(self, name, enter=(), address="127.0.0.1", programs=(), shell="bash"):
         """Starts sshd for a host, by a command that runs others there.
 
-        Whoever comes in works in a home of the host's own, and `shell` is the login shell; with `programs` there are no
+        A user who logs in works in a home of the host's own, and `shell` is the login shell; with `programs` there are no
         others on that host.
         """
         port = free_port()

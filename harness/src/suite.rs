@@ -35,7 +35,7 @@ pub struct TestFile {
     pub path: PathBuf,
     /// The root it was found under: nothing outside is read on its behalf.
     pub root: PathBuf,
-    /// What it must hold, as `script::content` sums it up: whoever runs it refuses anything else.
+    /// What it must hold, as `script::content` sums it up: a process that runs it refuses anything else.
     pub planned: Option<String>,
     /// The dialect that it is read by.
     pub dialect: Dialect,

@@ -96,13 +96,13 @@ fn catch_signals() {
     }
 }
 
-/// Lets whoever was there before have the signal. If that does not help, says what was running, and lets the signal end
+/// Passes the signal to the handler that was installed before. If that does not help, says what was running, and lets the signal end
 /// the process.
 extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(index) = FATAL.iter().position(|(fatal, _)| *fatal == signal) else { return };
     if let Some(previous) = PREVIOUS[index].get().filter(|previous| previous.sa_sigaction != libc::SIG_DFL) {
         // Rust's own handler ends the process if a stack is full, by SIGABRT, which comes here again; or else it sets the
-        // signal back to the default and returns. One of a virtual machine may have mended what was wrong.
+        // signal back to the default and returns. One of a virtual machine may have repaired the fault.
         call(previous, signal, info, context);
         if is_ours(signal) {
             return;

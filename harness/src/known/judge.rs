@@ -148,7 +148,7 @@ fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet:
     if only_passing { unexpected(outcome, entry) } else { outcome }
 }
 
-/// Pins that do not fail, parted into those that passed and those that nobody has seen.
+/// Pins that do not fail, split into those that passed and those that did not run.
 fn seen(pins: Vec<RecordId>, passing: &[RecordId]) -> (Vec<RecordId>, Vec<RecordId>) {
     let mut passing: Vec<&RecordId> = passing.iter().collect();
     pins.into_iter().partition(|pin| match passing.iter().position(|record| *record == pin) {

@@ -14,7 +14,7 @@ use crate::worker::Policy;
 ///
 /// What is not given is not in them. Left out is what changes no verdict: workers, order, budget, reports.
 pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine, suite: &Suite) -> Settings {
-    // Each field by its name: whoever adds one has to decide whether it belongs here.
+    // Each field by its name: an engineer who adds one must decide whether it belongs here.
     let Options {
         fail_fast,
         file_timeout,
@@ -100,7 +100,7 @@ mod tests {
 
     #[cfg(all(feature = "sqlite", feature = "external"))]
     #[test]
-    fn whatever_bears_on_a_verdict_is_told_apart() {
+    fn every_setting_that_can_change_a_verdict_differs() {
         let plain = of(&[]);
         assert!(plain["engine"].starts_with("SQLite 3."), "{plain:?}");
         assert_eq!(plain.len(), 2);

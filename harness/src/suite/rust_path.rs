@@ -28,7 +28,7 @@ fn identifier(part: &str) -> String {
 /// What separates an identifier from the characters that it replaces.
 const REPLACED: &str = "__x";
 
-/// An identifier that no other text has; the character at byte `dot` is not told apart.
+/// An identifier that no other text has; the character at byte `dot` makes no difference.
 fn encode(text: &str, dot: Option<usize>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut identifier: String = text.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();

@@ -141,7 +141,7 @@ fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptio
         None if alive => other_plan(),
         _ if state.is_complete() => Ok(Opened::ReplacedComplete { run: header.run.clone() }),
         None if options.resume && same_plan => settled(Opened::Resumed { finished, left }),
-        // Whoever asks for the rest of a run does not want it dropped.
+        // A user who asks for the rest of a run does not want it dropped.
         None if options.resume => other_plan(),
         _ => Ok(Opened::ReplacedIncomplete { run: header.run.clone(), finished, left, other_plan: !same_plan }),
     }
