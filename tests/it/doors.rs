@@ -23,9 +23,10 @@ enum Fate {
 use Fate::{Exits, Killed, Lives, Signal};
 
 /// Each way to die, by what line 4 of the file does, with what becomes of the process.
-const DEATHS: [(&str, Fate); 15] = [
+const DEATHS: [(&str, Fate); 17] = [
     ("exit 0", Exits("exit 0")),
     ("exit 3", Exits("exit 3")),
+    ("_exit 0", Exits("exit 0")),
     ("abort", Signal("SIGABRT")),
     ("segv", Signal("SIGSEGV")),
     ("overflow", Signal("SIGABRT")),
@@ -39,6 +40,7 @@ const DEATHS: [(&str, Fate); 15] = [
     (SYNTAX, Lives("FAILED")),
     ("error on purpose", Lives("FAILED")),
     ("fork-exit", Lives("ok")),
+    ("fork-_exit", Lives("ok")),
 ];
 
 /// The name of a way that is no fault of the engine's: a syntax error in the middle of the file.
@@ -194,7 +196,7 @@ fn with_workers() {
 }
 
 /// A driver that answers every statement, but does what those ask for that begin with `FAULT`.
-const DRIVER: &str = r#"
+pub const DRIVER: &str = r#"
 import json, os, signal, sys, time
 
 text = ""

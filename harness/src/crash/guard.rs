@@ -202,8 +202,42 @@ fn refuse(how: &[&str]) -> ! {
 
 /// Ends the process at once: no function that anybody has registered for that is called.
 pub(crate) fn end(code: libc::c_int) -> ! {
+    // Not by `_exit`, which leads here.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the system call takes no pointer.
+    unsafe {
+        libc::syscall(libc::SYS_exit_group, code);
+    }
     // SAFETY: it takes no pointer, and does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// `_exit` and `_Exit`, which call no function that is registered for `exit`. A program's own functions of these names
+/// take the place of the C library's for all code in it: what is linked into it and what is loaded later.
+///
+/// A child between fork and exec comes here too. There the process id differs, and nothing but a system call is made.
+/// A program that is linked statically keeps the C library's, whose object file may define other things it needs.
+#[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
+mod at_once {
+    use super::{decimal, end, is_armed, refuse};
+
+    // SAFETY: the name, the signature and what it does are those that C prescribes: it ends the process, and does not
+    // return. It only reads an atomic, asks for the process id and writes to standard error, so it may be called in a
+    // signal handler and after a fork. A crate that defines this symbol too would not link with this one.
+    #[unsafe(no_mangle)]
+    extern "C" fn _exit(code: libc::c_int) -> ! {
+        if is_armed() {
+            let mut digits = [0; 3];
+            refuse(&["exit ", decimal(code, &mut digits)]);
+        }
+        end(code)
+    }
+
+    // SAFETY: as for `_exit`, of which it is the name in the C standard.
+    #[unsafe(no_mangle)]
+    extern "C" fn _Exit(code: libc::c_int) -> ! {
+        _exit(code)
+    }
 }
 
 /// How large a stack for signal handlers is: Rust's own, of some 8 KiB, may be too small for two handlers, one in the

@@ -5,8 +5,9 @@
 //! FAULT segv | abort | overflow | panic      dies of it
 //! FAULT bus | fpe | ill | kill               dies of that signal
 //! FAULT exit CODE                            ends the process
+//! FAULT _exit CODE                           ends it without calling what is registered for that
 //! FAULT thread-exit CODE                     ends it from a thread of the engine's own
-//! FAULT fork-exit                            forks, and the copy exits in the middle of the run; passes
+//! FAULT fork-exit | fork-_exit               forks, and the copy exits in the middle of the run; passes
 //! FAULT lost                                 the connection is lost
 //! FAULT deep KIB                             needs so much stack, and passes
 //! FAULT hang                                 never returns, and cannot be interrupted
@@ -108,6 +109,8 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "panic" => panic!("the engine has had enough"),
         "deep" => deepen(rest.parse().expect("a number of KiB"), None),
         "exit" => std::process::exit(rest.parse().expect("a code")),
+        // SAFETY: it takes no pointer, and does not return.
+        "_exit" => unsafe { libc::_exit(rest.parse().expect("a code")) },
         "bus" => raise(libc::SIGBUS),
         "fpe" => raise(libc::SIGFPE),
         "ill" => raise(libc::SIGILL),
@@ -117,7 +120,8 @@ fn commit(fault: &str) -> Result<(), EngineError> {
             let thread = std::thread::spawn(move || std::process::exit(code));
             let _ = thread.join();
         }
-        "fork-exit" => fork_and_exit(),
+        "fork-exit" => fork_and_exit(libc::exit),
+        "fork-_exit" => fork_and_exit(libc::_exit),
         "lost" => return Err(EngineError::lost("the server has closed the connection")),
         "hang" => loop {
             std::thread::sleep(Duration::from_secs(1));
@@ -163,12 +167,12 @@ fn raise(signal: libc::c_int) {
 }
 
 /// Forks a copy that exits with 0, and waits for it.
-fn fork_and_exit() {
-    // SAFETY: the copy calls nothing but `exit`; the pointer is that of a live variable.
+fn fork_and_exit(exit: unsafe extern "C" fn(libc::c_int) -> !) {
+    // SAFETY: the copy calls nothing but `exit` or `_exit`; the pointer is that of a live variable.
     unsafe {
         let pid = libc::fork();
         if pid == 0 {
-            libc::exit(0);
+            exit(0);
         }
         let mut status = 0;
         libc::waitpid(pid, &mut status, 0);
