@@ -21,6 +21,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::UnicodeWidthStr;
 
+use super::words::clock;
 use crate::escape;
 use crate::outcome::Outcome;
 
@@ -325,15 +326,6 @@ impl State {
     }
 }
 
-/// A time as people say it: `6 s`, `2 min 5 s`, `1 h 12 min`.
-fn clock(time: Duration) -> String {
-    match time.as_secs_f64().ceil() as u64 {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,6 +409,6 @@ mod tests {
         end(&mut state, "b", 1);
         let line = state.line(Duration::from_secs(2), true, 72);
         assert_eq!(line, "[===>           ] 1/4 files, 0 records, \u{1b}[31m1 failed\u{1b}[0m, 0.5 files/s, 2 s left");
-        assert_eq!([clock(Duration::from_secs(125)), clock(Duration::from_secs(4320))], ["2 min 5 s", "1 h 12 min"]);
+        assert_eq!([clock(Duration::from_secs(125)), clock(Duration::from_secs(4320))], ["2 min 05 s", "1 h 12 min"]);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::words::time;
 use crate::outcome::{Counts, Outcome};
 
 /// Statistics are the figures of a run that tell whether it could have been faster.
@@ -68,15 +69,15 @@ impl Statistics {
         let _ = writeln!(
             text,
             "time      {} in the engine, {} in the harness",
-            seconds(self.engine),
-            seconds(self.busy.saturating_sub(self.engine))
+            time(self.engine),
+            time(self.busy.saturating_sub(self.engine))
         );
         let _ = writeln!(
             text,
             "workers   {}, busy {:.1} % of {}",
             self.workers,
             self.utilisation() * 100.0,
-            seconds(self.wall)
+            time(self.wall)
         );
         if let Some((name, longest)) = &self.longest {
             let bound = self.lower_bound();
@@ -84,8 +85,8 @@ impl Statistics {
                 text,
                 "makespan  {:.3} of the least possible {} (longest file: {name}, {})",
                 ratio(self.wall, bound),
-                seconds(bound),
-                seconds(*longest)
+                time(bound),
+                time(*longest)
             );
         }
         text
@@ -94,14 +95,6 @@ impl Statistics {
 
 fn ratio(part: Duration, whole: Duration) -> f64 {
     if whole.is_zero() { 0.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
-}
-
-/// A duration in seconds or, where these would read as nothing, in milliseconds.
-fn seconds(duration: Duration) -> String {
-    if duration >= Duration::from_millis(100) || duration.is_zero() {
-        return format!("{:.2} s", duration.as_secs_f64());
-    }
-    format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
 /// How often each file passed and failed over several passes, as text: a line for all, and one for each that failed.
@@ -167,12 +160,6 @@ mod tests {
         let outcomes = [outcome("a", Verdict::NotRun { reason: "interrupted".into() }, 0)];
         let statistics = Statistics::new(Counts::default(), Duration::from_secs(1), 2, outcomes.iter());
         assert_eq!(statistics.text().lines().last(), Some("workers   2, busy 0.0 % of 1.00 s"));
-    }
-
-    #[test]
-    fn short_times_do_not_read_as_nothing() {
-        let shown = [0, 420, 99_990, 100_000, 2_000_000].map(|micros| seconds(Duration::from_micros(micros)));
-        assert_eq!(shown, ["0.00 s", "0.42 ms", "99.99 ms", "0.10 s", "2.00 s"]);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
 
+use super::words::milliseconds;
 use crate::escape;
 use crate::outcome::{Failure, Outcome};
 use crate::script::Record;
@@ -144,11 +145,6 @@ fn headline(sql: &[u8]) -> String {
     }
     let more = lines.next().is_some() && first.len() + 2 <= WIDTH;
     first.iter().collect::<String>() + if more { " …" } else { "" }
-}
-
-/// A time that people can compare at a glance: in milliseconds, whatever it is.
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
 fn painted(text: &str, color: AnsiColor) -> String {

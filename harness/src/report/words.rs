@@ -29,9 +29,36 @@ pub fn ago(us: u64, now: SystemTime) -> String {
     }
 }
 
-/// Microseconds as seconds: `1.25 s`.
-pub fn seconds(us: u64) -> String {
-    format!("{:.2} s", Duration::from_micros(us).as_secs_f64())
+/// A time as people say it: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`, `2 h 03 min`.
+pub fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    let whole = duration.as_secs();
+    match seconds {
+        0.0 => "0 s".to_owned(),
+        ..0.01 => format!("{:.1} ms", seconds * 1e3),
+        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+        ..59.995 => format!("{seconds:.2} s"),
+        ..3600.0 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// Microseconds as a time that people say.
+pub fn time_us(us: u64) -> String {
+    time(Duration::from_micros(us))
+}
+
+/// A time that is still running, rounded up to whole seconds: `6 s`, `2 min 05 s`, `1 h 12 min`.
+pub fn clock(duration: Duration) -> String {
+    match duration.as_secs_f64().ceil() as u64 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => time(Duration::from_secs(seconds)),
+    }
+}
+
+/// A time for a column of times to be compared: in milliseconds, whatever it is.
+pub fn milliseconds(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
 /// A number with its noun: `1 file`, `2 files`.
@@ -104,6 +131,15 @@ mod tests {
         assert_eq!([after(0), after(59)], ["just now", "just now"]);
         assert_eq!([after(60), after(7199), after(3 * 86_400)], ["1 minute ago", "1 hour ago", "3 days ago"]);
         assert_eq!(ago(us, UNIX_EPOCH), "just now");
+    }
+
+    #[test]
+    fn times_are_in_the_unit_that_fits() {
+        let texts = [0, 400, 12_000, 999_400, 3_210_000, 245_000_000, 7_380_000_000].map(time_us);
+        assert_eq!(texts, ["0 s", "0.4 ms", "12 ms", "999 ms", "3.21 s", "4 min 05 s", "2 h 03 min"]);
+        let clocks = [5_100, 125_000, 4_320_000].map(|ms| clock(Duration::from_millis(ms)));
+        assert_eq!(clocks, ["6 s", "2 min 05 s", "1 h 12 min"]);
+        assert_eq!(milliseconds(Duration::from_micros(12_345)), "12.35 ms");
     }
 
     #[test]

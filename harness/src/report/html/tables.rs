@@ -6,10 +6,10 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::lanes::Lane;
-use super::words::{number, share, time};
+use super::words::{number, share};
 use super::{KINDS, kind, kinds, stack};
 use crate::outcome::{Counts, Outcome, Results};
-use crate::report::words::{pass_rate, percentage, rate};
+use crate::report::words::{pass_rate, percentage, rate, time};
 use crate::suite::category;
 
 /// How many files are in the table of the slowest.

@@ -1,7 +1,5 @@
 //! Figures as people read them.
 
-use std::time::Duration;
-
 use chrono::DateTime;
 
 /// A number with its thousands apart, by a space that does not break.
@@ -21,20 +19,6 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0)
 }
 
-/// A time as people say it: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`, `2 h 03 min`.
-pub(super) fn time(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    let whole = duration.as_secs();
-    match seconds {
-        0.0 => "0 s".to_owned(),
-        ..0.01 => format!("{:.1} ms", seconds * 1e3),
-        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
-        ..59.995 => format!("{seconds:.2} s"),
-        ..3600.0 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
 /// A moment for machines and for people, if it is known.
 pub(super) fn moment(since_epoch_us: u64) -> Option<(String, String)> {
     let known = Some(since_epoch_us).filter(|us| *us > 0)?;
@@ -52,8 +36,6 @@ mod tests {
             (number(0), number(999), number(1_234_567)),
             ("0".into(), "999".into(), "1\u{202f}234\u{202f}567".into())
         );
-        let texts = [0, 400, 12_000, 3_210_000, 245_000_000, 7_380_000_000].map(|us| time(Duration::from_micros(us)));
-        assert_eq!(texts, ["0 s", "0.4 ms", "12 ms", "3.21 s", "4 min 05 s", "2 h 03 min"]);
         assert_eq!(moment(0), None);
         let (machine, human) = moment(1_790_000_000_000_000).unwrap();
         assert_eq!((machine.as_str(), human.as_str()), ("2026-09-21T14:13:20Z", "21 September 2026, 14:13:20"));
