@@ -189,7 +189,9 @@ impl Config {
         let spans_machines =
             parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
         if spans_machines && options.bless.as_ref().is_some_and(|bless| !bless.check) {
-            return Err("`--bless` rewrites files of this machine: it goes without a queue on a server".to_owned());
+            return Err(
+                "`--bless` rewrites files of this machine, so it cannot be used with a queue on a server".to_owned()
+            );
         }
         Ok(Config {
             roots: (!flags.roots.is_empty()).then(|| roots(flags.roots)),
@@ -228,7 +230,9 @@ fn known(flags: KnownFlags, fail_fast: bool) -> Result<Known, String> {
         return Err("`--write-known-failures` makes a first list: with `--known-failures` there is one".to_owned());
     }
     if fail_fast && first.is_some() {
-        return Err("`--write-known-failures` lists all that fails: it goes without `--fail-fast`".to_owned());
+        return Err(
+            "`--write-known-failures` lists everything that fails, so it cannot be used with `--fail-fast`".to_owned()
+        );
     }
     Ok(Known { list, ratchet, first })
 }
@@ -318,7 +322,7 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
         return Err("`--shard-history` says how files are shared out: it needs `--shard`".to_owned());
     }
     if typed("shard") && matches.get_flag("exact") {
-        return Err("`--exact` names the files to run: it goes without `--shard`".to_owned());
+        return Err("`--exact` names the files to run, so it cannot be used with `--shard`".to_owned());
     }
     match names.into_iter().find(|name| !shared && typed(name)) {
         Some(name) => Err(format!("`--{}` is for parallel runs: it needs `--parallel`", name.replace('_', "-"))),
@@ -456,7 +460,7 @@ mod tests {
             (&["--shard", "4/3"], "'4/3' for '--shard <K/N>': there is no shard 4 of 3"),
             (&["--shard", "x"], "'x' for '--shard <K/N>': not a shard such as `2/4`"),
             (&["--shard-history", "x"], "it needs `--shard`"),
-            (&["--shard", "1/2", "--exact", "x"], "it goes without `--shard`"),
+            (&["--shard", "1/2", "--exact", "x"], "it cannot be used with `--shard`"),
             (&["--file-timeout=-1"], "not a possible time"),
             (&["--query-timeout-ms", "0"], "must be more than 0"),
             (&["--query-timeout-ms", "1.5"], "not a number of milliseconds"),

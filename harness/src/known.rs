@@ -120,7 +120,7 @@ pub enum KnownError {
         what: &'static str,
     },
     /// An entry says twice how many records fail.
-    #[error("`records` says how many fail, so that `failed` cannot stand beside it, at {path}:{line}")]
+    #[error("`records` and `failed` cannot both be given, at {path}:{line}")]
     Twice {
         /// The list.
         path: String,

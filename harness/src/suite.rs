@@ -177,7 +177,7 @@ impl Suite {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         for pair in files.windows(2).filter(|pair| pair[0].name == pair[1].name) {
             let (a, b) = (pair[0].path.display(), pair[1].path.display());
-            bad_names.push(format!("  `{}` stands twice: `{a}` and `{b}`", pair[0].name));
+            bad_names.push(format!("  `{}` is the name of two files: `{a}` and `{b}`", pair[0].name));
         }
         if !leading_out.is_empty() {
             return Err(SuiteError::LeadsOut(leading_out));
@@ -224,7 +224,7 @@ impl Suite {
             let file = TestFile::new(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect);
             if let Some(first) = found.replace(file) {
                 let (a, b) = (first.path.display().to_string(), found.expect("just set").path);
-                let complaint = format!("  `{name}` stands twice: `{a}` and `{}`", b.display());
+                let complaint = format!("  `{name}` is the name of two files: `{a}` and `{}`", b.display());
                 return Err(SuiteError::BadNames(vec![complaint]));
             }
         }
@@ -361,8 +361,8 @@ mod tests {
         let (a, _) = suite_of(&["x.test"]);
         let (b, _) = suite_of(&["x.test", "y.test"]);
         let suite = Suite::from_roots([a.path().to_path_buf(), b.path().to_path_buf()]);
-        assert!(suite.discover().unwrap_err().to_string().contains("`x.test` stands twice"));
-        assert!(suite.find("x.test").unwrap_err().to_string().contains("`x.test` stands twice"));
+        assert!(suite.discover().unwrap_err().to_string().contains("`x.test` is the name of two files"));
+        assert!(suite.find("x.test").unwrap_err().to_string().contains("`x.test` is the name of two files"));
         assert_eq!(suite.find("y.test").unwrap().unwrap().path, b.path().join("y.test"));
     }
 

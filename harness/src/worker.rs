@@ -311,7 +311,7 @@ pub fn settle(
         message: match &death.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
             Verdict::TimedOut { .. } => format!("still running in {} when the time limit was over", death.engine),
-            Verdict::OutOfMemory { .. } => "the process that ran this record ended for want of memory".to_owned(),
+            Verdict::OutOfMemory { .. } => "the process that ran this record ran out of memory".to_owned(),
             verdict => verdict.to_string(),
         },
         file: last.as_ref().map_or_else(|| lease.name().to_owned(), |running| running.file.clone()),

@@ -57,9 +57,7 @@ fn an_engine_that_hangs_times_out() {
 #[test]
 fn an_engine_that_eats_memory_runs_out_of_it() {
     let ended = commits("eat", "--memory-limit 512M", "out of memory (limit 512 MiB)");
-    ended.says(
-        "out of memory (limit 512 MiB)\nthe process that ran this record ended for want of memory\n[SQL] FAULT eat",
-    );
+    ended.says("out of memory (limit 512 MiB)\nthe process that ran this record ran out of memory\n[SQL] FAULT eat");
 }
 
 #[test]

@@ -205,7 +205,10 @@ fn what_cannot_be_used_is_an_error_that_says_so() {
     with_server(|server| {
         let place = Place::with_many(2, &fault("sleep 1"));
         start(&place, server, "one", "").wait().exits(2).says("it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)");
-        start(&place, server, "one", "--run-id x --bless").wait().exits(2).says("goes without a queue on a server");
+        start(&place, server, "one", "--run-id x --bless")
+            .wait()
+            .exits(2)
+            .says("cannot be used with a queue on a server");
         for mode in ["--run-id x", "--run-id x --workers 2"] {
             let ended = place.run(&format!("{mode} --queue postgres://me:hunter2@127.0.0.1:1/db")).exits(4);
             ended.says("error: cannot connect to the queue `postgres://me@127.0.0.1:1/db`: ");

@@ -163,7 +163,7 @@ fn counted_records_must_be_as_many() {
     }
     assert_eq!(judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 })).0, "timed out after 0.001 s");
     let error = Place::new(&format!("{list}records = []\n")).error();
-    assert!(error.starts_with("`records` says how many fail"), "{error}");
+    assert!(error.starts_with("`records` and `failed` cannot both be given"), "{error}");
 }
 
 #[test]

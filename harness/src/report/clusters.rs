@@ -1,4 +1,4 @@
-//! Failures brought together by their cause, so that one sees what to mend first.
+//! Failures brought together by their cause, to show what to fix first.
 //!
 //! A cause is the first line of a message without what differs from record to record: quoted names, numbers, hashes and
 //! paths. Of results that differ it says how they differ. It is for sorting failures, never for judging them.
@@ -44,7 +44,7 @@ pub struct Example {
     pub sql: String,
 }
 
-/// What to mend first: causes, each with what is gained once it and those before it are mended.
+/// What to fix first: causes, each with what is gained once it and those before it are fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
     /// The cause.
@@ -211,7 +211,7 @@ impl Clusters {
         all
     }
 
-    /// The causes to mend first, at most `most`: always the one that frees the most files next.
+    /// The causes to fix first, at most `most`: always the one that frees the most files next.
     pub fn top_fixes(&self, most: usize) -> Vec<Fix> {
         let mut causes_of: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (index, cluster) in self.clusters.iter().enumerate() {
@@ -258,20 +258,20 @@ impl Clusters {
         text
     }
 
-    /// The causes to mend first, as text.
+    /// The causes to fix first, as text.
     pub fn top_fixes_text(&self, most: usize) -> String {
         let fixes = self.top_fixes(most);
         if fixes.is_empty() {
-            return "No file fails: there is nothing to mend.\n".to_owned();
+            return "No file fails: there is nothing to fix.\n".to_owned();
         }
-        let mut text = format!("{}. What to mend first:\n\n", self.extent());
+        let mut text = format!("{}. What to fix first:\n\n", self.extent());
         let rows = fixes.iter().enumerate().map(|(index, fix)| {
             let rate = percentage(percent(self.checked - fix.left, self.checked));
             (vec![(index + 1).to_string(), fix.frees.to_string(), rate], fix.cause.clone(), &fix.example)
         });
         text.push_str(&laid_out(&["", "frees", "pass rate"], rows.collect()));
         text.push_str(
-            "\nfrees: files that pass once this cause and those above it are mended; pass rate: after that.\n",
+            "\nfrees: files that pass once this cause and those above it are fixed; pass rate: after that.\n",
         );
         text.push_str(&self.doubt());
         text
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_to_fail_is_left_to_be_mended() {
+    fn what_is_known_to_fail_still_has_to_be_fixed() {
         let (table, limit) = ("query failed: no such table: t1", Verdict::TimedOut { limit_ms: 1000 });
         let mut partly_new = samples::failed("d.test", &[(0, "failing, but not known to: line 9"), (9, table)]);
         partly_new.records.failed = 1;
@@ -419,6 +419,6 @@ mod tests {
         insta::assert_snapshot!("clusters", clusters.text());
         insta::assert_snapshot!("top_fixes", clusters.top_fixes_text(10));
         let green = Clusters::new(&samples::results("1", 0, vec![samples::passed("a.test", 1)]));
-        insta::assert_snapshot!("nothing_to_mend", green.text() + &green.top_fixes_text(10));
+        insta::assert_snapshot!("nothing_to_fix", green.text() + &green.top_fixes_text(10));
     }
 }

@@ -99,7 +99,7 @@ impl<'a> Parser<'a> {
         }
         match condition {
             Some((number, text)) => {
-                Err(SyntaxError::new(number, format!("{} stands before no record", quote(text.trim_ascii_end()))))
+                Err(SyntaxError::new(number, format!("no record follows {}", quote(text.trim_ascii_end()))))
             }
             None => Ok(None),
         }

@@ -199,7 +199,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         skipping &= place != Place::Directive;
     }
     match pending {
-        Some((number, _)) => Err(SyntaxError::new(number, "this line stands before no record")),
+        Some((number, _)) => Err(SyntaxError::new(number, "no record follows this line")),
         _ if matches!(place, Place::Body(_, true)) => {
             Err(SyntaxError::new(lines.number(), "this record has no SQL on the line below it"))
         }
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(complaint("\nstatement ok\n\nstatement ok\nA\n").0, 2);
         assert_eq!(complaint("\nstatement ok\n").0, 2);
         assert_eq!(complaint("onlyif\nstatement ok\nA\n").0, 1);
-        assert_eq!(complaint("statement ok\nA\n\nonlyif mysql\n"), (4, "this line stands before no record".into()));
+        assert_eq!(complaint("statement ok\nA\n\nonlyif mysql\n"), (4, "no record follows this line".into()));
         assert_eq!(complaint("query I\nA\n---- \n1\n").0, 3);
         assert!(prepare(b"statement ok\n\xff\n", &Labels::default()).unwrap_err().message.contains("not UTF-8"));
         for next in [

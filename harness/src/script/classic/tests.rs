@@ -103,7 +103,7 @@ fn any_number_of_conditions_must_all_hold_whatever_their_letter_case() {
     assert!(complaint("skipif a b\nstatement ok\nA\n").1.contains("takes one name"));
     assert!(complaint("onlyif # nobody\nstatement ok\nA\n").1.contains("needs the name of an engine"));
     assert_eq!(complaint("statement ok\nA\n\nskipif mysql\n\nstatement ok\nB\n").0, 4);
-    assert_eq!(complaint("statement ok\nA\n\nskipif mysql # why\n").1, "`skipif mysql # why` stands before no record");
+    assert_eq!(complaint("statement ok\nA\n\nskipif mysql # why\n").1, "no record follows `skipif mysql # why`");
 }
 
 #[test]

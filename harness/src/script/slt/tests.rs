@@ -134,7 +134,7 @@ fn a_condition_before_no_record_is_an_error() {
     for text in ["onlyif mysql\n", "skipif mysql\n", "statement ok\nA\n\nskipif mysql\n", "connection x\n"] {
         let (line, message) = complaint(text);
         assert_eq!(line, text.trim_end().lines().count() as u64, "{text}");
-        assert!(message.contains("stands before no record"), "{text}: {message}");
+        assert!(message.contains("no record follows"), "{text}: {message}");
     }
 }
 
