@@ -140,12 +140,7 @@ impl Place {
 
     /// The processes of this place that live, by what they run.
     pub fn alive(&self) -> Vec<String> {
-        let mark = format!("SLT_RUN_TOKEN={}.", self.mark);
-        processes()
-            .filter(|pid| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| contains(&environ, &mark)))
-            .filter(|pid| state(*pid).is_some_and(|(state, _)| state != 'Z'))
-            .map(|pid| format!("{pid} {}", fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()))
-            .collect()
+        alive_with(&format!("SLT_RUN_TOKEN={}.", self.mark))
     }
 
     /// What the history says was run, in the order of its end, with verdicts.
@@ -173,6 +168,15 @@ fn state(pid: i32) -> Option<(char, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// The processes that live and have this text in their environment, by what they run.
+pub fn alive_with(mark: &str) -> Vec<String> {
+    processes()
+        .filter(|pid| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| contains(&environ, mark)))
+        .filter(|pid| state(*pid).is_some_and(|(state, _)| state != 'Z'))
+        .map(|pid| format!("{pid} {}", fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()))
+        .collect()
 }
 
 /// The worker processes of a supervisor.

@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::faulty_support::{alive_with, wait_until};
 use crate::support::{FAILS, PASSES, Said, command};
 
 /// The project's test targets: each an engine with the files it is run on.
@@ -121,7 +125,49 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-const TARGETS: [&Target; 4] = [&README, &LETTERS, &PANICS, &UNREACHABLE];
+/// An `AsyncDB` that waits for ever when it is asked to, and another time does not return; each leaves files.
+const WAITS: Target = Target {
+    name: "waits",
+    source: r#"use slt_harness::Suite;
+use slt_harness::sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
+struct Leaves(&'static str);
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        std::fs::write(std::env::var_os("LEAVE_IN").unwrap().to_str().unwrap().to_owned() + self.0, "").unwrap();
+    }
+}
+struct Waits { _connection: Leaves }
+#[async_trait::async_trait]
+impl AsyncDB for Waits {
+    type Error = std::io::Error;
+    type ColumnType = DefaultColumnType;
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
+        if sql == "SELECT forever" {
+            let _future = Leaves("/future");
+            std::future::pending::<()>().await;
+        }
+        if sql == "SELECT hang" {
+            drop(Leaves("/hangs"));
+            loop { std::thread::sleep(std::time::Duration::from_secs(1)); }
+        }
+        Ok(DBOutput::Rows { types: vec![], rows: vec![vec!["1".to_owned()]] })
+    }
+    async fn shutdown(&mut self) {}
+}
+fn main() -> std::process::ExitCode {
+    let connect = || Ok::<_, std::io::Error>(Waits { _connection: Leaves("/connection") });
+    slt_harness::main(Suite::new("tests/waits"), connect)
+}
+"#,
+    files: &[
+        ("a.test", PASSES),
+        ("forever.test", "query I\nSELECT 1\n----\n1\n\nquery I\nSELECT forever\n----\n1\n"),
+        ("hangs.test", "query I\nSELECT 1\n----\n1\n\nquery I\nSELECT hang\n----\n1\n"),
+        ("z.test", PASSES),
+    ],
+};
+
+const TARGETS: [&Target; 5] = [&README, &LETTERS, &PANICS, &UNREACHABLE, &WAITS];
 
 /// Writes a file unless it reads so already: cargo need then build nothing, and no test writes what another one reads.
 fn write(path: &Path, text: &str) {
@@ -157,8 +203,13 @@ fn project() -> PathBuf {
     project
 }
 
-/// `cargo test` on one target of the project, with the versions that the library itself is built with.
+/// `cargo test` on one target of the project.
 fn cargo_test(target: &Target) -> Said {
+    Said::of(&mut cargo_test_command(target))
+}
+
+/// The command `cargo test` on one target of the project, with the versions that the library itself is built with.
+fn cargo_test_command(target: &Target) -> Command {
     let project = project();
     let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
     // Cargo makes its own of the copy, so another copy tells whether it is out of date.
@@ -169,7 +220,8 @@ fn cargo_test(target: &Target) -> Said {
     }
     let mut cargo = command(env!("CARGO"));
     cargo.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
-    Said::of(cargo.args(["test", "--test", target.name]))
+    cargo.args(["test", "--test", target.name]);
+    cargo
 }
 
 /// What is said of one file that failed.
@@ -227,4 +279,53 @@ fn no_expected_error_passes_for_an_engine_that_cannot_be_reached() {
         assert!(failure(&said, name).contains("nobody listens"), "{said:?}");
     }
     assert!(said.result().starts_with("test result: FAILED. 0 passed; 3 failed;"), "{said:?}");
+}
+
+#[test]
+fn the_future_of_an_async_engine_that_waits_is_dropped_at_the_time_limit_with_its_connection() {
+    for door in [&["--test-threads", "2"][..], &["--test-threads", "1"], &["--exact", "forever.test"], &["--parallel"]]
+    {
+        let place = tempfile::tempdir().unwrap();
+        let mut cargo = cargo_test_command(&WAITS);
+        cargo.env("LEAVE_IN", place.path()).env("SLT_RESULTS", place.path().join("results"));
+        cargo.args(["--", "--file-timeout", "1", "--skip", "hangs"]).args(door);
+        let said = Said::of(&mut cargo);
+        assert_eq!((said.code, said.verdict("forever.test")), (101, Some("timed out after 1 s")), "{door:?}: {said:?}");
+        assert!(failure(&said, "forever.test").ends_with("tests/waits/forever.test:6"), "{said:?}");
+        // Nothing is left behind, so the process could end as any other.
+        assert!(place.path().join("future").exists() && place.path().join("connection").exists(), "{door:?}");
+        let others = said.verdicts().iter().filter(|line| line.ends_with("... ok")).count();
+        assert_eq!(others, if door[0] == "--exact" { 0 } else { 2 }, "{door:?}: {said:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_at_a_cargo_test_ends_it_all_and_keeps_what_is_known() {
+    use std::os::unix::process::CommandExt;
+
+    for door in [&["--test-threads", "2"][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
+        let place = tempfile::tempdir().unwrap();
+        let results = place.path().join("results");
+        let mut cargo = cargo_test_command(&WAITS);
+        cargo.env("LEAVE_IN", place.path()).env("SLT_RESULTS", &results);
+        cargo.args(["--", "--interrupt-grace", "1", "--skip", "forever"]).args(door);
+        let out = fs::File::create(place.path().join("out")).unwrap();
+        cargo.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
+        let mut cargo = cargo.spawn().unwrap();
+        let group = cargo.id() as i32;
+        wait_until("the engine hangs", || place.path().join("hangs").exists());
+        // As a terminal does: the signal goes to cargo, the target and its workers at the same time.
+        kill_process_group(Pid::from_raw(group).unwrap(), Signal::INT).unwrap();
+        assert_eq!(cargo.wait().unwrap().code(), None, "{door:?}: cargo ends by the signal");
+        let mark = format!("LEAVE_IN={}", place.path().display());
+        wait_until("all processes have ended", || alive_with(&mark).is_empty());
+        let said = fs::read_to_string(place.path().join("out")).unwrap();
+        assert!(said.contains("interrupted: ") && said.contains("test result: "), "{door:?}: {said}");
+        assert!(said.contains("test hangs.test ... not run (interrupted)"), "{door:?}: {said}");
+        let text = fs::read_to_string(results.join("results.json")).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let kept: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let not_run = kept["outcomes"].as_array().unwrap().iter().filter(|outcome| outcome["verdict"] == "not_run");
+        assert!(not_run.clone().any(|outcome| outcome["name"] == "hangs.test"), "{door:?}: {kept}");
+        assert_eq!(kept["total"]["failed"], 0, "{door:?}: {kept}");
+    }
 }
