@@ -9,12 +9,14 @@ mod counts;
 mod cut_short;
 mod record_id;
 mod results;
+mod scope;
 mod shard;
 
 pub use counts::Counts;
 pub use cut_short::CutShort;
 pub use record_id::RecordId;
 pub use results::{RESULTS_VERSION, Results, ResultsError};
+pub use scope::{Portion, Scope};
 pub use shard::{Shard, ShardError, Split};
 
 /// A verdict is how one trial ended.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +18,7 @@ use crate::environment;
 use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
+use crate::outcome::Scope;
 use crate::process::{self, Interruption, ProcessError};
 use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
@@ -30,6 +32,7 @@ use crate::trial;
 
 mod account;
 mod closing;
+mod folder;
 mod known;
 mod parallel;
 mod part;
@@ -161,7 +164,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     }
     // A worker's supervisor sees how it ends.
     let _armed = (!config.list).then(crash::arm);
-    let Selection { mut files, filtered_out, part } = select(&suite, &config)?;
+    let Selection { mut files, filtered_out, scope, part } = select(&suite, &config)?;
     let mut printer = Printer::new(output(&config)?, layout(&config), &files);
     if config.list {
         // nextest wants names alone, which it asks for as `terse`.
@@ -180,7 +183,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     if config.parallel.as_ref().is_none_or(|parallel| parallel.workers.is_none()) {
         environment::forget();
     }
-    let task = Task { suite, files, filtered_out, part, engine, printer };
+    let task = Task { suite, files, filtered_out, scope, part, engine, printer };
     match &config.parallel {
         Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
         _ => {
@@ -199,6 +202,7 @@ struct Task {
     suite: Suite,
     files: Vec<TestFile>,
     filtered_out: u64,
+    scope: Scope,
     part: Option<Part>,
     engine: Arc<dyn Engine>,
     printer: Printer,
@@ -206,7 +210,7 @@ struct Task {
 
 /// Runs all files in this process.
 fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
-    let Task { mut files, filtered_out, part, engine, mut printer, .. } = task;
+    let Task { mut files, filtered_out, scope, part, engine, mut printer, .. } = task;
     let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
@@ -215,7 +219,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let reorders = config.threads > 1 && files.len() > 1 && config.shuffle.is_none();
     if reorders || shows_progress(config) {
         // Losing the history costs an estimate.
-        let history = History::read(&account::folder(config)).unwrap_or_default();
+        let history = History::read(&folder::folder(config)).unwrap_or_default();
         if reorders {
             Order::LongestFirst.sort(&mut files, &history);
         }
@@ -240,8 +244,8 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     if !outcomes.is_empty() || part.as_ref().is_some_and(|part| part.split.files > 0) {
         account::remember(config, &remembered, &outcomes);
         let run_id = account::run_id();
-        let about =
-            About { engine: &*engine, run_id, seed: config.shuffle, started, workers, filtered_out, part: &part };
+        let seed = config.shuffle;
+        let about = About { engine: &*engine, run_id, seed, started, workers, filtered_out, scope, part: &part };
         account::publish(config, || Ok::<_, Infallible>(about.results(&summary, outcomes)));
     }
     Ok(heard(printed, conclude(&summary, config)))
@@ -327,6 +331,7 @@ const MOST_LEFT: usize = 50;
 struct Selection {
     files: Vec<TestFile>,
     filtered_out: u64,
+    scope: Scope,
     part: Option<Part>,
 }
 
@@ -337,6 +342,7 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
         [name] if filter.exact => suite.find(name)?,
         _ => None,
     };
+    let is_listed = one.is_none();
     let (mut files, total) = match one {
         Some(file) => (vec![file], 1),
         None => {
@@ -368,7 +374,19 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
     }
     let part = Part::take(&mut files, config)?;
     let filtered_out = (total - files.len()) as u64;
-    Ok(Selection { files, filtered_out, part })
+    let scope = Scope {
+        roots: suite.roots().iter().map(|root| shown(root)).collect(),
+        suite: is_listed.then_some(total as u64),
+        filter: filter.clone(),
+    };
+    Ok(Selection { files, filtered_out, scope, part })
+}
+
+/// A path as it is typed from the current folder, where it leads down from there.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path).display().to_string()
 }
 
 /// Whether a run that checks nothing is no success. Test targets do as libtest does, unless they are shared out.

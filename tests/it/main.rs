@@ -3,6 +3,7 @@
 // Tests print for people.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod agreement;
 mod bad_input;
 mod bless;
 mod browser;
@@ -20,6 +21,7 @@ mod foreign;
 mod interrupts;
 mod kills;
 mod known;
+mod known_doors;
 mod misuse;
 mod nextest;
 mod odd_servers;
@@ -28,6 +30,7 @@ mod page;
 mod parallel;
 mod results;
 mod same_run;
+mod scope;
 mod scripts_in_parallel;
 mod seeded;
 mod server_queue;

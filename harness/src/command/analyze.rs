@@ -9,7 +9,7 @@ use crate::summary::ExitStatus;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// Show what to mend first instead, and what pass rate that leads to
+    /// Show what to fix first instead, and what pass rate that leads to
     #[arg(long)]
     top_fixes: bool,
 
@@ -24,12 +24,15 @@ pub(super) struct Flags {
     json: bool,
 }
 
-/// How many causes are worth a place among the first to mend.
+/// How many causes are listed as the first to fix.
 const MOST: usize = 10;
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     let (results, _) = flags.recorded.find(&flags.from)?;
     let clusters = Clusters::new(&results);
+    if let Some(portion) = results.portion().filter(|_| !flags.json) {
+        note!("a run of {portion}");
+    }
     match (flags.top_fixes, flags.json) {
         (false, false) => print(&clusters.text()),
         (false, true) => print_json(&clusters),

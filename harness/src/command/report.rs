@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::runs::{Copy, RUN_HELP, Recorded};
+use super::runs::{Copy, RUN_HELP, Recorded, is_file};
 use super::{CommandError, print};
 use crate::outcome::Results;
 use crate::report::files::replace;
@@ -38,9 +38,14 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     let (results, _) = flags.recorded.find(&flags.run)?;
     let previous = match &flags.compare {
         Some(name) => Some(flags.recorded.find(name)?.0),
+        // A file from elsewhere has no runs beside it, unless it is said which.
+        None if is_file(&flags.run) => before(&results, &flags.recorded.copies().unwrap_or_default()),
         None => before(&results, &flags.recorded.copies()?),
     };
-    let path = flags.output.clone().unwrap_or_else(|| flags.recorded.folder.join("report.html"));
+    let path = match &flags.output {
+        Some(path) => path.clone(),
+        None => flags.recorded.folder()?.join("report.html"),
+    };
     let page = html::page(&results, previous.as_ref());
     replace(&path, page.as_bytes())
         .map_err(|source| CommandError::Write { path: path.display().to_string(), source })?;
@@ -51,11 +56,20 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     Ok(status)
 }
 
-/// The last run on the same engine that began before this one. A copy that cannot be read is passed over.
+/// The last run of the same suite on the same engine that began before this one: one of the same scope, if there is one.
+/// A copy that cannot be read is passed over.
 fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
     let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
-    let mut read = others.filter_map(|copy| Results::read(&copy.path).ok());
-    read.find(|other| other.engine == results.engine && other.started_us < results.started_us)
+    let read = others.filter_map(|copy| Results::read(&copy.path).ok());
+    let earlier = read.filter(|other| other.engine == results.engine && other.started_us < results.started_us);
+    let mut any = None;
+    for other in earlier.filter(|other| other.has_suite_of(results)) {
+        if other.has_scope_of(results) {
+            return Some(other);
+        }
+        any.get_or_insert(other);
+    }
+    any
 }
 
 /// Opens the page without waiting for the browser to be closed.

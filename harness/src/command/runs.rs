@@ -3,24 +3,34 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use clap::Args;
 
 use crate::outcome::{Results, ResultsError};
 
 /// Where the runs are on record.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Recorded {
-    /// Folder with the results of runs
-    #[arg(
-        long = "results",
-        value_name = "DIR",
-        env = "SLT_RESULTS",
-        hide_env_values = true,
-        default_value = "target/slt"
-    )]
-    pub(super) folder: PathBuf,
+    /// Folder with the results of runs, or with such folders [default: target/slt]
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", hide_env_values = true)]
+    results: Option<PathBuf>,
+
+    /// The test target whose runs are meant, if several have left some; `run` for `slt run`
+    #[arg(long, value_name = "NAME")]
+    test: Option<String>,
+
+    /// The package of that test target
+    #[arg(long, value_name = "NAME")]
+    package: Option<String>,
+
+    /// The folder, once it is known.
+    #[arg(skip)]
+    chosen: OnceLock<PathBuf>,
 }
+
+/// Where test targets keep their results, each in a folder of its own, if the user names no other place.
+const BASE: &str = "target/slt";
 
 /// What may name a run, for the help of a flag.
 pub(super) const RUN_HELP: &str = "Which run: `latest`, `previous`, the beginning of its id, or a file with results";
@@ -30,13 +40,19 @@ pub(super) const RUN_HELP: &str = "Which run: `latest`, `previous`, the beginnin
 pub(super) enum RunsError {
     #[error("no run is on record in `{folder}`: make one with `slt run`, or name another folder with `--results`")]
     None { folder: String },
+    #[error(
+        "several test targets have left results in `{base}`; name one with `--test NAME` and `--package NAME`, or its folder:{folders}"
+    )]
+    Several { base: String, folders: String },
+    #[error("no test target of that name has left results in `{base}`; these have:{folders}")]
+    NoTarget { base: String, folders: String },
     #[error("only one run is on record in `{folder}`: `previous` needs two")]
     NoPrevious { folder: String },
     #[error("no run `{name}` is on record in `{folder}`; the newest are {newest}")]
     Unknown { name: String, folder: String, newest: String },
     #[error("`{name}` may be any of the runs {ids}: type more of the id")]
     Ambiguous { name: String, ids: String },
-    #[error("cannot list the runs in `{folder}`")]
+    #[error("cannot list `{folder}`")]
     List { folder: String, source: io::Error },
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -76,10 +92,61 @@ impl Copy {
 /// How many runs an error lists.
 const NEWEST: usize = 5;
 
+/// Whether a user's name for a run is the path of a file.
+pub(super) fn is_file(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".json")
+}
+
+/// A folder in which a test target has left results.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Left {
+    package: String,
+    test: String,
+    path: PathBuf,
+}
+
 impl Recorded {
+    /// The folder of results that is meant.
+    ///
+    /// A folder that the user names and that holds results is the one. In any other, and where none is named, each test
+    /// target has a folder: `PACKAGE/TEST`, and in that one for each engine that is not the usual one.
+    pub(super) fn folder(&self) -> Result<&Path, RunsError> {
+        if let Some(chosen) = self.chosen.get() {
+            return Ok(chosen);
+        }
+        let chosen = self.choose()?;
+        Ok(self.chosen.get_or_init(|| chosen))
+    }
+
+    fn choose(&self) -> Result<PathBuf, RunsError> {
+        let base = self.results.as_deref().unwrap_or(Path::new(BASE));
+        let is_named = self.test.is_some() || self.package.is_some();
+        if self.results.is_some() && !is_named && (holds_results(base) || !base.exists()) {
+            return Ok(base.to_owned());
+        }
+        let all = left_in(base)?;
+        let same = |wanted: &Option<String>, name: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.replace('-', "_") == name.replace('-', "_"))
+        };
+        let mut found: Vec<&Left> = all.iter().collect();
+        found.retain(|left| same(&self.test, &left.test) && same(&self.package, &left.package));
+        let shown = || base.display().to_string();
+        match found.as_slice() {
+            [one] => Ok(one.path.clone()),
+            [] if !all.is_empty() => Err(RunsError::NoTarget { base: shown(), folders: folders(all.iter()) }),
+            // Earlier releases kept the results of all test targets in one folder.
+            [] if !is_named && holds_results(base) => {
+                note!("`{}` holds results of an earlier release; new runs go to folders in it", shown());
+                Ok(base.to_owned())
+            }
+            [] => Ok(base.to_owned()),
+            several => Err(RunsError::Several { base: shown(), folders: folders(several.iter().copied()) }),
+        }
+    }
+
     /// The copies of past runs, the oldest first; none where there is no such folder.
     pub(super) fn copies(&self) -> Result<Vec<Copy>, RunsError> {
-        let folder = self.folder.join("runs");
+        let folder = self.folder()?.join("runs");
         let listed = fs::read_dir(&folder).and_then(|entries| {
             entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
         });
@@ -99,12 +166,12 @@ impl Recorded {
     }
 
     fn locate(&self, name: &str) -> Result<PathBuf, RunsError> {
-        let latest = self.folder.join("results.json");
+        if is_file(name) {
+            return Ok(PathBuf::from(name));
+        }
+        let latest = self.folder()?.join("results.json");
         if name == "latest" && latest.exists() {
             return Ok(latest);
-        }
-        if name.contains('/') || name.ends_with(".json") {
-            return Ok(PathBuf::from(name));
         }
         let copies = self.copies()?;
         match name {
@@ -127,7 +194,7 @@ impl Recorded {
     }
 
     fn by_id(&self, id: &str, copies: Vec<Copy>) -> Result<PathBuf, RunsError> {
-        if copies.is_empty() && !self.folder.join("results.json").exists() {
+        if copies.is_empty() && !self.folder()?.join("results.json").exists() {
             return Err(self.none());
         }
         let mut found: Vec<&Copy> = copies.iter().filter(|copy| !id.is_empty() && copy.id.starts_with(id)).collect();
@@ -138,33 +205,85 @@ impl Recorded {
         match found.last() {
             Some(last) if found.iter().all(|copy| copy.id == last.id) => Ok(last.path.clone()),
             Some(_) => Err(RunsError::Ambiguous { name: id.to_owned(), ids: list(found.into_iter()) }),
-            None => Err(RunsError::Unknown {
-                name: id.to_owned(),
-                folder: self.folder.display().to_string(),
-                newest: list(copies.iter().rev()),
-            }),
+            None => {
+                Err(RunsError::Unknown { name: id.to_owned(), folder: self.shown(), newest: list(copies.iter().rev()) })
+            }
         }
     }
 
     /// The files of the latest run that are there.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>, RunsError> {
+        let Ok(entries) = fs::read_dir(self.folder()?) else { return Ok(Vec::new()) };
         let paths = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
         let kinds = ["json", "xml", "html"];
         let mut files: Vec<PathBuf> = paths
             .filter(|path| path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known)))
             .collect();
         files.sort();
-        files
+        Ok(files)
+    }
+
+    fn shown(&self) -> String {
+        self.folder().unwrap_or(Path::new(BASE)).display().to_string()
     }
 
     fn none(&self) -> RunsError {
-        RunsError::None { folder: self.folder.display().to_string() }
+        RunsError::None { folder: self.shown() }
     }
 
     fn no_previous(&self) -> RunsError {
-        RunsError::NoPrevious { folder: self.folder.display().to_string() }
+        RunsError::NoPrevious { folder: self.shown() }
     }
+}
+
+/// Whether a run has left its results in this folder.
+fn holds_results(folder: &Path) -> bool {
+    let copies = fs::read_dir(folder.join("runs")).into_iter().flatten().flatten();
+    folder.join("results.json").is_file() || copies.filter_map(|entry| Copy::new(entry.path())).next().is_some()
+}
+
+/// The folders of results in a folder with one for each test target, sorted by name.
+fn left_in(base: &Path) -> Result<Vec<Left>, RunsError> {
+    let mut all = Vec::new();
+    for package in folders_in(base)? {
+        for test in folders_in(&package)? {
+            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let engines = folders_in(&test)?;
+            let with_results = [test.clone()].into_iter().chain(engines).filter(|folder| holds_results(folder));
+            all.extend(with_results.map(|path| Left { package: name(&package), test: name(&test), path }));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The folders in a folder; none if it is not there.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, RunsError> {
+    let error = |source| RunsError::List { folder: folder.display().to_string(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(error(source)),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(error)?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(folders)
+}
+
+/// Folders as an error lists them, each with the time of its last run.
+fn folders<'l>(all: impl Iterator<Item = &'l Left>) -> String {
+    let line = |left: &Left| {
+        let recorded = Recorded { results: Some(left.path.clone()), ..Recorded::default() };
+        let last = recorded.copies().ok().and_then(|copies| copies.last().map(Copy::shown));
+        let last = last.map(|last| format!("  last run {last}")).unwrap_or_default();
+        format!("\n  --results {}{last}", left.path.display())
+    };
+    all.map(line).collect()
 }
 
 fn list<'c>(copies: impl Iterator<Item = &'c Copy>) -> String {
@@ -189,7 +308,7 @@ mod tests {
             fs::write(folder.path().join("results.json"), results(id)).unwrap();
         }
         fs::write(folder.path().join("runs/.unfinished-x.json"), "{").unwrap();
-        let recorded = Recorded { folder: folder.path().into() };
+        let recorded = Recorded { results: Some(folder.path().into()), ..Recorded::default() };
         (folder, recorded)
     }
 
@@ -238,6 +357,41 @@ mod tests {
         assert!(id(&recorded, "b6").unwrap_err().contains("type more of the id"));
         assert!(id(&recorded, "").is_err());
         assert!(id(&recorded, "absent.json").unwrap_err().contains("cannot read the results `absent.json`"));
+    }
+
+    #[test]
+    fn each_test_target_has_its_runs_and_one_of_several_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |results: &Path, test: Option<&str>, package: Option<&str>| {
+            let own = |name: Option<&str>| name.map(str::to_owned);
+            let results = Some(results.to_owned());
+            let recorded = Recorded { results, test: own(test), package: own(package), ..Recorded::default() };
+            id(&recorded, "latest")
+        };
+        let leave = |folder: &str, id: &str| {
+            fs::create_dir_all(base.path().join(folder).join("runs")).unwrap();
+            fs::write(base.path().join(folder).join("runs/20260801T101530Z-x.json"), results(id)).unwrap();
+            fs::write(base.path().join(folder).join("results.json"), results(id)).unwrap();
+        };
+        leave("my-engine/slt", "one");
+        assert_eq!(at(base.path(), None, None).unwrap(), "one");
+        leave("my-engine/more_slt", "two");
+        leave("other/slt", "three");
+        let several = at(base.path(), None, None).unwrap_err();
+        assert!(several.contains("name one with `--test NAME` and `--package NAME`"), "{several}");
+        for folder in ["my-engine/more_slt", "my-engine/slt", "other/slt"] {
+            let line = format!("\n  --results {}  last run `x` (2026-08-01", base.path().join(folder).display());
+            assert!(several.contains(&line), "{several}");
+        }
+        assert_eq!(at(base.path(), Some("more-slt"), None).unwrap(), "two");
+        assert_eq!(at(base.path(), Some("slt"), Some("other")).unwrap(), "three");
+        assert_eq!(at(&base.path().join("other/slt"), None, None).unwrap(), "three");
+        assert!(at(base.path(), Some("slt"), None).unwrap_err().contains("several test targets"));
+        assert!(at(base.path(), Some("nosuch"), None).unwrap_err().contains("these have:\n  --results"));
+        // Another engine of the same target has a folder of its own, which is not taken for the target's.
+        leave("other/slt/postgres", "four");
+        assert!(at(base.path(), None, Some("other")).unwrap_err().contains("other/slt/postgres"));
+        assert_eq!(at(&base.path().join("other/slt/postgres"), None, None).unwrap(), "four");
     }
 
     #[test]

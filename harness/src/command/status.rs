@@ -27,7 +27,7 @@ const MOST: usize = 20;
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     let (results, path) = flags.recorded.find(&flags.run)?;
-    let files = if flags.run == "latest" { flags.recorded.files() } else { vec![path] };
+    let files = if flags.run == "latest" { flags.recorded.files()? } else { vec![path] };
     let status = Status::new(&results, files);
     if flags.json { print_json(&status) } else { print(&status.text(SystemTime::now(), MOST)) }
 }

@@ -61,7 +61,7 @@ pub struct Flags {
     #[arg(long, env = "SQLLOGICTEST_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) report: bool,
 
-    /// Folder for results, history, logs and queue; default: `slt` in cargo's target folder
+    /// Folder for results, history, logs and queue; default: `slt/PACKAGE/TARGET` in cargo's target folder
     #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OURS)]
     pub(super) results: Option<PathBuf>,
 
@@ -191,7 +191,7 @@ fn bless(text: &str) -> Result<Blessing, String> {
         "check" => Ok(Blessing::Check),
         "1" | "true" | "yes" | "y" | "on" | "t" => Ok(Blessing::Write),
         "" | "0" | "false" | "no" | "n" | "off" | "f" => Ok(Blessing::No),
-        _ => Err("`--bless` stands alone, or is `--bless=check`".to_owned()),
+        _ => Err("`--bless` takes no value, or `--bless=check`".to_owned()),
     }
 }
 

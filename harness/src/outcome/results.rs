@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Outcome, Shard, Split};
+use super::{Counts, Outcome, Scope, Shard, Split};
 use crate::suite::category;
 
 /// The version of the format that this program writes, and the newest that it reads.
@@ -33,6 +33,12 @@ pub struct Results {
     /// The command that runs one of the files again, but for its name at the end; empty if nobody knows.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub again: String,
+    /// The package and the test target that made the run, as `my-engine/slt`; `slt/run` for `slt run`. Empty if unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Which files of the suite the run was about; absent from the results of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Which part of the suite this is, if it was shared out over machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,

@@ -1,4 +1,4 @@
-//! Two runs held against each other: what broke, what was mended, what became slower.
+//! Two runs compared: what broke, what was fixed, what became slower.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::by_file::{FileOutcomes, by_file};
 use super::columns::columns;
-use super::words::{count, first_line, pass_rate, percentage, seconds, utc};
+use super::words::{count, first_line, pass_rate, percentage, time_us, utc};
 use crate::outcome::{Counts, Results, Verdict};
 
 /// A file is slower if it takes this many times as long as before …
@@ -15,6 +15,8 @@ const SLOWER_TIMES: f64 = 1.5;
 const SLOWER_BY_US: u64 = 100_000;
 
 /// A comparison says what changed from one run to another; a file is in at most one of its lists.
+///
+/// Only files in the scope of both runs are compared: of a file that one of them was not asked for, it says nothing.
 ///
 /// Lists are sorted by name, but for `slower`, where the file that lost the most time comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,12 +33,16 @@ pub struct Comparison {
     pub no_longer_passing: Vec<Change>,
     /// Files that pass in both runs and take at least half as long again, and 0.1 s more.
     pub slower: Vec<Change>,
-    /// Files that only the later run has.
+    /// Files that only the later run has, and the earlier one would have had.
     pub new: Vec<Change>,
-    /// Files that only the earlier run has.
+    /// Files that only the earlier run has, and the later one would have had.
     pub gone: Vec<Change>,
     /// How many files fail in both runs.
     pub still_failing: u64,
+    /// How many files of the earlier run were outside the scope of the later one.
+    pub outside_after: u64,
+    /// How many files of the later run were outside the scope of the earlier one.
+    pub outside_before: u64,
 }
 
 /// What is told of a run as a whole.
@@ -52,7 +58,13 @@ pub struct RunHead {
     pub wall_us: u64,
     /// Files that filters left out.
     pub filtered_out: u64,
-    /// How many trials ended how.
+    /// Which part of its suite the run was of, as text; absent if it was the whole suite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The package and the test target that made the run; empty if unknown.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// How many trials ended how; in a comparison, of those that are compared.
     pub total: Counts,
 }
 
@@ -65,11 +77,14 @@ impl RunHead {
             started_us: results.started_us,
             wall_us: results.wall_us,
             filtered_out: results.filtered_out,
+            scope: results.portion().map(|portion| portion.to_string()),
+            target: results.target.clone(),
             total: results.total,
         }
     }
 
-    fn cells(&self, side: &str) -> [String; 9] {
+    /// The cells of its line; the time of a run that had more files than are compared says nothing.
+    fn cells(&self, side: &str, outside: u64) -> [String; 9] {
         let total = &self.total;
         [
             side.to_owned(),
@@ -80,7 +95,7 @@ impl RunHead {
             total.passed.to_string(),
             total.failures().to_string(),
             percentage(pass_rate(total)),
-            seconds(self.wall_us),
+            if outside == 0 { time_us(self.wall_us) } else { "-".to_owned() },
         ]
     }
 }
@@ -123,6 +138,7 @@ impl Standing {
 impl Comparison {
     /// Compares two runs, the earlier one first.
     pub fn new(before: &Results, after: &Results) -> Self {
+        let same_suite = before.has_suite_of(after);
         let mut files: BTreeMap<&str, (Option<FileOutcomes<'_>>, Option<FileOutcomes<'_>>)> = BTreeMap::new();
         for file in by_file(before) {
             let name = file.name;
@@ -142,9 +158,27 @@ impl Comparison {
             new: Vec::new(),
             gone: Vec::new(),
             still_failing: 0,
+            outside_after: 0,
+            outside_before: 0,
         };
-        for (name, (before, after)) in files {
-            comparison.add(name, before.as_ref().map(Standing::new), after.as_ref().map(Standing::new));
+        let mut compared = [Counts::default(); 2];
+        for (name, (old, new)) in files {
+            match (&old, &new) {
+                (Some(_), None) if !(same_suite && after.would_have_had(name)) => comparison.outside_after += 1,
+                (None, Some(_)) if !(same_suite && before.would_have_had(name)) => comparison.outside_before += 1,
+                _ => {
+                    for (counts, file) in compared.iter_mut().zip([&old, &new]) {
+                        file.iter().flat_map(|file| file.outcomes()).for_each(|outcome| {
+                            counts.planned += 1;
+                            counts.add(outcome);
+                        });
+                    }
+                    comparison.add(name, old.as_ref().map(Standing::new), new.as_ref().map(Standing::new));
+                }
+            }
+        }
+        if comparison.is_partial() {
+            [comparison.before.total, comparison.after.total] = compared;
         }
         let lost = |change: &Change| match (&change.before, &change.after) {
             (Some(before), Some(after)) => after.wall_us.saturating_sub(before.wall_us),
@@ -179,15 +213,13 @@ impl Comparison {
     /// The comparison as text: both runs, then each list that is not empty, with at most `most` files of each.
     pub fn text(&self, most: usize) -> String {
         let titles = ["", "run", "begun", "engine", "files", "passed", "failed", "pass rate", "time"];
-        let heads = [titles.map(str::to_owned), self.before.cells("before"), self.after.cells("after")];
+        let before = self.before.cells("before", self.outside_after);
+        let heads = [titles.map(str::to_owned), before, self.after.cells("after", self.outside_before)];
         let mut text = columns(&heads.map(Vec::from), |column| column > 3);
+        text.push_str(&self.scopes());
         if self.before.engine != self.after.engine {
             text.push_str("\nThe runs are of different engines.\n");
         }
-        let gone = match self.after.filtered_out {
-            0 => "gone".to_owned(),
-            filtered => format!("gone (filters left {} out of the later run)", count(filtered, "file")),
-        };
         let fails = |change: &&Change| change.after.as_ref().is_some_and(|after| after.verdict.is_failure());
         let new = match self.new.iter().filter(fails).count() {
             0 => "new".to_owned(),
@@ -199,7 +231,7 @@ impl Comparison {
             ("no longer passing", &self.no_longer_passing),
             ("slower", &self.slower),
             (new.as_str(), &self.new),
-            (gone.as_str(), &self.gone),
+            ("gone", &self.gone),
         ];
         for (title, changes) in lists.iter().filter(|(_, changes)| !changes.is_empty()) {
             text.push_str(&format!("\n{title}: {}\n", count(changes.len() as u64, "file")));
@@ -210,10 +242,42 @@ impl Comparison {
             }
         }
         if lists.iter().all(|(_, changes)| changes.is_empty()) {
-            text.push_str("\nNo file changed its verdict or became slower.\n");
+            let compared = if self.is_partial() { "No file in both scopes" } else { "No file" };
+            text.push_str(&format!("\n{compared} changed its verdict or became slower.\n"));
         }
         if self.still_failing > 0 {
             text.push_str(&format!("\nfailing in both: {}\n", count(self.still_failing, "file")));
+        }
+        text
+    }
+}
+
+impl Comparison {
+    /// Whether files of one run were outside the scope of the other.
+    pub fn is_partial(&self) -> bool {
+        self.outside_before + self.outside_after > 0
+    }
+
+    /// What each run was of, and how many files are not compared for that; empty if nothing is left out.
+    fn scopes(&self) -> String {
+        let mut text = String::new();
+        if !self.before.target.is_empty() && !self.after.target.is_empty() && self.before.target != self.after.target {
+            let (before, after) = (first_line(&self.before.target, 80), first_line(&self.after.target, 80));
+            text.push_str(&format!("\nThe runs are of different test targets: {before} and {after}.\n"));
+        }
+        if self.is_partial() {
+            let whole = |head: &RunHead| head.scope.clone().unwrap_or_else(|| "the whole suite".to_owned());
+            let left = |number: u64| match number {
+                0 => String::new(),
+                number => format!("; {} of it not compared", count(number, "file")),
+            };
+            text.push_str(&format!(
+                "\nOnly files in the scope of both runs are compared.\n  before  {}{}\n  after   {}{}\n",
+                first_line(&whole(&self.before), 200),
+                left(self.outside_after),
+                first_line(&whole(&self.after), 200),
+                left(self.outside_before),
+            ));
         }
         text
     }
@@ -227,7 +291,7 @@ fn slower(before_us: u64, after_us: u64) -> bool {
 fn cells(change: &Change) -> Vec<String> {
     let what = match (&change.before, &change.after) {
         (Some(before), Some(after)) if before.verdict == after.verdict => {
-            format!("{} → {}", seconds(before.wall_us), seconds(after.wall_us))
+            format!("{} → {}", time_us(before.wall_us), time_us(after.wall_us))
         }
         (Some(before), Some(after)) => format!("{} → {}", before.verdict, after.verdict),
         (Some(standing), None) | (None, Some(standing)) => standing.verdict.to_string(),
@@ -240,8 +304,9 @@ fn cells(change: &Change) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Outcome;
+    use crate::outcome::{Outcome, Scope};
     use crate::report::samples;
+    use crate::suite::Filter;
 
     fn names(changes: &[Change]) -> Vec<&str> {
         changes.iter().map(|change| change.name.as_str()).collect()
@@ -264,10 +329,48 @@ mod tests {
         insta::assert_snapshot!(Comparison::new(&samples::before(), &samples::after()).text(50));
         let mut other = samples::after();
         other.engine = "duckdb".into();
-        other.filtered_out = 1;
+        let scope = |patterns: &[&str]| {
+            let patterns = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            let filter = Filter { patterns, ..Filter::default() };
+            Some(Scope { roots: vec!["tests/corpus".into()], suite: Some(13), filter })
+        };
+        other.scope = scope(&["select/1", "select/2", "gone"]);
         other.outcomes.truncate(2);
+        let (total, categories) = other.count();
+        other = Results { total, categories, ..other };
         insta::assert_snapshot!("filtered_on_another_engine", Comparison::new(&samples::before(), &other).text(2));
         insta::assert_snapshot!("unchanged", Comparison::new(&other, &other).text(50));
+    }
+
+    #[test]
+    fn a_run_of_one_file_says_nothing_of_the_others() {
+        let scope = |patterns: &[&str], root: &str| {
+            let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            let suite = patterns.is_empty().then_some(12);
+            let filter = Filter { exact: !patterns.is_empty(), patterns, ..Filter::default() };
+            Some(Scope { roots: vec![root.into()], suite, filter })
+        };
+        let whole = Results { scope: scope(&[], "tests"), ..samples::before() };
+        let one = samples::results("1", 0, vec![samples::failed("select/1.test", &[(7, "query failed")])]);
+        let one = Results { scope: scope(&["select/1.test"], "tests"), ..one };
+        let forward = Comparison::new(&whole, &one);
+        assert_eq!((names(&forward.newly_failing), names(&forward.gone)), (vec!["select/1.test"], vec![]));
+        assert_eq!((forward.outside_after, forward.outside_before), (11, 0));
+        // The totals are those of what is compared.
+        assert_eq!((forward.before.total.planned, forward.before.total.passed, forward.after.total.failed), (1, 1, 1));
+        let text = forward.text(50);
+        assert!(text.contains("after   1 file (whole name: `select/1.test`)\n"), "{text}");
+        assert!(text.contains("before  the whole suite; 11 files of it not compared\n"), "{text}");
+        let back = Comparison::new(&one, &whole);
+        assert_eq!((names(&back.newly_passing), names(&back.new)), (vec!["select/1.test"], vec![]));
+        assert_eq!((back.outside_after, back.outside_before), (0, 11));
+        // A file that the filter names and that is not there any more is gone.
+        let none = Results { outcomes: Vec::new(), ..one.clone() };
+        assert_eq!(names(&Comparison::new(&whole, &none).gone), ["select/1.test"]);
+        // Another suite has other files, which are neither new nor gone.
+        let other = Results { scope: scope(&[], "other"), ..samples::after() };
+        let other = Comparison::new(&whole, &other);
+        assert_eq!((other.new.len(), other.gone.len(), other.outside_after, other.outside_before), (0, 0, 1, 2));
     }
 
     #[test]

@@ -43,6 +43,9 @@ const COLUMNS: [Column; 11] = [
 pub fn summary(results: &Results) -> String {
     let total = &results.total;
     let mut text = format!("## SQLLogicTest on {}: {}\n\n", inline(&results.engine), conclusion(total));
+    if let Some(portion) = results.portion() {
+        text.push_str(&format!("A run of {}.\n\n", inline(&portion.to_string())));
+    }
     if !results.check().is_empty() {
         text.push_str("> [!CAUTION]\n> The account does not add up: not every planned file has one outcome.\n\n");
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::data::Data;
-use self::words::{moment, number, time};
+use self::words::{moment, number};
 use super::compare::{Change, Comparison, Standing};
 use super::statistics::Statistics;
-use super::words::{pass_rate, percentage, record_rate, valid_xml};
+use super::words::{pass_rate, percentage, record_rate, time, valid_xml};
 use crate::outcome::{Counts, Outcome, Results, Verdict};
 
 mod data;
@@ -217,7 +217,7 @@ fn figures(results: &Results) -> Markup {
                 h2 { "Files" }
                 p .value { (percentage(pass_rate(&total))) }
                 p { (number(total.passed)) " of " (number(judged)) " that had something to check passed" }
-                @if results.filtered_out > 0 { p { (number(results.filtered_out)) " more were filtered out" } }
+                @if let Some(portion) = results.portion() { p .scope { "A run of " (portion.to_string()) } }
             }
             div .figure {
                 h2 { "Records" }
@@ -263,8 +263,16 @@ fn changes(results: &Results, previous: &Results) -> Markup {
                 @if previous.engine != results.engine { " on " strong { (previous.engine) } ", another engine" }
                 @if lists.iter().all(|(.., list)| list.is_empty()) { ": no file changed its verdict or became slower." }
                 @else { "." }
-                @if results.filtered_out > 0 && !comparison.gone.is_empty() {
-                    " Filters left " (number(results.filtered_out)) " files out of this run."
+                @if comparison.is_partial() {
+                    " Only files in the scope of both runs are compared: "
+                    @if comparison.outside_after > 0 {
+                        (number(comparison.outside_after)) " of the earlier run were outside the scope of this one"
+                    }
+                    @if comparison.outside_after > 0 && comparison.outside_before > 0 { ", " }
+                    @if comparison.outside_before > 0 {
+                        (number(comparison.outside_before)) " of this run were outside the scope of the earlier one"
+                    }
+                    "."
                 }
                 @if comparison.still_failing > 0 { " Failing in both: " (number(comparison.still_failing)) "." }
             }

@@ -124,7 +124,8 @@ impl Legacy {
             file.1.extend(failures(outcome));
         }
         let planned = results.outcomes.iter().filter(|outcome| outcome.pass == 1).count() as u64;
-        Legacy::of(files, planned + results.filtered_out)
+        let suite = results.scope.as_ref().and_then(|scope| scope.suite);
+        Legacy::of(files, suite.unwrap_or(planned + results.filtered_out))
     }
 
     /// What is known after a further run: its result of a file replaces the earlier one.

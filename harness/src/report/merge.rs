@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::words::{count, first_line};
-use crate::outcome::{Outcome, RESULTS_VERSION, Results, Shard, Split, Verdict};
+use crate::outcome::{Outcome, RESULTS_VERSION, Results, Scope, Shard, Split, Verdict};
 use crate::summary::{ExitStatus, Summary};
 
 /// What several accounts come to together.
@@ -23,6 +23,11 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     let mut merged = Results { version: RESULTS_VERSION, started_us: u64::MAX, ..Results::default() };
     merged.missing_shards = missing(&parts);
     let absent = not_run(&parts, &merged.missing_shards);
+    merged.scope = scope(&parts);
+    if let [(_, first), others @ ..] = parts.as_slice() {
+        let same = others.iter().all(|(_, part)| part.target == first.target);
+        merged.target = if same { first.target.clone() } else { String::new() };
+    }
     let [mut ids, mut hosts, mut engines] = [const { Vec::new() }; 3];
     let mut end_us = 0;
     for (_, part) in parts {
@@ -63,6 +68,15 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     summary.defects = defects;
     (merged.total, merged.categories) = (summary.total, summary.categories.clone());
     Merged { results: merged, summary }
+}
+
+/// The scope that all accounts have, but for their shards; none if one has another.
+fn scope(parts: &[(String, Results)]) -> Option<Scope> {
+    let scopes: Vec<&Scope> = parts.iter().map(|(_, part)| part.scope.as_ref()).collect::<Option<_>>()?;
+    let first = scopes.first()?;
+    let same = scopes.iter().all(|scope| (&scope.roots, &scope.filter) == (&first.roots, &first.filter));
+    let suite = scopes.iter().filter_map(|scope| scope.suite).max();
+    same.then(|| Scope { suite, ..(*first).clone() })
 }
 
 /// The files that a shard has left out and no other shard has; none of an account that is of no shard.

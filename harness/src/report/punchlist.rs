@@ -9,7 +9,7 @@ use super::clusters::{Example, causes};
 use super::words::{count, first_line, pass_rate, percentage, utc};
 use crate::outcome::{Results, Verdict};
 
-/// A punch list is what has to be mended, most frequent first.
+/// A punch list is what has to be fixed, the most frequent cause first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Punchlist {
     /// The run.
@@ -28,6 +28,9 @@ pub struct Punchlist {
     pub not_run: u64,
     /// The part of the files with something to check that passed, in percent.
     pub pass_rate: Option<f64>,
+    /// Which part of its suite the run was of, as text; absent if it was the whole suite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The failing files by first cause.
     pub groups: Vec<Group>,
 }
@@ -85,6 +88,7 @@ impl Punchlist {
             planned,
             not_run,
             pass_rate: pass_rate(&results.total),
+            scope: results.portion().map(|portion| portion.to_string()),
             groups,
         }
     }
@@ -103,7 +107,11 @@ impl Punchlist {
             0 => String::new(),
             known => format!(" ({known} known to fail)"),
         };
-        format!("{} failing{known} of {}{causes}{not_run}", self.failing, count(self.planned, "file"))
+        let scope = match &self.scope {
+            Some(scope) => format!(", in a run of {}", first_line(scope, 200)),
+            None => String::new(),
+        };
+        format!("{} failing{known} of {}{causes}{not_run}{scope}", self.failing, count(self.planned, "file"))
     }
 
     /// The list as Markdown.

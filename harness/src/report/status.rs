@@ -9,7 +9,7 @@ use super::by_file::by_file;
 use super::clusters::{Example, causes};
 use super::columns::columns;
 use super::compare::RunHead;
-use super::words::{ago, count, first_line, pass_rate, percentage, seconds, utc};
+use super::words::{ago, count, first_line, pass_rate, percentage, time_us, utc};
 use crate::outcome::{Counts, Results, Verdict};
 
 /// A status is what one wants to know of a run first.
@@ -71,19 +71,26 @@ impl Status {
 
     /// The status as text, with at most `most` files of each kind.
     pub fn text(&self, now: SystemTime, most: usize) -> String {
-        let RunHead { run_id, engine, started_us, wall_us, total, .. } = &self.run;
+        let RunHead { run_id, engine, started_us, wall_us, total, scope, target, .. } = &self.run;
         let records = total.records;
         let cell = |text: &str| first_line(text, 60);
-        let mut lines = vec![
+        let mut lines = vec![];
+        if !target.is_empty() {
+            lines.push(["target", &cell(target)].map(str::to_owned));
+        }
+        if let Some(scope) = scope {
+            lines.push(["scope", &first_line(scope, 200)].map(str::to_owned));
+        }
+        lines.extend([
             ["run", &format!("{} on {}", cell(run_id), cell(engine))].map(str::to_owned),
             ["begun", &format!("{}, {}", utc(*started_us), ago(*started_us, now))].map(str::to_owned),
-            ["took", &format!("{} on {}", seconds(*wall_us), count(self.workers.into(), "worker"))].map(str::to_owned),
+            ["took", &format!("{} on {}", time_us(*wall_us), count(self.workers.into(), "worker"))].map(str::to_owned),
             ["files", &kinds(total)].map(str::to_owned),
             ["pass rate", &format!("{} of the files with something to check", percentage(self.pass_rate))]
                 .map(str::to_owned),
             ["records", &format!("{} passed, {} failed, {} skipped", records.passed, records.failed, records.skipped)]
                 .map(str::to_owned),
-        ];
+        ]);
         for (index, file) in self.written.iter().enumerate() {
             let title = if index == 0 { "written" } else { "" };
             lines.push([title.to_owned(), file.display().to_string()]);
@@ -107,7 +114,7 @@ impl Status {
             }
         }
         if !self.failing.is_empty() {
-            text.push_str("\n`slt punchlist` lists all that fail, `slt analyze --top-fixes` what to mend first.\n");
+            text.push_str("\n`slt punchlist` lists all that fail, `slt analyze --top-fixes` what to fix first.\n");
         }
         text
     }
@@ -120,7 +127,11 @@ fn verdict(results: &Results) -> String {
     if let Some(found) = results.check().first() {
         return format!("BROKEN: the file of its results {found}");
     }
-    match total.failures() {
+    let scope = match results.portion() {
+        Some(portion) => format!(", in a run of {}", first_line(&portion.to_string(), 200)),
+        None => String::new(),
+    };
+    let words = match total.failures() {
         0 if planned == 0 => "EMPTY: no file was planned".to_owned(),
         0 if total.not_run > 0 => format!("INCOMPLETE: none failed, but {} of {planned} were not run", total.not_run),
         0 if total.known_failures > 0 => {
@@ -129,7 +140,8 @@ fn verdict(results: &Results) -> String {
         0 if total.passed == 0 => format!("EMPTY: nothing in {} could be checked", count(planned, "file")),
         0 => format!("passed: {} of {}, none failed", total.passed, count(planned, "file")),
         failures => format!("FAILED: {failures} of {}", count(planned, "file")),
-    }
+    };
+    words + &scope
 }
 
 /// How many files ended how: always those that passed and failed, others where there are any.
@@ -153,8 +165,9 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::outcome::Outcome;
+    use crate::outcome::{Outcome, Scope};
     use crate::report::samples;
+    use crate::suite::Filter;
 
     fn text(results: &Results, most: usize) -> String {
         let now = UNIX_EPOCH + Duration::from_micros(results.started_us) + Duration::from_secs(7_300);
@@ -182,6 +195,17 @@ mod tests {
         let both = vec![samples::passed("a.test", 1), known];
         assert_eq!(first(both.clone()), "passed: 1 of 2 files, the failures are known");
         assert!(Status::new(&samples::results("1", 0, both), Vec::new()).failing.is_empty());
+    }
+
+    #[test]
+    fn a_run_of_a_part_of_the_suite_is_not_taken_for_all_of_it() {
+        let filter = Filter { patterns: vec!["a".into()], ..Filter::default() };
+        let scope = Some(Scope { roots: vec!["tests".into()], suite: Some(360), filter });
+        let one = Results { scope, ..samples::results("1", 0, vec![samples::failed("a.test", &[(1, "wrong")])]) };
+        let said = text(&one, 3);
+        let first = "FAILED: 1 of 1 file, in a run of 1 of 360 files (filter: `a`)\n";
+        assert!(said.starts_with(first) && said.contains("scope      1 of 360 files (filter: `a`)\n"), "{said}");
+        assert!(!text(&samples::after(), 3).contains("scope"));
     }
 
     #[test]

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::closing;
+use super::folder::{Origin, folder};
 use super::part::Part;
 use crate::config::{Config, GitHub};
-use crate::engine::{Choice, Engine};
+use crate::engine::Engine;
 use crate::escape;
 use crate::history::History;
-use crate::outcome::{Outcome, RESULTS_VERSION, Results};
+use crate::outcome::{Outcome, RESULTS_VERSION, Results, Scope};
 use crate::report::files::Folder;
 use crate::report::libtest::Format;
 use crate::report::{github, html};
@@ -29,6 +29,7 @@ pub(super) struct About<'a> {
     /// How many workers, or threads, there were; 0 for as many as the outcomes name.
     pub workers: u32,
     pub filtered_out: u64,
+    pub scope: Scope,
     /// Which part of the suite the files are, if it is shared out.
     pub part: &'a Option<Part>,
 }
@@ -60,6 +61,8 @@ impl About<'_> {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             seed: self.seed,
             again: String::new(),
+            target: String::new(),
+            scope: Some(self.scope),
             shard: self.part.as_ref().map(|part| part.shard),
             split: self.part.as_ref().map(|part| part.split.clone()),
             missing_shards: Vec::new(),
@@ -86,19 +89,6 @@ pub(super) fn run_id() -> String {
         // No run is worth failing for want of a random number.
         Err(_) => format!("p{}", std::process::id()),
     }
-}
-
-/// The folder of results: the user's, or `slt` in cargo's target folder, with a folder of its own there for each other
-/// kind of engine, which has durations of its own and must not take part in SQLite's runs.
-pub(super) fn folder(config: &Config) -> PathBuf {
-    config.results.clone().unwrap_or_else(|| {
-        // Two up from the test binary, which lies in `target/debug/deps`.
-        let binary = std::env::current_exe().ok();
-        let deps = binary.as_deref().and_then(Path::parent).filter(|folder| folder.ends_with("deps"));
-        let target = deps.and_then(|deps| deps.parent()?.parent());
-        let kind = config.engine.as_ref().map(Choice::kind).filter(|kind| *kind != "sqlite");
-        target.unwrap_or(Path::new("target")).join("slt").join(kind.unwrap_or_default())
-    })
 }
 
 /// Adds outcomes to the history that the order of later runs and their progress follow from.
@@ -132,14 +122,16 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     };
     complaint.iter().for_each(|complaint| warn(complaint));
     let results = match account() {
-        Ok(results) => Results { again: closing::again(config), ..results },
+        Ok(results) => Results { again: closing::again(config), target: Origin::new(config).to_string(), ..results },
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
     let previous = Results::read(&path.join("results.json")).ok();
     let mut written = locked.as_ref().map(|folder| folder.write(&results)).unwrap_or_default();
     if let (true, Some(folder)) = (config.report, &locked) {
         // The run before, unless it is another part of this one, or not comparable.
-        let comparable = |other: &Results| other.engine == results.engine && other.shard == results.shard;
+        let comparable = |other: &Results| {
+            other.engine == results.engine && other.shard == results.shard && other.has_suite_of(&results)
+        };
         let previous = previous.filter(|other| other.run_id != results.run_id && comparable(other));
         folder.write_page(&html::page(&results, previous.as_ref()), &mut written);
     }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::folder::test_binary;
 use crate::config::{Config, ENGINE};
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
@@ -118,12 +119,8 @@ fn cargo_test(program: &Path) -> Option<String> {
 
 /// `cargo test` for the target that cargo has built as `program`: `target/PROFILE/deps/TARGET-HASH`.
 fn cargo_command(package: &str, program: &Path) -> Option<String> {
-    let deps = program.parent().filter(|folder| folder.ends_with("deps"))?;
-    let (target, hash) = program.file_stem()?.to_str()?.rsplit_once('-')?;
-    if hash.is_empty() || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let profile = match deps.parent()?.file_name().and_then(OsStr::to_str)? {
+    let (profile, target) = test_binary(program)?;
+    let profile = match profile.file_name().and_then(OsStr::to_str)? {
         "debug" => String::new(),
         "release" => " --release".to_owned(),
         other => format!(" --profile {}", quoted(other)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::account::{self, About};
+use super::folder::folder;
 use super::part::Part;
 use super::settings::settings;
 use super::{RunError, Task, conclude, heard, interruption, known, show_progress, shows_progress};
@@ -14,7 +15,7 @@ use crate::crash;
 use crate::engine::Engine;
 use crate::history::{History, Order};
 use crate::libtest::SLOW;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{Outcome, Scope, Verdict};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::statistics::{Statistics, passes};
@@ -40,7 +41,7 @@ struct Places {
 
 /// Runs the files in company.
 pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Result<ExitStatus, RunError> {
-    let results = account::folder(config);
+    let results = folder(config);
     let results_error = |source| RunError::Results { path: results.display().to_string(), source };
     fs::create_dir_all(&results).map_err(results_error)?;
     let history = History::read(&results).map_err(results_error)?;
@@ -74,8 +75,9 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     }
     let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
     let show = Show::new(printer, log, files);
-    let (engine, filtered_out, part) = (&task.engine, task.filtered_out, task.part);
-    let run = Run { suite: task.suite, engine, filtered_out, part, config, parallel, started: SystemTime::now() };
+    let Task { suite, engine, filtered_out, scope, part, .. } = task;
+    let engine = &engine;
+    let run = Run { suite, engine, filtered_out, scope, part, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
         Some(workers) => run.supervise(&mut *open, &opened, workers, &places, show),
@@ -120,6 +122,7 @@ struct Run<'r> {
     suite: Suite,
     engine: &'r Arc<dyn Engine>,
     filtered_out: u64,
+    scope: Scope,
     part: Option<Part>,
     config: &'r Config,
     parallel: &'r Parallel,
@@ -286,6 +289,7 @@ impl Run<'_> {
                 started: self.started,
                 workers,
                 filtered_out: self.filtered_out,
+                scope: self.scope.clone(),
                 part: &self.part,
             };
             Ok::<_, QueueError>(about.results(&summary, outcomes))

@@ -1,10 +1,11 @@
 //! The part of a suite that is this machine's, where a suite is shared out over machines before the run.
 
-use super::{RunError, account};
+use super::RunError;
+use super::folder::folder;
 use crate::config::Config;
 use crate::history::{History, Shares};
 use crate::outcome::{Shard, Split};
-use crate::report::words::seconds;
+use crate::report::words::time_us;
 use crate::suite::TestFile;
 
 /// A part is one shard's files, and which files the other shards have.
@@ -24,7 +25,7 @@ impl Part {
             Some(path) => History::read_file(path)
                 .map_err(|source| RunError::ShardHistory { path: path.display().to_string(), source })?,
             None => {
-                let results = account::folder(config);
+                let results = folder(config);
                 let error = |source| RunError::Results { path: results.display().to_string(), source };
                 History::read(&results).map_err(error)?
             }
@@ -39,7 +40,7 @@ impl Part {
         match expected {
             _ if all == 0 => {}
             Some((own, whole)) => {
-                let (own, whole) = (seconds(own), seconds(whole));
+                let (own, whole) = (time_us(own), time_us(whole));
                 note!("shard {index} of {of}: {count} of {all} files, {own} of {whole} as the history has it");
             }
             None => note!("shard {index} of {of}: {count} of {all} files, by their names as there is no history"),

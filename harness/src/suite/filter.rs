@@ -1,34 +1,49 @@
 //! Which of the files a run is about, by libtest's rules.
 
+use serde::{Deserialize, Serialize};
+
 use super::TestFile;
+use super::rust_path::rust_path;
 
 /// A filter is the positional arguments, `--skip` and `--exact` of a libtest command line.
 ///
 /// A file is in if one of `patterns` (or none are given) and none of `skips` matches its name or its Rust path: by
 /// substring, or wholly if `exact`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Any of these lets a file in; an empty list lets all in.
+    #[serde(rename = "filters", default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<String>,
     /// Any of these keeps a file out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skips: Vec<String>,
     /// Whether patterns are whole names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
 }
 
 impl Filter {
     /// Whether the filter lets this file in.
     pub fn lets_in(&self, file: &TestFile) -> bool {
-        (self.patterns.is_empty() || self.patterns.iter().any(|pattern| self.matches(pattern, file)))
-            && !self.skips.iter().any(|pattern| self.matches(pattern, file))
+        self.admits(&file.name, &file.rust_path)
     }
 
-    fn matches(&self, pattern: &str, file: &TestFile) -> bool {
-        if self.exact {
-            file.name == pattern || file.rust_path == pattern
-        } else {
-            file.name.contains(pattern) || file.rust_path.contains(pattern)
-        }
+    /// Whether the filter lets a file of this name in, should there be one.
+    pub fn lets_in_name(&self, name: &str) -> bool {
+        self.admits(name, &rust_path(name))
+    }
+
+    /// Whether the filter lets every file in.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty() && self.skips.is_empty()
+    }
+
+    fn admits(&self, name: &str, rust_path: &str) -> bool {
+        let matches = |pattern: &String| match self.exact {
+            true => name == pattern || rust_path == pattern,
+            false => name.contains(pattern.as_str()) || rust_path.contains(pattern.as_str()),
+        };
+        (self.patterns.is_empty() || self.patterns.iter().any(matches)) && !self.skips.iter().any(matches)
     }
 }
 
@@ -68,7 +83,9 @@ mod tests {
             dialect: crate::suite::Dialect::Classic,
         };
         let own = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
-        Filter { patterns: own(patterns), skips: own(skips), exact }.lets_in(&file)
+        let filter = Filter { patterns: own(patterns), skips: own(skips), exact };
+        assert_eq!(filter.lets_in(&file), filter.lets_in_name(&file.name));
+        filter.lets_in(&file)
     }
 
     #[test]

@@ -40,7 +40,8 @@ const SCHEMA: &str = "
 CREATE TABLE test_runs (
   run INTEGER PRIMARY KEY, run_id TEXT, engine TEXT, started_at TEXT, duration_ms REAL, workers INTEGER,
   planned INTEGER, passed INTEGER, failing INTEGER, failed INTEGER, crashed INTEGER, timed_out INTEGER,
-  out_of_memory INTEGER, unexpected_passes INTEGER, known_failures INTEGER, ignored INTEGER, not_run INTEGER, filtered_out INTEGER, pass_rate REAL,
+  out_of_memory INTEGER, unexpected_passes INTEGER, known_failures INTEGER, ignored INTEGER, not_run INTEGER, filtered_out INTEGER, scope TEXT,
+  pass_rate REAL,
   records_passed INTEGER, records_failed INTEGER, records_skipped INTEGER);
 CREATE TABLE test_files (
   file_path TEXT PRIMARY KEY, category TEXT, subcategory TEXT, verdict TEXT, passed INTEGER, failing INTEGER,
@@ -217,7 +218,7 @@ fn started(us: u64) -> Option<String> {
 
 fn add_run(connection: &Connection, run: i64, results: &Results) -> Result<(), QueryError> {
     let total = &results.total;
-    let marks = ["?"; 22].join(", ");
+    let marks = ["?"; 23].join(", ");
     connection.prepare_cached(&format!("INSERT INTO test_runs VALUES ({marks})"))?.execute(params![
         run,
         results.run_id,
@@ -237,6 +238,7 @@ fn add_run(connection: &Connection, run: i64, results: &Results) -> Result<(), Q
         integer(total.ignored),
         integer(total.not_run),
         integer(results.filtered_out),
+        results.portion().map(|portion| portion.to_string()),
         pass_rate(total),
         integer(total.records.passed),
         integer(total.records.failed),

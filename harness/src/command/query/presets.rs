@@ -22,10 +22,10 @@ ORDER BY f.file_path",
     },
     Preset {
         name: "progress",
-        asks: "the pass rate from run to run",
+        asks: "the pass rate from run to run, and which runs were of a part of the suite",
         sql: "\
 SELECT run, run_id, started_at, passed, failing, not_run, pass_rate,
-       round(pass_rate - lag(pass_rate) OVER (ORDER BY run), 1) AS change
+       round(pass_rate - lag(pass_rate) OVER (PARTITION BY scope ORDER BY run), 1) AS change, scope
 FROM test_runs
 ORDER BY run",
     },
@@ -81,15 +81,16 @@ LIMIT 20",
     },
     Preset {
         name: "untested",
-        asks: "files that the last run did not check (with --root, those that no run has met too)",
+        asks: "files that no run has checked since the last one of the whole suite (with --root, those never met too)",
         sql: "\
+WITH whole(run) AS (SELECT coalesce(max(run) FILTER (WHERE scope IS NULL), max(run)) FROM test_runs)
 SELECT file_path,
        CASE WHEN last_run IS NULL THEN 'never run'
-            WHEN last_run < (SELECT max(run) FROM test_runs) THEN 'not run last time'
+            WHEN last_run < whole.run THEN 'not run last time'
             ELSE 'nothing in it applies' END AS why,
        last_tested
-FROM test_files
-WHERE last_run IS NULL OR last_run < (SELECT max(run) FROM test_runs) OR verdict = 'ignored'
+FROM test_files, whole
+WHERE last_run IS NULL OR last_run < whole.run OR verdict = 'ignored'
 ORDER BY why, file_path",
     },
     Preset {
