@@ -24,13 +24,16 @@ mod help;
 mod parallel;
 
 use flags::KnownFlags;
-pub(crate) use flags::{ENGINE, roots, secret};
+#[cfg(feature = "commands")]
+pub(crate) use flags::secret;
+pub(crate) use flags::{ENGINE, roots};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
 pub(crate) use help::readable_help;
 use help::{AFTER_HELP, name_variable};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
+#[cfg(feature = "commands")]
 pub(crate) use parallel::cores;
 
 /// A config is everything that a user has chosen for one run.
@@ -186,6 +189,11 @@ impl Config {
         let dialect = flags.trial.dialect;
         let options = Options { memory_limit, ..flags.trial.options() };
         let fail_fast = options.fail_fast;
+        if flags.report && !cfg!(feature = "page") {
+            return Err("`--report` needs the feature `page` of slt-harness, which this program was built without; \
+                        `slt report RESULTS` makes the page of a results.json"
+                .to_owned());
+        }
         let spans_machines =
             parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
         if spans_machines && options.bless.as_ref().is_some_and(|bless| !bless.check) {
@@ -431,7 +439,7 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "postgres-queue")]
     #[test]
     fn a_queue_on_a_server_needs_a_run_id_and_its_password_is_kept() {
         let queue = ["--parallel", "--queue", "postgres://me:hunter2@h/db"];

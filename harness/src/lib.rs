@@ -31,6 +31,7 @@ macro_rules! note {
 }
 
 /// Prints a line to standard output, escaped, for the commands that print a few. What nobody can read any more is lost.
+#[cfg(feature = "commands")]
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;
@@ -76,6 +77,7 @@ pub mod config;
 
 mod run;
 
+#[cfg(feature = "commands")]
 pub mod command;
 
 pub use engine::Adapter;

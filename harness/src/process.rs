@@ -26,6 +26,9 @@ use std::process::Command;
 mod mark;
 use mark::Mark;
 
+#[cfg(target_os = "linux")]
+mod proc;
+
 mod table;
 
 mod exit;

@@ -23,7 +23,7 @@ mod live;
 mod open;
 mod place;
 mod plan;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-queue")]
 pub mod postgres;
 
 #[cfg(test)]

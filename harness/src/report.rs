@@ -1,19 +1,29 @@
 //! What people and tools read: outcomes and summaries as text and JSON. Knows no engine and no queue.
 
+#[cfg(feature = "page")]
 pub mod by_file;
+#[cfg(feature = "commands")]
 pub mod clusters;
+#[cfg(feature = "page")]
 pub mod columns;
+#[cfg(feature = "page")]
 pub mod compare;
 pub mod files;
 pub mod github;
+#[cfg(feature = "page")]
 pub mod html;
+#[cfg(feature = "junit")]
 pub mod junit;
 pub mod legacy;
 pub mod libtest;
+#[cfg(feature = "commands")]
 pub mod merge;
+#[cfg_attr(not(feature = "bar"), path = "report/no_progress.rs")]
 pub mod progress;
+#[cfg(feature = "commands")]
 pub mod punchlist;
 pub mod statistics;
+#[cfg(feature = "commands")]
 pub mod status;
 pub mod table;
 pub mod transcript;

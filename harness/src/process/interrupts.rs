@@ -55,10 +55,7 @@ impl Interrupts {
 /// Whether this process was started with SIGHUP ignored; elsewhere than on Linux nobody knows, and it is left as it is.
 fn ignores_hangups() -> bool {
     #[cfg(target_os = "linux")]
-    {
-        let status = procfs::process::Process::myself().and_then(|process| process.status());
-        status.is_ok_and(|status| status.sigign & (1 << (SIGHUP - 1)) != 0)
-    }
+    return super::proc::ignored_signals().is_some_and(|ignored| ignored & (1 << (SIGHUP - 1)) != 0);
     #[cfg(not(target_os = "linux"))]
     true
 }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Mark;
+#[cfg(target_os = "linux")]
+use super::proc::{self, Stat};
 
 /// A process as it stood in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,21 +27,17 @@ pub(super) struct Seen {
 /// All processes, and whether they carry the mark. Takes some tens of µs for each.
 #[cfg(target_os = "linux")]
 pub(super) fn look(mark: Option<&Mark>) -> Vec<Seen> {
-    let Ok(processes) = procfs::process::all_processes() else { return Vec::new() };
     // A process that is gone by now, or is not ours to read, is none to be killed.
-    processes.filter_map(|process| see(&process.ok()?, mark)).collect()
+    proc::pids().into_iter().filter_map(|pid| see(pid, mark)).collect()
 }
 
 #[cfg(target_os = "linux")]
-fn see(process: &procfs::process::Process, mark: Option<&Mark>) -> Option<Seen> {
-    let stat = process.stat().ok()?;
-    let zombie = matches!(stat.state, 'Z' | 'X');
-    let carries = |mark: &Mark| {
-        let environment = process.environ().unwrap_or_default();
-        environment.get(std::ffi::OsStr::new(super::MARK)).is_some_and(|value| mark.is_in(&value.to_string_lossy()))
-    };
+fn see(pid: i32, mark: Option<&Mark>) -> Option<Seen> {
+    let Stat { state, parent, group, start, .. } = Stat::of(pid)?;
+    let zombie = matches!(state, 'Z' | 'X');
+    let carries = |mark: &Mark| proc::variable(pid, super::MARK).is_some_and(|value| mark.is_in(&value));
     let marked = !zombie && mark.is_some_and(carries);
-    Some(Seen { pid: stat.pid, start: stat.starttime, parent: stat.ppid, group: stat.pgrp, zombie, marked })
+    Some(Seen { pid, start, parent, group, zombie, marked })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -50,11 +48,7 @@ pub(super) fn look(_mark: Option<&Mark>) -> Vec<Seen> {
 /// The time in the unit of [`Seen::start`]; 0 where it is unknown.
 pub(super) fn now() -> u64 {
     #[cfg(target_os = "linux")]
-    {
-        use procfs::Current;
-        let ticks = procfs::ticks_per_second() as f64;
-        procfs::Uptime::current().map_or(0, |uptime| (uptime.uptime * ticks) as u64)
-    }
+    return proc::now().unwrap_or(0);
     #[cfg(not(target_os = "linux"))]
     0
 }
@@ -81,8 +75,7 @@ pub(super) fn kill(seen: &Seen) {
     let Some(pid) = Pid::from_raw(seen.pid) else { return };
     let pidfd = pidfd_open(pid, PidfdFlags::empty());
     // The pidfd holds on to one process; it is the one that was seen if that has not ended before.
-    let still = || procfs::process::Process::new(seen.pid).and_then(|process| process.stat()).ok();
-    if still().is_none_or(|stat| stat.starttime != seen.start) {
+    if Stat::of(seen.pid).is_none_or(|stat| stat.start != seen.start) {
         return;
     }
     // A process that ended meanwhile, or is not ours to signal, is as good as killed: nothing more can be done to it.

@@ -42,7 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::FileError;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-queue")]
 pub(super) use error::io;
 
 use self::cursor::Cursor;

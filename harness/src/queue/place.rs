@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::file::FileQueue;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "postgres-queue")]
 use super::postgres::PostgresQueue;
 use super::{OpenOptions, Opened, Plan, Queue, QueueError};
 use crate::engine::{Choice, Url};
@@ -26,7 +26,9 @@ pub enum PlaceError {
     #[error("no such queue: use the path of a file, or `postgres://…`")]
     Unknown,
     /// The program was built without it.
-    #[error("this program was built without queues on servers: switch on the feature `postgres` of `slt-harness`")]
+    #[error(
+        "this program was built without queues on servers: switch on the feature `postgres-queue` of `slt-harness`"
+    )]
     NotBuilt,
 }
 
@@ -39,7 +41,7 @@ impl Place {
         match text.to_str().filter(|text| text.contains("://")) {
             None => Ok(Place::File(text.into())),
             Some(url) => match url.parse() {
-                Ok(Choice::Postgres(_)) if !cfg!(feature = "postgres") => Err(PlaceError::NotBuilt),
+                Ok(Choice::Postgres(_)) if !cfg!(feature = "postgres-queue") => Err(PlaceError::NotBuilt),
                 Ok(Choice::Postgres(url)) => Ok(Place::Server(url)),
                 _ => Err(PlaceError::Unknown),
             },
@@ -69,12 +71,12 @@ impl Place {
                 let (queue, opened) = FileQueue::open(path, plan, options)?;
                 Ok((Box::new(queue), opened))
             }
-            #[cfg(feature = "postgres")]
+            #[cfg(feature = "postgres-queue")]
             Place::Server(url) => {
                 let (queue, opened) = PostgresQueue::open(url, plan, options)?;
                 Ok((Box::new(queue), opened))
             }
-            #[cfg(not(feature = "postgres"))]
+            #[cfg(not(feature = "postgres-queue"))]
             Place::Server(_) => Err(QueueError::Storage(Box::new(PlaceError::NotBuilt))),
         }
     }
@@ -86,9 +88,9 @@ impl Place {
     pub fn join(&self, run_id: &str, options: &OpenOptions) -> Result<Box<dyn Queue>, QueueError> {
         match self {
             Place::File(path) => Ok(Box::new(FileQueue::join(path, run_id, options)?)),
-            #[cfg(feature = "postgres")]
+            #[cfg(feature = "postgres-queue")]
             Place::Server(url) => Ok(Box::new(PostgresQueue::join(url, run_id, options)?)),
-            #[cfg(not(feature = "postgres"))]
+            #[cfg(not(feature = "postgres-queue"))]
             Place::Server(_) => Err(QueueError::Storage(Box::new(PlaceError::NotBuilt))),
         }
     }
@@ -121,12 +123,12 @@ mod tests {
         }
         match parse("postgres://me:hunter2@h/db?slt_lease=5") {
             Ok(place) => {
-                assert!(cfg!(feature = "postgres") && place.spans_machines());
+                assert!(cfg!(feature = "postgres-queue") && place.spans_machines());
                 assert_eq!(place.to_string(), "postgres://me@h/db");
                 assert!(!format!("{place:?}").contains("hunter2"));
                 assert_eq!(place.secret(), "postgres://me:hunter2@h/db?slt_lease=5");
             }
-            Err(error) => assert!(!cfg!(feature = "postgres") && error == PlaceError::NotBuilt),
+            Err(error) => assert!(!cfg!(feature = "postgres-queue") && error == PlaceError::NotBuilt),
         }
     }
 }

@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
 use fs2::FileExt;
 
+#[cfg(feature = "junit")]
 use super::junit::junit;
 use super::legacy::Legacy;
+use super::words::file_time;
 use crate::outcome::Results;
 
 /// How many copies of results are kept.
@@ -95,15 +96,19 @@ impl Folder {
         self.write_copy(results, &mut written);
         written.add(&self.path.join("sqllogictest_results.json"), &json(&legacy));
         self.write_cumulative(legacy, &mut written);
-        let path = self.path.join("junit.xml");
-        match junit(results) {
-            Ok(bytes) => written.add(&path, &bytes),
-            Err(error) => written.complain(&path, &error),
+        #[cfg(feature = "junit")]
+        {
+            let path = self.path.join("junit.xml");
+            match junit(results) {
+                Ok(bytes) => written.add(&path, &bytes),
+                Err(error) => written.complain(&path, &error),
+            }
         }
         written
     }
 
     /// Writes the page of one run.
+    #[cfg(feature = "page")]
     pub fn write_page(&self, page: &str, written: &mut Written) {
         written.add(&self.path.join("report.html"), page.as_bytes());
     }
@@ -213,9 +218,7 @@ pub fn json(value: &impl serde::Serialize) -> Vec<u8> {
 
 /// The name of a run's copy: when it began and its id, so that names sort by time, of short runs too.
 fn copy_name(results: &Results) -> String {
-    let micros = i64::try_from(results.started_us).unwrap_or(i64::MAX);
-    let began = DateTime::from_timestamp_micros(micros).unwrap_or_default();
-    format!("{}-{}.json", began.format("%Y%m%dT%H%M%S%.3fZ"), file_name(&results.run_id))
+    format!("{}-{}.json", file_time(results.started_us), file_name(&results.run_id))
 }
 
 /// A run's id as a part of a file's name: what was merged comes from files, and may hold anything.

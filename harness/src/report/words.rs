@@ -2,15 +2,29 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::DateTime;
-
 use crate::escape;
 use crate::outcome::{Counts, RecordCounts};
 
 /// The day and time in UTC, without saying so: `2026-11-23 07:44:12`, as SQLite's date functions read it.
 pub fn date(us: u64) -> String {
-    let time = DateTime::from_timestamp_micros(i64::try_from(us).unwrap_or(i64::MAX)).unwrap_or_default();
-    time.format("%Y-%m-%d %H:%M:%S").to_string()
+    rfc3339(us).replace('T', " ").trim_end_matches('Z').to_owned()
+}
+
+/// The day and time in UTC as RFC 3339 has it, to the second: `2026-11-23T07:44:12Z`.
+pub fn rfc3339(us: u64) -> String {
+    humantime::format_rfc3339_seconds(moment(us)).to_string()
+}
+
+/// The time in UTC for a file's name, to the millisecond, so that names sort by time: `20261123T074412.123Z`.
+pub fn file_time(us: u64) -> String {
+    humantime::format_rfc3339_millis(moment(us)).to_string().replace(['-', ':'], "")
+}
+
+/// This many microseconds after the Unix epoch; the last second of the year 9999 for anything later, which RFC 3339
+/// cannot write.
+fn moment(us: u64) -> SystemTime {
+    const LAST: u64 = 253_402_300_799 * 1_000_000;
+    UNIX_EPOCH + Duration::from_micros(us.min(LAST))
 }
 
 /// The day and time in UTC, of microseconds since the Unix epoch: `2026-11-23 07:44:12 UTC`.

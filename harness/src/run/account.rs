@@ -14,8 +14,10 @@ use crate::escape;
 use crate::history::History;
 use crate::outcome::{Outcome, RESULTS_VERSION, Results, Scope};
 use crate::report::files::Folder;
+use crate::report::github;
+#[cfg(feature = "page")]
+use crate::report::html;
 use crate::report::libtest::Format;
-use crate::report::{github, html};
 use crate::suite::TestFile;
 use crate::summary::Summary;
 
@@ -125,8 +127,11 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
         Ok(results) => Results { again: closing::again(config), target: Origin::new(config).to_string(), ..results },
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
+    #[cfg(feature = "page")]
     let previous = Results::read(&path.join("results.json")).ok();
+    #[cfg_attr(not(feature = "page"), expect(unused_mut))]
     let mut written = locked.as_ref().map(|folder| folder.write(&results)).unwrap_or_default();
+    #[cfg(feature = "page")]
     if let (true, Some(folder)) = (config.report, &locked) {
         // The run before, unless it is another part of this one, or not comparable.
         let comparable = |other: &Results| {

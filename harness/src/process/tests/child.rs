@@ -99,8 +99,8 @@ fn a_child_that_does_not_listen_is_killed_after_the_grace() {
 fn a_stopped_child_hears_that_it_is_to_end() {
     let home = Home::new();
     let mut child = home.spawn(sh("kill -STOP $$; sleep 1000"));
-    let stat = || procfs::process::Process::new(child.id() as i32).and_then(|process| process.stat());
-    wait_until("the child has stopped", || stat().unwrap().state == 'T');
+    let pid = child.id() as i32;
+    wait_until("the child has stopped", || super::super::proc::Stat::of(pid).unwrap().state == 'T');
     assert_eq!(child.kill_group(Duration::from_secs(60)).unwrap().to_string(), "SIGTERM");
 }
 

@@ -109,13 +109,13 @@ impl Lives {
     }
 
     /// Where the files are.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "postgres-queue")]
     pub(in crate::queue) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Whether `worker` has, or had, a page here.
-    #[cfg(any(test, feature = "postgres"))]
+    #[cfg(any(test, feature = "postgres-queue"))]
     pub(in crate::queue) fn has_page(&self, worker: u32) -> bool {
         self.path(worker).exists()
     }

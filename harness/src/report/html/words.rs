@@ -1,6 +1,6 @@
 //! Figures as people read them.
 
-use chrono::DateTime;
+use crate::report::words::rfc3339;
 
 /// A number with its thousands apart, by a space that does not break.
 pub(super) fn number(value: u64) -> String {
@@ -19,11 +19,30 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0)
 }
 
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
 /// A moment for machines and for people, if it is known.
 pub(super) fn moment(since_epoch_us: u64) -> Option<(String, String)> {
     let known = Some(since_epoch_us).filter(|us| *us > 0)?;
-    let moment = DateTime::from_timestamp_micros(i64::try_from(known).ok()?)?;
-    Some((moment.format("%Y-%m-%dT%H:%M:%SZ").to_string(), moment.format("%-d %B %Y, %H:%M:%S").to_string()))
+    let machines = rfc3339(known);
+    let (date, time) = machines.trim_end_matches('Z').split_once('T')?;
+    let mut parts = date.split('-').map(|part| part.parse::<usize>().unwrap_or_default());
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let people = format!("{day} {} {year}, {time}", MONTHS.get(month.checked_sub(1)?)?);
+    Some((machines, people))
 }
 
 #[cfg(test)]

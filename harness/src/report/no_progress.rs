@@ -1,0 +1,33 @@
+//! Stands in for the progress bar where the feature `bar` is off: nothing is drawn.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use crate::outcome::Outcome;
+
+/// What a terminal shows of a run while it goes on: nothing.
+#[derive(Clone)]
+pub struct Progress;
+
+#[expect(missing_docs, reason = "the functions of the real one, without effect")]
+impl Progress {
+    pub fn new(_: Option<&[String]>, _: u32, _: HashMap<String, u64>, _color: bool) -> Self {
+        Progress
+    }
+
+    pub fn above(&self, out: Box<dyn Write + Send>) -> Box<dyn Write + Send> {
+        out
+    }
+
+    pub fn started(&self, _worker: u32, _title: &str) {}
+
+    pub fn dropped(&self, _title: &str) {}
+
+    pub fn ended(&self, _title: &str, _: &Outcome) {}
+
+    pub fn notice(&self, notice: &str) {
+        note!("{notice}");
+    }
+
+    pub fn finish(&self) {}
+}
