@@ -418,7 +418,14 @@ impl<'e, 'a> Executor<'e, 'a> {
         let substituted = match record.substitute {
             true => {
                 let sql = std::str::from_utf8(sql).map_err(|_| "the SQL is not UTF-8".to_owned())?;
-                Some(self.variables.replace(sql)?)
+                match self.variables.replace(sql) {
+                    Ok(sql) => Some(sql),
+                    // `statement error` alone does not expect this error: nothing is sent to the engine.
+                    Err(error) if record.step.names_error(&error.as_crate) => {
+                        return Ok(Err(EngineError::new(error.as_crate)));
+                    }
+                    Err(error) => return Err(error.message.into()),
+                }
             }
             false => None,
         };

@@ -21,6 +21,13 @@ pub(super) struct Variables {
     database: Option<String>,
 }
 
+/// Why a text could not be replaced: in our words, and in those of the `sqllogictest` crate, which scripts may expect.
+#[derive(Debug)]
+pub(super) struct Unreplaced {
+    pub(super) message: String,
+    pub(super) as_crate: String,
+}
+
 impl Variables {
     pub(super) fn new(allow_env: bool, database: Option<String>) -> Self {
         Variables { bound: BTreeMap::new(), folder: OnceCell::new(), folder_told: false, allow_env, database }
@@ -31,12 +38,16 @@ impl Variables {
     }
 
     /// Replaces `$name`, `${name}` and `${name:default}`; `\$` stands for `$`.
-    pub(super) fn replace(&self, text: &str) -> Result<String, String> {
-        subst::substitute(text, self).map_err(|error| match error {
-            subst::Error::NoSuchVariable(missing) if !self.allow_env => {
-                format!("no variable `${}` (environment variables are seen only with `--allow-env`)", missing.name)
-            }
-            error => format!("cannot replace variables: {error}"),
+    pub(super) fn replace(&self, text: &str) -> Result<String, Unreplaced> {
+        subst::substitute(text, self).map_err(|error| {
+            let as_crate = format!("substitution failed: {error}");
+            let message = match error {
+                subst::Error::NoSuchVariable(missing) if !self.allow_env => {
+                    format!("no variable `${}` (environment variables are seen only with `--allow-env`)", missing.name)
+                }
+                error => format!("cannot replace variables: {error}"),
+            };
+            Unreplaced { message, as_crate }
         })
     }
 
@@ -105,7 +116,7 @@ mod tests {
         let mut variables = Variables::new(false, Some("db_7".into()));
         variables.set("a", "1".into());
         assert_eq!(variables.replace("$a ${a}b \\$a ${x:2}").unwrap(), "1 1b $a 2");
-        assert!(variables.replace("$PATH").unwrap_err().contains("no variable `$PATH`"));
+        assert!(variables.replace("$PATH").unwrap_err().message.contains("no variable `$PATH`"));
         assert_eq!(Variables::new(true, None).replace("$PATH").unwrap(), std::env::var("PATH").unwrap());
         assert_eq!(variables.replace_known("$a $PATH").unwrap(), "1 $PATH");
         assert_eq!(variables.replace("$__DATABASE__").unwrap(), "db_7");
