@@ -13,6 +13,7 @@ pub mod classic;
 mod condition;
 pub mod content;
 pub mod duckdb;
+mod foreign;
 mod include;
 mod place;
 mod prepare;
@@ -103,6 +104,17 @@ impl Step<'_> {
             Step::Let { sql, .. } => sql.as_bytes(),
             Step::System { command, .. } => command.as_bytes(),
             Step::Skip | Step::Sleep(_) | Step::HashThreshold(_) | Step::Halt | Step::Other => b"",
+        }
+    }
+
+    /// Whether it expects an error by a pattern or text that this message matches, and not every message does.
+    pub fn names_error(&self, message: &str) -> bool {
+        match self {
+            Step::Statement { expect: Completion::Error(expected), .. }
+            | Step::Query { expect: Answer::Error { expected, .. }, .. } => {
+                expected.is_match(message, None) && !expected.is_match("", None)
+            }
+            _ => false,
         }
     }
 
@@ -210,11 +222,14 @@ pub struct SyntaxError {
     pub line: u64,
     /// What is wrong and, where that helps, what would be right.
     pub message: String,
+    /// The dialects to which what is wrong belongs, if it belongs to others.
+    pub known_to: Vec<Dialect>,
 }
 
 impl SyntaxError {
-    fn new(line: u64, message: impl Into<String>) -> Self {
-        SyntaxError { included_from: None, line, message: message.into() }
+    /// An error at a line of the script itself.
+    pub fn new(line: u64, message: impl Into<String>) -> Self {
+        SyntaxError { included_from: None, line, message: message.into(), known_to: Vec::new() }
     }
 }
 

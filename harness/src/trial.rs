@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::known::{Expectation, Judge};
 use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, content, slt, source};
-use crate::suite::TestFile;
+use crate::suite::{TestFile, shown};
 
 mod answer;
 mod apart;
@@ -314,13 +314,6 @@ impl<'f> Tally<'f> {
 /// How much of the message of a syntax error is shown, in bytes.
 const LONGEST_SYNTAX_ERROR: usize = 400;
 
-/// A path as a person in the current folder would type it.
-fn shown(path: &Path) -> Cow<'_, str> {
-    let here = std::env::current_dir().ok();
-    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-    path.strip_prefix(".").unwrap_or(path).to_string_lossy()
-}
-
 fn script(
     file: &TestFile,
     engine: &dyn Engine,
@@ -328,7 +321,7 @@ fn script(
     watch: &dyn Watch,
     tally: &mut Tally<'_>,
 ) -> Verdict {
-    let whole = |message: String| SyntaxError { included_from: None, line: 0, message };
+    let whole = |message: String| SyntaxError::new(0, message);
     let text = match source::read(&file.path) {
         Ok(text) => text,
         Err(error) => {

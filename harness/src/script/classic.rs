@@ -26,7 +26,7 @@ use sqllogictest::parser::ExpectedError;
 
 use super::condition::{Condition, Labels};
 use super::source::{self, Line, Lines};
-use super::{Answer, Block, Completion, Lines as Expected, Record, Sort, Step, SyntaxError};
+use super::{Answer, Block, Completion, Dialect, Lines as Expected, Record, Sort, Step, SyntaxError, foreign};
 
 /// A parser yields the records of a classic script, one at a time, without copying it.
 ///
@@ -73,12 +73,8 @@ impl<'a> Parser<'a> {
                 b"query" => self.query(&mut words, excluded)?,
                 b"hash-threshold" => self.hash_threshold(&mut words)?,
                 b"halt" => Step::Halt,
-                b"control" | b"connection" | b"include" | b"let" | b"sleep" | b"subtest" | b"system" => {
-                    let message =
-                        format!("{} belongs to the sqllogictest-rs dialect: `--dialect slt`", quote(directive));
-                    return Err(self.error(message));
-                }
                 _ => {
+                    self.foreign(&[directive])?;
                     let known = "skipif, onlyif, statement, query, hash-threshold, halt";
                     let message = format!("unknown directive {} (a `.test` file knows {known})", quote(directive));
                     return Err(self.error(message));
@@ -86,12 +82,12 @@ impl<'a> Parser<'a> {
             };
             if let Some(extra) = words.next() {
                 if matches!(step, Step::Statement { expect: Completion::Error(_), .. }) {
-                    let message = "`error` with a pattern belongs to the sqllogictest-rs dialect: `--dialect slt`";
-                    return Err(SyntaxError::new(number, message));
+                    return Err(foreign::error(number, "`error` with a pattern", &[Dialect::Slt], Dialect::Classic));
                 }
                 return Err(SyntaxError::new(number, format!("unexpected {} after the directive", quote(extra))));
             }
-            if excluded && matches!(step, Step::Halt | Step::HashThreshold(_)) {
+            let is_open = condition.is_some() && self.labels.are_undecided();
+            if (excluded || is_open) && matches!(step, Step::Halt | Step::HashThreshold(_)) {
                 (excluded, condition) = (false, None);
                 continue;
             }
@@ -132,6 +128,7 @@ impl<'a> Parser<'a> {
             Some(b"ok") => Completion::Ok,
             Some(b"error") => Completion::Error(ExpectedError::Empty),
             other => {
+                self.foreign(&[b"statement", other.unwrap_or_default()])?;
                 let message = format!("`statement` needs `ok` or `error`, not {}", quote(other.unwrap_or_default()));
                 return Err(self.error(message));
             }
@@ -141,6 +138,11 @@ impl<'a> Parser<'a> {
             return Ok(Step::Skip);
         }
         let (sql, delimiter) = self.sql("statement")?;
+        if delimiter && expect != Completion::Ok {
+            let dialects = [Dialect::Slt, Dialect::DuckDb];
+            let what = "the text of an error below `----`";
+            return Err(foreign::error(self.lines.number(), what, &dialects, Dialect::Classic));
+        }
         if delimiter {
             return Err(self.error("a `statement` has no results: `----` belongs to a `query`"));
         }
@@ -149,8 +151,10 @@ impl<'a> Parser<'a> {
 
     fn query(&mut self, words: &mut Words<'a>, excluded: bool) -> Result<Step<'a>, SyntaxError> {
         let Some(letters) = words.next() else {
-            return Err(self.error("`query` needs a letter for each column: I, R or T"));
+            let what = "`query` needs a letter for each column: I, R or T; without letters it";
+            return Err(foreign::error(self.lines.number(), what, &[Dialect::Slt], Dialect::Classic));
         };
+        self.foreign(&[b"query", letters])?;
         if let Some(letter) = letters.iter().find(|letter| !b"IRT".contains(letter)) {
             let message = format!("unknown column letter {} in {}: I, R or T", quote(&[*letter]), quote(letters));
             return Err(self.error(message));
@@ -228,6 +232,12 @@ impl<'a> Parser<'a> {
             next = line.end() + 1;
         }
         Ok(block)
+    }
+
+    /// Refuses words that belong to other dialects.
+    fn foreign(&self, words: &[&[u8]]) -> Result<(), SyntaxError> {
+        let words: Vec<&str> = words.iter().map(|word| std::str::from_utf8(word).unwrap_or_default()).collect();
+        foreign::of_words(self.lines.number(), &words, Dialect::Classic).map_or(Ok(()), Err)
     }
 
     fn error(&self, message: impl Into<String>) -> SyntaxError {

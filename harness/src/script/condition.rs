@@ -2,29 +2,45 @@
 
 /// Labels are the names that `skipif` and `onlyif` know an engine by; letter case does not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels(Vec<String>);
+pub struct Labels {
+    names: Vec<String>,
+    /// Whether no engine is known: then every condition holds, and may hold for one engine and not for another.
+    undecided: bool,
+}
 
 impl Labels {
     /// Labels from names; empty ones are left out.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Labels(names.into_iter().map(Into::into).filter(|name| !name.is_empty()).collect())
+        let names = names.into_iter().map(Into::into).filter(|name| !name.is_empty()).collect();
+        Labels { names, undecided: false }
+    }
+
+    /// The labels of an engine that nobody knows: all records are read, and only what has no condition ends a script.
+    pub fn undecided() -> Self {
+        Labels { names: Vec::new(), undecided: true }
+    }
+
+    /// Whether these are the labels of an engine that nobody knows.
+    pub fn are_undecided(&self) -> bool {
+        self.undecided
     }
 
     /// The first label: what messages call the engine.
     pub fn name(&self) -> &str {
-        self.0.first().map_or("this engine", String::as_str)
+        self.names.first().map_or("this engine", String::as_str)
     }
 
     /// Whether `condition` excludes an engine with these labels.
     pub fn exclude(&self, condition: Condition<'_>) -> bool {
         match condition {
+            _ if self.undecided => false,
             Condition::SkipIf(name) => self.contain(name),
             Condition::OnlyIf(name) => !self.contain(name),
         }
     }
 
     fn contain(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|label| label.as_bytes().eq_ignore_ascii_case(name))
+        self.names.iter().any(|label| label.as_bytes().eq_ignore_ascii_case(name))
     }
 }
 

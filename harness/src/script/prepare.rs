@@ -6,9 +6,9 @@
 //! applies. Comments and repeated empty lines between records are left out too, as that parser makes a record of each.
 //! Where it would take one record for a part of another, that is an error here.
 
-use super::SyntaxError;
 use super::condition::{Condition, Labels};
 use super::source::Lines;
+use super::{Dialect, SyntaxError, foreign};
 
 /// A text for the crate's parser.
 #[derive(Debug, PartialEq, Eq)]
@@ -112,6 +112,9 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             Place::Directive => {
                 let words: Vec<&str> = raw.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
                 let before = (writer.prepared.text.len(), writer.count);
+                if let Some(error) = foreign::of_words(number, &words, Dialect::Slt) {
+                    return Err(error);
+                }
                 let body = match words.as_slice() {
                     [directive @ ("skipif" | "onlyif"), rest @ ..] => {
                         let [name] = rest else {
@@ -129,7 +132,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                         pending = pending.or(Some((number, before)));
                         None
                     }
-                    ["halt"] if !excluded => {
+                    ["halt"] if !excluded && !(labels.are_undecided() && pending.is_some()) => {
                         writer.prepared.halted = Some(number);
                         return Ok(writer.prepared);
                     }
@@ -138,8 +141,8 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                     ["statement" | "query", ..] => Some(Body::Rows),
                     _ => {
                         // A directive without a body: it takes its conditions with it.
-                        let leave_out = excluded;
-                        if let Some((_, before)) = pending.take().filter(|_| excluded) {
+                        let leave_out = excluded || words == ["halt"];
+                        if let Some((_, before)) = pending.take().filter(|_| leave_out) {
                             writer.take_back(before);
                         }
                         excluded = false;
@@ -182,13 +185,13 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             Place::Text { blank_before: true } if empty => place = Place::Directive,
             Place::Text { blank_before } => {
                 if is_like_a_directive(raw, blank_before) {
-                    return Err(SyntaxError::new(
-                        number,
-                        format!(
-                            "a directive within the text below `----` of the record in line {directive_line}: such a text \
-                             ends at two empty lines, so put another one above this line"
-                        ),
-                    ));
+                    let message = format!(
+                        "a directive within the text below `----` of the record in line {directive_line}: such a text \
+                         ends at two empty lines, so put another one above this line (in DuckDB's dialect it ends at \
+                         one: `--dialect duckdb`)"
+                    );
+                    let known_to = vec![Dialect::DuckDb];
+                    return Err(SyntaxError { known_to, ..SyntaxError::new(number, message) });
                 }
                 place = Place::Text { blank_before: empty };
             }

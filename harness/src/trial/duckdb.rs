@@ -31,7 +31,7 @@ pub(super) fn run(
     options: &Options,
     tally: &mut Tally<'_>,
 ) -> Option<String> {
-    let syntax = |line, message: String| SyntaxError { included_from: None, line, message };
+    let syntax = |line, message: String| SyntaxError::new(line, message);
     let texts = match Texts::new(text) {
         Ok(texts) => texts,
         Err(line) => {

@@ -43,7 +43,7 @@ fn all_told(text: &str) -> Vec<String> {
 #[test]
 fn statements_must_succeed_or_fail() {
     assert_eq!(all_told("statement ok\nA\nB\n\nstatement error\nC\n"), ["1 ok A\nB", "5 error C"]);
-    assert!(complaint("\nstatement maybe\nA\n").1.contains("needs `ok` or `error`, not `maybe`"));
+    assert!(complaint("\nstatement okay\nA\n").1.contains("needs `ok` or `error`, not `okay`"));
     assert!(complaint("statement\nA\n").1.contains("not nothing"));
 }
 

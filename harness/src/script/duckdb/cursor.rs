@@ -152,7 +152,7 @@ impl<'s, 'a> Cursor<'s, 'a> {
 }
 
 fn error(place: &Place, message: String) -> SyntaxError {
-    SyntaxError { included_from: place.file.clone(), line: place.line, message }
+    SyntaxError { included_from: place.file.clone(), ..SyntaxError::new(place.line, message) }
 }
 
 fn count(left: &mut u64, most: u64, place: &Place) -> Result<(), SyntaxError> {

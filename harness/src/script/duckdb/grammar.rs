@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::words::{Lines, words};
 use super::{Action, Condition, Expect, Loop, Node, Place, Query, Script, Statement, Step, Texts, include};
-use crate::script::{Sort, SyntaxError};
+use crate::script::{Dialect, Sort, SyntaxError, foreign};
 
 mod directive;
 
@@ -28,7 +28,13 @@ pub fn parse<'a>(texts: &'a Texts, path: &Path, root: &Path) -> Result<Script<'a
 }
 
 fn error_at(place: &Place, message: impl Into<String>) -> SyntaxError {
-    SyntaxError { included_from: place.file.clone(), line: place.line, message: message.into() }
+    SyntaxError { included_from: place.file.clone(), ..SyntaxError::new(place.line, message) }
+}
+
+/// An error at a place whose cause, `what`, belongs to the sqllogictest-rs dialect.
+fn foreign_at(place: &Place, what: &str) -> SyntaxError {
+    let error = foreign::error(place.line, what, &[Dialect::Slt], Dialect::DuckDb);
+    SyntaxError { included_from: place.file.clone(), ..error }
 }
 
 struct Parser<'a, 'p> {
@@ -149,6 +155,7 @@ impl<'a> Parser<'a, '_> {
             Some(&"error") => Expect::Error,
             Some(&"maybe") => Expect::Maybe,
             Some(&"debug") => Expect::Anything,
+            Some(&"count") => return Err(foreign_at(place, "`statement count`")),
             other => {
                 let other = other.map_or("nothing".to_owned(), |word| format!("`{word}`"));
                 let message = format!("`statement` needs `ok`, `error`, `maybe` or `debug`, not {other}");
@@ -165,7 +172,13 @@ impl<'a> Parser<'a, '_> {
                     "`statement {}` needs a line `----` below its SQL, and may have a part of the error below that",
                     rest[0]
                 );
-                return Err(error_at(place, message));
+                return Err(match connection {
+                    Some(_) => {
+                        let error = foreign_at(place, "a pattern behind `error`");
+                        SyntaxError { message: format!("{message}; {}", error.message), ..error }
+                    }
+                    None => error_at(place, message),
+                });
             }
             (Expect::Ok | Expect::Anything, true) => {
                 let message = format!("`statement {}` has no results: `----` belongs to a `query`", rest[0]);
@@ -180,6 +193,9 @@ impl<'a> Parser<'a, '_> {
         let Some(&letters) = rest.first() else {
             return Err(error_at(place, "`query` needs a letter for each column: I, R or T"));
         };
+        if letters == "error" {
+            return Err(foreign_at(place, "`query error`"));
+        }
         if let Some(letter) = letters.chars().find(|letter| !"TIR".contains(*letter)) {
             let message = format!("unknown column letter `{letter}` in `{letters}`: I, R or T");
             return Err(error_at(place, message));

@@ -4,8 +4,8 @@ use crate::script::classic::quote;
 use std::time::Duration;
 
 use super::{Flow, Parser, error_at, include};
-use crate::script::SyntaxError;
 use crate::script::duckdb::{Action, Condition, Load, Loop, Node, Over, Place, Step, lists, require};
+use crate::script::{Dialect, SyntaxError, foreign};
 
 /// All directives.
 const KNOWN: &[&str] = &[
@@ -41,11 +41,11 @@ pub(super) fn is_known(word: &str, place: &Place) -> Result<(), SyntaxError> {
     if KNOWN.contains(&word) {
         return Ok(());
     }
+    if let Some(error) = foreign::of_words(place.line, &[word], Dialect::DuckDb) {
+        return Err(SyntaxError { included_from: place.file.clone(), ..error });
+    }
     let near = KNOWN.iter().map(|known| (strsim::osa_distance(known, word), known)).min();
     let hint = match (word, near) {
-        ("control" | "include-once" | "connection" | "system" | "let" | "subtest", _) => {
-            "; it belongs to the sqllogictest-rs dialect: `--dialect slt`".to_owned()
-        }
         ("endif" | "endfor" | "end", _) => "; a loop ends with `endloop`".to_owned(),
         (_, Some((distance, near))) if distance <= 2 => format!("; did you mean `{near}`?"),
         _ if word.starts_with('#') => "; a comment begins in the first column".to_owned(),
