@@ -17,10 +17,12 @@ use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
 mod analyze;
+mod check;
 mod clean;
 mod diff;
 mod error;
 mod merge;
+mod paths;
 mod punchlist;
 mod query;
 mod report;
@@ -46,6 +48,7 @@ Examples:
   slt run select                              files whose name contains `select`
   slt run --root path/to/files --format terse
   slt test path/to/one.slt                    one file, every record shown
+  slt check path/to/files                     what is wrong in them, found without an engine
   slt list --root path/to/files
   slt status                                  the last run at a glance
 
@@ -73,6 +76,8 @@ enum Action {
     ///
     /// Example: slt test tests/corpus/select/joins.test
     Test(TestFlags),
+    /// Check test files without an engine: what cannot be read, and what can never run
+    Check(check::Flags),
     /// List the names of test files
     ///
     /// Example: slt list --root tests/corpus evidence/
@@ -130,7 +135,9 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for (name, after) in [("run", AFTER_RUN), ("list", "")] {
         command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_help(after));
     }
-    command = command.mut_subcommand("test", |test| test.mut_args(|arg| arg.hide_env_values(true)));
+    for name in ["test", "check"] {
+        command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
+    }
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let checked = parsed.and_then(|matches| {
         let checked = match matches.subcommand() {
@@ -150,6 +157,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
 fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
     match action {
         Action::Run(flags) => run::run(flags, suite, engine),
+        Action::Check(flags) => check::run(&flags, suite),
         Action::List(flags) => run::list(flags, suite, engine),
         Action::Status(flags) => concluded(status::run(&flags)),
         Action::Punchlist(flags) => concluded(punchlist::run(&flags)),

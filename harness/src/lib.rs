@@ -47,6 +47,8 @@ pub mod suite;
 
 pub mod script;
 
+pub mod check;
+
 pub mod engine;
 
 pub mod outcome;

@@ -1,5 +1,6 @@
 //! Which files there are: finds test files below the roots, names them, sorts them, filters them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -251,6 +252,13 @@ impl TestFile {
     pub fn category(&self) -> &str {
         category(&self.name)
     }
+}
+
+/// A path as a person in the current folder would type it.
+pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
+    let here = std::env::current_dir().ok();
+    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).to_string_lossy()
 }
 
 /// The first folder of a trial's name, or `.` for a file that lies in the root itself.

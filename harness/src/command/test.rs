@@ -1,18 +1,17 @@
 //! `slt test FILE`: one file, every record shown.
 
-use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::complain;
+use super::{complain, paths};
 use crate::config::{self, TrialFlags};
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
 use crate::report::transcript::Transcript;
-use crate::suite::{Suite, SuiteError, TestFile};
+use crate::suite::Suite;
 use crate::summary::ExitStatus;
 use crate::trial::{self, Options};
 
@@ -48,7 +47,7 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Some(dialect) => suite.all_in(dialect),
         None => suite,
     };
-    let file = match find(&flags.file, &suite) {
+    let file = match paths::file(&flags.file, &suite) {
         Ok(file) => file,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
@@ -68,46 +67,4 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,
         Ok(()) => ExitStatus::Passed,
     }
-}
-
-/// The test file of that path, as a part of the suite if it is one, or else of that name.
-fn find(path: &Path, suite: &Suite) -> Result<TestFile, String> {
-    let shown = path.display();
-    let words = |error: SuiteError| error.to_string();
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(format!("`{shown}` is a folder: `slt run --root {shown}` runs the files in it"))
-        }
-        Ok(_) => {
-            for root in suite.roots() {
-                let one = suite.clone().at([root.clone()]);
-                let name = name_below(path, root);
-                if let Some(file) = name.and_then(|name| one.find(&name).transpose()) {
-                    return file.map_err(words);
-                }
-            }
-            // What is typed as a path from the current folder may include what is below that folder.
-            let name = path.to_str().filter(|_| path.components().all(|part| matches!(part, Component::Normal(_))));
-            if let Some(file) = name.and_then(|name| suite.clone().at([PathBuf::from(".")]).find(name).transpose()) {
-                return file.map_err(words);
-            }
-            let alone = suite.clone().at([path.to_path_buf()]).discover().map_err(words);
-            alone?.pop().ok_or_else(|| format!("`{shown}` is no test file"))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let name = path.to_str().map(|name| suite.find(name)).transpose().map_err(words)?.flatten();
-            let roots: Vec<String> = suite.roots().iter().map(|root| format!("`{}`", root.display())).collect();
-            let roots = roots.join(", ");
-            name.ok_or_else(|| format!("no test file `{shown}`: neither a path from here nor a name below {roots}"))
-        }
-        Err(error) => Err(format!("cannot read `{shown}`: {error}")),
-    }
-}
-
-/// The name of a file below a root, where it lies there; links in folders are followed, the file's own is not.
-fn name_below(path: &Path, root: &Path) -> Option<String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder.canonicalize().ok()?;
-    let below = folder.strip_prefix(root.canonicalize().ok()?).ok()?.join(path.file_name()?);
-    Some(below.to_str()?.replace(std::path::MAIN_SEPARATOR, "/"))
 }

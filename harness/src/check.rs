@@ -1,0 +1,155 @@
+//! What can be said of a test file without an engine: whether it can be read, and whether all of it can run.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::script::{Dialect, SyntaxError, source};
+use crate::suite::{TestFile, shown};
+
+mod conditions;
+mod duckdb;
+mod labels;
+mod records;
+mod repair;
+
+/// A finding is one thing that is wrong in a test file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file: the script, or one that it includes.
+    pub file: String,
+    /// The line, counted from 1; 0 for the file as a whole.
+    pub line: u64,
+    /// Whether it is an error.
+    pub severity: Severity,
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// What is wrong, and the way out.
+    pub message: String,
+    /// The dialect that the script was read by.
+    pub dialect: &'static str,
+    /// The dialects that know what this one does not.
+    pub known_to: Vec<&'static str>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The script cannot be read, or a record of it cannot pass or cannot run by mistake.
+    Error,
+    /// Something of it does not run because the script says so.
+    Warning,
+}
+
+/// The kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The file cannot be read from the disk.
+    Unreadable,
+    /// A rule of the dialect is broken.
+    Syntax,
+    /// Something belongs to another dialect.
+    OtherDialect,
+    /// A record can run on no engine.
+    NeverRuns,
+    /// Two records under one label expect different results.
+    Labels,
+    /// There is no record.
+    NoRecords,
+}
+
+/// Checks one test file, and what it includes.
+pub fn check(file: &TestFile) -> Vec<Finding> {
+    let report = Report { file, findings: Vec::new() };
+    match source::read(&file.path) {
+        Ok(text) => check_text(report, &text),
+        Err(error) => report.with(Severity::Error, Kind::Unreadable, SyntaxError::new(0, error.to_string())),
+    }
+}
+
+fn check_text(mut report: Report<'_>, text: &[u8]) -> Vec<Finding> {
+    let file = report.file;
+    let survey = |text: &[u8]| match file.dialect {
+        Dialect::DuckDb => duckdb::survey(file, text),
+        Dialect::Classic | Dialect::Slt => records::survey(file, text),
+    };
+    let (errors, survey) = repair::read(text, file.dialect, survey);
+    let is_whole = errors.is_empty();
+    for error in errors {
+        let kind = if error.known_to.is_empty() { Kind::Syntax } else { Kind::OtherDialect };
+        report.add(Severity::Error, kind, error);
+    }
+    if let Some(survey) = survey {
+        for (severity, kind, error) in survey.findings {
+            report.add(severity, kind, error);
+        }
+        if let Some(halt) = survey.halt.filter(|_| is_whole)
+            && let Some(line) = first_line_below(text, halt)
+        {
+            let message = format!("`halt` ends the script here: what is below, from line {line} on, never runs");
+            report.add(Severity::Warning, Kind::NeverRuns, SyntaxError::new(halt, message));
+        } else if survey.records == 0 && is_whole {
+            let message = "this file holds no record".to_owned();
+            report.add(Severity::Warning, Kind::NoRecords, SyntaxError::new(0, message));
+        }
+    }
+    report.findings.sort_by(|a, b| (&a.file, a.line, a.severity).cmp(&(&b.file, b.line, b.severity)));
+    report.findings
+}
+
+/// What is in a script that can be read.
+#[derive(Debug, Default)]
+struct Survey {
+    /// What is wrong nonetheless.
+    findings: Vec<(Severity, Kind, SyntaxError)>,
+    /// How many records there are.
+    records: u64,
+    /// The line of the script where a `halt` without conditions ends it.
+    halt: Option<u64>,
+}
+
+/// The first line below another that is neither blank nor a comment.
+fn first_line_below(text: &[u8], line: u64) -> Option<u64> {
+    let below = source::Lines::new(text).zip(1..).skip_while(|(_, number)| *number <= line);
+    let mut said = below.filter(|(below, _)| !below.is_blank() && !below.text.starts_with(b"#"));
+    said.next().map(|(_, number)| number)
+}
+
+struct Report<'f> {
+    file: &'f TestFile,
+    findings: Vec<Finding>,
+}
+
+impl Report<'_> {
+    fn add(&mut self, severity: Severity, kind: Kind, error: SyntaxError) {
+        let path = error.included_from.as_deref().map_or_else(|| self.file.path.clone(), |path| self.of_root(path));
+        self.findings.push(Finding {
+            file: shown(&path).into_owned(),
+            line: error.line,
+            severity,
+            kind,
+            message: error.message,
+            dialect: self.file.dialect.name(),
+            known_to: error.known_to.into_iter().map(Dialect::name).collect(),
+        });
+    }
+
+    /// An included file by one name, however many ways lead to it.
+    fn of_root(&self, path: &str) -> PathBuf {
+        let below = || {
+            let (path, root) = (Path::new(path).canonicalize().ok()?, self.file.root.canonicalize().ok()?);
+            Some(self.file.root.join(path.strip_prefix(root).ok()?))
+        };
+        below().unwrap_or_else(|| PathBuf::from(path))
+    }
+
+    fn with(mut self, severity: Severity, kind: Kind, error: SyntaxError) -> Vec<Finding> {
+        self.add(severity, kind, error);
+        self.findings
+    }
+}
+
+#[cfg(test)]
+mod tests;

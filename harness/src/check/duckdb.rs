@@ -1,0 +1,153 @@
+//! Looks through scripts in DuckDB's dialect: its steps, and which of them its loops ever reach.
+
+use std::collections::HashSet;
+
+use super::conditions::contradiction;
+use super::labels::{Expected, Labels as SameResults, is_hash};
+use super::{Kind, Severity, Survey};
+use crate::script::duckdb::MOST_RECORDS;
+use crate::script::duckdb::{Action, Cursor, Event, Node, Over, Scope, Script, Step, Texts, parse};
+use crate::script::{Labels, SyntaxError};
+use crate::suite::TestFile;
+
+/// How many steps of a script are walked through; of one that has more, nothing is said about its loops.
+const MOST_STEPS: usize = 100_000;
+
+/// Reads a whole script; what is wrong in one that can be read is among the findings.
+///
+/// # Errors
+/// The first rule of the dialect that is broken.
+pub(super) fn survey(file: &TestFile, text: &[u8]) -> Result<Survey, SyntaxError> {
+    let texts = Texts::new(text).map_err(|line| SyntaxError::new(line, "this line is not UTF-8"))?;
+    let script = parse(&texts, &file.path, &file.root)?;
+    let mut survey = Survey::default();
+    let mut labels = SameResults::default();
+    // Where records begin that `mode skip` leaves out, and how many they are.
+    let mut left_out: Option<(&Step<'_>, u64)> = None;
+    let mut all = Vec::new();
+    steps(&script.nodes, &mut all);
+    for step in &all {
+        survey.records += u64::from(step.action.counts());
+        match (&step.action, &mut left_out) {
+            (Action::Skipped, Some((_, count))) => *count += 1,
+            (Action::Skipped, None) => left_out = Some((step, 1)),
+            _ => survey.findings.extend(left_out.take().map(skipped)),
+        }
+        if let Some(error) = contradiction(&conditions(step), step.place.line) {
+            survey.findings.push((Severity::Error, Kind::NeverRuns, in_its_file(step, error)));
+        }
+        if step.action == Action::Halt && step.conditions.is_empty() && step.place.file.is_none() {
+            survey.halt = Some(step.place.line);
+        }
+    }
+    survey.findings.extend(left_out.map(skipped));
+    for node in &script.nodes {
+        survey.findings.extend(same_results(node, &mut labels).map(|error| (Severity::Error, Kind::Labels, error)));
+    }
+    walk(&script, &all, &mut survey);
+    Ok(survey)
+}
+
+/// Looks at the label of a query outside of loops. Lines of values are not compared: `1` and `1.0` may be alike.
+fn same_results(node: &Node<'_>, labels: &mut SameResults) -> Option<SyntaxError> {
+    let Node::Step(step) = node else {
+        let mut inner = Vec::new();
+        steps(std::slice::from_ref(node), &mut inner);
+        for step in inner {
+            if let Action::ResetLabel(label) = step.action {
+                labels.forget(label.as_bytes());
+            }
+        }
+        return None;
+    };
+    match &step.action {
+        Action::ResetLabel(label) => labels.forget(label.as_bytes()),
+        Action::Query(query) => {
+            let line = query.expected.filter(|line| is_hash(line.as_bytes()) && !line.contains('\n'))?;
+            let place = (step.place.file.as_ref(), step.place.line);
+            let expected = Expected::Hash(line.as_bytes().to_vec());
+            return labels.add(query.label?.as_bytes(), place, &conditions(step), expected);
+        }
+        _ => {}
+    }
+    None
+}
+
+fn conditions(step: &Step<'_>) -> Vec<(bool, String)> {
+    step.conditions.iter().map(|condition| (condition.skip, condition.word.to_ascii_lowercase())).collect()
+}
+
+/// All steps, those in loops included.
+fn steps<'s, 'a>(nodes: &'s [Node<'a>], all: &mut Vec<&'s Step<'a>>) {
+    for node in nodes {
+        match node {
+            Node::Step(step) => all.push(step),
+            Node::Loop(of) => steps(&of.body, all),
+        }
+    }
+}
+
+fn in_its_file(step: &Step<'_>, error: SyntaxError) -> SyntaxError {
+    SyntaxError { included_from: step.place.file.clone(), ..error }
+}
+
+fn skipped((step, count): (&Step<'_>, u64)) -> (Severity, Kind, SyntaxError) {
+    let message = match count {
+        1 => "`mode skip` leaves out this record: it never runs".to_owned(),
+        _ => format!("`mode skip` leaves out {count} records from here on: they never run"),
+    };
+    (Severity::Warning, Kind::NeverRuns, in_its_file(step, SyntaxError::new(step.place.line, message)))
+}
+
+/// Walks through the loops as a run does, for what only that shows: conditions that cannot be evaluated, loops over
+/// nothing, and records that no pass reaches.
+fn walk(script: &Script<'_>, all: &[&Step<'_>], survey: &mut Survey) {
+    if script.nodes.iter().any(depends_on_a_run) {
+        return;
+    }
+    let engine = Labels::undecided();
+    let mut cursor = Cursor::new(script, MOST_RECORDS);
+    let mut reached: HashSet<*const u8> = HashSet::new();
+    for _ in 0..MOST_STEPS {
+        match cursor.next(&engine, &mut Words) {
+            Ok(Some(Event::Step(step))) => {
+                reached.insert(std::ptr::from_ref(step).cast());
+            }
+            Ok(Some(Event::Skipped(_))) => {}
+            Ok(None) => {
+                let left = all.iter().filter(|step| matches!(step.action, Action::Statement(_) | Action::Query(_)));
+                for step in left.filter(|step| !reached.contains(&std::ptr::from_ref(**step).cast())) {
+                    let message = "no pass of the loops around it reaches this record: it can never run";
+                    let error = in_its_file(step, SyntaxError::new(step.place.line, message));
+                    survey.findings.push((Severity::Error, Kind::NeverRuns, error));
+                }
+                return;
+            }
+            Err(error) => return survey.findings.push((Severity::Error, Kind::Syntax, error)),
+        }
+    }
+}
+
+/// Whether a loop's words are known in a run only.
+fn depends_on_a_run(node: &Node<'_>) -> bool {
+    match node {
+        Node::Step(_) => false,
+        Node::Loop(of) => {
+            let of_run = |word: &&str| word.contains('{') || word.contains("__") || word.starts_with("<variable:");
+            matches!(&of.over, Over::Words(words) if words.iter().any(of_run)) || of.body.iter().any(depends_on_a_run)
+        }
+    }
+}
+
+/// Words as they are.
+struct Words;
+
+impl Scope for Words {
+    fn replace(&self, word: &str) -> Result<String, String> {
+        Ok(word.to_owned())
+    }
+
+    fn list(&mut self, _: Option<&str>, _: &str) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,76 @@
+//! Looks through the records of `.test` and `.slt`.
+
+use super::conditions::{Sought, contradiction};
+use super::labels::{Expected, Labels as SameResults, is_hash};
+use super::{Kind, Severity, Survey};
+use crate::script::{Answer, Dialect, Labels, Lines, Record, Step, SyntaxError, classic, slt};
+use crate::suite::TestFile;
+
+/// Reads a whole script; what is wrong in one that can be read is among the findings.
+///
+/// # Errors
+/// The first rule of the dialect that is broken.
+pub(super) fn survey(file: &TestFile, text: &[u8]) -> Result<Survey, SyntaxError> {
+    let engine = Labels::undecided();
+    let mut looked = Looked { survey: Survey::default(), sought: Sought::new(text), labels: SameResults::default() };
+    if file.dialect == Dialect::Slt {
+        for record in slt::parse(text, &engine, &file.path, &file.root)? {
+            looked.at(&record);
+        }
+        return Ok(looked.survey);
+    }
+    for record in classic::Parser::new(text, &engine) {
+        if !looked.at(&record?) {
+            break;
+        }
+    }
+    Ok(looked.survey)
+}
+
+struct Looked {
+    survey: Survey,
+    sought: Sought,
+    labels: SameResults,
+}
+
+impl Looked {
+    /// Looks at one record; says whether the script goes on.
+    fn at(&mut self, record: &Record<'_>) -> bool {
+        let (file, line) = (record.included_from.as_ref(), record.line);
+        if record.step == Step::Halt {
+            self.survey.halt = file.is_none().then_some(line);
+            return false;
+        }
+        self.survey.records += u64::from(record.step.counts());
+        let conditions = self.sought.of(file, line);
+        if let Some(error) = contradiction(conditions, line) {
+            let error = SyntaxError { included_from: file.cloned(), ..error };
+            self.survey.findings.push((Severity::Error, Kind::NeverRuns, error));
+        } else if let Step::Query { label: Some(label), expect: Answer::Lines { lines, .. }, .. } = &record.step
+            && let Some(expected) = expected(lines)
+            && let Some(error) = self.labels.add(label, (file, line), conditions, expected)
+        {
+            self.survey.findings.push((Severity::Error, Kind::Labels, error));
+        }
+        true
+    }
+}
+
+/// What lines expect; nothing if a part of them is left open.
+fn expected(lines: &Lines<'_>) -> Option<Expected> {
+    let all: Vec<&[u8]> = lines.iter().collect();
+    if let [line] = all.as_slice()
+        && is_hash(line)
+    {
+        return Some(Expected::Hash(line.trim_ascii().to_vec()));
+    }
+    match lines {
+        Lines::Block(_) => Some(Expected::Values(all.join(&b'\n'))),
+        Lines::List(_) if all.iter().any(|line| memchr::memmem::find(line, b"<slt:ignore>").is_some()) => None,
+        // White space does not count, and where a row ends is no matter of labels.
+        Lines::List(_) => {
+            let words = all.iter().flat_map(|line| line.split(u8::is_ascii_whitespace)).filter(|word| !word.is_empty());
+            Some(Expected::Values(words.collect::<Vec<_>>().join(&b' ')))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `slt check`, as a user calls it: what it prints, where, and how it exits.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{PASSES, Said, command, folder};
+
+fn slt(folder: &Path) -> Command {
+    let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+    slt.current_dir(folder).arg("check");
+    slt
+}
+
+/// Runs `slt check` in a folder.
+fn check(folder: &Path, arguments: &[&str]) -> Said {
+    Said::of(slt(folder).args(arguments))
+}
+
+#[test]
+fn what_is_wrong_is_printed_with_its_place_and_fails() {
+    let folder = folder(&[
+        ("tests/a.slt", PASSES),
+        ("tests/b.slt", "statement maybe\nSELECT 1\n"),
+        ("tests/c.test", "query I\nSELECT 1\n----\n1\n\nquery Z\nSELECT 1\n\nhalt\n\nquery I\nSELECT 1\n"),
+    ]);
+    let said = check(folder.path(), &["tests"]);
+    let expected = "tests/b.slt:1: error: `statement maybe` belongs to DuckDB's dialect: `--dialect duckdb`\n\
+                    tests/c.test:6: error: unknown column letter `Z` in `Z`: I, R or T\n";
+    assert_eq!((said.code, &*said.out), (101, expected), "{said:?}");
+    assert_eq!(said.err, "3 files checked: 2 errors in 2 files, no warnings\n");
+    let said = check(folder.path(), &["tests/a.slt"]);
+    assert_eq!((said.code, &*said.out), (0, ""), "{said:?}");
+    assert_eq!(said.err, "1 file checked: no errors, no warnings\n");
+    // By name below the root, and all files of the root.
+    assert_eq!(check(folder.path(), &["--root", "tests", "a.slt"]).code, 0);
+    let said = check(folder.path(), &["--root", "tests"]);
+    assert_eq!((said.code, said.out.lines().count()), (101, 2), "{said:?}");
+    assert_eq!(Said::of(slt(folder.path()).env("SLT_CORPUS", "tests")).out, said.out);
+}
+
+#[test]
+fn warnings_fail_only_where_they_are_denied() {
+    let folder = folder(&[("a.slt", &format!("{PASSES}\nhalt\n\nstatement ok\nSELECT 1\n"))]);
+    let said = check(folder.path(), &["a.slt"]);
+    let expected = "a.slt:6: warning: `halt` ends the script here: what is below, from line 8 on, never runs\n";
+    assert_eq!((said.code, &*said.out), (0, expected), "{said:?}");
+    assert_eq!(said.err, "1 file checked: no errors, 1 warning\n");
+    assert_eq!(check(folder.path(), &["a.slt", "--deny-warnings"]).code, 101);
+}
+
+#[test]
+fn json_is_one_object_a_line_and_fits_its_schema() {
+    let included = "skipif x\nonlyif x\nstatement ok\nSELECT 1\n";
+    let label = "query I nosort l\nSELECT 1\n----\n1\n\nquery I nosort l\nSELECT 1\n----\n2\n\n\u{1b}[2J\n";
+    let folder = folder(&[
+        ("a.slt", "include p/*.part\n"),
+        ("b.slt", "include p/1.slt.part\n"),
+        ("p/1.slt.part", included),
+        ("c.slt", "loop i 0 3\n"),
+        ("d.test", label),
+        ("e.test", "# Nothing.\n"),
+        (
+            "f.test",
+            "statement ok\nSELECT 1\n\nquery I nosort l\nSELECT 1\n----\n1\n\nquery I nosort l\nSELECT 1\n----\n2\n",
+        ),
+    ]);
+    let said = check(folder.path(), &[".", "--format", "json"]);
+    assert_eq!(said.code, 101, "{said:?}");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/check.schema.json");
+    let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut found = Vec::new();
+    for line in said.out.lines() {
+        let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(validator.is_valid(&finding), "{line}");
+        let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+        found.push((text("file"), finding["line"].as_u64().unwrap(), text("kind"), text("severity")));
+    }
+    let expected = [
+        ("p/1.slt.part", 3, "never_runs", "error"),
+        ("c.slt", 1, "other_dialect", "error"),
+        ("d.test", 11, "syntax", "error"),
+        ("e.test", 0, "no_records", "warning"),
+        ("f.test", 9, "labels", "error"),
+    ];
+    let expected = expected.map(|(file, line, kind, severity)| (file.into(), line, kind.into(), severity.into()));
+    assert_eq!(found, expected, "{}", said.out);
+    assert!(!said.out.contains('\u{1b}'), "escaped");
+    let other: serde_json::Value = serde_json::from_str(said.out.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&other["dialect"], &other["known_to"]), (&"slt".into(), &serde_json::json!(["duckdb"])));
+}
+
+#[test]
+fn any_file_is_read_by_the_dialect_that_is_named() {
+    let duckdb = "statement error\nSELECT 1\n----\nBinder\n\nloop i 0 3\n\nstatement ok\nSELECT {i}\n\nendloop\n";
+    let folder = folder(&[
+        ("a.test_slow", duckdb),
+        ("b.slt.serial", "statement error 1006\nSELECT 1\n"),
+        ("c.test", "statement error 1006\nSELECT 1\n"),
+    ]);
+    assert_eq!(check(folder.path(), &["a.test_slow", "--dialect", "duckdb"]).code, 0);
+    assert_eq!(check(folder.path(), &["b.slt.serial", "c.test", "--dialect", "slt"]).code, 0);
+    assert_eq!(Said::of(slt(folder.path()).arg("c.test").env("SQLLOGICTEST_DIALECT", "slt")).code, 0);
+    let said = check(folder.path(), &["c.test"]);
+    assert!(said.code == 101 && said.out.contains("belongs to the sqllogictest-rs dialect"), "{said:?}");
+    let said = check(folder.path(), &["b.slt.serial"]);
+    assert!(said.code == 2 && said.err.contains("say `--dialect slt`"), "{said:?}");
+}
+
+#[test]
+fn what_is_not_there_is_told_by_the_exit_code() {
+    let folder = folder(&[("a.slt", PASSES), ("none/readme.md", "")]);
+    let said = check(folder.path(), &["a.slt", "nosuch.slt"]);
+    assert!(said.code == 2 && said.err.contains("no test file `nosuch.slt`") && said.out.is_empty(), "{said:?}");
+    let said = check(folder.path(), &["none"]);
+    assert!(said.code == 5 && said.err.contains("no `.test` or `.slt` file below `none`"), "{said:?}");
+    assert_eq!(check(folder.path(), &["--dialect", "nosuch", "a.slt"]).code, 2);
+    assert_eq!(check(folder.path(), &["--root", "nosuch"]).code, 2);
+}
+
+#[test]
+fn a_folder_within_the_root_may_include_what_is_above_it() {
+    let folder = folder(&[("t/common.part", PASSES), ("t/sub/a.slt", "include ../common.part\n")]);
+    let said = check(folder.path(), &["--root", "t", "t/sub"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = check(folder.path(), &["t/sub"]);
+    assert!(said.code == 101 && said.out.contains("leads out of the folder"), "{said:?}");
+}
+
+/// The places of all errors in a folder, below it.
+fn errors(folder: &Path, arguments: &[&str]) -> Vec<String> {
+    let said = Said::of(slt(folder).args(["--format", "json", "."]).args(arguments));
+    let findings = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let errors = findings.filter(|finding| finding["severity"] == "error");
+    let errors: Vec<String> = errors.map(|f| format!("{}:{}", f["file"].as_str().unwrap(), f["line"])).collect();
+    assert_eq!(said.code, if errors.is_empty() { 0 } else { 101 }, "{said:?}");
+    errors
+}
+
+#[test]
+fn the_bundled_files_have_errors_on_purpose_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    // Records that can run nowhere, and nonsense below a `halt` with a condition.
+    let expected = ["evidence/directives/conditions.test:31", "evidence/directives/halt.test:36"];
+    assert_eq!(errors(&root.join("corpus"), &[]), expected);
+    assert!(errors(&root.join("cases"), &[]).len() > 60);
+}
+
+/// Where public files have errors; docs/format.md says why.
+const PUBLIC: &[(&str, &str, &[&str])] = &[
+    (
+        "duckdb",
+        "duckdb",
+        &[
+            "test/sql/copy/csv/parallel/parallel_csv_union_by_name.test:51",
+            "test/sql/parallelism/interquery/concurrent_force_checkpoint.test:61",
+        ],
+    ),
+    ("datafusion", "slt", &[]),
+    (
+        "databend",
+        "slt",
+        &[
+            "tests/sqllogictests/suites/base/03_common/03_0016_insert_into_values.test:118",
+            "tests/sqllogictests/suites/glue/queries.test:9",
+        ],
+    ),
+    (
+        "risingwave",
+        "slt",
+        &[
+            "e2e_test/backwards-compat-tests/slt/nexmark-backwards-compat/insert.slt:1",
+            "e2e_test/backwards-compat-tests/slt/nexmark-backwards-compat/seed.slt:1",
+            "e2e_test/backwards-compat-tests/slt/nexmark-backwards-compat/validate_restart.slt:1",
+            "e2e_test/backwards-compat-tests/slt/tpch-backwards-compat/validate_original.slt:1",
+            "e2e_test/batch/over_window/main.slt.part:1",
+            "e2e_test/udf/tests/scalar/test_complex.slt.part:1",
+        ],
+    ),
+    ("glaredb", "slt", &[]),
+    ("risinglight", "slt", &[]),
+    ("sqllogictest-rs", "slt", &[]),
+    ("iceberg", "slt", &[]),
+];
+
+#[test]
+fn public_files_have_no_errors_but_those_that_are_listed() {
+    let Some(peers) = std::env::var_os("SLT_PEERS") else {
+        return println!("no public files: `SLT_PEERS` names no folder");
+    };
+    for (peer, dialect, listed) in PUBLIC {
+        assert_eq!(errors(&Path::new(&peers).join(peer), &["--dialect", dialect]), *listed, "{peer}");
+    }
+}
