@@ -346,7 +346,7 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
     let (mut files, total) = match one {
         Some(file) => (vec![file], 1),
         None => {
-            let files = suite.discover()?;
+            let files = found(suite, filter)?;
             if let Some(judge) = &config.options.known {
                 for warning in judge.list.check(files.iter().map(|file| file.name.as_str()), &judge.engine)? {
                     note!("warning: {warning}");
@@ -380,6 +380,21 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
         filter: filter.clone(),
     };
     Ok(Selection { files, filtered_out, scope, part })
+}
+
+/// The files that the suite lists, and those that a filter names in full though the suite does not list them: a file such
+/// as `x.slt.part` or `x.test_slow`, where a dialect is chosen for it.
+fn found(suite: &Suite, filter: &Filter) -> Result<Vec<TestFile>, SuiteError> {
+    let named = filter.patterns.iter().filter_map(|name| suite.find(name).transpose());
+    let named = named.collect::<Result<Vec<TestFile>, SuiteError>>()?;
+    let mut files = match suite.discover() {
+        Err(SuiteError::Empty(_)) if !named.is_empty() => Vec::new(),
+        listed => listed?,
+    };
+    files.extend(named);
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files.dedup_by(|a, b| a.name == b.name);
+    Ok(files)
 }
 
 /// A path as it is typed from the current folder, where it leads down from there.

@@ -7,7 +7,7 @@ use slt_harness::script::Dialect;
 use slt_harness::suite::Suite;
 use slt_harness::trial::{self, Options};
 
-use crate::support::folder;
+use crate::support::{Said, command, folder, run};
 
 /// Each construct of the table, and samples of it. A dialect has the construct if one of them fails nothing in it.
 const CONSTRUCTS: &[(&str, &[&str])] = &[
@@ -84,6 +84,68 @@ const CONSTRUCTS: &[(&str, &[&str])] = &[
     ),
     ("`tags`", &["tags slow\n\nstatement ok\nSELECT 1\n"]),
 ];
+
+/// Runs `slt` in a folder.
+fn slt(folder: &Path, arguments: &[&str]) -> Said {
+    let results = folder.join("results");
+    Said::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(folder).env("SLT_RESULTS", results).args(arguments))
+}
+
+#[test]
+fn a_file_of_any_name_runs_by_its_name_where_a_dialect_is_chosen() {
+    let loops = "loop i 0 3\n\nstatement ok\nSELECT {i}\n\nendloop\n";
+    let folder = folder(&[
+        ("t/a/x.slt.part", "statement error no such t.ble\nSELECT * FROM nope\n"),
+        ("t/a/y.slt.serial", "control sortmode rowsort\n\nquery I\nSELECT 2 UNION ALL SELECT 1\n----\n1\n2\n"),
+        ("t/a/z.test_slow", loops),
+        ("t/b.slt", "statement ok\nSELECT 1\n"),
+    ]);
+    let cases = [("a/x.slt.part", "slt"), ("a/y.slt.serial", "slt"), ("a/z.test_slow", "duckdb")];
+    for (name, dialect) in cases {
+        let path = format!("t/{name}");
+        let chosen = ["--dialect", dialect];
+        let said = slt(folder.path(), &[&["test", &path], &chosen[..]].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        let said = slt(folder.path(), &[&["test", "--root", "t", name], &chosen[..]].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        for more in [&[][..], &["--exact"], &["--parallel", "--workers", "2"]] {
+            let said = slt(folder.path(), &[&["run", "--root", "t", name], &chosen[..], more].concat());
+            assert_eq!((said.code, said.verdict(name)), (0, Some("ok")), "{said:?}");
+            assert!(said.result().contains("1 passed"), "{said:?}");
+        }
+        let said = run(&folder.path().join("t"), &[&[name], &chosen[..]].concat());
+        assert_eq!((said.code, said.verdict(name)), (0, Some("ok")), "{said:?}");
+        // The root may be the file itself.
+        let said = slt(folder.path(), &[&["run", "--root", &path], &chosen[..]].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        // Without a dialect, nobody knows how to read it.
+        let said = slt(folder.path(), &["test", &path]);
+        assert!(said.code == 2 && said.err.contains("say `--dialect slt`"), "{said:?}");
+        assert_eq!(slt(folder.path(), &["run", "--root", "t", name]).code, 5);
+    }
+    // A part of a name does not select what is not listed.
+    let said = slt(folder.path(), &["run", "--root", "t", "--dialect", "slt", "slt"]);
+    assert_eq!((said.code, said.verdict("b.slt")), (0, Some("ok")), "{said:?}");
+    assert!(said.result().contains("1 passed"), "{said:?}");
+}
+
+#[test]
+fn includes_are_relative_to_the_including_file_and_leave_its_connection_alone() {
+    let folder = folder(&[
+        (
+            "t/sub/a.slt",
+            "statement ok\nCREATE TABLE n(x INTEGER)\n\nconnection other\ninclude parts/*.slt.part\n\n\
+                         query error no such table: mine\nSELECT * FROM mine\n\nquery I\nSELECT x FROM n, mine\n----\n1\n2\n",
+        ),
+        ("t/sub/parts/1.slt.part", "statement ok\nCREATE TEMP TABLE mine AS SELECT 1\n\ninclude ../rows.slt.part\n"),
+        ("t/sub/parts/2.slt.part", "statement count 1\nINSERT INTO n VALUES (2)\n"),
+        ("t/sub/rows.slt.part", "statement count 1\nINSERT INTO n VALUES (1)\n"),
+    ]);
+    for arguments in [&["test", "--root", "t", "sub/a.slt"][..], &["test", "t/sub/a.slt"], &["run", "--root", "t"]] {
+        let said = slt(folder.path(), arguments);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+}
 
 /// What fails in a sample, if anything does.
 fn failure(sample: &str, dialect: Dialect) -> Option<String> {
