@@ -143,7 +143,7 @@ fn the_bundled_files_have_errors_on_purpose_only() {
     // Records that can run nowhere, and nonsense below a `halt` with a condition.
     let expected = ["evidence/directives/conditions.test:31", "evidence/directives/halt.test:36"];
     assert_eq!(errors(&root.join("corpus"), &[]), expected);
-    assert!(errors(&root.join("cases"), &[]).len() > 60);
+    assert!(errors(&root.join("cases"), &[]).len() >= 50);
 }
 
 /// Where public files have errors; docs/format.md says why.

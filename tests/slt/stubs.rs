@@ -59,16 +59,28 @@ mod duckdb {
 mod evidence {
     mod directives {
         #[test]
+        fn cells_slt() {}
+
+        #[test]
         fn comments_test() {}
 
         #[test]
+        fn conditions_slt() {}
+
+        #[test]
         fn conditions_test() {}
+
+        #[test]
+        fn connection_include_slt() {}
 
         #[test]
         fn connections_slt() {}
 
         #[test]
         fn errors_slt() {}
+
+        #[test]
+        fn first_lines_slt() {}
 
         #[test]
         fn halt_at_end_test() {}
@@ -99,6 +111,9 @@ mod evidence {
 
         #[test]
         fn separators_test() {}
+
+        #[test]
+        fn subtest_slt() {}
 
         #[test]
         fn system_slt() {}
