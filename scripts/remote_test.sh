@@ -339,7 +339,7 @@ interrupt() {
         exit 130
     fi
     interrupted=yes
-    echo "interrupted: telling the hosts to stop; once more to leave them" >&2
+    echo "interrupted: telling the hosts to stop; interrupt again to leave them" >&2
     exec {pulse}>&-
 }
 

@@ -228,7 +228,11 @@ impl KnownFailures {
     /// What the list says, in short: comments and the order of keys do not count.
     pub fn digest(&self) -> String {
         let listed = self.entries.iter().map(|entry| format!("{:?}\n", entry.listed)).collect::<String>();
-        format!("{} entries, {:08x}", self.entries.len(), crc32fast::hash(listed.as_bytes()))
+        let count = match self.entries.len() {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        format!("{count}, {:08x}", crc32fast::hash(listed.as_bytes()))
     }
 
     /// The entry that counts for a file.

@@ -82,8 +82,8 @@ enum RunError {
     Engine(#[from] ChoiceError),
     #[error(transparent)]
     Known(#[from] KnownError),
-    #[error("no test file is named {} (`--exact` wants whole names)", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))]
-    NoSuchName(Vec<String>),
+    #[error("{0} (`--exact` wants whole names)")]
+    NoSuchName(String),
     #[error("{0}")]
     NoMatch(String),
     #[error("`--shard-history`: cannot read `{path}`: {source}")]
@@ -228,7 +228,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         }
     }
     printer.begin(files.len() as u64);
-    let interruption = interruption(config, "what runs")?;
+    let interruption = interruption(config, "the running files have")?;
     let (outcomes, mut printer) =
         libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer, interruption)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
@@ -256,8 +256,10 @@ fn interruption(config: &Config, files: &str) -> Result<Interruption, RunError> 
     let grace = config.interrupt_grace;
     // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
     let (seconds, id) = (grace.as_secs_f64(), std::process::id());
+    // One thread has said which file it runs, on a line that is still open.
+    let new_line = if config.threads == 1 && config.parallel.is_none() { "\n" } else { "" };
     let notice = format!(
-        "interrupted: finishing {files}, for {seconds} s at the most; once more to end without waiting, or `kill {id}`"
+        "{new_line}interrupted: {files} {seconds} s to end; interrupt again to end without waiting, or run `kill {id}`"
     );
     Ok(Interruption::install(grace, notice)?)
 }
@@ -358,9 +360,10 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
     };
     if filter.exact && !config.list {
         let known = |name: &&String| files.iter().any(|file| file.name == **name || file.rust_path == **name);
-        let unknown: Vec<String> = filter.patterns.iter().filter(|name| !known(name)).cloned().collect();
+        let unknown: Vec<&String> = filter.patterns.iter().filter(|name| !known(name)).collect();
         if !unknown.is_empty() {
-            return Err(RunError::NoSuchName(unknown));
+            let line = |name: &&String| format!("no test file is named `{name}`{}", suggestion(&files, name));
+            return Err(RunError::NoSuchName(unknown.iter().map(line).collect::<Vec<_>>().join("\n")));
         }
     }
     let unmatched = unmatched(&files, config);
@@ -416,16 +419,15 @@ fn unmatched(files: &[TestFile], config: &Config) -> Option<String> {
         let alone = Filter { patterns: vec![(*pattern).clone()], skips: Vec::new(), exact: filter.exact };
         !files.iter().any(|file| alone.lets_in(file))
     };
-    let told = |pattern: &String| {
-        let near = nearest(files, pattern);
-        let near: Vec<String> = near.into_iter().map(|name| format!("`{name}`")).collect();
-        match near.as_slice() {
-            [] => format!("no test file matches `{pattern}`"),
-            near => format!("no test file matches `{pattern}`; is it {}?", near.join(" or ")),
-        }
-    };
+    let told = |pattern: &String| format!("no test file matches `{pattern}`{}", suggestion(files, pattern));
     let words: Vec<String> = filter.patterns.iter().filter(matches_none).map(told).collect();
     (!words.is_empty()).then(|| words.join("\n"))
+}
+
+/// The end of a sentence about a name that no file has: ``; did you mean `a.test`?``. Empty if no name is like it.
+pub(crate) fn suggestion(files: &[TestFile], name: &str) -> String {
+    let near: Vec<String> = nearest(files, name).into_iter().map(|name| format!("`{name}`")).collect();
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
 fn layout(config: &Config) -> Layout {

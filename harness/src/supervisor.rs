@@ -281,7 +281,7 @@ impl Supervisor<'_> {
             let (files, grace) = (self.files_running(), self.supervision.grace.as_secs_f64());
             let id = std::process::id();
             audience.notice(&format!(
-                "interrupted: {files} still running, for {grace} s more at the most; once more to kill the workers at once, or \
+                "interrupted: {files} still running, with {grace} s to end; interrupt again to kill the workers at once, or run \
                  `kill {id}`"
             ));
         }

@@ -71,7 +71,7 @@ fn what_is_new_and_what_passes_unexpectedly_fail_the_run_until_the_ratchet_takes
         fs::write(root.path().join("tests/twice.test"), TWICE.replace('4', "5")).unwrap();
         let said = run(root.path(), &format!("{way} --known-failures known.toml"));
         assert_eq!(said.code, 101, "{way}: {said:?}");
-        assert!(said.out.contains("failing, but not known to: line 6"), "{said:?}");
+        assert!(said.out.contains("failing, but not known to fail: line 6"), "{said:?}");
     }
 }
 
@@ -132,7 +132,7 @@ fn a_known_failure_does_not_stop_a_file() {
     for door in DOORS {
         fs::write(place.path("known.toml"), entry(&[("FAULT error x", 1)], "")).unwrap();
         let ended = through(&place, door, "--known-failures known.toml --fail-fast").exits(101);
-        ended.says("failing, but not known to: line 4");
+        ended.says("failing, but not known to fail: line 4");
         fs::write(place.path("known.toml"), entry(&[("FAULT error x", 1), ("FAULT error y", 4)], "")).unwrap();
         through(&place, door, "--known-failures known.toml --fail-fast").exits(0);
     }

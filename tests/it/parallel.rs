@@ -38,7 +38,7 @@ fn ctrl_c_finishes_what_runs_and_leaves_the_rest() {
     let passed = verdicts.iter().filter(|(_, verdict)| *verdict == "ok").count();
     assert_eq!(left + passed, 30, "{ended}");
     assert!((2..=8).contains(&passed), "what had begun was finished, and nothing begun: {ended}");
-    ended.says("once more to kill");
+    ended.says("interrupt again to kill");
     assert_eq!(place.alive(), Vec::<String>::new());
     assert_eq!(place.run("--workers 2 --resume").exits(0).verdicts().len(), 30);
 }
@@ -50,7 +50,7 @@ fn a_second_ctrl_c_kills_at_once_what_runs() {
     let run = place.start("--workers 2");
     wait_until("both workers hang", || place.alive().iter().filter(|line| line.contains("1000")).count() == 2);
     run.signal(Signal::INT);
-    run.says("once more to kill");
+    run.says("interrupt again to kill");
     run.signal(Signal::INT);
     let ended = run.wait().exits(3);
     assert!(ended.verdicts().iter().all(|(_, verdict)| *verdict == "not run (interrupted)"), "{ended}");

@@ -30,12 +30,12 @@ fn what_a_verdict_depends_on_must_not_change_within_a_run() {
         changed(mode, "", |_| (), "").exits(0).says("the run is already finished");
         for resume in ["", "--resume"] {
             let file = changed(mode, "", write("tests/c.test", "statement ok\nSELECT nothing\n"), resume).exits(4);
-            file.says("`c.test` has other contents here");
+            file.says("`c.test` differs in contents");
         }
         let included = changed(mode, "", write("tests/b.part", "statement ok\nSELECT nothing\n"), "").exits(4);
-        included.says("`a.slt` has other contents here, or other includes");
+        included.says("`a.slt` differs in contents, includes");
         let list = "[[known]]\npath = \"bad.test\"\nreason = \"another\"\n";
-        changed(mode, "", write("known.toml", list), "").exits(4).says("`--known-failures` is `1 entries, ");
+        changed(mode, "", write("known.toml", list), "").exits(4).says("`--known-failures` is `1 entry, ");
         changed(mode, "", write("tests/d.test", PASSES), "").exits(4).says("`d.test` is only here");
     }
     for (before, after, words) in [
@@ -43,11 +43,11 @@ fn what_a_verdict_depends_on_must_not_change_within_a_run() {
         ("--file-timeout 60", "", "`--file-timeout` is `60 s` there and not given here"),
         ("", "--engine sqlite", "`engine` is `sqlite, "),
         ("--engine-version 1", "--engine-version 2", "`engine` is `version 1` there and `version 2` here"),
-        ("", "--dialect slt", "have other contents here, or other includes, or another dialect"),
+        ("", "--dialect slt", "differ in contents, includes or dialect"),
         ("--retries 2", "--fail-fast", "`--retries` is `2` there and not given here"),
     ] {
         let ended = changed("", before, |_| (), after).exits(4);
-        ended.says("run `one` in `results/queue` is another run than this one would be: ");
+        ended.says("run `one` in `results/queue` differs from what this process would run: ");
         ended.says(words);
     }
 }
@@ -59,7 +59,7 @@ fn a_run_is_resumed_as_it_began_or_not_at_all() {
         place.run(&format!("{mode} --time-budget 1")).exits(3);
         fs::write(place.path("tests/00.test"), PASSES).unwrap();
         let refused = place.run(&format!("{mode} --resume")).exits(4);
-        refused.says("`00.test` has other contents here");
+        refused.says("`00.test` differs in contents");
         fs::write(place.path("tests/00.test"), fault("sleep 300")).unwrap();
         place.run(&format!("{mode} --resume --time-budget 1")).says("resumed the run");
     }
@@ -77,7 +77,7 @@ fn an_attempt_that_ended_because_the_run_did_does_not_count() {
         wait_until("the file runs", hangs);
         for (count, asked) in signals.iter().enumerate() {
             if count == 1 {
-                run.says("once more to kill");
+                run.says("interrupt again to kill");
             }
             run.signal(*asked);
         }
@@ -121,7 +121,7 @@ fn a_run_that_checks_nothing_is_no_success() {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     for mode in ["", "--parallel --workers 1"] {
         for (filter, code, words) in [
-            ("jions", 5, "no test file matches `jions`; is it `select/joins.test`?"),
+            ("jions", 5, "no test file matches `jions`; did you mean `select/joins.test`?"),
             ("xyzzy", 5, "no test file matches `xyzzy`\n"),
             ("--skip test", 5, "no test file matches the filters"),
             ("joins jions", 0, "warning: no test file matches `jions`"),
@@ -142,7 +142,7 @@ fn a_run_that_checks_nothing_is_no_success() {
     place.run("none").exits(5).says("nothing in 1 file could be checked");
     // As libtest has it, but for the words.
     let plain = crate::support::run(&place.path("tests"), &["jions"]);
-    assert!(plain.code == 0 && plain.err.contains("warning: no test file matches `jions`; is it"), "{plain:?}");
+    assert!(plain.code == 0 && plain.err.contains("warning: no test file matches `jions`; did you mean"), "{plain:?}");
     let plain = crate::support::run(&place.path("tests"), &["none"]);
     assert!(plain.code == 0 && plain.err.contains("nothing in 1 file could be checked\n"), "{plain:?}");
 }

@@ -137,7 +137,7 @@ fn no_password_is_seen_in_other_processes_or_in_what_is_said() {
         let line = fs::read_to_string(format!("/proc/{}/cmdline", workers[0])).unwrap();
         assert!(line.contains("--run-id") && !line.contains("hunter2") && !line.contains("--queue"), "{line}");
         run.signal(Signal::INT);
-        run.says("once more to kill");
+        run.says("interrupt again to kill");
         run.signal(Signal::INT);
         let ended = run.wait().exits(3);
         assert!(!ended.to_string().contains("hunter2"), "{ended}");
@@ -153,7 +153,7 @@ fn machines_with_other_files_are_not_let_in() {
         start(&place, server, "one", &format!("--run-id {id}")).wait().exits(0);
         fs::write(place.path("tests/01.test"), "statement ok\nSELECT 2\n").unwrap();
         let ended = start(&place, server, "two", &format!("--run-id {id}")).wait().exits(4);
-        ended.says("is another run than this one would be: `01.test` has other contents here");
+        ended.says("differs from what this process would run: `01.test` differs in contents");
         fs::write(place.path("tests/01.test"), fault("sleep 50")).unwrap();
         for (arguments, words) in [
             ("--label mine", "`--label` is not given there and `mine` here"),

@@ -98,7 +98,7 @@ fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_leaves
     let run = place.start("");
     wait_until("it hangs", || place.path("begun").exists());
     run.signal(Signal::INT);
-    run.says("once more to");
+    run.says("interrupt again to");
     run.signal(Signal::INT);
     let ended = run.wait().exits(3);
     assert_eq!(ended.verdict("hang.test"), "not run (interrupted)", "{ended}");

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
+use crate::run::suggestion;
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::ExitStatus;
 
@@ -34,7 +35,10 @@ pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
             let name = path.to_str().map(|name| suite.find(name)).transpose().map_err(words)?.flatten();
             let roots: Vec<String> = suite.roots().iter().map(|root| format!("`{}`", root.display())).collect();
             let roots = roots.join(", ");
-            name.ok_or_else(|| format!("no test file `{shown}`: neither a path from here nor a name below {roots}"))
+            name.ok_or_else(|| {
+                let near = suggestion(&suite.discover().unwrap_or_default(), &shown.to_string());
+                format!("no test file `{shown}`: neither a path from here nor a name below {roots}{near}")
+            })
         }
         Err(error) => Err(format!("cannot read `{shown}`: {error}")),
     }

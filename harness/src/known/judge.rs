@@ -132,7 +132,7 @@ fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet:
     let stopped = outcome.cut_short == Some(CutShort::FirstFailure);
     let mut words = Vec::new();
     if !new.is_empty() {
-        words.push(format!("failing, but not known to: {}", lines(&new)));
+        words.push(format!("failing, but not known to fail: {}", lines(&new)));
     }
     if !passing.is_empty() {
         words.push(format!("known to fail, but passing now: {}", lines(&passing)));

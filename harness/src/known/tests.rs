@@ -118,7 +118,7 @@ fn pinned_records_may_move_but_not_change() {
     assert_eq!(judged(&[("x", 1), ("y", 5), ("y", 9)], &[]), known);
     assert_eq!(judged(&[("x", 11), ("y", 15), ("y", 19)], &[]), known);
     let (verdict, message) = judged(&[("x", 1), ("y", 5), ("y", 9), ("z", 12)], &[]);
-    assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "failing, but not known to: line 12"));
+    assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", "failing, but not known to fail: line 12"));
     let (verdict, message) = judged(&[("x", 1), ("y", 9)], &[("y", 5)]);
     assert_eq!(verdict, "unexpected pass (known failure: no joins)");
     assert_eq!(message, "known to fail, but passing now: line 5");
@@ -127,7 +127,7 @@ fn pinned_records_may_move_but_not_change() {
     assert_eq!((verdict.as_str(), message.as_str()), ("FAILED", unseen));
     let (verdict, message) = judged(&[("y", 9), ("z", 12), ("z", 14)], &[("x", 1), ("y", 5)]);
     assert_eq!(verdict, "FAILED");
-    assert_eq!(message, "failing, but not known to: lines 12, 14\nknown to fail, but passing now: lines 1, 5");
+    assert_eq!(message, "failing, but not known to fail: lines 12, 14\nknown to fail, but passing now: lines 1, 5");
 }
 
 #[test]

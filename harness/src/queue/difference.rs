@@ -32,8 +32,8 @@ pub(super) fn differences(theirs: &Plan, ours: &Plan) -> Vec<String> {
     }
     let changed = both.iter().filter(|(_, ours, theirs)| ours.content != theirs.content).map(|(name, ..)| *name);
     if let Some((list, count)) = names(changed) {
-        let verb = if count == 1 { "has" } else { "have" };
-        found.push(format!("{list} {verb} other contents here, or other includes, or another dialect"));
+        let verb = if count == 1 { "differs" } else { "differ" };
+        found.push(format!("{list} {verb} in contents, includes or dialect"));
     }
     let (theirs, ours) = (theirs.settings(), ours.settings());
     let keys: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
@@ -99,7 +99,7 @@ mod tests {
                 "`a` is only there",
                 "`d` is only here",
                 "it has 2 passes of the files, and here are 1 pass",
-                "`b` has other contents here, or other includes, or another dialect",
+                "`b` differs in contents, includes or dialect",
                 "`--fail-fast` is not given there and `on` here",
                 "`--label` is `x` there and not given here",
                 "`engine` is `one` there and `two` here",

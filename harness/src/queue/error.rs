@@ -52,7 +52,7 @@ pub enum QueueError {
         run: String,
     },
     /// The run that is there is not the one that this process would run: its verdicts are about something else.
-    #[error("run `{run}` in `{queue}` is another run than this one would be: {differs}")]
+    #[error("run `{run}` in `{queue}` differs from what this process would run: {differs}")]
     OtherPlan {
         /// Where the queue is kept.
         queue: String,

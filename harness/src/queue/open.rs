@@ -83,7 +83,7 @@ impl fmt::Display for Opened {
                 write!(f, "started a new run; run `{run}` was dropped with {finished} finished and {left} left")?;
                 match other_plan {
                     true => f.write_str(" (its plan was another)"),
-                    false => f.write_str(" (--resume goes on with such a run)"),
+                    false => f.write_str(" (`--resume` continues such a run)"),
                 }
             }
             Opened::AlreadyFinished => f.write_str("the run is already finished"),

@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn what_is_known_to_fail_still_has_to_be_fixed() {
         let (table, limit) = ("query failed: no such table: t1", Verdict::TimedOut { limit_ms: 1000 });
-        let mut partly_new = samples::failed("d.test", &[(0, "failing, but not known to: line 9"), (9, table)]);
+        let mut partly_new = samples::failed("d.test", &[(0, "failing, but not known to fail: line 9"), (9, table)]);
         partly_new.records.failed = 1;
         let unexpected = Verdict::UnexpectedPass { reason: "no joins".into() };
         let clusters = Clusters::new(&samples::results(

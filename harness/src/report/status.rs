@@ -168,6 +168,7 @@ mod tests {
     use crate::outcome::{Outcome, Scope};
     use crate::report::samples;
     use crate::suite::Filter;
+    use crate::summary::{ExitStatus, Summary};
 
     fn text(results: &Results, most: usize) -> String {
         let now = UNIX_EPOCH + Duration::from_micros(results.started_us) + Duration::from_secs(7_300);
@@ -206,6 +207,37 @@ mod tests {
         let first = "FAILED: 1 of 1 file, in a run of 1 of 360 files (filter: `a`)\n";
         assert!(said.starts_with(first) && said.contains("scope      1 of 360 files (filter: `a`)\n"), "{said}");
         assert!(!text(&samples::after(), 3).contains("scope"));
+    }
+
+    #[test]
+    fn the_first_word_agrees_with_the_exit_code_for_every_mix_of_verdicts() {
+        let verdicts = [
+            Verdict::Passed,
+            Verdict::Flaky { attempt: 2 },
+            Verdict::Failed,
+            Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() },
+            Verdict::UnexpectedPass { reason: "r".into() },
+            Verdict::TimedOut { limit_ms: 1 },
+            Verdict::Crashed { how: "SIGSEGV".into() },
+            Verdict::OutOfMemory { limit_bytes: 1 },
+            Verdict::Ignored { reason: "empty".into() },
+            Verdict::NotRun { reason: "time budget".into() },
+        ];
+        for mix in 0..1_u32 << verdicts.len() {
+            let chosen = verdicts.iter().enumerate().filter(|(index, _)| mix >> index & 1 == 1);
+            let outcomes: Vec<Outcome> =
+                chosen.map(|(index, verdict)| Outcome::new(format!("{index}.test"), verdict.clone())).collect();
+            let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);
+            let wanted = match summary.exit_status(false) {
+                ExitStatus::Passed if outcomes.is_empty() || summary.checked_nothing() => "EMPTY",
+                ExitStatus::Passed => "passed",
+                ExitStatus::Failed => "FAILED",
+                ExitStatus::Incomplete => "INCOMPLETE",
+                other => panic!("{other:?}"),
+            };
+            let verdict = Status::new(&samples::results("1", 0, outcomes), Vec::new()).verdict;
+            assert_eq!(verdict.split(':').next(), Some(wanted), "{mix:b}: {verdict}");
+        }
     }
 
     #[test]

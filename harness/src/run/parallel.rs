@@ -148,7 +148,7 @@ impl Run<'_> {
             tell_if_stopped(&queue.snapshot()?);
         }
         show.printer.begin(self.promised(queue.plan()));
-        let interruption = interruption(self.config, "the present file")?;
+        let interruption = interruption(self.config, "the current file has")?;
         let is_unwanted = {
             let interruption = interruption.clone();
             move || interruption.is_over()

@@ -123,6 +123,8 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
         failures,
         failed_records,
         wall_us: micros(clock.elapsed()),
+        // The engine has had the record since it was noted.
+        engine_us: micros(since.elapsed()),
         started_us: micros(started.duration_since(UNIX_EPOCH).unwrap_or_default()),
         ..Outcome::new(&file.name, verdict)
     };
@@ -275,6 +277,9 @@ mod tests {
                 let failure = &outcome.failures[0];
                 assert_eq!((failure.line, failure.sql.as_str()), (line, sql), "{hangs}");
                 assert!(failure.file.ends_with("a.test") && failure.message.contains("0.1 s"), "{failure:?}");
+                // The time is the engine's.
+                let waited = if options.query_timeout.is_some() { 1_100_000 } else { 1 };
+                assert!((waited..=outcome.wall_us).contains(&outcome.engine_us), "{hangs}: {outcome:?}");
             }
         }
         assert!(left_threads_behind());

@@ -79,7 +79,7 @@ fn an_incomplete_run_is_replaced_and_said_to_be() {
     let run = a.run_id().to_owned();
     drop(a);
     let (mut b, opened) = place.open(3, None, false);
-    let text = format!("run `{run}` was dropped with 1 finished and 2 left (--resume goes on with such a run)");
+    let text = format!("run `{run}` was dropped with 1 finished and 2 left (`--resume` continues such a run)");
     assert!(opened.to_string().ends_with(&text), "{opened}");
     assert_eq!(opened, Opened::ReplacedIncomplete { run, finished: 1, left: 2, other_plan: false });
     assert_eq!(b.snapshot().unwrap().finished(), 0);
@@ -108,7 +108,7 @@ fn a_run_with_another_plan_is_not_joined() {
     let place = Place::new();
     let (mut a, _) = place.open(3, Some("one"), false);
     let error = place.try_open(4, None, true).unwrap_err();
-    assert!(error.to_string().ends_with("is another run than this one would be: `3.test` is only here"), "{error}");
+    assert!(error.to_string().ends_with("differs from what this process would run: `3.test` is only here"), "{error}");
     finish(&mut a, 1);
     drop(a);
     for run in [Some("one"), None] {
@@ -136,7 +136,7 @@ fn a_run_of_other_contents_or_settings_is_not_joined_nor_resumed_nor_reported() 
         finish(&mut a, finished);
         let refused = |run: Option<&str>, resume| {
             let files = open(detailed("2-bb", "one"), run, resume).unwrap_err().to_string();
-            assert!(files.contains("`0.test`, `1.test`, `2.test` have other contents here"), "{files}");
+            assert!(files.contains("`0.test`, `1.test`, `2.test` differ in contents, includes or dialect"), "{files}");
             let engine = open(detailed("1-aa", "two"), run, resume).unwrap_err().to_string();
             assert!(engine.ends_with("`engine` is `one` there and `two` here"), "{engine}");
         };

@@ -104,12 +104,9 @@ fn a_run_with_another_plan_or_other_files_is_not_joined() {
     let (a, _) = place.try_open(planned(["1-aa", "2-bb"]), false).unwrap();
     assert_eq!(a.plan().content(1), Some("2-bb"));
     let error = place.try_open(plan(3), true).unwrap_err();
-    assert!(error.to_string().contains("`2.test` is only here; `0.test`, `1.test` have other contents"), "{error}");
+    assert!(error.to_string().contains("`2.test` is only here; `0.test`, `1.test` differ in contents"), "{error}");
     let words = told(place.try_open(planned(["1-aa", "2-cc"]), true));
-    assert!(
-        words.ends_with("would be: `1.test` has other contents here, or other includes, or another dialect"),
-        "{words}"
-    );
+    assert!(words.ends_with("would run: `1.test` differs in contents, includes or dialect"), "{words}");
     let reversed = Plan::new(plan(2).entries().iter().rev().cloned().collect()).unwrap();
     let (b, opened) = place.try_open(reversed.with_contents(vec!["2-bb".into(), "1-aa".into()]), true).unwrap();
     assert_eq!((opened, b.plan()), (Opened::Joined, a.plan()));
