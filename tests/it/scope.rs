@@ -138,6 +138,13 @@ fn a_run_of_one_file_says_nothing_of_the_others_whichever_way_it_is_made() {
         let said = package.slt(&format!("diff {} latest", whole["run_id"].as_str().unwrap()));
         assert!(said.out.contains("\ngone: 1 file\n  sub/c.test  ok\n"), "{way}: {said:?}");
         assert!(said.out.contains("before  the whole suite; 1 file of it not compared\n"), "{way}: {said:?}");
+        // What is compared by default may be of other files: the last run of the same ones is named.
+        package.test("slt", way);
+        let first = package.slt("diff");
+        assert!(first.err.contains("is the last one of the same files: `slt diff "), "{way}: {first:?}");
+        let command = first.err.split('`').nth(3).unwrap().trim_start_matches("slt ").to_owned();
+        let said = package.slt(&command);
+        assert!(said.out.contains("\ngone: 1 file\n") && said.err.is_empty(), "{way}: {said:?}");
         // The page of a partial run is compared with the whole one, as far as both go.
         let page = package.slt("report");
         assert_eq!(page.code, 0, "{page:?}");

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::runs::{RUN_HELP, Recorded};
+use super::runs::{RUN_HELP, Recorded, before};
 use super::{CommandError, print, print_json};
 use crate::report::compare::Comparison;
 use crate::summary::ExitStatus;
@@ -28,8 +28,23 @@ pub(super) struct Flags {
 const MOST: usize = 50;
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
-    let (before, _) = flags.recorded.find(&flags.before)?;
+    let (earlier, _) = flags.recorded.find(&flags.before)?;
     let (after, _) = flags.recorded.find(&flags.after)?;
-    let comparison = Comparison::new(&before, &after);
-    if flags.json { print_json(&comparison) } else { print(&comparison.text(MOST)) }
+    let comparison = Comparison::new(&earlier, &after);
+    if flags.json {
+        return print_json(&comparison);
+    }
+    let printed = print(&comparison.text(MOST))?;
+    if comparison.is_partial() && flags.before == "previous" {
+        let like = before(&after, &flags.recorded.copies()?).filter(|other| other.has_scope_of(&after));
+        if let Some(like) = like.filter(|like| like.run_id != earlier.run_id) {
+            note!(
+                "\nRun `{}` is the last one of the same files: `slt diff {} {}`",
+                like.run_id,
+                like.run_id,
+                flags.after
+            );
+        }
+    }
+    Ok(printed)
 }

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::runs::{Copy, RUN_HELP, Recorded, is_file};
+use super::runs::{RUN_HELP, Recorded, before, is_file};
 use super::{CommandError, print};
-use crate::outcome::Results;
 use crate::report::files::replace;
 use crate::report::html;
 use crate::summary::ExitStatus;
@@ -54,22 +53,6 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
         open_page(&path)?;
     }
     Ok(status)
-}
-
-/// The last run of the same suite on the same engine that began before this one: one of the same scope, if there is one.
-/// A copy that cannot be read is passed over.
-fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
-    let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
-    let read = others.filter_map(|copy| Results::read(&copy.path).ok());
-    let earlier = read.filter(|other| other.engine == results.engine && other.started_us < results.started_us);
-    let mut any = None;
-    for other in earlier.filter(|other| other.has_suite_of(results)) {
-        if other.has_scope_of(results) {
-            return Some(other);
-        }
-        any.get_or_insert(other);
-    }
-    any
 }
 
 /// Opens the page without waiting for the browser to be closed.

@@ -44,6 +44,8 @@ pub(super) enum RunsError {
         "several test targets have left results in `{base}`; name one with `--test NAME` and `--package NAME`, or its folder:{folders}"
     )]
     Several { base: String, folders: String },
+    #[error("`{test}` has left results of several engines; name the folder of one:{folders}")]
+    SeveralEngines { test: String, folders: String },
     #[error("no test target of that name has left results in `{base}`; these have:{folders}")]
     NoTarget { base: String, folders: String },
     #[error("only one run is on record in `{folder}`: `previous` needs two")]
@@ -140,7 +142,14 @@ impl Recorded {
                 Ok(base.to_owned())
             }
             [] => Ok(base.to_owned()),
-            several => Err(RunsError::Several { base: shown(), folders: folders(several.iter().copied()) }),
+            [first, others @ ..] => {
+                let folders = folders(found.iter().copied());
+                let same = others.iter().all(|left| (&left.package, &left.test) == (&first.package, &first.test));
+                Err(match same {
+                    true => RunsError::SeveralEngines { test: format!("{}/{}", first.package, first.test), folders },
+                    false => RunsError::Several { base: shown(), folders },
+                })
+            }
         }
     }
 
@@ -234,6 +243,22 @@ impl Recorded {
     fn no_previous(&self) -> RunsError {
         RunsError::NoPrevious { folder: self.shown() }
     }
+}
+
+/// The last run of the same suite on the same engine that began before this one: one of the same scope, if there is one.
+/// A copy that cannot be read is passed over.
+pub(super) fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
+    let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
+    let read = others.filter_map(|copy| Results::read(&copy.path).ok());
+    let earlier = read.filter(|other| other.engine == results.engine && other.started_us < results.started_us);
+    let mut any = None;
+    for other in earlier.filter(|other| other.has_suite_of(results)) {
+        if other.has_scope_of(results) {
+            return Some(other);
+        }
+        any.get_or_insert(other);
+    }
+    any
 }
 
 /// Whether a run has left its results in this folder.
@@ -390,7 +415,9 @@ mod tests {
         assert!(at(base.path(), Some("nosuch"), None).unwrap_err().contains("these have:\n  --results"));
         // Another engine of the same target has a folder of its own, which is not taken for the target's.
         leave("other/slt/postgres", "four");
-        assert!(at(base.path(), None, Some("other")).unwrap_err().contains("other/slt/postgres"));
+        let engines = at(base.path(), None, Some("other")).unwrap_err();
+        assert!(engines.starts_with("`other/slt` has left results of several engines"), "{engines}");
+        assert!(engines.contains("other/slt/postgres"), "{engines}");
         assert_eq!(at(&base.path().join("other/slt/postgres"), None, None).unwrap(), "four");
     }
 

@@ -242,8 +242,11 @@ impl Comparison {
             }
         }
         if lists.iter().all(|(_, changes)| changes.is_empty()) {
-            let compared = if self.is_partial() { "No file in both scopes" } else { "No file" };
-            text.push_str(&format!("\n{compared} changed its verdict or became slower.\n"));
+            text.push_str(match (self.is_partial(), self.before.total.planned) {
+                (false, _) => "\nNo file changed its verdict or became slower.\n",
+                (true, 0) => "\nNo file was in the scope of both runs.\n",
+                (true, _) => "\nNone of these files changed its verdict or became slower.\n",
+            });
         }
         if self.still_failing > 0 {
             text.push_str(&format!("\nfailing in both: {}\n", count(self.still_failing, "file")));
@@ -361,6 +364,10 @@ mod tests {
         let back = Comparison::new(&one, &whole);
         assert_eq!((names(&back.newly_passing), names(&back.new)), (vec!["select/1.test"], vec![]));
         assert_eq!((back.outside_after, back.outside_before), (0, 11));
+        let other = samples::results("2", 0, vec![samples::passed("select/2.test", 1)]);
+        let other = Results { scope: scope(&["select/2.test"], "tests"), ..other };
+        let nothing = Comparison::new(&one, &other).text(50);
+        assert!(nothing.contains("No file was in the scope of both runs.\n"), "{nothing}");
         // A file that the filter names and that is not there any more is gone.
         let none = Results { outcomes: Vec::new(), ..one.clone() };
         assert_eq!(names(&Comparison::new(&whole, &none).gone), ["select/1.test"]);
