@@ -1,4 +1,4 @@
-"""Machines to reach by ssh, for the tests of the remote scripts: sshd in a folder of its own, on this machine."""
+"""Machines to reach by ssh, for the tests of the remote scripts: sshd in its own folder, on this machine."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 def missing():
-    """What these tests need and is not there; an empty text if all is."""
+    """What is missing for these tests; empty if nothing is."""
     return ", ".join(name for name in ["sshd", "ssh", "ssh-keygen", "rsync", "flock"] if not (
         SSHD if name == "sshd" else shutil.which(name)))
 
 
 def build():
-    """Builds `slt` without optimisation and returns the path of a copy without symbols, which is soon sent."""
+    """Builds `slt` without optimisation and returns the path of a stripped copy, which is fast to send."""
     environment = os.environ | {"SLT_DEBUG": "1"}
     environment.pop("SLT_BIN", None)
     subprocess.run([PACKAGE / "scripts/sqllogictest", "--version"], env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -30,7 +30,7 @@ def build():
 
 
 def free_port():
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
@@ -39,7 +39,7 @@ class Hosts:
     """A folder with keys, an `ssh` that knows the hosts, and sshd for each of them."""
 
     def __init__(self, enter=()):
-        """`enter` is a command that runs others where the hosts can be reached from."""
+        """`enter` is a command that runs others in a place from which the hosts can be reached."""
         self.enter = list(enter)
         self.folder = Path(tempfile.mkdtemp(prefix="slt-hosts-"))
         for name in ["host_key", "key"]:
@@ -73,7 +73,7 @@ class Hosts:
             f"PermitRootLogin prohibit-password\nForceCommand {begin} && exec {shutil.which(shell)} -c \"$SSH_ORIGINAL_COMMAND\"\n"
         )
         if os.geteuid() == 0:
-            # Where sshd gives up its rights; part of the package's service, which does not run here.
+            # Where sshd drops its privileges; normally created by the package's service, which does not run here.
             os.makedirs("/run/sshd", exist_ok=True)
         log = self.folder / f"{name}.log"
         command = [*enter, SSHD, "-D", "-f", settings, "-E", log]
@@ -89,23 +89,23 @@ class Hosts:
             time.sleep(0.05)
 
     def environment(self, more):
-        """The environment in which the hosts are known by their names, with `more` of it."""
+        """An environment in which the hosts' names resolve, plus `more`."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SLT_REMOTE")} | more
         environment["PATH"] = f"{self.folder}/bin:{environment['PATH']}"
         return environment
 
     def run(self, *command, **more):
-        """Runs a command and returns what it said."""
+        """Runs a command and returns its output."""
         return subprocess.run([*self.enter, *command], env=self.environment(more), capture_output=True, text=True, timeout=120,
                               check=False)
 
     def start(self, *command, **more):
-        """Starts a command, whose standard output can be read."""
+        """Starts a command whose standard output can be read."""
         return subprocess.Popen([*self.enter, *command], env=self.environment(more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 text=True)
 
     def close(self):
-        """Ends the servers and removes the folder."""
+        """Stops the servers and removes the folder."""
         for server in self.servers:
             server.terminate()
             server.wait()

@@ -1,4 +1,4 @@
-"""Hosts that are network namespaces of this machine, and a PostgreSQL server that all of them reach."""
+"""Hosts that are network namespaces of this machine, and a PostgreSQL server that all of them can reach."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ IP = shutil.which("ip", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 def postgres():
-    """The folder of PostgreSQL's programs, the newest; none if there is none."""
+    """The folder of the newest PostgreSQL programs; None if there are none."""
     return max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
 
 
 def missing():
-    """What these tests need and is not there; an empty text if all is."""
+    """What is missing for these tests; empty if nothing is."""
     lacks = [remote_hosts.missing()] if remote_hosts.missing() else []
     lacks += [name for name, path in {"ip": IP, "unshare": shutil.which("unshare")}.items() if not path]
     if not postgres():
@@ -44,7 +44,7 @@ def ip(*words):
 
 
 class Net:
-    """A bridge in a namespace of its own, from which the hosts and the server are reached; nothing of it is outside."""
+    """A bridge in its own namespace, from which the hosts and the server can be reached; nothing outside changes."""
 
     def __init__(self, names):
         self.names = names
@@ -66,13 +66,13 @@ class Net:
         return [IP, "netns", "exec", self.space(name)]
 
     def make(self, name):
-        """Makes a namespace."""
+        """Creates a namespace."""
         ip("netns", "add", self.space(name))
         self.spaces.append(name)
         ip("-n", self.space(name), "link", "set", "dev", "lo", "up")
 
     def open(self):
-        """Makes the namespaces, and starts what runs in them."""
+        """Creates the namespaces, and starts the servers in them."""
         self.make("hub")
         hub = self.space("hub")
         ip("-n", hub, "link", "add", "name", "bridge", "type", "bridge")
@@ -87,20 +87,20 @@ class Net:
         self.server = Server(self.enter("hub"))
         self.hosts = Hosts(self.enter("hub"))
         for number, name in enumerate(self.names, 2):
-            # With a name of its own, which it says in what it tells of itself.
+            # With its own name, which it reports.
             own = [*self.enter(name), "unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
             self.hosts.add(name, own, f"10.99.0.{number}")
 
     def cut(self, name):
-        """Cuts a host off."""
+        """Disconnects a host."""
         ip("-n", self.space("hub"), "link", "set", "dev", name, "down")
 
     def mend(self, name):
-        """Lets a host that was cut off be reached again."""
+        """Reconnects a host."""
         ip("-n", self.space("hub"), "link", "set", "dev", name, "up")
 
     def close(self):
-        """Ends what runs in the namespaces, and removes them."""
+        """Ends all processes in the namespaces, and removes them."""
         if self.hosts:
             self.hosts.close()
         if self.server:
@@ -118,12 +118,12 @@ class Net:
 
 
 class Server:
-    """PostgreSQL in a folder of its own, which asks for a password."""
+    """PostgreSQL in its own folder, with password authentication."""
 
     def __init__(self, enter):
         self.folder = Path(tempfile.mkdtemp(prefix="slt-server-"))
         self.process = None
-        # It refuses to run as root.
+        # PostgreSQL refuses to run as root.
         shutil.chown(self.folder, "postgres", "postgres")
         (self.folder / "password").write_text(PASSWORD)
         shutil.chown(self.folder / "password", "postgres", "postgres")
@@ -135,7 +135,7 @@ class Server:
             check=True, stdout=subprocess.DEVNULL, user="postgres", group="postgres", extra_groups=[], **common)
         command = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", programs / "postgres",
                    "-D", data, "-k", self.folder, "-h", "10.99.0.1", "-F"]
-        # Whoever is not there by a password is not let in.
+        # Only a password gives access.
         (data / "pg_hba.conf").write_text("host all all 10.99.0.0/24 scram-sha-256\n")
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen([*enter, *command], stdout=log, stderr=log, **common)
@@ -143,15 +143,15 @@ class Server:
         while "ready to accept connections" not in (self.folder / "log").read_text():
             assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.05)
-        # Whoever is not heard of is soon taken for dead.
+        # A silent client is soon declared dead.
         self.url = f"postgres://slt:{PASSWORD}@10.99.0.1/postgres?slt_lease=3"
 
     def log(self):
-        """What the server has said."""
+        """The server's log."""
         return (self.folder / "log").read_text()
 
     def close(self):
-        """Ends it, and removes its folder."""
+        """Stops it, and removes its folder."""
         if self.process:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()

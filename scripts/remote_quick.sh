@@ -18,7 +18,7 @@ usage: scripts/remote_quick.sh setup|sync|run|quick|fetch|status|clean [FLAGS OF
   run     run the files with what was copied last
   quick   sync, run for at most a minute, fetch the results
   fetch   copy the results to target/remote/HOST
-  status  say whether a run is under way, and how the last one ended
+  status  say whether a run is in progress, and how the last one ended
   clean   remove the copy
 
 Example: SLT_REMOTE_HOST=big-machine scripts/remote_quick.sh quick --workers 16

@@ -4,39 +4,39 @@ set -uo pipefail
 
 usage() {
     cat <<'USAGE'
-Runs SQLLogicTest files on other machines over ssh, on one or on several together.
+Runs SQLLogicTest files over ssh, on one or on several other machines.
 
     scripts/remote_test.sh --host HOST [--host HOST…] [STEPS] [OPTIONS] [FILTERS] [-- FLAGS]
 
-Steps, done in this order; without any: --sync, --run, --fetch-results
-  --sync             copy to the hosts what git tracks of this checkout, and what is new and not ignored
-  --setup            look for what the hosts need, and build there
-  --run              run the files; --workers, --time and --detach ask for it too
+Steps, run in this order; default: --sync, --run, --fetch-results
+  --sync             copy this checkout to the hosts: files that git tracks, and new files that it does not ignore
+  --setup            check the requirements of the hosts, and build there
+  --run              run the files; implied by --workers, --time and --detach
   --fetch-results    copy the results to target/remote/HOST
-  --status           say whether a run is under way, and how the last one ended
+  --status           say whether a run is in progress, and how the last one ended
   --clean            remove the copy from the hosts
 
 Options
   --host HOST        [USER@]HOST[:PORT] or a name from ~/.ssh/config; repeatable (default: SLT_REMOTE_HOST)
-  --queue URL        where several hosts keep their run: postgres://USER@SERVER/DATABASE, which each of them reaches;
-                     a URL with a password belongs in the variable SLT_REMOTE_QUEUE
-  --workers N        worker processes on each host (default: one for each processor there)
-  --time SECS        begin no further file after so long
+  --queue URL        where several hosts keep their run: postgres://USER@SERVER/DATABASE, which each of them can reach;
+                     put a URL with a password into the variable SLT_REMOTE_QUEUE
+  --workers N        worker processes on each host (default: one per processor)
+  --time SECS        start no more files after this time
   --corpus DIR       folder with test files; --sync copies it, too
   --binary FILE      a built `slt`; --sync copies it, and the hosts need no Rust
   --repo-path PATH   where the copy is on the hosts (default: `slt-remote` in the home folder)
-  --detach           let the run go on when ssh ends; otherwise an interrupted ssh stops it
+  --detach           let the run continue when ssh ends; otherwise an interrupted ssh stops it
   --help             this text
 
-FILTERS choose files by name, and what stands behind `--` goes to `slt run` as it is.
-SQLLOGICTEST_ENGINE goes along as it is here, and like the queue never on a command line.
+FILTERS choose files by name; everything after `--` goes to `slt run` unchanged.
+SQLLOGICTEST_ENGINE is passed on; like the queue, it never appears on a command line.
 Examples:
   scripts/remote_test.sh --host big-machine --workers 64 --time 600
   scripts/remote_test.sh --host me@10.0.0.7:2222 --status
   scripts/remote_test.sh --host a --host b --host c --queue postgres://me@db/test
 
-Exit codes: as those of a run (101, 4, 3, 2, 0); 4 also if a host could not be reached before the run, or none of them
-was there at its end. A host that is lost during a run of several is named, and the others finish it.
+Exit codes: those of a run (101, 4, 3, 2, 0); 4 also if a host could not be reached before the run, or if all were lost.
+A host that is lost during a run of several is named, and the others finish it.
 USAGE
 }
 
@@ -49,7 +49,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 hosts=() steps=() pass_on=()
 queue=${SLT_REMOTE_QUEUE:-} workers='' time='' corpus='' binary='' repo=slt-remote detach=''
 
-# The value of a flag, which must be there.
+# The value of a flag, which is required.
 value() {
     if [ $# -lt 2 ] || [ -z "$2" ]; then complain "\`$1\` needs a value"; fi
     printf '%s' "$2"
@@ -89,7 +89,7 @@ queue in the variable \`SLT_REMOTE_QUEUE\` instead"
     shift
 done
 
-# A shell that reads `~/x` takes it for this machine's home; quoted, it is the host's, where ssh begins anyway.
+# The shell expands `~/x` to this machine's home; quoted, it is the host's home, where ssh starts anyway.
 repo=${repo#'~/'}
 case $repo in -*) complain "\`$repo\` is no folder: \`--repo-path\` begins with no \`-\`" ;; esac
 if [ ${#hosts[@]} -eq 0 ]; then read -ra hosts <<<"${SLT_REMOTE_HOST:-}"; fi
@@ -115,7 +115,7 @@ for program in ssh rsync; do
     command -v $program >/dev/null || complain "no \`$program\` here: install it" 4
 done
 
-# Says how to reach a host: the address for ssh and the one for rsync, which wants IPv6 in brackets.
+# Prints how to reach a host: the address for ssh and the one for rsync, which needs IPv6 in brackets.
 reach() {
     local login='' name=$1 port=''
     host=$1
@@ -133,22 +133,22 @@ reach() {
 # Words, quoted for the host's shell.
 quoted() { printf '%q ' "$@"; }
 
-# A script of `scripts/remote` with its arguments, as bash reads it from standard input. All of it is read before any of it
-# runs, so what follows is left for the script to read.
+# A script of `scripts/remote` with its arguments, as bash reads it from standard input. bash reads all of it before it
+# runs any of it, so the rest of the input is left for the script.
 program() {
     local script=$1
     shift
     printf 'main() {\n%s\n}\nmain %s; exit $?\n' "$(cat "$here/scripts/remote/$script.sh")" "$(quoted "$repo" "$@")"
 }
 
-# Runs a script of `scripts/remote` on the host, with these arguments: nothing of it depends on what is there yet. The
-# login shell there, whatever it is, sees `bash -s` and nothing else.
+# Runs a script of `scripts/remote` on the host, with these arguments: it depends on nothing that exists there. The
+# login shell there, whichever it is, sees only `bash -s`.
 remotely() { "${ssh[@]}" "$address" bash -s < <(program "$@"; if [ "$1" = run ]; then lifeline; fi); }
 
 copy() { rsync -a --compress --protect-args -e "$(quoted "${ssh[@]}")" "$@"; }
 
-# The files of the checkout by name, each ended by NUL: those that git tracks and that are there, and new ones that it
-# does not ignore. Only git knows its rules for what is ignored.
+# The files of the checkout by name, each ended by NUL: those that git tracks and that exist, and new ones that it does
+# not ignore. Only git knows its rules for ignored files.
 names() {
     local name
     git -C "$here" ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' name; do
@@ -156,7 +156,7 @@ names() {
     done
 }
 
-# Brings together what is to be copied to the hosts. Without git, that is all but what was built.
+# Collects what is to be copied to the hosts. Without git, that is everything except builds.
 gather() {
     mkdir "$folder/checkout" || return 4
     if git -C "$here" rev-parse --git-dir >/dev/null 2>&1; then
@@ -177,14 +177,14 @@ sync_host() {
 
 setup_host() { remotely setup; }
 
-# What a host reads while it may run: what is nobody else's business, an empty line, and then one every two seconds. The
-# end of it, or of the lines, tells the host to stop, however this script comes to its end.
+# What a host reads during its run: secrets, an empty line, and then one line every two seconds. When the input or the
+# lines end, the host stops, however this script ends.
 lifeline() {
     if [ -n "$queue" ]; then printf '%s\n' "SQLLOGICTEST_WORK_QUEUE=$queue" "SQLLOGICTEST_RUN_ID=$run_id"; fi
     if [ -n "${SQLLOGICTEST_ENGINE:-}" ]; then printf '%s\n' "SQLLOGICTEST_ENGINE=$SQLLOGICTEST_ENGINE"; fi
     echo
     if [ -n "$detach" ]; then return; fi
-    # More than 128 is that the time was over; the pipe ends when nobody is left who could write to it.
+    # More than 128 means that the time is over; the pipe closes when no writer is left.
     while read -r -t 2 -u "$life"; [ $? -gt 128 ]; do echo; done
 }
 
@@ -206,20 +206,20 @@ status_host() { remotely status; }
 
 clean_host() { remotely clean; }
 
-# Does a step on one host, by its number, and notes its exit code.
+# Runs a step on one host, by its number, and records its exit code.
 visit() {
     reach "${hosts[$2]}"
     "$1_host"
     echo $? >"$folder/$2.code"
 }
 
-# Lines, headed by the host that they come from.
+# Prefixes lines with their host.
 labelled() {
     local line
     while IFS= read -r line || [ -n "$line" ]; do printf '[%s] %s\n' "$1" "$line"; done
 }
 
-# Does a step on these hosts at the same time. Of one host alone everything is shown as it comes.
+# Runs a step on these hosts at the same time. The output of a single host is shown as it arrives.
 each() {
     local step=$1 n
     shift
@@ -233,8 +233,8 @@ each() {
     wait
 }
 
-# Labelled lines, each text once: every host tells of the whole run, and what one has said the others need not repeat. Only
-# its result each one says, even if it took to the hundredth of a second as long as another.
+# Labelled lines, each text once: every host reports the whole run, so a line that one host has printed is not repeated
+# for the others. Only result lines are printed for each host, even if the times are equal.
 once() {
     local line text count
     local -A said=() shown=()
@@ -252,7 +252,7 @@ once() {
 # The exit code of a host's last step.
 code_of() { cat "$folder/$1.code" 2>/dev/null || echo 255; }
 
-# Whether an exit code is one that a run has.
+# Whether an exit code is a run's.
 is_verdict() { [[ $1 =~ ^(0|2|3|4|101)$ ]]; }
 
 # Why a host has no verdict.
@@ -263,7 +263,7 @@ fate() {
     esac
 }
 
-# Does a step that must be done on every host; if it is not, says where and returns the exit code.
+# Runs a step that must succeed on every host; otherwise says where it failed and returns the exit code.
 must() {
     local n code worst=0
     each "$1" "${!hosts[@]}"
@@ -275,7 +275,7 @@ must() {
     return "$worst"
 }
 
-# Runs the files; the exit code is that of the whole run. Sets `left` to the hosts that were there at its end.
+# Runs the files; the exit code is that of the whole run. Sets `left` to the hosts that were connected at its end.
 run_all() {
     local n code seen=' ' lost=()
     : >"$folder/running"
@@ -293,15 +293,15 @@ run_all() {
             echo "warning: $code: the exit code is that of the run as the others have ended it" >&2
         fi
     done
-    # Every host answers for the whole run. One that could not go on makes nothing of the run green; a failure that one
-    # has seen is one; and if one has seen every file pass, another that left before that has only seen less.
+    # Every host reports the whole run. If one could not continue, the run is not green; a failure that one has seen is
+    # a failure; and if one has seen every file pass, another that left earlier has only seen less.
     for code in 4 2 101 0 3; do
         if [[ $seen == *" $code "* ]]; then return "$code"; fi
     done
     return 4
 }
 
-# All steps; the exit code is that of the run, or of what went wrong.
+# All steps; the exit code is that of the run, or of the error.
 all_steps() {
     local code=0 n fetched='' left=("${!hosts[@]}")
     if wants sync; then gather && must sync || return; fi
@@ -326,10 +326,10 @@ trap 'rm -rf "$folder"' EXIT
 mkfifo "$folder/lifeline"
 run_id=remote-$(date -u +%Y%m%dT%H%M%SZ)-$RANDOM
 if wants run && [ ${#hosts[@]} -gt 1 ]; then echo "run \`$run_id\` on ${#hosts[@]} hosts" >&2; fi
-# While this script lives, the pipe has somebody who may write. `life` is what the hosts' lifelines listen to.
+# While this script runs, the pipe has a writer. The hosts' lifelines read `life`.
 exec {pulse}<>"$folder/lifeline" {life}<"$folder/lifeline"
 
-# The first Ctrl-C lets go of the lifelines and waits for the hosts, the second ends all that is left here.
+# The first Ctrl-C closes the lifelines and waits for the hosts, the second ends everything that is left here.
 interrupted=''
 # shellcheck disable=SC2317 # called by the trap
 interrupt() {
@@ -343,7 +343,7 @@ interrupt() {
     exec {pulse}>&-
 }
 
-# A process group of its own, which Ctrl-C does not reach and `interrupt` can end as one.
+# Its own process group, which Ctrl-C does not reach and `interrupt` can end as a whole.
 set -m
 (
     set +m

@@ -3,8 +3,8 @@
 
     python3 scripts/run_parallel_tests.py --workers 4 --time-budget 300 [FILTERS] [-- FLAGS]
 
-Everything is done by the test binary (`cargo test --test slt -- --help` lists its flags); this translates the command
-line that users of earlier tooling type, and hands over. The exit code is the binary's.
+The test binary does all the work (`cargo test --test slt -- --help` lists its flags); this script only translates the
+command line of earlier tools. The exit code is the binary's.
 """
 
 import argparse
@@ -46,14 +46,14 @@ def parse(arguments):
 
 
 def count(text):
-    """A whole number above 0. Checked here as well as by the binary, since building that may take minutes."""
+    """A whole number above 0. Checked here too, because building the binary may take minutes."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"`{text}` is no whole number above 0")
     return text
 
 
 def seconds(text):
-    """A time above 0, with decimals if need be."""
+    """A time above 0, possibly with decimals."""
     try:
         wrong = not 0 < float(text) < float("inf")
     except ValueError:
@@ -106,7 +106,7 @@ def find_binary(messages):
 
 
 def main(arguments):
-    """Builds, translates, hands over."""
+    """Builds the binary, translates the options, runs the binary."""
     options = parse(arguments)
     binary = build(options.debug)
     os.environ["CARGO_MANIFEST_DIR"] = str(PACKAGE)

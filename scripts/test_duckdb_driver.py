@@ -12,7 +12,7 @@ DRIVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "engines", "du
 
 
 def load():
-    """The driver as a module, under a name that is not DuckDB's."""
+    """The driver as a module, under another name than DuckDB's."""
     spec = importlib.util.spec_from_file_location("duckdb_driver", DRIVER)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -20,7 +20,7 @@ def load():
 
 
 class Dribble(io.RawIOBase):
-    """A stream that gives one byte at a time."""
+    """A stream that returns one byte at a time."""
 
     def __init__(self, data):
         self.data = data

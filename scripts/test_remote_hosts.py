@@ -19,7 +19,7 @@ MISSING = remote_net.missing()
 
 
 class Titles(threading.Thread):
-    """Looks at the titles of all processes until it is told to stop, and keeps those that tell a secret."""
+    """Watches the command lines of all processes until stopped, and keeps those that contain a secret."""
 
     def __init__(self, secret):
         super().__init__()
@@ -42,7 +42,7 @@ class Titles(threading.Thread):
             self.looks += 1
 
     def stop(self):
-        """Stops it and returns what it has seen."""
+        """Stops it and returns what it has found."""
         self.end.set()
         self.join()
         assert self.looks > 10, "it has looked"
@@ -51,7 +51,7 @@ class Titles(threading.Thread):
 
 @unittest.skipIf(MISSING and not os.environ.get("CI"), f"missing here: {MISSING}")
 class SeveralHosts(unittest.TestCase):
-    """The steps, on hosts that can be cut off."""
+    """The steps, on hosts that can be disconnected."""
 
     @classmethod
     def setUpClass(cls):
@@ -78,12 +78,12 @@ class SeveralHosts(unittest.TestCase):
         return self.net.hosts.folder / "homes" / host / self.name
 
     def ran(self, host):
-        """The files that a host's workers have begun."""
+        """The files that a host's workers have started."""
         logs = (self.home(host) / "target/remote/results/workers").rglob("*.log")
         return [name for log in logs for name in re.findall(r"\b\d+\.slt\b", log.read_text())]
 
     def does(self, code, *arguments):
-        """Runs the script and returns all it said."""
+        """Runs the script and returns its output."""
         said = self.net.hosts.run(SCRIPT, *self.common, *arguments, **self.secret)
         self.assertEqual(said.returncode, code, said.stdout + said.stderr)
         return said.stdout + said.stderr
@@ -93,7 +93,7 @@ class SeveralHosts(unittest.TestCase):
         return self.net.hosts.start(SCRIPT, *self.common, *arguments, **self.secret)
 
     def whole(self, results, count):
-        """Every file has one outcome there, and passed; returns the results."""
+        """Checks that every file has one outcome there, and passed; returns the results."""
         results = json.loads((results / "results.json").read_text())
         names = [outcome["name"] for outcome in results["outcomes"] if outcome["verdict"] in ("passed", "flaky")]
         self.assertEqual(sorted(names), sorted(f"{number}.slt" for number in range(count)))
@@ -101,7 +101,7 @@ class SeveralHosts(unittest.TestCase):
         return results
 
     def until_all_run(self):
-        """Waits until every host has begun a file."""
+        """Waits until every host has started a file."""
         deadline = time.monotonic() + 40
         while not all(self.ran(host) for host in "abc"):
             self.assertLess(time.monotonic(), deadline, {host: self.ran(host) for host in "abc"})
@@ -138,7 +138,7 @@ class SeveralHosts(unittest.TestCase):
         self.assertIn("warning: host `c` was lost", said)
         for host in "ab":
             results = self.whole(PACKAGE / f"target/remote/{host}", 60)
-        # What ended with its host counts for nothing, so that no outcome is a second attempt.
+        # An attempt that ended with its host does not count, so no outcome is a second attempt.
         self.assertTrue(all(outcome["attempt"] == 1 for outcome in results["outcomes"]), results["outcomes"])
         begun = [name for host in "abc" for name in self.ran(host)]
         self.assertGreater(len(begun), 60, "what c was running ran again")

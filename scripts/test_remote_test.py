@@ -17,7 +17,7 @@ SLOW = "statement ok\nWITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 F
 
 
 class CommandLine(unittest.TestCase):
-    """What is wrong is said before any host is reached."""
+    """Errors are reported before any host is contacted."""
 
     def says(self, words, *arguments, code=2, **environment):
         hosts = Hosts()
@@ -154,7 +154,7 @@ class OneHost(unittest.TestCase):
 
         kept = [".gitignore", ".slt-remote", "forced.tmp", "gone.test", "kept/bad.test", "new [*]?.test"]
         self.assertEqual(there(), kept)
-        # What is gone here goes there too, and what was built there stays.
+        # A file that is deleted here is deleted there too, and builds there stay.
         (self.repo / "target/built-there").write_text("")
         (checkout / "gone.test").unlink()
         self.assertEqual(self.hosts.run(*script).returncode, 0)
@@ -209,9 +209,9 @@ class OneHost(unittest.TestCase):
         said = self.does(0, "--sync", "--detach", "--corpus", corpus := self.corpus(20), "--workers", "1")
         self.assertIn("started on", said)
         again = self.does(4, "--run", "--corpus", corpus)
-        self.assertIn("a run is under way", again)
+        self.assertIn("a run is in progress", again)
         self.assertIn("must end before anything is copied", self.does(4, "--sync", "--corpus", corpus))
-        self.assertIn("a run is under way", self.does(0, "--status"))
+        self.assertIn("a run is in progress", self.does(0, "--status"))
         self.assertIn("must end first", self.does(4, "--clean"))
         self.until("ended with exit code 0", "--status")
         self.assertTrue(re.search("20 passed", self.does(0, "--status")))

@@ -16,10 +16,10 @@ import json
 import os
 import sys
 
-# The name of this file is that of the module that it needs, so its folder must not be searched.
+# This file has the name of the module that it needs, so its folder must not be searched.
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != os.path.dirname(os.path.abspath(__file__))]
 
-# Settings that cannot be set again, or must not be, when a database is opened anew.
+# Settings that cannot or must not be set again when a database is opened again.
 FLEETING = {"access_mode", "duckdb_api", "custom_user_agent", "allow_unsigned_extensions", "storage_compatibility_version",
             "schema", "search_path", "log_query_path", "enable_logging", "logging_level", "logging_mode",
             "logging_storage", "enabled_log_types", "disabled_log_types", "temp_directory", "autoload_known_extensions",
@@ -27,7 +27,7 @@ FLEETING = {"access_mode", "duckdb_api", "custom_user_agent", "allow_unsigned_ex
 
 
 def requests(stream):
-    """The JSON objects in a stream of bytes: one behind the other, in pieces of any size."""
+    """The JSON objects in a stream of bytes: one after another, in chunks of any size."""
     text, read_json = "", json.JSONDecoder()
     decode = codecs.getincrementaldecoder("utf-8")().decode
     while piece := stream.read1(65536):
@@ -42,12 +42,12 @@ def requests(stream):
 
 
 def value_as_json(value, plain):
-    """A value as the protocol wants it: `plain` knows strings only."""
+    """A value in the protocol's format: `plain` has only strings."""
     if value is None:
         return "NULL" if plain else None
     if isinstance(value, decimal.Decimal):
         return format(value, "f")
-    # A number beyond 64 bits would lose its last digits on the way; as text it does not.
+    # A number beyond 64 bits would lose its last digits on the way; text does not.
     if not plain and isinstance(value, (bool, int)) and -1 << 63 <= value < 1 << 64:
         return value
     if isinstance(value, bool):
@@ -58,7 +58,7 @@ def value_as_json(value, plain):
 
 
 def sqlstate(error):
-    """DuckDB has no SQLSTATE; the classes that it tells apart have one in the standard."""
+    """DuckDB has no SQLSTATE; its error classes have one in the standard."""
     states = {"ParserException": "42601", "CatalogException": "42000", "ConstraintException": "23000",
               "ConversionException": "22018", "OutOfRangeException": "22003", "BinderException": "42000"}
     return states.get(type(error).__name__)
@@ -76,8 +76,8 @@ class Database:
         self.start({})
 
     def start(self, settings, load=True):
-        """Opens the database at the present path. Threads are the runner's business, unless the script sets them: it starts
-        as many drivers as it wants files run at a time."""
+        """Opens the database at the current path. The runner decides about threads, unless the script sets them: it starts
+        one driver for each file that runs at the same time."""
         config = {"threads": "1", "allow_unsigned_extensions": "true", "autoload_known_extensions": "false",
                   "autoinstall_known_extensions": "false"}
         if self.version:
@@ -102,10 +102,10 @@ class Database:
         self.main = None
 
     def settings(self):
-        """The settings that are not as they are in a new database, which a restart keeps."""
+        """The settings that differ from those of a new database; a restart keeps them."""
         sql = "SELECT name, value FROM duckdb_settings() WHERE value IS NOT NULL AND value <> ''"
         try:
-            # The first connection is the one that the script sets things on.
+            # The script sets things on the first connection.
             first = self.connections[min(self.connections)] if self.connections else self.main
             present = dict(first.execute(sql).fetchall())
             with self.duckdb.connect(":memory:", config={"threads": "1"}) as fresh:
@@ -115,7 +115,7 @@ class Database:
         return {name: value for name, value in present.items() if usual.get(name) != value and name not in FLEETING}
 
     def load(self, extension):
-        """Whether an extension is there; loads it."""
+        """Loads an extension; whether that worked."""
         try:
             self.main.execute(f"LOAD {extension}")
             return True
@@ -124,13 +124,13 @@ class Database:
             return (rows.fetchone() or (False,))[0]
 
     def connection(self, number):
-        """A connection by its number; 0 is the first one, and all have one database."""
+        """A connection by its number; 0 is the first one; all share one database."""
         if number not in self.connections:
             self.connections[number] = self.main.cursor()
         return self.connections[number]
 
     def answer(self, request):
-        """What the database says to a request."""
+        """The database's answer to a request."""
         try:
             if "require" in request:
                 return {"met": self.require(request["require"])}
@@ -160,7 +160,7 @@ class Database:
             return {"err": str(error), **({"sqlstate": state} if state else {})}
 
     def require(self, words):
-        """Whether an extension is there, and with it what a script requires."""
+        """Whether an extension, and so what a script requires, is available."""
         name = words[0].lower()
         if name == "no_extension_autoloading":
             return True  # It is switched off when the database is opened.
@@ -170,12 +170,12 @@ class Database:
         return True
 
     def values(self, connection, request):
-        """Values as Python has them."""
+        """Values as Python objects."""
         result = connection.execute(request["sql"])
-        # Of SQL that holds no statement there is no result.
+        # SQL without a statement has no result.
         columns = result.description or [] if result else []
         rows = result.fetchall() if columns else []
-        # What changes rows says how many in a column of this name.
+        # Changing statements return the number of rows in a column of this name.
         is_count = [column[0] for column in columns] == ["Count"] and "letters" not in request
         if not self.plain and (is_count or not columns):
             return {"count": rows[0][0] if is_count and rows else 0}
@@ -185,7 +185,7 @@ class Database:
         return {"result": result} if self.plain else {"result": result, "columns": len(columns)}
 
     def own_text(self, connection, request):
-        """Values as DuckDB writes them, and the types of the columns."""
+        """Values as DuckDB formats them, and the types of the columns."""
         sql = request["sql"]
         if "letters" not in request:
             connection.execute(sql)
@@ -210,7 +210,7 @@ class Database:
 
 
 def main():
-    """Answers requests until there are no more."""
+    """Answers requests until the input ends."""
     plain = not os.environ.get("SLT_PROTOCOL")
 
     def say(what):

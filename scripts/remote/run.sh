@@ -1,9 +1,9 @@
 # On the host: runs the files. Arguments: the folder, `yes` to detach, `yes` if a corpus was copied, flags of `slt run`.
-# Standard input: variables, an empty line, and then a line every few seconds for as long as the run may go on.
+# Standard input: variables, an empty line, and then a line every few seconds while the run may continue.
 repo=$1 detach=$2 corpus=$3
 shift 3
 PATH=$PATH:$HOME/.cargo/bin
-# Not as arguments: those everybody can read.
+# Not as arguments, which everybody can read.
 while IFS= read -r line && [ -n "$line" ]; do export "${line?}"; done
 cd "$repo" 2>/dev/null || { echo "error: nothing at \`$repo\` on $(uname -n): use --sync first" >&2; exit 4; }
 [ -e .slt-remote ] || { echo "error: \`$repo\` on $(uname -n) is no copy made by this script: choose another --repo-path" >&2; exit 4; }
@@ -11,9 +11,9 @@ command -v flock >/dev/null || { echo "error: $(uname -n) has no flock: install 
 mkdir -p target/remote || exit 4
 [ -z "$corpus" ] || export SLT_CORPUS=$PWD/target/remote/corpus
 [ ! -x target/remote/slt ] || export SLT_BIN=$PWD/target/remote/slt
-# Held for as long as the run lives, which is what --status goes by.
+# Held during the run; --status checks this lock.
 exec 8>target/remote/lock
-flock -w 1 8 || { echo "error: a run is under way in \`$repo\` on $(uname -n): see --status" >&2; exit 4; }
+flock -w 1 8 || { echo "error: a run is in progress in \`$repo\` on $(uname -n): see --status" >&2; exit 4; }
 rm -f target/remote/exit target/remote/log
 if [ "$detach" = yes ]; then
     setsid bash -c './scripts/sqllogictest run --parallel "$@" 8>&-; echo $? >target/remote/exit' run "$@" \
@@ -27,10 +27,10 @@ set -m
 run=$!
 set +m
 {
-    # A connection that was cut may not end for hours: half a minute without a line is the end, too.
+    # A broken connection may stay open for hours: half a minute without a line ends the run, too.
     while read -r -t 30 -u 7; do :; done
     kill -INT "-$run" || exit
-    # As long as it takes to finish the files that have begun, then no longer.
+    # Wait for the files that have started, but no longer.
     for _ in {1..300}; do sleep 0.1; kill -0 "-$run" || exit; done
     kill -INT "-$run"
     sleep 5

@@ -1,4 +1,4 @@
-# On the host: says what is missing, and builds. Arguments: the folder.
+# On the host: lists what is missing, or builds. Arguments: the folder.
 repo=$1 missing=''
 PATH=$PATH:$HOME/.cargo/bin
 lacks() {
