@@ -1,4 +1,4 @@
-//! A list of known failures: any bytes are a list or an error, and a list can be held against a suite.
+//! A list of known failures: any bytes are a list or an error, and a list can be checked against a suite.
 #![no_main]
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().expect("a 
 fuzz_target!(|bytes: &[u8]| {
     std::fs::write(&*FILE, bytes).expect("the file can be written");
     let Ok(list) = KnownFailures::read(&FILE) else { return };
-    // What does not match is an error that names it.
+    // Entries that do not match are an error that names them.
     let _ = list.check(["select/1.test", "index/2.slt"], &[]);
     for ratchet in [false, true] {
         let list = KnownFailures::read(&FILE).expect("as before");

@@ -1,4 +1,4 @@
-//! A queue file: whatever its bytes, opening it is an error, or a run in which every entry gets one outcome.
+//! A queue file: whatever its bytes, opening it is an error, or starts a run in which every entry gets one outcome.
 #![no_main]
 
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use slt_harness::queue::{Claim, EntryState, OpenOptions, Plan, PlanEntry, Queue}
 
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().expect("a folder").keep());
 
-/// The queue file of a run of which one entry is finished, one was given back, and one is left.
+/// The queue file of a run with one finished entry, one that was given back, and one that is left.
 static BEGUN: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = FOLDER.join("begun");
     let options = OpenOptions { run_id: Some("fuzz".to_owned()), label: "1".to_owned(), ..OpenOptions::default() };
@@ -36,12 +36,12 @@ fn plan() -> Plan {
 fuzz_target!(|bytes: &[u8]| {
     let [choice, cut, bytes @ ..] = bytes else { return };
     let path = FOLDER.join("queue");
-    // The file of a run up to some place, and then what the input says; or the input alone.
+    // The file of a run up to some offset, followed by the input; or the input alone.
     let begun = if choice & 4 == 0 { &BEGUN[..BEGUN.len() * usize::from(*cut) / 255] } else { &[] };
     std::fs::write(&path, [begun, bytes].concat()).expect("the file can be written");
     let run_id = (choice & 1 == 0).then(|| "fuzz".to_owned());
     let options = OpenOptions { run_id, resume: choice & 2 == 0, label: "1".to_owned(), ..OpenOptions::default() };
-    // Damage is an error that says so.
+    // Damage is a clear error.
     let Ok((mut queue, _)) = FileQueue::open(&path, plan(), &options) else { return };
     for _ in 0..1000 {
         match queue.claim() {

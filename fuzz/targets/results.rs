@@ -1,4 +1,4 @@
-//! `results.json`, as `slt merge` and the reports read it: any bytes are results or an error, and results can be reported.
+//! `results.json` for `slt merge` and the reports: any bytes are results or an error, and results can be reported.
 #![no_main]
 
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(results) = Results::read(&FILE) else { return };
     let again = serde_json::to_vec(&results).expect("results are JSON");
     std::fs::write(&*FILE, again).expect("the file can be written");
-    // What is written has sums of its own, so nothing in it contradicts itself.
+    // Written results have recomputed sums, so they are consistent.
     let sound = Results { contradictions: Vec::new(), ..results.clone() };
     assert_eq!(Results::read(&FILE).expect("they can be read again"), sound);
     Status::new(&results, Vec::new()).text(SystemTime::now(), 5);

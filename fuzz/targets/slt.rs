@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use slt_harness::script::{Labels, slt};
 
-/// A root with one file that can be included, beside which the script stands that never is on disk.
+/// A root with one file that can be included. The script is beside it, but never on disk.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
     let root = tempfile::tempdir().expect("a folder").keep();
     std::fs::write(root.join("b.slt"), "statement ok\nSELECT 1\n").expect("a file");

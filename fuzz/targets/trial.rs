@@ -1,5 +1,5 @@
-//! A whole trial: the first byte chooses the dialect, the rest is the script. The engine answers with the words of the SQL,
-//! so that what is expected can be held against what came. Whatever the script is, it has a verdict.
+//! A whole trial: the first byte chooses the dialect, the rest is the script. The engine answers with the words of the
+//! SQL, so that expected and actual results can be compared. Every script has a verdict.
 #![no_main]
 
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use slt_harness::engine::{Database, Done, Engine, EngineError, Request, Rows, Se
 use slt_harness::outcome::Verdict;
 use slt_harness::trial::{Options, run};
 
-/// Answers `fail …` with an error and everything else with its words, a row for each line.
+/// Answers `fail …` with an error and everything else with its words, one row per line.
 struct Echo;
 
 impl Engine for Echo {
