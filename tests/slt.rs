@@ -1,4 +1,4 @@
-//! The files below `tests/corpus` (or those that `SLT_CORPUS` names) on embedded SQLite, one trial a file.
+//! The files in `tests/corpus` (or those that `SLT_CORPUS` names) on embedded SQLite, one trial per file.
 
 use slt_harness::{Suite, engine::sqlite::Sqlite};
 

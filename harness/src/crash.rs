@@ -1,16 +1,16 @@
-//! What this process is running, kept where it can still be said when the process dies in the middle of it.
+//! Records what this process is running, so that it can still be reported when the process crashes.
 //!
-//! An engine under test crashes, hangs, and calls `exit`. Each trial has a [`Slot`] in which it notes the record that it
-//! hands to the engine. Three readers look there:
+//! An engine under test may crash, hang, or call `exit`. Each trial has a [`Slot`] in which it writes the record that
+//! it passes to the engine. Three readers look there:
 //!
-//! | what happens | who reads | what follows |
+//! | what happens | reader | result |
 //! |---|---|---|
 //! | a fatal signal (SIGSEGV, SIGABRT, …) | a signal handler | `crashed (SIGSEGV) at FILE:LINE` and the SQL on standard error; then the signal ends the process |
-//! | `exit` before the run is over | a function that `exit` calls | the same words; the exit code becomes 4 |
+//! | `exit` before the run is over | a function that `exit` calls | the same message; the exit code becomes 4 |
 //! | an engine that does not return | the thread that waits for the trial | the verdict of the trial; see `trial::apart` |
 //!
-//! A note costs a copy of the text: no lock, no system call, no allocation. A process that supervises nothing needs no
-//! other: workers of a supervisor have a page in memory that outlives them, so there none of this is armed.
+//! Writing a slot costs a copy of the text: no lock, no system call, no allocation. Workers of a supervisor do not use
+//! this: they have a page in memory that outlives them.
 
 mod guard;
 mod say;
@@ -19,7 +19,7 @@ mod slot;
 pub(crate) use guard::{arm, end};
 pub(crate) use slot::{InEngine, Slot};
 
-/// The smallest stack of a thread or a process that runs a trial, in bytes.
+/// The minimum stack of a thread or process that runs a trial, in bytes.
 const LEAST_STACK: usize = 8 << 20;
 
 /// The size of the stack on which every trial runs, in every mode: 8 MiB, or `RUST_MIN_STACK` if that is more.

@@ -1,15 +1,15 @@
-//! The variables by which this program is told what to do, and that nothing it starts inherits them.
+//! This program's own variables; child processes must not inherit them.
 //!
-//! A driver, the command of a `system` record and whatever an engine starts are not this program: a `slt` among them would
-//! take itself for one of our workers, and the URL of a queue or an engine may hold a password.
+//! A driver, the command of a `system` record and processes of an engine are not this program: an `slt` among them
+//! would act as one of our workers, and the URL of a queue or an engine may contain a password.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Whether a variable is for this program alone.
+/// Whether a variable is only for this program.
 ///
-/// `SLT_RUN_TOKEN` is not: all that a run has started is found by it when the run ends. Nor are names of folders, such as
-/// `SLT_CORPUS`, and what a driver is told.
+/// `SLT_RUN_TOKEN` is not: it identifies all processes of a run when the run ends. Nor are names of folders, such as
+/// `SLT_CORPUS`, and variables for drivers.
 fn is_ours(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     [&b"SQLLOGICTEST_"[..], b"SLT_WORKER"].iter().any(|prefix| name.starts_with(prefix))
@@ -23,15 +23,15 @@ pub(crate) fn withhold(command: &mut Command) {
     });
 }
 
-/// Removes this program's variables from its own environment, so that nothing that an engine starts in this process
-/// inherits them. To be called once they have been read, before anything runs; does nothing where other threads may be
-/// reading the environment.
+/// Removes this program's variables from its own environment, so that processes that an engine starts do not inherit
+/// them. Call it after they are read and before anything runs; does nothing if other threads may be reading the
+/// environment.
 pub(crate) fn forget() {
     if !has_one_thread() {
         return;
     }
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
-        // SAFETY: no other thread is there to read the environment.
+        // SAFETY: no other thread exists that could read the environment.
         unsafe { std::env::remove_var(name) };
     }
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_tells_this_program_what_to_do_is_for_it_alone() {
+    fn this_programs_variables_are_recognised() {
         for name in ["SQLLOGICTEST_WORK_QUEUE", "SQLLOGICTEST_ENGINE", "SLT_WORKER", "SLT_WORKER_QUEUE", "SLT_PARENT"] {
             assert!(is_ours(OsStr::new(name)), "{name}");
         }

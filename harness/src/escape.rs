@@ -1,26 +1,26 @@
-//! Foreign text on its way to a terminal, a log or GitHub.
+//! Makes foreign text safe for a terminal, a log or GitHub.
 //!
-//! SQL, values, file names, reasons and error messages come from test files, engines and drivers. A terminal obeys control
-//! characters in them, and GitHub a line that begins with `::` or contains `##[`. All that is printed goes through this
-//! module; ordinary text, whatever its script, comes out unchanged. HTML and JUnit have rules of their own.
+//! SQL, values, file names, reasons and error messages come from test files, engines and drivers. Terminals interpret
+//! control characters in them, and GitHub interprets lines that begin with `::` or contain `##[`. All output goes
+//! through this module; ordinary text in any script is unchanged. HTML and JUnit have their own rules.
 
 use std::borrow::Cow;
 
-/// Text for people, its lines kept: no control character but tabs and line feeds, and nothing that GitHub obeys.
+/// Text with its lines kept: no control character except tabs and line feeds, and nothing that GitHub interprets.
 ///
-/// Lines of ours may be part of it, but no colours: these are added to escaped text.
+/// Our own lines may be part of it, but no colours: these are added to escaped text.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     escaped(text, true)
 }
 
-/// As [`text`], in one line: a name, a reason, a cell of a table.
+/// Like [`text`], on one line: a name, a reason, a cell of a table.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, false)
 }
 
-/// JSON that may be read in a log: the same values in characters that neither a terminal nor GitHub obeys.
+/// JSON that is safe in a log: the same values in characters that neither a terminal nor GitHub interprets.
 ///
-/// `json` is JSON. Whatever is replaced can only stand in its strings.
+/// `json` is valid JSON. Replaced characters can occur only in its strings.
 pub(crate) fn json(json: &str) -> Cow<'_, str> {
     if !json.contains("##[") && !json.chars().any(is_obeyed) {
         return Cow::Borrowed(json);
@@ -28,7 +28,7 @@ pub(crate) fn json(json: &str) -> Cow<'_, str> {
     let mut safe = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         match c {
-            // Carriage returns outside of strings are white space, as good as blanks.
+            // Carriage returns outside of strings are whitespace, equivalent to blanks.
             '\r' => safe.push(' '),
             '[' if safe.ends_with("##") => safe.push_str("\\u005b"),
             c if is_obeyed(c) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
@@ -38,8 +38,8 @@ pub(crate) fn json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether a terminal may obey a character or show what follows in another order: C0 but for tabs and line feeds, DEL,
-/// C1, separators of lines and paragraphs, and what directs text.
+/// Whether a terminal may interpret a character or reorder what follows: C0 except tabs and line feeds, DEL, C1, line
+/// and paragraph separators, and bidirectional controls.
 pub(crate) fn is_obeyed(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
@@ -48,7 +48,7 @@ pub(crate) fn is_obeyed(c: char) -> bool {
     }
 }
 
-/// Whether a character may stand before `::` without hiding it from GitHub.
+/// Whether GitHub still recognises `::` after this character.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}')
 }
@@ -60,7 +60,7 @@ fn escaped(text: &str, keeps_lines: bool) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
-    // Whether only blanks have come since the line began.
+    // Whether there have been only blanks since the line began.
     let mut at_start = true;
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
@@ -83,13 +83,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_a_terminal_or_github_obeys_is_shown_instead() {
+    fn control_sequences_and_github_commands_are_shown_escaped() {
         assert_eq!(text("a\x1b[2Jb\rc\u{9b}1m\u{7f}"), "a\\u{1b}[2Jb\\rc\\u{9b}1m\\u{7f}");
         assert_eq!(text("x\u{202e}y\u{2066}z\u{2028}"), "x\\u{202e}y\\u{2066}z\\u{2028}");
         assert_eq!(text("a\n \t::error::x\n:::x\na::int"), "a\n \t\\::error::x\n\\:::x\na::int");
         assert_eq!(text("\u{a0}\u{feff}::error::x"), "\u{a0}\u{feff}\\::error::x");
         assert_eq!(text("a ##[error]x ###[y"), "a ##\\[error]x ###\\[y");
-        // What becomes visible cannot hide a command that follows it, nor can a line end that is shown begin a line.
+        // Escaped text cannot hide a command that follows it, and an escaped line end does not start a line.
         assert_eq!(text("\u{1b}::x"), "\\u{1b}::x");
         assert_eq!(line("a\n::b"), "a\\n::b");
     }
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// Pieces of which wrong text is made, and anything else.
+    /// Parts of dangerous text, and anything else.
     fn foreign() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             Just("::".to_owned()),
@@ -121,7 +121,7 @@ mod tests {
         prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }
 
-    /// Whether a line does nothing but show itself.
+    /// Whether a line only displays itself.
     fn is_inert(line: &str) -> bool {
         let bidi = |c: char| matches!(u32::from(c), 0x61c | 0x200e..=0x200f | 0x2028..=0x202e | 0x2066..=0x2069);
         let control = |c: char| (c.is_control() && c != '\t') || bidi(c);

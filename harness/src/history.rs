@@ -1,15 +1,15 @@
-//! What past runs have taught about each file: how long it takes, how it ended; the order of the next run, and how it
-//! is shared out over machines.
+//! What past runs tell about each file: its duration and verdict. Gives the order of the next run, and its split over
+//! machines.
 //!
-//! Kept beside the results as JSON lines, the newest last, one appended for each outcome:
+//! Kept beside the results as JSON lines, the newest last; each outcome appends one:
 //!
 //! ```text
 //! {"name":"select1.test","stamp":"81342-1700000000000000000","verdict":"passed","wall_us":41873,"peak_bytes":9437184}
 //! ```
 //!
-//! `stamp` is the file's size and time of change; it tells a file that has changed since, and is empty for what another
-//! machine has run. A line that cannot be read, such as one that a kill has torn, is passed over. Losing the history
-//! costs a better order, never a result.
+//! `stamp` is the file's size and modification time. It shows that a file has changed since, and is empty for files
+//! that another machine ran. Unreadable lines, such as one torn by a kill, are skipped. Losing the history costs the
+//! order, never a result.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -33,39 +33,39 @@ pub use shares::Shares;
 pub struct Entry {
     /// The trial's name.
     pub name: String,
-    /// Size and time of change of the file that was run; empty if that was on another machine.
+    /// Size and modification time of the file that ran; empty if that was on another machine.
     pub stamp: String,
     /// The verdict's name in `Outcome`'s JSON: `passed`, `failed`, `crashed` …
     pub verdict: String,
     /// Wall time, in microseconds.
     pub wall_us: u64,
-    /// Peak resident memory while it ran, in bytes, where known.
+    /// Peak resident memory while it ran, in bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
 }
 
 impl Entry {
-    /// Whether the trial made its run fail.
+    /// Whether the trial failed its run.
     pub fn failed(&self) -> bool {
         !matches!(self.verdict.as_str(), "passed" | "flaky" | "known_failure" | "ignored")
     }
 }
 
-/// The history of a suite, the last entry of each file.
+/// The history of a suite: the last entry of each file.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     path: PathBuf,
     entries: HashMap<String, Entry>,
 }
 
-/// The history keeps at most this many lines for each file it knows, and never fewer than a thousand lines.
+/// The maximum number of lines for each known file; at least a thousand lines are always kept.
 const LINES_PER_FILE: usize = 8;
 
 impl History {
-    /// Reads the history in the folder of results; one that is not there is empty.
+    /// Reads the history in the results folder; a missing one is empty.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// It exists and cannot be read.
     pub fn read(results: &Path) -> io::Result<History> {
         let path = results.join("history.jsonl");
         let text = match fs::read(&path) {
@@ -80,15 +80,15 @@ impl History {
         Ok(history)
     }
 
-    /// Reads the history that a file holds, and leaves the file as it is.
+    /// Reads the history in a file, without changing the file.
     ///
     /// # Errors
-    /// It is not there, or cannot be read.
+    /// It does not exist, or cannot be read.
     pub fn read_file(path: &Path) -> io::Result<History> {
         Ok(History::parse(path.to_path_buf(), &fs::read(path)?).0)
     }
 
-    /// The history that a text holds, and how many lines that are.
+    /// Parses a history; also returns the number of its lines.
     fn parse(path: PathBuf, text: &[u8]) -> (History, usize) {
         let mut entries = HashMap::new();
         let mut lines = 0;
@@ -101,12 +101,12 @@ impl History {
         (History { path, entries }, lines)
     }
 
-    /// The file that it is kept in.
+    /// The file of the history.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is known of a file.
+    /// The last entry of a file.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
@@ -114,7 +114,7 @@ impl History {
     /// Opens the history for appending.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn log(&self) -> io::Result<Log> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
@@ -126,13 +126,13 @@ impl History {
             file.read_exact_at(&mut last, length - 1)?;
         }
         if last != [b'\n'] {
-            // A kill has torn the last line; the next one is not to be part of it.
+            // A kill has torn the last line; start a new one.
             file.write_all(b"\n")?;
         }
         Ok(Log { file })
     }
 
-    /// Writes the last entry of each file anew; a process that appends meanwhile loses what it appends.
+    /// Rewrites the history with the last entry of each file; lines that other processes append meanwhile are lost.
     fn rewrite(&self) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -146,25 +146,25 @@ impl History {
     }
 }
 
-/// A history that outcomes are appended to.
+/// A history to which outcomes are appended.
 #[derive(Debug)]
 pub struct Log {
     file: File,
 }
 
 impl Log {
-    /// Appends what became of a file; what was not run teaches nothing.
+    /// Appends the outcome of a file; files that were not run are skipped.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn append(&mut self, file: &TestFile, outcome: &Outcome) -> io::Result<()> {
         self.write(outcome, || stamp(&file.path))
     }
 
-    /// Appends what became of a file on another machine, where its time of change means nothing.
+    /// Appends the outcome of a file on another machine, whose modification time means nothing here.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn append_foreign(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.write(outcome, String::new)
     }
@@ -181,7 +181,7 @@ impl Log {
             wall_us: outcome.wall_us,
             peak_bytes: outcome.peak_bytes,
         };
-        // One write for the whole line, so that two processes' lines do not mix.
+        // One write for the whole line, so that lines of two processes do not mix.
         self.file.write_all(&line(&entry)?)
     }
 }
@@ -192,7 +192,7 @@ fn line(entry: &Entry) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Size and time of change of a file; empty if it cannot be asked.
+/// Size and modification time of a file; empty if they are unavailable.
 pub fn stamp(path: &Path) -> String {
     let Ok(metadata) = path.metadata() else { return String::new() };
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_costs_no_other() {
+    fn a_torn_line_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (file(folder.path(), "a.test"), file(folder.path(), "b.test"));
         let mut log = History::read(folder.path()).unwrap().log().unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_passed_over_and_the_file_stays_bounded() {
+    fn a_torn_line_is_skipped_and_the_file_stays_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let a = file(folder.path(), "a.test");
         let mut log = History::read(folder.path()).unwrap().log().unwrap();

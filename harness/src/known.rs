@@ -1,10 +1,10 @@
 //! Known failures: files that are expected to fail, listed with the reason, so that a run is green while they do.
 //!
 //! ```toml
-//! # Why these fail is for people; what they are is held against every run.
+//! # The reasons are for readers; the entries are checked against every run.
 //! [[known]]
 //! path = "evidence/slt_lang_aggfunc.test"
-//! engine = "sqlite"                # optional: the list then holds for this engine alone
+//! engine = "sqlite"                # optional: the entry applies to this engine only
 //! reason = "sum() of huge integers overflows"
 //! records = [                      # optional: these records and no others may fail
 //!   { sql = "5d41402abc4b2a76", line = 478 },
@@ -13,7 +13,7 @@
 //! [[known]]
 //! path = "index/view/10/slt_good_0.test"
 //! reason = "no CASCADE"
-//! failed = 1280                    # optional, instead of `records`: so many of them fail, whichever
+//! failed = 1280                    # optional, instead of `records`: this many fail, whichever they are
 //!
 //! [[known]]
 //! path = "random/*/slt_good_1*.test"
@@ -25,11 +25,11 @@
 //! ends = "connection_lost"         # the script does not run to its end, for this reason
 //! ```
 //!
-//! A listed file that fails is a `known failure` and leaves the run green. One that passes is an `unexpected pass` and
-//! does not: its entry would hide whatever breaks next. An entry covers scripts that run to their end; one that does not
-//! is a known failure only if its entry says so with `ends`. Where several entries match, one with the whole name wins
-//! over globs, and then the first. A record is known by the first 16 hex digits of its SQL's MD5; the line distinguishes
-//! records with the same SQL, and otherwise only helps people.
+//! A listed file that fails is a `known failure`, and the run stays green. One that passes is an `unexpected pass` and
+//! fails the run: its entry would hide the next failure. An entry covers scripts that run to their end; a script that
+//! does not is a known failure only if its entry says so with `ends`. If several entries match, one with the full name
+//! wins over globs, and then the first wins. A record is identified by the first 16 hex digits of its SQL's MD5; the
+//! line distinguishes records with the same SQL, and otherwise only helps readers.
 
 use std::fs;
 use std::io;
@@ -50,7 +50,7 @@ mod judge;
 pub use expectation::Expectation;
 pub use judge::Judge;
 
-/// A list of known failures, as a file holds it.
+/// A list of known failures, as stored in a file.
 #[derive(Debug, Clone)]
 pub struct KnownFailures {
     path: PathBuf,
@@ -62,11 +62,11 @@ pub struct KnownFailures {
 struct Entry {
     listed: Listed,
     pattern: Pattern,
-    /// The line in the list where it begins, counted from 1.
+    /// The line of the list where it begins, counted from 1.
     line: usize,
 }
 
-/// An entry as it is written.
+/// An entry as written in the file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listed {
@@ -78,7 +78,7 @@ struct Listed {
     ends: Option<CutShort>,
 }
 
-/// The whole file as it is written.
+/// The whole file as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
@@ -89,37 +89,37 @@ struct List {
 /// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownError {
-    /// The file is not there, or is out of reach.
+    /// The file does not exist or cannot be read.
     #[error("cannot read the known failures `{path}`")]
     Read {
         /// The list.
         path: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The file is not TOML, or has keys that an entry does not have.
+    /// The file is not TOML, or has keys that are not allowed.
     #[error("the known failures `{path}` cannot be used")]
     Format {
         /// The list.
         path: String,
-        /// Where and what is wrong.
+        /// The position and the error.
         #[source]
         source: Box<de::Error>,
     },
-    /// An entry's path is no glob.
-    #[error("`{entry}` is no pattern for files: {what}, at {path}:{line}")]
+    /// An entry's path is not a glob.
+    #[error("`{entry}` is not a file pattern: {what}, at {path}:{line}")]
     Pattern {
         /// The list.
         path: String,
         /// The line of the entry.
         line: usize,
-        /// What it says.
+        /// The path.
         entry: String,
         /// What is wrong with it.
         what: &'static str,
     },
-    /// An entry says twice how many records fail.
+    /// An entry has both `records` and `failed`.
     #[error("`records` and `failed` cannot both be given, at {path}:{line}")]
     Twice {
         /// The list.
@@ -127,7 +127,7 @@ pub enum KnownError {
         /// The line of the entry.
         line: usize,
     },
-    /// An entry names an end that no list can excuse.
+    /// An entry names an end that a list cannot excuse.
     #[error(
         "`ends = \"{}\"` cannot be known: a list excuses `syntax_error`, `connection_lost`, `panicked`, `crashed`, \
          `timed_out` and `out_of_memory`, at {path}:{line}",
@@ -138,10 +138,10 @@ pub enum KnownError {
         path: String,
         /// The line of the entry.
         line: usize,
-        /// What it says.
+        /// The end.
         ends: CutShort,
     },
-    /// Entries match no file, so what they say is no longer true.
+    /// Entries match no file, so they are out of date.
     #[error("{}", .0.join("\nerror: "))]
     Unmatched(Vec<String>),
     /// The list could not be written.
@@ -149,12 +149,12 @@ pub enum KnownError {
     Write {
         /// The list.
         path: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A first list is asked for where there is one.
-    #[error("`{0}` is there already: `--ratchet` keeps a list up to date; remove it to begin anew")]
+    /// A first list is to be written where one exists.
+    #[error("`{0}` already exists: `--ratchet` keeps a list up to date; delete it to start over")]
     Exists(String),
 }
 
@@ -162,7 +162,7 @@ impl KnownFailures {
     /// Reads a list.
     ///
     /// # Errors
-    /// If the file cannot be read or says something that a list cannot say.
+    /// The file cannot be read, or is not a valid list.
     pub fn read(path: &Path) -> Result<KnownFailures, KnownError> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|source| KnownError::Read { path: shown.clone(), source })?;
@@ -189,11 +189,11 @@ impl KnownFailures {
         Ok(KnownFailures { path: path.to_owned(), entries })
     }
 
-    /// Checks the list against the suite's files, all of them and not only those that a filter lets in. Returns a
-    /// warning for each entry without effect on an engine with these names, since others win for all files it matches.
+    /// Checks the list against all files of the suite, not only those that match a filter. Returns a warning for each
+    /// entry that has no effect on an engine with these names, because others win for all files it matches.
     ///
     /// # Errors
-    /// If entries match no file; the error names each.
+    /// Entries match no file; the error names each.
     pub fn check<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
@@ -225,7 +225,7 @@ impl KnownFailures {
         Ok(idle.into_iter().map(told).collect())
     }
 
-    /// What the list says, in short: comments and the order of keys do not count.
+    /// A digest of the list; comments and the order of keys do not count.
     pub fn digest(&self) -> String {
         let listed = self.entries.iter().map(|entry| format!("{:?}\n", entry.listed)).collect::<String>();
         let count = match self.entries.len() {
@@ -235,7 +235,7 @@ impl KnownFailures {
         format!("{count}, {:08x}", crc32fast::hash(listed.as_bytes()))
     }
 
-    /// The entry that counts for a file.
+    /// The entry that applies to a file.
     fn entry(&self, name: &str, engine: &[String]) -> Option<&Entry> {
         let holds = |entry: &&Entry| entry.is_for(engine) && entry.matches(name);
         let whole = self.entries.iter().filter(|entry| entry.listed.path == name).find(holds);
@@ -244,7 +244,7 @@ impl KnownFailures {
 }
 
 impl Entry {
-    /// Whether it holds for an engine with these names.
+    /// Whether it applies to an engine with these names.
     fn is_for(&self, engine: &[String]) -> bool {
         let matches = |wanted: &String| engine.iter().any(|name| name.eq_ignore_ascii_case(wanted));
         self.listed.engine.as_ref().is_none_or(matches)

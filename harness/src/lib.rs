@@ -1,6 +1,6 @@
 //! SQLLogicTest files as libtest trials, for any SQL engine.
 //!
-//! A test target with `harness = false` needs no more than this, where `MyDb` implements `sqllogictest::DB` or
+//! A test target with `harness = false` needs only this, where `MyDb` implements `sqllogictest::DB` or
 //! `AsyncDB`:
 //!
 //! ```no_run
@@ -19,10 +19,10 @@
 //! }
 //! ```
 //!
-//! Modules stand in the order in which data flows: each imports only those above it.
+//! Modules are in the order in which data flows: each imports only those above it.
 
-/// Prints a line to standard error, escaped. Where nobody can read it any more, the line is lost, and nothing else:
-/// `eprintln!` would panic there, and a run with it whose terminal was closed.
+/// Prints a line to standard error, escaped. If standard error is closed, the line is lost: `eprintln!` would panic
+/// there, and abort a run whose terminal was closed.
 macro_rules! note {
     ($($words:tt)*) => {{
         use std::io::Write as _;
@@ -30,7 +30,8 @@ macro_rules! note {
     }};
 }
 
-/// Prints a line to standard output, escaped, for the commands that print a few. What nobody can read any more is lost.
+/// Prints a line to standard output, escaped, for the commands that print a few. If standard output is closed, it is
+/// lost.
 #[cfg(feature = "commands")]
 macro_rules! say {
     ($($words:tt)*) => {{

@@ -17,7 +17,7 @@ use crate::suite::TestFile;
 use crate::trial::{self, Options};
 use crate::worker::{EARLIER_FAILURE, INTERRUPTED};
 
-/// When libtest, and so we, say that a trial has been running for long.
+/// When a message says that a trial has been running for long; the same as libtest's.
 pub const SLOW: Duration = Duration::from_secs(60);
 
 /// What the trials share while they run.
@@ -35,12 +35,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs every file as a trial, on as many threads as `threads` says, and returns the outcomes with the printer.
+/// Runs every file as a trial, on `threads` threads, and returns the outcomes with the printer.
 ///
-/// `slow` is how long a trial may run before a line says so.
+/// `slow` is how long a trial runs before a line says so.
 ///
 /// # Errors
-/// libtest-mimic counted other verdicts than were handed to it: the harness is broken.
+/// libtest-mimic counted other verdicts than it was given: the harness is broken.
 pub fn run(
     files: Vec<TestFile>,
     engine: Arc<dyn Engine>,
@@ -60,7 +60,7 @@ pub fn run(
         interruption,
     });
     let trials = files.into_iter().map(|file| trial_of(file, &shared)).collect();
-    // Our printer says everything; the trials that come here are filtered already.
+    // Our own printer prints everything; these trials are already filtered.
     let arguments =
         Arguments { test_threads: Some(threads), logfile: Some("/dev/null".to_owned()), ..Arguments::default() };
     let (done, ended) = mpsc::channel::<()>();
@@ -96,7 +96,7 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
             let outcome = trial::run_apart(&file, &shared.engine, &shared.options, Arc::new(()), &is_unwanted);
             lock(&shared.running).remove(&file.name);
             match outcome.verdict {
-                // It has failed already, and nobody will run it to its end.
+                // It has already failed, and will not run to its end.
                 Verdict::NotRun { .. } if !outcome.failures.is_empty() => {
                     Outcome { verdict: Verdict::Failed, ..outcome }
                 }
@@ -117,7 +117,7 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
     })
 }
 
-/// Says, once for each, which trials have been running for longer than `slow`.
+/// Prints which trials have been running for longer than `slow`, once for each.
 fn announce_slow(shared: &Shared, slow: Duration, ended: &mpsc::Receiver<()>) {
     let mut announced = BTreeMap::new();
     let tick = (slow / 10).clamp(Duration::from_millis(1), Duration::from_secs(1));

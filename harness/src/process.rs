@@ -1,23 +1,24 @@
-//! Processes that a supervisor starts, watches, ends, and never leaves behind.
+//! Starts, watches and ends the processes of a supervisor, and leaves none behind.
 //!
-//! A [`Family`] is all the processes of one run: its [`Child`]ren, whatever those start, and a [`guardian`] that
-//! outlives the supervisor by a moment. Nothing of it stays, whoever dies first:
+//! A [`Family`] is all processes of one run: its [`Child`]ren, their descendants, and a [`guardian`] that exits shortly
+//! after the supervisor. No process of it survives:
 //!
-//! | who dies | what happens |
+//! | what dies | what happens |
 //! |---|---|
-//! | a child, by itself | the rest of its group and all that carries its mark is killed before the child is reaped |
+//! | a child, by itself | the rest of its group and every process with its mark is killed before the child is reaped |
 //! | a child, on request | TERM to its group, a grace period, KILL; then as above |
-//! | the supervisor, by `kill -9` too | the guardian sees its pipe close and kills all that is left of the family |
+//! | the supervisor, even by `kill -9` | the guardian sees its pipe close and kills the rest of the family |
 //! | the guardian | [`Family::tend`] starts another |
 //!
-//! Every child leads a process group of its own, and inherits a mark in the environment variable [`MARK`] to all that
-//! it starts; so a daemon that left the group with `setsid` is still found in `/proc/*/environ`. What leaves the group
-//! *and* empties its environment is found while its ancestors live and, after [`Family::adopt_orphans`], at the end.
+//! Every child leads its own process group, and all its descendants inherit a mark in the environment variable
+//! [`MARK`]. So a daemon that left the group with `setsid` is still found in `/proc/*/environ`. A process that leaves
+//! the group *and* empties its environment is found while its ancestors are alive and, after [`Family::adopt_orphans`],
+//! at the end.
 //!
-//! No process number is signalled that may have passed on to a stranger: a child's group is signalled while the child
-//! is unreaped, which keeps its number; any other process through a pidfd, and only if it is the one that was looked at.
+//! No signal goes to a pid that may have been reused. A child's group is signalled while the child is unreaped, which
+//! keeps the pid taken. Any other process is signalled through a pidfd, and only if it is the one that was checked.
 //!
-//! Killing works on Unix; what needs `/proc`, pidfds and `prctl` is there on Linux only, and absent elsewhere.
+//! Killing works on Unix. The parts that need `/proc`, pidfds and `prctl` exist on Linux only.
 
 use std::io;
 use std::path::PathBuf;
@@ -51,22 +52,22 @@ pub use interrupts::{Interruption, Interrupts};
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 
-/// The environment variable by which the processes of a family are known.
+/// The environment variable that identifies the processes of a family.
 ///
-/// Its value is a chain `TOKEN.NUMBER[:TOKEN.NUMBER]…`: a run within a run adds to what it inherited, so that the
-/// outer one finds everything.
+/// Its value is a chain `TOKEN.NUMBER[:TOKEN.NUMBER]…`: a run within a run appends to the inherited value, so that the
+/// outer run finds everything.
 pub const MARK: &str = "SLT_RUN_TOKEN";
 
-/// The environment variable that tells a child the process id of the supervisor, for [`die_with_parent`].
+/// The environment variable that gives a child the process id of the supervisor, for [`die_with_parent`].
 pub const PARENT: &str = "SLT_PARENT";
 
 /// Why a process could not be started, watched or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// The file that was to receive a child's output.
+    /// The log file for a child's output cannot be opened.
     #[error("cannot open the log `{}`: {source}", .path.display())]
     Log {
-        /// Where it was to be.
+        /// The path of the log.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -79,7 +80,7 @@ pub enum ProcessError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A child of which the system knows nothing (any more).
+    /// A child that the system does not know (any more).
     #[error("cannot wait for process {pid}: {source}")]
     Wait {
         /// The child's process id.
@@ -87,21 +88,21 @@ pub enum ProcessError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A program that, started as guardian, did something else.
+    /// A program that did not become a guardian when started as one.
     #[error("no guardian process: {reason}")]
     Guardian {
-        /// What was seen.
+        /// What it did instead.
         reason: String,
     },
     /// A limit that could not be set.
     #[error("cannot limit {what}: {source}")]
     Limit {
-        /// What was to be limited.
+        /// The limit.
         what: &'static str,
         /// The system's reason.
         source: io::Error,
     },
-    /// This process was started by a supervisor that is gone.
+    /// The supervisor that started this process is gone.
     #[error("the supervisor (process {expected}) is gone")]
     Orphaned {
         /// The supervisor's process id.
@@ -110,7 +111,7 @@ pub enum ProcessError {
     /// A setting of this process that the system refused.
     #[error("cannot {what}: {source}")]
     Setting {
-        /// What was to be done.
+        /// The setting.
         what: &'static str,
         /// The system's reason.
         source: io::Error,

@@ -1,8 +1,8 @@
-//! A queue shares a plan out over processes, so that each entry gets exactly one final outcome.
+//! A queue distributes a plan over processes, so that each entry gets exactly one final outcome.
 //!
-//! Participants claim an entry, run it, and finish it. A participant that dies leaves its lease open; whoever looks
-//! first finds it [`lost`](Queue::lost) and decides: once more, or a verdict. What is run may so be run again, but it
-//! is finished once.
+//! Participants claim an entry, run it, and finish it. If a participant dies, its lease stays open. The next
+//! participant to check reclaims the lease ([`lost`](Queue::lost)) and decides: another attempt, or a verdict. So an
+//! entry may run more than once, but it is finished once.
 //!
 //! ```text
 //!                claim                   finish
@@ -13,8 +13,8 @@
 //!      └────────────────────────────┘ requeue, release
 //! ```
 //!
-//! This module is what any queue does; [`file`](mod@file) keeps one in a file, and `postgres` on a server, for several
-//! machines. [`Place`] names either.
+//! This module defines what any queue does. [`file`](mod@file) keeps a queue in a file, and `postgres` keeps it on a
+//! server, for several machines. [`Place`] names either.
 
 mod difference;
 mod error;
@@ -44,9 +44,9 @@ pub use plan::{CHECK, Plan, PlanEntry, PlanError, REWRITES, Settings};
 
 use crate::outcome::{Attempt, Outcome};
 
-/// A queue is one participant's access to a run that many share.
+/// A queue is one participant's access to a shared run.
 ///
-/// Dropping it is leaving the run. Leases that are then open are as lost as if the process had been killed.
+/// Dropping it leaves the run. Leases that are still open are lost, as if the process had been killed.
 pub trait Queue: Send {
     /// This participant's number in the run, counted from 1.
     fn worker(&self) -> u32;
@@ -54,71 +54,71 @@ pub trait Queue: Send {
     /// The id of the run.
     fn run_id(&self) -> &str;
 
-    /// What the run is to do.
+    /// The plan of the run.
     fn plan(&self) -> &Plan;
 
-    /// Takes the next entry: one that was given back, or else the first that nobody has claimed.
+    /// Takes the next entry: one that was given back, or else the first that was never claimed.
     ///
     /// The cost does not depend on the length of the plan.
     fn claim(&mut self) -> Result<Claim, QueueError>;
 
     /// Gives the leased entry its one final outcome.
     ///
-    /// Refused if the lease is not the open one of its entry, or the outcome has another name or pass than the lease.
+    /// Fails if the lease is no longer the open one of its entry, or the outcome has another name or pass than the
+    /// lease.
     fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError>;
 
-    /// As [`finish`](Queue::finish), and then [`claim`](Queue::claim).
+    /// Does [`finish`](Queue::finish), then [`claim`](Queue::claim).
     ///
-    /// Both in one go, where the queue can: that saves a lock, or a journey. After an error, the outcome may or may not
-    /// have been taken.
+    /// A queue may do both in one operation, which saves a lock or a round trip. After an error, the outcome may or may
+    /// not have been recorded.
     fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
         self.finish(lease, outcome)?;
         self.claim()
     }
 
-    /// Gives the entry back without an outcome, to be claimed again by anybody. The attempt stays counted.
+    /// Gives the entry back without an outcome, for anybody to claim. The attempt counts.
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
 
-    /// Gives the entry back after an attempt that did not pass, and keeps what is known of that attempt.
+    /// Gives the entry back after an attempt that did not pass, and keeps that attempt's outcome.
     ///
-    /// A queue that cannot keep it keeps how it ended, in words.
+    /// A queue that cannot keep the outcome keeps its description.
     fn retry(&mut self, lease: Lease, attempt: &Attempt) -> Result<(), QueueError> {
         self.requeue(lease, &attempt.verdict.to_string())
     }
 
-    /// Gives the entry back as if the attempt had never begun: for one that ended because its run did.
+    /// Gives the entry back as if the attempt had never started: for one that ended because its run did.
     fn release(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
 
     /// Takes over every lease whose holder is dead.
     ///
-    /// The caller now holds these leases and is to requeue or to finish each. If it dies before that, they are lost
-    /// again, and the next caller gets them. A holder counts as dead when its process has ended or it has dropped
-    /// its queue. Time alone decides only where a process cannot be seen: see each kind of queue.
+    /// The caller now holds these leases and must requeue or finish each. If it dies first, they are lost again and go
+    /// to the next caller. A holder is dead when its process has ended or dropped its queue. Time alone decides only
+    /// for processes that cannot be seen: see each kind of queue.
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError>;
 
-    /// Asks all participants to claim nothing more: `why` is a fragment such as `interrupted`.
+    /// Asks all participants to stop claiming; `why` is a fragment such as `interrupted`.
     ///
     /// Open leases may still be finished. A second call changes nothing.
     fn stop(&mut self, why: &str) -> Result<(), QueueError>;
 
-    /// Everything that is known about the run. Reads the whole run: for its end, not for every claim.
+    /// Everything that is known about the run. Reads the whole run: call it at the end, not at every claim.
     fn snapshot(&mut self) -> Result<Snapshot, QueueError>;
 
-    /// How far the run is. Costs what happened since the last call, whatever the length of the plan.
+    /// The progress of the run. The cost depends on what happened since the last call, not on the length of the plan.
     fn progress(&mut self) -> Result<Progress, QueueError>;
 
-    /// What happened since the last call; the first call tells what happened since this participant joined.
+    /// The events since the last call; the first call returns those since this participant joined.
     fn poll(&mut self) -> Result<Vec<Event>, QueueError>;
 
-    /// Where this participant notes what it runs.
+    /// Where this participant writes down what it is running.
     fn live(&self) -> Live;
 
-    /// What `worker` is running, or was when it died; `None` if it is between two entries or never joined, or if its
-    /// machine is another.
+    /// What `worker` is running, or was when it died; `None` if it is between two entries, never joined, or is on
+    /// another machine.
     fn running(&self, worker: u32) -> Result<Option<Running>, QueueError>;
 
-    /// How long to wait at least between two looks at the queue for what others do: a look may cost more than the news
-    /// are worth.
+    /// The minimum wait between two polls: a poll may cost more than its news is worth.
     fn pace(&self) -> Duration {
         Duration::ZERO
     }
@@ -128,22 +128,22 @@ pub trait Queue: Send {
 #[derive(Debug)]
 #[must_use]
 pub enum Claim {
-    /// This entry is now the caller's to run.
+    /// The caller must now run this entry.
     Leased(Lease),
-    /// All entries that have no outcome are leased. Look for [lost](Queue::lost) ones, wait a little, claim again.
+    /// All entries without an outcome are leased. Look for [lost](Queue::lost) leases, wait a little, claim again.
     Wait,
     /// Every entry of the plan has its outcome.
     Complete,
-    /// Someone asked everybody to [stop](Queue::stop); entries without an outcome are left.
+    /// Somebody asked everybody to [stop](Queue::stop); entries without an outcome are left.
     Stopped {
-        /// The reason given.
+        /// The reason.
         why: String,
     },
 }
 
-/// A lease is the right to give one entry its outcome. Only a queue makes one, and nobody can copy it.
+/// A lease is the right to give one entry its outcome. Only a queue creates leases, and they cannot be copied.
 ///
-/// A lease that is dropped stays open for as long as its holder takes part in the run.
+/// A dropped lease stays open until its holder leaves the run.
 #[derive(Debug)]
 #[must_use]
 pub struct Lease {
@@ -171,12 +171,12 @@ impl Lease {
         self.pass
     }
 
-    /// How many times the entry has been claimed so far, this time included.
+    /// How many times the entry has been claimed so far, including this time.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// The number that tells this lease from all others of the run; a later lease has a higher one.
+    /// The sequence number of this lease in the run; later leases have higher numbers.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
@@ -199,34 +199,34 @@ impl Lease {
     }
 }
 
-/// Lost is a lease whose holder died, now held by whoever got this from [`Queue::lost`].
+/// A lost lease: its holder died, and the caller of [`Queue::lost`] now holds it.
 #[derive(Debug)]
 #[must_use]
 pub struct Lost {
-    /// The lease to requeue or to finish. Its attempt is the one that the dead worker made.
+    /// The lease to requeue or finish. Its attempt is the dead worker's.
     pub lease: Lease,
     /// The worker that was running the entry.
     pub worker: u32,
-    /// How many workers have died running this entry, this one included.
+    /// How many workers have died running this entry, including this one.
     pub deaths: u32,
-    /// The record that was running, if the worker had come to one.
+    /// The record that was running, if the worker had reached one.
     pub last: Option<Running>,
-    /// Whether the worker had a supervisor that has ended too: it was ended with that one, which is no fault of the entry.
+    /// Whether the worker's supervisor has ended too: then the worker died because of that, not because of the entry.
     pub orphaned: bool,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// How many entries have their outcome.
     pub finished: usize,
-    /// Whether somebody else than this participant holds an open lease.
+    /// Whether another participant holds an open lease.
     pub is_leased_elsewhere: bool,
     /// Whether somebody has asked everybody to stop.
     pub is_stopped: bool,
 }
 
-/// An event is one thing that happened in a run. Entries are indexes into the plan.
+/// An event of a run. Entries are indexes into the plan.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -234,96 +234,96 @@ pub enum Event {
     Joined {
         /// Its number.
         worker: u32,
-        /// What it calls itself; empty if it does not say.
+        /// Its label; empty if it has none.
         label: String,
     },
     /// An entry was claimed.
     Claimed {
-        /// By whom.
+        /// The worker.
         worker: u32,
-        /// Which.
+        /// The entry.
         entry: usize,
     },
     /// An entry got its final outcome.
     Finished {
-        /// From whom.
+        /// The worker.
         worker: u32,
-        /// Which.
+        /// The entry.
         entry: usize,
         /// The outcome.
         outcome: Box<Outcome>,
     },
     /// An entry was given back.
     Requeued {
-        /// By whom.
+        /// The worker.
         worker: u32,
-        /// Which.
+        /// The entry.
         entry: usize,
-        /// The reason given.
+        /// The reason.
         why: String,
     },
     /// The holder of an entry was found dead.
     Lost {
-        /// Who took the lease over.
+        /// The participant that took over the lease.
         worker: u32,
-        /// Which.
+        /// The entry.
         entry: usize,
-        /// Who was running it.
+        /// The worker that was running it.
         from: u32,
         /// The record that was running.
         last: Option<Running>,
     },
-    /// Someone asked everybody to stop.
+    /// Somebody asked everybody to stop.
     Stopped {
-        /// Who.
+        /// The participant.
         worker: u32,
-        /// The reason given.
+        /// The reason.
         why: String,
     },
-    /// A run that had been left, and perhaps stopped, goes on.
+    /// A run that had ended, and perhaps been stopped, continues.
     Resumed {
         /// Who resumed it.
         worker: u32,
     },
 }
 
-/// A snapshot is a run as it stands at one moment.
+/// A snapshot is the state of a run at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The id of the run.
     pub run_id: String,
-    /// What it is to do.
+    /// The plan of the run.
     pub plan: Arc<Plan>,
-    /// What has become of each entry of the plan, in its order.
+    /// The status of each entry, in the order of the plan.
     pub entries: Vec<EntryStatus>,
     /// How many participants have joined so far.
     pub workers: u32,
-    /// Why everybody was asked to stop, if so.
+    /// Why everybody was asked to stop, if they were.
     pub stopped: Option<String>,
 }
 
-/// What has become of one entry.
+/// The status of one entry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EntryStatus {
     /// How many times it was claimed.
     pub attempts: u32,
     /// How many of these ended with the worker's death.
     pub deaths: u32,
-    /// The attempts that ended with [`Queue::retry`], the first first.
+    /// The attempts that ended with [`Queue::retry`], in order.
     pub earlier: Vec<Attempt>,
-    /// Where it stands.
+    /// Its state.
     pub state: EntryState,
 }
 
-/// Where an entry stands.
+/// The state of an entry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum EntryState {
-    /// To be claimed.
+    /// Waiting to be claimed.
     #[default]
     Waiting,
-    /// With a worker.
+    /// Leased to a worker.
     Leased {
-        /// Whose lease it is.
+        /// The holder of the lease.
         worker: u32,
     },
     /// Done.
@@ -333,12 +333,12 @@ pub enum EntryState {
 impl Snapshot {
     /// Whether every entry of the plan has its outcome, and the plan is the one that the run was started with.
     ///
-    /// An empty plan is complete, and an empty run has shown nothing: see [`Plan::is_empty`].
+    /// An empty plan is complete, but an empty run proves nothing: see [`Plan::is_empty`].
     pub fn is_complete(&self) -> bool {
         self.finished() == self.plan.len() && self.entries.len() == self.plan.len() && self.plan.is_intact()
     }
 
-    /// Every outcome there is with all the attempts before it, in the order of the plan.
+    /// Every outcome with the attempts before it, in the order of the plan.
     pub fn whole_outcomes(&self) -> impl Iterator<Item = Outcome> {
         self.entries.iter().filter_map(|entry| {
             let EntryState::Final(outcome) = &entry.state else { return None };
@@ -353,7 +353,7 @@ impl Snapshot {
         self.outcomes().count()
     }
 
-    /// The outcomes there are, in the order of the plan.
+    /// The outcomes, in the order of the plan.
     pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
         self.entries.iter().filter_map(|entry| match &entry.state {
             EntryState::Final(outcome) => Some(&**outcome),

@@ -1,20 +1,20 @@
-//! Outcomes held against the plan: what passed, what failed, what is missing, and the exit code that follows.
+//! Checks outcomes against the plan: what passed, failed, and is missing; and the exit code.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::category;
 
-/// A summary is the closed account of a run: every planned trial has exactly one outcome, or the run is broken.
+/// A summary is the final count of a run: every planned trial has exactly one outcome, or the run is broken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// All trials together.
+    /// All trials.
     pub total: Counts,
     /// The same by category, the first folder of the name.
     pub categories: BTreeMap<String, Counts>,
-    /// The names of the trials that nobody began.
+    /// The names of the trials that did not run.
     pub not_run: Vec<String>,
-    /// What does not add up; empty in every sound run.
+    /// Inconsistencies; empty in every sound run.
     pub defects: Vec<String>,
 }
 
@@ -26,13 +26,14 @@ pub enum ExitStatus {
     Passed = 0,
     /// The command line or a variable cannot be used.
     Usage = 2,
-    /// Nothing failed, but files were left unrun and `--allow-incomplete` was not given.
+    /// Nothing failed, but files were not run and `--allow-incomplete` was not given.
     Incomplete = 3,
-    /// The harness itself could not go on, or its account does not add up.
+    /// The harness itself could not continue, or its counts do not add up.
     Broken = 4,
-    /// No file matches the filters, or nothing in those that do could be checked: `slt run` and parallel runs only.
+    /// No file matches the filters, or nothing in the matching files could be checked: only in `slt run` and parallel
+    /// runs.
     Nothing = 5,
-    /// Some file failed, crashed or ran out of time or memory; the code that libtest uses.
+    /// Some file failed, crashed, timed out or ran out of memory; the code that libtest uses.
     Failed = 101,
 }
 
@@ -43,7 +44,7 @@ impl From<ExitStatus> for std::process::ExitCode {
 }
 
 impl Summary {
-    /// Holds outcomes against the planned trials: their names, once for each pass.
+    /// Checks outcomes against the planned trials: their names, once for each pass.
     pub fn new<'o>(
         planned: impl IntoIterator<Item = (&'o str, u32)>,
         outcomes: impl IntoIterator<Item = &'o Outcome>,
@@ -76,13 +77,13 @@ impl Summary {
         summary
     }
 
-    /// Whether files were planned, and nothing in any of them could be checked.
+    /// Whether files were planned, but nothing in any of them could be checked.
     pub fn checked_nothing(&self) -> bool {
         let Counts { planned, passed, known_failures, not_run, .. } = self.total;
         planned > 0 && passed == 0 && known_failures == 0 && not_run == 0 && self.total.failures() == 0
     }
 
-    /// The exit code that this account calls for.
+    /// The exit code for this summary.
     pub fn exit_status(&self, allow_incomplete: bool) -> ExitStatus {
         if !self.defects.is_empty() {
             ExitStatus::Broken
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_checked_nothing_is_told_from_one_that_passed() {
+    fn a_run_that_checked_nothing_does_not_count_as_passed() {
         let ignored = |name: &str| outcome(name, Verdict::Ignored { reason: "0 of 3 records apply".into() });
         let is_nothing = |planned: &[&str], outcomes: &[Outcome]| {
             Summary::new(planned.iter().map(|name| (*name, 1)), outcomes).checked_nothing()

@@ -1,7 +1,7 @@
-//! A supervisor shares a run out over worker processes of its own, and answers for each of them.
+//! A supervisor runs worker processes for a run, and reports an outcome for everything they claim.
 //!
-//! It starts them, follows the queue, ends those that exceed a limit, finds out how the dead died, settles what they
-//! were running, starts others in their place, and leaves no process behind.
+//! It starts workers, follows the queue, ends those that exceed a limit, finds out how workers died, settles their
+//! files, starts replacements, and leaves no process behind.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -16,53 +16,53 @@ use crate::queue::{Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
 use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
 
 mod current;
-mod fate;
+mod settlement;
 mod slot;
 
 use current::Current;
-use fate::{Fate, fate};
+use settlement::{Settlement, settlement};
 use slot::{Dead, Slot};
 pub use slot::{OUTPUT, headline};
 
-/// What a supervisor is to do.
+/// The settings of a supervisor.
 pub struct Supervision<'s> {
     /// How many workers run at a time.
     pub workers: u32,
-    /// The process of a worker that bears this label; it joins the run under it.
+    /// The command for a worker with this label; it joins the run under that label.
     pub command: &'s dyn Fn(&str) -> Command,
     /// The engine's name in messages.
     pub engine: &'s str,
-    /// How often a trial is run again.
+    /// How often a trial is retried.
     pub policy: Policy,
-    /// How long one file may take.
+    /// The time limit for a file.
     pub file_timeout: Option<Duration>,
-    /// How long one record may take.
+    /// The time limit for a record.
     pub query_timeout: Option<Duration>,
-    /// How much address space a worker may have, in bytes, if that is limited.
+    /// The limit of a worker's address space in bytes, if any.
     pub memory_limit: Option<u64>,
-    /// When to claim nothing more.
+    /// When to stop claiming.
     pub deadline: Option<Instant>,
-    /// After how long people are told that a file is still running.
+    /// How long a file runs before a message says so.
     pub slow: Duration,
-    /// The folder for the workers' own output, a file each.
+    /// The folder for the workers' output, one file each.
     pub logs: PathBuf,
-    /// The list of known failures that deaths are held against.
+    /// The list of known failures, also applied to files whose worker died.
     pub known: Option<&'s Judge>,
-    /// Whether nothing more is claimed once anything has failed.
+    /// Whether to stop claiming after the first failure.
     pub fail_fast: bool,
-    /// How long after the first Ctrl-C the workers are killed that still run.
+    /// How long after the first Ctrl-C the remaining workers are killed.
     pub grace: Duration,
 }
 
-/// An audience is told what happens in a run, as it happens.
+/// An audience receives the events of a run as they happen.
 pub trait Audience {
     /// Something happened to an entry of the plan.
     fn event(&mut self, event: &Event, plan: &Plan);
 
-    /// An entry has been running for longer than `limit`; said once of each attempt.
+    /// An entry has been running for longer than `limit`; sent once per attempt.
     fn slow(&mut self, entry: &PlanEntry, limit: Duration);
 
-    /// Something that people should know.
+    /// A message for the user.
     fn notice(&mut self, notice: &str);
 }
 
@@ -72,10 +72,10 @@ pub enum SupervisorError {
     /// The queue cannot be used any more.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// A worker could not be started, or its fate not be learnt.
+    /// A worker could not be started, or waited for.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// Workers cannot even start with as much memory as they may have.
+    /// Workers cannot even start within the memory limit.
     #[error("workers cannot start: `--memory-limit` of {} MiB is too low; the last one printed:\n{output}", .limit >> 20)]
     TooLittleMemory {
         /// The limit, in bytes.
@@ -93,37 +93,37 @@ pub enum SupervisorError {
     },
 }
 
-/// How often the supervisor looks.
+/// How often the supervisor checks.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How much later than its limit a worker is killed: engines that can be interrupted are, by the worker itself.
+/// How long after its limit a worker is killed: before that, the worker interrupts engines that support it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the supervisor looks for leases of processes that it did not start; at a distant queue, once in five looks for
-/// news.
+/// How often the supervisor looks for leases of processes that it did not start; with a queue on a server, once in five
+/// polls.
 const LOOK_ROUND: Duration = Duration::from_millis(200);
 
-/// How many workers in a row may end by themselves without having claimed anything.
+/// How many workers in a row may end by themselves without a claim.
 const FUTILE: u32 = 3;
 
-/// How many workers in a row may be killed before they have claimed anything.
+/// How many workers in a row may be killed before their first claim.
 const FUTILE_KILLS: u32 = 100;
 
-/// How much later than its lease was lost a worker is ended that goes on living.
+/// How long a worker may keep running after its lease was lost.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Supervises a run to its end: everything has its outcome, or nothing more is claimed and nobody runs, here or elsewhere.
-/// Returns the numbers of its own workers.
+/// Supervises a run until everything has its outcome, or nothing more is claimed and nobody is running, here or
+/// elsewhere. Returns the numbers of its own workers.
 ///
 /// # Errors
-/// The queue or the workers cannot be used; no worker runs any more when it returns.
+/// The queue or the workers cannot be used; no worker is running any more when it returns.
 pub fn supervise(
     queue: &mut dyn Queue,
     supervision: &Supervision<'_>,
     audience: &mut dyn Audience,
 ) -> Result<HashSet<u32>, SupervisorError> {
     let family = Family::new()?;
-    // Where that cannot be had, a process that leaves its group and empties its environment may stay behind.
+    // If this fails, a process that leaves its group and empties its environment may survive.
     let _ = family.adopt_orphans();
     let mut supervisor = Supervisor {
         supervision,
@@ -138,7 +138,7 @@ pub fn supervise(
         followed: None,
         looked_round: None,
         current: HashMap::new(),
-        // Of what happened before it joined, no event tells.
+        // No event reports what happened before it joined.
         stopped: queue.progress()?.is_stopped,
         started: 0,
         futile: (0, 0),
@@ -147,7 +147,7 @@ pub fn supervise(
     let Supervisor { family, slots, own, .. } = supervisor;
     drop(slots);
     if !family.end() {
-        audience.notice("warning: a process that a worker started would not die");
+        audience.notice("warning: a process that a worker started could not be killed");
     }
     result.map(|()| own)
 }
@@ -157,25 +157,25 @@ struct Supervisor<'s> {
     family: Family,
     interrupts: Interrupts,
     interrupted: usize,
-    /// When the first Ctrl-C came.
+    /// The time of the first Ctrl-C.
     interrupted_at: Option<Instant>,
     slots: Vec<Slot>,
-    /// How those who are dead died, by their labels.
+    /// How dead workers died, by label.
     dead: HashMap<String, Dead>,
     /// The numbers of its workers, dead or alive.
     own: HashSet<u32>,
     /// What dead workers were running, and since when that is known, until it is settled.
     lost: Vec<(Lost, Instant)>,
-    /// When it last looked what happened.
+    /// When it last polled the queue.
     followed: Option<Instant>,
-    /// When it last looked for such.
+    /// When it last looked for lost leases.
     looked_round: Option<Instant>,
     /// What each participant is running, by its number.
     current: HashMap<u32, Current>,
     stopped: bool,
     /// How many workers have been started so far.
     started: u32,
-    /// How many workers in a row ended before they had claimed anything: by themselves, and killed.
+    /// How many workers in a row ended before their first claim: by themselves, and killed.
     futile: (u32, u32),
 }
 
@@ -200,8 +200,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether nobody runs anything any more, now that no worker of this supervisor does. Workers of others may, and if
-    /// they die, somebody has to settle what they leave: their own supervisor, or this one.
+    /// Whether nobody is running anything any more, now that no worker of this supervisor is. Workers of others may be,
+    /// and if they die, their own supervisor or this one must settle their files.
     fn is_over(&mut self, queue: &mut dyn Queue) -> Result<bool, SupervisorError> {
         if self.interrupted > 1 {
             return Ok(true);
@@ -218,7 +218,7 @@ impl Supervisor<'_> {
         Slot::start(number, self.started, self.supervision, &self.family)
     }
 
-    /// Takes in what happened since the last look.
+    /// Processes the events since the last poll.
     fn follow(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
         let events = queue.poll()?;
         self.followed = Some(Instant::now());
@@ -229,7 +229,7 @@ impl Supervisor<'_> {
                         slot.joined(*worker);
                         self.own.insert(*worker);
                     }
-                    // It may have come and gone between two looks.
+                    // It may have joined and ended between two polls.
                     if let Some(dead) = self.dead.get_mut(label) {
                         dead.worker = Some(*worker);
                         self.own.insert(*worker);
@@ -256,13 +256,13 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Does what the clock and the user ask for.
+    /// Acts on time limits and interrupts.
     fn obey(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
         if !self.stopped && self.supervision.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             queue.stop(TIME_BUDGET)?;
             self.stopped = true;
             if !self.current.is_empty() {
-                audience.notice(&format!("the time budget is spent; {} still running", self.files_running()));
+                audience.notice(&format!("the time budget is used up; {} still running", self.files_running()));
             }
         }
         for current in self.current.values_mut() {
@@ -272,7 +272,8 @@ impl Supervisor<'_> {
         }
         let asked = self.interrupts.count();
         let first = (asked > 0).then(|| *self.interrupted_at.get_or_insert_with(Instant::now));
-        // After Ctrl-C nobody may be there to ask again: cargo ends at the first one, and the shell has the terminal.
+        // After Ctrl-C there may be nobody to press it again: cargo exits at the first one, and the shell has the
+        // terminal.
         let is_over = first.is_some_and(|first| first.elapsed() >= self.supervision.grace);
         let interrupts = if is_over { asked.max(2) } else { asked };
         if interrupts > 0 && self.interrupted == 0 {
@@ -303,7 +304,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends workers whose file or record has taken too long.
+    /// Ends workers whose file or record takes too long.
     fn enforce(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
         let Supervision { file_timeout, query_timeout, policy, .. } = self.supervision;
         for slot in &mut self.slots {
@@ -319,9 +320,9 @@ impl Supervisor<'_> {
                     current.record_since = Instant::now();
                 }
                 if current.record.is_some() && trial(&record) != trial(&current.record) {
-                    // The next attempt, under the same lease, has all its time before it.
+                    // The next attempt, under the same lease, gets the full time.
                     current.since = Instant::now();
-                    current.told = false;
+                    current.reported = false;
                 }
                 current.record = record;
             }
@@ -335,7 +336,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Finds the dead, settles what they were running, and starts others in their place.
+    /// Finds dead workers, settles their files, and starts replacements.
     fn reap(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
         let mut reaped = Vec::new();
         for slot in &mut self.slots {
@@ -346,18 +347,18 @@ impl Supervisor<'_> {
         }
         let anyone = !reaped.is_empty();
         if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND.max(queue.pace() * 5)) {
-            // The lock of a dead process is free: whatever it held is found now. That may be a process started by
-            // hand, or one of a run that is resumed.
+            // The lock of a dead process is free, so all its leases are found now. It may be a process started by hand,
+            // or one of a run that is resumed.
             let now = Instant::now();
             self.lost.extend(queue.lost()?.into_iter().map(|lost| (lost, now)));
             self.looked_round = Some(now);
         }
         if anyone || !self.lost.is_empty() {
-            // Whose label belongs to which of the lost is known after this.
+            // Now each lost lease can be matched with a label.
             self.follow(queue, audience)?;
         }
         for dead in reaped.iter().filter_map(|label| self.dead.get(label)) {
-            // No file is at fault, but something is.
+            // The file is not at fault, but something is wrong.
             if dead.ended_unasked() && !self.lost.iter().any(|(lost, _)| Some(lost.worker) == dead.worker) {
                 audience.notice(&format!("warning: a worker ended ({}) after it had finished its file", dead.how));
             }
@@ -367,10 +368,10 @@ impl Supervisor<'_> {
             if let Some(slot) =
                 self.slots.iter_mut().find(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty())
             {
-                // Found dead by its lock before it could be reaped: how it died is learnt at the next look. Unless it
-                // stands still, and was taken for dead because nothing was heard of it.
+                // Its lock showed its death before it could be reaped: the next look tells how it died. Or it hangs,
+                // and was declared dead because it sent no heartbeat.
                 if since.elapsed() > FAREWELL {
-                    let how = "it stood still for too long".to_owned();
+                    let how = "it hung for too long".to_owned();
                     slot.end(Verdict::Crashed { how }, lost.lease.entry());
                 }
                 early.push((lost, since));
@@ -386,16 +387,18 @@ impl Supervisor<'_> {
         self.replace(queue)
     }
 
-    /// Decides what becomes of what a dead worker was running.
+    /// Decides what happens to the file that a dead worker was running.
     fn settle(&mut self, queue: &mut dyn Queue, lost: Lost) -> Result<(), SupervisorError> {
         let Supervision { engine, policy, known, fail_fast, .. } = *self.supervision;
         let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
         let dead = self.death_of(lost.worker);
-        match fate(dead, lost.lease.entry(), self.stopped) {
-            // The run ended the attempt, and not the other way round.
-            Fate::Left => return Ok(queue.release(lost.lease, "the run ended")?),
-            Fate::Again => return Ok(queue.release(lost.lease, "its worker was ended for what it had run before")?),
-            Fate::Settled => {}
+        match settlement(dead, lost.lease.entry(), self.stopped) {
+            // The run ended the attempt, not the attempt the run.
+            Settlement::Unfinished => return Ok(queue.release(lost.lease, "the run ended")?),
+            Settlement::Rerun => {
+                return Ok(queue.release(lost.lease, "its worker was ended for what it had run before")?);
+            }
+            Settlement::Settle => {}
         }
         let unknown = || Death::unknown(engine);
         let death = dead.map_or_else(unknown, |dead| Death {
@@ -404,7 +407,7 @@ impl Supervisor<'_> {
             output: dead.output.clone(),
             ran_for,
         });
-        // Once nobody claims any more there is no further attempt: how this one ended is what is known.
+        // When nobody claims any more there is no further attempt, so this one counts.
         let policy = if self.stopped { Policy { retries: 0, crash_retries: 0 } } else { policy };
         let outcome = settle(queue, lost, &death, policy, known)?;
         if fail_fast && outcome.is_some_and(|outcome| outcome.verdict.is_failure()) {
@@ -418,7 +421,7 @@ impl Supervisor<'_> {
         self.dead.values().find(|dead| dead.worker == Some(worker))
     }
 
-    /// Starts workers in the place of the dead, if there is work for them.
+    /// Starts replacements for dead workers, if there is work for them.
     fn replace(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
         if self.stopped || queue.progress()?.finished == queue.plan().len() {
             return Ok(());

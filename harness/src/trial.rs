@@ -1,7 +1,7 @@
-//! One script on one engine: run every record, judge it, go on.
+//! Runs one script on one engine: runs and judges every record.
 //!
-//! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) are two doors
-//! to [`run`]. Knows nothing of queues, other files or reports.
+//! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) both call
+//! [`run`]. Knows nothing about queues, other files or reports.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,69 +31,69 @@ pub use bless::Bless;
 use bless::{Blessings, Conclusion};
 use execute::Executor;
 
-/// What a trial may do and how long it may take.
+/// What a trial may do, and its time limits.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Stop at the first record that fails and is not known to.
+    /// Stop at the first new failure.
     pub fail_fast: bool,
-    /// How long one script may take.
+    /// The time limit for a script.
     pub file_timeout: Option<Duration>,
-    /// How long one record may take.
+    /// The time limit for a record.
     pub query_timeout: Option<Duration>,
     /// Run the commands of `system` records.
     pub allow_system: bool,
     /// Let `control substitution on` see environment variables.
     pub allow_env: bool,
-    /// How much memory this process may have, in bytes, if that is limited; an engine that wants more ends its script.
+    /// The memory limit of this process in bytes, if any; an engine that exceeds it ends its script.
     pub memory_limit: Option<u64>,
-    /// Leave the database of a script that did not pass where it is.
+    /// Keep the database of a script that did not pass.
     pub keep_database: bool,
-    /// Rewrite what failing records expect.
+    /// Rewrite the expectations of failing records.
     pub bless: Option<Bless>,
-    /// Keep the texts of failures whole, however long they are.
+    /// Keep the full texts of failures, however long.
     pub whole_texts: bool,
-    /// Names by which conditions know the engine, besides its own.
+    /// Names that conditions accept for the engine, besides its own.
     pub labels: Vec<String>,
-    /// The list of known failures that outcomes are held against.
+    /// The list of known failures to check outcomes against.
     pub known: Option<Arc<Judge>>,
 }
 
-/// A watch is told which record is about to run, so that a crash can be laid at its door.
+/// A watch is told which record is about to run, so that a crash can be attributed to that record.
 pub trait Watch {
-    /// Called before each record that runs: its file, its line, its SQL. Must cost next to nothing.
+    /// Called before each record that runs: its file, its line, its SQL. Must be very cheap.
     fn running(&self, file: &str, line: u64, sql: &[u8]);
 
-    /// Called after each record, those that were skipped included, with the file that it stands in.
+    /// Called after each record, including skipped ones, with its file.
     fn ended(&self, _file: &str, _record: &Record<'_>, _ending: Ending<'_>) {}
 
-    /// Called for each failure that is not the end of a record: of the script as a whole, or of its rewriting.
+    /// Called for each failure that is not a record's: of the whole script, or of its rewriting.
     fn failed(&self, _failure: &Failure) {}
 
-    /// Called when the script's database is left where it is, with its name.
+    /// Called with the name of the script's database if it is kept.
     fn kept(&self, _database: &str) {}
 }
 
-/// How a record ended.
+/// The result of a record.
 #[derive(Debug, Clone, Copy)]
 pub enum Ending<'f> {
-    /// It did what the script says, or had nothing to do.
+    /// It matched, or had nothing to check.
     Passed,
     /// Its conditions exclude this engine.
     Skipped,
-    /// It did not do what the script says.
+    /// It did not match.
     Failed(&'f Failure),
-    /// It did not, and the script is to say otherwise (`--bless`).
+    /// It did not match, and will be rewritten (`--bless`).
     Corrected(&'f Failure),
 }
 
-/// Watches nothing.
+/// Ignores everything.
 impl Watch for () {
     fn running(&self, _: &str, _: u64, _: &[u8]) {}
 }
 
 /// Runs one script on a fresh database of `engine`.
 ///
-/// Never panics on behalf of the engine or the file: whatever goes wrong is in the outcome, with its place.
+/// Never panics because of the engine or the file: every error is in the outcome, with its position.
 pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch) -> Outcome {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
@@ -134,13 +134,13 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(without a message)")
 }
 
-/// A tally is what a trial has come to so far, and where it is; it outlives a panic.
+/// A tally is the state of a trial so far, and its position; it survives a panic.
 struct Tally<'f> {
     watch: &'f dyn Watch,
     blessings: Option<Blessings>,
@@ -149,7 +149,7 @@ struct Tally<'f> {
     records: RecordCounts,
     failures: Vec<Failure>,
     failed_records: Vec<RecordId>,
-    /// What the list of known failures says of the script, if it is listed.
+    /// The script's entry in the list of known failures, if it is listed.
     expectation: Option<Expectation<'f>>,
     /// Why the script does not run to its end.
     cut_short: Option<CutShort>,
@@ -190,7 +190,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Tells the watch how a record ended that is not the present one.
+    /// Reports to the watch how another record than the current one ended.
     fn ended(&self, record: &Record<'_>, ending: Ending<'_>) {
         self.watch.ended(record.included_from.as_deref().unwrap_or(&self.shown), record, ending);
     }
@@ -199,7 +199,7 @@ impl<'f> Tally<'f> {
         self.included.as_deref().unwrap_or(&self.shown)
     }
 
-    /// A failure at the present record, still without words.
+    /// A failure of the current record, without texts.
     fn here(&self) -> Failure {
         Failure {
             file: self.file().to_owned(),
@@ -212,7 +212,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Enters a failure of the record with this text; what has no text is known by what is wrong with it.
+    /// Adds a failure of the record with this SQL; a record without SQL is identified by the error.
     fn fail(&mut self, failure: Failure, text: &[u8]) {
         let text = if text.is_empty() { failure.message.as_bytes() } else { text };
         let id = RecordId::new(text, failure.line);
@@ -231,7 +231,7 @@ impl<'f> Tally<'f> {
         self.failed_records.extend(records.into_iter().take(room));
     }
 
-    /// A record did what the script says.
+    /// A record matched.
     fn pass(&mut self, record: &Record<'_>) {
         self.records.passed += u64::from(record.step.counts());
         if let Some(expectation) = &mut self.expectation {
@@ -239,7 +239,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Whether something has failed that is not known to.
+    /// Whether there is a failure that is not known.
     fn has_new_failure(&self) -> bool {
         match &self.expectation {
             Some(expectation) => expectation.has_new_failure(),
@@ -247,7 +247,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Enters a failure that is not the end of a record.
+    /// Adds a failure that is not a record's.
     fn fail_unasked(&mut self, failure: Failure) {
         let failure = match self.blessings {
             Some(_) => bless::refused(failure, "only what a statement or a query returns can be written down"),
@@ -258,7 +258,7 @@ impl<'f> Tally<'f> {
         self.fail(failure, text.as_bytes());
     }
 
-    /// Rewrites what is to be rewritten, and enters what became of it.
+    /// Rewrites the corrected records, and records the result.
     fn conclude(&mut self) {
         let mut shown: Option<Failure> = None;
         for conclusion in self.blessings.take().into_iter().flat_map(Blessings::conclude) {
@@ -294,7 +294,7 @@ impl<'f> Tally<'f> {
         self.failures.truncate(MAX_FAILURES);
     }
 
-    /// The script as a whole is at fault, or a rule of its format broken.
+    /// An error of the whole script, or of its format.
     fn fail_script(&mut self, error: SyntaxError, why: CutShort) {
         self.cut_short = Some(why);
         let file = error
@@ -302,7 +302,7 @@ impl<'f> Tally<'f> {
             .as_deref()
             .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
         self.sql.clear();
-        // A file that cannot be parsed may be one that was never meant to be shown.
+        // A file that cannot be parsed may be a secret file: do not show its text.
         let message = match why {
             CutShort::SyntaxError => diff::shorten(error.message, LONGEST_SYNTAX_ERROR),
             _ => error.message,
@@ -311,7 +311,7 @@ impl<'f> Tally<'f> {
     }
 }
 
-/// How much of the message of a syntax error is shown, in bytes.
+/// How many bytes of a syntax error's message are shown.
 const LONGEST_SYNTAX_ERROR: usize = 400;
 
 fn script(
@@ -330,8 +330,8 @@ fn script(
         }
     };
     if !content::is_as_planned(file, &text) {
-        // Copies are compared before anybody takes part. No other machine is to be trusted with the name alone, and what
-        // was planned may be nowhere any more.
+        // Copies are compared before a process joins. A name alone does not identify the content on another machine,
+        // and the planned content may no longer exist anywhere.
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         let message = format!("not the file that was planned: the copy on `{host}` has changed since the run began");
@@ -371,7 +371,7 @@ fn script(
         }
     }
     if InEngine::is_abandoned() {
-        // Its verdict is made already, and no file is to be rewritten behind the back of a run that may be over.
+        // Its verdict has already been made, and no file may be rewritten when the run may be over.
         return Verdict::Failed;
     }
     tally.conclude();
@@ -382,7 +382,7 @@ fn script(
             Verdict::OutOfMemory { limit_bytes: options.memory_limit.unwrap_or_default() }
         }
         None if failed > 0 => Verdict::Failed,
-        // What ran before has passed, but most of the file has not been looked at.
+        // The records that ran have passed, but most of the file was not checked.
         None if left_out.is_some() => Verdict::Ignored { reason: left_out.unwrap_or_default() },
         None if passed > 0 => Verdict::Passed,
         None if skipped > 0 => {
@@ -402,13 +402,13 @@ fn script(
             (None, _) => {}
         }
     }
-    // An engine may hang while a connection is closed, too.
-    let _closing = InEngine::again();
+    // An engine may also hang while a connection is closed.
+    let _closing = InEngine::reenter();
     drop(executor);
     verdict
 }
 
-/// Runs records to the end of the script, a `halt`, whatever cuts it short or, on demand, a failure that is new.
+/// Runs records to the end of the script, a `halt`, an error that stops it or, with `--fail-fast`, a new failure.
 fn records<'a>(
     records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>,
     executor: &mut Executor<'_, 'a>,

@@ -1,6 +1,6 @@
-//! A worker claims, runs and finishes until nothing is left to claim.
+//! A worker claims, runs and finishes files until nothing is left to claim.
 //!
-//! One worker runs in each process that takes part in a run, be it started by hand or by a supervisor.
+//! Each process that takes part in a run has one worker, whether a user or a supervisor started it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,42 +15,43 @@ use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::trial::{self, Options, Watch};
 
-/// How often a trial that did not pass is run again.
+/// How often a trial that did not pass is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Further attempts after one that failed or timed out.
+    /// Retries after an attempt that failed or timed out.
     pub retries: u32,
-    /// Further attempts after one that took its process with it.
+    /// Retries after an attempt that crashed its process.
     pub crash_retries: u32,
 }
 
-/// A job is what a worker needs to run whatever it claims.
+/// A job is what a worker needs to run what it claims.
 pub struct Job<'j> {
-    /// Where files are found by their names.
+    /// Finds files by name.
     pub suite: &'j Suite,
-    /// What they are run on.
+    /// The engine.
     pub engine: &'j Arc<dyn Engine>,
     /// What a trial may do.
     pub options: &'j Options,
-    /// How often it is run again.
+    /// How often a trial is retried.
     pub policy: Policy,
-    /// When to claim nothing more.
+    /// When to stop claiming.
     pub deadline: Option<Instant>,
-    /// Whether this worker settles what dead ones leave; under a supervisor, that one does, who knows how they died.
+    /// Whether this worker settles the files of dead ones; under a supervisor, the supervisor does, because it knows
+    /// how they died.
     pub settles: bool,
-    /// Whether each trial has a thread of its own, which is left behind if the engine does not return. A supervisor
-    /// kills the process instead, and one that has a single thread is faster.
+    /// Whether each trial has its own thread, which is abandoned if the engine does not return. A supervisor kills the
+    /// process instead, and a process with a single thread is faster.
     pub apart: bool,
-    /// Whether a trial that runs is not to be waited for any longer, because the run ends. Asked only of trials apart.
+    /// Whether to abandon a running trial because the run ends. Asked only of trials with their own thread.
     pub is_unwanted: &'j dyn Fn() -> bool,
 }
 
-/// A witness is told what a worker does, as it does it.
+/// A witness receives what a worker does, as it happens.
 pub trait Witness {
     /// A trial begins.
     fn begins(&mut self, file: &TestFile, pass: u32, attempt: u32);
 
-    /// A trial has ended; what it printed, if anybody knows.
+    /// A trial has ended; with its output, if known.
     fn printed(&mut self) -> String {
         String::new()
     }
@@ -58,47 +59,47 @@ pub trait Witness {
     /// An entry has its final outcome, from this worker.
     fn ended(&mut self, outcome: &Outcome);
 
-    /// There is nothing to claim until others have ended.
+    /// There is nothing to claim until others finish.
     fn waits(&mut self, _queue: &mut dyn Queue) -> Result<(), QueueError> {
         Ok(())
     }
 
-    /// Whether to claim nothing more, and why.
+    /// Whether to stop claiming, and why.
     fn stop(&mut self) -> Option<String> {
         None
     }
 }
 
-/// How a worker's work came to its end.
+/// How a worker's work ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// Every entry of the plan has its outcome.
     Complete,
-    /// Entries are left, for the reason given.
+    /// Entries are left, for this reason.
     Stopped(String),
 }
 
-/// The reason for stopping when the time budget is spent.
+/// The reason for stopping when the time budget is used up.
 pub const TIME_BUDGET: &str = "time budget";
 
-/// The reason for stopping when something has failed and that is enough (`--fail-fast`).
+/// The reason for stopping after a failure (`--fail-fast`).
 pub const EARLIER_FAILURE: &str = "an earlier failure";
 
-/// The reason for stopping when somebody has pressed Ctrl-C.
+/// The reason for stopping after Ctrl-C.
 pub const INTERRUPTED: &str = trial::INTERRUPTED;
 
-/// How long a worker with nothing to claim waits before it looks again: this at first, then ever longer, up to twenty
-/// times that or the queue's pace.
+/// How long a worker with nothing to claim waits before it looks again. The wait grows up to twenty times this, or to
+/// the queue's pace.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Works until nothing is left to claim, the deadline has passed, or somebody asks everybody to stop.
+/// Works until nothing is left to claim, the deadline has passed, or the run is stopped.
 ///
 /// # Errors
-/// The queue's; what was claimed last is then lost and will be run again.
+/// The queue's; the last claimed entry is then lost and runs again.
 pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> Result<End, QueueError> {
     let mut pause = PAUSE;
     let mut memory = PeakMemory::new();
-    // Claimed along with the last outcome.
+    // Claimed together with the last outcome.
     let mut next = None;
     loop {
         let claim = match next.take() {
@@ -113,7 +114,7 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
                 pause = PAUSE;
                 let outcome = run(queue, &lease, job, witness, &mut memory);
                 if let Verdict::NotRun { reason } = outcome.verdict {
-                    // It ended because this process does, which says nothing about the file: others may run it.
+                    // It ended because this process ends, which says nothing about the file: others may run it.
                     queue.release(lease, &reason)?;
                     return Ok(End::Stopped(reason));
                 }
@@ -138,13 +139,13 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
     }
 }
 
-/// Why to claim nothing more, if so.
+/// Whether to stop claiming, and why.
 fn why_stop(job: &Job<'_>, witness: &mut dyn Witness) -> Option<String> {
     let is_late = || job.deadline.is_some_and(|deadline| Instant::now() >= deadline);
     witness.stop().or_else(|| is_late().then(|| TIME_BUDGET.to_owned()))
 }
 
-/// Gives an outcome, tells of it, and returns what was claimed in the same go, unless nothing is to be.
+/// Reports an outcome, and returns the next claim, made in the same operation, unless there is to be none.
 fn hand_in(
     queue: &mut dyn Queue,
     lease: Lease,
@@ -163,7 +164,7 @@ fn hand_in(
 
 fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, witness: &mut dyn Witness, memory: &mut PeakMemory) -> Outcome {
     let first = lease.attempt();
-    // What has begun is allowed to finish, so further attempts follow at once and under the same lease.
+    // A file that has started always finishes, so retries follow at once and under the same lease.
     let mut attempt = first;
     let mut earlier = Vec::new();
     let mut rewritten = 0;
@@ -194,12 +195,12 @@ fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, witness: &mut dyn Witnes
     outcome
 }
 
-/// Whether an outcome is a failure after which nobody is to claim anything more.
+/// Whether an outcome is a failure after which nobody may claim any more.
 fn is_one_too_many(outcome: &Outcome, job: &Job<'_>) -> bool {
     job.options.fail_fast && outcome.verdict.is_failure()
 }
 
-/// Tells of an outcome that this worker has given, and asks everybody to stop if it is a failure too many.
+/// Announces an outcome of this worker, and stops the run if it is one failure too many.
 fn tell(queue: &mut dyn Queue, outcome: &Outcome, job: &Job<'_>, witness: &mut dyn Witness) -> Result<(), QueueError> {
     witness.ended(outcome);
     match is_one_too_many(outcome, job) {
@@ -218,7 +219,7 @@ fn trial(
     witness.begins(file, pass, attempt);
     let page = Arc::new(Page(queue.live()));
     page.0.begins();
-    // A crash before the first record is laid at the file's door.
+    // A crash before the first record is attributed to the file.
     page.running(&file.path.to_string_lossy(), 0, b"");
     let mut outcome = match job.apart {
         true => trial::run_apart(file, job.engine, job.options, page, job.is_unwanted),
@@ -230,7 +231,7 @@ fn trial(
     outcome
 }
 
-/// A planned file that is not there any more.
+/// A planned file that no longer exists.
 fn vanished(name: &str, missing: Result<Option<TestFile>, SuiteError>) -> Outcome {
     let message = match missing {
         Err(error) => error.to_string(),
@@ -241,7 +242,7 @@ fn vanished(name: &str, missing: Result<Option<TestFile>, SuiteError>) -> Outcom
 }
 
 fn failed(name: &str, verdict: Verdict, failure: Failure) -> Outcome {
-    // What is no record is known by what is wrong with it.
+    // A failure without a record is identified by its message.
     let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
     Outcome {
         failed_records: vec![RecordId::new(text, failure.line)],
@@ -251,7 +252,7 @@ fn failed(name: &str, verdict: Verdict, failure: Failure) -> Outcome {
     }
 }
 
-/// The page where a queue keeps what is running.
+/// The page where a queue keeps the running record.
 struct Page(Live);
 
 impl Watch for Page {
@@ -264,30 +265,31 @@ impl Watch for Page {
     }
 }
 
-/// How a worker died, as far as anybody knows.
+/// How a worker died, as far as known.
 #[derive(Debug, Clone)]
 pub struct Death<'e> {
     /// The engine's name in messages.
     pub engine: &'e str,
     /// The verdict on the trial that it was running.
     pub verdict: Verdict,
-    /// What it had printed since that trial began.
+    /// Its output since that trial began.
     pub output: String,
     /// How long the trial had been running.
     pub ran_for: Duration,
 }
 
 impl<'e> Death<'e> {
-    /// All that can be said of a worker that was nobody's child.
+    /// All that is known of a worker that no supervisor started.
     pub fn unknown(engine: &'e str) -> Self {
         let how = "its process died".to_owned();
         Death { engine, verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
     }
 }
 
-/// Gives a dead worker's entry back for another attempt, or its final outcome, held against `known`, which is returned.
+/// Returns a dead worker's entry for another attempt, or gives its final outcome, checked against `known`. Returns that
+/// outcome.
 ///
-/// A worker that died with its supervisor was ended by that, and not by what it ran: the attempt does not count.
+/// A worker that died with its supervisor died because of that, not because of its file: the attempt does not count.
 ///
 /// # Errors
 /// The queue's.
@@ -320,7 +322,7 @@ pub fn settle(
         ..Failure::default()
     };
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    // Whoever dies in the middle of a record does so in the engine's hands.
+    // A process that dies during a record dies in the engine.
     let engine_us = if failure.line > 0 { micros(death.ran_for) } else { 0 };
     let began = SystemTime::now() - death.ran_for;
     let outcome = Outcome {

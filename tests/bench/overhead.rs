@@ -1,4 +1,4 @@
-//! What a trial costs beyond the engine: the same files run three ways, side by side in one process, on one thread.
+//! What a trial costs beyond the engine: the same files in three ways, in one process and on one thread.
 //!
 //! a. the engine alone: the SQL of the records that apply, replayed through the same kind of session, with values
 //!    formatted, and nothing parsed, compared or reported;
@@ -6,9 +6,9 @@
 //! c. the `sqllogictest` crate's own `Runner`, over the same kind of session: see `runner.rs`.
 //!
 //! `cargo bench --bench overhead -- [--files N] [--rounds N]`, where `SLT_CORPUS` names a folder of classic scripts;
-//! without it, the scripts are made up here.
+//! without it, generated scripts.
 
-// Benchmarks print for people; what they print is theirs.
+// Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
@@ -27,15 +27,15 @@ mod runner;
 
 const WAYS: [&str; 3] = ["a  engine alone", "b  whole trial", "c  `Runner` of `sqllogictest`"];
 
-/// A file, made ready to be run all three ways.
+/// A file, prepared for all three ways.
 struct Subject {
     file: TestFile,
     text: String,
-    /// The text with what the crate's parser needs changed.
+    /// The text, fixed for the crate's parser.
     fixed: String,
 }
 
-/// What running a file took, and what came of it.
+/// The time and result of running a file.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     wall: Duration,
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut least = BTreeMap::<(usize, usize), Cost>::new();
     for round in 0..rounds {
         for (number, subject) in subjects.iter().enumerate() {
-            // Each way takes its turn at being first, so that none always meets the cold caches.
+            // Each way goes first in turn, so that none always has cold caches.
             for way in (0..WAYS.len()).map(|way| (way + round + number) % WAYS.len()) {
                 let cost = match way {
                     0 => replay(subject)?,
@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How many files and rounds the command line asks for; nothing if this is no benchmark run.
+/// The number of files and rounds on the command line; `None` if this is not a benchmark run.
 fn arguments() -> Result<Option<(usize, usize)>, Box<dyn Error>> {
     let (mut files, mut rounds) = (36, 3);
     // Added by `cargo bench`, and missing under `cargo test --all-targets`, which starts benchmarks too.
@@ -112,19 +112,19 @@ fn sample(files: Vec<TestFile>, wanted: usize) -> Result<Vec<Subject>, Box<dyn E
     Ok(subjects)
 }
 
-/// Runs `work` and says what it took; it returns how many records were run, and how many of them failed.
+/// Runs `work` and returns its time; `work` returns how many records ran, and how many of them failed.
 fn timed<E>(work: impl FnOnce() -> Result<(u64, u64), E>) -> Result<Cost, E> {
     let (clock, cpu_before) = (Instant::now(), processor_time());
     let (records, failed) = work()?;
     Ok(Cost { wall: clock.elapsed(), cpu: processor_time() - cpu_before, records, failed })
 }
 
-/// What this thread has spent on a processor.
+/// The CPU time of this thread.
 ///
-/// Through `libc`, because `rustix` reads the clock in a way that kills a process under valgrind.
+/// Through `libc`, because `rustix` reads the clock in a way that crashes under valgrind.
 fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a place to write to.
+    // SAFETY: `time` is valid to write to.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     assert_eq!(result, 0, "this system does not measure the processor time of threads");
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
@@ -167,7 +167,7 @@ fn whole_trial(subject: &Subject) -> Cost {
     timed(run).unwrap_or_else(|never| match never {})
 }
 
-/// The three ways below one another, and their ratios.
+/// The three ways as a table, and their ratios.
 fn table(least: &BTreeMap<(usize, usize), Cost>) -> String {
     let totals: Vec<Cost> = (0..WAYS.len())
         .map(|way| {
@@ -195,7 +195,7 @@ fn table(least: &BTreeMap<(usize, usize), Cost>) -> String {
     table
 }
 
-/// Writes scripts that resemble the public ones: a table, then many queries of it, sorted and not, listed and hashed.
+/// Writes scripts like the public ones: a table, then many queries on it, sorted and unsorted, listed and hashed.
 fn make_up(folder: &Path) -> std::io::Result<()> {
     const ROWS: u64 = 10;
     const QUERIES: u64 = 4000;

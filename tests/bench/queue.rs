@@ -1,18 +1,17 @@
-//! What a claim and a finish cost, over many processes: the queue in a file and the one on a server, beside the two ways
-//! that people use otherwise.
+//! What a claim and a finish cost, over many processes: the queue in a file and the one on a server, compared with the
+//! two usual alternatives.
 //!
 //!     cargo bench --bench queue                      the whole table
-//!     cargo bench --bench queue -- queue 64 10000    one way, number of processes, number of entries
+//!     cargo bench --bench queue -- queue 64 10000    one method, number of processes, number of entries
 //!
-//! `claim` and `finish` are wall time by operation, over all processes together: while one process holds the lock,
-//! the others wait for it. `both` is that of a finish and the next claim in one go, as workers do it; for ways that have
-//! no such thing, it is the sum. `cpu` is the processor time of a claim and a finish, in user and system mode: it depends
-//! less on what else the machine does; that of the server itself is not in it. `latency` is how long one process waits
-//! for one claim when all do nothing but claim and finish. The queues are run until they are complete and each entry is
-//! counted; the others for two seconds, or until they are done. The server is that of `SLT_TEST_POSTGRES_URL`, or one
-//! made from the programs on this machine.
+//! `claim` and `finish` are wall time per operation, over all processes together: while one process holds the lock, the
+//! others wait. `both` is a finish and the next claim in one operation, as workers do it; for methods without that, it
+//! is the sum. `cpu` is the user and system time of a claim and a finish; it depends less on other load, and excludes
+//! the server's own time. `latency` is how long one process waits for one claim when all only claim and finish. The
+//! queues run until they are complete and each entry is counted; the others run for two seconds, or until they are
+//! done. The server is that of `SLT_TEST_POSTGRES_URL`, or a new one from the programs on this machine.
 
-// Benchmarks print for people; what they print is theirs.
+// Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fs::{self, File};
@@ -74,7 +73,7 @@ fn server() -> Option<&'static str> {
     server.as_ref().map(|server| server.url.as_str())
 }
 
-/// Where the queue is that is measured in `folder`, and the id of its run.
+/// The queue that is measured in `folder`, and the id of its run.
 fn place(way: &str, folder: &Path) -> (Place, String) {
     let place = match way {
         "server" => std::env::var_os("QUEUE_BENCH_SERVER").or_else(|| server().map(Into::into)).expect("a server"),
@@ -84,7 +83,7 @@ fn place(way: &str, folder: &Path) -> (Place, String) {
     (Place::parse(place).unwrap(), run)
 }
 
-/// The medians of some measurements of one row.
+/// The medians of the measurements of one row.
 fn row(way: &str, processes: usize, entries: usize) {
     let count = if way == "queue" { 5 } else { 1 };
     let median = |is_one_go| {
@@ -103,7 +102,7 @@ fn row(way: &str, processes: usize, entries: usize) {
     );
 }
 
-/// What one operation took, in microseconds, and how many claims there were.
+/// The time of one operation, in microseconds, and the number of claims.
 #[derive(Clone, Copy)]
 struct Times {
     claim: f64,
@@ -203,7 +202,7 @@ fn child(way: &str, is_one_go: bool, folder: &Path) {
         "queue" | "server" => {
             let (place, run) = place(way, folder);
             let options = OpenOptions { pages: folder.to_path_buf(), ..OpenOptions::default() };
-            // What was claimed along with the last outcome.
+            // The entry claimed together with the last outcome.
             let queue = (place.join(&run, &options).unwrap(), None);
             timed(folder, Duration::MAX, queue, claim_queue, |(queue, next), lease| {
                 let outcome = outcome(lease.name());
@@ -238,7 +237,7 @@ fn child(way: &str, is_one_go: bool, folder: &Path) {
     }
 }
 
-/// What a passing trial of usual size reports.
+/// The report of a passing trial of usual size.
 fn outcome(name: &str) -> Outcome {
     let mut outcome = Outcome::new(name, Verdict::Passed);
     outcome.records.passed = 12_345;
@@ -278,13 +277,13 @@ fn timed<Q, L>(
     println!("{claims} {} {} {cpu} {began} {}", claiming.as_nanos(), finishing.as_nanos(), epoch());
 }
 
-/// Nanoseconds that this process has spent on a processor.
+/// The CPU time of this process in nanoseconds.
 fn processor_time() -> i64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// Nanoseconds by the clock that all processes share.
+/// Nanoseconds by a clock that all processes share.
 fn epoch() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
@@ -296,7 +295,7 @@ fn claim_queue((queue, next): &mut (Box<dyn Queue>, Option<Claim>)) -> Option<Le
     }
 }
 
-/// Takes whatever the system lists first; to keep to an order, it would have to list and sort all.
+/// Takes the first entry that the system lists; to keep an order, it would have to list and sort all.
 fn claim_rename(folder: &Path) -> Option<PathBuf> {
     loop {
         let mut names = fs::read_dir(folder.join("todo")).unwrap().map(|entry| entry.unwrap().file_name()).peekable();
@@ -310,7 +309,7 @@ fn claim_rename(folder: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Gives the first entry in state `from` the state `to`, and returns its index.
+/// Changes the first entry in state `from` to state `to`, and returns its index.
 fn rewrite(list: &mut File, from: &str, to: &str) -> Option<usize> {
     change(list, |entries| {
         let entry = entries.iter().position(|entry| entry["state"] == from)?;

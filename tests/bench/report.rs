@@ -1,8 +1,8 @@
-//! What it costs to write the files of a run of 10,000, 500 of which failed: the time of each part, and the sizes.
+//! The cost of writing the result files of a run of 10,000, 500 of which failed: time and size of each part.
 //!
 //! `cargo bench --bench report`, the median of five.
 
-// Benchmarks print for people; what they print is theirs.
+// Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::Path;
@@ -88,7 +88,7 @@ fn write(folder: &Path, results: &Results) -> Result<usize, String> {
     }
 }
 
-/// Prints the median time and the size of what `part` makes.
+/// Prints the median time and the size of the output of `part`.
 fn timed(name: &str, mut part: impl FnMut() -> Result<usize, String>) -> Result<(), String> {
     let mut times: Vec<Duration> = Vec::new();
     let mut size = 0;

@@ -1,6 +1,6 @@
-//! The `sqllogictest` crate's own runner on a classic corpus, with the fixes without which it cannot read or judge one.
+//! The `sqllogictest` crate's own runner on a classic corpus, with the fixes that it needs to read and judge one.
 //!
-//! Not timed: what is done to the text beforehand ([`fixed`]) and reading it from disk, both in the runner's favour.
+//! Not timed: fixing the text ([`fixed`]) and reading it from disk, both in the runner's favour.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -15,7 +15,7 @@ use slt_harness::sqllogictest::{
 
 use super::{Cost, connect, timed};
 
-/// A session, and what the runner does not hand to its database: the letters of the query that comes next.
+/// A session, and what the runner does not pass to its database: the letters of the next query.
 struct Current {
     session: Box<dyn Session>,
     rows: Rows,
@@ -23,7 +23,7 @@ struct Current {
 }
 
 thread_local! {
-    // Here because the runner wants a database that can change threads, which a session cannot.
+    // Needed because the runner wants a database that can change threads, which a session cannot.
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
 }
 
@@ -70,7 +70,8 @@ pub(super) fn run(name: &str, text: &str) -> Result<Cost, Box<dyn Error>> {
         for record in parser::parse_with_name::<DefaultColumnType>(text, name)? {
             match &record {
                 Record::Halt { .. } => break,
-                // Ours judges by hash lines alone; the crate would hash a short result too, if told to.
+                // Our runner compares hashes only if the record has a hash line; the crate would also hash a short
+                // result, if configured.
                 Record::HashThreshold { .. } => continue,
                 _ => {}
             }
@@ -95,7 +96,7 @@ pub(super) fn run(name: &str, text: &str) -> Result<Cost, Box<dyn Error>> {
     })
 }
 
-/// Compares as the crate does, except that a line with a hash stands for the values.
+/// Compares like the crate, except that a line with a hash means the values.
 fn validate(normalizer: Normalizer, actual: &[Vec<String>], expected: &[String]) -> bool {
     let [line] = expected else { return default_validator(normalizer, actual, expected) };
     let Some((count, hash)) = line.split_once(" values hashing to ") else {
@@ -109,10 +110,10 @@ fn validate(normalizer: Normalizer, actual: &[Vec<String>], expected: &[String])
     count.parse() == Ok(actual.len()) && format!("{:x}", md5.finalize()) == hash
 }
 
-/// The text with comments on conditions left out, and with conditions of `halt` settled.
+/// The text without comments on conditions, and with the conditions of `halt` resolved.
 pub(super) fn fixed(text: &str) -> String {
     let mut fixed = String::with_capacity(text.len());
-    // Where the conditions of the next record begin, and whether they exclude SQLite.
+    // The line where the conditions of the next record begin, and whether they exclude SQLite.
     let mut conditions = (0, false);
     for line in text.lines() {
         let line = if line.trim().is_empty() { "" } else { line };

@@ -1,7 +1,7 @@
 //! What a run over processes costs and how well it uses them: the same files by one thread, two threads, one worker and
-//! two.
+//! two workers.
 //!
-//! With a PostgreSQL server, the files are also run by two workers over a queue there, beside two over a queue file.
+//! With a PostgreSQL server, two workers also run the files over a queue there, compared with two over a queue file.
 //!
 //! `cargo bench --bench scale [-- --rounds N]`, with `SLT_CORPUS` for a folder of files that take some seconds. Prints
 //! utilisation (busy time over the workers' time), the makespan over its lower bound max(longest file, total / workers),
@@ -9,7 +9,7 @@
 //! time of all processes together, each the median of the rounds. Within a round the two are run in turn, first the one and then the other, so that a
 //! machine that becomes slower or faster favours neither.
 
-// Benchmarks print for people; what they print is theirs.
+// Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fmt;
@@ -40,14 +40,14 @@ fn bench() -> Result<(), String> {
         }
         let (clock, before) = (Instant::now(), cpu_of_children()?);
         let output = command.output().map_err(|error| format!("cannot run `{}`: {error}", binary.display()))?;
-        // 101 is the right answer for a corpus with files that rightly fail.
+        // 101 is the right answer for a corpus with files that are supposed to fail.
         if !matches!(output.status.code(), Some(0 | 101)) {
             return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
         }
         let cost = Cost { wall: clock.elapsed(), cpu: cpu_of_children()?.saturating_sub(before) };
         Ok((cost, String::from_utf8_lossy(&output.stdout).into_owned()))
     };
-    // The history that the order rests on.
+    // The history that determines the order.
     run(&["--parallel", "--workers", "2", "--format", "terse"])?;
     let (mut walls, mut cpus, mut server_overheads) = (Vec::new(), Vec::new(), Vec::new());
     let (mut thread_walls, mut thread_cpus) = (Vec::new(), Vec::new());
@@ -112,7 +112,7 @@ fn bench() -> Result<(), String> {
     Ok(())
 }
 
-/// What a run took.
+/// The cost of a run.
 struct Cost {
     wall: Duration,
     cpu: Duration,
@@ -124,17 +124,17 @@ impl fmt::Display for Cost {
     }
 }
 
-/// The processor time, in user and system mode, of all processes below this one that have ended and been waited for.
+/// The user and system time of all ended child processes of this one.
 fn cpu_of_children() -> Result<Duration, String> {
     let error = |what: &dyn fmt::Display| format!("cannot read `/proc/self/stat`: {what}");
     let stat = std::fs::read_to_string("/proc/self/stat").map_err(|source| error(&source))?;
-    // The fields cutime and cstime of proc(5); the second field, a name in brackets, may hold blanks.
+    // The fields cutime and cstime of proc(5); the second field, a name in brackets, may contain blanks.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(13).take(2);
     let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<_, _>>().map_err(|source| error(&source))?;
     Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
 }
 
-/// What the statistics of the runs say.
+/// The figures in the statistics of the runs.
 #[derive(Default)]
 struct Figures {
     utilisation: Vec<f64>,

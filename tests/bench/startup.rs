@@ -1,10 +1,10 @@
-//! What it costs to begin: `--list` and `--exact NAME` over folders of growing size, and the memory of a whole run.
+//! Start-up cost: `--list` and `--exact NAME` over folders of growing size, and the memory of a whole run.
 //!
-//! `cargo bench --bench startup [-- --rounds N]`, with `SLT_CORPUS` for the files of the whole run; without it, these are
-//! the bundled ones. Each time is the least of the rounds, of a process from its start to its end; each ratio is to the
+//! `cargo bench --bench startup [-- --rounds N]`, with `SLT_CORPUS` for the files of the whole run; without it, these
+//! are the bundled ones. Each time is the minimum of the rounds, for a process from start to end; each ratio is to the
 //! row of 100 files.
 
-// Benchmarks print for people; what they print is theirs.
+// Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::ffi::OsStr;
@@ -33,7 +33,7 @@ fn bench() -> Result<(), String> {
         make_up(root.path(), files).map_err(failed)?;
         rows.push(Row { files, root, list: Duration::MAX, exact: Duration::MAX });
     }
-    // One after the other, so that a process does not begin with caches that listing 10,000 files has emptied.
+    // In turn, so that a process does not start with caches that listing 10,000 files has emptied.
     for _ in 0..rounds {
         for Row { files, root, exact, .. } in &mut rows {
             let root = Some(root.path().as_os_str());
@@ -54,7 +54,7 @@ fn bench() -> Result<(), String> {
     }
 
     let corpus = std::env::var_os("SLT_CORPUS");
-    // 101 is the right answer for a corpus with files that rightly fail.
+    // 101 is the right answer for a corpus with files that are supposed to fail.
     let whole = run(&binary, corpus.as_deref(), &["--test-threads", "1", "--format", "terse"], &[0, 101])?;
     let from = if corpus.is_some() { "the files of SLT_CORPUS" } else { "the bundled files" };
     let (wall, peak) = (whole.wall.as_secs_f64(), whole.peak_bytes as f64 / 1e6);
@@ -62,7 +62,7 @@ fn bench() -> Result<(), String> {
     Ok(())
 }
 
-/// A folder of test files, and the least times that were measured with it.
+/// A folder of test files, and the minimum times for it.
 struct Row {
     files: usize,
     root: tempfile::TempDir,
@@ -70,7 +70,7 @@ struct Row {
     exact: Duration,
 }
 
-/// What a process took.
+/// The cost of a process.
 struct Cost {
     wall: Duration,
     peak_bytes: u64,
@@ -94,21 +94,21 @@ fn run(binary: &Path, root: Option<&OsStr>, arguments: &[&str], codes: &[i32]) -
     }
 }
 
-/// Waits for a child, and says how it ended and how much memory it had at its peak.
+/// Waits for a child, and returns how it ended and its peak memory.
 ///
-/// The peak is never less than that of this process, in whose memory the child begins; a bench takes little.
+/// The peak is never less than that of this process, in whose memory the child starts; a benchmark uses little.
 fn wait(child: Child) -> io::Result<(ExitStatus, u64)> {
     use std::os::unix::process::ExitStatusExt;
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::uninit());
-    // SAFETY: `wait4` writes to two places that are large enough. The child is waited for here only, so that no other
-    // process can have its id; `std` cannot tell what a child used.
+    // SAFETY: `wait4` writes to two variables that are large enough. Only this code waits for the child, so no other
+    // process can have its id; `std` cannot report a child's usage.
     if unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) } != pid {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `wait4` has returned a child, so it has written what that used.
+    // SAFETY: `wait4` has returned a child, so it has written its usage.
     let usage = unsafe { usage.assume_init() };
-    // In KiB, but for macOS, which counts bytes.
+    // In KiB, but in bytes on macOS.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     Ok((ExitStatus::from_raw(status), u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit))
 }
@@ -117,7 +117,7 @@ fn name(file: usize) -> String {
     format!("folder_{:03}/file_{file:05}.test", file / FILES_IN_FOLDER)
 }
 
-/// Writes short scripts, many to a folder.
+/// Writes short scripts, many per folder.
 fn make_up(root: &Path, files: usize) -> io::Result<()> {
     for file in 0..files {
         let path = root.join(name(file));

@@ -1,10 +1,10 @@
-//! The exit code of a run and what `slt status` says of it agree, whatever became of the files.
+//! The exit code of a run and the output of `slt status` agree, whatever happened to the files.
 
 use std::fs;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
 
-/// A file of each kind: what it is called, its text, and what a run of it alone comes to.
+/// A file of each kind: its name, its text, and the result of a run of it alone.
 fn kinds() -> [(&'static str, String, &'static str); 8] {
     [
         ("ok.test", PASSES.to_owned(), "passed"),
@@ -21,7 +21,7 @@ fn kinds() -> [(&'static str, String, &'static str); 8] {
 const KNOWN: &str =
     "[[known]]\npath = \"known.test\"\nreason = \"r\"\n\n[[known]]\npath = \"fixed.test\"\nreason = \"r\"\n";
 
-/// What goes with a first word of `slt status`; `cargo test` is green if nothing could be checked, as libtest is.
+/// The exit code for a first word of `slt status`; `cargo test` is green if nothing could be checked, like libtest.
 fn code(word: &str, is_strict: bool) -> i32 {
     match word {
         "passed" => 0,
@@ -39,7 +39,7 @@ fn status(place: &Place) -> Ended {
     place.start_command(command).wait()
 }
 
-/// Runs these files, and checks that the run comes to this word.
+/// Runs these files, and checks that the run has this result.
 fn check(place: &Place, door: &str, files: &[&str], word: &str) {
     let _ = fs::remove_file(place.path("tripped"));
     let mut command = place.serial();
@@ -54,7 +54,7 @@ fn check(place: &Place, door: &str, files: &[&str], word: &str) {
 }
 
 #[test]
-fn of_every_kind_of_file_and_every_pair_of_kinds() {
+fn they_agree_on_every_kind_of_file_and_every_pair_of_kinds() {
     let kinds = kinds();
     let place = Place::new(kinds.iter().map(|(name, text, _)| (*name, text.as_str())));
     fs::write(place.path("known.toml"), KNOWN).unwrap();
@@ -65,7 +65,7 @@ fn of_every_kind_of_file_and_every_pair_of_kinds() {
             check(&place, "--file-timeout 1 --exact", &[first], word);
         }
         for (second, _, other) in &kinds[index + 1..] {
-            // A failure decides; else what was checked.
+            // A failure decides; otherwise what was checked.
             let both = ["FAILED", "passed", "EMPTY"].into_iter().find(|both| word == both || other == both);
             check(&place, door, &[first, second], both.unwrap());
         }
@@ -73,7 +73,7 @@ fn of_every_kind_of_file_and_every_pair_of_kinds() {
 }
 
 #[test]
-fn of_a_run_that_was_not_finished_and_of_one_that_had_no_file() {
+fn they_agree_on_an_unfinished_run_and_on_one_without_files() {
     let kinds = kinds();
     let place = Place::new(kinds.iter().map(|(name, text, _)| (*name, text.as_str())));
     check(&place, "--parallel --workers 1 --time-budget 0.000001 --exact", &["ok.test", "failed.test"], "INCOMPLETE");

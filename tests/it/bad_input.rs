@@ -1,4 +1,4 @@
-//! Files that are broken in some way: they fail with a clear word, and take no other file with them.
+//! Broken files fail with a clear message, and affect no other file.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::{PASSES, Said, command, folder, run, target_binary};
 
-/// Runs a folder that holds `odd.test` or `odd.slt` beside a sound file, which must pass; returns what was said.
+/// Runs a folder with `odd.test` or `odd.slt` beside a valid file, which must pass; returns the output.
 fn beside_a_sound_file(root: &Path) -> Said {
     fs::write(root.join("sound.test"), PASSES).unwrap();
     let said = run(root, &["--file-timeout", "60"]);
@@ -15,7 +15,7 @@ fn beside_a_sound_file(root: &Path) -> Said {
 }
 
 #[test]
-fn entries_that_are_no_files_fail_by_themselves() {
+fn entries_that_are_not_files_fail_alone() {
     type Make = fn(&Path);
     let odd: [(Make, &str); 2] = [
         (
@@ -34,7 +34,7 @@ fn entries_that_are_no_files_fail_by_themselves() {
 }
 
 #[test]
-fn a_folder_is_none_whatever_its_name_and_a_link_out_of_the_root_is_an_error() {
+fn a_folder_is_not_a_file_whatever_its_name_and_a_link_out_of_the_root_is_an_error() {
     let root = folder(&[("odd.test/inner.test", PASSES)]);
     let said = beside_a_sound_file(root.path());
     assert_eq!((said.code, said.verdict("odd.test/inner.test"), said.verdicts().len()), (0, Some("ok"), 2), "{said:?}");
@@ -79,7 +79,7 @@ fn a_classic_file_need_not_be_utf_8_and_an_slt_file_must() {
 }
 
 #[test]
-fn what_the_engine_was_not_asked_is_no_expected_error() {
+fn an_error_before_the_engine_is_not_an_expected_error() {
     let odd: [(&str, &[u8], &str); 3] = [
         ("odd.test", b"statement error\nSELECT\0 1\n", "statement failed: the SQL holds a NUL byte"),
         ("odd.slt", b"query error\nSELECT\0 1\n", "query failed: the SQL holds a NUL byte"),
@@ -95,7 +95,7 @@ fn what_the_engine_was_not_asked_is_no_expected_error() {
 }
 
 #[test]
-fn a_line_of_100_megabytes_fails_in_few_words() {
+fn a_line_of_100_megabytes_fails_with_a_short_message() {
     let root = folder(&[]);
     let mut script = b"query I\nSELECT length('".to_vec();
     script.resize(100 << 20, b'x');
@@ -120,7 +120,7 @@ fn a_query_that_hangs_is_interrupted() {
 }
 
 #[test]
-fn no_script_sleeps_beyond_its_time_limit() {
+fn a_script_does_not_sleep_beyond_its_time_limit() {
     for script in ["sleep 1h\n\nstatement ok\nSELECT 1\n", "query I retry 9 backoff 1h\nSELECT 1\n----\n2\n"] {
         let root = folder(&[("odd.slt", script), ("sound.test", PASSES)]);
         let said = run(root.path(), &["--file-timeout", "0.3"]);
@@ -130,7 +130,7 @@ fn no_script_sleeps_beyond_its_time_limit() {
 }
 
 #[test]
-fn an_interruption_is_no_expected_error() {
+fn an_interrupt_is_not_an_expected_error() {
     let endless =
         "statement error\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c\n";
     let root = folder(&[("odd.test", endless)]);
@@ -139,7 +139,7 @@ fn an_interruption_is_no_expected_error() {
 }
 
 #[test]
-fn commands_and_the_environment_need_leave() {
+fn commands_and_the_environment_need_permission() {
     let root = folder(&[
         ("system.slt", "system ok\necho hello\n----\nhello\n"),
         ("env.slt", "control substitution on\n\nquery T\nSELECT '$SECRET'\n----\nof mine\n"),
@@ -155,7 +155,7 @@ fn commands_and_the_environment_need_leave() {
 }
 
 #[test]
-fn the_bundled_commands_run_when_they_are_let() {
+fn the_bundled_commands_run_if_allowed() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let let_in = ["--exact", "evidence/directives/system.slt", "--label", "commands", "--format", "json"];
     let refused = run(&corpus, &let_in);

@@ -1,4 +1,4 @@
-//! `--bless` rewrites what failing records expect, and `slt test` shows one file record by record.
+//! `--bless` rewrites failing records, and `slt test` shows one file record by record.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use crate::support::{FAILS, PASSES, Said, command, folder, run, target_binary};
 
 const LINES: &str = "query IT rowsort\nVALUES (2, 'b'), (1, 'a')\n----\n";
 
-/// A script with two wrong results, a comment within one of them, and a record for others.
+/// A script with two wrong results, a comment within one of them, and a record for other engines.
 fn wrong() -> String {
     format!("# top\n\n{LINES}1\n# inside\nb\n\nskipif sqlite\nquery I\nSELECT 1\n----\n9\n\nquery I\nSELECT 3\n")
 }
@@ -25,7 +25,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The ways to run a folder: in one process, as one worker, and with workers of its own.
+/// The ways to run a folder: in one process, as one worker, and with its own workers.
 const WAYS: [&[&str]; 3] = [&[], &["--parallel"], &["--parallel", "--workers", "2"]];
 
 fn run_with(root: &Path, way: &[&str], arguments: &[&str]) -> Said {
@@ -39,7 +39,7 @@ fn slt(arguments: &[&str], folder: &Path) -> Said {
 }
 
 #[test]
-fn what_cannot_be_blessed_stays_and_makes_101() {
+fn what_cannot_be_blessed_still_fails_with_exit_code_101() {
     let error = "query I\nSELECT nothing\n----\n1\n";
     let syntax = "query I\nSELECT 1\n----\n1\n----\n";
     let endless =
@@ -61,7 +61,7 @@ fn what_cannot_be_blessed_stays_and_makes_101() {
 }
 
 #[test]
-fn a_file_that_is_not_ours_to_write_is_refused() {
+fn a_read_only_or_outside_file_is_refused() {
     let outside = folder(&[("x.test", FAILS)]);
     let root = folder(&[("locked.test", FAILS), ("a/own.test", FAILS)]);
     let link = root.path().join("out.test");
@@ -80,7 +80,7 @@ fn a_file_that_is_not_ours_to_write_is_refused() {
 }
 
 #[test]
-fn a_file_that_changed_meanwhile_is_left_as_it_is() {
+fn a_file_that_changed_meanwhile_is_not_overwritten() {
     let root = folder(&[]);
     let path = root.path().join("x.slt");
     let script = format!("query I\nSELECT 1\n----\n2\n\nsystem ok\necho '# mine' >> {}\n", path.display());
@@ -91,7 +91,7 @@ fn a_file_that_changed_meanwhile_is_left_as_it_is() {
 }
 
 #[test]
-fn values_that_bless_cannot_use_are_named() {
+fn invalid_values_of_bless_are_named() {
     let root = folder(&[("x.test", FAILS)]);
     for (arguments, words) in
         [(&["--bless=chek"][..], "`--bless=check`"), (&["--bless-errors"], "it needs `--bless` too")]
@@ -106,7 +106,7 @@ fn values_that_bless_cannot_use_are_named() {
 }
 
 #[test]
-fn results_are_rewritten_in_every_way_of_running_and_pass_then() {
+fn results_are_rewritten_in_every_mode_and_then_pass() {
     for way in WAYS {
         let root = folder(&[("a/x.test", &wrong()), ("pass.test", PASSES)]);
         let path = root.path().join("a/x.test");
@@ -127,7 +127,7 @@ fn results_are_rewritten_in_every_way_of_running_and_pass_then() {
 }
 
 #[test]
-fn variables_stand_in_for_the_flags() {
+fn variables_work_like_the_flags() {
     let error = "statement ok\nSELECT missing\n";
     let root = folder(&[("x.slt", error)]);
     let with = |bless: &str, errors: &str| {
@@ -160,7 +160,7 @@ fn a_file_that_many_scripts_include_is_rewritten_at_its_own_place() {
     }
 }
 
-/// The test files of a folder and all below it.
+/// The test files of a folder and its subfolders.
 fn scripts(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<PathBuf> = entries.flat_map(|p| if p.is_dir() { scripts(&p) } else { vec![p] }).collect();
@@ -171,11 +171,11 @@ fn scripts(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A text with about one result line in nine changed, doubled or gone.
+/// A text with about one result line in nine changed, doubled or removed.
 fn altered(text: &str, seed: &mut u64) -> String {
     let (mut in_results, mut left_out, mut halted) = (false, false, false);
     let lines = text.split_inclusive('\n').map(|line| {
-        // What is not run is not blessed either.
+        // Records that do not run are not blessed either.
         left_out = !line.trim().is_empty() && (left_out || line.starts_with("skipif") || line.starts_with("onlyif"));
         halted |= line.starts_with("halt");
         let is_result = in_results && !line.trim().is_empty() && !line.starts_with('#') && !left_out && !halted;
@@ -183,7 +183,7 @@ fn altered(text: &str, seed: &mut u64) -> String {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         match (*seed >> 33) % 27 {
             _ if !is_result || line.contains("<slt:ignore>") => line.to_owned(),
-            // A hash stays recognisable, or a list would take its place.
+            // A hash stays recognisable, so that no list replaces it.
             0..3 if line.contains(" values hashing to ") => line.replace(['0', '1'], "2"),
             0 => format!("altered {line}"),
             1 => line.repeat(2),
@@ -204,14 +204,14 @@ fn altered_results_come_back_byte_by_byte() {
         let copy = root.path().join(path.strip_prefix(&corpus).unwrap());
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         let text = read(&path);
-        // Lines of a row may be laid out in more than one way, and an error need not be quoted whole.
+        // A row's line may have several layouts, and an error need not be quoted in full.
         let original = if path.extension().unwrap() == "test" { altered(&text, &mut seed) } else { text.clone() };
         changed += usize::from(original != text);
         fs::write(&copy, original).unwrap();
         originals.push((copy, text));
     }
     assert!(changed > 20, "{changed} files");
-    // What is included, and whatever else lies there.
+    // Included files, and other files in that folder.
     let others = Command::new("cp").args(["-rn", "."]).arg(root.path()).current_dir(&corpus).output().unwrap();
     assert!(others.stderr.is_empty() || scripts(root.path()).len() == originals.len(), "{others:?}");
     let said = run(root.path(), &["--bless"]);

@@ -1,4 +1,4 @@
-//! A headless Chromium, spoken to over two pipes in the DevTools protocol: what a page does, and what it asks for.
+//! A headless Chromium, controlled over two pipes by the DevTools protocol: shows what a page does and requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,20 +7,20 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A browser with one page, which ends with this value.
+/// A browser with one page, which ends when this is dropped.
 pub struct Browser {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     session: String,
     count: u64,
-    /// What the page has told the console, thrown, or asked the network for.
+    /// The page's console output, exceptions and network requests.
     pub events: Vec<Value>,
     _profile: TempDir,
 }
 
 impl Browser {
-    /// A browser with an empty page; none where there is no Chromium, which must not happen in CI.
+    /// A browser with an empty page; `None` if there is no Chromium, which is an error in CI.
     pub fn start() -> Option<Browser> {
         let names = ["chromium", "chromium-browser", "google-chrome"];
         let there = |name: &&&str| {
@@ -102,12 +102,12 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Waits until the page has drawn what was asked of it, and has heard of what that changed.
+    /// Waits until the page has redrawn and has received the resulting events.
     pub fn settle(&mut self) {
         self.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))");
     }
 
-    /// Types one key, as a person would.
+    /// Types one key, like a user.
     pub fn key(&mut self, key: &str, text: &str) {
         let down = match text {
             "" => json!({ "type": "keyDown", "key": key }),
@@ -117,7 +117,7 @@ impl Browser {
         self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key }));
     }
 
-    /// What the page complained of: errors on the console, exceptions, blocked loads.
+    /// The page's problems: errors on the console, exceptions, blocked loads.
     pub fn complaints(&self) -> Vec<&Value> {
         let complaint = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
@@ -128,7 +128,7 @@ impl Browser {
         self.events.iter().filter(complaint).collect()
     }
 
-    /// The addresses that were asked for.
+    /// The requested addresses.
     pub fn requests(&self) -> Vec<&str> {
         let requests = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
         requests.filter_map(|event| event["params"]["request"]["url"].as_str()).collect()
@@ -138,7 +138,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         self.session.clear();
-        // It ends the processes that it started itself; a browser that is gone already has nothing to hear.
+        // The browser ends its own processes; it may already be gone.
         if !std::thread::panicking() {
             self.send("Browser.close", json!({}));
         } else {

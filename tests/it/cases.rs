@@ -1,6 +1,6 @@
-//! Scripts that must fail, each with exactly the words beside it in `NAME.expected`.
+//! Scripts that must fail, each with exactly the text in `NAME.expected`.
 //!
-//! `SLT_BLESS=1 cargo test --test it cases` writes these anew; read them then as a user would.
+//! `SLT_BLESS=1 cargo test --test it cases` regenerates these; then read them as a user would.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn cases(threads: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_case_fails_in_the_words_beside_it_serially_and_in_parallel() {
+fn every_case_fails_with_its_expected_text_serially_and_in_parallel() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let found = cases("1");
     assert_eq!(found, cases("4"));

@@ -54,7 +54,7 @@ fn results(run_id: &str, day: u64, outcomes: Vec<Outcome>) -> Results {
     results
 }
 
-/// Writes results as a run does; `time` begins the name of the copy.
+/// Writes results like a run; `time` is the start of the copy's name.
 fn write(folder: &Path, time: &str, results: &Results) {
     fs::create_dir_all(folder.join("runs")).unwrap();
     let text = serde_json::to_string(results).unwrap();
@@ -62,7 +62,8 @@ fn write(folder: &Path, time: &str, results: &Results) {
     fs::write(folder.join("results.json"), &text).unwrap();
 }
 
-/// Three runs: in the last, `select/2` has been mended, `joins/1` broken and `ddl/1` not run; `index/1` goes to and fro.
+/// Three runs: in the last, `select/2` is fixed, `joins/1` is broken and `ddl/1` did not run; `index/1` changes each
+/// time.
 fn three_runs() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let ignored = Verdict::Ignored { reason: "0 of 3 records apply to sqlite".into() };
@@ -90,7 +91,7 @@ fn three_runs() -> TempDir {
 
 #[test]
 #[cfg_attr(not(feature = "sqlite"), ignore = "`query` and the engine need SQLite")]
-fn what_runs_leave_behind_is_what_the_commands_read() {
+fn the_commands_read_the_results_of_runs() {
     let files = folder(&[("a/mended.test", FAILS), ("a/broken.test", PASSES), ("b/sound.slt", PASSES)]);
     let results = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
@@ -134,7 +135,7 @@ fn the_last_run_is_shown_at_a_glance() {
 }
 
 #[test]
-fn the_punch_list_goes_where_it_is_asked_to() {
+fn the_punch_list_is_written_to_the_given_path() {
     let folder = three_runs();
     let run = |arguments: &[&str]| {
         let mut command = command(env!("CARGO_BIN_EXE_slt"));
@@ -239,7 +240,7 @@ fn files_that_no_run_has_met_are_untested() {
 
 #[test]
 #[cfg_attr(not(feature = "sqlite"), ignore = "`query` needs SQLite")]
-fn a_run_that_cannot_be_read_is_left_out_aloud() {
+fn a_run_that_cannot_be_read_is_skipped_with_a_warning() {
     let folder = three_runs();
     fs::write(folder.path().join("runs/20261131T000000Z-77aa0c11.json"), r#"{"version": 99}"#).unwrap();
     let said = slt(folder.path(), &["query", "SELECT count(*) FROM test_runs", "--format", "csv"]);
@@ -248,7 +249,7 @@ fn a_run_that_cannot_be_read_is_left_out_aloud() {
 }
 
 #[test]
-fn what_cannot_be_used_is_answered_with_what_can() {
+fn an_invalid_value_is_answered_with_the_valid_ones() {
     let folder = three_runs();
     let results = folder.path();
     fs::write(results.join("torn.json"), r#"{"version": 1, "run_id": "#).unwrap();
@@ -302,7 +303,7 @@ fn each_command_is_documented_and_its_help_has_an_example() {
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md")).unwrap();
     let help = slt(Path::new("none"), &["--help"]).out;
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // A line that begins further in goes on with the one above.
+    // A line that is indented further continues the one above.
     let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
     let names: Vec<&str> = names.filter(|name| *name != "help").collect();
     assert!(names.len() > 10, "{names:?}");

@@ -1,4 +1,4 @@
-//! External drivers as engines: those that work, those that fail in every way there is, and DuckDB's.
+//! External drivers as engines: working ones, failing ones of every kind, and DuckDB's.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::engines::{CLASSIC, assert_holds_no_secret, on, run};
 use crate::support::{PASSES, Said, command, folder, target_binary};
 
-/// A driver for the protocol as sqllogictest-bin has it, which knows nothing of any extension. What it is asked to
-/// `print`, it prints instead of an answer.
+/// A driver for sqllogictest-bin's protocol, without the extension. If it is asked to `print` something, it prints that
+/// instead of an answer.
 const DRIVER: &str = r#"
 import json, os, subprocess, sys, time
 
@@ -75,7 +75,7 @@ fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
             assert_eq!(said.verdict(name), Some("ok"), "{said:?}");
         }
         for (name, words) in [
-            ("garbage.slt", "it printed what is no answer: `oops` (expected value)"),
+            ("garbage.slt", "it printed something that is not an answer: `oops` (expected value)"),
             ("twice.slt", "it printed `{\"result\":[[\"7\"]]}` without being asked"),
             ("dies.slt", "it ended (exit status: 3) instead of answering"),
             ("leaves.slt", "it ended (exit status: 3) instead of answering"),
@@ -116,8 +116,8 @@ fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
 }
 
 #[test]
-fn what_a_run_starts_inherits_nothing_that_is_for_this_program() {
-    // It answers with the names of its variables that are ours, and with a password of its own.
+fn child_processes_inherit_no_variables_of_this_program() {
+    // It answers with the names of its variables that are ours, and with its own password.
     let driver = r#"
 import json, os, sys
 names = sorted(name for name in os.environ if name.startswith(("SLT_", "SQLLOGICTEST_")) and name != "SLT_RESULTS")
@@ -152,7 +152,7 @@ fn assert_is_gone(pid: &str) {
     let begun = Instant::now();
     let is_alive = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // Nobody may be there to reap it.
+        // There may be nobody to reap it.
         stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
     };
     while is_alive() {
@@ -162,7 +162,7 @@ fn assert_is_gone(pid: &str) {
 }
 
 #[test]
-fn a_driver_that_is_not_there_is_told_so() {
+fn a_missing_driver_is_an_error() {
     let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
     let words = "the connection to the external driver `slt_no_such_program` is lost: \
                  it ended (exit status: 127: bash finds no such command)";
@@ -177,10 +177,10 @@ fn a_driver_that_is_not_there_is_told_so() {
 }
 
 #[test]
-fn a_driver_that_is_busy_goes_with_a_runner_that_is_killed() {
+fn a_busy_driver_dies_with_its_killed_runner() {
     let root = folder(&[("driver.py", DRIVER), ("hangs.slt", "statement ok\nhang\n")]);
     let started = root.path().join("started");
-    // The driver is the process that bash becomes, and so has bash's number.
+    // bash replaces itself with the driver, so the driver has bash's pid.
     let engine = format!(
         "external:[ -z \"$SLT_DATABASE\" ] || echo $$ >{0}.new && mv {0}.new {0}; exec python3 {1}",
         started.display(),
@@ -213,7 +213,7 @@ fn no_secret_of_the_engine_is_in_a_workers_command_line_or_in_the_results() {
 }
 
 #[test]
-fn duckdb_runs_by_the_driver_that_comes_with_this() {
+fn duckdb_runs_with_the_bundled_driver() {
     let python = Command::new("python3").args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
     if !python.is_ok_and(|status| status.success()) {
         let message = "ignored on DuckDB: the Python package `duckdb` is not installed";

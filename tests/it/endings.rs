@@ -1,4 +1,4 @@
-//! How runs end early: interrupted, with nobody to read, after a failure that is enough.
+//! How runs end early: after an interrupt, without a reader, or after the first failure.
 
 use std::fs;
 use std::process::Stdio;
@@ -23,9 +23,9 @@ fn verdicts(place: &Place) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_closed_terminal_ends_everything_and_the_account_is_kept() {
+fn a_closed_terminal_ends_everything_and_the_results_are_kept() {
     let hang = format!("{}\nstatement ok\nFAULT hang\n", fault("daemon"));
-    // The longest file begins.
+    // The longest file starts first.
     let passes = PASSES.to_owned() + &"# a comment\n".repeat(99);
     let place = Place::new([("a.test", &passes), ("b.test", &hang), ("c.test", &hang)]);
     let run = place.start("--workers 2");
@@ -40,7 +40,7 @@ fn a_closed_terminal_ends_everything_and_the_account_is_kept() {
 }
 
 #[test]
-fn a_run_that_nobody_reads_goes_on_and_keeps_its_account() {
+fn a_run_without_a_reader_continues_and_keeps_its_results() {
     for mode in ["", "--workers 2", "serial"] {
         let place = Place::with_many(6, PASSES);
         let mut command = match mode {
@@ -52,7 +52,7 @@ fn a_run_that_nobody_reads_goes_on_and_keeps_its_account() {
             mode => place.command(mode),
         };
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Both pipes break, as those to `head` do.
+        // Both pipes break, like those to `head`.
         drop((child.stdout.take(), child.stderr.take()));
         assert_eq!(child.wait().unwrap().code(), Some(4), "{mode}: what could not be printed is an error");
         let verdicts = verdicts(&place);
@@ -63,7 +63,7 @@ fn a_run_that_nobody_reads_goes_on_and_keeps_its_account() {
 }
 
 #[test]
-fn what_was_not_run_is_told_and_named_in_every_format() {
+fn files_that_did_not_run_are_named_in_every_format() {
     for mode in ["--workers 2", ""] {
         let place = Place::with_many(20, &fault("sleep 400"));
         let ended = place.run(&format!("{mode} --time-budget 0.5 --format terse")).exits(3);
@@ -79,10 +79,10 @@ fn what_was_not_run_is_told_and_named_in_every_format() {
 }
 
 #[test]
-fn after_a_failure_that_is_enough_nothing_is_begun() {
+fn fail_fast_starts_nothing_after_a_failure() {
     for (what, verdict) in [("error on purpose", "FAILED"), ("segv", "crashed (SIGSEGV)")] {
         let place = Place::with_many(30, &fault("sleep 200"));
-        // The longest file begins.
+        // The longest file starts first.
         fs::write(place.path("tests/bad.test"), fault(what) + &"# a comment\n".repeat(999)).unwrap();
         let ended = place.run("--workers 2 --fail-fast --crash-retries 0").exits(101);
         assert_eq!(ended.verdict("bad.test"), verdict);
@@ -98,24 +98,24 @@ fn after_a_failure_that_is_enough_nothing_is_begun() {
 }
 
 #[test]
-fn a_run_that_was_stopped_says_that_it_waits_for_resume() {
+fn a_stopped_run_says_that_it_needs_resume() {
     for mode in ["", "--workers 2"] {
         let place = Place::with_many(10, &fault("sleep 300"));
         place.run(&format!("{mode} --run-id one --time-budget 0.2")).exits(3);
         if mode.is_empty() {
-            // A process's own budget stops no other: whoever comes next goes on.
+            // A process's own budget stops no other process: the next one continues.
             place.run("--run-id one").exits(0).says("resumed the run");
         } else {
             let ended = place.run(&format!("{mode} --run-id one")).exits(3);
             ended.says("the run was stopped (time budget)");
-            ended.says("`--resume` goes on with it");
+            ended.says("`--resume` continues it");
             place.run(&format!("{mode} --run-id one --resume")).exits(0).says("resumed the run");
         }
     }
 }
 
 #[test]
-fn a_worker_that_dies_with_nothing_to_run_is_told_of() {
+fn the_death_of_an_idle_worker_is_reported() {
     let ended = Place::with_fault("at-exit").run("--workers 1").exits(0);
     ended.says("warning: a worker ended (SIGSEGV) after it had finished its file");
     ended.others_passed("");

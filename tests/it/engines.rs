@@ -1,4 +1,4 @@
-//! Servers as engines: what they run, what they leave, and what happens when they fail.
+//! Servers as engines: what they run, what they leave behind, and how they fail.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub fn on(root: &Path, engine: &str) -> Command {
     command
 }
 
-/// What `slt clean` says.
+/// The output of `slt clean`.
 fn clean(server: &Server, arguments: &[&str]) -> Said {
     let mut clean = command(env!("CARGO_BIN_EXE_slt"));
     Said::of(clean.env("SQLLOGICTEST_ENGINE", &server.url).arg("clean").args(arguments))
@@ -32,7 +32,7 @@ fn execute(server: &Server, statements: &[&str]) {
     assert_eq!(said.code, 0, "{said:?}");
 }
 
-/// What every engine understands.
+/// SQL that every engine understands.
 pub const CLASSIC: &str = "\
 statement ok
 CREATE TABLE t(a INTEGER, b NUMERIC(10,4), c VARCHAR(20), d DOUBLE PRECISION)
@@ -111,7 +111,7 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
 }
 
 #[test]
-fn what_is_not_one_query_passes_neither_for_an_error_nor_for_one_without_rows() {
+fn several_statements_in_a_query_are_neither_an_expected_error_nor_an_empty_result() {
     let (servers, _turn) = servers();
     for server in servers {
         let root = folder(&[
@@ -129,7 +129,7 @@ fn what_is_not_one_query_passes_neither_for_an_error_nor_for_one_without_rows() 
 }
 
 #[test]
-fn a_script_may_have_a_schema_of_its_own_instead() {
+fn a_script_may_have_its_own_schema_instead() {
     let (servers, _turn) = servers();
     for server in servers.into_iter().filter(|server| server.is_postgres) {
         let text = "statement ok\nCREATE TABLE t(a INTEGER)\n\nconnection b\nquery I\nSELECT count(*) FROM t\n----\n0\n\n\
@@ -174,7 +174,7 @@ fn the_database_of_a_file_that_fails_is_kept_on_demand_and_cleaned_up_later() {
 }
 
 #[test]
-fn what_a_killed_run_leaves_is_cleaned_up_and_what_a_living_one_uses_is_not() {
+fn databases_of_killed_runs_are_cleaned_up_but_not_those_of_live_runs() {
     let (servers, _turn) = servers();
     for server in servers {
         let text = server.either("statement ok\nSELECT pg_sleep(1000)\n", "statement ok\nSELECT SLEEP(1000)\n");
@@ -196,7 +196,7 @@ fn what_a_killed_run_leaves_is_cleaned_up_and_what_a_living_one_uses_is_not() {
         assert!(run.try_wait().unwrap().is_none());
         run.kill().unwrap();
         run.wait().unwrap();
-        // A server may see only at the end of a statement that nobody waits for it.
+        // A server may notice only at the end of a statement that its client is gone.
         let stop = server.either(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1000)%'",
             "BEGIN NOT ATOMIC FOR one IN (SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(1000)%') DO KILL one.id; END FOR; END",
@@ -221,7 +221,7 @@ fn a_query_that_hangs_is_cancelled_on_the_server() {
 }
 
 #[test]
-fn a_lost_connection_never_passes_for_an_expected_error() {
+fn a_lost_connection_never_counts_as_an_expected_error() {
     let (servers, _turn) = servers();
     for server in servers {
         let kill = server.either("SELECT pg_terminate_backend(pg_backend_pid())", "KILL CONNECTION_ID()");
@@ -237,7 +237,7 @@ fn a_lost_connection_never_passes_for_an_expected_error() {
 }
 
 #[test]
-fn who_is_not_let_in_or_has_no_rights_is_told_so_without_the_password() {
+fn login_and_permission_errors_do_not_show_the_password() {
     let (servers, _turn) = servers();
     for server in servers {
         let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
@@ -302,7 +302,7 @@ fn a_list_of_known_failures_is_for_the_server_that_it_names() {
 }
 
 #[test]
-fn a_server_that_is_not_there_fails_each_file_and_no_expected_error_passes() {
+fn a_missing_server_fails_each_file_and_is_never_an_expected_error() {
     let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
     for (engine, words) in [
         ("postgres://me:hunter2@127.0.0.1:1/db", "cannot connect to postgres://me@127.0.0.1:1/db: "),
@@ -326,7 +326,7 @@ fn a_server_that_is_not_there_fails_each_file_and_no_expected_error_passes() {
     }
 }
 
-/// No file that a run has left holds the password, and there are such files, a page among them.
+/// No result file of a run contains the password; there are such files, and a page is among them.
 pub fn assert_holds_no_secret(results: &Path) {
     assert!(results.join("results.json").exists() && results.join("report.html").exists());
     let found = Said::of(Command::new("grep").args(["-r", "hunter2"]).arg(results));
@@ -334,7 +334,7 @@ pub fn assert_holds_no_secret(results: &Path) {
 }
 
 #[test]
-fn engines_that_cannot_be_chosen_make_2() {
+fn invalid_engines_exit_with_2() {
     let root = folder(&[("a.test", PASSES)]);
     for (engine, words) in [
         ("oracle://me:hunter2@h", "`--engine` (or `SQLLOGICTEST_ENGINE`): no such engine: use `sqlite`"),

@@ -1,10 +1,10 @@
-//! One file's trial costs the same however many files there are.
+//! The cost of one file's trial does not depend on the number of files.
 
 use std::fs;
 
 use crate::support::{PASSES, command, folder, run, target_binary};
 
-/// The paths below the corpus that a run opened or listed, as the kernel saw it.
+/// The paths inside the corpus that a run opened or listed, as seen by the kernel.
 fn opened(root: &std::path::Path, arguments: &[&str]) -> Vec<String> {
     let log = root.with_extension("strace");
     let status = command("strace")
@@ -25,7 +25,7 @@ fn opened(root: &std::path::Path, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_whole_name_opens_its_own_file_and_lists_no_folder() {
+fn a_full_name_opens_only_its_own_file_and_lists_no_folder() {
     let names: Vec<String> = (0..50).map(|number| format!("f{}/{number}.test", number % 5)).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), PASSES)).collect();
     let root = folder(&files);

@@ -1,8 +1,8 @@
-//! What an engine may do to its process, and what becomes of the run.
+//! What an engine may do to its process, and the effect on the run.
 
 use crate::faulty_support::{Ended, PASSES, Place, fault};
 
-/// Runs four scripts that pass and one that commits a fault, which is then told to be at its place.
+/// Runs four scripts that pass and one with a fault, which must be reported at its position.
 #[track_caller]
 fn commits(what: &str, arguments: &str, verdict: &str) -> Ended {
     let ended = Place::with_fault(what).run(&format!("--workers 2 {arguments}")).exits(101);
@@ -14,13 +14,13 @@ fn commits(what: &str, arguments: &str, verdict: &str) -> Ended {
 }
 
 #[test]
-fn a_segfault_is_a_crash_with_its_place() {
+fn a_segfault_is_a_crash_with_its_position() {
     let ended = commits("segv", "", "crashed (SIGSEGV)");
     ended.says("the process that ran this record ended: SIGSEGV");
 }
 
 #[test]
-fn an_abort_is_a_crash_with_its_place() {
+fn an_abort_is_a_crash_with_its_position() {
     commits("abort", "", "crashed (SIGABRT)");
 }
 
@@ -61,7 +61,7 @@ fn an_engine_that_eats_memory_runs_out_of_it() {
 }
 
 #[test]
-fn sqlite_that_may_have_no_more_memory_is_out_of_it_whatever_the_script_expects() {
+fn sqlite_without_memory_is_out_of_memory_whatever_the_script_expects() {
     let text = "statement error\nSELECT zeroblob(900000000) || zeroblob(1)\n";
     let place = Place::new([("a.test", PASSES), ("bad.test", text)]);
     let ended = place.run("--workers 2 --memory-limit 512M").exits(101);
@@ -76,15 +76,15 @@ fn a_memory_limit_that_is_too_low_for_a_worker_is_an_error_that_says_so() {
 }
 
 #[test]
-fn what_an_engine_started_is_gone_when_the_run_ends() {
+fn processes_of_an_engine_are_gone_when_the_run_ends() {
     for what in ["fork", "daemon", "clone"] {
-        // `run` looks for what stays.
+        // `run` looks for surviving processes.
         Place::with_fault(what).run("--workers 2").exits(0);
     }
 }
 
 #[test]
-fn what_cut_all_ties_is_gone_when_the_run_ends() {
+fn detached_processes_of_an_engine_are_gone_when_the_run_ends() {
     for last in ["", "\nstatement ok\nFAULT segv\n"] {
         let place = Place::new([("a.test", PASSES.to_owned()), ("bad.test", fault("stray stray") + last)]);
         let ended = place.run("--workers 2 --crash-retries 0");
@@ -95,7 +95,7 @@ fn what_cut_all_ties_is_gone_when_the_run_ends() {
 }
 
 #[test]
-fn what_an_engine_started_is_gone_after_a_time_out_and_after_a_crash() {
+fn processes_of_an_engine_are_gone_after_a_time_out_and_after_a_crash() {
     for (last, verdict) in [("hang", "timed out after 1 s"), ("segv", "crashed (SIGSEGV)")] {
         let text = format!("statement ok\nFAULT clone\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
         let place = Place::new([("a.test", PASSES), ("bad.test", text.as_str())]);
@@ -106,7 +106,7 @@ fn what_an_engine_started_is_gone_after_a_time_out_and_after_a_crash() {
 }
 
 #[test]
-fn a_failure_shows_what_its_own_file_printed_and_no_more() {
+fn a_failure_shows_only_its_own_files_output() {
     let noisy = "statement ok\nFAULT print heard from another file\n";
     let bad = "statement ok\nFAULT print last words\n\nstatement ok\nFAULT segv\n";
     let failing = "statement ok\nFAULT print before the failure\n\nstatement ok\nFAULT error on purpose\n";
@@ -155,7 +155,7 @@ fn each_attempt_has_the_whole_time_limit() {
 }
 
 #[test]
-fn many_faults_at_once_are_told_apart() {
+fn many_faults_at_once_are_distinguished() {
     let faults = ["segv", "abort", "exit 0", "exit 3", "hang", "error no", "panic", "fork"];
     let scripts = faults.iter().map(|what| (format!("{}.test", what.replace(' ', "-")), fault(what)));
     let place = Place::new(scripts.chain((0..20).map(|number| (format!("ok-{number}.test"), PASSES.to_owned()))));

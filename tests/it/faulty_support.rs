@@ -1,4 +1,4 @@
-//! Runs of the target `faulty` (`faulty/main.rs`): started, waited for, read, and looked after.
+//! Runs of the target `faulty` (`faulty/main.rs`): started, waited for, read, and checked for surviving processes.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long anything may take on a machine that is busy with other things.
+/// A time limit for anything, generous for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A script that passes.
@@ -26,13 +26,13 @@ pub fn fault(fault: &str) -> String {
     runs(&format!("FAULT {fault}"))
 }
 
-/// Where cargo puts what it builds in the profile of this test.
+/// Where cargo puts builds of this test's profile.
 pub fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// The target `faulty`, up to date: `cargo test` builds it with all others, `cargo test --test it` does not.
+/// The target `faulty`, up to date: `cargo test` builds it with the others, `cargo test --test it` does not.
 fn faulty() -> &'static Path {
     static FAULTY: LazyLock<PathBuf> = LazyLock::new(|| {
         let profile = profile_folder();
@@ -50,7 +50,7 @@ fn faulty() -> &'static Path {
     &FAULTY
 }
 
-/// A command without anything in its environment that would change a run.
+/// A command without environment variables that would change a run.
 pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -62,10 +62,10 @@ pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// A place is a folder with scripts in `tests`, for one run or several.
+/// A place is a folder with scripts in `tests`, for one or several runs.
 pub struct Place {
     folder: TempDir,
-    /// What all processes of this place carry in their environment.
+    /// The mark in the environment of all processes of this place.
     mark: String,
 }
 
@@ -83,7 +83,7 @@ impl Place {
         place
     }
 
-    /// As many scripts that pass as these names, and one that commits a fault: `bad.test`.
+    /// Passing scripts with these names, and one with a fault: `bad.test`.
     pub fn with_fault(text: &str) -> Place {
         let good = ["a.test", "b.test", "c.test", "d.test"].map(|name| (name, PASSES));
         Place::new(good.into_iter().chain([("bad.test", fault(text).as_str())]))
@@ -112,13 +112,13 @@ impl Place {
         command
     }
 
-    /// Makes a command one of this place.
+    /// Prepares a command to run in this place.
     pub fn dress(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).env("SLT_RUN_TOKEN", format!("{}.0", self.mark));
         command
     }
 
-    /// Runs `faulty --parallel`, and looks whether anything of it stays.
+    /// Runs `faulty --parallel`, and checks that no process of it survives.
     pub fn run(&self, arguments: &str) -> Ended {
         let ended = self.start(arguments).wait();
         assert_eq!(self.alive(), Vec::<String>::new(), "processes stay behind");
@@ -138,12 +138,12 @@ impl Place {
         Running { child: command.spawn().unwrap(), stdout, stderr }
     }
 
-    /// The processes of this place that live, by what they run.
+    /// The live processes of this place, by their command.
     pub fn alive(&self) -> Vec<String> {
         alive_with(&format!("SLT_RUN_TOKEN={}.", self.mark))
     }
 
-    /// What the history says was run, in the order of its end, with verdicts.
+    /// The names and verdicts in the history, in the order in which they ended.
     pub fn history(&self) -> Vec<(String, String)> {
         let text = fs::read_to_string(self.path("results/history.jsonl")).unwrap();
         let entries = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -170,7 +170,7 @@ fn state(pid: i32) -> Option<(char, i32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// The processes that live and have this text in their environment, by what they run.
+/// The live processes with this text in their environment, by their command.
 pub fn alive_with(mark: &str) -> Vec<String> {
     processes()
         .filter(|pid| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| contains(&environ, mark)))
@@ -220,7 +220,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until it has printed this, to either side.
+    /// Waits until it has printed this, to either output.
     pub fn says(&self, what: &str) {
         wait_until(&format!("it says `{what}`"), || {
             let printed = read(&self.stdout) + &read(&self.stderr);
@@ -257,7 +257,7 @@ fn read(path: &Path) -> String {
 /// A run that is over.
 #[derive(Debug)]
 pub struct Ended {
-    /// None if a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,

@@ -1,10 +1,10 @@
-//! What test files say reaches a terminal, a log or GitHub in no form that these obey.
+//! Text from test files cannot control a terminal, a log or GitHub.
 
 use std::path::Path;
 
 use crate::support::{Said, command, folder, target_binary};
 
-/// A script whose SQL, error message and reason all try.
+/// A script whose SQL, error message and reason all try to.
 const HOSTILE: &str = "\
 statement ok
 ::error::one
@@ -19,7 +19,7 @@ SELECT '::error::four' || char(10) || '::error::five' || char(27) || char(13) ||
 \u{1b}]0;eight\u{7}
 ";
 
-/// Whether lines do nothing but show themselves, our own colours apart.
+/// Whether lines only display themselves, apart from our own colours.
 fn assert_inert(text: &str, which: &str) {
     for line in text.split('\n') {
         let control = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}');
@@ -35,7 +35,7 @@ fn slt(root: &Path, arguments: &[&str]) -> Said {
 }
 
 #[test]
-fn foreign_text_steers_neither_a_terminal_nor_github() {
+fn foreign_text_controls_neither_a_terminal_nor_github() {
     let known = "[[known]]\npath = \"known.slt\"\nreason = \"\\u001b[31m\\n::error::known\"\n";
     let root = folder(&[("known.slt", HOSTILE), ("sub/hostile ##[error].slt", HOSTILE), ("known.toml", known)]);
     let list = root.path().join("known.toml");

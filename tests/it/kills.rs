@@ -1,4 +1,4 @@
-//! Worker processes killed at random moments, by the hundred: each file still has one outcome.
+//! Hundreds of worker processes are killed at random moments: each file still has one outcome.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::faulty_support::{Place, runs, signal, workers_of};
 
 const FILES: usize = 60;
 
-/// Kills as many workers as `SLT_TEST_KILLS` says, or else so many.
+/// Kills `SLT_TEST_KILLS` workers, or else this many.
 const KILLS: u32 = 300;
 
 #[test]
@@ -32,7 +32,7 @@ fn hundreds_of_killed_workers_leave_each_file_one_outcome() {
         let mut run = place.start("--workers 4 --crash-retries 1000");
         let begun = Instant::now();
         while !run.is_over() {
-            // Half of the time in quick succession, so that workers die before they run anything, too.
+            // Half of the time in quick succession, so that workers also die before they run anything.
             let most = if random(2) == 0 { 2_000 } else { 20_000 };
             std::thread::sleep(Duration::from_micros(random(most)));
             let workers = workers_of(run.pid());

@@ -1,4 +1,4 @@
-//! Known failures as users meet them: a list that makes a run green, and grows shorter.
+//! Known failures for users: a list that makes a run green, and becomes shorter.
 
 use std::fs;
 use std::path::Path;
@@ -17,11 +17,11 @@ fn run(root: &Path, arguments: &str) -> Said {
     Said::of(command.args(arguments.split_whitespace()))
 }
 
-/// Each way of running, which must come to the same.
+/// Each mode, which must give the same result.
 const WAYS: [&str; 3] = ["", "--parallel", "--parallel --workers 2"];
 
 #[test]
-fn the_first_list_makes_the_next_run_green_whichever_way() {
+fn the_first_list_makes_the_next_run_green_in_every_mode() {
     for way in WAYS {
         let root = folder(&[("tests/bad.test", FAILS), ("tests/good.test", PASSES), ("tests/twice.test", TWICE)]);
         let said = run(root.path(), &format!("{way} --write-known-failures known.toml"));
@@ -33,7 +33,7 @@ fn the_first_list_makes_the_next_run_green_whichever_way() {
         assert!(said.out.contains("test result: ok. 1 passed; 0 failed; 2 ignored"), "{said:?}");
         let said = run(root.path(), &format!("{way} --write-known-failures known.toml"));
         assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("`known.toml` is there already"), "{said:?}");
+        assert!(said.err.contains("`known.toml` already exists"), "{said:?}");
     }
 }
 
@@ -50,7 +50,7 @@ fn processes_that_share_a_queue_write_one_first_list_of_all_files() {
 }
 
 #[test]
-fn what_is_new_and_what_passes_unexpectedly_fail_the_run_until_the_ratchet_takes_it_off() {
+fn new_failures_and_unexpected_passes_fail_the_run_and_the_ratchet_removes_the_latter() {
     for way in WAYS {
         let root = folder(&[("tests/bad.test", FAILS), ("tests/good.test", PASSES), ("tests/twice.test", TWICE)]);
         run(root.path(), "--write-known-failures known.toml");
@@ -75,7 +75,7 @@ fn what_is_new_and_what_passes_unexpectedly_fail_the_run_until_the_ratchet_takes
     }
 }
 
-/// Each way of running `faulty`.
+/// Each mode of `faulty`.
 const DOORS: [&str; 5] = ["", "--exact a.test", "--parallel", "--parallel --workers 2", "--parallel --exact a.test"];
 
 fn through(place: &Place, door: &str, arguments: &str) -> crate::faulty_support::Ended {
@@ -94,7 +94,7 @@ fn entry(records: &[(&str, u64)], more: &str) -> String {
 }
 
 #[test]
-fn a_script_that_did_not_run_to_its_end_is_no_known_failure_unless_its_entry_says_so() {
+fn a_script_that_stops_early_is_a_known_failure_only_if_its_entry_says_so() {
     // Fails in line 1, loses its connection in line 4, and would fail in line 7.
     let script = "statement ok\nFAULT error x\n\nstatement ok\nFAULT lose\n\nstatement ok\nFAULT error y\n";
     let pins = [("FAULT error x", 1), ("FAULT lose", 4)];
@@ -107,7 +107,7 @@ fn a_script_that_did_not_run_to_its_end_is_no_known_failure_unless_its_entry_say
             let wanted = if code == 0 { "known failure" } else { "`ends = \"connection_lost\"`" };
             ended.says(wanted);
         }
-        // Dead at the first pin: the second one was not seen to pass.
+        // The process dies at the first pin: the second one was not seen to pass.
         let text = entry(&[("FAULT lose", 4), ("FAULT error y", 7)], "");
         fs::write(&list, &text).unwrap();
         through(&place, door, "--known-failures known.toml --ratchet").exits(101);
@@ -139,7 +139,7 @@ fn a_known_failure_does_not_stop_a_file() {
 }
 
 #[test]
-fn a_pinned_record_that_is_skipped_or_behind_a_halt_stays_on_the_list() {
+fn a_pinned_record_that_is_skipped_or_after_a_halt_stays_on_the_list() {
     let first = "statement ok\nFAULT error x\n\n";
     for rest in ["halt\n\nstatement ok\nSELECT 1\n", "skipif sqlite\nstatement ok\nSELECT 1\n"] {
         let place = Place::new([("a.test", format!("{first}{rest}"))]);
@@ -154,11 +154,11 @@ fn a_pinned_record_that_is_skipped_or_behind_a_halt_stays_on_the_list() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_no_known_failure_and_on_no_first_list() {
+fn an_unreadable_file_is_not_a_known_failure_and_not_on_a_first_list() {
     let place = Place::new([("a.test", PASSES)]);
     fs::remove_file(place.path("tests/a.test")).unwrap();
     fs::create_dir(place.path("tests/b")).unwrap();
-    // `/proc/self/mem` is a file that nobody reads from its beginning.
+    // `/proc/self/mem` cannot be read from its start.
     std::os::unix::fs::symlink("/proc/self/mem", place.path("tests/a.test")).unwrap();
     fs::write(place.path("known.toml"), "[[known]]\npath = \"a.test\"\nreason = \"r\"\n").unwrap();
     for door in ["", "--parallel --workers 1"] {
@@ -171,7 +171,7 @@ fn a_file_that_cannot_be_read_is_no_known_failure_and_on_no_first_list() {
 }
 
 #[test]
-fn an_entry_without_effect_is_warned_of() {
+fn an_entry_without_effect_is_a_warning() {
     let root = folder(&[("tests/bad.test", FAILS)]);
     let entry = "[[known]]\npath = \"bad.test\"\nreason = \"r\"\n";
     fs::write(root.path().join("known.toml"), format!("{entry}{entry}")).unwrap();
@@ -206,7 +206,7 @@ fn a_list_that_cannot_be_used_says_why_and_runs_nothing() {
 }
 
 #[test]
-fn the_lists_for_servers_hold_nothing_of_the_files_but_names_hashes_and_lines() {
+fn the_lists_for_servers_contain_only_names_hashes_and_lines_of_the_files() {
     for name in ["postgres", "mariadb"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/known/{name}.toml"));
         KnownFailures::read(&path).unwrap();

@@ -1,6 +1,6 @@
-//! The programs as users meet them: the real test binary, cargo, nextest and the scripts, sound and with faults.
+//! The programs as users run them: the real test binary, cargo, nextest and the scripts, with and without faults.
 
-// Tests print for people.
+// Tests print messages for the developer.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agreement;

@@ -1,4 +1,4 @@
-//! What cannot be used in a parallel run: each a clear word, and the documented exit code.
+//! Invalid uses of parallel runs: each has a clear message and the documented exit code.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
 
-/// Runs a place's scripts with these variables and no flags but for the folders.
+/// Runs a place's scripts with these variables, and no flags except those for the folders.
 fn with_variables(place: &Place, variables: &[(&str, &str)]) -> Ended {
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--results", "results"]).envs(variables.iter().copied());
@@ -14,7 +14,7 @@ fn with_variables(place: &Place, variables: &[(&str, &str)]) -> Ended {
 }
 
 #[test]
-fn a_value_that_cannot_be_used_is_named_with_its_flag_or_its_variable() {
+fn an_invalid_value_is_named_with_its_flag_or_variable() {
     let place = Place::with_many(1, PASSES);
     for (flag, variable, value, words) in [
         ("--workers", "SQLLOGICTEST_WORKERS", "0", "must be at least 1"),
@@ -43,7 +43,7 @@ fn a_value_that_cannot_be_used_is_named_with_its_flag_or_its_variable() {
 }
 
 #[test]
-fn a_flag_of_parallel_runs_needs_one() {
+fn a_flag_for_parallel_runs_needs_parallel() {
     let place = Place::with_many(1, PASSES);
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--time-budget", "5"]);
@@ -56,7 +56,7 @@ fn a_flag_of_parallel_runs_needs_one() {
 }
 
 #[test]
-fn variables_of_earlier_tools_mean_what_they_meant_or_say_that_they_do_not() {
+fn variables_of_earlier_tools_keep_their_meaning_or_have_a_warning() {
     let place = Place::new([("hang.test", fault("hang"))]);
     let queue = ("SQLLOGICTEST_USE_WORK_QUEUE", "1");
     let ended =
@@ -71,7 +71,7 @@ fn variables_of_earlier_tools_mean_what_they_meant_or_say_that_they_do_not() {
     assert!(!ended.stderr.contains("warning"), "{ended}");
 }
 
-/// A library that takes the place of the system's `flock`, as some file systems have it.
+/// A library that replaces the system's `flock`, with the behaviour of some file systems.
 fn flock(place: &Place, body: &str) -> PathBuf {
     let (source, library) = (place.path("flock.c"), place.path("flock.so"));
     fs::write(&source, format!("#include <errno.h>\nint flock(int file, int how) {{ {body} }}\n")).unwrap();
@@ -84,7 +84,7 @@ fn flock(place: &Place, body: &str) -> PathBuf {
 #[test]
 fn a_file_system_without_locks_is_refused() {
     for (body, why) in [
-        // As NFS without its lock service has it, some FUSE file systems, and those that grant everything.
+        // NFS without its lock service, some FUSE file systems, and those that grant every lock behave like this.
         ("errno = ENOLCK; return -1;", "No locks available"),
         ("errno = EOPNOTSUPP; return -1;", "Operation not supported"),
         ("return 0;", "cannot lock"),

@@ -14,16 +14,16 @@ use crate::support::{FAILS, PASSES, Said, command, folder};
 /// A file in which nothing applies to SQLite.
 const INAPPLICABLE: &str = "onlyif mysql\nquery I\nSELECT 1\n----\n1\n";
 
-/// A verdict of nextest, as its JUnit report has it.
+/// A verdict of nextest, as in its JUnit report.
 #[derive(Debug, Default)]
 struct Case {
-    /// The text of the failure, where there is one.
+    /// The text of the failure, if any.
     failure: Option<String>,
-    /// What the process wrote to standard error; nextest keeps it for failures only.
+    /// The process's standard error; nextest keeps it only for failures.
     err: String,
 }
 
-/// Nextest with the project's own configuration and a folder of its own for its report.
+/// Nextest with the project's own configuration, and its own folder for the report.
 struct Nextest {
     store: TempDir,
 }
@@ -36,7 +36,7 @@ impl Nextest {
             eprintln!("not tested: cargo has no nextest");
             return None;
         }
-        // Tests run at the same time, and so does the nextest that perhaps runs them: none may share a report.
+        // Tests run at the same time, and so does the nextest that may run them: they must not share a report.
         let store = tempfile::tempdir().unwrap();
         let config = fs::read_to_string(project().join(".config/nextest.toml")).unwrap();
         let folder = toml_string(&store.path().join("store"));
@@ -54,7 +54,7 @@ impl Nextest {
         command
     }
 
-    /// `cargo nextest WORD` on the test target, built the way these tests were.
+    /// `cargo nextest WORD` on the test target, with the build settings of these tests.
     fn on_target(&self, word: &str) -> Command {
         let mut command = self.command(word);
         command.args(["--locked", "--test", "slt"]);
@@ -107,7 +107,7 @@ fn path(folder: &TempDir) -> &str {
     folder.path().to_str().unwrap()
 }
 
-/// What `cargo test` says of the files in `corpus`, by name: whether nextest should take each for passed.
+/// The verdicts of `cargo test` for the files in `corpus`, by name: whether nextest should count each as passed.
 fn verdicts_of_cargo_test(corpus: &str) -> (i32, BTreeMap<String, bool>) {
     let mut cargo = command(env!("CARGO"));
     cargo.current_dir(project()).env("SLT_CORPUS", corpus).args(["test", "--locked", "--test", "slt"]);
@@ -123,7 +123,7 @@ fn verdicts_of_cargo_test(corpus: &str) -> (i32, BTreeMap<String, bool>) {
 }
 
 #[test]
-fn nextest_comes_to_the_same_verdicts_file_by_file() {
+fn nextest_has_the_same_verdict_for_each_file() {
     let Some(nextest) = Nextest::new() else { return };
     let own = folder(&[
         ("own/fails.test", FAILS),
@@ -142,7 +142,7 @@ fn nextest_comes_to_the_same_verdicts_file_by_file() {
 }
 
 #[test]
-fn a_failing_file_makes_100_and_junit_shows_place_sql_and_diff() {
+fn a_failing_file_exits_with_100_and_junit_shows_position_sql_and_diff() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("a/fails.test", FAILS), ("a/passes.test", PASSES)]);
     let said = Said::of(&mut nextest.run(path(&root)));
@@ -164,7 +164,7 @@ fn a_file_in_which_nothing_applies_counts_as_passed() {
 }
 
 #[test]
-fn variables_stand_in_for_the_flags_that_nextest_does_not_pass_on() {
+fn variables_replace_the_flags_that_nextest_does_not_pass_on() {
     let Some(nextest) = Nextest::new() else { return };
     let endless =
         "query I\nWITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n\n----\n1\n";
@@ -186,7 +186,7 @@ fn variables_stand_in_for_the_flags_that_nextest_does_not_pass_on() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_fails_the_list_by_name() {
+fn an_invalid_variable_is_named_when_listing() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("passes.test", PASSES)]);
     let said = Said::of(nextest.run(path(&root)).env("SQLLOGICTEST_FILE_TIMEOUT", "soon"));
@@ -208,7 +208,7 @@ fn names_with_blanks_quotes_and_umlauts_run_and_are_reported() {
 }
 
 #[test]
-fn a_file_that_is_gone_when_its_turn_comes_fails() {
+fn a_file_that_disappears_before_its_test_fails() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("b.slt", PASSES), ("c.slt", PASSES)]);
     let remove = format!("system ok\nrm '{}'\n", root.path().join("b.slt").display());
@@ -221,7 +221,7 @@ fn a_file_that_is_gone_when_its_turn_comes_fails() {
     assert!(report["b.slt"].err.contains("no test file is named `b.slt`"), "{report:?}");
 }
 
-/// Copies a folder with everything in it.
+/// Copies a folder with its contents.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -243,7 +243,7 @@ fn an_archive_finds_the_files_of_the_folder_it_is_unpacked_for() {
         fs::copy(project().join(name), elsewhere.path().join(name)).unwrap();
     }
     let archive: PathBuf = nextest.store.path().join("archive.tar.zst");
-    // What packs the archive knows no corpus but the bundled one.
+    // The program that creates the archive knows only the bundled corpus.
     let packed = Said::of(nextest.on_target("archive").arg("--archive-file").arg(&archive));
     assert_eq!(packed.code, 0, "{}", packed.err);
     let mut unpack = nextest.command("run");

@@ -1,5 +1,5 @@
-//! Servers that no package brings any more, or that stop answering: they speak the real protocols, and say what such
-//! servers say.
+//! Servers that no package provides any more, or that stop answering: they speak the real protocols and send the
+//! messages of such servers.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use crate::support::{PASSES, Said, command, folder, target_binary};
 
-/// Each way of running, which must come to the same.
+/// Each mode, which must give the same result.
 const WAYS: [&[&str]; 2] = [&["--test-threads", "1"], &["--parallel", "--workers", "1"]];
 
-/// Serves each client on a thread of its own, for as long as this process lives, and returns the port.
+/// Serves each client on its own thread until this process ends, and returns the port.
 fn listen(serve: fn(TcpStream) -> io::Result<()>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that goes away is none that a test is about.
+            // A test does not fail because a client disconnects.
             std::thread::spawn(move || serve(stream));
         }
     });
@@ -63,14 +63,14 @@ fn a_server_that_is_too_old_for_a_queue_is_named_with_its_version() {
 }
 
 #[test]
-fn a_server_that_answers_no_more_is_not_waited_for_again_and_again() {
+fn a_server_that_stopped_answering_is_not_waited_for_repeatedly() {
     let engine = format!("postgres://me@127.0.0.1:{}/db", listen(postgres_that_falls_silent));
     let files = [("a.test", PASSES), ("b.test", PASSES), ("c.test", PASSES)];
     let begun = Instant::now();
     let said = run(&engine, &files, &["--query-timeout", "0.2", "--test-threads", "1"]);
     assert!(begun.elapsed() < Duration::from_secs(120), "{:?}: {said:?}", begun.elapsed());
     assert_eq!(said.code, 101, "{said:?}");
-    // Nor does the server react to a request to stop, so each trial is left behind, and the next file has its own try.
+    // The server ignores a request to stop, too, so each trial is abandoned, and the next file tries again.
     for name in ["a.test", "b.test", "c.test"] {
         assert!(said.verdict(name).unwrap().starts_with("timed out after 0.2 s"), "{said:?}");
     }
@@ -81,12 +81,12 @@ fn postgres_12(stream: TcpStream) -> io::Result<()> {
     postgres(stream, "120022", "no statement")
 }
 
-/// Answers until it is to run the one statement of `PASSES`, or to drop a database.
+/// Answers until it should run the one statement of `PASSES`, or drop a database.
 fn postgres_that_falls_silent(stream: TcpStream) -> io::Result<()> {
     postgres(stream, "150004", "SELECT 1\0|DROP")
 }
 
-/// A server of this version (as `server_version_num` has it), which never answers a statement that begins with one of
+/// A server of this version (as in `server_version_num`), which never answers a statement that begins with one of
 /// `unanswered`, nor anything after it.
 ///
 /// Protocol: <https://www.postgresql.org/docs/current/protocol-message-formats.html>
@@ -120,7 +120,7 @@ fn postgres(mut stream: TcpStream, version: &str, unanswered: &str) -> io::Resul
     }
 }
 
-/// The body of a message, which its length precedes.
+/// The body of a message, after its length.
 fn message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
@@ -158,7 +158,7 @@ fn mysql_5_5(mut stream: TcpStream) -> io::Result<()> {
         let question = read_packet(&mut stream)?;
         let sql = String::from_utf8_lossy(&question[1..]).into_owned();
         if question[0] != 3 {
-            return Ok(()); // Goodbye.
+            return Ok(()); // The client disconnects.
         }
         let values: &[&str] = match sql.as_str() {
             "SELECT VERSION()" => &["5.5.62"],

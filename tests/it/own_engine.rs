@@ -1,4 +1,4 @@
-//! Engines of one's own, in a cargo project of one's own that depends on the library by its path.
+//! Users' own engines, in their own cargo project that depends on the library by path.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::faulty_support::{alive_with, wait_until};
 use crate::support::{FAILS, PASSES, Said, command};
 
-/// The project's test targets: each an engine with the files it is run on.
+/// The project's test targets: each an engine with its test files.
 struct Target {
     name: &'static str,
     source: &'static str,
     files: &'static [(&'static str, &'static str)],
 }
 
-/// As in the README: all that an engine of one's own needs, here one that selects what it is told.
+/// As in the README: a minimal engine, here one that selects what it is told.
 const README: Target = Target {
     name: "readme",
     source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
@@ -40,7 +40,7 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-/// An `AsyncDB` whose every value is the letters that were declared for it, and how many columns they are.
+/// An `AsyncDB` whose every value is the declared letters and the number of columns.
 const LETTERS: Target = Target {
     name: "letters",
     source: r#"use slt_harness::sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
@@ -71,7 +71,7 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-/// An engine that panics when it is asked to, and then again when it is to be closed, as what holds a poisoned lock does.
+/// An engine that panics on request, and again when it is dropped, like a value that holds a poisoned lock.
 const PANICS: Target = Target {
     name: "panics",
     source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
@@ -125,7 +125,7 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-/// An `AsyncDB` that waits for ever when it is asked to, and another time does not return; each leaves files.
+/// An `AsyncDB` that waits forever on request, and in another case does not return; each writes files.
 const WAITS: Target = Target {
     name: "waits",
     source: r#"use slt_harness::Suite;
@@ -169,7 +169,7 @@ fn main() -> std::process::ExitCode {
 
 const TARGETS: [&Target; 5] = [&README, &LETTERS, &PANICS, &UNREACHABLE, &WAITS];
 
-/// Writes a file unless it reads so already: cargo need then build nothing, and no test writes what another one reads.
+/// Writes a file unless it has that content: so cargo rebuilds nothing, and no test writes what another one reads.
 fn write(path: &Path, text: &str) {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return;
@@ -181,7 +181,7 @@ fn write(path: &Path, text: &str) {
     file.persist(path).unwrap();
 }
 
-/// The project, in cargo's target folder: at the same place each time, so that only the first run builds the library.
+/// The project, in cargo's target folder: always at the same path, so that only the first run builds the library.
 fn project() -> PathBuf {
     let library = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-engine");
@@ -208,11 +208,11 @@ fn cargo_test(target: &Target) -> Said {
     Said::of(&mut cargo_test_command(target))
 }
 
-/// The command `cargo test` on one target of the project, with the versions that the library itself is built with.
+/// The command `cargo test` on one target of the project, with the library's own dependency versions.
 fn cargo_test_command(target: &Target) -> Command {
     let project = project();
     let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
-    // Cargo makes its own of the copy, so another copy tells whether it is out of date.
+    // Cargo changes the copy, so a second copy shows whether it is out of date.
     let copied = project.join("Cargo.lock.copied");
     if !fs::read_to_string(&copied).is_ok_and(|old| old == versions) {
         write(&project.join("Cargo.lock"), &versions);
@@ -224,14 +224,14 @@ fn cargo_test_command(target: &Target) -> Command {
     cargo
 }
 
-/// What is said of one file that failed.
+/// The output for one file that failed.
 fn failure<'s>(said: &'s Said, name: &str) -> &'s str {
     let (_, rest) = said.out.split_once(&format!("---- {name} stdout ----\n")).unwrap_or_else(|| panic!("{said:?}"));
     rest.split("\n\n").next().unwrap()
 }
 
 #[test]
-fn an_engine_of_ones_own_takes_fewer_than_15_lines_and_fails_where_it_is_wrong() {
+fn an_own_engine_takes_fewer_than_15_lines_and_fails_at_the_wrong_record() {
     assert!(README.source.lines().count() < 15);
     let said = cargo_test(&README);
     assert_eq!(said.code, 101, "{said:?}");
@@ -246,7 +246,7 @@ fn an_engine_of_ones_own_takes_fewer_than_15_lines_and_fails_where_it_is_wrong()
 }
 
 #[test]
-fn an_async_engine_is_handed_the_letters_of_each_query() {
+fn an_async_engine_gets_the_letters_of_each_query() {
     let said = cargo_test(&LETTERS);
     assert_eq!(said.code, 101, "{said:?}");
     assert_eq!(said.verdict("as_declared.test"), Some("ok"), "{said:?}");
@@ -272,7 +272,7 @@ fn a_panic_fails_its_own_file_with_its_message_and_no_other() {
 }
 
 #[test]
-fn no_expected_error_passes_for_an_engine_that_cannot_be_reached() {
+fn an_unreachable_engine_never_counts_as_an_expected_error() {
     let said = cargo_test(&UNREACHABLE);
     assert_eq!(said.code, 101, "{said:?}");
     for (name, _) in UNREACHABLE.files {
@@ -282,7 +282,7 @@ fn no_expected_error_passes_for_an_engine_that_cannot_be_reached() {
 }
 
 #[test]
-fn the_future_of_an_async_engine_that_waits_is_dropped_at_the_time_limit_with_its_connection() {
+fn a_pending_future_is_dropped_at_the_time_limit_with_its_connection() {
     for door in [&["--test-threads", "2"][..], &["--test-threads", "1"], &["--exact", "forever.test"], &["--parallel"]]
     {
         let place = tempfile::tempdir().unwrap();
@@ -292,7 +292,7 @@ fn the_future_of_an_async_engine_that_waits_is_dropped_at_the_time_limit_with_it
         let said = Said::of(&mut cargo);
         assert_eq!((said.code, said.verdict("forever.test")), (101, Some("timed out after 1 s")), "{door:?}: {said:?}");
         assert!(failure(&said, "forever.test").ends_with("tests/waits/forever.test:6"), "{said:?}");
-        // Nothing is left behind, so the process could end as any other.
+        // No thread is left behind, so the process can exit normally.
         assert!(place.path().join("future").exists() && place.path().join("connection").exists(), "{door:?}");
         let others = said.verdicts().iter().filter(|line| line.ends_with("... ok")).count();
         assert_eq!(others, if door[0] == "--exact" { 0 } else { 2 }, "{door:?}: {said:?}");
@@ -300,7 +300,7 @@ fn the_future_of_an_async_engine_that_waits_is_dropped_at_the_time_limit_with_it
 }
 
 #[test]
-fn ctrl_c_at_a_cargo_test_ends_it_all_and_keeps_what_is_known() {
+fn ctrl_c_in_cargo_test_ends_everything_and_keeps_the_results() {
     use std::os::unix::process::CommandExt;
 
     for door in [&["--test-threads", "2"][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
@@ -314,7 +314,7 @@ fn ctrl_c_at_a_cargo_test_ends_it_all_and_keeps_what_is_known() {
         let mut cargo = cargo.spawn().unwrap();
         let group = cargo.id() as i32;
         wait_until("the engine hangs", || place.path().join("hangs").exists());
-        // As a terminal does: the signal goes to cargo, the target and its workers at the same time.
+        // Like a terminal: the signal goes to cargo, the target and its workers at the same time.
         kill_process_group(Pid::from_raw(group).unwrap(), Signal::INT).unwrap();
         assert_eq!(cargo.wait().unwrap().code(), None, "{door:?}: cargo ends by the signal");
         let mark = format!("LEAVE_IN={}", place.path().display());

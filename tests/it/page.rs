@@ -1,4 +1,4 @@
-//! The page that shows a run, as `--report` and `slt report` write it: in a browser, and where it cannot be written.
+//! The HTML page of a run, by `--report` and `slt report`: in a browser, and if it cannot be written.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::{FAILS, Said, command, folder, target_binary};
 const HOSTILE: &str = "hostile/<img src=x onerror=alert(1)>.test";
 
 #[test]
-fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
+fn the_page_loads_searches_opens_and_sends_no_request() {
     let Some(mut browser) = Browser::start() else { return };
     let place = Place::new([
         ("good/a.test", PASSES.to_owned()),
@@ -33,7 +33,7 @@ fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
     assert_eq!(browser.value(newly), "Newly failing 1good/b.test passed → failed");
     assert_eq!(browser.value("document.querySelectorAll('img, script[src]').length"), 0);
 
-    // `/` leads to the search, which narrows the list by name and by message.
+    // `/` jumps to the search, which filters the list by name and by message.
     browser.key("/", "/");
     assert_eq!(browser.value("document.activeElement.id"), "search");
     "dies".chars().for_each(|c| browser.key(&c.to_string(), &c.to_string()));
@@ -53,7 +53,7 @@ fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
     );
     assert_eq!(browser.value(shown), json!(["bad/dies.test"]));
 
-    // A link shows its file, open, with what failed.
+    // A link shows its file, open, with its failures.
     browser.value("document.querySelector('.change a').click()");
     let opened = browser.value("document.querySelector('#list details[open]').textContent");
     let opened = opened.as_str().unwrap();
@@ -61,7 +61,7 @@ fn the_page_loads_searches_and_opens_and_asks_for_nothing() {
         assert!(opened.contains(words), "no {words} in {opened}");
     }
 
-    // The timeline is drawn, and can be walked through without a mouse.
+    // The timeline is drawn, and usable without a mouse.
     browser.settle();
     let colors = "new Set(new Uint32Array(lanes.getContext('2d').getImageData(0, 0, lanes.width, lanes.height).data.buffer)).size > 3";
     assert_eq!(browser.value(colors), true);
@@ -112,7 +112,7 @@ fn slt_report_writes_any_run_and_compares_it_with_the_one_before() {
 }
 
 #[test]
-fn a_page_that_cannot_be_made_says_why() {
+fn an_error_says_why_a_page_cannot_be_written() {
     let results = tempfile::tempdir().unwrap();
     let none = slt(results.path(), &[]);
     assert!(none.code == 2 && none.err.contains("make one with `slt run`"), "{none:?}");
@@ -171,7 +171,7 @@ fn github_gets_a_summary_and_annotations() {
 }
 
 #[test]
-fn the_workflow_in_the_documentation_is_yaml_that_does_what_it_says() {
+fn the_documented_workflows_are_valid_yaml_and_do_what_they_say() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("docs/ci.md")).unwrap();
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();

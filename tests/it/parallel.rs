@@ -1,4 +1,4 @@
-//! Supervised runs: their end, their order, their repetitions, their output.
+//! Supervised runs: their end, order, repetitions and output.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault, profile_folder, wait_until, workers_of};
 
-/// Scripts that sleep, and then note that they were run.
+/// Scripts that sleep, and then record that they ran.
 fn slow(count: usize, milliseconds: u32) -> Place {
     Place::with_many(count, &fault(&format!("sleep {milliseconds}")))
 }
 
-/// Runs with a time budget that is long enough for a machine however busy to come to `what`, and not much longer.
+/// Runs with a time budget that is long enough to reach `what` on a busy machine, and not much longer.
 #[track_caller]
 fn within_budget(place: &Place, arguments: &str, what: impl Fn(&Ended) -> bool) -> Ended {
     let budgets = [1, 2, 4, 8, 16, 32];
@@ -26,7 +26,7 @@ fn has(ended: &Ended, verdict: &str) -> bool {
 }
 
 #[test]
-fn ctrl_c_finishes_what_runs_and_leaves_the_rest() {
+fn ctrl_c_finishes_running_files_and_leaves_the_rest() {
     let place = slow(30, 700);
     let run = place.start("--workers 2");
     run.says("... ok");
@@ -44,7 +44,7 @@ fn ctrl_c_finishes_what_runs_and_leaves_the_rest() {
 }
 
 #[test]
-fn a_second_ctrl_c_kills_at_once_what_runs() {
+fn a_second_ctrl_c_kills_running_files_at_once() {
     let hang = format!("{}\nstatement ok\nFAULT hang\n", fault("daemon"));
     let place = Place::new([("a.test", &hang), ("b.test", &hang), ("c.test", &hang)]);
     let run = place.start("--workers 2");
@@ -62,7 +62,7 @@ fn a_second_ctrl_c_kills_at_once_what_runs() {
 fn a_time_budget_leaves_files_unrun() {
     let place = slow(300, 400);
     let ended = within_budget(&place, "--workers 2", |ended| has(ended, "ok")).exits(3);
-    ended.says("the time budget is spent; ");
+    ended.says("the time budget is used up; ");
     let left = ended.verdicts().iter().filter(|(_, verdict)| *verdict == "not run (time budget)").count();
     let passed = ended.verdicts().iter().filter(|(_, verdict)| *verdict == "ok").count();
     assert!(left > 0 && passed > 0 && left + passed == 300, "{ended}");
@@ -70,7 +70,7 @@ fn a_time_budget_leaves_files_unrun() {
 }
 
 #[test]
-fn a_resumed_run_counts_its_own_time_alone() {
+fn a_resumed_run_counts_only_its_own_time() {
     let place = slow(12, 400);
     place.run("--workers 2 --time-budget 1").exits(3);
     let ended = place.run("--workers 2 --resume").exits(0);
@@ -81,7 +81,7 @@ fn a_resumed_run_counts_its_own_time_alone() {
 }
 
 #[test]
-fn a_failure_weighs_more_than_files_left_unrun() {
+fn a_failure_outranks_files_left_unrun() {
     let place = slow(300, 400);
     fs::write(place.path("tests/bad.test"), fault("error on purpose") + &"# the longest file begins\n".repeat(99))
         .unwrap();
@@ -118,7 +118,7 @@ fn a_killed_worker_is_replaced_and_its_file_run_again() {
 }
 
 #[test]
-fn a_worker_that_was_stopped_and_continued_goes_on() {
+fn a_worker_that_was_stopped_and_continued_finishes() {
     let place = slow(6, 300);
     let run = place.start("--workers 2");
     run.says("... ok");
@@ -189,7 +189,7 @@ fn the_next_run_begins_with_what_failed() {
 }
 
 #[test]
-fn json_is_all_that_standard_output_holds() {
+fn standard_output_is_pure_json() {
     let place = Place::with_fault("segv");
     fs::write(place.path("tests/noisy.test"), fault("print noise")).unwrap();
     for arguments in ["--workers 2 --format json", "--workers 2 --format json --repeat 2"] {
@@ -205,7 +205,7 @@ fn json_is_all_that_standard_output_holds() {
 }
 
 #[test]
-fn each_way_of_running_comes_to_the_same_verdicts_and_counts() {
+fn every_mode_has_the_same_verdicts_and_counts() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
     let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
     let place = Place::with_many(0, "");

@@ -1,4 +1,4 @@
-//! The files that a run leaves behind: whole, in agreement with their schemas and with each other.
+//! The result files of a run: complete, valid by their schemas, and consistent.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,13 +14,13 @@ pub fn json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Checks a file against the schema that `docs/schemas` has for its name, and returns it.
+/// Checks a file against the schema with its name in `docs/schemas`, and returns it.
 #[track_caller]
 pub fn valid(results: &Path, name: &str) -> Value {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
     let schema = json(&schemas.join(name).with_extension("schema.json"));
     let value = json(&results.join(name));
-    // A reader passes over what it does not know; what is written is to be described all the same.
+    // Readers ignore unknown properties, but everything that is written must be documented.
     let mut closed = schema.clone();
     close(&mut closed);
     for schema in [schema, closed] {
@@ -31,7 +31,7 @@ pub fn valid(results: &Path, name: &str) -> Value {
     value
 }
 
-/// Lets each object of a schema have no other properties than those it describes.
+/// Forbids objects of a schema to have other properties than those it describes.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -94,7 +94,7 @@ fn outcome<'v>(results: &'v Value, name: &str) -> &'v Value {
 }
 
 #[test]
-fn a_run_with_every_kind_of_end_leaves_files_that_agree() {
+fn result_files_agree_for_every_kind_of_verdict() {
     let place = Place::new([
         ("good/a.test", PASSES.to_owned()),
         ("good/flaky.test", fault("once tripped segv")),
@@ -149,7 +149,7 @@ fn a_run_with_every_kind_of_end_leaves_files_that_agree() {
 }
 
 #[test]
-fn known_failures_are_in_every_file_what_they_are() {
+fn known_failures_are_marked_in_every_file() {
     let twice = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 3\n----\n4\n";
     let root =
         folder(&[("bad/known.test", FAILS), ("bad/twice.test", twice), ("bad/mended.test", FAILS), ("a.test", PASSES)]);
@@ -181,7 +181,7 @@ fn known_failures_are_in_every_file_what_they_are() {
 }
 
 #[test]
-fn junit_is_xml_whatever_names_and_values_hold() {
+fn junit_is_xml_whatever_names_and_values_contain() {
     let odd = "query T\nSELECT char(65534) || char(65535) || '\u{ffff}'\n----\nx\u{fffe}\n";
     let root = folder(&[("a\u{ffff}b.test", odd), ("plain.test", PASSES)]);
     for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
@@ -193,7 +193,7 @@ fn junit_is_xml_whatever_names_and_values_hold() {
 }
 
 #[test]
-fn sums_that_contradict_the_outcomes_are_refused_and_never_believed() {
+fn sums_that_contradict_the_outcomes_are_refused() {
     let (root, results) = (folder(&[("a.test", FAILS), ("b.test", PASSES)]), tempfile::tempdir().unwrap());
     assert_eq!(serial(root.path(), results.path(), &[]).code, 101);
     let path = results.path().join("results.json");
@@ -219,7 +219,7 @@ fn sums_that_contradict_the_outcomes_are_refused_and_never_believed() {
 }
 
 #[test]
-fn what_is_found_out_outlives_words_that_nobody_hears() {
+fn results_are_kept_even_if_output_cannot_be_written() {
     for (script, code) in [(PASSES, 4), (FAILS, 101)] {
         for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
             let (root, results) = (folder(&[("a.test", script)]), tempfile::tempdir().unwrap());
@@ -239,7 +239,7 @@ fn what_is_found_out_outlives_words_that_nobody_hears() {
 }
 
 #[test]
-fn processes_that_share_a_queue_leave_one_account_of_all_files() {
+fn processes_that_share_a_queue_write_one_result_of_all_files() {
     let place = Place::with_many(12, &fault("sleep 100"));
     let runs = [place.start(""), place.start(""), place.start("")];
     for run in runs {
@@ -254,7 +254,7 @@ fn processes_that_share_a_queue_leave_one_account_of_all_files() {
 }
 
 #[test]
-fn a_resumed_run_takes_the_place_of_its_first_part() {
+fn a_resumed_run_replaces_its_first_part() {
     let place = Place::with_many(6, &fault("sleep 300"));
     place.run("--workers 1 --time-budget 0.5").exits(3);
     let results = valid(&place.path("results"), "results.json");
@@ -314,7 +314,7 @@ fn a_folder_that_cannot_be_written_changes_no_verdict() {
         assert_eq!(said.code, code, "{said:?}");
         assert!(said.err.contains("warning: cannot write the results to `"), "{said:?}");
     }
-    // One file in the way keeps none of the others from being written.
+    // A file that cannot be written does not keep the others from being written.
     let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
     fs::create_dir(results.path().join("results.json")).unwrap();
     let said = serial(root.path(), results.path(), &[]);
@@ -324,7 +324,7 @@ fn a_folder_that_cannot_be_written_changes_no_verdict() {
 }
 
 #[test]
-fn what_a_killed_process_left_half_written_is_removed() {
+fn partial_files_of_a_killed_process_are_removed() {
     let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
     fs::create_dir(results.path().join("runs")).unwrap();
     for name in [".unfinished-x1", "runs/.unfinished-x2"] {
@@ -348,7 +348,7 @@ fn nothing_is_written_where_it_would_mislead() {
 }
 
 #[test]
-fn json_and_quiet_runs_say_nothing_but_verdicts() {
+fn json_and_quiet_runs_print_only_verdicts() {
     let (root, results) = (folder(&[("a.test", FAILS)]), tempfile::tempdir().unwrap());
     let said = serial(root.path(), results.path(), &["--format", "json"]);
     assert!(said.out.lines().all(|line| line.starts_with('{')), "{said:?}");
@@ -378,7 +378,7 @@ fn the_command_that_a_failure_names_runs_that_file() {
     }
 }
 
-/// Runs the target on a terminal of its own, of which Python's standard library makes one.
+/// Runs the target on its own terminal, created by Python's standard library.
 fn on_a_terminal(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
     let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let mut python = support::command("python3");

@@ -1,4 +1,4 @@
-//! Who takes part in a run: only processes that would come to the same verdicts. And what does not count as an attempt.
+//! Who takes part in a run: only processes that would reach the same verdicts. And which attempts do not count.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use rustix::process::Signal;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault, profile_folder, runs, wait_until};
 
-/// A script that passes with the file that it includes.
+/// A script that passes together with the file it includes.
 const INCLUDES: &str = "include b.part\n\nstatement ok\nSELECT 1\n";
 
-/// Runs everything under the id `one`, changes something, and says how the second process ends.
+/// Runs everything under the id `one`, changes something, and returns how the second process ends.
 fn changed(mode: &str, before: &str, change: impl FnOnce(&Place), after: &str) -> Ended {
     let place = Place::new([("a.slt", INCLUDES), ("b.part", PASSES), ("c.test", PASSES)]);
     fs::write(place.path("known.toml"), "[[known]]\npath = \"bad.test\"\nreason = \"r\"\n").unwrap();
@@ -25,7 +25,7 @@ fn write(name: &'static str, text: &'static str) -> impl FnOnce(&Place) {
 }
 
 #[test]
-fn what_a_verdict_depends_on_must_not_change_within_a_run() {
+fn inputs_of_a_verdict_must_not_change_within_a_run() {
     for mode in ["", "--workers 2"] {
         changed(mode, "", |_| (), "").exits(0).says("the run is already finished");
         for resume in ["", "--resume"] {
@@ -53,7 +53,7 @@ fn what_a_verdict_depends_on_must_not_change_within_a_run() {
 }
 
 #[test]
-fn a_run_is_resumed_as_it_began_or_not_at_all() {
+fn a_run_is_resumed_unchanged_or_not_at_all() {
     for mode in ["", "--workers 1"] {
         let place = Place::with_many(60, &fault("sleep 300"));
         place.run(&format!("{mode} --time-budget 1")).exits(3);
@@ -92,7 +92,7 @@ fn an_attempt_that_ended_because_the_run_did_does_not_count() {
 }
 
 #[test]
-fn who_holds_the_queues_lock_is_waited_for_and_said_to_be() {
+fn waiting_for_the_queues_lock_is_reported() {
     for mode in ["", "--workers 2"] {
         let place = Place::with_many(3, PASSES);
         fs::create_dir_all(place.path("results")).unwrap();
@@ -116,7 +116,7 @@ fn slt(place: &Place, arguments: &str) -> std::process::Output {
 }
 
 #[test]
-fn a_run_that_checks_nothing_is_no_success() {
+fn a_run_that_checks_nothing_is_not_a_success() {
     let place = Place::new([("select/joins.test", PASSES), ("none.test", "onlyif other\nstatement ok\nSELECT 1\n")]);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     for mode in ["", "--parallel --workers 1"] {
@@ -140,7 +140,7 @@ fn a_run_that_checks_nothing_is_no_success() {
     assert!(text(&status.stdout).starts_with("EMPTY: nothing in 1 file could be checked"), "{}", text(&status.stdout));
     place.run("jions").exits(5).says("no test file matches `jions`");
     place.run("none").exits(5).says("nothing in 1 file could be checked");
-    // As libtest has it, but for the words.
+    // As in libtest, except the text.
     let plain = crate::support::run(&place.path("tests"), &["jions"]);
     assert!(plain.code == 0 && plain.err.contains("warning: no test file matches `jions`; did you mean"), "{plain:?}");
     let plain = crate::support::run(&place.path("tests"), &["none"]);

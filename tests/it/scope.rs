@@ -1,4 +1,4 @@
-//! Results are kept for each test target, and a run of some files says nothing of the others.
+//! Each test target has its own results, and a run of some files says nothing about the others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Package {
         Said::of(command.args(arguments.split_whitespace()))
     }
 
-    /// Runs a test target as cargo does.
+    /// Runs a test target like cargo.
     fn test(&self, target: &str, arguments: &str) -> Said {
         self.say(&self.binary(target), Some("my-engine"), &format!("--root tests {arguments}"))
     }
@@ -65,7 +65,7 @@ impl Package {
 }
 
 #[test]
-fn each_test_target_has_its_results_and_slt_run_has_others() {
+fn each_test_target_and_slt_run_have_their_own_results() {
     let package = Package::new();
     assert!(package.slt("status").err.contains("no run is on record in `target/slt`"));
     let said = package.test("slt", "");
@@ -73,9 +73,9 @@ fn each_test_target_has_its_results_and_slt_run_has_others() {
     assert!(said.out.contains("target/slt/my-engine/slt/results.json"), "{said:?}");
     let results = valid(&package.path("target/slt/my-engine/slt"), "results.json");
     assert_eq!((&results["target"], &results["scope"]["suite"]), (&"my-engine/slt".into(), &3.into()), "{results}");
-    // One target has left results: they are meant.
+    // One target has results: these are used.
     assert!(package.slt("status").out.starts_with("FAILED: 1 of 3 files\n\ntarget     my-engine/slt\n"));
-    // By hand, the package is that of the folder.
+    // Without cargo, the package is that of the folder.
     let said = package.say(&package.binary("more_slt"), None, "--root tests --parallel --workers 2 a.test c.test");
     assert_eq!(said.code, 0, "{said:?}");
     let said = package.slt("run --root tests a.test");
@@ -111,7 +111,7 @@ fn each_test_target_has_its_results_and_slt_run_has_others() {
 }
 
 #[test]
-fn a_run_of_one_file_says_nothing_of_the_others_whichever_way_it_is_made() {
+fn a_run_of_one_file_says_nothing_about_the_others_in_every_mode() {
     for way in ["", "--parallel", "--parallel --workers 2"] {
         let package = Package::new();
         assert_eq!(package.test("slt", way).code, 101);
@@ -132,7 +132,7 @@ fn a_run_of_one_file_says_nothing_of_the_others_whichever_way_it_is_made() {
             assert_eq!((&diff["outside_after"], &diff["outside_before"]), (&2.into(), &0.into()), "{way} {chosen}");
             assert_eq!(diff["before"]["total"]["planned"], 1, "{way} {chosen}: {diff}");
         }
-        // What is really gone is named, by a run that was asked for it.
+        // A file that is really gone is named by a run that was asked for it.
         fs::remove_file(package.path("tests/sub/c.test")).unwrap();
         package.test("slt", &format!("{way} sub a.test"));
         let said = package.slt(&format!("diff {} latest", whole["run_id"].as_str().unwrap()));
@@ -145,14 +145,14 @@ fn a_run_of_one_file_says_nothing_of_the_others_whichever_way_it_is_made() {
         let command = first.err.split('`').nth(3).unwrap().trim_start_matches("slt ").to_owned();
         let said = package.slt(&command);
         assert!(said.out.contains("\ngone: 1 file\n") && said.err.is_empty(), "{way}: {said:?}");
-        // The page of a partial run is compared with the whole one, as far as both go.
+        // The page of a partial run is compared with the whole one, for the files that both have.
         let page = package.slt("report");
         assert_eq!(page.code, 0, "{page:?}");
     }
 }
 
 #[test]
-fn results_of_an_earlier_release_are_read_only_where_no_newer_ones_are() {
+fn results_of_an_earlier_release_are_read_only_if_there_are_no_newer_ones() {
     let package = Package::new();
     assert_eq!(package.test("slt", "--results target/slt a.test").code, 0);
     let said = package.slt("status");

@@ -1,10 +1,10 @@
-//! The scripts that share the bundled corpus out over processes, as people type them.
+//! The scripts that run the bundled corpus over several processes, as users run them.
 
 use std::path::Path;
 
 use crate::faulty_support::{Ended, Place, clean};
 
-/// Runs a script of this package, with results in a place of its own.
+/// Runs a script of this package, with its own results folder.
 fn run(program: &str, script: &str, arguments: &str, variables: &[(&str, &str)]) -> Ended {
     let place = Place::with_many(0, "");
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -24,13 +24,13 @@ fn the_python_script_runs_the_corpus_over_two_workers() {
 }
 
 #[test]
-fn the_python_script_hands_a_usage_error_through() {
+fn the_python_script_passes_a_usage_error_on() {
     run("python3", "scripts/run_parallel_tests.py", "--debug --workers 2 no-such-file -- --exact", &[]).exits(2);
 }
 
 #[test]
 fn the_shell_script_runs_the_corpus_over_two_workers() {
-    // Built by itself, with fewer features than a test target needs, it would take minutes on a fresh checkout.
+    // A separate build, with fewer features than a test target needs, would take minutes on a fresh checkout.
     let built = [("SLT_BIN", env!("CARGO_BIN_EXE_slt"))];
     let ended = run("sh", "scripts/sqllogictest", "run --parallel --workers 2 --time 300", &built).exits(0);
     assert!(ended.verdicts().len() > 30, "{ended}");

@@ -1,4 +1,4 @@
-//! A run on an engine that is strewn with faults: every report names these faults and no others.
+//! A run on an engine with injected faults: every report names these faults and no others.
 //!
 //! It runs over the folder that `SLT_CORPUS` names, such as the public files, or over the files of this project.
 
@@ -17,7 +17,7 @@ use crate::support::{Said, command};
 /// Names, or texts of SQL.
 type Set = BTreeSet<String>;
 
-/// What the engine did, in its own words.
+/// The engine's description of the faults.
 struct Ledger {
     /// The SQL of each altered result, by script.
     altered: BTreeMap<String, Set>,
@@ -47,7 +47,7 @@ impl Ledger {
         self.altered.keys().cloned().collect()
     }
 
-    /// The files that took their worker with them.
+    /// The files that crashed their worker.
     fn ended(&self) -> Set {
         [&self.crash.0, &self.hang.0].map(Clone::clone).into()
     }
@@ -64,22 +64,22 @@ impl Ledger {
     }
 }
 
-/// Where the files are, which of them are left out, and one in how many results is to be altered.
+/// Where the files are, which of them are left out, and how many results have one altered result among them.
 fn corpus() -> (PathBuf, Vec<String>, u32) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Some(corpus) = std::env::var_os("SLT_CORPUS").filter(|path| !path.is_empty()) else {
-        // The SQL of some records is put together as they run, so that the ledger does not have it as the file does; and
-        // the engine with faults cannot open another database.
+        // Some records' SQL is composed at run time, so the ledger differs from the file; and the engine with faults
+        // cannot open another database.
         let left_out = ["evidence/directives/variables.slt", "duckdb/"].map(str::to_owned).to_vec();
         return (project.join("tests/corpus"), left_out, 20);
     };
-    // What rightly fails without any fault.
+    // Files that fail without any fault.
     let verdicts = fs::read_to_string(project.join(".ci/corpus-verdicts.txt")).unwrap_or_default();
     let failing = verdicts.lines().filter_map(|line| line.strip_prefix("failed ")).map(str::to_owned).collect();
     (project.join(corpus), failing, 1000)
 }
 
-/// The files in which a crash or a hang at the third request is seen for certain: two of them, far apart.
+/// The files in which a crash or a hang at the third request is certain to be noticed: two of them, far apart.
 fn victims(root: &Path, names: &[&str]) -> (String, String) {
     let begins = |name: &&&str| {
         let text = String::from_utf8_lossy(&fs::read(root.join(name)).unwrap()).into_owned();
@@ -111,7 +111,7 @@ fn texts(value: &Value) -> Set {
 }
 
 #[test]
-fn every_report_names_the_seeded_faults_and_no_others() {
+fn every_report_names_the_injected_faults_and_no_others() {
     let (root, left_out, alter) = corpus();
     let place = Place::new([("list/none.test", "")]);
     fs::remove_dir_all(place.path("tests")).unwrap();

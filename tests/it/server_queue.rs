@@ -1,5 +1,5 @@
-//! Machines that share a run through a PostgreSQL server. Here each is a folder for results of its own: what happens in
-//! another one is only known from the server.
+//! Machines that share a run through a PostgreSQL server. Here each is its own results folder: one machine knows
+//! another one only through the server.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::faulty_support::{Place, Running, clean, fault, wait_until, workers_of};
 use crate::servers::{Server, servers};
 
-/// The server that the runs are kept on, for one test at a time.
+/// The server for the runs, for one test at a time.
 fn with_server(test: impl FnOnce(&Server)) {
     let (servers, _turn) = servers();
     if let Some(server) = servers.into_iter().find(|server| server.is_postgres) {
@@ -16,13 +16,13 @@ fn with_server(test: impl FnOnce(&Server)) {
     }
 }
 
-/// The id of a run that nobody else has.
+/// A unique run id.
 fn run_id(name: &str) -> String {
     format!("it-{name}-{}-{:?}", std::process::id(), std::time::Instant::now())
         .replace(|c: char| !c.is_alphanumeric(), "-")
 }
 
-/// Starts `faulty --parallel` as a machine would that has these results.
+/// Starts `faulty --parallel` like a machine with these results.
 fn start(place: &Place, server: &Server, machine: &str, arguments: &str) -> Running {
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--parallel", "--results", machine]).args(arguments.split_whitespace());
@@ -30,7 +30,7 @@ fn start(place: &Place, server: &Server, machine: &str, arguments: &str) -> Runn
     place.start_command(command)
 }
 
-/// What follows `?` is shown nowhere.
+/// The part after `?` is never shown.
 fn url(server: &Server) -> String {
     let separator = if server.url.contains('?') { '&' } else { '?' };
     format!("{}{separator}slt_lease=3&application_name=hunter2", server.url)
@@ -66,7 +66,7 @@ fn two_machines_share_the_files_and_each_reports_the_whole_run() {
 }
 
 #[test]
-fn a_machine_that_dies_leaves_its_files_to_the_other() {
+fn the_other_machine_gets_the_files_of_a_dead_one() {
     with_server(|server| {
         let (hang, sleep) = (fault("once begun hang"), fault("sleep 50"));
         let place = Place::new([("a.test", &sleep), ("b.test", &sleep), ("hang.test", &hang), ("z.test", &sleep)]);
@@ -75,18 +75,18 @@ fn a_machine_that_dies_leaves_its_files_to_the_other() {
         let doomed = start(&place, server, "one", &arguments);
         wait_until("it hangs", || place.path("begun").exists());
         let other = start(&place, server, "two", &arguments);
-        other.says("joined the run under way");
+        other.says("joined the run in progress");
         doomed.signal(Signal::KILL);
         assert_eq!(doomed.wait().code, None);
         let ended = other.wait().exits(0);
-        // The attempt ended with its machine, which is no fault of the file.
+        // The attempt ended with its machine, which is not the file's fault.
         assert_eq!(ended.verdict("hang.test"), "ok");
         ended.others_passed("hang.test");
     });
 }
 
 #[test]
-fn a_dead_worker_is_its_own_supervisors_to_explain() {
+fn only_its_own_supervisor_explains_a_dead_worker() {
     with_server(|server| {
         let (segv, sleep) = (fault("segv"), fault("sleep 100"));
         let good: Vec<(String, String)> = (0..10).map(|number| (format!("{number}.test"), sleep.clone())).collect();
@@ -102,7 +102,7 @@ fn a_dead_worker_is_its_own_supervisors_to_explain() {
 }
 
 #[test]
-fn a_run_that_is_stopped_is_reported_alike_on_both_machines() {
+fn both_machines_report_a_stopped_run_the_same_way() {
     with_server(|server| {
         let place = Place::with_many(40, &fault("sleep 300"));
         let arguments = format!("--workers 2 --run-id {}", run_id("stop"));
@@ -125,7 +125,7 @@ fn a_run_that_is_stopped_is_reported_alike_on_both_machines() {
 }
 
 #[test]
-fn no_password_is_seen_in_other_processes_or_in_what_is_said() {
+fn no_password_is_visible_in_processes_or_output() {
     with_server(|server| {
         let place = Place::new([("hang.test", fault("once begun hang"))]);
         let mut command = place.command("--workers 1 --run-id");
@@ -146,7 +146,7 @@ fn no_password_is_seen_in_other_processes_or_in_what_is_said() {
 }
 
 #[test]
-fn machines_with_other_files_are_not_let_in() {
+fn machines_with_other_files_are_refused() {
     with_server(|server| {
         let place = Place::with_many(3, &fault("sleep 50"));
         let id = run_id("files");
@@ -173,7 +173,7 @@ fn a_copy_that_changes_during_the_run_is_not_run() {
     with_server(|server| {
         let place = Place::with_many(2, &fault("sleep 1500"));
         let run = start(&place, server, "one", &format!("--run-id {}", run_id("changes")));
-        // The page that each participant has is made after the copies were looked at.
+        // Each participant's page is created after the copies were checked.
         wait_until("the run has begun", || place.path("one/server.live").exists());
         fs::write(place.path("tests/01.test"), "statement ok\nSELECT 2\n").unwrap();
         let ended = run.wait().exits(101);
@@ -201,7 +201,7 @@ fn a_password_that_the_queues_server_refuses_is_an_error_that_does_not_show_it()
 }
 
 #[test]
-fn what_cannot_be_used_is_an_error_that_says_so() {
+fn invalid_uses_are_clear_errors() {
     with_server(|server| {
         let place = Place::with_many(2, &fault("sleep 1"));
         start(&place, server, "one", "").wait().exits(2).says("it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)");

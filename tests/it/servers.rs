@@ -1,5 +1,5 @@
-//! Database servers for tests: those that `SLT_TEST_POSTGRES_URL` and `SLT_TEST_MYSQL_URL` name, or else ones of our
-//! own, from the programs on this machine, in folders that go with the process that made them.
+//! Database servers for tests: those that `SLT_TEST_POSTGRES_URL` and `SLT_TEST_MYSQL_URL` name, or new ones from the
+//! programs on this machine, in folders that are deleted when their process ends.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to start, on a machine that is busy with other things.
+/// How long a server may take to start on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A server to run files on.
 pub struct Server {
-    /// As `--engine` takes it; its user may do everything.
+    /// Its URL for `--engine`; its user has all rights.
     pub url: String,
     pub is_postgres: bool,
     /// Whether it is known to check passwords.
@@ -36,7 +36,7 @@ impl Server {
     }
 }
 
-/// The servers that there are, for one test at a time. Says so if one is missing, which is an error in CI.
+/// The available servers, for one test at a time. Prints a message if one is missing, which is an error in CI.
 pub fn servers() -> (Vec<&'static Server>, MutexGuard<'static, ()>) {
     static TURN: Mutex<()> = Mutex::new(());
     static POSTGRES: OnceLock<Option<Server>> = OnceLock::new();
@@ -113,7 +113,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Where a server lives, and as whom: servers refuse to run as root.
+/// The folder of a server, and its user: servers refuse to run as root.
 struct Place {
     folder: PathBuf,
     owner: Option<(u32, u32)>,
@@ -146,7 +146,7 @@ impl Place {
         }
     }
 
-    /// Starts a server, which ends with this process, whatever becomes of that.
+    /// Starts a server, which ends with this process in any case.
     fn start(&self, server: Command, port: u16) {
         // The shell holds the other end of a pipe that is closed when this process ends.
         let script = r#"folder=$1; shift; "$@" >"$folder/log" 2>&1 & server=$!; read -r _
@@ -166,16 +166,16 @@ impl Place {
     }
 }
 
-/// Keeps the pipe to a keeper open for as long as this process lives.
+/// Keeps the pipe to a keeper open until this process ends.
 fn hold(keeper: Child) {
     static KEEPERS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
     KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
 }
 
-/// Whether a server is there and greets or waits to be greeted.
+/// Whether a server is there: it sends a greeting, or waits for one.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    // MariaDB listens only when it is ready, and PostgreSQL refuses for a while: it is asked whether it speaks TLS.
+    // MariaDB listens only when it is ready; PostgreSQL refuses for a while, so ask it whether it speaks TLS.
     let _ = std::io::Write::write_all(&mut stream, &[0, 0, 0, 8, 4, 210, 22, 47]);
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     BufReader::new(stream).fill_buf().is_ok_and(|answer| !answer.is_empty())

@@ -1,4 +1,4 @@
-//! A suite shared out over machines that know nothing of each other, and what becomes of it when one is missing.
+//! A suite split over machines that do not communicate, and what happens if a shard is missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::results::{json, valid, valid_junit};
 use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
 
-/// A suite, and folders for what its shards leave behind.
+/// A suite, and folders for the results of its shards.
 struct Place {
     folder: TempDir,
 }
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-/// The names of the files that a run has outcomes of.
+/// The names of the files in a run's outcomes.
 fn ran(results: &Path) -> Vec<String> {
     let results = json(&results.join("results.json"));
     let names = results["outcomes"].as_array().unwrap().iter().map(|outcome| outcome["name"].as_str().unwrap());
@@ -62,7 +62,7 @@ fn ran(results: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_shard_that_there_is_not_is_refused() {
+fn an_invalid_shard_is_refused() {
     let place = Place::new(1);
     for (value, words) in [
         ("0/3", "there is no shard 0 of 3: shards are counted from 1 to 3"),
@@ -83,7 +83,7 @@ fn a_shard_that_there_is_not_is_refused() {
 }
 
 #[test]
-fn every_way_of_running_has_the_same_files_in_a_shard() {
+fn a_shard_has_the_same_files_in_every_mode() {
     let place = Place::new(10);
     let mut all = Vec::new();
     for shard in ["1/3", "2/3", "3/3"] {
@@ -92,7 +92,7 @@ fn every_way_of_running_has_the_same_files_in_a_shard() {
         let serial = place.run("serial", &["--shard", shard]);
         assert_eq!(serial.code, 0, "{serial:?}");
         let line =
-            format!("shard {} of 3: {} of 10 files, by their names as there is no history", &shard[..1], listed.len());
+            format!("shard {} of 3: {} of 10 files, by name, because there is no history", &shard[..1], listed.len());
         assert!(serial.err.contains(&line), "{serial:?}");
         assert!(serial.result().contains(&format!("{} filtered out", 10 - listed.len())), "{serial:?}");
         let supervised = place.run("supervised", &["--parallel", "--workers", "2", "--shard", shard]);
@@ -102,7 +102,7 @@ fn every_way_of_running_has_the_same_files_in_a_shard() {
             assert_eq!(ran(&place.path(results)), listed, "{results}");
             let written = valid(&place.path(results), "results.json");
             assert_eq!((&written["split"]["files"], &written["shard"]["of"]), (&10.into(), &3.into()));
-            // As on a machine of its own: each shard is shared out by the same history, which is none.
+            // As on separate machines: each shard is split by the same history, which is empty.
             fs::remove_file(place.path(results).join("history.jsonl")).unwrap();
         }
         all.extend(listed);
@@ -113,7 +113,7 @@ fn every_way_of_running_has_the_same_files_in_a_shard() {
 }
 
 #[test]
-fn nextest_lists_a_shard_and_runs_what_it_was_told_of() {
+fn nextest_lists_a_shard_and_runs_what_it_listed() {
     let place = Place::new(4);
     let nextest = |arguments: &[&str]| {
         let mut run = command(target_binary());
@@ -155,7 +155,7 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
     let part = valid(&place.path("part"), "results.json");
     assert_eq!((&part["total"]["planned"], &part["total"]["not_run"]), (&5.into(), &2.into()));
 
-    // Others of other numbers, of another suite, by another history, of another run.
+    // Shards with other numbers, of another suite, with another history, of another run.
     assert_eq!(place.run("third", &["--shard", "3/3"]).code, 0);
     fs::write(place.path("suite/new.test"), PASSES).unwrap();
     assert_eq!(place.run("other", &["--shard", "2/2"]).code, 0);
@@ -195,7 +195,7 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
 }
 
 #[test]
-fn a_failure_in_one_shard_is_one_in_the_whole() {
+fn a_failure_in_one_shard_fails_the_whole() {
     let place = Place::new(3);
     fs::write(place.path("suite/bad.test"), FAILS).unwrap();
     let codes: Vec<i32> = (1..=2)
@@ -215,7 +215,7 @@ fn a_failure_in_one_shard_is_one_in_the_whole() {
 }
 
 #[test]
-fn the_history_of_all_decides_who_runs_what_next() {
+fn the_merged_history_decides_the_next_split() {
     let place = Place::new(4);
     place.history("h", &[("0.test", 1_000_000), ("1.test", 400_000), ("2.test", 300_000), ("3.test", 200_000)]);
     let history = place.path("h/history.jsonl");
@@ -225,14 +225,14 @@ fn the_history_of_all_decides_who_runs_what_next() {
     let said = by_history("s1", "1/2");
     assert!(said.code == 0 && said.err.contains("shard 1 of 2: 1 of 4 files, 1.00 s of 1.90 s"), "{said:?}");
     assert_eq!(ran(&place.path("s1")), ["0.test"]);
-    // What it has run itself meanwhile changes nothing.
+    // Its own runs meanwhile change nothing.
     assert_eq!(by_history("s1", "2/2").code, 0);
     assert_eq!(ran(&place.path("s1")), ["1.test", "2.test", "3.test"]);
     assert_eq!(fs::read_to_string(&history).unwrap().lines().count(), 4);
 }
 
 #[test]
-fn a_shard_without_files_has_results_all_the_same() {
+fn a_shard_without_files_also_has_results() {
     let place = Place::new(1);
     for shard in ["1/2", "2/2"] {
         let said = place.run(&format!("s{}", &shard[..1]), &["--parallel", "--workers", "2", "--shard", shard]);

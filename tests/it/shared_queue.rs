@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault, wait_until, workers_of};
 
-/// How often each file stands in these processes' outputs, and that it passed.
+/// How often each file occurs in these processes' outputs, and that it passed.
 #[track_caller]
 fn times_told(all: &[Ended]) -> BTreeMap<String, u32> {
     let mut told = BTreeMap::new();
@@ -22,7 +22,7 @@ fn times_told(all: &[Ended]) -> BTreeMap<String, u32> {
 }
 
 #[test]
-fn two_processes_share_the_files_and_each_tells_its_own() {
+fn two_processes_share_the_files_and_each_reports_its_own() {
     let place = Place::with_many(12, &fault("sleep 100"));
     let runs = [place.start("--run-id one"), place.start("--run-id one")];
     let all = runs.map(|run| run.wait().exits(0));
@@ -40,30 +40,30 @@ fn two_processes_share_the_files_and_each_tells_its_own() {
 }
 
 #[test]
-fn without_an_id_a_process_joins_the_run_under_way() {
+fn without_an_id_a_process_joins_the_run_in_progress() {
     let place = Place::with_many(8, &fault("sleep 200"));
     let first = place.start("");
     first.says("... ok");
     let second = place.start("").wait().exits(0);
-    second.says("joined the run under way");
+    second.says("joined the run in progress");
     let told = times_told(&[first.wait().exits(0), second]);
     assert!(told.len() == 8 && told.values().all(|times| *times == 1), "{told:?}");
 }
 
 #[test]
-fn another_run_cannot_begin_while_one_is_under_way() {
+fn another_run_cannot_start_while_one_is_in_progress() {
     let place = Place::with_many(4, &fault("sleep 400"));
     let first = place.start("--run-id one");
     first.says("started a new run");
     for arguments in ["--run-id two", "--run-id two --workers 2"] {
-        place.start(arguments).wait().exits(4).says("is taken by run `one`, which is still under way");
+        place.start(arguments).wait().exits(4).says("is taken by run `one`, which is still in progress");
     }
     place.start("00").wait().exits(4).says("are only there");
     assert_eq!(first.wait().exits(0).verdicts().len(), 4);
 }
 
 #[test]
-fn a_process_that_is_killed_leaves_its_file_to_the_other() {
+fn the_other_process_gets_the_file_of_a_killed_one() {
     let hang = fault("once begun hang");
     let place = Place::new([("a.test", PASSES), ("hang.test", &hang), ("z.test", PASSES)]);
     let doomed = place.start("--run-id one hang");
@@ -77,7 +77,7 @@ fn a_process_that_is_killed_leaves_its_file_to_the_other() {
 }
 
 #[test]
-fn a_process_that_always_dies_leaves_a_crash_with_its_place() {
+fn a_file_that_always_kills_its_process_is_a_crash_with_its_position() {
     let place = Place::new([("segv.test", fault("segv"))]);
     assert_eq!(place.start("--run-id one").wait().code, None);
     assert_eq!(place.start("--run-id one").wait().code, None);
@@ -87,7 +87,7 @@ fn a_process_that_always_dies_leaves_a_crash_with_its_place() {
 }
 
 #[test]
-fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_leaves_it() {
+fn an_interrupted_process_finishes_its_file_and_abandons_it_at_the_second_interrupt() {
     let place = Place::with_many(20, &fault("sleep 300"));
     let run = place.start("");
     run.says("... ok");
@@ -102,12 +102,12 @@ fn a_process_that_is_interrupted_finishes_its_file_and_at_the_second_time_leaves
     run.signal(Signal::INT);
     let ended = run.wait().exits(3);
     assert_eq!(ended.verdict("hang.test"), "not run (interrupted)", "{ended}");
-    // It was given back, and the fault comes once only.
+    // It was given back, and the fault occurs only once.
     place.run("--resume").exits(0).says("1 passed; 0 failed");
 }
 
 #[test]
-fn repetitions_bear_their_pass_in_every_process() {
+fn repetitions_show_their_pass_in_every_process() {
     let place = Place::with_many(2, PASSES);
     place.run("--repeat 2").exits(0).says("passes    2 begun; files: 2 never failed, 0 always, 0 unstable");
     let ended = place.run("--repeat 2 --format json").exits(0);
@@ -129,7 +129,7 @@ fn sixty_four_processes_run_each_file_once() {
 fn a_queue_where_nothing_can_be_written_is_an_error() {
     let place = Place::with_many(3, PASSES);
     for mode in ["", "--workers 2"] {
-        // Even root can write neither into a file as if it were a folder, nor into /proc.
+        // Even root cannot write into a file as if it were a folder, nor into /proc.
         for queue in ["tests/00.test/queue", "/proc/queue"] {
             let ended = place.run(&format!("{mode} --queue {queue}")).exits(4);
             ended.says("error: cannot ");
@@ -144,10 +144,10 @@ fn a_queue_where_nothing_can_be_written_is_an_error() {
 }
 
 #[test]
-fn a_full_disk_ends_the_run_with_an_error_and_resume_goes_on() {
+fn a_full_disk_ends_the_run_with_an_error_and_resume_continues() {
     for mode in ["", "--workers 2"] {
         let place = Place::with_many(60, PASSES);
-        // No file may be longer than 20 KiB, and that is no reason to die.
+        // No file may be longer than 20 KiB; that must not kill the process.
         let mut shell = place.dress(clean("sh"));
         shell.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"]);
         let command = place.command(mode);
@@ -173,7 +173,7 @@ fn a_queue_of_a_newer_version_is_an_error() {
 }
 
 #[test]
-fn a_queue_that_is_wiped_in_mid_run_is_never_green() {
+fn a_queue_that_is_emptied_during_a_run_is_never_green() {
     for mode in ["", "--workers 2"] {
         for how in ["emptied", "deleted"] {
             let place = Place::with_many(6, &fault("sleep 300"));
@@ -198,7 +198,7 @@ fn a_process_may_join_a_supervised_run() {
     supervisor.says("... ok");
     assert_eq!(workers_of(supervisor.pid()).len(), 2);
     let joined = place.start("").wait().exits(0);
-    joined.says("joined the run under way");
+    joined.says("joined the run in progress");
     let ended = supervisor.wait().exits(0);
     assert_eq!(ended.verdicts().len(), 10, "a supervisor tells of all: {ended}");
     assert!(!joined.verdicts().is_empty());
@@ -245,7 +245,7 @@ fn two_supervisors_share_a_run_and_keep_their_workers_output_apart() {
 }
 
 #[test]
-fn a_late_joiner_is_told_of_failures_that_others_had() {
+fn a_late_joiner_reports_failures_of_others() {
     let place = Place::new([("a.test", PASSES.to_owned()), ("bad.test", fault("error no"))]);
     place.run("--run-id one").exits(101);
     let late = place.run("--run-id one").exits(0);

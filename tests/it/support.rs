@@ -1,4 +1,4 @@
-//! What the tests share: the real test binary, folders of test files, and what a run of it said.
+//! What the tests share: the real test binary, folders of test files, and the output of a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub fn target_binary() -> &'static Path {
     })
 }
 
-/// A command for `program` without the variables that would steer it or the runner that runs this test.
+/// A command for `program` without the variables that would affect it or the runner of this test.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     let steering = ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_TEST_", "GITHUB_"];
@@ -34,7 +34,7 @@ pub fn command(program: impl AsRef<Path>) -> Command {
             command.env_remove(name);
         }
     }
-    // What runs leave behind is not to take the place of what the user's own left.
+    // Test runs must not replace the user's own results.
     command.env("SLT_RESULTS", Path::new(env!("CARGO_TARGET_TMPDIR")).join("results"));
     command
 }
@@ -50,13 +50,13 @@ pub fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// A script with one record that passes.
+/// A script with one passing record.
 pub const PASSES: &str = "query I\nSELECT 1\n----\n1\n";
 
-/// A script whose one record, in line 3, fails.
+/// A script with one failing record, in line 3.
 pub const FAILS: &str = "# A comment.\n\nquery I\nSELECT 1\n----\n2\n";
 
-/// What a run said, and how it ended.
+/// The output and exit code of a run.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -78,7 +78,7 @@ impl Said {
         line.split_once(" ... ").map(|(_, verdict)| verdict)
     }
 
-    /// The lines `test … ... …` of the pretty format, sorted: what does not depend on the order of the run.
+    /// The lines `test … ... …` of the pretty format, sorted: independent of the order of the run.
     pub fn verdicts(&self) -> Vec<&str> {
         let mut lines: Vec<&str> =
             self.out.lines().filter(|line| line.starts_with("test ") && line.contains(" ... ")).collect();

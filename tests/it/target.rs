@@ -7,7 +7,7 @@ fn three() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_failing_file_makes_101_and_names_file_and_line_serially_and_in_parallel() {
+fn a_failing_file_exits_with_101_and_names_file_and_line_serially_and_in_parallel() {
     let root = three();
     for threads in ["1", "4"] {
         let said = run(root.path(), &["--test-threads", threads]);
@@ -26,7 +26,7 @@ fn a_failing_file_makes_101_and_names_file_and_line_serially_and_in_parallel() {
 }
 
 #[test]
-fn several_threads_begin_with_what_failed_last_and_one_thread_with_the_first_name() {
+fn several_threads_start_with_the_last_failure_and_one_thread_with_the_first_name() {
     let files: Vec<String> = (0..9).map(|n| format!("a{n}.test")).collect();
     let mut files: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), PASSES)).collect();
     files.push(("z.test", FAILS));
@@ -48,7 +48,7 @@ fn several_threads_begin_with_what_failed_last_and_one_thread_with_the_first_nam
 }
 
 #[test]
-fn what_passes_makes_0() {
+fn a_passing_run_exits_with_0() {
     let said = run(three().path(), &["pass", "other"]);
     assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
     assert!(said.result().ends_with("1 filtered out"), "{said:?}");
@@ -73,7 +73,7 @@ fn filters_skips_and_rust_paths_choose_files() {
 }
 
 #[test]
-fn a_whole_name_that_names_no_file_is_an_error() {
+fn an_exact_name_without_a_file_is_an_error() {
     let root = three();
     for arguments in [&["--exact", "a/gone.test"][..], &["--exact", "a/pass.test", "a/gone.test"]] {
         let said = run(root.path(), arguments);
@@ -83,7 +83,7 @@ fn a_whole_name_that_names_no_file_is_an_error() {
 }
 
 #[test]
-fn lists_hold_names_and_for_tools_nothing_else() {
+fn lists_contain_names_and_for_tools_nothing_else() {
     let root = three();
     let said = run(root.path(), &["--list", "--format", "terse"]);
     assert_eq!((said.code, said.out.as_str()), (0, "a/fail.test: test\na/pass.test: test\nb/other.slt: test\n"));
@@ -121,7 +121,7 @@ fn times_shuffling_logfiles_and_the_terse_format_work() {
 }
 
 #[test]
-fn what_cannot_be_used_is_named_and_makes_2() {
+fn an_invalid_value_is_named_and_exits_with_2() {
     let root = three();
     for (arguments, words) in [
         (&["--frobnicate"][..], "'--frobnicate'"),
@@ -147,7 +147,7 @@ fn what_cannot_be_used_is_named_and_makes_2() {
 }
 
 #[test]
-fn flags_have_variables_and_beat_them() {
+fn flags_have_variables_and_override_them() {
     let root = three();
     let mut by_variable = command(target_binary());
     by_variable.env("SLT_CORPUS", root.path()).env("SQLLOGICTEST_FILES", "pass, other").env("RUST_TEST_THREADS", "1");
@@ -159,7 +159,7 @@ fn flags_have_variables_and_beat_them() {
 }
 
 #[test]
-fn folders_that_are_no_suite_are_told_apart() {
+fn invalid_suite_folders_have_distinct_errors() {
     let empty = folder(&[("readme.md", "")]);
     let said = run(empty.path(), &[]);
     assert_eq!(said.code, 2);
@@ -181,7 +181,7 @@ fn names_with_blanks_and_letters_of_any_script_run() {
 }
 
 #[test]
-fn what_does_not_apply_is_ignored_and_says_why() {
+fn a_file_in_which_nothing_applies_is_ignored_with_a_reason() {
     let root = folder(&[("mysql.test", "onlyif mysql\nquery I\nSELECT 1\n----\n1\n"), ("empty.test", "")]);
     let said = run(root.path(), &[]);
     assert_eq!(said.verdict("mysql.test"), Some("ignored (0 of 1 records apply to sqlite)"));
@@ -192,7 +192,7 @@ fn what_does_not_apply_is_ignored_and_says_why() {
 }
 
 #[test]
-fn failing_fast_begins_nothing_after_a_failure() {
+fn fail_fast_starts_nothing_after_a_failure() {
     let two = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 1\n----\n3\n";
     let root = folder(&[("1.test", two), ("2.test", PASSES)]);
     let said = run(root.path(), &["--fail-fast", "--test-threads", "1"]);

@@ -1,4 +1,4 @@
-//! What the source itself must look like.
+//! Rules for the source itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of the project as git knows them; none outside a checkout, such as in a package.
+/// The files that git tracks; none outside a checkout, such as in a package.
 fn tracked() -> Vec<PathBuf> {
     let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
     let names = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -16,7 +16,7 @@ fn tracked() -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_module_imports_only_those_above_it() {
+fn a_module_imports_only_modules_above_it() {
     let source = root().join("harness/src");
     let lib = fs::read_to_string(source.join("lib.rs")).unwrap();
     let declared = lib.lines().filter_map(|line| line.strip_prefix("pub mod ").or(line.strip_prefix("mod ")));
@@ -46,7 +46,7 @@ fn a_module_imports_only_those_above_it() {
 }
 
 #[test]
-fn a_file_has_one_job_and_so_is_short() {
+fn a_file_is_short() {
     let code = |path: &&PathBuf| path.extension().is_some_and(|e| e == "rs" || e == "py" || e == "sh");
     for path in tracked().iter().filter(code).filter(|path| !path.ends_with("tests/slt/stubs.rs")) {
         let lines = fs::read_to_string(path).unwrap().lines().count();
@@ -61,7 +61,7 @@ fn no_path_of_this_machine_is_in_the_project() {
     for path in tracked() {
         let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
         assert!(!text.contains(&own), "{} holds {own}", path.display());
-        // A home such as `/root` or `/` may stand in a text by chance.
+        // A short home such as `/root` or `/` may occur in a text by chance.
         assert!(home.len() < 8 || !text.contains(&format!("{home}/")), "{} holds {home}", path.display());
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::complain;
 use crate::config::{self, ENGINE, Secret, secret};
-use crate::engine::{CleanError, Fate, Leftover};
+use crate::engine::{CleanError, Leftover, LeftoverState};
 use crate::summary::ExitStatus;
 
 /// The flags of `slt clean`.
@@ -31,12 +31,12 @@ pub(super) fn run(flags: &Flags) -> ExitStatus {
         Err(error) => return complain(&error.to_string(), ExitStatus::Broken),
     };
     let mut status = ExitStatus::Passed;
-    for Leftover { name, fate } in &leftovers {
-        match fate {
-            Fate::Dropped if flags.dry_run => say!("would drop {name}"),
-            Fate::Dropped => say!("dropped {name}"),
-            Fate::InUse => say!("left {name}: a run uses it"),
-            Fate::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
+    for Leftover { name, state } in &leftovers {
+        match state {
+            LeftoverState::Dropped if flags.dry_run => say!("would drop {name}"),
+            LeftoverState::Dropped => say!("dropped {name}"),
+            LeftoverState::InUse => say!("left {name}: a run uses it"),
+            LeftoverState::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
         }
     }
     if leftovers.is_empty() {

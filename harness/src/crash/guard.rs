@@ -1,11 +1,11 @@
-//! The handlers of fatal signals and of `exit`, and the stacks on which signal handlers run.
+//! The handlers of fatal signals and of `exit`, and the stacks for signal handlers.
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 
 use super::say::{last_words, line};
 
-/// The signals by which an engine ends its process.
+/// The signals by which an engine crashes its process.
 const FATAL: [(libc::c_int, &str); 7] = [
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGBUS, "SIGBUS"),
@@ -16,20 +16,20 @@ const FATAL: [(libc::c_int, &str); 7] = [
     (libc::SIGSYS, "SIGSYS"),
 ];
 
-/// What was there before for each of [`FATAL`].
+/// The earlier handler of each signal in [`FATAL`].
 static PREVIOUS: [OnceLock<libc::sigaction>; FATAL.len()] = [const { OnceLock::new() }; FATAL.len()];
 
-/// The process whose run is not over; 0 for none. A child that the engine forks has another number.
+/// The process whose run is not over; 0 for none. A process that the engine forks has another id.
 static ARMED: AtomicU32 = AtomicU32::new(0);
 
-/// The exit code of a run that did not come to its end.
+/// The exit code of a run that did not finish.
 const BROKEN: libc::c_int = 4;
 
-/// As long as this lives, a process that crashes or exits says what it was running, and never exits with 0.
+/// While this exists, a process that crashes or exits reports what it was running, and never exits with 0.
 #[derive(Debug)]
 pub(crate) struct Armed(());
 
-/// A run begins. Dropping the result says that its account is closed.
+/// Starts a run. Dropping the result marks the run as finished.
 #[must_use = "a run is guarded as long as this lives"]
 pub(crate) fn arm() -> Armed {
     static INSTALLED: Once = Once::new();
@@ -51,13 +51,13 @@ fn is_armed() -> bool {
     ARMED.load(Ordering::SeqCst) == std::process::id()
 }
 
-/// The number by which the C library knows this thread.
+/// The C library's id of this thread.
 pub(super) fn this_thread() -> usize {
     // SAFETY: it takes nothing and cannot fail.
     unsafe { libc::pthread_self() as usize }
 }
 
-/// Says the last words of this process, unless another thread does: then waits until that has done so.
+/// Prints the crash message, unless another thread does: then waits until that is done.
 fn say_once(how: &[&str]) {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     static SAID: AtomicBool = AtomicBool::new(false);
@@ -70,14 +70,14 @@ fn say_once(how: &[&str]) {
             return;
         }
         let pause = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
-        // SAFETY: the pointer is that of a live variable; the other may be null.
+        // SAFETY: the pointer is to a live variable; the other may be null.
         unsafe { libc::nanosleep(&pause, std::ptr::null_mut()) };
     }
 }
 
 fn catch_signals() {
     for ((signal, _), previous) in FATAL.iter().zip(&PREVIOUS) {
-        // SAFETY: all zeros is a `sigaction`; both pointers are those of live variables. The handler stays for as long as
+        // SAFETY: all zeros is a valid `sigaction`; both pointers are to live variables. The handler exists as long as
         // the program, and does only what a signal handler may do.
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
@@ -96,13 +96,13 @@ fn catch_signals() {
     }
 }
 
-/// Passes the signal to the handler that was installed before. If that does not help, says what was running, and lets the signal end
-/// the process.
+/// Passes the signal to the earlier handler. If that does not handle it, reports what was running, and lets the signal
+/// end the process.
 extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(index) = FATAL.iter().position(|(fatal, _)| *fatal == signal) else { return };
     if let Some(previous) = PREVIOUS[index].get().filter(|previous| previous.sa_sigaction != libc::SIG_DFL) {
-        // Rust's own handler ends the process if a stack is full, by SIGABRT, which comes here again; or else it sets the
-        // signal back to the default and returns. One of a virtual machine may have repaired the fault.
+        // Rust's own handler ends the process on a stack overflow, by SIGABRT, which comes here again; otherwise it
+        // restores the default action and returns. A virtual machine's handler may have repaired the fault.
         call(previous, signal, info, context);
         if is_ours(signal) {
             return;
@@ -111,13 +111,13 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     if is_armed() {
         say_once(&[FATAL[index].1]);
     }
-    // SAFETY: all zeros is a `sigaction` with the default action; the pointers are those of live variables or null, and
-    // the kernel has passed `info`. These functions may be called in a signal handler.
+    // SAFETY: all zeros is a `sigaction` with the default action; the pointers are to live variables or null, and the
+    // kernel has passed `info`. These functions may be called in a signal handler.
     unsafe {
         let mut default: libc::sigaction = std::mem::zeroed();
         default.sa_sigaction = libc::SIG_DFL;
         libc::sigaction(signal, &default, std::ptr::null_mut());
-        // A fault comes again on return. A signal that somebody sent does not.
+        // A fault happens again on return. A signal that somebody sent does not.
         if info.is_null() || (*info).si_code <= 0 {
             libc::raise(signal);
         }
@@ -125,7 +125,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
 }
 
 fn call(handler: &libc::sigaction, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the flags say which of the two kinds of function the address is; the arguments are those of the kernel.
+    // SAFETY: the flags say which kind of function the address is; the arguments are the kernel's.
     unsafe {
         if handler.sa_flags & libc::SA_SIGINFO != 0 {
             let function: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
@@ -138,9 +138,9 @@ fn call(handler: &libc::sigaction, signal: libc::c_int, info: *mut libc::siginfo
     }
 }
 
-/// Whether the signal still comes to [`on_signal`].
+/// Whether the signal is still handled by [`on_signal`].
 fn is_ours(signal: libc::c_int) -> bool {
-    // SAFETY: all zeros is a `sigaction`; the pointer is that of a live variable.
+    // SAFETY: all zeros is a valid `sigaction`; the pointer is to a live variable.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
         libc::sigaction(signal, std::ptr::null(), &mut now) == 0
@@ -148,7 +148,7 @@ fn is_ours(signal: libc::c_int) -> bool {
     }
 }
 
-/// Registers what `exit` calls. Where the C library says which code it was called with, the words name it.
+/// Registers what `exit` calls. If the C library reports the exit code, the message has it.
 fn catch_exit() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -165,14 +165,14 @@ fn catch_exit() {
                 refuse(&["exit ", decimal(code, &mut digits)]);
             }
         }
-        // SAFETY: the functions stay for as long as the program, and the argument is not used.
+        // SAFETY: the functions exist as long as the program, and the argument is not used.
         unsafe {
             on_exit(exits, std::ptr::null_mut());
             at_quick_exit(exits_somehow);
         }
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-    // SAFETY: the function stays for as long as the program.
+    // SAFETY: the function exists as long as the program.
     unsafe {
         libc::atexit(exits_somehow);
     }
@@ -193,14 +193,14 @@ fn decimal(code: libc::c_int, digits: &mut [u8; 3]) -> &str {
     std::str::from_utf8(&digits[first..]).unwrap_or("?")
 }
 
-/// Ends the process, which is about to exit in the middle of its run, with the code of a run that did not come to its end.
+/// Ends a process that is about to exit during its run, with the exit code of a run that did not finish.
 fn refuse(how: &[&str]) -> ! {
     say_once(how);
     line("error: the process exited before its run was over, so the exit code is 4");
     end(BROKEN)
 }
 
-/// Ends the process at once: no function that anybody has registered for that is called.
+/// Ends the process at once, without calling exit handlers.
 pub(crate) fn end(code: libc::c_int) -> ! {
     // Not by `_exit`, which leads here.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -240,21 +240,21 @@ mod at_once {
     }
 }
 
-/// How large a stack for signal handlers is: Rust's own, of some 8 KiB, may be too small for two handlers, one in the
-/// other, as it is when a stack is full.
+/// The size of a stack for signal handlers. Rust's own, of some 8 KiB, may be too small for two nested handlers, as
+/// they occur on a stack overflow.
 const ALTERNATE: usize = 64 << 10;
 
-/// A stack on which a thread runs its signal handlers, as its own one may be full.
+/// A stack for the signal handlers of a thread, whose own stack may be full.
 pub(super) struct AlternateStack(AtomicPtr<libc::c_void>);
 
 impl AlternateStack {
-    /// One that lives for as long as the program.
+    /// A stack that exists as long as the program.
     pub(super) fn new() -> AlternateStack {
         let memory = Box::leak(vec![0_u8; ALTERNATE].into_boxed_slice());
         AlternateStack(AtomicPtr::new(memory.as_mut_ptr().cast()))
     }
 
-    /// Makes this the one of the current thread, and returns the one that it had.
+    /// Makes this the signal stack of the current thread, and returns the previous one.
     pub(super) fn enter(&self) -> Option<libc::stack_t> {
         let ours = libc::stack_t { ss_sp: self.0.load(Ordering::Relaxed), ss_flags: 0, ss_size: ALTERNATE };
         // SAFETY: the memory is that long, never freed, and used by one thread at a time: that of the slot's trial.
@@ -264,7 +264,7 @@ impl AlternateStack {
         }
     }
 
-    /// Gives the current thread the stack back that it had.
+    /// Restores the current thread's previous signal stack.
     pub(super) fn leave(before: Option<libc::stack_t>) {
         if let Some(before) = before {
             // SAFETY: it is what the system has returned for this thread.

@@ -1,26 +1,26 @@
-//! The last words of a process. Everything here is safe in a signal handler: no lock, no allocation, little stack.
+//! The crash message of a process. Everything here is safe in a signal handler: no lock, no allocation, little stack.
 
 use super::slot::Slot;
 use crate::escape::is_obeyed;
 
-/// How many trials are named when nobody knows which of them is at fault.
+/// How many trials are named when it is unknown which of them is at fault.
 const MOST_NAMED: usize = 8;
 
-/// Says on standard error how this process dies, and which record its thread, or else every thread, was running.
+/// Prints on standard error how this process dies, and which record its thread, or else every thread, was running.
 pub(super) fn last_words(how: &[&str], thread: usize) {
     let mut out = Out { buffer: [0; 128], length: 0, last: [0; 2], sink: to_stderr };
     say(&mut out, how, Slot::all().find(|slot| slot.is_of(thread)), Slot::all());
     out.flush();
 }
 
-/// Says a line on standard error.
+/// Prints a line on standard error.
 pub(super) fn line(text: &str) {
     to_stderr(text.as_bytes());
     to_stderr(b"\n");
 }
 
 fn say(out: &mut Out, how: &[&str], guilty: Option<&'static Slot>, all: impl Iterator<Item = &'static Slot> + Clone) {
-    // Whatever stands on the line already (a progress bar) is not to be in front of these words.
+    // Start a new line, in case a progress bar is on this one.
     out.text("\ncrashed (");
     how.iter().for_each(|part| out.text(part));
     out.text(")");
@@ -42,7 +42,7 @@ fn say(out: &mut Out, how: &[&str], guilty: Option<&'static Slot>, all: impl Ite
     }
 }
 
-/// `FILE:LINE`, and the SQL on a line of its own.
+/// `FILE:LINE`, and the SQL on its own line.
 fn place(out: &mut Out, slot: &Slot) {
     let (mut file, line, mut sql, is_cut) = slot.parts();
     out.escaped(&mut file);
@@ -61,22 +61,22 @@ fn place(out: &mut Out, slot: &Slot) {
     out.text("\n");
 }
 
-/// A buffer that goes to standard error when it is full.
+/// A buffer that is written to standard error when it is full.
 struct Out {
     buffer: [u8; 128],
     length: usize,
-    /// The last two bytes, which may be sent off by now.
+    /// The last two bytes, even if they are already written.
     last: [u8; 2],
     sink: fn(&[u8]),
 }
 
 fn to_stderr(mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        // SAFETY: the pointer and the length are those of a slice. `write` may be called in a signal handler.
+        // SAFETY: pointer and length are those of a slice. `write` may be called in a signal handler.
         let written = unsafe { libc::write(2, bytes.as_ptr().cast(), bytes.len()) };
         match usize::try_from(written) {
             Ok(written @ 1..) => bytes = &bytes[written.min(bytes.len())..],
-            // Nobody reads: there is nothing else to say it to.
+            // Standard error is closed; there is nowhere else to report that.
             _ => return,
         }
     }
@@ -115,7 +115,7 @@ impl Out {
         }
     }
 
-    /// Text of a test file, on one line: what would steer a terminal or a log is escaped.
+    /// Text of a test file on one line; characters that could control a terminal or a log are escaped.
     fn escaped(&mut self, bytes: &mut dyn Iterator<Item = u8>) {
         let mut next = bytes.next();
         while let Some(first) = next {
@@ -137,7 +137,7 @@ impl Out {
                 Some('\n') => self.text("\\n"),
                 Some('\r') => self.text("\\r"),
                 Some('\t') => self.text("\\t"),
-                // GitHub takes `##[` anywhere in a line for an order.
+                // GitHub treats `##[` anywhere in a line as a command.
                 Some('[') if self.last == *b"##" => self.text("\\["),
                 Some(char) if !is_obeyed(char) => character[..got].iter().for_each(|byte| self.byte(*byte)),
                 _ => character[..got].iter().for_each(|byte| self.hex(*byte)),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_name_the_file_the_line_and_the_sql_on_one_line() {
+    fn the_message_names_the_file_the_line_and_the_sql_on_one_line() {
         let slot = Slot::take().unwrap();
         let _adopted = slot.adopt();
         let of = |how: &[&str], slot| said(|out| say(out, how, Some(slot), std::iter::empty()));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_thread_runs_no_file_all_that_run_are_named() {
+    fn if_the_thread_runs_no_file_all_running_files_are_named() {
         let slot = Slot::take().unwrap();
         let _adopted = slot.adopt();
         let _in_engine = InEngine::enter("b.test", 7, b"SELECT 7");

@@ -1,4 +1,4 @@
-//! Where a trial notes which record the engine has.
+//! Where a trial writes which record the engine is running.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, 
 
 use super::guard::{AlternateStack, this_thread};
 
-/// How many trials can have a slot at a time.
+/// How many trials can have a slot at once.
 const MOST: usize = 1024;
 
 static SLOTS: [OnceLock<&'static Slot>; MOST] = [const { OnceLock::new() }; MOST];
@@ -16,20 +16,20 @@ thread_local! {
     static MINE: Cell<Option<&'static Slot>> = const { Cell::new(None) };
 }
 
-/// The trial runs code of this crate.
+/// The trial is running code of this crate.
 const OURS: u8 = 0;
 /// The trial waits for the engine.
 const ENGINE: u8 = 1;
-/// Nobody waits for the trial any more.
+/// Nobody is waiting for the trial any more.
 const ABANDONED: u8 = 2;
 
-/// A slot is what one trial notes. Slots are reused and never freed, so a signal handler can read all of them.
+/// A slot is what one trial writes down. Slots are reused and never freed, so a signal handler can read all of them.
 pub(crate) struct Slot {
     taken: AtomicBool,
     state: AtomicU8,
-    /// The thread of the trial; 0 before it has begun.
+    /// The thread of the trial; 0 before it has started.
     thread: AtomicUsize,
-    /// Odd while a note is being written.
+    /// Odd while the slot is being written.
     version: AtomicU64,
     line: AtomicU64,
     file: Text<64>,
@@ -39,7 +39,7 @@ pub(crate) struct Slot {
 
 /// A text of at most eight times `WORDS` bytes, which one thread writes and others read.
 struct Text<const WORDS: usize> {
-    /// The length of the whole text, which may be more than what is kept.
+    /// The length of the whole text, which may exceed what is kept.
     length: AtomicUsize,
     words: [AtomicU64; WORDS],
 }
@@ -68,10 +68,10 @@ impl<const WORDS: usize> Text<WORDS> {
     }
 }
 
-/// What a slot says.
+/// The contents of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Noted {
-    /// The file; empty if the trial has not come to its file yet.
+    /// The file; empty if the trial has not opened its file yet.
     pub(crate) file: String,
     /// The line of the record; 0 before the first one.
     pub(crate) line: u64,
@@ -80,7 +80,7 @@ pub(crate) struct Noted {
 }
 
 impl Slot {
-    /// A slot for a trial that is about to begin; none if a thousand trials run.
+    /// A slot for a trial that is about to start; `None` if a thousand trials are running.
     pub(crate) fn take() -> Option<&'static Slot> {
         let mut slots = SLOTS.iter().map(|slot| *slot.get_or_init(|| Box::leak(Box::new(Slot::new()))));
         let free = |slot: &&'static Slot| {
@@ -105,7 +105,7 @@ impl Slot {
         }
     }
 
-    /// The slots of all trials that run.
+    /// The slots of all running trials.
     pub(super) fn all() -> impl Iterator<Item = &'static Slot> + Clone {
         let slots = SLOTS.iter().map_while(|slot| slot.get().copied());
         slots.filter(|slot| slot.taken.load(Ordering::Acquire) && slot.thread.load(Ordering::Relaxed) != 0)
@@ -118,7 +118,7 @@ impl Slot {
         Adopted { slot: self, replaced: self.stack.enter() }
     }
 
-    /// Whether the thread is that of this slot's trial.
+    /// Whether the current thread runs this slot's trial.
     pub(super) fn is_of(&self, thread: usize) -> bool {
         self.thread.load(Ordering::Relaxed) == thread
     }
@@ -133,17 +133,17 @@ impl Slot {
         self.version.store(version + 2, Ordering::Release);
     }
 
-    /// Whether the trial has come to its first record: before that, it connects.
+    /// Whether the trial has reached its first record: before that, it connects.
     pub(crate) fn is_in_a_record(&self) -> bool {
         self.line.load(Ordering::Relaxed) > 0
     }
 
-    /// A number that changes with every note.
+    /// A number that changes with every write.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// What the trial has noted last.
+    /// The last record of the trial.
     pub(crate) fn read(&self) -> Noted {
         loop {
             let before = self.version();
@@ -161,31 +161,32 @@ impl Slot {
         }
     }
 
-    /// The file, line and SQL for a signal handler, which cannot wait for a whole note; and whether the SQL is cut.
+    /// The file, line and SQL for a signal handler, which cannot wait for a write to finish; and whether the SQL is
+    /// cut.
     pub(super) fn parts(&self) -> (impl Iterator<Item = u8>, u64, impl Iterator<Item = u8>, bool) {
         (self.file.bytes(), self.line.load(Ordering::Relaxed), self.sql.bytes(), self.sql.is_cut())
     }
 
-    /// Gives up on a trial that waits for the engine. False if it does not: then it goes on by itself.
+    /// Abandons a trial that waits for the engine. Returns false if it does not wait: then the trial continues.
     ///
-    /// From then on the trial changes nothing outside itself, should the engine ever return.
+    /// An abandoned trial changes nothing outside itself, even if the engine returns later.
     pub(crate) fn abandon(&self) -> bool {
         self.state.compare_exchange(ENGINE, ABANDONED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether nobody waits for this trial any more.
+    /// Whether this trial was abandoned.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.state.load(Ordering::Acquire) == ABANDONED
     }
 
-    /// Gives a slot back whose trial never began.
+    /// Releases the slot of a trial that never started.
     pub(crate) fn release(&self) {
         self.thread.store(0, Ordering::Release);
         self.taken.store(false, Ordering::Release);
     }
 }
 
-/// A thread that runs a trial, with a stack of its own for signal handlers.
+/// A thread that runs a trial, with its own stack for signal handlers.
 pub(crate) struct Adopted {
     slot: &'static Slot,
     replaced: Option<libc::stack_t>,
@@ -199,11 +200,11 @@ impl Drop for Adopted {
     }
 }
 
-/// As long as this lives, the trial of this thread waits for the engine.
+/// While this exists, the trial of this thread waits for the engine.
 pub(crate) struct InEngine(Option<&'static Slot>);
 
 impl InEngine {
-    /// Notes what the engine is about to run: the record in that line of that file.
+    /// Writes down what the engine is about to run: the record in that line of that file.
     pub(crate) fn enter(file: &str, line: u64, sql: &[u8]) -> InEngine {
         let slot = MINE.get();
         if let Some(slot) = slot {
@@ -212,8 +213,8 @@ impl InEngine {
         InEngine::wait(slot)
     }
 
-    /// As before, for something else that the engine does at the same place.
-    pub(crate) fn again() -> InEngine {
+    /// The engine does something else for the same record.
+    pub(crate) fn reenter() -> InEngine {
         let slot = MINE.get();
         if let Some(slot) = slot {
             slot.version.fetch_add(2, Ordering::AcqRel);
@@ -223,13 +224,13 @@ impl InEngine {
 
     fn wait(slot: Option<&'static Slot>) -> InEngine {
         if let Some(slot) = slot {
-            // An abandoned trial stays one.
+            // An abandoned trial stays abandoned.
             let _ = slot.state.compare_exchange(OURS, ENGINE, Ordering::AcqRel, Ordering::Relaxed);
         }
         InEngine(slot)
     }
 
-    /// Whether nobody waits for the trial of this thread any more.
+    /// Whether the trial of this thread was abandoned.
     pub(crate) fn is_abandoned() -> bool {
         MINE.get().is_some_and(Slot::is_abandoned)
     }
@@ -248,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_noted_last_is_read_back_and_long_sql_is_cut() {
+    fn the_last_record_is_read_back_and_long_sql_is_cut() {
         let slot = Slot::take().unwrap();
         let adopted = slot.adopt();
         let noted = |line, sql: &str| Noted { file: "a.test".to_owned(), line, sql: sql.to_owned() };
@@ -264,19 +265,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trial_that_waits_for_the_engine_is_abandoned_and_it_stays_so() {
+    fn only_a_trial_that_waits_for_the_engine_can_be_abandoned_and_it_stays_abandoned() {
         let slot = Slot::take().unwrap();
         let _adopted = slot.adopt();
         assert!(!slot.abandon(), "it runs our code");
         let in_engine = InEngine::enter("a.test", 1, b"SELECT 1");
         assert!(slot.abandon() && !slot.abandon());
         drop(in_engine);
-        drop(InEngine::again());
+        drop(InEngine::reenter());
         assert!(InEngine::is_abandoned());
     }
 
     #[test]
-    fn a_note_is_read_whole_while_another_is_written() {
+    fn a_slot_is_read_consistently_while_it_is_written() {
         let slot = Slot::take().unwrap();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {

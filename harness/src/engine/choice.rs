@@ -1,4 +1,4 @@
-//! Which engine a run is on, as a user names it: the closed set of those that come with this library.
+//! The engine of a run, as a user names it: the closed set of engines in this library.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Database, Engine, EngineError};
 
-/// A choice names an engine. It is shown without passwords.
+/// A choice names an engine. Its `Display` hides passwords.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Choice {
     /// Embedded SQLite: `sqlite`.
@@ -19,22 +19,22 @@ pub enum Choice {
     External(String),
 }
 
-/// Why an engine cannot be chosen.
+/// Why an engine is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
-    /// It does not read like an engine at all.
+    /// It does not look like an engine.
     #[error("no such engine: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")]
     Unknown,
-    /// There is nothing behind `external:`.
+    /// The command after `external:` is missing.
     #[error("`external:` wants a command, such as `external:python3 driver.py`")]
     NoCommand,
-    /// The program was built without it.
+    /// The program was built without this engine.
     #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]
     NotBuilt(&'static str),
-    /// It is no server.
+    /// It is not a server.
     #[error("the engine `{0}` leaves no databases behind: name a server")]
     NoServer(&'static str),
-    /// The URL cannot be used.
+    /// The URL is invalid.
     #[error("cannot use `{shown}`: {why}")]
     Url {
         /// The URL without secrets.
@@ -81,7 +81,7 @@ impl fmt::Debug for Choice {
 }
 
 impl Choice {
-    /// The choice as it was typed, secrets and all: for the environment of another process and nothing else.
+    /// The choice as typed, with its password: only for the environment of another process.
     pub fn secret(&self) -> String {
         match self {
             Choice::Sqlite => "sqlite".to_owned(),
@@ -90,7 +90,7 @@ impl Choice {
         }
     }
 
-    /// The kind of engine, in a word that is also the name of the cargo feature it needs.
+    /// The kind of engine, which is also the name of its cargo feature.
     pub fn kind(&self) -> &'static str {
         match self {
             Choice::Sqlite => "sqlite",
@@ -103,7 +103,7 @@ impl Choice {
     /// The engine; does not connect yet.
     ///
     /// # Errors
-    /// The URL cannot be used, or the program was built without this engine.
+    /// The URL is invalid, or the program was built without this engine.
     pub fn engine(&self) -> Result<Arc<dyn Engine>, ChoiceError> {
         match self {
             #[cfg(feature = "sqlite")]
@@ -119,16 +119,16 @@ impl Choice {
         }
     }
 
-    /// The engine or, where that cannot be had, one that tells everybody who connects why.
+    /// The engine; if it is unavailable, one whose connections all fail with the reason.
     pub fn engine_or_refusal(&self) -> Arc<dyn Engine> {
         self.engine().unwrap_or_else(|error| Arc::new(Refusal { name: self.to_string(), error }))
     }
 
-    /// Drops the databases (and on PostgreSQL the schemas) that runs have left on the server, those of living runs and
-    /// those that this library did not make excepted. With `dry`, drops none and says which would go.
+    /// Drops the databases (and on PostgreSQL the schemas) that past runs left on the server, but not those of live
+    /// runs or those that this library did not create. With `dry`, drops none and says which it would drop.
     ///
     /// # Errors
-    /// The choice is no server or cannot be used; the server cannot be reached, or refuses to say what it holds.
+    /// The choice is not a server or is invalid; the server cannot be reached, or refuses to list its databases.
     pub fn clean(&self, dry: bool) -> Result<Vec<Leftover>, CleanError> {
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         let failed = |error| CleanError::Server { shown: self.to_string(), error };
@@ -146,7 +146,7 @@ impl Choice {
     }
 }
 
-/// What stands for an engine that cannot be had.
+/// Replaces an engine that is unavailable.
 struct Refusal {
     name: String,
     error: ChoiceError,
@@ -165,47 +165,47 @@ impl Engine for Refusal {
 /// Why a server could not be cleaned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CleanError {
-    /// There is nothing to clean with that choice.
+    /// That engine has nothing to clean.
     #[error("`--engine`: {0}")]
     Choice(#[from] ChoiceError),
-    /// The server does not let itself be asked.
+    /// The server cannot be asked.
     #[error("cannot clean {shown}: {error}")]
     Server {
-        /// The server, without secrets.
+        /// The server, without passwords.
         shown: String,
-        /// What it, or the way to it, says.
+        /// The error from the server or the network.
         error: EngineError,
     },
 }
 
-/// A leftover is a database that a run made, and that is still there.
+/// A leftover is a database that a run created and did not drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// What it is and its name: ``database `slt_…` ``.
+    /// Its kind and name: ``database `slt_…` ``.
     pub name: String,
-    /// What became of it.
-    pub fate: Fate,
+    /// The result.
+    pub state: LeftoverState,
 }
 
-/// What became of a leftover.
+/// What happened to a leftover.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// It is dropped; in a dry run, it would be.
+pub enum LeftoverState {
+    /// It was dropped; in a dry run, it would be.
     Dropped,
-    /// The run that made it lives, or somebody is connected to it.
+    /// The run that created it is alive, or somebody is connected to it.
     InUse,
-    /// It could not be dropped, for the reason given.
+    /// It could not be dropped, for this reason.
     Stays(String),
 }
 
-/// A server's URL. It is shown without the password and without parameters, among which there may be one.
+/// A server's URL. Its `Display` hides the password and all parameters, which may hold one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url(String);
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
-        // A password may hold any of these signs unescaped: better to show too little than too much.
+        // A password may contain any of these characters unescaped: show too little rather than too much.
         let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
         write!(f, "{scheme}://")?;
         if let Some(user) = user {
@@ -222,7 +222,7 @@ impl fmt::Display for Url {
             !is_address && port.bytes().any(|byte| !byte.is_ascii_digit())
         };
         match hosts.split(',').filter_map(|host| host.rsplit_once(':')).find(is_odd) {
-            // It may be a password behind which the host was forgotten.
+            // It may be a password, if the host was forgotten.
             Some((host, _)) => write!(f, "{host}:…"),
             None => f.write_str(place),
         }
@@ -237,7 +237,7 @@ impl fmt::Debug for Url {
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Url {
-    /// The URL without the parameter `name`, and the value of that.
+    /// The URL without the parameter `name`, and its value.
     pub(crate) fn take(&self, name: &str) -> (String, Option<String>) {
         let Some((place, query)) = self.0.split_once('?') else { return (self.0.clone(), None) };
         let (mut rest, mut found) = (Vec::new(), None);
@@ -251,13 +251,13 @@ impl Url {
         (text, found)
     }
 
-    /// The complaint that this URL cannot be used. `why` must hold nothing of the URL.
+    /// The error for this URL. `why` must contain nothing of the URL.
     pub(crate) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
         ChoiceError::Url { shown: self.to_string(), why: why.to_string() }
     }
 }
 
-/// The start of a command up to the first word that might hold a secret.
+/// The start of a command, up to the first word that might hold a secret.
 pub(super) fn shown_command(command: &str) -> String {
     let plain = |word: &&str| !word.starts_with('-') && !word.contains(['=', '@', ':', '$', '"', '\'']);
     let words: Vec<&str> = command.split_whitespace().collect();
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn engines_are_told_apart() {
+    fn engines_are_parsed() {
         for (text, kind) in [
             ("sqlite", "sqlite"),
             ("postgres://h/db", "postgres"),
@@ -320,7 +320,7 @@ mod tests {
 
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[test]
-    fn our_own_parameters_are_taken_out() {
+    fn our_own_parameters_are_removed() {
         let url = |text: &str| Url(text.to_owned());
         let take = |text: &str| url(text).take("ours");
         assert_eq!(take("a://b/c?ours=1"), ("a://b/c".to_owned(), Some("1".to_owned())));
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_built_is_named() {
+    fn an_engine_that_was_not_built_is_named() {
         let built = cfg!(feature = "mysql");
         let choice: Choice = "mysql://127.0.0.1".parse().unwrap();
         let refused = choice.engine_or_refusal();

@@ -1,13 +1,13 @@
-//! External drivers: programs that run SQL for us and speak JSON on their standard input and output.
+//! External drivers: programs that run SQL for us and speak JSON on standard input and output.
 //!
-//! The protocol is that of sqllogictest-bin's external engine, so that its drivers work unchanged:
+//! The protocol is that of sqllogictest-bin's external engine, so its drivers work unchanged:
 //!
 //! ```text
-//! to the driver    {"sql":"SELECT 1, 2"}            objects one behind the other, without line ends
+//! to the driver    {"sql":"SELECT 1, 2"}            objects one after another, without line ends
 //! from the driver  {"result":[["1","2"]]}           or {"err":"no such table"}
 //! ```
 //!
-//! A driver may say that it knows the extension, by printing a greeting before it reads anything:
+//! A driver announces that it knows the extension by printing a greeting before it reads anything:
 //!
 //! ```text
 //! from the driver  {"protocol":1,"name":"duckdb"}
@@ -15,8 +15,8 @@
 //! from the driver  {"result":[[1,"x",null]],"columns":3}  or {"count":5}  or {"err":"…","sqlstate":"42P01"}
 //! ```
 //!
-//! Whether it does is found out by starting it once with nothing on its standard input, which every driver must be able
-//! to bear; so one that prints no greeting is never sent anything that it might not know.
+//! To find out, the driver is started once with empty input. Every driver tolerates empty input, so drivers without a
+//! greeting never see new fields.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
@@ -44,18 +44,18 @@ mod process;
 mod shared;
 
 use output::Output;
-use process::{Process, has_burned};
+use process::{Process, timed_out};
 
-/// Tells a driver which version of the extension is spoken here.
+/// Tells a driver which version of the extension is in use.
 pub const PROTOCOL: &str = "SLT_PROTOCOL";
 
-/// Tells a driver a name for the script's database: the same for all connections of a script, and for no other script.
+/// Gives a driver a name for the script's database: the same for all connections of a script, and for no other script.
 pub const DATABASE: &str = "SLT_DATABASE";
 
 /// How long a driver may take to greet.
 const GREETING: Duration = Duration::from_secs(30);
 
-/// How much of what it prints is searched for a greeting, in bytes.
+/// How many bytes of its output are searched for a greeting.
 const GREETING_BYTES: u64 = 65_536;
 
 /// An external driver as an engine.
@@ -67,12 +67,12 @@ struct Driver {
     command: String,
     shown: String,
     maker: OnceCell<Maker>,
-    /// What the driver said when it was asked whether it knows the extension.
+    /// The driver's answer when asked whether it knows the extension.
     greeting: OnceCell<Option<Greeting>>,
 }
 
 impl External {
-    /// The driver that the shell command `command` starts, once for each connection.
+    /// A driver that the shell command `command` starts, once for each connection.
     pub fn new(command: &str) -> Self {
         let shown = format!("the external driver `{}`", shown_command(command));
         let (maker, greeting) = (OnceCell::new(), OnceCell::new());
@@ -89,13 +89,14 @@ impl Engine for External {
         vec!["external".to_owned()]
     }
 
-    /// The command, and what its words name: a driver that was changed is another, even under the same command.
+    /// The command, and the files that its words name: a changed driver counts as another engine, even with the same
+    /// command.
     fn identity(&self) -> String {
         let command = &self.driver.command;
         let words = shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect());
         let programs: Vec<String> =
             words.iter().filter_map(|word| identity::of_program(&file_of(word)?).ok()).collect();
-        // The command itself may hold a secret.
+        // The command itself may contain a secret.
         let sum = |text: &str| crc32fast::hash(text.as_bytes());
         format!("{}, command {:08x}, files {:08x}", self.driver.shown, sum(command), sum(&programs.join("\n")))
     }
@@ -106,7 +107,7 @@ impl Engine for External {
     }
 }
 
-/// The file that a word of a command names: by its path, or as a program.
+/// The file that a word of a command names, as a path or as a program.
 fn file_of(word: &str) -> Option<PathBuf> {
     let path = PathBuf::from(word);
     if path.is_file() || word.contains('/') {
@@ -116,13 +117,13 @@ fn file_of(word: &str) -> Option<PathBuf> {
     std::env::split_paths(&folders).map(|folder| folder.join(word)).find(|path| path.is_file())
 }
 
-/// A script's own database: what that is, the driver knows.
+/// A script's own database, as the driver defines it.
 struct Own {
     driver: Arc<Driver>,
     name: String,
-    /// The process of all connections, where the driver has the capability for that.
+    /// The process for all connections, if the driver has that capability.
     shared: Option<Rc<RefCell<Conversation>>>,
-    /// How many connections there have been.
+    /// The number of connections so far.
     connections: u64,
 }
 
@@ -177,10 +178,10 @@ impl Own {
         let greeting = greeting.clone();
         let mut session = Conversation { greeting, stdin: Some(stdin), process, output, answers, is_lost: false };
         if session.greeting.is_some() {
-            // What a driver did once it may fail to do, or be slow about, the next time.
-            let fuse = session.process.fuse(GREETING);
+            // Later attempts may fail or be slow where the first one was not.
+            let guard = session.process.timeout_guard(GREETING);
             let greeting = session.answer();
-            if has_burned(&fuse) {
+            if timed_out(&guard) {
                 return Err(EngineError::lost(format!("it did not greet within {} s", GREETING.as_secs())));
             }
             if greeting?.protocol.is_none() {
@@ -192,7 +193,7 @@ impl Own {
 }
 
 impl Driver {
-    /// Whether the driver greets with a capability.
+    /// Whether the driver's greeting has a capability.
     fn can(&self, capability: &str) -> Result<bool, EngineError> {
         let greeting = self.greeting.get_or_try_init(|| self.probe())?;
         Ok(greeting.as_ref().is_some_and(|greeting| greeting.capabilities.iter().any(|known| known == capability)))
@@ -201,15 +202,15 @@ impl Driver {
     /// Finds out whether the driver knows the extension.
     fn probe(&self) -> Result<Option<Greeting>, EngineError> {
         let mut process = Process::start(&self.command, Stdio::null(), None)?;
-        let fuse = process.fuse(GREETING);
+        let guard = process.timeout_guard(GREETING);
         let mut said = Vec::new();
         if let (_, Some(stdout)) = process.pipes() {
             let output = Output::new(stdout, process.watcher());
-            // A greeting is short; who prints on and on has given none.
+            // A greeting is short; endless output is not a greeting.
             let read = output.take(GREETING_BYTES).read_to_end(&mut said);
             read.map_err(|error| EngineError::new(format!("cannot read its output: {error}")))?;
         }
-        if has_burned(&fuse) {
+        if timed_out(&guard) {
             let limit = GREETING.as_secs();
             note!("warning: {} was killed: it found nothing to read, and did not end within {limit} s", self.shown);
         }
@@ -224,7 +225,7 @@ impl Driver {
     }
 }
 
-/// What is known of a driver that knows the extension.
+/// A driver's greeting.
 #[derive(Debug, Clone)]
 struct Greeting {
     name: String,
@@ -237,7 +238,7 @@ const CONNECTIONS: &str = "connections";
 /// The script's database can be opened again, or another one.
 const REOPEN: &str = "reopen";
 
-/// The driver can be asked for what a script requires.
+/// The driver can say whether it has what a script requires.
 const REQUIRE: &str = "require";
 
 #[derive(Default, Serialize)]
@@ -272,11 +273,11 @@ struct Restart {
     extensions: bool,
 }
 
-/// Whatever a driver may say.
+/// All possible answers of a driver.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Answer {
-    /// Values as the driver wrote them: a number that was parsed would be written differently, or be another one.
+    /// Values as the driver wrote them: parsing a number and writing it again might change it.
     result: Option<Vec<Vec<Box<RawValue>>>>,
     columns: Option<usize>,
     count: Option<u64>,
@@ -289,26 +290,26 @@ struct Answer {
     capabilities: Vec<String>,
 }
 
-/// One connection: a process that answers question after question.
+/// One connection: a process that answers requests one by one.
 struct Conversation {
     greeting: Option<Greeting>,
-    /// Closed when the conversation ends, upon which the driver should end too.
+    /// Closed at the end, after which the driver should exit.
     stdin: Option<ChildStdin>,
-    /// Ended before the driver's output is closed, which it might be writing to.
+    /// Ended before the driver's output is closed, because the driver might still write to it.
     process: Process,
     output: Output,
     answers: StreamDeserializer<'static, IoRead<Output>, Answer>,
-    /// Whether nothing more can be learnt from the driver.
+    /// Whether the connection can no longer be used.
     is_lost: bool,
 }
 
 impl Conversation {
-    /// The driver's next answer; without one, nothing it may say later can be trusted.
+    /// The driver's next answer; if there is none, no later answer can be trusted.
     fn answer(&mut self) -> Result<Answer, EngineError> {
         let lost = match self.answers.next() {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(error)) if error.is_syntax() || error.is_data() => {
-                format!("it printed what is no answer: `{}` ({})", self.output.printed(), reason(&error))
+                format!("it printed something that is not an answer: `{}` ({})", self.output.printed(), reason(&error))
             }
             Some(Err(error)) if !error.is_eof() => format!("cannot read its answer: {error}"),
             cut => {
@@ -326,7 +327,7 @@ impl Conversation {
         answer
     }
 
-    /// Asks for something that is no SQL.
+    /// Sends a request that is not SQL.
     fn command(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
         match self.ask(question)? {
             Answer { err: Some(message), sqlstate, .. } => Err(EngineError { sqlstate, ..EngineError::new(message) }),
@@ -335,7 +336,7 @@ impl Conversation {
     }
 
     fn put(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
-        // Else it would pass for the answer, and so would each answer for that to the next question.
+        // Otherwise it would count as the answer, and each later answer would be off by one.
         if let Some(unasked) = self.output.unasked() {
             return Err(EngineError::lost(format!("it printed `{unasked}` without being asked")));
         }
@@ -355,7 +356,7 @@ impl Conversation {
     }
 }
 
-/// What is wrong with an answer, without a place in a stream that nobody sees.
+/// What is wrong with an answer, without the position in a stream that the user does not see.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -377,7 +378,7 @@ impl Session for Conversation {
 }
 
 impl Conversation {
-    /// Has the driver run SQL, on the connection of that number where it serves several.
+    /// Makes the driver run SQL, on the connection with that number if it serves several.
     fn request(&mut self, request: Request<'_>, connection: Option<u64>, rows: &mut Rows) -> Result<Done, EngineError> {
         let sql = std::str::from_utf8(request.sql)
             .map_err(|error| EngineError::refused(format!("JSON takes UTF-8 only: {error}")))?;
@@ -417,7 +418,7 @@ impl Drop for Conversation {
     }
 }
 
-/// Adds a row: as the letters ask if the driver knows the extension, and otherwise as the driver has written it.
+/// Adds a row: formatted by the letters if the driver knows the extension, and otherwise as the driver wrote it.
 fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut Rows) -> Result<(), EngineError> {
     let letters = Letters::of(request);
     let mut own = Rows::default();
@@ -426,7 +427,7 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
         match value.as_bytes().first() {
             Some(b'"') => {
                 let text: String = serde_json::from_str(value).map_err(|error| {
-                    EngineError::lost(format!("it answered with `{value}`, which is no string: {}", reason(&error)))
+                    EngineError::lost(format!("it answered with `{value}`, which is not a string: {}", reason(&error)))
                 })?;
                 let text = match request.dialect {
                     Dialect::DuckDb => text.replace('\0', "\\0"),

@@ -1,11 +1,11 @@
-//! What tells one build of a program from another, where an engine is part of it.
+//! Identifies the build of a program, for engines that are part of it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// This program, as it was built: its build id, or else the length and CRC-32 of its file.
+/// This program's build id, or else the length and CRC-32 of its file.
 pub(super) fn of_this_program() -> &'static str {
     static IDENTITY: OnceLock<String> = OnceLock::new();
     IDENTITY.get_or_init(|| {
@@ -17,7 +17,7 @@ pub(super) fn of_this_program() -> &'static str {
 /// A program's build id, or else the length and CRC-32 of its file.
 pub(super) fn of_program(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
-    // Whatever is no ELF file, or one without such a note, is summed up.
+    // A file that is not ELF, or has no such note, is hashed.
     if let Ok(Some(id)) = build_id(&mut file) {
         return Ok(format!("build {}", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
     }
@@ -25,7 +25,7 @@ pub(super) fn of_program(path: &Path) -> io::Result<String> {
     of_content(&mut file)
 }
 
-/// The length and CRC-32 of what a reader holds.
+/// The length and CRC-32 of a reader's content.
 pub(super) fn of_content(reader: &mut impl Read) -> io::Result<String> {
     let (mut hasher, mut length, mut piece) = (crc32fast::Hasher::new(), 0, vec![0; 64 << 10]);
     loop {
@@ -41,14 +41,14 @@ pub(super) fn of_content(reader: &mut impl Read) -> io::Result<String> {
     }
 }
 
-/// The longest segment of notes that is read, in bytes.
+/// The maximum length of a segment of notes, in bytes.
 const MOST_NOTES: u64 = 64 << 10;
 
-/// The note that the linker leaves: a hash of all that it has linked (`NT_GNU_BUILD_ID`, System V ABI, "Note Section").
+/// The linker's note: a hash of everything that it linked (`NT_GNU_BUILD_ID`, System V ABI, "Note Section").
 fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let mut head = [0; 64];
     file.read_exact(&mut head)?;
-    // 64 bits, little-endian: what else there is, is summed up.
+    // Only 64 bits, little-endian; other files are hashed.
     if head[..6] != *b"\x7fELF\x02\x01" {
         return Ok(None);
     }
@@ -86,7 +86,7 @@ fn build_id_among(mut notes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The little-endian number of `length` bytes at `at`; the bytes must be there.
+/// The little-endian number of `length` bytes at `at`; the bytes must exist.
 fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
     bytes[at..at + length].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_apart() {
+    fn different_programs_have_different_identities() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
         std::fs::write(&path, "123456789").unwrap();

@@ -1,6 +1,6 @@
-//! A line to a server: one connection's own runtime, which waits for answers and can be told to give up.
+//! One connection's own runtime, which waits for answers of a server and can be told to give up.
 //!
-//! A runtime for each connection, on the thread that uses it, spares every request two hand-overs between threads.
+//! A runtime for each connection, on the thread that uses it, saves two thread switches per request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,29 +13,29 @@ use tokio::task::JoinHandle;
 
 use super::{EngineError, Interrupter};
 
-/// How long a server may take to let us in.
+/// How long a server may take to accept a connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a server may take to make or drop a database, which may hold thousands of tables.
+/// How long a server may take to create or drop a database, which may hold thousands of tables.
 const MANAGE: Duration = Duration::from_secs(600);
 
-/// How long it may take to say goodbye.
+/// How long a clean disconnect may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long a request may go on after the server was first asked to stop it.
+/// How long a request may continue after the first interrupt.
 const GIVE_UP: Duration = Duration::from_secs(5);
 
-/// How often a server is asked to stop a request.
+/// How often the server is asked to stop a request.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// How much is expected of a server: less, once it has not even answered when it was told to stop.
+/// How far a server is trusted: less, once it did not react to an interrupt.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     is_lost: AtomicBool,
 }
 
 impl Trust {
-    /// How long it may take over something that takes long.
+    /// How long slow operations may take.
     fn limit(&self) -> Duration {
         if self.is_lost.load(Ordering::Relaxed) { GIVE_UP } else { MANAGE }
     }
@@ -45,29 +45,29 @@ impl Trust {
     }
 }
 
-/// A line waits for what goes on over one connection.
+/// A line runs the futures of one connection.
 #[derive(Debug)]
 pub(super) struct Line {
     runtime: Runtime,
     trust: Arc<Trust>,
-    /// What runs whenever this line waits, if anything does.
+    /// A future that runs whenever this line waits, if any.
     task: Option<JoinHandle<()>>,
     given_up: Arc<Notify>,
 }
 
 impl Line {
-    /// A line to a server, of which all that are connected to it learn whether it answers.
+    /// A line to a server; all connections to it share whether it reacts.
     pub(super) fn new(trust: &Arc<Trust>) -> Result<Self, EngineError> {
         Ok(Line { runtime: runtime()?, trust: Arc::clone(trust), task: None, given_up: Arc::default() })
     }
 
-    /// Leaves a future to run whenever this line waits, and to come to its end when the line is dropped.
+    /// Runs a future whenever this line waits, and ends it when the line is dropped.
     #[cfg(feature = "postgres")]
     pub(super) fn spawn(&mut self, future: impl Future<Output = ()> + Send + 'static) {
         self.task = Some(self.runtime.spawn(future));
     }
 
-    /// Waits for an answer, for as long as it takes, or until [`interrupter`](Line::interrupter) has given up.
+    /// Waits for an answer without a limit, or until [`interrupter`](Line::interrupter) has given up.
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, EngineError> {
         self.runtime.block_on(async {
             let given_up = std::pin::pin!(self.given_up.notified());
@@ -75,29 +75,29 @@ impl Line {
                 Either::Left((answer, _)) => Ok(answer),
                 Either::Right(_) => {
                     self.trust.learn(false);
-                    let message = format!("no answer within {} s of being told to stop", GIVE_UP.as_secs());
+                    let message = format!("no answer within {} s of the request to stop", GIVE_UP.as_secs());
                     Err(EngineError::lost(message))
                 }
             }
         })
     }
 
-    /// Waits for an answer, for so long at most.
+    /// Waits for an answer, but at most that long.
     pub(super) fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Result<T, EngineError> {
         let answer = self.runtime.block_on(async { tokio::time::timeout(limit, future).await });
         answer.map_err(|_| EngineError::lost(format!("no answer within {} s", limit.as_secs())))
     }
 
-    /// Waits until something of our own is done, for as long as the server is trusted.
+    /// Waits for a statement of our own, as long as the server is trusted.
     pub(super) fn manage<T>(&self, future: impl Future<Output = T>) -> Result<T, EngineError> {
         let answer = self.within(self.trust.limit(), future);
         self.trust.learn(answer.is_ok());
         answer
     }
 
-    /// An interrupter that stops the request on this line by what `stop` returns, which is waited for elsewhere.
+    /// An interrupter that stops the request on this line by the future that `stop` returns, which runs elsewhere.
     ///
-    /// It may be called at any rate: the server is asked now and then, and at last no longer waited for.
+    /// It may be called at any rate: the server is asked at intervals, and in the end the line no longer waits for it.
     pub(super) fn interrupter<F: Future>(&self, stop: impl Fn() -> F + Send + Sync + 'static) -> Interrupter {
         let given_up = Arc::clone(&self.given_up);
         let asked: Mutex<Option<(Instant, Instant)>> = Mutex::default();
@@ -113,7 +113,7 @@ impl Line {
             }
             *asked = Some((first, now));
             if let Ok(runtime) = runtime() {
-                // A server that cannot be told is asked again, and at last given up.
+                // If the request to stop does not arrive, try again, and give up in the end.
                 let _ = runtime.block_on(async { tokio::time::timeout(GIVE_UP, stop()).await });
             }
         })
@@ -123,7 +123,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
-            // Who does not come to an end in time is cut off.
+            // Cut off if it does not end in time.
             let _ = self.within(GOODBYE, task);
         }
     }
@@ -140,7 +140,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
 
     #[test]
-    fn a_server_is_asked_at_its_own_pace() {
+    fn a_server_is_interrupted_at_intervals() {
         let line = Line::new(&Arc::default()).unwrap();
         let asked = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&asked);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_is_lost() {
+    fn a_request_that_was_given_up_loses_the_connection() {
         let line = Line::new(&Arc::default()).unwrap();
         line.given_up.notify_one();
         assert_eq!(line.trust.limit(), MANAGE);

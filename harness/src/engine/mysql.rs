@@ -1,4 +1,4 @@
-//! MySQL and MariaDB servers, by the text protocol. Each script has a database of its own.
+//! MySQL and MariaDB servers, by the text protocol. Each script has its own database.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use once_cell::sync::OnceCell;
 
-use super::choice::{ChoiceError, Fate, Leftover, Url};
+use super::choice::{ChoiceError, Leftover, LeftoverState, Url};
 use super::line::{CONNECT, GOODBYE, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
 use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 
-/// How long the connection that holds the lock may be idle: a year, the most that servers take.
+/// How long the connection with the lock may be idle: a year, the server's maximum.
 const IDLE: u32 = 31_536_000;
 
 /// A MySQL or MariaDB server as an engine.
@@ -26,28 +26,28 @@ struct Server {
     opts: Opts,
     trust: Arc<Trust>,
     keeper: Mutex<Option<Keeper>>,
-    /// Known once somebody has connected.
+    /// Known after the first connection.
     is_mariadb: OnceCell<bool>,
 }
 
-/// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
+/// The connection that creates and drops databases, and holds the lock that shows that their creator is alive.
 struct Keeper {
-    link: Link,
+    session: MysqlSession,
     maker: Maker,
 }
 
 impl Mysql {
-    /// The server at `url`; does not connect yet. Without a password in the URL, that of `MYSQL_PWD` is used.
+    /// The server at `url`; does not connect yet. Without a password in the URL, `MYSQL_PWD` is used.
     ///
     /// # Errors
-    /// The URL cannot be used.
+    /// The URL is invalid.
     pub fn new(url: &Url) -> Result<Self, ChoiceError> {
         let (text, _) = url.take("");
         let opts = Opts::from_url(&text).map_err(|error| url.complain(error))?;
         let password = opts.pass().map(str::to_owned).or_else(|| std::env::var("MYSQL_PWD").ok());
         let opts = OptsBuilder::from_opts(opts)
             .pass(password)
-            // The URL names the way; half a minute of silence is when a peer is first asked whether it is there.
+            // The URL selects the transport; keep-alive starts after half a minute of silence.
             .prefer_socket(false)
             .tcp_keepalive(Some(30_000_u32))
             .stmt_cache_size(0);
@@ -56,43 +56,43 @@ impl Mysql {
         Ok(Mysql { server: Arc::new(server) })
     }
 
-    /// Drops the databases that dead runs have left on the server.
+    /// Drops databases of dead runs on the server.
     pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
         let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = &mut self.server.keeper(&mut keeper)?.link;
+        let session = &mut self.server.keeper(&mut keeper)?.session;
         let mut leftovers = Vec::new();
-        for name in link.column("SELECT schema_name FROM information_schema.schemata ORDER BY 1")? {
+        for name in session.column("SELECT schema_name FROM information_schema.schemata ORDER BY 1")? {
             let Some(token) = token_of(&name) else { continue };
             let used = format!(
                 "SELECT 1 FROM (SELECT 1) one WHERE COALESCE(IS_FREE_LOCK('{}'), 0) = 0 \
                  UNION ALL SELECT 1 FROM information_schema.processlist WHERE db = '{name}'",
                 lock(token)
             );
-            let fate = match link.column(&used)?.is_empty() {
-                false => Fate::InUse,
-                true if dry => Fate::Dropped,
-                true => match link.manage(&format!("DROP DATABASE IF EXISTS `{name}`")) {
-                    Ok(()) => Fate::Dropped,
+            let state = match session.column(&used)?.is_empty() {
+                false => LeftoverState::InUse,
+                true if dry => LeftoverState::Dropped,
+                true => match session.manage(&format!("DROP DATABASE IF EXISTS `{name}`")) {
+                    Ok(()) => LeftoverState::Dropped,
                     Err(error) if error.lost => return Err(error),
-                    Err(error) => Fate::Stays(error.message),
+                    Err(error) => LeftoverState::Stays(error.message),
                 },
             };
-            leftovers.push(Leftover { name: format!("database `{name}`"), fate });
+            leftovers.push(Leftover { name: format!("database `{name}`"), state });
         }
         Ok(leftovers)
     }
 }
 
-/// The name of the lock that the maker with this token holds.
+/// The name of the lock of the creator with this token.
 fn lock(token: u64) -> String {
     format!("slt_{token:016x}")
 }
 
 impl Server {
-    /// The keeper, made anew if its connection was lost. The new one makes names of its own: the lock of the old one may
-    /// be held until the server notices that nobody is there.
+    /// The keeper; replaced if its connection was lost. The new one uses new names: the old one's lock may stay until
+    /// the server notices that the connection is gone.
     fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k mut Keeper, EngineError> {
-        if keeper.as_ref().is_some_and(|keeper| keeper.link.lost) {
+        if keeper.as_ref().is_some_and(|keeper| keeper.session.lost) {
             *keeper = None;
         }
         match keeper {
@@ -101,28 +101,28 @@ impl Server {
         }
     }
 
-    /// Whether it is MariaDB; a server that cannot be asked is not taken for one.
+    /// Whether it is MariaDB; false if the server cannot be asked.
     fn is_mariadb(&self) -> bool {
         let ask = || {
             let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok::<_, EngineError>(self.keeper(&mut keeper)?.link.mariadb)
+            Ok::<_, EngineError>(self.keeper(&mut keeper)?.session.mariadb)
         };
         self.is_mariadb.get_or_try_init(ask).is_ok_and(|is_mariadb| *is_mariadb)
     }
 
-    /// The server and its version, asked by a connection of its own: who only wants to know needs no keeper.
+    /// The server and its version, through a separate connection: this needs no keeper.
     fn version(&self) -> Result<String, EngineError> {
         let mut keeper = Keeper::new(&self.opts, &self.trust)?;
-        let version = keeper.link.column("SELECT CONCAT_WS(' ', VERSION(), @@version_comment, @@sql_mode)")?;
+        let version = keeper.session.column("SELECT CONCAT_WS(' ', VERSION(), @@version_comment, @@sql_mode)")?;
         Ok(version.into_iter().next().unwrap_or_default())
     }
 
-    /// Makes a database, and says its name.
+    /// Creates a database and returns its name.
     fn make(&self) -> Result<String, EngineError> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let Keeper { link, maker } = self.keeper(&mut keeper)?;
+        let Keeper { session, maker } = self.keeper(&mut keeper)?;
         let name = maker.name();
-        link.manage(&format!("CREATE DATABASE `{name}`")).map_err(|error| {
+        session.manage(&format!("CREATE DATABASE `{name}`")).map_err(|error| {
             let hint = match error.sqlstate.as_deref() {
                 Some("42000" | "28000") => "; the user needs the rights CREATE and DROP on `slt\\_%`.*",
                 _ => "",
@@ -134,20 +134,20 @@ impl Server {
 
     fn remove(&self, name: &str) -> Result<(), EngineError> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        self.keeper(&mut keeper)?.link.manage(&format!("DROP DATABASE IF EXISTS `{name}`"))
+        self.keeper(&mut keeper)?.session.manage(&format!("DROP DATABASE IF EXISTS `{name}`"))
     }
 }
 
 impl Keeper {
     fn new(opts: &Opts, trust: &Arc<Trust>) -> Result<Keeper, EngineError> {
-        let mut link = Link::connect(opts, trust)?;
+        let mut session = MysqlSession::connect(opts, trust)?;
         let maker = Maker::new()?;
-        check_version(&link.version()?)?;
-        link.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
-        // Held until this connection ends. Nobody else has this number, so nobody else holds it.
-        let held = link.column(&format!("SELECT GET_LOCK('{}', 10)", lock(maker.token())))?;
+        check_version(&session.version()?)?;
+        session.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
+        // Held until this connection ends. The number is unique, so nobody else holds it.
+        let held = session.column(&format!("SELECT GET_LOCK('{}', 10)", lock(maker.token())))?;
         match held == ["1"] {
-            true => Ok(Keeper { link, maker }),
+            true => Ok(Keeper { session, maker }),
             false => Err(EngineError::new("the server gives no lock by GET_LOCK")),
         }
     }
@@ -187,7 +187,7 @@ impl Database for Own {
 
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let opts = OptsBuilder::from_opts(self.server.opts.clone()).db_name(Some(&self.name));
-        Ok(Box::new(Link::connect(&opts.into(), &self.server.trust)?))
+        Ok(Box::new(MysqlSession::connect(&opts.into(), &self.server.trust)?))
     }
 
     fn keep(&mut self) -> Option<String> {
@@ -209,7 +209,7 @@ impl Drop for Own {
 }
 
 /// One connection.
-struct Link {
+struct MysqlSession {
     line: Line,
     /// Taken when it ends.
     connection: Option<Conn>,
@@ -218,14 +218,14 @@ struct Link {
     lost: bool,
 }
 
-impl Link {
-    fn connect(opts: &Opts, trust: &Arc<Trust>) -> Result<Link, EngineError> {
+impl MysqlSession {
+    fn connect(opts: &Opts, trust: &Arc<Trust>) -> Result<MysqlSession, EngineError> {
         let line = Line::new(trust)?;
-        let connection = line.within(CONNECT * 2, Conn::new(opts.clone()))?.map_err(told)?;
+        let connection = line.within(CONNECT * 2, Conn::new(opts.clone()))?.map_err(engine_error)?;
         let connection = Some(connection);
-        let mut link = Link { line, connection, opts: opts.clone(), mariadb: false, lost: false };
-        link.mariadb = link.version()?.contains("MariaDB");
-        Ok(link)
+        let mut session = MysqlSession { line, connection, opts: opts.clone(), mariadb: false, lost: false };
+        session.mariadb = session.version()?.contains("MariaDB");
+        Ok(session)
     }
 
     fn version(&mut self) -> Result<String, EngineError> {
@@ -241,7 +241,7 @@ impl Link {
     fn column(&mut self, sql: &str) -> Result<Vec<String>, EngineError> {
         let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
         let rows = self.line.manage(connection.query::<Row, _>(sql));
-        let rows = rows.and_then(|rows| rows.map_err(told)).inspect_err(|error| self.lost |= error.lost)?;
+        let rows = rows.and_then(|rows| rows.map_err(engine_error)).inspect_err(|error| self.lost |= error.lost)?;
         Ok(rows.into_iter().filter_map(|row| row.as_ref(0).and_then(bytes).map(text)).collect())
     }
 }
@@ -272,7 +272,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-impl Session for Link {
+impl Session for MysqlSession {
     fn name(&self) -> &str {
         if self.mariadb { "mariadb" } else { "mysql" }
     }
@@ -287,7 +287,7 @@ impl Session for Link {
             .wait(async {
                 let mut result = connection.query_iter(request.sql).await?;
                 while let Some(columns) = result.columns() {
-                    // A procedure's own end, behind the rows that it returned, is no statement.
+                    // The end of a procedure, after the rows that it returned, is not a statement.
                     if !(calls && statements > 0 && columns.is_empty()) {
                         statements += 1;
                         rows.clear();
@@ -297,7 +297,7 @@ impl Session for Link {
                             false => Done::Rows,
                         };
                     }
-                    // The last one, if it is without rows, is taken away below.
+                    // The last result, if it has no rows, is removed below.
                     if result.is_empty() {
                         break;
                     }
@@ -316,10 +316,10 @@ impl Session for Link {
                         })
                         .await?;
                 }
-                // An error of any statement but the first comes only here.
+                // An error of any statement but the first arrives only here.
                 result.drop_result().await
             })?
-            .map_err(told)?;
+            .map_err(engine_error)?;
         if statements > 1 && request.letters.is_some() {
             return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
         }
@@ -340,26 +340,26 @@ impl Session for Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for MysqlSession {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // A server that does not hear it sees that the connection is closed.
+            // If the server does not receive it, it sees the closed connection.
             let _ = self.line.within(GOODBYE, connection.disconnect());
         }
     }
 }
 
-/// A BIT value, which servers send as bytes, as the number that it is.
+/// A BIT value, which servers send as bytes, as a number.
 fn bits_as_number(bits: &[u8]) -> String {
     bits.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).to_string()
 }
 
-/// An error in words. What the server says of a statement leaves the connection as it was; all else ends it.
-fn told(error: mysql_async::Error) -> EngineError {
+/// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
+fn engine_error(error: mysql_async::Error) -> EngineError {
     match &error {
         mysql_async::Error::Server(said) => EngineError {
             sqlstate: Some(said.state.clone()),
-            // The server is going down, or somebody has killed this connection.
+            // The server is shutting down, or somebody has killed this connection.
             lost: matches!(said.code, 1053 | 1927 | 3169),
             ..EngineError::new(format!("ERROR {} ({}): {}", said.code, said.state, said.message))
         },
@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_too_old_is_told_so() {
+    fn a_server_that_is_too_old_is_refused() {
         for version in ["10.11.6-MariaDB-0+deb12u1", "8.0.36", "5.7.44-log"] {
             assert_eq!(check_version(version), Ok(()), "{version}");
         }

@@ -1,17 +1,17 @@
-//! Names of the databases that are made for scripts: no two alike, on whatever machine, and known again by sight.
+//! Names for scripts' databases: unique across machines, and recognisable.
 //!
 //! ```text
 //! slt_0f3a9c51d2b7e684_12_5be1a09c
-//!     │                │  └ CRC-32 of what stands before
-//!     │                └ how many this process had made before
-//!     └ the maker: a random number, under which it holds a lock for as long as it lives
+//!     │                │  └ CRC-32 of the part before it
+//!     │                └ how many names this process had made before
+//!     └ the creator: a random number, under which it holds a lock until it ends
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::EngineError;
 
-/// A maker gives names to databases.
+/// A maker creates names for databases.
 #[derive(Debug)]
 pub(super) struct Maker {
     token: u64,
@@ -38,7 +38,7 @@ impl Maker {
     }
 }
 
-/// The token of the maker of `name`, if it is a name that a maker gave.
+/// The token of the creator of `name`, if a maker created the name.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) fn token_of(name: &str) -> Option<u64> {
     let (start, sum) = name.rsplit_once('_')?;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_its_maker() {
+    fn a_name_contains_its_makers_token() {
         let maker = Maker::new().unwrap();
         let (first, second) = (maker.name(), maker.name());
         assert_ne!(first, second);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_others_gave_are_not_taken_for_ours() {
+    fn other_names_are_not_recognised() {
         let name = Maker::new().unwrap().name();
         let mut damaged = name.clone();
         damaged.replace_range(4..5, if name.as_bytes()[4] == b'0' { "1" } else { "0" });

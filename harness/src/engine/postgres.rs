@@ -1,6 +1,6 @@
-//! PostgreSQL servers, by the simple query protocol: what a script says is what the server parses.
+//! PostgreSQL servers, by the simple query protocol: the server parses exactly what the script says.
 //!
-//! Each script has a database of its own or, with `?slt_isolation=schema`, a schema in the database of the URL.
+//! Each script has its own database or, with `?slt_isolation=schema`, its own schema in the database of the URL.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use self::address::{check_version, with_cause};
-use super::choice::{ChoiceError, Fate, Leftover, Url};
+use super::choice::{ChoiceError, Leftover, LeftoverState, Url};
 use super::line::{CONNECT, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
@@ -17,7 +17,7 @@ use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Ses
 
 pub(crate) mod address;
 
-/// What a script has to itself.
+/// What each script has for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Isolation {
     Database,
@@ -46,17 +46,17 @@ struct Server {
     keeper: Mutex<Option<Keeper>>,
 }
 
-/// The connection that makes and drops, and holds the lock by which others see that the maker of a name lives.
+/// The connection that creates and drops databases, and holds the lock that shows that their creator is alive.
 struct Keeper {
-    link: Link,
+    session: PostgresSession,
     maker: Maker,
 }
 
 impl Postgres {
-    /// The server at `url`; does not connect yet. Without a password in the URL, that of `PGPASSWORD` is used.
+    /// The server at `url`; does not connect yet. Without a password in the URL, `PGPASSWORD` is used.
     ///
     /// # Errors
-    /// The URL cannot be used.
+    /// The URL is invalid.
     pub fn new(url: &Url) -> Result<Self, ChoiceError> {
         let (text, isolation) = url.take("slt_isolation");
         let isolation = match isolation.as_deref() {
@@ -70,19 +70,19 @@ impl Postgres {
         Ok(Postgres { server: Arc::new(server) })
     }
 
-    /// Drops what dead runs have left on the server: databases and, in the URL's database, schemas.
+    /// Drops databases of dead runs on the server and, in the URL's database, schemas.
     pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
         let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = &self.server.keeper(&mut keeper)?.link;
+        let session = &self.server.keeper(&mut keeper)?.session;
         let mut leftovers = Vec::new();
         for (isolation, query) in [
             (Isolation::Database, "SELECT datname FROM pg_database ORDER BY 1"),
             (Isolation::Schema, "SELECT nspname FROM pg_namespace ORDER BY 1"),
         ] {
-            for name in link.column(query)? {
+            for name in session.column(query)? {
                 let Some(token) = token_of(&name) else { continue };
-                let fate = self.server.drop_leftover(link, isolation, &name, token, dry)?;
-                leftovers.push(Leftover { name: format!("{} `{name}`", isolation.word()), fate });
+                let state = self.server.drop_leftover(session, isolation, &name, token, dry)?;
+                leftovers.push(Leftover { name: format!("{} `{name}`", isolation.word()), state });
             }
         }
         Ok(leftovers)
@@ -90,10 +90,10 @@ impl Postgres {
 }
 
 impl Server {
-    /// The keeper, made anew if its connection was lost. The new one makes names of its own: the lock of the old one may
-    /// be held until the server notices that nobody is there.
+    /// The keeper; replaced if its connection was lost. The new one uses new names: the old one's lock may stay until
+    /// the server notices that the connection is gone.
     fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k Keeper, EngineError> {
-        if keeper.as_ref().is_some_and(|keeper| keeper.link.client.is_closed()) {
+        if keeper.as_ref().is_some_and(|keeper| keeper.session.client.is_closed()) {
             *keeper = None;
         }
         match keeper {
@@ -102,26 +102,27 @@ impl Server {
         }
     }
 
-    /// The server and its version, asked by a connection of its own: who only wants to know needs no keeper.
+    /// The server and its version, through a separate connection: this needs no keeper.
     fn version(&self) -> Result<String, EngineError> {
         let keeper = Keeper::new(&self.config, &self.trust)?;
-        let version = keeper.link.column("SELECT version()")?;
+        let version = keeper.session.column("SELECT version()")?;
         Ok(version.into_iter().next().unwrap_or_default())
     }
 
-    /// Makes what a script has to itself, and says its name.
+    /// Creates a script's database or schema and returns its name.
     fn make(&self) -> Result<String, EngineError> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let Keeper { link, maker } = self.keeper(&mut keeper)?;
+        let Keeper { session, maker } = self.keeper(&mut keeper)?;
         let name = maker.name();
         let sql = match self.isolation {
-            // Nobody can be connected to `template0`, so it can always be copied; and C sorts alike on all machines.
+            // Nobody can be connected to `template0`, so it can always be copied; and the locale C sorts the same on
+            // all machines.
             Isolation::Database => {
                 format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
             }
             Isolation::Schema => format!("CREATE SCHEMA {name}"),
         };
-        link.manage(&sql).map_err(|error| {
+        session.manage(&sql).map_err(|error| {
             let hint = match (self.isolation, error.sqlstate.as_deref()) {
                 (Isolation::Database, Some("42501")) => {
                     "; the user needs the right CREATEDB, or `?slt_isolation=schema` in the URL"
@@ -135,7 +136,7 @@ impl Server {
 
     fn remove(&self, name: &str) -> Result<(), EngineError> {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        self.keeper(&mut keeper)?.link.manage(&match self.isolation {
+        self.keeper(&mut keeper)?.session.manage(&match self.isolation {
             Isolation::Database => format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
             Isolation::Schema => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
         })
@@ -143,51 +144,51 @@ impl Server {
 
     fn drop_leftover(
         &self,
-        link: &Link,
+        session: &PostgresSession,
         isolation: Isolation,
         name: &str,
         token: u64,
         dry: bool,
-    ) -> Result<Fate, EngineError> {
-        // Locks are seen from every database of the server; a key of 64 bits lies in two columns.
+    ) -> Result<LeftoverState, EngineError> {
+        // Locks are visible from every database of the server; a 64-bit key is in two columns.
         let (high, low) = (token >> 32, token & u64::from(u32::MAX));
         let held = format!(
             "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = {high} AND objid = {low} AND objsubid = 1 \
              UNION ALL SELECT 1 FROM pg_stat_activity WHERE datname = '{name}'"
         );
-        if !link.column(&held)?.is_empty() {
-            return Ok(Fate::InUse);
+        if !session.column(&held)?.is_empty() {
+            return Ok(LeftoverState::InUse);
         }
         if dry {
-            return Ok(Fate::Dropped);
+            return Ok(LeftoverState::Dropped);
         }
-        // Without FORCE: the server itself refuses while somebody is connected.
-        let dropped = link.manage(&match isolation {
+        // Without FORCE: the server refuses while somebody is connected.
+        let dropped = session.manage(&match isolation {
             Isolation::Database => format!("DROP DATABASE IF EXISTS {name}"),
             Isolation::Schema => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
         });
         Ok(match dropped {
-            Ok(()) => Fate::Dropped,
+            Ok(()) => LeftoverState::Dropped,
             Err(error) if error.lost => return Err(error),
-            Err(error) if error.sqlstate.as_deref() == Some("55006") => Fate::InUse,
-            Err(error) => Fate::Stays(error.message),
+            Err(error) if error.sqlstate.as_deref() == Some("55006") => LeftoverState::InUse,
+            Err(error) => LeftoverState::Stays(error.message),
         })
     }
 }
 
 impl Keeper {
     fn new(config: &Config, trust: &Arc<Trust>) -> Result<Keeper, EngineError> {
-        let link = Link::connect(config, trust)?;
+        let session = PostgresSession::connect(config, trust)?;
         let maker = Maker::new()?;
-        let version = link.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
+        let version = session.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
         let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
         check_version(version).map_err(EngineError::new)?;
-        // Held until this connection ends. Nobody else has this number, so nobody else holds it.
-        link.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
+        // Held until this connection ends. The number is unique, so nobody else holds it.
+        session.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
         if version >= 140_000 {
-            link.manage("SET idle_session_timeout = 0")?;
+            session.manage("SET idle_session_timeout = 0")?;
         }
-        Ok(Keeper { link, maker })
+        Ok(Keeper { session, maker })
     }
 }
 
@@ -210,7 +211,7 @@ impl Engine for Postgres {
     }
 }
 
-/// What a script has to itself, dropped with this.
+/// A script's own database or schema, dropped with this.
 struct Own {
     server: Arc<Server>,
     name: String,
@@ -221,14 +222,14 @@ impl Database for Own {
     fn name(&self) -> Option<String> {
         match self.server.isolation {
             Isolation::Database => Some(self.name.clone()),
-            // The database is the one that the URL names; the script has a schema in it.
+            // The database is the URL's; the script has a schema in it.
             Isolation::Schema => self.server.config.get_dbname().map(str::to_owned),
         }
     }
 
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let mut config = self.server.config.clone();
-        // Nobody needs what a script has written to survive the server. What the URL says comes later, and so counts.
+        // A script's data need not survive a server crash. Settings in the URL come later, and so win.
         let mut options = "-c synchronous_commit=off".to_owned();
         match self.server.isolation {
             Isolation::Database => drop(config.dbname(&self.name)),
@@ -238,7 +239,7 @@ impl Database for Own {
             options.push_str(&format!(" {typed}"));
         }
         config.options(options);
-        Ok(Box::new(Link::connect(&config, &self.server.trust)?))
+        Ok(Box::new(PostgresSession::connect(&config, &self.server.trust)?))
     }
 
     fn keep(&mut self) -> Option<String> {
@@ -260,29 +261,30 @@ impl Drop for Own {
 }
 
 /// One connection.
-struct Link {
-    /// Dropped first, upon which the connection says goodbye and the line ends.
+struct PostgresSession {
+    /// Dropped first; then the connection closes cleanly and the line ends.
     client: Client,
     line: Line,
 }
 
-impl Link {
-    fn connect(config: &Config, trust: &Arc<Trust>) -> Result<Link, EngineError> {
+impl PostgresSession {
+    fn connect(config: &Config, trust: &Arc<Trust>) -> Result<PostgresSession, EngineError> {
         let mut line = Line::new(trust)?;
-        let (client, connection) = line.within(CONNECT * 2, config.connect(NoTls))?.map_err(|error| told(&error))?;
-        // Requests learn of it when the connection ends; why it ended, the server has told them before.
+        let (client, connection) =
+            line.within(CONNECT * 2, config.connect(NoTls))?.map_err(|error| engine_error(&error))?;
+        // Requests notice when the connection ends; the server has reported the reason before.
         line.spawn(async move { drop(connection.await) });
-        Ok(Link { client, line })
+        Ok(PostgresSession { client, line })
     }
 
     /// Runs a statement of our own.
     fn manage(&self, sql: &str) -> Result<(), EngineError> {
-        self.line.manage(self.client.batch_execute(sql))?.map_err(|error| told(&error))
+        self.line.manage(self.client.batch_execute(sql))?.map_err(|error| engine_error(&error))
     }
 
     /// The first column of what a query of our own returns.
     fn column(&self, sql: &str) -> Result<Vec<String>, EngineError> {
-        let messages = self.line.manage(self.client.simple_query(sql))?.map_err(|error| told(&error))?;
+        let messages = self.line.manage(self.client.simple_query(sql))?.map_err(|error| engine_error(&error))?;
         let value = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -291,7 +293,7 @@ impl Link {
     }
 }
 
-impl Session for Link {
+impl Session for PostgresSession {
     fn name(&self) -> &str {
         "postgresql"
     }
@@ -325,7 +327,7 @@ impl Session for Link {
                         done = if described { Done::Rows } else { Done::Changed(count) };
                         if !described {
                             rows.clear();
-                            // What is no query has no columns, which is not the same as a query without rows.
+                            // A statement that is not a query has no columns, unlike a query without rows.
                             rows.set_columns(0);
                         }
                         described = false;
@@ -335,7 +337,7 @@ impl Session for Link {
             }
             Ok::<(), tokio_postgres::Error>(())
         })?;
-        answer.map_err(|error| told(&error))?;
+        answer.map_err(|error| engine_error(&error))?;
         if statements > 1 && request.letters.is_some() {
             return Err(EngineError::refused("a query is one SQL statement, and here is a second one"));
         }
@@ -351,8 +353,8 @@ impl Session for Link {
     }
 }
 
-/// An error in words. What the server says of a statement leaves the connection as it was; all else ends it.
-fn told(error: &tokio_postgres::Error) -> EngineError {
+/// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
+fn engine_error(error: &tokio_postgres::Error) -> EngineError {
     match error.as_db_error() {
         Some(said) => EngineError {
             sqlstate: Some(said.code().code().to_owned()),

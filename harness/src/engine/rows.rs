@@ -1,16 +1,16 @@
-//! Result rows in one piece of memory, used again for every query of a script.
+//! Result rows in one buffer, reused for every query of a script.
 
 use std::ops::Range;
 
 /// Rows hold what a query returned: values as text, without an allocation for each.
 ///
-/// They lie one below the other, as a classic script lists them, so that a whole result can be compared or hashed in
-/// one go.
+/// The values are in one column, as a classic script lists them, so that a whole result can be compared or hashed at
+/// once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     /// The values, each followed by a line feed.
     text: Vec<u8>,
-    /// Where each value's line ends in `text`, behind the line feed.
+    /// Where each value ends in `text`, after its line feed.
     ends: Vec<usize>,
     columns: Option<usize>,
     uneven: bool,
@@ -27,27 +27,27 @@ impl Rows {
         self.types.clear();
     }
 
-    /// Says the types of the columns, in the engine's words.
+    /// Sets the types of the columns, as the engine names them.
     pub fn set_types(&mut self, types: Vec<String>) {
         self.types = types;
     }
 
-    /// The types of the columns; empty where the engine does not tell them.
+    /// The types of the columns; empty if the engine does not report them.
     pub fn types(&self) -> &[String] {
         &self.types
     }
 
-    /// Says how many columns there are; needed where there may be no row to tell it.
+    /// Sets the number of columns; needed if there may be no rows.
     pub fn set_columns(&mut self, columns: usize) {
         self.columns = Some(columns);
     }
 
-    /// How many columns there are, where that is known.
+    /// The number of columns, if known.
     pub fn columns(&self) -> Option<usize> {
         self.columns
     }
 
-    /// Adds a value that is written by `write`, which appends to the buffer.
+    /// Adds a value that `write` appends to the buffer.
     pub fn push_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let result = write(&mut self.text);
         self.end_value();
@@ -79,12 +79,12 @@ impl Rows {
         self.uneven
     }
 
-    /// How many values there are in all rows together.
+    /// The number of values in all rows.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is no value.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -92,17 +92,17 @@ impl Rows {
     /// The value at `index`, counted row by row.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there is no such value.
     #[inline]
     pub fn value(&self, index: usize) -> &[u8] {
         let place = self.place(index..index + 1);
         &self.text[place.start..place.end - 1]
     }
 
-    /// Where the values in `range` stand in [`Rows::text`], with the line feed behind the last one.
+    /// The range of the values in `range` within [`Rows::text`], including the last line feed.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are no such values.
     #[inline]
     pub fn place(&self, range: Range<usize>) -> Range<usize> {
         let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };
@@ -114,7 +114,7 @@ impl Rows {
         &self.text
     }
 
-    /// Whether a value holds a line feed, so that [`Rows::text`] does not say where each value ends.
+    /// Whether a value contains a line feed, so that [`Rows::text`] does not show where each value ends.
     pub fn holds_line_feeds(&self) -> bool {
         memchr::memchr_iter(b'\n', &self.text).count() != self.len()
     }
@@ -124,7 +124,7 @@ impl Rows {
         (0..self.len()).map(|index| self.value(index))
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn count(&self) -> usize {
         self.len() / self.columns.unwrap_or(1).max(1)
     }

@@ -1,7 +1,7 @@
 //! Embedded SQLite: a fresh in-memory database for each script, values formatted as SQLite's original runner does.
 //!
-//! Requests go through SQLite's C interface, because the safe wrapper offers neither of two things that the classic
-//! format rests on: SQL as bytes, and SQLite's own conversions of a value to an integer, a real or text.
+//! Requests go through SQLite's C interface, because the safe wrapper lacks two things that the classic format needs:
+//! SQL as bytes, and SQLite's own conversions of a value to an integer, a real or text.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::path::{Path, PathBuf};
@@ -30,14 +30,14 @@ impl super::IntoEngine for Sqlite {
     }
 }
 
-/// Removes what makes threads of one process wait for each other inside SQLite, though each has a database of its own:
-/// the page cache that all connections share, and the counting of memory under one lock at every allocation (on two
-/// threads, a sixth of the time of the public files). `PRAGMA soft_heap_limit` and its like have no effect then.
+/// Removes what makes threads of one process wait for each other inside SQLite although each has its own database: the
+/// page cache that all connections share, and the memory counter under one lock (on two threads, a sixth of the time of
+/// the public files). `PRAGMA soft_heap_limit` and similar pragmas then have no effect.
 fn let_threads_run_freely() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: neither may run beside another thread that is just initialising SQLite. An engine is made before the
-        // threads that use it. If SQLite is in use already, it refuses, and goes on as it was.
+        // SAFETY: no other thread may be initialising SQLite. An engine is created before the threads that use it. If
+        // SQLite is already in use, it refuses, and continues as before.
         unsafe {
             let _ = ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, c_int::from(false));
             pages::install();
@@ -51,33 +51,33 @@ impl Engine for Sqlite {
     }
 
     fn identity(&self) -> String {
-        // SAFETY: it returns a constant text of SQLite's.
+        // SAFETY: it returns SQLite's constant text.
         let source = unsafe { CStr::from_ptr(ffi::sqlite3_sourceid()) };
         format!("SQLite {} ({})", rusqlite::version(), source.to_string_lossy())
     }
 
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
-        // A classic script cannot open a second connection; a database that none shares is faster.
+        // A classic script cannot open a second connection; a database that is not shared is faster.
         let is_classic = script.ends_with(".test") && !script.ends_with(".duckdb.test");
         let name = if is_classic { ":memory:".to_owned() } else { shared_name()? };
         Ok(Box::new(Memory { name, read_only: false, scratch: Arc::default() }))
     }
 }
 
-/// A name for a database in memory that all connections of a script share. A name that all of the process could open is
-/// random, so that no other script can.
+/// A name for a database in memory that all connections of a script share. Since the whole process could open it by
+/// name, the name is random.
 fn shared_name() -> Result<String, EngineError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| EngineError::new(format!("cannot make a random name: {error}")))?;
     Ok(format!("file:/slt-{:032x}?vfs=memdb", u128::from_ne_bytes(random)))
 }
 
-/// A database that a script sees: in memory, where it lives for as long as a connection to it is open, or a file in the
+/// A database that a script sees: in memory, where it exists while a connection to it is open, or a file in the
 /// script's scratch folder.
 struct Memory {
     name: String,
     read_only: bool,
-    /// The script's scratch folder, once there is one.
+    /// The script's scratch folder, once it exists.
     scratch: Arc<OnceLock<PathBuf>>,
 }
 
@@ -90,7 +90,7 @@ impl Database for Memory {
         let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&self.name, flags).map_err(|error| EngineError::new(error.to_string()))?;
-        // The bundled build switches this on; SQLite as everybody else has it does not.
+        // The bundled build switches this on; SQLite's default is off.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)
             .map_err(|error| EngineError::new(error.to_string()))?;
@@ -114,7 +114,7 @@ impl Database for Memory {
                 (self.name, self.read_only) = (name.to_owned(), read_only);
             }
             Opening::Load { path: None, .. } => (self.name, self.read_only) = (shared_name()?, false),
-            // What is in memory is lost, as it would be with the process.
+            // Data in memory is lost, as it would be with the process.
             Opening::Restart { .. } if self.name.ends_with("vfs=memdb") => self.name = shared_name()?,
             Opening::Restart { .. } => {}
         }
@@ -122,14 +122,14 @@ impl Database for Memory {
     }
 
     fn scratch(&mut self, folder: &Path) {
-        // A script has one scratch folder for as long as it runs.
+        // A script keeps the same scratch folder while it runs.
         let _ = self.scratch.set(folder.to_owned());
     }
 }
 
 struct SqliteSession {
     connection: Connection,
-    // Stands behind the connection, which is so dropped first.
+    // Declared after the connection, so that the connection is dropped first.
     guard: Box<Guard>,
 }
 
@@ -186,18 +186,18 @@ impl Session for SqliteSession {
 
 impl SqliteSession {
     fn handle(&self) -> *mut ffi::sqlite3 {
-        // SAFETY: the handle is used by functions that borrow `self`, while the connection is open, and never closed.
+        // SAFETY: functions that borrow `self` use the handle while the connection is open, and never close it.
         unsafe { self.connection.handle() }
     }
 
-    /// How many rows the last INSERT, UPDATE or DELETE changed itself, without what its triggers did.
+    /// How many rows the last INSERT, UPDATE or DELETE changed itself, without its triggers.
     fn changes(&self) -> u64 {
         // SAFETY: the handle is that of an open connection.
         let changes = unsafe { ffi::sqlite3_changes64(self.handle()) };
         u64::try_from(changes).unwrap_or(0)
     }
 
-    /// How many rows all statements and their triggers have changed: whether the last one was one that changes any.
+    /// How many rows all statements and triggers have changed: shows whether the last statement changed any.
     fn total_changes(&self) -> u64 {
         // SAFETY: the handle is that of an open connection.
         let changes = unsafe { ffi::sqlite3_total_changes64(self.handle()) };
@@ -208,28 +208,28 @@ impl SqliteSession {
         if let Some(refusal) = self.guard.refusal() {
             return EngineError::refused(refusal);
         }
-        // SAFETY: the handle is that of an open connection; SQLite returns text that ends with NUL and stays until the
-        // next call on this connection, which cannot come before it is copied here.
+        // SAFETY: the handle is that of an open connection; SQLite returns NUL-terminated text that is valid until the
+        // next call on this connection, and it is copied here before that.
         let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.handle())) };
         // SAFETY: as above.
         let out_of_memory = unsafe { ffi::sqlite3_errcode(self.handle()) } == ffi::SQLITE_NOMEM;
         EngineError { out_of_memory, ..EngineError::new(message.to_string_lossy()) }
     }
 
-    /// Prepares the first statement of `sql` and moves `sql` behind it; nothing if only white space and comments are left.
+    /// Prepares the first statement of `sql` and moves `sql` past it; `None` if only whitespace and comments are left.
     fn prepare(&self, sql: &mut &[u8]) -> Result<Option<Statement<'_>>, EngineError> {
         while !sql.is_empty() {
             let length = c_int::try_from(sql.len()).map_err(|_| EngineError::refused("SQL of more than 2 GiB"))?;
             let start: *const c_char = sql.as_ptr().cast();
             let mut raw = ptr::null_mut();
             let mut tail = ptr::null();
-            // SAFETY: `start` points to `length` readable bytes; the two last arguments are places to write to.
+            // SAFETY: `start` points to `length` readable bytes; the two last arguments are valid to write to.
             let code = unsafe { ffi::sqlite3_prepare_v2(self.handle(), start, length, &raw mut raw, &raw mut tail) };
             let statement = (!raw.is_null()).then_some(Statement { raw, session: self });
             if code != ffi::SQLITE_OK {
                 return Err(self.error());
             }
-            // SAFETY: SQLite sets `tail` to a place within the text or just behind it.
+            // SAFETY: SQLite sets `tail` to a position within the text or directly after it.
             let used = usize::try_from(unsafe { tail.offset_from(start) }).unwrap_or(sql.len());
             if used == 0 {
                 return Err(EngineError::refused("the SQL holds a NUL byte"));
@@ -251,8 +251,8 @@ struct Statement<'s> {
 
 impl Drop for Statement<'_> {
     fn drop(&mut self) {
-        // SAFETY: `raw` was made by `sqlite3_prepare_v2` and is finalized here only. The code it returns is that of the
-        // last step, which has been reported.
+        // SAFETY: `raw` was created by `sqlite3_prepare_v2` and is finalized only here. The returned code is that of
+        // the last step, which has been reported.
         unsafe { ffi::sqlite3_finalize(self.raw) };
     }
 }
@@ -274,7 +274,7 @@ impl Statement<'_> {
     }
 
     fn is_null(&self, column: c_int) -> bool {
-        // SAFETY: `raw` is a live statement that stands on a row; SQLite checks the column's number.
+        // SAFETY: `raw` is a live statement with a current row; SQLite checks the column's number.
         unsafe { ffi::sqlite3_column_type(self.raw, column) == ffi::SQLITE_NULL }
     }
 
@@ -300,7 +300,7 @@ impl Statement<'_> {
             _ => {
                 let start = text.len();
                 self.write_text(column, text);
-                // The original runner sees C strings: nothing follows a NUL.
+                // The original runner sees C strings: everything after a NUL is ignored.
                 if let Some(end) = memchr::memchr(0, &text[start..]) {
                     text.truncate(start + end);
                 }
@@ -312,11 +312,11 @@ impl Statement<'_> {
         }
     }
 
-    /// Writes a value as SQLite's own text of it.
+    /// Writes a value as SQLite converts it to text.
     fn write_text(&self, column: usize, text: &mut Vec<u8>) {
         let index = c_int::try_from(column).unwrap_or(c_int::MAX);
-        // SAFETY: as in `is_null`. The text stays until the next call on this statement; its length is asked for after
-        // the conversion, as SQLite wants it.
+        // SAFETY: as in `is_null`. The text is valid until the next call on this statement; SQLite requires its length
+        // to be read after the conversion.
         let value = unsafe {
             let start = ffi::sqlite3_column_text(self.raw, index);
             let length = ffi::sqlite3_column_bytes(self.raw, index);
@@ -331,12 +331,12 @@ impl Statement<'_> {
 
 /// Writes a real with three decimals, by SQLite's own `%.3f` into a buffer of the original runner's size.
 ///
-/// That is not what C or Rust make of it: a half is rounded up (0.0625 is `0.063`), there are 16 digits and no negative
-/// zero, infinity is `Inf`, and the buffer cuts off what is longer.
+/// C and Rust format differently: here a half is rounded up (0.0625 is `0.063`), there are 16 digits and no negative
+/// zero, infinity is `Inf`, and the buffer truncates longer values.
 fn write_real(real: f64, text: &mut Vec<u8>) {
     let mut buffer = [0_u8; 200];
     let size = c_int::try_from(buffer.len()).unwrap_or(c_int::MAX);
-    // SAFETY: `buffer` has room for `size` bytes, the format is text that ends with NUL and asks for one double.
+    // SAFETY: `buffer` has room for `size` bytes; the format is NUL-terminated and takes one double.
     unsafe { ffi::sqlite3_snprintf(size, buffer.as_mut_ptr().cast(), c"%.3f".as_ptr(), real) };
     let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
     text.extend_from_slice(&buffer[..end]);

@@ -1,28 +1,28 @@
-//! Values that come as text, written as a column's letter asks.
+//! Values that arrive as text, formatted by a column's letter.
 //!
-//! A server sends text, and so its text is what a letter is applied to; embedded SQLite has conversions of its own.
+//! A server sends text, so letters are applied to text; embedded SQLite has its own conversions.
 
 use std::io::Write;
 
 use super::{Request, Rows};
 use crate::script::Dialect;
 
-/// The letters that a request's values are written by; without any, a value is the engine's own text of it.
+/// The letters that format a request's values; without letters, a value is the engine's own text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Letters<'r> {
     letters: Option<&'r [u8]>,
-    /// Whether an empty string is written `(empty)`: a query's is, a variable's value is not.
+    /// Whether an empty string is written `(empty)`: in a query yes, in a variable no.
     marks_empty: bool,
 }
 
 impl<'r> Letters<'r> {
-    /// The letters of a query in a classic script; no other has rules for values.
+    /// The letters of a query in a classic script; other dialects have no rules for values.
     pub(super) fn of(request: &Request<'r>) -> Self {
         let letters = request.letters.filter(|_| request.dialect == Dialect::Classic);
         Letters { letters, marks_empty: request.letters.is_some() }
     }
 
-    /// Adds the value in `column`, counted from 0; nothing stands for NULL.
+    /// Adds the value in `column`, counted from 0; `None` is NULL.
     pub(super) fn push(self, column: usize, value: Option<&[u8]>, rows: &mut Rows) {
         let letter = self.letters.map(|letters| letters.get(column).copied().unwrap_or(b'T'));
         rows.push_with(|text| match (letter, value) {
@@ -39,7 +39,7 @@ const IN_MEMORY: &str = "writing to memory does not fail";
 
 fn write_text(value: &[u8], printable: bool, text: &mut Vec<u8>) {
     let start = text.len();
-    // The original runner sees C strings: nothing follows a NUL.
+    // The original runner sees C strings: everything after a NUL is ignored.
     let value = if printable { value.split(|byte| *byte == 0).next().unwrap_or_default() } else { value };
     text.extend_from_slice(if value.is_empty() { b"(empty)" } else { value });
     if printable {
@@ -47,10 +47,10 @@ fn write_text(value: &[u8], printable: bool, text: &mut Vec<u8>) {
     }
 }
 
-/// Writes a real with three decimals, rounded as C's `printf` does it: an exact half goes to the even digit.
+/// Writes a real with three decimals, rounded like C's `printf`: an exact half goes to the even digit.
 ///
-/// So did the original runner with what servers returned; only SQLite's values it wrote by SQLite's own `printf`, which
-/// rounds halves away from zero. The public corpus has such a value for MySQL: -12.0625 is `-12.062`.
+/// The original runner did the same with values from servers; only SQLite's values went through SQLite's own `printf`,
+/// which rounds halves away from zero. The public corpus has such a value for MySQL: -12.0625 is `-12.062`.
 fn write_real(real: f64, text: &mut Vec<u8>) {
     match real.is_infinite() {
         true => write!(text, "{}Inf", if real < 0.0 { "-" } else { "" }),
@@ -59,7 +59,7 @@ fn write_real(real: f64, text: &mut Vec<u8>) {
     .expect(IN_MEMORY);
 }
 
-/// How servers write what is true and what is not.
+/// How servers write true and false.
 fn boolean(value: &[u8]) -> Option<bool> {
     match value {
         b"t" | b"true" => Some(true),
@@ -68,14 +68,14 @@ fn boolean(value: &[u8]) -> Option<bool> {
     }
 }
 
-/// A value as a 32-bit integer: fractions are cut off, and of a greater number the low 32 bits are left, as with SQLite.
+/// A value as a 32-bit integer: fractions are truncated, and of a larger number the low 32 bits stay, as in SQLite.
 fn integer(value: &[u8]) -> i32 {
     if let Some(boolean) = boolean(value) {
         return i32::from(boolean);
     }
     let Number { text, whole } = Number::at_start_of(value);
     let wide = match whole {
-        // Digits beyond 64 bits are cut to the greatest number there is.
+        // More than 64 bits become the greatest number.
         Some(digits) => digits.parse::<i128>().map_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as i64, clamp),
         None => real(value) as i64,
     };
@@ -86,7 +86,7 @@ fn clamp(wide: i128) -> i64 {
     wide.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// A value as a real; 0 if it does not begin with a number.
+/// A value as a real; 0 if it does not start with a number.
 fn real(value: &[u8]) -> f64 {
     match boolean(value) {
         Some(boolean) => f64::from(u8::from(boolean)),
@@ -102,12 +102,12 @@ fn real(value: &[u8]) -> f64 {
 /// A number in decimal digits.
 struct Number<'v> {
     text: &'v str,
-    /// Its part before the point, if there is no exponent to move that.
+    /// The part before the point, if there is no exponent.
     whole: Option<&'v str>,
 }
 
 impl<'v> Number<'v> {
-    /// The longest number that `value` begins with, behind blanks; empty if there is none.
+    /// The longest number at the start of `value`, after blanks; empty if there is none.
     fn at_start_of(value: &'v [u8]) -> Self {
         let value = value.trim_ascii_start();
         let digits = |from: usize| {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_cut_off_and_have_32_bits() {
+    fn integers_are_truncated_to_32_bits() {
         for (value, text) in [
             ("7", "7"),
             ("-7.99", "-7"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn without_letters_text_is_the_engines() {
+    fn without_letters_the_engines_text_is_unchanged() {
         let request = Request { sql: b"", letters: Some(b"I"), dialect: Dialect::Slt };
         let mut rows = Rows::default();
         for value in [Some(&b"2.50"[..]), Some(b""), Some("é".as_bytes()), None] {

@@ -1,4 +1,4 @@
-//! The tokio runtime that adapters run in, one for the whole process, started by the first that needs it.
+//! The tokio runtime for adapters: one for the whole process, started when first needed.
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
@@ -13,12 +13,12 @@ fn runtime() -> Result<&'static Runtime, EngineError> {
         .map_err(|error| EngineError::new(format!("cannot start the tokio runtime: {error}")))
 }
 
-/// Waits for a future inside the runtime.
+/// Runs a future on the runtime.
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, EngineError> {
     Ok(runtime()?.block_on(future))
 }
 
-/// Calls a function that may want to find the runtime around it.
+/// Calls a function that may need a runtime context.
 pub(super) fn enter<T>(call: impl FnOnce() -> T) -> Result<T, EngineError> {
     let _guard = runtime()?.enter();
     Ok(call())

@@ -1,7 +1,7 @@
-//! The order of the next run: what failed, then what is new, then the longest first.
+//! The order of the next run: failed files first, then new ones, then the longest first.
 //!
-//! Longest first is within 4/3 − 1/(3m) of the shortest possible run on m workers (Graham 1969); beginning with what
-//! failed tells people soonest what they want to know, and makes the most of a time budget.
+//! Longest first is within 4/3 − 1/(3m) of the shortest possible run on m workers (Graham 1969). Starting with failed
+//! files gives users the most important results early, and makes the most of a time budget.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -15,11 +15,11 @@ pub enum Order {
     /// Within each rank, the longest first.
     #[default]
     LongestFirst,
-    /// Within each rank, at random by this seed.
+    /// Within each rank, randomly by this seed.
     Shuffled(u64),
 }
 
-/// The ranks, in the order in which they are run.
+/// The ranks, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     FailedLastTime,
@@ -28,7 +28,7 @@ enum Rank {
 }
 
 impl Order {
-    /// Sorts files by rank and, within a rank, as this order says.
+    /// Sorts files by rank and, within a rank, by this order.
     pub fn sort(self, files: &mut [TestFile], history: &History) {
         let estimate = Estimate::new(files, history);
         if let Order::Shuffled(seed) = self {
@@ -49,7 +49,7 @@ fn rank(file: &TestFile, history: &History) -> Rank {
     }
 }
 
-/// How long files take: as last time or, never having run, by their size and the pace of those that have.
+/// How long files take: as last time, or for new files by size, at the mean speed of the known ones.
 struct Estimate {
     micros_per_byte: f64,
 }
@@ -73,8 +73,8 @@ fn size(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
 }
 
-/// Shuffles by Fisher and Yates with numbers from SplitMix64 (Steele, Lea, Flood 2014): one seed gives one order, on
-/// every machine and with every release of any library.
+/// Shuffles by Fisher and Yates with numbers from SplitMix64 (Steele, Lea, Flood 2014): a seed gives the same order on
+/// every machine and with every version of any library.
 pub fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut state = seed;
     let mut random = move || {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_shuffles_within_a_rank_and_always_alike() {
+    fn a_seed_shuffles_within_a_rank_and_always_the_same_way() {
         let orders: Vec<Vec<String>> = (0..20).map(|seed| ordered(Order::Shuffled(seed))).collect();
         assert!(orders.iter().all(|order| order[0] == "failed"));
         assert!(orders.iter().all(|order| ["long", "short"].contains(&order[5].as_str())));

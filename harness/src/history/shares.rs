@@ -1,15 +1,15 @@
-//! A suite shared out over machines that know nothing of each other, so that all of them are done at about the same time.
+//! Splits a suite over machines that do not communicate, so that all finish at about the same time.
 //!
-//! The split follows from the names of the files, the number of shards and the last known duration of each file, and from
-//! nothing else: no clock, no size, no time of change, no release of a library. So every machine that is given the same
-//! history comes to the same split:
+//! The split depends only on the names of the files, the number of shards and the last known duration of each file: not
+//! on a clock, a file's size or modification time, or a library version. So machines with the same history compute the
+//! same split:
 //!
-//! 1. A file weighs as many microseconds as it took last time, and one more. One that the history does not know weighs
-//!    the mean of those that it knows, rounded down; if it knows none, all weigh the same.
-//! 2. The heaviest comes first; of equal weight, the one whose name has the lower MD5.
-//! 3. Each file goes to the shard that weighs least so far; of equal ones, to the first.
+//! 1. A file weighs the microseconds it took last time, plus one. A file that is not in the history weighs the mean of
+//! those that are, rounded down; without a history all weigh the same.
+//! 2. The heaviest file comes first; among equal weights, the one whose name has the lower MD5.
+//! 3. Each file goes to the shard with the least weight so far; among equals, to the first.
 //!
-//! That is longest first (Graham 1969). Without a history it deals the files out in the order of the MD5 of their names.
+//! This is longest first (Graham 1969). Without a history it deals files out in the order of the MD5 of their names.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,17 +19,17 @@ use md5::{Digest, Md5};
 use super::History;
 use crate::outcome::{Shard, Split};
 
-/// Shares say which files each shard has, and how long they are going to take.
+/// Shares say which files each shard has, and how long they will take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shares {
     /// The files.
     pub split: Split,
-    /// How long each shard's files take, one after the other; empty if the history knows none of them.
+    /// How long each shard's files take one after another; empty if the history knows none of them.
     expected_us: Vec<u128>,
 }
 
 impl Shares {
-    /// Shares the files of these names out over `of` shards.
+    /// Splits the files with these names into `of` shards.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>, of: u32, history: &History) -> Shares {
         let known = |name: &str| history.get(name).map(|entry| u128::from(entry.wall_us) + 1);
         let names: Vec<&str> = names.into_iter().collect();
@@ -59,7 +59,7 @@ impl Shares {
         Shares { split: Split::new(shards), expected_us }
     }
 
-    /// How long a shard's files take, one after the other, and all files, in microseconds; none if the history knows
+    /// How long a shard's files take one after another, and all files, in microseconds; `None` if the history knows
     /// none of them.
     pub fn expected_us(&self, shard: Shard) -> Option<(u64, u64)> {
         let clamped = |us: u128| u64::try_from(us).unwrap_or(u64::MAX);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_goes_first_to_the_shard_with_the_least() {
+    fn the_longest_file_goes_first_to_the_lightest_shard() {
         let history = history(&[("a", 9), ("b", 7), ("c", 6), ("d", 5), ("e", 3), ("elsewhere", 1_000_000)]);
         let shares = Shares::new(["a", "b", "c", "d", "e"], 2, &history);
         // 10; 8; 8 + 7; 10 + 6; 15 + 4
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_new_weighs_the_mean() {
+    fn a_new_file_weighs_the_mean() {
         let shares = Shares::new(["long", "short", "new"], 2, &history(&[("long", 100), ("short", 20)]));
         assert_eq!(shares.split.shards, [vec!["long"], vec!["new", "short"]]);
         assert_eq!(shares.expected_us(Shard { index: 2, of: 2 }).unwrap().0, 61 + 21);
@@ -131,7 +131,7 @@ mod tests {
             let names: Vec<&str> = files.keys().map(String::as_str).collect();
             prop_assert_eq!(shares.split.names(), names.clone());
             prop_assert!(shares.split.is_intact());
-            // On another machine files may be listed in another order.
+            // Another machine may list files in another order.
             let mut shuffled = names;
             crate::history::shuffle(&mut shuffled, order);
             prop_assert_eq!(Shares::new(shuffled, of, &history), shares.clone());

@@ -1,4 +1,4 @@
-//! Writing lists of known failures: the first one, and one that only ever grows shorter.
+//! Writes lists of known failures: the first one, and shorter ones.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,13 +12,13 @@ use super::{Entry, Judge, KnownError, KnownFailures};
 use crate::outcome::{CutShort, Outcome, RecordId, Verdict};
 
 impl KnownFailures {
-    /// Makes the first list, of all that failed, and returns how many entries it has.
+    /// Writes the first list, of everything that failed, and returns its number of entries.
     ///
-    /// Files that could not be read, and those that no connection was made for, are left out: what keeps them from
-    /// running is no failure of the engine, and the next run is to say so again.
+    /// Leaves out files that could not be read, and those for which no connection was made: the engine is not the
+    /// cause, and the next run should report them again.
     ///
     /// # Errors
-    /// If there is a list, or it cannot be written.
+    /// A list exists, or it cannot be written.
     pub fn write_first<'o>(
         path: &Path,
         engine: Option<&str>,
@@ -51,16 +51,16 @@ fn can_be_listed(outcome: &Outcome) -> bool {
 }
 
 impl Judge {
-    /// Takes what passes now off the list, and says what that was: `a.test`, or `2 records of a.test`.
+    /// Removes from the list what passes now, and says what: `a.test`, or `2 records of a.test`.
     ///
-    /// Only entries that name one file are touched: what a glob says of the other files may still be true. Comments and
-    /// order stay; a comment right above an entry goes with it.
+    /// Changes only entries that name one file: a glob may still be true of other files. Comments and order stay; a
+    /// comment directly above an entry goes with it.
     ///
     /// # Errors
-    /// If the list cannot be read any more, or not written.
+    /// The list can no longer be read, or cannot be written.
     pub fn take_off<'o>(&self, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<Vec<String>, KnownError> {
         let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
-        // Of several passes over a file each has to say the same.
+        // Several passes over a file must agree.
         let mut said: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
         for outcome in &outcomes {
             said.entry(&outcome.name).or_default().push(outcome);
@@ -71,7 +71,7 @@ impl Judge {
                 (&other.verdict, &other.failed_records, &other.passing_pins)
                     == (&outcome.verdict, &outcome.failed_records, &outcome.passing_pins)
             };
-            // What failed in an earlier attempt was not seen to pass, whatever came of the last one.
+            // A record that failed in an earlier attempt does not count as passing, whatever the last attempt did.
             outcome.attempt == 1
                 && outcome.earlier.is_empty()
                 && outcome.pass == all.first().map_or(1, |first| first.pass)
@@ -95,8 +95,7 @@ impl Judge {
         }
         let path = &self.list.path;
         let write = |source| KnownError::Write { path: path.display().to_string(), source };
-        // Other processes of the same run may be at it, each with files of its own: one after the other, each on what
-        // the list says by then.
+        // Other processes of the same run may be editing it for their own files: take turns, each on the current list.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let lock = File::open(folder).map_err(write)?;
         FileExt::lock_exclusive(&lock).map_err(write)?;
@@ -139,7 +138,7 @@ fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
     if let Some(ends) = outcome.why_cut_short().filter(|ends| ends.can_be_known()) {
         table["ends"] = value(ends.name());
     }
-    // Where a limit is reached differs from run to run; the record that kills a process does not.
+    // Where a limit is reached varies from run to run; a record that crashes the process does not.
     let by_record = matches!(outcome.verdict, Verdict::Failed | Verdict::Crashed { .. });
     let told_apart = outcome.records.failed == outcome.failed_records.len() as u64;
     if outcome.verdict == Verdict::Failed && !told_apart {
@@ -168,7 +167,8 @@ fn is(table: &Table, entry: &Entry) -> bool {
     text("path") == Some(entry.listed.path.as_str()) && text("engine") == entry.listed.engine.as_deref()
 }
 
-/// Takes off an entry the pins that pass now, and returns how many; or all of it, and 0, if there is nothing left.
+/// Removes from an entry the pins that pass now, and returns how many; or removes the whole entry and returns 0, if no
+/// pin is left.
 fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Outcome) -> usize {
     let passing = entry.listed.records.as_ref().map(|_| &outcome.passing_pins);
     let pins = tables.get_mut(index).and_then(|table| table.get_mut("records")?.as_array_mut());
@@ -194,14 +194,14 @@ fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Ou
     tables.remove(index);
     if let Some(next) = tables.get_mut(index) {
         let own = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
-        // An empty line parts what stood apart from what follows, and so one is enough.
+        // Keep a single empty line between what was before and after the entry.
         let own = if comments.is_empty() && index > 0 { own.as_str() } else { own.trim_start_matches('\n') };
         next.decor_mut().set_prefix(format!("{comments}{own}"));
     }
     0
 }
 
-/// What stands before an entry, up to the last empty line: it belongs to the file, and not to the entry.
+/// The lines before an entry, up to the last empty line, belong to the file, not to the entry.
 fn standing_apart(table: &Table) -> &str {
     let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
     match prefix.rfind("\n\n") {
@@ -210,7 +210,7 @@ fn standing_apart(table: &Table) -> &str {
     }
 }
 
-/// Writes a file in one piece: whoever reads it, or whenever this is killed, it is the old one or the new one.
+/// Writes a file atomically: readers see the old file or the new one, even after a kill.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

@@ -1,4 +1,4 @@
-//! What a list says of one script, compared with its records while they run.
+//! Compares a script's records with its list entry while they run.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::outcome::RecordId;
 #[derive(Debug)]
 pub struct Expectation<'j> {
     entry: &'j Entry,
-    /// How many pins each SQL has that no failing record has used up.
+    /// For each SQL, the number of pins not yet matched by a failing record.
     unused: HashMap<&'j str, u64>,
     failing: Vec<RecordId>,
     failed: u64,
@@ -46,26 +46,26 @@ impl<'j> Expectation<'j> {
 
     /// A record has passed.
     pub fn passed(&mut self, text: &[u8], line: u64) {
-        // The entries of most files pin nothing, and then no record needs a hash.
+        // Most entries pin nothing; then no hash is needed.
         if self.entry.listed.records.is_some() {
             self.passed_record(RecordId::new(text, line));
         }
     }
 
-    /// A record has passed that goes by this id.
+    /// A record with this id has passed.
     pub fn passed_record(&mut self, record: RecordId) {
         if self.unused.contains_key(record.sql.as_str()) {
             self.passed.insert(record);
         }
     }
 
-    /// Whether more has failed than is known to.
+    /// Whether there are failures that are not known.
     pub fn has_new_failure(&self) -> bool {
         self.has_new
     }
 
-    /// The pins that were seen to pass: in the pinned line or, if all records of the script ran (`whole`), in another one
-    /// while no record with that SQL is left in the pinned line.
+    /// The pins that passed: in the pinned line or, if all records of the script ran (`whole`), in another line while
+    /// no record with that SQL is left in the pinned line.
     pub fn passing(&self, whole: bool) -> Vec<RecordId> {
         let pins = self.entry.listed.records.as_deref().unwrap_or_default();
         let mut passing = super::judge::compare(&self.failing, pins).not_failing;

@@ -1,4 +1,4 @@
-//! Outcomes compared with a list of known failures.
+//! Compares outcomes with a list of known failures.
 
 use super::{Entry, Expectation, KnownFailures};
 use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, Outcome, RecordId, Verdict};
@@ -8,23 +8,23 @@ use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, Outcome, RecordId, V
 pub struct Judge {
     /// The list.
     pub list: KnownFailures,
-    /// Every name that the engine is known by.
+    /// All names of the engine.
     pub engine: Vec<String>,
-    /// What passes now is to be taken off the list, and is no fault.
+    /// Passing entries are removed from the list instead of failing the run.
     pub ratchet: bool,
 }
 
 impl Judge {
-    /// What the list says of a script that is about to run; none if it is not listed.
+    /// The entry for a script that is about to run; `None` if it is not listed.
     pub fn expectation(&self, name: &str) -> Option<Expectation<'_>> {
         self.list.entry(name, &self.engine).map(Expectation::new)
     }
 
-    /// What a trial comes to in the light of the list.
+    /// The verdict on a trial, given the list.
     pub fn judge(&self, mut outcome: Outcome) -> Outcome {
         outcome.cut_short = outcome.why_cut_short();
         let Some(entry) = self.list.entry(&outcome.name, &self.engine) else { return outcome };
-        // A glob stays: what it says of other files may still be true.
+        // A glob stays: it may still be true of other files.
         let ratchet = self.ratchet && entry.listed.path == outcome.name;
         match &outcome.verdict {
             Verdict::Passed => passed(outcome, entry, ratchet),
@@ -34,7 +34,7 @@ impl Judge {
     }
 }
 
-/// A listed file that passed is an unexpected pass, or leaves the list with all that it pins.
+/// A listed file that passed is an unexpected pass, or is removed from the list with all its pins.
 fn passed(outcome: Outcome, entry: &Entry, ratchet: bool) -> Outcome {
     let pins = entry.listed.records.as_deref().unwrap_or_default();
     let (_, unseen) = seen(pins.to_vec(), &outcome.passing_pins);
@@ -66,7 +66,7 @@ fn failed(outcome: Outcome, entry: &Entry, ratchet: bool) -> Outcome {
     }
 }
 
-/// How a script ended, where its entry says otherwise; none if no entry could say so.
+/// How a script ended, if its entry says otherwise; `None` if no entry can describe it.
 fn otherwise(ended: Option<CutShort>, listed: Option<CutShort>) -> Option<String> {
     const ENTRY: &str = "its entry in the list of known failures";
     match (ended, listed) {
@@ -87,7 +87,7 @@ fn otherwise(ended: Option<CutShort>, listed: Option<CutShort>) -> Option<String
     }
 }
 
-/// A failure that is as it was known to be.
+/// A failure that matches its entry.
 fn known(outcome: Outcome, entry: &Entry) -> Outcome {
     let was = outcome.verdict.to_string();
     Outcome { verdict: Verdict::KnownFailure { reason: entry.listed.reason.clone(), was }, ..outcome }
@@ -97,7 +97,7 @@ fn unexpected(outcome: Outcome, entry: &Entry) -> Outcome {
     Outcome { verdict: Verdict::UnexpectedPass { reason: entry.listed.reason.clone() }, ..outcome }
 }
 
-/// A file with a number of records that fail does so as it is known to if these are as many.
+/// A file with a count is a known failure if exactly that many records fail.
 fn against_count(outcome: Outcome, count: u64, entry: &Entry) -> Outcome {
     let failed = outcome.records.failed;
     let stopped = outcome.cut_short == Some(CutShort::FirstFailure);
@@ -112,7 +112,7 @@ fn against_count(outcome: Outcome, count: u64, entry: &Entry) -> Outcome {
     }
 }
 
-/// A file with pinned records fails as it is known to if exactly these fail. With `ratchet`, some may pass.
+/// A file with pinned records is a known failure if exactly these fail. With `ratchet`, some may pass.
 fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet: bool) -> Outcome {
     if outcome.records.failed > outcome.failed_records.len() as u64 {
         let message = format!(
@@ -123,10 +123,10 @@ fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet:
         return with_failure(outcome, message);
     }
     let Comparison { new, not_failing } = compare(&outcome.failed_records, pins);
-    // What is new comes first: it is what somebody has to look at.
+    // New failures come first: they need attention.
     outcome.failures.sort_by_key(|failure| new.iter().all(|record| record.line != failure.line));
     let (passing, unseen) = seen(not_failing, &outcome.passing_pins);
-    // The ratchet takes off what passes; and of what a script did not come to, nothing is known.
+    // The ratchet removes what passes; nothing is known about records that the script did not reach.
     let passing = if ratchet { Vec::new() } else { passing };
     let unseen = if outcome.cut_short.is_some() { Vec::new() } else { unseen };
     let stopped = outcome.cut_short == Some(CutShort::FirstFailure);
@@ -160,12 +160,12 @@ fn seen(pins: Vec<RecordId>, passing: &[RecordId]) -> (Vec<RecordId>, Vec<Record
     })
 }
 
-/// What a list says of records that did not run.
+/// The message about pinned records that did not run.
 fn not_run(records: &[RecordId]) -> String {
     format!("known to fail, but not run (skipped, behind a `halt`, or no longer there): {}", lines(records))
 }
 
-/// Puts what the list has to say before the failures themselves.
+/// Puts the list's messages before the failures.
 fn with_failure(mut outcome: Outcome, message: String) -> Outcome {
     let file = outcome.failures.first().map_or_else(|| outcome.name.clone(), |failure| failure.file.clone());
     outcome.failures.insert(0, Failure { file, message, ..Failure::default() });
@@ -177,7 +177,7 @@ fn lines(records: &[RecordId]) -> String {
     format!("{} {}", if lines.len() == 1 { "line" } else { "lines" }, lines.join(", "))
 }
 
-/// How the records that fail differ from those that are known to.
+/// How the failing records differ from the known ones.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Comparison {
     /// Failing, and not pinned.
@@ -186,7 +186,7 @@ pub(super) struct Comparison {
     pub(super) not_failing: Vec<RecordId>,
 }
 
-/// Pairs failing with pinned records: first by SQL and line, then, since lines move, by SQL alone.
+/// Matches failing with pinned records: first by SQL and line, then by SQL alone, because lines move.
 pub(super) fn compare(failing: &[RecordId], pins: &[RecordId]) -> Comparison {
     let mut comparison = Comparison::default();
     let mut pins: Vec<Option<&RecordId>> = pins.iter().map(Some).collect();

@@ -3,16 +3,16 @@ use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
 
 const SQLITE: &[&str] = &["sqlite"];
 
-/// A list in a folder of its own.
-struct Place {
+/// A list in its own folder.
+struct ListFile {
     folder: tempfile::TempDir,
 }
 
-impl Place {
-    fn new(text: &str) -> Place {
+impl ListFile {
+    fn new(text: &str) -> ListFile {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("known.toml"), text).unwrap();
-        Place { folder }
+        ListFile { folder }
     }
 
     fn path(&self) -> PathBuf {
@@ -27,7 +27,7 @@ impl Place {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// What is wrong with the list, with all causes.
+    /// The error of reading the list, with all causes.
     fn error(&self) -> String {
         let error = KnownFailures::read(&self.path()).unwrap_err();
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -57,13 +57,13 @@ fn judge(list: KnownFailures) -> Judge {
 }
 
 fn verdict(list: &str, outcome: Outcome) -> String {
-    judge(Place::new(list).list()).judge(outcome).verdict.to_string()
+    judge(ListFile::new(list).list()).judge(outcome).verdict.to_string()
 }
 
 const A: &str = "[[known]]\npath = \"a.test\"\nreason = \"no joins\"\n";
 
 #[test]
-fn a_listed_file_that_fails_is_known_to_and_one_that_passes_is_not_let_pass() {
+fn a_listed_file_that_fails_is_known_and_one_that_passes_is_unexpected() {
     assert_eq!(verdict(A, failed("a.test", &[("x", 1)])), "known failure (no joins)");
     let crashed = Outcome::new("a.test", Verdict::Crashed { how: "SIGSEGV".into() });
     assert_eq!(verdict(A, crashed.clone()), "crashed (SIGSEGV)", "the entry does not say so");
@@ -73,7 +73,7 @@ fn a_listed_file_that_fails_is_known_to_and_one_that_passes_is_not_let_pass() {
 }
 
 #[test]
-fn what_is_not_listed_or_says_nothing_is_left_as_it_is() {
+fn outcomes_of_unlisted_files_do_not_change() {
     assert_eq!(verdict(A, failed("b.test", &[])), "FAILED");
     for outcome in [
         Verdict::Flaky { attempt: 2 },
@@ -85,16 +85,16 @@ fn what_is_not_listed_or_says_nothing_is_left_as_it_is() {
 }
 
 #[test]
-fn an_entry_holds_for_its_engine_alone() {
+fn an_entry_applies_to_its_engine_only() {
     let list = format!("{A}engine = \"MySQL\"\n");
     assert_eq!(verdict(&list, failed("a.test", &[])), "FAILED");
-    let judge = Judge { engine: names(&["mariadb", "mysql"]), ..judge(Place::new(&list).list()) };
+    let judge = Judge { engine: names(&["mariadb", "mysql"]), ..judge(ListFile::new(&list).list()) };
     let judged = judge.judge(failed("a.test", &[]));
     assert_eq!(judged.verdict.to_string(), "known failure (no joins)");
 }
 
 #[test]
-fn a_whole_name_goes_before_a_glob() {
+fn a_full_name_wins_over_a_glob() {
     let list = format!("[[known]]\npath = \"*.test\"\nreason = \"all\"\n{A}");
     assert_eq!(verdict(&list, failed("a.test", &[])), "known failure (no joins)");
     assert_eq!(verdict(&list, failed("b.test", &[])), "known failure (all)");
@@ -110,7 +110,7 @@ fn pinned() -> String {
 fn pinned_records_may_move_but_not_change() {
     let judged = |records: &[(&str, u64)], passing: &[(&str, u64)]| {
         let outcome = with_passing(failed("a.test", records), passing);
-        let outcome = judge(Place::new(&pinned()).list()).judge(outcome);
+        let outcome = judge(ListFile::new(&pinned()).list()).judge(outcome);
         let message = outcome.failures.first().map(|failure| failure.message.clone()).unwrap_or_default();
         (outcome.verdict.to_string(), message)
     };
@@ -131,7 +131,7 @@ fn pinned_records_may_move_but_not_change() {
 }
 
 #[test]
-fn pins_do_not_cover_a_crash_nor_more_records_than_are_told_apart() {
+fn pins_do_not_cover_a_crash_or_more_records_than_are_listed() {
     let crashed = Outcome::new("a.test", Verdict::Crashed { how: "SIGSEGV".into() });
     assert_eq!(verdict(&pinned(), crashed), "crashed (SIGSEGV)");
     let mut many = failed("a.test", &[("x", 1), ("y", 5), ("y", 9)]);
@@ -140,10 +140,10 @@ fn pins_do_not_cover_a_crash_nor_more_records_than_are_told_apart() {
 }
 
 #[test]
-fn counted_records_must_be_as_many() {
+fn the_number_of_failing_records_must_match_the_count() {
     let list = format!("{A}failed = 2\n");
     let judged = |outcome: Outcome| {
-        let outcome = judge(Place::new(&list).list()).judge(outcome);
+        let outcome = judge(ListFile::new(&list).list()).judge(outcome);
         (
             outcome.verdict.to_string(),
             outcome.failures.first().map(|failure| failure.message.clone()).unwrap_or_default(),
@@ -162,12 +162,12 @@ fn counted_records_must_be_as_many() {
         assert_eq!(judged(Outcome { cut_short: Some(cut_short), ..two() }).0, "FAILED", "{cut_short}");
     }
     assert_eq!(judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 })).0, "timed out after 0.001 s");
-    let error = Place::new(&format!("{list}records = []\n")).error();
+    let error = ListFile::new(&format!("{list}records = []\n")).error();
     assert!(error.starts_with("`records` and `failed` cannot both be given"), "{error}");
 }
 
 #[test]
-fn a_script_that_does_not_run_to_its_end_is_known_only_to_an_entry_that_says_so() {
+fn a_script_that_stops_early_is_known_only_if_its_entry_says_so() {
     let pinned = || failed("a.test", &[("x", 1), ("y", 5), ("y", 9)]);
     for list in [A.to_owned(), self::pinned(), format!("{A}failed = 3\n")] {
         assert_eq!(verdict(&list, pinned()), "known failure (no joins)");
@@ -175,7 +175,7 @@ fn a_script_that_does_not_run_to_its_end_is_known_only_to_an_entry_that_says_so(
             [CutShort::SyntaxError, CutShort::ConnectionLost, CutShort::Panicked, CutShort::Crashed, CutShort::TimedOut]
         {
             let outcome = || Outcome { cut_short: Some(cut_short), ..pinned() };
-            let judged = judge(Place::new(&list).list()).judge(outcome());
+            let judged = judge(ListFile::new(&list).list()).judge(outcome());
             assert_eq!(judged.verdict, Verdict::Failed, "{list}");
             let wanted = format!("`ends = \"{}\"`", cut_short.name());
             assert!(judged.failures[0].message.contains(&wanted), "{:?}", judged.failures);
@@ -187,7 +187,7 @@ fn a_script_that_does_not_run_to_its_end_is_known_only_to_an_entry_that_says_so(
         }
         for cut_short in [CutShort::Unreadable, CutShort::NoConnection] {
             assert_eq!(verdict(&list, Outcome { cut_short: Some(cut_short), ..pinned() }), "FAILED");
-            let error = Place::new(&format!("{list}ends = \"{}\"\n", cut_short.name())).error();
+            let error = ListFile::new(&format!("{list}ends = \"{}\"\n", cut_short.name())).error();
             assert!(error.contains("cannot be known"), "{error}");
         }
     }
@@ -197,8 +197,8 @@ fn a_script_that_does_not_run_to_its_end_is_known_only_to_an_entry_that_says_so(
 }
 
 #[test]
-fn an_expectation_knows_what_is_new_and_which_pins_passed() {
-    let judge = judge(Place::new(&pinned()).list());
+fn an_expectation_reports_new_failures_and_passing_pins() {
+    let judge = judge(ListFile::new(&pinned()).list());
     let mut moved = judge.expectation("a.test").unwrap();
     moved.failed(&RecordId::new("y", 19));
     moved.passed(b"y", 15);
@@ -221,7 +221,7 @@ fn an_expectation_knows_what_is_new_and_which_pins_passed() {
 #[test]
 fn an_entry_that_matches_no_file_is_named() {
     let list = format!("{A}\n[[known]]\npath = \"gone/*.test\"\nreason = \"\"\n");
-    let place = Place::new(&list);
+    let place = ListFile::new(&list);
     let engine = names(SQLITE);
     assert_eq!(place.list().check(["a.test", "gone/b.test"], &engine).unwrap(), [""; 0]);
     let error = place.list().check(["a.test"], &engine).unwrap_err().to_string();
@@ -231,7 +231,7 @@ fn an_entry_that_matches_no_file_is_named() {
 #[test]
 fn an_entry_without_effect_is_named() {
     let warnings = |list: &str, files: &[&str]| {
-        Place::new(list).list().check(files.iter().copied(), &names(SQLITE)).unwrap().join("\n")
+        ListFile::new(list).list().check(files.iter().copied(), &names(SQLITE)).unwrap().join("\n")
     };
     let twice = warnings(&format!("{A}{A}failed = 2\n"), &["a.test"]);
     assert!(
@@ -247,7 +247,7 @@ fn an_entry_without_effect_is_named() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_with_its_place() {
+fn an_invalid_list_is_an_error_with_its_line() {
     for (list, words) in [
         ("[[known]]\npath = \"a\"\nreasn = \"x\"\n", "unknown field `reasn`"),
         ("[[known]]\npath = \"a\"\n", "missing field `reason`"),
@@ -256,7 +256,7 @@ fn what_cannot_be_used_is_told_with_its_place() {
         ("[[known]]\npath = \"a\"\nreason = \"x\"\nrecords = [{ line = 1 }]\n", "missing field `sql`"),
         ("\n[[known]]\npath = \"[\"\nreason = \"x\"\n", "known.toml:2"),
     ] {
-        let error = Place::new(list).error();
+        let error = ListFile::new(list).error();
         assert!(error.contains(words), "{list}: {error}");
     }
     assert!(KnownFailures::read(Path::new("absent.toml")).unwrap_err().to_string().contains("`absent.toml`"));
@@ -349,14 +349,14 @@ reason = \"three\"
 ";
 
 fn ratcheted(list: &str, outcomes: Vec<Outcome>) -> (Vec<String>, String) {
-    let place = Place::new(list);
+    let place = ListFile::new(list);
     let judge = Judge { ratchet: true, ..judge(place.list()) };
     let judged: Vec<Outcome> = outcomes.into_iter().map(|outcome| judge.judge(outcome)).collect();
     (judge.take_off(&judged).unwrap(), place.text())
 }
 
 #[test]
-fn the_ratchet_takes_off_what_passes_and_keeps_comments_and_order() {
+fn the_ratchet_removes_what_passes_and_keeps_comments_and_order() {
     let passed = |name: &str| Outcome::new(name, Verdict::Passed);
     let (gone, text) = ratcheted(COMMENTED, vec![passed("a.test")]);
     assert_eq!(gone, ["a.test"]);
@@ -366,9 +366,9 @@ fn the_ratchet_takes_off_what_passes_and_keeps_comments_and_order() {
 }
 
 #[test]
-fn what_the_ratchet_takes_off_is_no_fault() {
+fn entries_that_the_ratchet_removes_do_not_fail_the_run() {
     let judged = |list: &str, outcome: Outcome| {
-        let judge = Judge { ratchet: true, ..judge(Place::new(list).list()) };
+        let judge = Judge { ratchet: true, ..judge(ListFile::new(list).list()) };
         judge.judge(outcome).verdict.to_string()
     };
     assert_eq!(judged(A, Outcome::new("a.test", Verdict::Passed)), "ok");
@@ -381,7 +381,7 @@ fn what_the_ratchet_takes_off_is_no_fault() {
 }
 
 #[test]
-fn the_ratchet_leaves_globs_and_what_still_fails() {
+fn the_ratchet_keeps_globs_and_what_still_fails() {
     let (gone, text) = ratcheted(
         COMMENTED,
         vec![Outcome::new("c1.test", Verdict::Passed), failed("a.test", &[]), failed("new.test", &[])],
@@ -390,7 +390,7 @@ fn the_ratchet_leaves_globs_and_what_still_fails() {
 }
 
 #[test]
-fn the_ratchet_leaves_what_passes_in_one_pass_and_fails_in_another() {
+fn the_ratchet_keeps_what_passes_in_one_pass_and_fails_in_another() {
     let passed = || Outcome::new("a.test", Verdict::Passed);
     let second = |outcome: Outcome| Outcome { pass: 2, ..outcome };
     let (gone, text) = ratcheted(A, vec![passed(), second(failed("a.test", &[("x", 1)]))]);
@@ -400,16 +400,16 @@ fn the_ratchet_leaves_what_passes_in_one_pass_and_fails_in_another() {
 }
 
 #[test]
-fn what_is_new_is_shown_before_what_is_known() {
+fn new_failures_are_shown_before_known_ones() {
     let at = |line| Failure { line, ..Failure::default() };
     let failing = failed("a.test", &[("x", 1), ("y", 5), ("z", 7), ("y", 9)]);
     let judged =
-        judge(Place::new(&pinned()).list()).judge(Outcome { failures: [1, 5, 7, 9].map(at).into(), ..failing });
+        judge(ListFile::new(&pinned()).list()).judge(Outcome { failures: [1, 5, 7, 9].map(at).into(), ..failing });
     assert_eq!(judged.failures.iter().map(|failure| failure.line).collect::<Vec<_>>(), [0, 7, 1, 5, 9]);
 }
 
 #[test]
-fn the_ratchet_takes_single_records_off() {
+fn the_ratchet_removes_single_records() {
     let outcome = || with_passing(failed("a.test", &[("x", 1), ("y", 9)]), &[("y", 5)]);
     let (gone, text) = ratcheted(&pinned(), vec![outcome()]);
     assert_eq!(gone, ["a record of a.test"]);
@@ -422,12 +422,12 @@ fn the_ratchet_takes_single_records_off() {
 }
 
 #[test]
-fn the_ratchet_takes_off_only_what_was_seen_to_pass() {
+fn the_ratchet_removes_only_records_that_passed() {
     let lost = Outcome { cut_short: Some(CutShort::ConnectionLost), ..failed("a.test", &[("x", 1)]) };
     assert_eq!(ratcheted(&pinned(), vec![lost]), (vec![], pinned()));
-    // The file passes, but two of the pinned records were skipped, or are behind a `halt`.
+    // The file passes, but two of the pinned records were skipped, or come after a `halt`.
     let passed = with_passing(Outcome::new("a.test", Verdict::Passed), &[("x", 1)]);
-    let judge = Judge { ratchet: true, ..judge(Place::new(&pinned()).list()) };
+    let judge = Judge { ratchet: true, ..judge(ListFile::new(&pinned()).list()) };
     let judged = judge.judge(passed);
     assert_eq!(judged.verdict.to_string(), "unexpected pass (known failure: no joins)");
     assert!(judged.failures[0].message.ends_with("lines 5, 9"), "{:?}", judged.failures);

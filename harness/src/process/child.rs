@@ -1,4 +1,4 @@
-//! One child: a process that leads a group, from its start until nothing is left of it.
+//! One child: a process that leads a group, from its start until no process of it is left.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -13,25 +13,25 @@ use super::family::Shared;
 use super::table::{self, PATIENCE, Seen};
 use super::{Exit, MARK, Mark, PARENT, ProcessError};
 
-/// What a child gets as its standard input.
+/// The standard input of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {
     /// Nothing.
     Null,
-    /// A pipe, to be had from [`Child::take_stdin`].
+    /// A pipe; [`Child::take_stdin`] returns the writing end.
     Pipe,
 }
 
-/// A child is a process in a group of its own, started by [`Family::spawn`](super::Family::spawn).
+/// A child is a process in its own group, started by [`Family::spawn`](super::Family::spawn).
 ///
-/// When it has ended, for whatever reason, the rest of its group, all that carries its mark, and what descends from
-/// those is killed too. Dropping it kills it.
+/// When it ends, for whatever reason, the rest of its group, all processes with its mark, and their descendants are
+/// killed too. Dropping it kills it.
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
     shared: Arc<Shared>,
     mark: Mark,
-    /// Descendants that were seen when the child was to be ended: even without its mark they must go.
+    /// Descendants seen when the child was asked to end; they are killed even without its mark.
     tree: Vec<Seen>,
     exit: Option<Exit>,
 }
@@ -64,29 +64,29 @@ impl Child {
         Ok(Child { process, shared: Arc::clone(shared), mark, tree: Vec::new(), exit: None })
     }
 
-    /// The child's process id, which is also its group's.
+    /// The child's process id, which is also its group id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// The writing end of its standard input, once, if it was started with [`Stdin::Pipe`].
+    /// Takes the writing end of its standard input, if it was started with [`Stdin::Pipe`].
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.process.stdin.take()
     }
 
-    /// How the child ended, or nothing while it lives. Does not wait, except to clear up behind a child that it finds
-    /// dead for the first time: all that it left behind is killed, which takes some milliseconds.
+    /// How the child ended; `None` while it runs. Does not block, except for some milliseconds when it first finds the
+    /// child dead: it then kills all processes that the child left behind.
     ///
     /// # Errors
-    /// The system does not know the child: something else in this process has reaped it.
+    /// The system does not know the child: other code in this process has reaped it.
     pub fn try_wait(&mut self) -> Result<Option<Exit>, ProcessError> {
         if self.exit.is_none() && self.is_dead()? {
-            self.exit = Some(self.bury()?);
+            self.exit = Some(self.reap()?);
         }
         Ok(self.exit)
     }
 
-    /// Waits until the child ends, or for that long at most.
+    /// Waits until the child ends, but at most that long.
     ///
     /// # Errors
     /// As for [`try_wait`](Child::try_wait).
@@ -104,23 +104,23 @@ impl Child {
         }
     }
 
-    /// Asks the child and its group to end, with SIGTERM; it may decline. Does not wait.
+    /// Asks the child and its group to end, with SIGTERM, which they may ignore. Does not block.
     pub fn terminate(&mut self) {
         self.signal_group(Signal::TERM);
-        // One that is stopped would not hear of it.
+        // A stopped process does not receive SIGTERM until it continues.
         self.signal_group(Signal::CONT);
     }
 
-    /// Kills the child and its group with SIGKILL. Does not wait: [`try_wait`](Child::try_wait) tells of its end.
+    /// Kills the child and its group with SIGKILL. Does not block: [`try_wait`](Child::try_wait) reports the end.
     pub fn kill(&mut self) {
         self.signal_group(Signal::KILL);
     }
 
-    /// Ends the child and all that it has started: SIGTERM to its group, and after a grace period SIGKILL. Returns how
-    /// the child ended, which may have been before.
+    /// Ends the child and its descendants: SIGTERM to its group, and SIGKILL after a grace period. Returns how the
+    /// child ended, which may have been earlier.
     ///
     /// # Errors
-    /// As for [`try_wait`](Child::try_wait); or it is not gone some seconds after SIGKILL, stuck in the kernel.
+    /// As for [`try_wait`](Child::try_wait); or the child still exists some seconds after SIGKILL, stuck in the kernel.
     pub fn kill_group(&mut self, grace: Duration) -> Result<Exit, ProcessError> {
         if !grace.is_zero() {
             self.terminate();
@@ -142,15 +142,15 @@ impl Child {
         self.signal_own_group(signal);
     }
 
-    /// Signals the group; only for a child that is not reaped, for until then the group's number is its own.
+    /// Signals the group. Call it only while the child is unreaped: until then its pid cannot be reused.
     fn signal_own_group(&self, signal: Signal) {
         if let Some(group) = Pid::from_raw(self.process.id() as i32) {
-            // A group without living members has nothing to be told.
+            // A group without living members needs no signal.
             let _ = kill_process_group(group, signal);
         }
     }
 
-    /// Whether the child has ended; leaves it unreaped.
+    /// Whether the child has ended; does not reap it.
     fn is_dead(&self) -> Result<bool, ProcessError> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match Pid::from_raw(self.process.id() as i32).map(|pid| waitid(WaitId::Pid(pid), options)) {
@@ -161,14 +161,15 @@ impl Child {
         }
     }
 
-    /// Reaps a child that has ended, after all that is left of it.
-    fn bury(&mut self) -> Result<Exit, ProcessError> {
+    /// Reaps a child that has ended, after killing all that is left of it.
+    fn reap(&mut self) -> Result<Exit, ProcessError> {
         self.signal_own_group(Signal::KILL);
         self.shared.forget_group(self.process.id());
         let status = self.process.wait().map_err(|source| self.wait_error(source))?;
         table::forget(self.process.id());
         let was_seen = |now: &Seen| self.tree.iter().any(|seen| (seen.pid, seen.start) == (now.pid, now.start));
-        // What does not go is stuck in the kernel, with KILL on its way; the child's own end is what matters here.
+        // A process that stays is stuck in the kernel, with SIGKILL pending; what matters here is that the child has
+        // ended.
         table::kill_all(&self.mark, PATIENCE, |table| table::descendants(table, |seen| seen.marked || was_seen(seen)));
         Ok(Exit::from(status))
     }
@@ -181,7 +182,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.exit.is_none() {
-            // What cannot be ended here is left to the guardian.
+            // The guardian takes care of what cannot be killed here.
             let _ = self.kill_group(Duration::ZERO);
         }
     }

@@ -1,4 +1,4 @@
-//! How a process ended, and whether it was for want of memory.
+//! How a process ended, and whether it ran out of memory.
 
 use std::fmt;
 use std::fs::File;
@@ -9,17 +9,17 @@ use std::process::ExitStatus;
 
 use signal_hook::consts::SIGABRT;
 
-/// An exit is the way in which a process ended: `exit 3`, `SIGSEGV`.
+/// An exit is how a process ended: `exit 3`, `SIGSEGV`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It ended by itself, with this code.
+    /// It exited with this code.
     Code(i32),
-    /// A signal with this number ended it.
+    /// This signal ended it.
     Signal(i32),
 }
 
 impl Exit {
-    /// Whether the process says of itself that all went well.
+    /// Whether the process reports success.
     pub fn is_success(self) -> bool {
         self == Exit::Code(0)
     }
@@ -27,7 +27,7 @@ impl Exit {
 
 impl From<ExitStatus> for Exit {
     fn from(status: ExitStatus) -> Self {
-        // A status that is neither is that of a process which has not ended.
+        // Any other status belongs to a process that has not ended.
         status.signal().map_or_else(|| Exit::Code(status.code().unwrap_or(-1)), Exit::Signal)
     }
 }
@@ -44,7 +44,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// What programs say before they give up for want of memory, in lower case.
+/// What programs print, in lower case, when they give up because they are out of memory.
 const WORDS: [&str; 9] = [
     // Rust's `memory allocation of 64 bytes failed`, in two parts.
     "memory allocation of ",
@@ -63,10 +63,10 @@ const WORDS: [&str; 9] = [
     "memoryerror",
 ];
 
-/// Whether a process that ended thus and last wrote `log_tail` died for want of memory.
+/// Whether a process that ended this way, and last wrote `log_tail`, ran out of memory.
 ///
-/// Only a process that gave up by itself (SIGABRT, or an exit code other than 0) is believed. A bare SIGKILL may be the
-/// kernel's out-of-memory killer or anybody: hold [`kernel_oom_kills`] from before against after.
+/// Trusts only a process that gave up by itself (SIGABRT, or an exit code other than 0). A bare SIGKILL may come from
+/// the kernel's out-of-memory killer or from anyone: compare [`kernel_oom_kills`] from before and after.
 pub fn says_out_of_memory(log_tail: &str, exit: &Exit) -> bool {
     let gave_up = match exit {
         Exit::Code(code) => *code != 0,
@@ -76,13 +76,13 @@ pub fn says_out_of_memory(log_tail: &str, exit: &Exit) -> bool {
     gave_up && WORDS.iter().any(|words| log_tail.contains(words))
 }
 
-/// How many processes the kernel has killed for want of memory since it booted; none where it does not say.
+/// How many processes the kernel's out-of-memory killer has killed since boot; `None` if the kernel does not say.
 pub fn kernel_oom_kills() -> Option<u64> {
     let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
     counters.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
-/// The last `bytes` bytes of a file as text; what is not UTF-8 is replaced.
+/// The last `bytes` bytes of a file as text; invalid UTF-8 is replaced.
 ///
 /// # Errors
 /// The file cannot be opened or read.
@@ -92,7 +92,7 @@ pub fn read_tail(path: &Path, bytes: u64) -> io::Result<String> {
     file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
     let mut tail = Vec::new();
     file.take(bytes).read_to_end(&mut tail)?;
-    // A character that the cut went through is left out.
+    // Drop a character that the cut went through.
     let begin = if length > bytes { tail.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count() } else { 0 };
     Ok(String::from_utf8_lossy(&tail[begin..]).into_owned())
 }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn out_of_memory_needs_both_the_words_and_a_death_that_fits() {
+    fn out_of_memory_needs_both_the_message_and_a_matching_exit() {
         let (abort, segv, kill) = (Exit::Signal(6), Exit::Signal(11), Exit::Signal(9));
         for (log, exit, verdict) in [
             ("memory allocation of 1073741824 bytes failed\n", abort, true),

@@ -1,4 +1,4 @@
-//! All the processes of one run.
+//! All processes of one run.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,10 +11,10 @@ use super::guardian::Guardian;
 use super::table::{self, PATIENCE, Seen};
 use super::{Child, Mark, ProcessError, Stdin, same_executable};
 
-/// A family is all the processes of one run: children, what those start, and the guardian that outlives them.
+/// A family is all processes of one run: children, their descendants, and the guardian, which outlives them.
 ///
-/// A supervisor has one, calls [`tend`](Family::tend) now and then, and [`end`](Family::end) at the end. If it is
-/// dropped instead, once the last child is dropped too, the guardian does what `end` would have done.
+/// A supervisor has one. It calls [`tend`](Family::tend) regularly, and [`end`](Family::end) at the end. If the family
+/// and its last child are dropped instead, the guardian does the work of `end`.
 ///
 /// ```no_run
 /// use slt_harness::process::{Family, Stdin, guardian, same_executable};
@@ -40,7 +40,7 @@ pub struct Family {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What a family's children need of it.
+/// The part of a family that its children use.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) mark: Mark,
@@ -51,32 +51,32 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// None only while another is being started, and after the end.
+    /// `None` only while a new one starts, and after the end.
     guardian: Option<Guardian>,
-    /// The groups whose leaders are not reaped yet.
+    /// The groups whose leaders are not yet reaped.
     groups: BTreeSet<u32>,
     adoption: Option<Adoption>,
 }
 
-/// What is known of the children that this process has and did not start.
+/// The children of this process that it did not start.
 #[derive(Debug)]
 struct Adoption {
-    /// Those that were there before; they are somebody else's business.
+    /// Children that existed before; they belong to other code.
     earlier: BTreeSet<(i32, u64)>,
     reaped: Instant,
 }
 
 impl Family {
-    /// A family with no child yet, and its guardian: this same program, which must begin with
-    /// [`enter_if_asked`](super::guardian::enter_if_asked).
+    /// Makes a family without children, and its guardian: this same program, which must call
+    /// [`enter_if_asked`](super::guardian::enter_if_asked) first.
     ///
     /// # Errors
-    /// The guardian could not be started, or the program, started as one, did something else.
+    /// The guardian could not be started, or the program did not become one.
     pub fn new() -> Result<Family, ProcessError> {
         Family::with_guardian(same_executable)
     }
 
-    /// As [`new`](Family::new), for a program that becomes a guardian only when started with certain arguments.
+    /// Like [`new`](Family::new), for a program that becomes a guardian only with certain arguments.
     ///
     /// # Errors
     /// As for `new`.
@@ -89,24 +89,24 @@ impl Family {
         Ok(Family { shared: Arc::new(Shared { mark, guardian_command, children: AtomicU64::new(0), state }) })
     }
 
-    /// The token that stands in [`MARK`](super::MARK) of all processes of this family.
+    /// The token in the [`MARK`](super::MARK) of all processes of this family.
     pub fn token(&self) -> &str {
         self.shared.mark.token()
     }
 
-    /// Starts a child, in a process group of its own. Its standard output and error are appended to the file `log`.
+    /// Starts a child in its own process group. Its standard output and error are appended to the file `log`.
     ///
-    /// A child that calls [`die_with_parent`](super::die_with_parent) dies with the *thread* that started it, so
-    /// this is to be called in one that lives until the end: the main thread.
+    /// A child that calls [`die_with_parent`](super::die_with_parent) dies with the *thread* that started it, so call
+    /// this on the main thread.
     ///
     /// # Errors
-    /// The log cannot be opened, or the program not be started.
+    /// The log cannot be opened, or the program cannot be started.
     pub fn spawn(&self, command: Command, log: &Path, stdin: Stdin) -> Result<Child, ProcessError> {
         let number = self.shared.children.fetch_add(1, Ordering::Relaxed) + 1;
         Child::spawn(command, log, stdin, &self.shared, number)
     }
 
-    /// Whether the guardian is on guard; if not, [`tend`](Family::tend) starts another.
+    /// Whether the guardian is running; if not, [`tend`](Family::tend) starts another.
     pub fn has_guardian(&self) -> bool {
         self.shared.lock().guardian.as_mut().is_some_and(Guardian::is_alive)
     }
@@ -116,17 +116,17 @@ impl Family {
         self.shared.lock().guardian.as_ref().map(Guardian::id)
     }
 
-    /// Keeps the family in order: starts another guardian if it has died, and reaps adopted orphans that have ended.
+    /// Maintains the family: replaces a dead guardian, and reaps adopted orphans that have ended.
     ///
-    /// To be called every now and then; costs a system call, and once a second a look at the table of processes if
-    /// there are adopted orphans.
+    /// Call it regularly. It costs a system call and, if there are adopted orphans, one look at the process table per
+    /// second.
     ///
     /// # Errors
-    /// Another guardian could not be started. The next call tries again.
+    /// No new guardian could be started. The next call tries again.
     pub fn tend(&self) -> Result<(), ProcessError> {
         let mut state = self.shared.lock();
         if !state.guardian.as_mut().is_some_and(Guardian::is_alive) {
-            // First the old one's remains, so that at no time there are two.
+            // Clean up the old one first, so that there are never two.
             state.guardian = None;
             let mut guardian = Guardian::start((self.shared.guardian_command)(), &self.shared.mark)?;
             state.groups.iter().for_each(|group| guardian.add(*group));
@@ -136,12 +136,11 @@ impl Family {
         Ok(())
     }
 
-    /// Makes this process the parent of all orphans among its descendants, so that [`end`](Family::end) can find
-    /// those that left their group and emptied their environment.
+    /// Makes this process the parent of all orphans among its descendants, so that [`end`](Family::end) finds those
+    /// that left their group and emptied their environment.
     ///
-    /// From now on every child of this process that neither this module started nor was there before counts as an
-    /// orphan: it is reaped by [`tend`](Family::tend), and killed by `end`. So this is for a program that is a
-    /// supervisor and nothing else.
+    /// From now on, every new child of this process that this module did not start counts as an orphan:
+    /// [`tend`](Family::tend) reaps it and `end` kills it. So call this only in a program that is purely a supervisor.
     ///
     /// # Errors
     /// The system refused, or is not Linux.
@@ -156,7 +155,7 @@ impl Family {
         Ok(())
     }
 
-    /// Kills all that is left of the family, living children included, and sends the guardian home. Says whether
+    /// Kills all that is left of the family, running children included, and ends the guardian. Returns whether
     /// everything was gone within some seconds.
     pub fn end(self) -> bool {
         let mut state = self.shared.lock();
@@ -185,11 +184,11 @@ impl State {
         if self.adoption.as_ref().is_none_or(|adoption| adoption.reaped.elapsed() < interval) {
             return;
         }
-        // Locked all the while, so that no child of ours can be started and taken for an orphan.
+        // Hold the lock throughout, so that no new child of ours counts as an orphan.
         let known = table::known();
         for orphan in table::look(None).iter().filter(|seen| seen.zombie && self.is_orphan(seen, &known)) {
             if let Some(pid) = rustix::process::Pid::from_raw(orphan.pid) {
-                // Nobody wants its exit status, and if it is gone that is as well.
+                // Its exit status does not matter, and it may already be gone.
                 let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
             }
         }
@@ -200,7 +199,7 @@ impl State {
 }
 
 impl Shared {
-    /// Starts a child's process and tells the guardian of it.
+    /// Starts a child's process and registers it with the guardian.
     pub(super) fn start(&self, command: &mut Command) -> std::io::Result<std::process::Child> {
         let mut state = self.lock();
         let process = table::spawn(command)?;
@@ -211,7 +210,7 @@ impl Shared {
         Ok(process)
     }
 
-    /// To be called before the leader of the group is reaped, for then its number may pass on.
+    /// Call this before the group's leader is reaped: after that, its pid may be reused.
     pub(super) fn forget_group(&self, group: u32) {
         let mut state = self.lock();
         state.groups.remove(&group);
@@ -225,13 +224,13 @@ impl Shared {
     }
 }
 
-/// Lets this process hear of its children's deaths even if it was started with SIGCHLD ignored, as some launchers do:
-/// the system would reap them unasked, and their exits would be lost.
+/// Makes this process notice its children's ends even if a launcher started it with SIGCHLD ignored: the system would
+/// reap the children by itself, and their exits would be lost.
 fn heed_dead_children() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // A flag that nobody reads: any handler will do. That a signal which exists could not be handled is not known
-        // to happen; a child's exit would then be missed with an error of its own.
+        // Any handler works; nobody reads the flag. If the handler cannot be set, which is not known to happen, waiting
+        // for a child fails with an error of its own.
         let _ = signal_hook::flag::register(signal_hook::consts::SIGCHLD, Arc::new(AtomicBool::new(false)));
     });
 }

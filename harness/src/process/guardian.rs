@@ -1,21 +1,21 @@
-//! A process that outlives a supervisor which dies without warning, just long enough to end what that one started.
+//! A process that kills the supervisor's children if the supervisor dies without warning, and then exits.
 //!
-//! It runs the supervisor's own program, with [`ASK`] in its environment, in a session of its own, so that neither
-//! Ctrl-C nor a closing terminal reaches it. What it must know comes as lines through a pipe on its standard input:
+//! It runs the supervisor's own program, with [`ASK`] in its environment, in its own session, so that neither Ctrl-C
+//! nor a closed terminal reaches it. It reads what it needs to know as lines from a pipe on its standard input:
 //!
 //! ```text
 //! family 3f9ac2d1886e04b7   the token in the mark of all its processes
-//! +4711                     a process group that lives from now on
-//! -4711                     it is gone; what has its number from now on is a stranger
+//! +4711                     a process group that now exists
+//! -4711                     it is gone; its pid may be reused
 //! done                      the supervisor has ended everything itself
 //! ```
 //!
-//! When the pipe closes without `done`, the supervisor is dead: the guardian kills the groups that live, and all
-//! processes with the family's mark and what descends from them, until it finds no more. Then it exits.
+//! When the pipe closes without `done`, the supervisor is dead. The guardian then kills the remaining groups, all
+//! processes with the family's mark, and their descendants, until it finds no more. Then it exits.
 //!
-//! It never kills a group by its bare number. The number was the family's while the supervisor lived (which says `-`
-//! before it reaps the leader), and a number stays taken for as long as its group has a member. So a group is still
-//! the family's if it has a member with the mark, or one that started before the pipe closed.
+//! It never kills a group by its number alone. While the supervisor was alive, the number was the family's (the
+//! supervisor sends `-` before it reaps the leader), and a number stays taken while its group has a member. So a group
+//! still belongs to the family if a member has the mark, or started before the pipe closed.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -33,16 +33,16 @@ use super::{Mark, ProcessError};
 /// The environment variable that makes a process a guardian.
 pub const ASK: &str = "SLT_GUARDIAN";
 
-/// What a guardian prints when it is on guard. Other lines before it (of a test runner, say) are passed over.
+/// The line that a guardian prints when it is ready. Other lines before it (of a test runner, say) are ignored.
 const READY: &str = "slt guardian: on guard";
 
-/// How long a guardian may take to start, on a machine that is busy with other things.
+/// How long a guardian may take to start on a busy machine.
 const START: Duration = Duration::from_secs(30);
 
-/// Does a guardian's work, if this process was started to be one, and returns the code to exit with.
+/// If this process was started as a guardian, does the guardian's work and returns the exit code.
 ///
-/// To be called at the very beginning of `main`, before any thread is started, anything is printed or any argument is
-/// read: a program that starts a [`Family`](super::Family) and does not call this cannot have a guardian.
+/// Call it at the very beginning of `main`, before anything starts a thread, prints or reads arguments. A program that
+/// starts a [`Family`](super::Family) without this call cannot have a guardian.
 #[must_use = "a guardian has nothing to do but to exit with this code"]
 pub fn enter_if_asked() -> Option<ExitCode> {
     std::env::var_os(ASK)?;
@@ -54,10 +54,10 @@ pub fn enter_if_asked() -> Option<ExitCode> {
 }
 
 fn guard(input: impl BufRead, output: &mut impl Write) -> io::Result<()> {
-    // Fails only for the leader of a group, which has no terminal's Ctrl-C to fear.
+    // Fails only for a group leader, which no terminal's Ctrl-C reaches.
     let _ = rustix::process::setsid();
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-        // A flag that nobody reads: the safe way to ignore a signal.
+        // Nobody reads this flag; this is the safe way to ignore a signal.
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     writeln!(output, "\n{READY}")?;
@@ -66,7 +66,7 @@ fn guard(input: impl BufRead, output: &mut impl Write) -> io::Result<()> {
     let mut mark = None;
     let mut groups = BTreeSet::new();
     for line in input.lines() {
-        // A pipe whose other end is gone reads as ended; any other error means as much.
+        // A read of 0 bytes means that the other end is gone; so does any error.
         let Ok(line) = line else { break };
         match (line.as_bytes().first(), line.get(1..).map(str::parse::<i32>)) {
             (Some(b'+'), Some(Ok(group))) => drop(groups.insert(group)),
@@ -76,20 +76,21 @@ fn guard(input: impl BufRead, output: &mut impl Write) -> io::Result<()> {
         }
     }
     if let Some(mark) = mark {
-        avenge(&mark, &groups);
+        kill_survivors(&mark, &groups);
     }
     Ok(())
 }
 
 /// Kills all that is left of a family whose supervisor has just died.
-fn avenge(mark: &Mark, groups: &BTreeSet<i32>) {
+fn kill_survivors(mark: &Mark, groups: &BTreeSet<i32>) {
     let died = table::now();
-    // Twice, for a process that was between two programs at the first look had no environment to be known by.
+    // Twice: a process in the middle of `exec` has no environment at the first look.
     for _ in 0..2 {
         table::kill_all(mark, table::PATIENCE * 3, |table| {
             let (victims, groups) = victims(table, groups, died);
             for group in groups.into_iter().filter_map(Pid::from_raw) {
-                // At once for all its members, so that none can fork out of reach. A group that is gone needs nothing.
+                // One signal to all members, so that none can escape by forking. It is fine if the group is already
+                // gone.
                 let _ = kill_process_group(group, Signal::KILL);
             }
             victims
@@ -98,7 +99,7 @@ fn avenge(mark: &Mark, groups: &BTreeSet<i32>) {
     }
 }
 
-/// The processes of a family whose supervisor died at that time, and which of its groups have any of them.
+/// The processes of a family whose supervisor died at that time, and those of its groups that still have members.
 fn victims(table: &[Seen], groups: &BTreeSet<i32>, died: u64) -> (Vec<Seen>, BTreeSet<i32>) {
     let is_witness = |seen: &&Seen| groups.contains(&seen.group) && (seen.marked || seen.start <= died);
     let groups: BTreeSet<i32> = table.iter().filter(is_witness).map(|seen| seen.group).collect();
@@ -108,7 +109,7 @@ fn victims(table: &[Seen], groups: &BTreeSet<i32>, died: u64) -> (Vec<Seen>, BTr
     (victims, groups)
 }
 
-/// A supervisor's end of the pipe, and the guardian at the other.
+/// The supervisor's end of the pipe, and the guardian process.
 #[derive(Debug)]
 pub(super) struct Guardian {
     process: std::process::Child,
@@ -116,11 +117,11 @@ pub(super) struct Guardian {
 }
 
 impl Guardian {
-    /// Starts a guardian over an as yet empty family, and waits until it is on guard.
+    /// Starts a guardian for a new family, and waits until it is ready.
     pub(super) fn start(mut command: Command, mark: &Mark) -> Result<Guardian, ProcessError> {
         let error = |reason: &str| ProcessError::Guardian { reason: reason.to_owned() };
         if std::env::var_os(ASK).is_some() {
-            // Else a program without `enter_if_asked` would start itself for ever.
+            // Otherwise a program without `enter_if_asked` would start itself forever.
             return Err(error("this process was to be one itself; `main` must begin with `enter_if_asked`"));
         }
         command.env(ASK, "1").current_dir("/");
@@ -129,7 +130,7 @@ impl Guardian {
         let program = command.get_program().to_string_lossy().into_owned();
         let mut process = spawned.map_err(|source| ProcessError::Spawn { program, source })?;
         let mut guardian = Guardian { pipe: process.stdin.take(), process };
-        // A full pipe means a guardian that does not read; it must not hold the supervisor up.
+        // A full pipe means that the guardian does not read; it must not block the supervisor.
         let nonblocking = guardian.pipe.as_ref().map_or(Ok(()), |pipe| rustix::io::ioctl_fionbio(pipe, true));
         nonblocking.map_err(|errno| error(&errno.to_string()))?;
         let is_ready = guardian.process.stdout.take().is_some_and(says_ready);
@@ -145,28 +146,28 @@ impl Guardian {
         self.process.id()
     }
 
-    /// Whether it is still on guard.
+    /// Whether it is still running.
     pub(super) fn is_alive(&mut self) -> bool {
         self.pipe.is_some() && matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// From now on this group is to be killed if the supervisor dies.
+    /// Tells the guardian to kill this group if the supervisor dies.
     pub(super) fn add(&mut self, group: u32) {
         self.tell(&format!("+{group}"));
     }
 
-    /// From now on this number is a stranger's.
+    /// Tells the guardian that this pid may now be reused.
     pub(super) fn remove(&mut self, group: u32) {
         self.tell(&format!("-{group}"));
     }
 
-    /// Sends it home: all that it guarded has ended.
+    /// Ends the guardian normally: all its processes have ended.
     pub(super) fn farewell(mut self) {
         self.tell("done");
     }
 
-    /// Writes a line, whole or not at all, for it is much shorter than what a pipe takes at once. After a failure the
-    /// guardian knows too little to be let loose.
+    /// Writes a whole line or nothing, because it is much shorter than a pipe's atomic write. After a failure the
+    /// guardian no longer knows all groups, so it must not kill anything.
     fn tell(&mut self, line: &str) -> bool {
         let written = self.pipe.as_mut().is_some_and(|pipe| pipe.write_all(format!("{line}\n").as_bytes()).is_ok());
         if !written {
@@ -175,22 +176,22 @@ impl Guardian {
         written
     }
 
-    /// Ends it before it can do anything.
+    /// Kills it before it can act.
     fn dismiss(&mut self) {
-        // If it has ended already, so much the better.
+        // It may already have ended.
         let _ = self.process.kill();
         self.pipe = None;
     }
 }
 
 impl Drop for Guardian {
-    /// Closes the pipe, whereupon a guardian that got no farewell does its work, and waits until it has done it.
+    /// Closes the pipe and waits. A guardian that got no `done` then kills the family first.
     fn drop(&mut self) {
         self.pipe = None;
         let begun = Instant::now();
         while let Ok(None) = self.process.try_wait() {
             if begun.elapsed() > table::PATIENCE * 7 {
-                // It works for less long than this, so somebody has stopped it.
+                // Its work takes less time, so somebody must have stopped it.
                 let _ = self.process.kill();
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -199,7 +200,7 @@ impl Drop for Guardian {
     }
 }
 
-/// Whether [`READY`] comes within [`START`].
+/// Whether [`READY`] arrives within [`START`].
 fn says_ready(output: ChildStdout) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -236,11 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn a_group_whose_number_has_passed_on_is_spared() {
+    fn a_group_whose_number_was_reused_is_not_killed() {
         let died = 100;
         let table = [
             seen(10, 10, 50, false),  // Its leader, without the mark.
-            seen(20, 20, 101, false), // A stranger with the number of a group that has ended since.
+            seen(20, 20, 101, false), // An unrelated process that reuses the number of an ended group.
             seen(31, 30, 101, true),  // A group whose leader has gone, known by one member …
             seen(32, 30, 101, false), // … and all of it.
             seen(40, 40, 50, false),  // A group that was never the family's.
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_leader_that_is_not_reaped_vouches_for_its_group() {
+    fn an_unreaped_leader_identifies_its_group() {
         let leader = Seen { zombie: true, ..seen(10, 10, 50, false) };
         let table = [leader, seen(11, 10, 101, false)];
         let (victims, groups) = victims(&table, &BTreeSet::from([10]), 100);

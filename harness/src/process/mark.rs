@@ -1,11 +1,11 @@
-//! The mark by which the processes of one family are found among all others.
+//! The mark that identifies the processes of one family.
 
 use std::ffi::OsString;
 use std::io;
 
 use super::MARK;
 
-/// A mark is what a process carries in its environment: of a whole family, or of one child and what it started.
+/// A mark is an entry in a process's environment: of a whole family, or of one child and its descendants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     token: String,
@@ -13,7 +13,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// A mark that no other family has.
+    /// A mark that is unique to a new family.
     pub(super) fn unique() -> io::Result<Mark> {
         let random = getrandom::u64().map_err(io::Error::other)?;
         Ok(Mark::of_family(format!("{random:016x}")))
@@ -34,7 +34,7 @@ impl Mark {
         &self.token
     }
 
-    /// The value of [`MARK`] for a child that is about to be started by this process.
+    /// The value of [`MARK`] for a child that this process is about to start.
     pub(super) fn value(&self) -> OsString {
         let mut value = std::env::var_os(MARK).unwrap_or_default();
         if !value.is_empty() {
@@ -44,7 +44,7 @@ impl Mark {
         value
     }
 
-    /// Whether a process with this value of [`MARK`] belongs to what the mark stands for.
+    /// Whether a process with this value of [`MARK`] belongs to the mark's family or child.
     pub(super) fn is_in(&self, value: &str) -> bool {
         value
             .split(':')

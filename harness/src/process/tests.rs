@@ -1,4 +1,4 @@
-//! Real processes, started, killed and looked for. What takes more than a shell script is a [`role`] of this binary.
+//! Tests with real processes. Where a shell script is not enough, this binary plays a [`role`].
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ use super::*;
 
 const ROLE: &str = "SLT_TEST_ROLE";
 
-/// What a child says once it is as the test wants it.
+/// What a child prints once it is ready.
 const UP: &str = "is up";
 
 mod child;
@@ -23,7 +23,7 @@ mod supervisor;
 
 mod own;
 
-/// Not a test: what this binary does when a test has started it with [`ROLE`], or a family as its guardian.
+/// Not a test: what this binary does when a test started it with [`ROLE`], or a family as its guardian.
 #[test]
 #[ignore = "what other tests start as a process"]
 fn role() {
@@ -92,7 +92,7 @@ impl Home {
         self.family.spawn(command, &self.log(), Stdin::Null).unwrap()
     }
 
-    /// Starts a child and waits until it has said so often that it, and what it started, is up.
+    /// Starts a child and waits until it and its descendants have printed this many times that they are ready.
     fn spawn_up(&self, command: Command, ups: usize) -> Child {
         let child = self.spawn(command);
         wait_until("the child is up", || says(&self.log(), UP) == ups);
@@ -132,7 +132,7 @@ fn is_gone(then: Seen) -> bool {
     find(then.pid).is_none_or(|now| now.start != then.start)
 }
 
-/// The process whose number a script has written behind `word`.
+/// The pid that a script printed after `word`.
 fn logged(log: &Path, word: &str) -> Seen {
     let text = std::fs::read_to_string(log).unwrap();
     let number = text.lines().find_map(|line| line.strip_prefix(word)).unwrap();
@@ -143,8 +143,8 @@ fn send(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
 }
 
-/// Starts a grandchild of each kind: one that stays, one that leaves the group, a daemon, and, in the group but without
-/// the mark, one with an empty environment. All but the last say that they are up, and so does the script.
+/// Starts one grandchild of each kind: one that stays, one that leaves the group, a daemon, and, in the group but
+/// without the mark, one with an empty environment. All but the last say that they are ready, and so does the script.
 const BROOD: &str = "
     sh -c 'echo is up; exec sleep 1000' &
     setsid sh -c 'echo is up; exec sleep 1000' &
@@ -156,7 +156,7 @@ const BROOD: &str = "
 
 fn wait_for_brood(log: &Path, mark: &Mark) -> Seen {
     wait_until("the brood is up", || says(log, UP) == 4);
-    // The shells that started it may take a moment to go.
+    // The shells that started it may need a moment to exit.
     wait_until("only the brood is left", || marked(mark).len() == 4);
     logged(log, "unmarked ")
 }

@@ -1,4 +1,4 @@
-//! What a child does to itself at its start, and what it measures of itself.
+//! What a child does at its start, and measures of itself.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs::File;
@@ -9,16 +9,16 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{PARENT, ProcessError};
 
-/// Makes this process die, by SIGKILL and at once, with the supervisor that started it.
+/// Makes this process die, by SIGKILL and at once, together with the supervisor that started it.
 ///
-/// To be called at the beginning. Without a supervisor (no [`PARENT`] in the environment) it does nothing; so it
-/// does on systems other than Linux, where the guardian must do alone.
+/// Call it first. Without a supervisor (no [`PARENT`] in the environment) it does nothing, nor on systems other than
+/// Linux, where only the guardian does this.
 ///
-/// The signal comes when the *thread* ends that called [`Family::spawn`](super::Family::spawn), even if its process
-/// goes on. It does not reach what this process starts.
+/// The signal is sent when the *thread* that called [`Family::spawn`](super::Family::spawn) ends, even if its process
+/// continues. It does not reach this process's own children.
 ///
 /// # Errors
-/// The supervisor is gone already: then this process has nobody to work for, and is to exit.
+/// The supervisor is already gone: then this process should exit.
 pub fn die_with_parent() -> Result<(), ProcessError> {
     let Ok(expected) = std::env::var(PARENT) else { return Ok(()) };
     #[cfg(target_os = "linux")]
@@ -26,7 +26,8 @@ pub fn die_with_parent() -> Result<(), ProcessError> {
         use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         let set = set_parent_process_death_signal(Some(Signal::KILL));
         set.map_err(|errno| ProcessError::Setting { what: "die with the supervisor", source: errno.into() })?;
-        // Asked after the request, so that a parent that dies at any moment is noticed here or sends the signal.
+        // Checked after the request, so that a parent that dies at any moment is either noticed here or triggers the
+        // signal.
         let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
         if parent.to_string() != expected {
             return Err(ProcessError::Orphaned { expected });
@@ -37,17 +38,17 @@ pub fn die_with_parent() -> Result<(), ProcessError> {
     Ok(())
 }
 
-/// Limits the address space of this process, and of all that it starts from now on, to `bytes`.
+/// Limits the address space of this process, and of its future children, to `bytes`.
 ///
-/// Beyond it allocations fail. Address space is more than memory: a thread's stack and arena, and every mapped file,
-/// count in full, so a limit of less than some 100 MiB leaves little for the engine. If it leaves not even 1 MiB, this
-/// process ends as one does whose allocation has failed.
+/// Beyond it, allocations fail. Address space is more than memory: a thread's stack and arena, and every mapped file,
+/// count in full, so a limit below about 100 MiB leaves little for the engine. If it leaves less than 1 MiB, this
+/// process ends as if an allocation had failed.
 ///
 /// # Errors
 /// The system refused.
 pub fn limit_memory(bytes: u64) -> Result<(), ProcessError> {
     lower(Resource::As, bytes).map_err(|source| ProcessError::Limit { what: "memory", source })?;
-    // A limit that leaves no room is found out before any file can be blamed for it.
+    // Detect a limit that leaves no room before any file can be blamed for it.
     let mut room = Vec::<u8>::new();
     if room.try_reserve_exact(ROOM).is_err() {
         handle_alloc_error(Layout::new::<[u8; ROOM]>());
@@ -56,10 +57,10 @@ pub fn limit_memory(bytes: u64) -> Result<(), ProcessError> {
     Ok(())
 }
 
-/// How much memory a worker must be able to have at the least, in bytes, on top of what it has when it starts.
+/// The minimum memory for a worker, in bytes, in addition to what it has when it starts.
 const ROOM: usize = 1 << 20;
 
-/// Lets this process, and all that it starts from now on, die without leaving a core file.
+/// Disables core files for this process and its future children.
 ///
 /// # Errors
 /// The system refused.
@@ -67,35 +68,34 @@ pub fn forbid_core_dumps() -> Result<(), ProcessError> {
     lower(Resource::Core, 0).map_err(|source| ProcessError::Limit { what: "core dumps", source })
 }
 
-/// Lets the first thread of every process that this one starts from now on have a stack of so many bytes, as far as the
-/// system allows. This process's own stack stays as it is.
+/// Gives the first thread of every future child process a stack of that many bytes, as far as the system allows. This
+/// process's own stack does not change.
 pub fn grant_stack(bytes: usize) {
     let Rlimit { current, maximum } = getrlimit(Resource::Stack);
     let wanted = maximum.map_or(bytes as u64, |maximum| maximum.min(bytes as u64));
     if current.is_some_and(|current| current < wanted) {
-        // What it is short of, a worker notices by itself.
+        // A worker checks its own stack.
         let _ = setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum });
     }
 }
 
-/// Whether the first thread of this process may have a stack of so many bytes.
+/// Whether the first thread of this process may have a stack of that many bytes.
 pub fn has_stack(bytes: usize) -> bool {
     cfg!(target_os = "linux") && getrlimit(Resource::Stack).current.is_none_or(|current| current >= bytes as u64)
 }
 
 fn lower(resource: Resource, limit: u64) -> std::io::Result<()> {
-    // A limit that is already lower stays.
+    // A lower limit stays.
     let limit = Some(getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit)));
     Ok(setrlimit(resource, Rlimit { current: limit, maximum: limit })?)
 }
 
-/// The peak of this process's resident memory over a piece of work.
+/// The peak resident memory of this process during a piece of work.
 ///
-/// It is the whole process's: pieces of work that run at the same time cannot be told apart. Linux only, and there
-/// some sandboxes do not have it.
+/// It covers the whole process: simultaneous pieces of work cannot be separated. Linux only, and not in some sandboxes.
 #[derive(Debug)]
 pub struct PeakMemory {
-    /// `clear_refs` and `status` of this process; none once either has failed.
+    /// `clear_refs` and `status` of this process; `None` once either has failed.
     files: Option<(File, File)>,
     buffer: Vec<u8>,
 }
@@ -107,7 +107,7 @@ impl Default for PeakMemory {
 }
 
 impl PeakMemory {
-    /// Gets ready; on a system that cannot measure, [`read`](PeakMemory::read) returns nothing.
+    /// Prepares the measurement; on a system that cannot measure, [`read`](PeakMemory::read) returns `None`.
     pub fn new() -> Self {
         let open = || {
             let clear_refs = File::options().write(true).open("/proc/self/clear_refs").ok()?;
@@ -116,12 +116,12 @@ impl PeakMemory {
         PeakMemory { files: open(), buffer: Vec::new() }
     }
 
-    /// Sets the peak to what is in use now: a piece of work begins. Takes some microseconds.
+    /// Sets the peak to the current use, at the start of a piece of work. Takes some microseconds.
     pub fn reset(&mut self) {
         let Some((clear_refs, _)) = &mut self.files else { return };
         // 5 resets the peak and nothing else: proc_pid_clear_refs(5).
         if clear_refs.write_all(b"5").is_err() {
-            // A peak since the start of the process would be told as that of the work.
+            // Otherwise the peak since the start of the process would count as that of the work.
             self.files = None;
         }
     }

@@ -1,6 +1,6 @@
-//! What any queue must do, as tests that are handed a queue.
+//! What any queue must do, as tests that take a queue.
 //!
-//! `conformance! { start }` makes a test of each of them, where `start: fn(Plan) -> Join` begins a run;
+//! `conformance! { start }` makes a test for each, where `start: fn(Plan) -> Join` starts a run;
 //! `conformance! { start, there }` only runs them where `there()`.
 
 use super::*;
@@ -10,7 +10,7 @@ mod refusals;
 
 pub(crate) use refusals::*;
 
-/// Each call is one more participant of the same run.
+/// Each call adds one more participant to the same run.
 pub(crate) type Join = Box<dyn FnMut() -> Box<dyn Queue>>;
 
 macro_rules! suite {
@@ -180,7 +180,7 @@ pub(crate) fn a_released_entry_was_never_tried(start: fn(Plan) -> Join) {
     let lease = leased(&mut *a);
     a.release(lease, "the run ended").unwrap();
     assert_eq!(status(&mut *b, 0), EntryStatus::default());
-    // The death of one who tried before still counts.
+    // The death of the earlier worker still counts.
     let lease = leased(&mut *b);
     b.requeue(lease, "once more").unwrap();
     let first = leased(&mut *b);
@@ -293,7 +293,7 @@ pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join)
     assert_eq!(b.running(1).unwrap(), None);
     let finished = Event::Finished { worker: 1, entry: 0, outcome: Box::new(outcome) };
     assert_eq!(a.poll().unwrap(), [finished, Event::Claimed { worker: 1, entry: 2 }]);
-    // There may be nothing to claim, for each of the reasons that there are.
+    // There may be nothing to claim, for each possible reason.
     let outcome = passed(&third);
     assert!(matches!(a.finish_and_claim(third, outcome).unwrap(), Claim::Wait));
     b.requeue(second, "failed").unwrap();

@@ -1,10 +1,10 @@
-//! What is different between the plan of a run and that of a process that wants to take part in it, in words.
+//! Describes the differences between the plan of a run and that of a process that wants to join it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, QueueError};
 
-/// How many files of a kind are named.
+/// How many files of each kind are named.
 const MOST_NAMES: usize = 5;
 
 /// The error that says why a process with the plan `ours` cannot take part in run `run`, which has the plan `theirs`.
@@ -13,7 +13,7 @@ pub(super) fn other_run(queue: &str, run: &str, theirs: &Plan, ours: &Plan) -> Q
     QueueError::OtherPlan { queue: queue.to_owned(), run: run.to_owned(), differs }
 }
 
-/// Everything in which two plans differ, each as a fragment; never empty.
+/// All differences between two plans, each as a fragment; never empty.
 pub(super) fn differences(theirs: &Plan, ours: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     let (here, there) = (files(ours), files(theirs));
@@ -47,7 +47,7 @@ pub(super) fn differences(theirs: &Plan, ours: &Plan) -> Vec<String> {
     found
 }
 
-/// A file of a plan: how many passes it has, and what it holds.
+/// A file of a plan: how many passes it has, and its content.
 #[derive(Clone, Copy, Default)]
 struct File<'p> {
     passes: u32,
@@ -69,7 +69,7 @@ fn passes(count: u32) -> String {
     if count == 1 { "1 pass".to_owned() } else { format!("{count} passes") }
 }
 
-/// The first of these names, and how many there are; nothing if there are none.
+/// The first of these names, and their number; `None` if there are none.
 fn names<'n>(names: impl Iterator<Item = &'n str>) -> Option<(String, usize)> {
     let names: Vec<&str> = names.collect();
     let shown: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_is_named() {
+    fn every_difference_is_named() {
         let theirs = plan(&[("a", "1"), ("b", "1"), ("c", "1")], 2, &[("engine", "one"), ("--label", "x")]);
         let ours = plan(&[("b", "2"), ("c", "1"), ("d", "1")], 1, &[("engine", "two"), ("--fail-fast", "on")]);
         assert_eq!(

@@ -1,9 +1,9 @@
-//! What can go wrong with any queue, wherever it is kept.
+//! Errors of any kind of queue.
 
-/// Why a queue did not do what it was asked to.
+/// Why a queue operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The lease is no longer the open one of its entry: its holder was taken for dead, or finished it already.
+    /// The lease is no longer the open one of its entry: its holder was declared dead, or has finished it already.
     #[error("`{name}` (pass {pass}) is no longer leased to worker {worker} by claim {sequence}")]
     Stale {
         /// The entry's name.
@@ -15,7 +15,7 @@ pub enum QueueError {
         /// The sequence number of the lease that it tried with.
         sequence: u64,
     },
-    /// The outcome is that of another trial than the one that was leased.
+    /// The outcome belongs to another trial than the leased one.
     #[error("the outcome of `{outcome}` (pass {outcome_pass}) is not that of the lease, `{name}` (pass {pass})")]
     WrongOutcome {
         /// The name in the outcome.
@@ -27,7 +27,7 @@ pub enum QueueError {
         /// The leased entry's pass.
         pass: u32,
     },
-    /// Another run took the place of the one that was joined.
+    /// Another run has replaced the one that was joined.
     #[error("the run was replaced: `{queue}` now belongs to run `{run}`")]
     Replaced {
         /// Where the queue is kept.
@@ -35,8 +35,8 @@ pub enum QueueError {
         /// The run that is there now.
         run: String,
     },
-    /// A run with another id is under way.
-    #[error("`{queue}` is taken by run `{run}`, which is still under way")]
+    /// A run with another id is in progress.
+    #[error("`{queue}` is taken by run `{run}`, which is still in progress")]
     OtherRun {
         /// Where the queue is kept.
         queue: String,
@@ -51,17 +51,17 @@ pub enum QueueError {
         /// The run that was asked for.
         run: String,
     },
-    /// The run that is there is not the one that this process would run: its verdicts are about something else.
+    /// The existing run differs from the one that this process would run: its verdicts mean something else.
     #[error("run `{run}` in `{queue}` differs from what this process would run: {differs}")]
     OtherPlan {
         /// Where the queue is kept.
         queue: String,
         /// The run that is there.
         run: String,
-        /// What differs, in words.
+        /// The differences.
         differs: String,
     },
-    /// The run that is there rewrites its files, so that nobody can tell whether they are still those of the run.
+    /// The existing run rewrites its files, so its files may have changed.
     #[error(
         "run `{run}` in `{queue}` has rewritten files (`--bless`), so that it cannot go on: begin another one, without \
          `--resume` and with another `--run-id`"
@@ -72,7 +72,7 @@ pub enum QueueError {
         /// The run that is there.
         run: String,
     },
-    /// The run that is there was begun by an older release, which has not noted what its verdicts depend on.
+    /// An older release started the existing run and did not record what its verdicts depend on.
     #[error(
         "run `{run}` in `{queue}` was begun by an older release, which has not noted what its verdicts depend on: begin \
          another one, without `--resume` and with another `--run-id`"
@@ -83,10 +83,10 @@ pub enum QueueError {
         /// The run that is there.
         run: String,
     },
-    /// A run id that cannot be written down.
+    /// An invalid run id.
     #[error("a run id has 1 to 100 characters, none of them a control character: `{0}`")]
     BadRunId(String),
-    /// The place where the queue is kept failed.
+    /// The file or server that holds the queue failed.
     #[error(transparent)]
     Storage(Box<dyn std::error::Error + Send + Sync>),
 }

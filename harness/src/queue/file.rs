@@ -1,23 +1,24 @@
 //! A queue in one file, shared by all processes that can lock it.
 //!
-//! The file holds a header and the plan (`file/header.rs`), and then a journal (`file/frame.rs`) to which every
-//! operation appends one record under the file's lock. What is known about a run is what its journal says: there is
-//! no counter to disagree with it. Every participant remembers how far it has read, so that an operation costs what
-//! happened since its last one, not what the plan is long.
+//! The file holds a header and the plan (`file/header.rs`), then a journal (`file/frame.rs`) to which every operation
+//! appends one record under the file's lock. The state of a run follows from its journal alone; there is no separate
+//! counter that could disagree. Every participant remembers how far it has read, so an operation costs what happened
+//! since the last one, independent of the length of the plan.
 //!
-//! The lock is flock, held for one operation. Who is alive is told by other locks, held for life (`file/lives.rs`).
-//! Nothing here asks a clock, a process id or a time-out.
+//! The lock is flock, held for one operation. Other locks, held until a process ends, show who is alive
+//! (`file/liveness.rs`). Nothing here uses a clock, a process id or a time-out.
 //!
 //! | fault | what happens |
 //! |---|---|
-//! | death in the middle of an append | the next holder of the lock cuts the half record away |
-//! | death with a lease open | [`lost`](Queue::lost) finds the lease at once |
-//! | death while a run is begun or replaced | the next one begins it anew |
-//! | no room on the disk | the journal is cut back to its last whole record; an error says so |
-//! | the file is emptied, cut short, deleted, replaced or overwritten | an error for everyone who had joined |
+//! | crash during an append | the next holder of the lock removes the partial record |
+//! | crash with an open lease | [`lost`](Queue::lost) finds the lease at once |
+//! | crash while a run is created or replaced | the next process creates it again |
+//! | disk full | the journal is truncated to its last whole record; an error says so |
+//! | the file is emptied, truncated, deleted, replaced or overwritten | an error for everyone who had joined |
 //! | a file system without locks | refused |
 //!
-//! A run is replaced inside the file; the file itself is never deleted or renamed, for someone may wait for its lock.
+//! A run is replaced inside the file. The file itself is never deleted or renamed, because others may be waiting for
+//! its lock.
 
 mod cursor;
 mod error;
@@ -25,7 +26,7 @@ mod fail;
 mod frame;
 mod header;
 mod journal;
-pub(super) mod lives;
+pub(super) mod liveness;
 mod lock;
 mod opening;
 mod replay;
@@ -48,7 +49,7 @@ pub(super) use error::io;
 use self::cursor::Cursor;
 use self::frame::{Body, NOTHING, Op};
 use self::journal::{Journal, Locked};
-use self::lives::{Alive, Lives};
+use self::liveness::{LivenessLock, LivenessLocks};
 use self::state::Holder;
 use super::{
     Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Progress, Queue, QueueError, Running,
@@ -65,40 +66,40 @@ pub struct FileQueue {
     journal: Journal,
     plan: Arc<Plan>,
     worker: u32,
-    lives: Lives,
-    alive: Alive,
-    /// How far [`Queue::poll`] has told.
-    told: Cursor,
+    locks: LivenessLocks,
+    alive: LivenessLock,
+    /// How far [`Queue::poll`] has reported.
+    reported: Cursor,
 }
 
 impl FileQueue {
-    /// Takes part in the run in the file at `path`, or begins one with `plan`.
+    /// Joins the run in the file at `path`, or starts one with `plan`.
     ///
-    /// Creates the file and the folders above it. What happens to a run that is there:
+    /// Creates the file and its parent folders. What happens to an existing run:
     ///
-    /// | the run there | no run id | its own id | another id |
+    /// | existing run | no run id | same id | another id |
     /// |---|---|---|---|
     /// | has living participants | joined | joined | [`QueueError::OtherRun`] |
-    /// | left, complete | replaced | [`Opened::AlreadyFinished`] | replaced |
-    /// | left, incomplete | replaced; resumed with `resume` | resumed | replaced |
-    /// | another plan | [`QueueError::OtherPlan`]; replaced if left and not to be resumed | [`QueueError::OtherPlan`] | as above |
+    /// | ended, complete | replaced | [`Opened::AlreadyFinished`] | replaced |
+    /// | ended, incomplete | replaced; resumed with `resume` | resumed | replaced |
+    /// | another plan | [`QueueError::OtherPlan`]; replaced if ended and `resume` is not given | [`QueueError::OtherPlan`] | as above |
     ///
-    /// A complete run that is asked for by its id is always [`Opened::AlreadyFinished`]. A run that was
-    /// [stopped](Queue::stop) is only set going again with `resume`.
+    /// A complete run that is requested by its id is always [`Opened::AlreadyFinished`]. A [stopped](Queue::stop) run
+    /// continues only with `resume`.
     pub fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(Self, Opened), QueueError> {
         let (entered, opened) = opening::open(path, plan, options)?;
         Ok((FileQueue::new(entered), opened))
     }
 
-    /// Takes part in run `run_id` of the file at `path`, with whatever plan it has: for workers of a supervisor,
-    /// which knows them by their label.
+    /// Joins run `run_id` of the file at `path`, whatever its plan: for workers of a supervisor, which identifies them
+    /// by label.
     pub fn join(path: &Path, run_id: &str, options: &OpenOptions) -> Result<Self, QueueError> {
         opening::join_run(path, run_id, options).map(FileQueue::new)
     }
 
     fn new(entered: opening::Entered) -> Self {
-        let opening::Entered { journal, plan, lives, alive, worker, joined_at } = entered;
-        FileQueue { journal, plan: Arc::new(plan), worker, lives, alive, told: joined_at }
+        let opening::Entered { journal, plan, locks, alive, worker, joined_at } = entered;
+        FileQueue { journal, plan: Arc::new(plan), worker, locks, alive, reported: joined_at }
     }
 
     fn lease(&self, entry: u32, sequence: u32) -> Lease {
@@ -126,7 +127,7 @@ impl FileQueue {
 }
 
 impl Locked<'_> {
-    /// The entry of a lease, if that is open and `worker`'s.
+    /// The entry of a lease, if it is open and belongs to `worker`.
     fn entry(&self, lease: &Lease, worker: u32) -> Result<u32, QueueError> {
         let entry = lease.entry as u32;
         let is_open = |holder: Holder| {
@@ -135,7 +136,7 @@ impl Locked<'_> {
         self.state().holder(entry).is_some_and(is_open).then_some(entry).ok_or_else(|| lease.stale())
     }
 
-    /// What there is to be claimed, or else what a claim is to say.
+    /// What can be claimed, or the answer if nothing can.
     fn next(&self) -> Result<u32, Claim> {
         if self.state().is_complete() {
             return Err(Claim::Complete);
@@ -182,7 +183,7 @@ impl Queue for FileQueue {
         let body = Body::Outcome { outcome: &outcome }.to_json();
         let mut locked = self.journal.lock()?;
         let finished = locked.entry(&lease, self.worker)?;
-        // What is on offer does not depend on what is being finished.
+        // What can be claimed does not depend on the entry that is being finished.
         let next = locked.next().ok();
         self.alive.live.clear();
         let sequence = locked.append(Op::Finish { next }, finished, self.worker, &body)?;
@@ -212,13 +213,13 @@ impl Queue for FileQueue {
         let mut holders: Vec<u32> = self.journal.state().open().iter().map(|(_, holder)| holder.worker).collect();
         holders.sort_unstable();
         holders.dedup();
-        // The dead stay dead: that is seen without the queue's lock, and still true under it.
+        // A dead participant stays dead: so this can be checked without the queue's lock.
         let mut dead = Vec::new();
         for worker in holders {
-            // While its supervisor lives, that one alone takes what it leaves: it knows how the worker died.
+            // While its supervisor is alive, only that one takes over its lease: it knows how the worker died.
             let supervisor = self.journal.parent(worker).filter(|parent| *parent != self.worker);
-            let is_ours = |supervisor: Option<u32>| supervisor.map_or(Ok(true), |parent| self.lives.is_dead(parent));
-            if worker != self.worker && self.lives.is_dead(worker)? && is_ours(supervisor)? {
+            let is_ours = |supervisor: Option<u32>| supervisor.map_or(Ok(true), |parent| self.locks.is_dead(parent));
+            if worker != self.worker && self.locks.is_dead(worker)? && is_ours(supervisor)? {
                 dead.push(worker);
             }
         }
@@ -229,7 +230,7 @@ impl Queue for FileQueue {
         let mut locked = self.journal.lock()?;
         for (entry, holder) in locked.state().open() {
             if dead.contains(&holder.worker) {
-                let last = self.lives.running(holder.claimer)?;
+                let last = self.locks.running(holder.claimer)?;
                 let body = Body::From { from: holder.claimer, last: &last }.to_json();
                 let sequence = locked.append(Op::Lost, entry, self.worker, &body)?;
                 taken.push((entry, holder.claimer, sequence, last));
@@ -240,7 +241,7 @@ impl Queue for FileQueue {
         for (entry, worker, sequence, last) in taken {
             let deaths = self.journal.state().entries()[entry as usize].deaths;
             let orphaned = match self.journal.parent(worker) {
-                Some(parent) => parent != self.worker && self.lives.is_dead(parent)?,
+                Some(parent) => parent != self.worker && self.locks.is_dead(parent)?,
                 None => false,
             };
             lost.push(Lost { lease: self.lease(entry, sequence), worker, deaths, last, orphaned });
@@ -273,10 +274,10 @@ impl Queue for FileQueue {
 
     fn poll(&mut self) -> Result<Vec<Event>, QueueError> {
         self.journal.follow()?;
-        let mut told = self.told;
+        let mut reported = self.reported;
         let mut events = Vec::new();
-        self.journal.replay(&mut told, |frame| replay::tell(frame, &mut events))?;
-        self.told = told;
+        self.journal.replay(&mut reported, |frame| replay::tell(frame, &mut events))?;
+        self.reported = reported;
         Ok(events)
     }
 
@@ -285,7 +286,7 @@ impl Queue for FileQueue {
     }
 
     fn running(&self, worker: u32) -> Result<Option<Running>, QueueError> {
-        Ok(self.lives.running(worker)?)
+        Ok(self.locks.running(worker)?)
     }
 }
 
@@ -297,7 +298,7 @@ mod tests {
     use crate::queue::conformance::{Join, conformance};
     use crate::queue::model::model;
 
-    /// A run in a folder that is deleted after the last participant was made.
+    /// A run in a folder that is deleted with its last participant.
     fn start(plan: Plan) -> Join {
         let folder = tempfile::tempdir().unwrap();
         Box::new(move || {

@@ -1,4 +1,4 @@
-//! What a participant is running right now, kept where others can read it once the participant is dead.
+//! What a participant is running right now, stored so that others can read it after the participant dies.
 
 use std::fmt;
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -10,36 +10,36 @@ use serde::{Deserialize, Serialize};
 /// How many bytes a page has.
 pub(super) const PAGE_BYTES: usize = 8192;
 
-/// Where the slots begin; before them stands the count of writes.
+/// The offset of the slots; before them is the count of writes.
 const SLOTS_AT: usize = 64;
 const TRIALS_AT: usize = 8;
 const SLOT_BYTES: usize = (PAGE_BYTES - SLOTS_AT) / 2;
 const SLOT_HEAD: usize = 16;
 const FILE_BYTES: usize = 1008;
-/// How much of a statement is kept.
+/// How many bytes of a statement are kept.
 const SQL_BYTES: usize = SLOT_BYTES - SLOT_HEAD - FILE_BYTES;
 
-/// Running is the record that a worker runs, or was running when it died.
+/// Running is the record that a worker is running, or was running when it died.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The file, as the worker names it.
     pub file: String,
-    /// The record's line in that file, counted from 1; 0 if it had not come to one.
+    /// The record's line in that file, counted from 1; 0 before the first record.
     pub line: u64,
     /// The SQL; of a long statement its first 3,040 bytes.
     pub sql: String,
-    /// Which of the worker's trials this is, counted from 1: a further attempt at a file is a further trial.
+    /// The number of the worker's trial, counted from 1; each attempt at a file is a new trial.
     #[serde(default)]
     pub trial: u32,
 }
 
-/// Live is where a participant writes down what it runs, at the cost of copying it.
+/// Live is where a participant writes down what it is running; this costs one copy.
 ///
-/// The page lies in memory that outlives the process. It has two slots, so that a death in the middle of a write
-/// leaves the record before it whole. All numbers are little-endian; 8,192 bytes in all:
+/// The page is in memory that outlives the process. It has two slots, so that a crash during a write leaves the
+/// previous record intact. All numbers are little-endian; 8,192 bytes in all:
 ///
 /// ```text
-///    0  u64   count of writes; the last whole record is in slot `count % 2`, and there is none if it is 0
+///    0  u64   count of writes; the last whole record is in slot `count % 2`; 0 means none
 ///    8  u32   count of trials begun
 ///   64  slot 0
 /// 4128  slot 1
@@ -61,7 +61,7 @@ enum Memory {
 }
 
 impl Live {
-    /// A page that nobody else can read, for a process that is on its own.
+    /// A page that nobody else can read, for a process that shares no run.
     pub fn private() -> Self {
         Live::from_memory(Memory::Private(vec![0; PAGE_BYTES].into()))
     }
@@ -75,7 +75,7 @@ impl Live {
         Live { page: Arc::new(Mutex::new(memory)) }
     }
 
-    /// Notes that a trial begins.
+    /// Records that a trial begins.
     pub fn begins(&self) {
         self.write(|page| {
             let count = trials(page) + 1;
@@ -83,7 +83,7 @@ impl Live {
         });
     }
 
-    /// Notes that the record at `line` of `file` is about to run. No system call, no allocation.
+    /// Records that the record at `line` of `file` is about to run. No system call, no allocation.
     pub fn running(&self, file: &str, line: u64, sql: &str) {
         self.write(|page| {
             let count = u64::from_le_bytes(page[..8].try_into().expect("eight bytes")) + 1;
@@ -94,13 +94,14 @@ impl Live {
             slot[12..16].copy_from_slice(&(sql.len() as u32).to_le_bytes());
             slot[SLOT_HEAD..][..file.len()].copy_from_slice(file.as_bytes());
             slot[SLOT_HEAD + FILE_BYTES..][..sql.len()].copy_from_slice(sql.as_bytes());
-            // The process may die between any two instructions: the count must not move ahead of what it counts.
+            // The process may die between any two instructions: the count must not increase before the write is
+            // complete.
             compiler_fence(Ordering::SeqCst);
             page[..8].copy_from_slice(&count.to_le_bytes());
         });
     }
 
-    /// Notes that nothing is running.
+    /// Records that nothing is running.
     pub fn clear(&self) {
         self.write(|page| page[..8].fill(0));
     }
@@ -127,7 +128,7 @@ fn trials(page: &[u8]) -> u32 {
     u32::from_le_bytes(page[TRIALS_AT..][..4].try_into().expect("four bytes"))
 }
 
-/// The longest beginning of `text` that fits `bytes` and ends with a whole character.
+/// The longest prefix of `text` that fits into `bytes` and ends with a whole character.
 fn prefix(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
     while !text.is_char_boundary(end) {
@@ -137,7 +138,7 @@ fn prefix(text: &str, bytes: usize) -> &str {
 }
 
 impl Running {
-    /// What a page says; `None` if nothing was running, or the page is none.
+    /// The contents of a page; `None` if nothing was running, or the page is invalid.
     pub(super) fn from_page(page: &[u8]) -> Option<Self> {
         let count = u64::from_le_bytes(page.get(..8)?.try_into().ok()?);
         if count == 0 {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_in_the_middle_of_a_write_leaves_the_record_before_it() {
+    fn a_crash_during_a_write_leaves_the_previous_record() {
         let live = Live::private();
         live.running("a.test", 1, "SELECT 1");
         live.write(|page| slot_mut(page, 2).fill(0xff));
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_garbage_is_no_panic() {
+    fn an_invalid_page_does_not_panic() {
         for byte in [1, 0x7f, 0xff] {
             Running::from_page(&[byte; PAGE_BYTES]);
             Running::from_page(&[byte; 100]);

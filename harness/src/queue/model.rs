@@ -1,4 +1,4 @@
-//! Random histories of a run, held against a simple account of what must be so.
+//! Random sequences of operations, checked against a simple model of a run.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,9 +8,9 @@ use super::conformance::{Join, passed, plan};
 use super::*;
 use crate::outcome::Verdict;
 
-/// `model! { start }` makes a test of random histories, where `start: fn(Plan) -> Join` begins a run that goes on
+/// `model! { start }` makes a test of random sequences, where `start: fn(Plan) -> Join` starts a run that continues
 /// even if all participants have died in between.
-/// `model! { start, there, cases }` does so where `there()`, and tries so many histories.
+/// `model! { start, there, cases }` does so if `there()`, with that many sequences.
 macro_rules! model {
     ($start:expr) => {
         $crate::queue::model::model! { $start, || true, 400 }
@@ -32,7 +32,7 @@ macro_rules! model {
 }
 pub(crate) use model;
 
-/// One thing that happens. Numbers are taken modulo what there is to choose from.
+/// One step. Numbers are taken modulo the number of choices.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Join,
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Requeue(usize, usize),
     /// Look for lost leases; then finish, keep, requeue or release each.
     Lost(usize, u8),
-    /// Try to finish with a lease that another has, or had before it died.
+    /// Try to finish with a lease that another participant has, or had before it died.
     Intrude(usize, usize),
     Stop(usize),
     Look(usize),
@@ -62,19 +62,19 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         4 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::Requeue(p, l)),
         5 => (n.clone(), any::<u8>()).prop_map(|(p, choice)| Step::Lost(p, choice)),
         4 => (n.clone(), n.clone()).prop_map(|(p, l)| Step::Intrude(p, l)),
-        // Rare, for a stopped run has little left to happen to it.
+        // Rare, because little else can happen in a stopped run.
         1 => n.clone().prop_map(|p| if p < 20 { Step::Stop(p) } else { Step::Look(p) }),
         2 => n.prop_map(Step::Look),
     ]
 }
 
-/// What must be so of one entry.
+/// The expected state of one entry.
 #[derive(Debug, Clone, Default)]
 struct Truth {
     attempts: u32,
     deaths: u32,
     holder: Option<u32>,
-    /// Whether the holder is the one who ran it.
+    /// Whether the holder is the one that ran it.
     ran: bool,
     outcome: Option<Outcome>,
 }
@@ -87,7 +87,7 @@ struct Participant {
 struct World {
     join: Join,
     living: BTreeMap<u32, Participant>,
-    /// Leases of the dead.
+    /// Leases of dead participants.
     stale: Vec<Lease>,
     truths: Vec<Truth>,
     waiting: VecDeque<usize>,
@@ -183,7 +183,7 @@ impl World {
         self.claimed(id, claim)
     }
 
-    /// Makes sure that a claim found what it must; returns whether that is a lease.
+    /// Checks that a claim found what it must; returns whether that is a lease.
     fn claimed(&mut self, id: u32, claim: Claim) -> bool {
         let participant = self.living.get_mut(&id).unwrap();
         let next = self.back.front().or(self.waiting.front()).copied();
@@ -246,7 +246,7 @@ impl World {
         self.living.get_mut(&id).unwrap().queue.release(lease, "never mind").unwrap();
         let truth = &mut self.truths[entry];
         assert_eq!(truth.holder.take(), Some(id));
-        // Only what was taken from the dead is released here, and each claim dies once.
+        // Only leases taken from dead participants are released here, and each claim dies once.
         (truth.attempts, truth.deaths) = (truth.attempts - 1, truth.deaths - 1);
         self.back.push_back(entry);
     }
@@ -317,7 +317,7 @@ impl World {
         }
     }
 
-    /// Everybody dies, and one who resumes finishes what is left.
+    /// All participants die, and one that resumes finishes the rest.
     fn bring_to_an_end(mut self) {
         self.step(Step::AllDie);
         if self.is_complete() {

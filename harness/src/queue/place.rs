@@ -1,4 +1,4 @@
-//! Where a queue is kept, as a user names it.
+//! Where a queue is kept, as a user specifies it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::postgres::PostgresQueue;
 use super::{OpenOptions, Opened, Plan, Queue, QueueError};
 use crate::engine::{Choice, Url};
 
-/// A place names a queue. It is shown without passwords.
+/// A place names a queue. Its `Display` hides passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A file: any path.
@@ -19,13 +19,13 @@ pub enum Place {
     Server(Url),
 }
 
-/// Why a queue cannot be had there.
+/// Why a place is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
-    /// It looks like a URL, and not like one of ours.
+    /// It looks like a URL, but not like a supported one.
     #[error("no such queue: use the path of a file, or `postgres://…`")]
     Unknown,
-    /// The program was built without it.
+    /// The program was built without this feature.
     #[error(
         "this program was built without queues on servers: switch on the feature `postgres-queue` of `slt-harness`"
     )]
@@ -33,10 +33,10 @@ pub enum PlaceError {
 }
 
 impl Place {
-    /// Reads what a user has typed.
+    /// Parses the user's text.
     ///
     /// # Errors
-    /// It is a URL, but none of PostgreSQL; or it is one, and the program was built without that.
+    /// It is a URL, but not PostgreSQL's; or the program was built without PostgreSQL.
     pub fn parse(text: OsString) -> Result<Place, PlaceError> {
         match text.to_str().filter(|text| text.contains("://")) {
             None => Ok(Place::File(text.into())),
@@ -48,7 +48,7 @@ impl Place {
         }
     }
 
-    /// The place as it was typed, secrets and all: for the environment of another process and nothing else.
+    /// The place as typed, with its password: only for the environment of another process.
     pub fn secret(&self) -> OsString {
         match self {
             Place::File(path) => path.clone().into(),
@@ -56,15 +56,15 @@ impl Place {
         }
     }
 
-    /// Whether participants may be on several machines.
+    /// Whether participants on several machines can use it.
     pub fn spans_machines(&self) -> bool {
         matches!(self, Place::Server(_))
     }
 
-    /// Takes part in the run that `options` mean, or begins it with `plan`.
+    /// Joins the run that `options` specify, or starts it with `plan`.
     ///
     /// # Errors
-    /// As the kind of queue has them.
+    /// See each kind of queue.
     pub fn open(&self, plan: Plan, options: &OpenOptions) -> Result<(Box<dyn Queue>, Opened), QueueError> {
         match self {
             Place::File(path) => {
@@ -81,10 +81,10 @@ impl Place {
         }
     }
 
-    /// Takes part in run `run_id`, which somebody else has begun, with whatever plan it has.
+    /// Joins run `run_id`, which another process has started, whatever its plan.
     ///
     /// # Errors
-    /// As the kind of queue has them.
+    /// See each kind of queue.
     pub fn join(&self, run_id: &str, options: &OpenOptions) -> Result<Box<dyn Queue>, QueueError> {
         match self {
             Place::File(path) => Ok(Box::new(FileQueue::join(path, run_id, options)?)),
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_told_apart_and_their_secrets_kept() {
+    fn files_and_urls_are_distinguished_and_passwords_hidden() {
         let parse = |text: &str| Place::parse(text.into());
         for path in ["queue", "a/b:c", "/tmp/queue", "postgres"] {
             assert_eq!(parse(path), Ok(Place::File(path.into())));

@@ -1,4 +1,4 @@
-//! What a run is to do, in the order in which it is claimed.
+//! What a run will do, in claim order.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct PlanEntry {
     /// The trial's name.
     pub name: String,
-    /// Which pass over the suite, counted from 1.
+    /// The pass over the suite, counted from 1.
     pub pass: u32,
 }
 
@@ -22,15 +22,15 @@ impl PlanEntry {
     }
 }
 
-/// A plan is every entry of a run, in claim order, all that verdicts depend on, and a hash of both.
+/// A plan is every entry of a run in claim order, everything that verdicts depend on, and a hash of both.
 ///
-/// The hash does not depend on the order: two processes that know different past durations sort differently and
-/// still mean the same run.
+/// The hash does not depend on the order: two processes that know different past durations sort differently but have
+/// the same run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     entries: Vec<PlanEntry>,
     hash: String,
-    /// What each entry's file holds, in short; empty if that is not told.
+    /// A digest of each entry's file; empty if unknown.
     contents: Vec<String>,
     settings: Settings,
 }
@@ -38,13 +38,13 @@ pub struct Plan {
 /// Settings are what verdicts depend on besides the files, by name: the engine, labels, time limits.
 pub type Settings = BTreeMap<String, String>;
 
-/// The setting of a run that rewrites its files, so that what they hold says nothing.
+/// The setting of a run that rewrites its files, so that file contents cannot identify it.
 pub const REWRITES: &str = "--bless";
 
-/// Why a list of entries is no plan.
+/// Why a list of entries is not a valid plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// The same trial stands in the list twice for one pass.
+    /// The same trial is in the list twice for one pass.
     #[error("`{name}` is planned twice in pass {pass}")]
     Duplicate {
         /// The trial's name.
@@ -52,13 +52,13 @@ pub enum PlanError {
         /// The pass that has it twice.
         pass: u32,
     },
-    /// More entries than an index of 32 bits can tell apart.
+    /// More entries than a 32-bit index can hold.
     #[error("a plan of {0} entries is too long")]
     TooLong(usize),
 }
 
 impl Plan {
-    /// The plan that claims `entries` from first to last.
+    /// A plan that claims `entries` from first to last.
     pub fn new(entries: Vec<PlanEntry>) -> Result<Self, PlanError> {
         if u32::try_from(entries.len()).is_err() {
             return Err(PlanError::TooLong(entries.len()));
@@ -70,7 +70,7 @@ impl Plan {
         Ok(Plan { entries, ..Plan::default() }.hashed())
     }
 
-    /// A plan that was made once, and that was kept with its hash. See [`Plan::is_intact`].
+    /// A plan that was read back together with its hash. See [`Plan::is_intact`].
     pub(super) fn with_hash(entries: Vec<PlanEntry>, contents: Vec<String>, settings: Settings, hash: String) -> Self {
         Plan { entries, hash, contents, settings }
     }
@@ -79,19 +79,19 @@ impl Plan {
         Plan { hash: self.sum(), ..self }
     }
 
-    /// The same plan, with what the file of each entry holds, in short. Anything but one text for each entry is taken
-    /// for none.
+    /// The same plan, with a digest of each entry's file. If there is not exactly one digest for each entry, they are
+    /// dropped.
     pub fn with_contents(self, contents: Vec<String>) -> Self {
         let contents = if contents.len() == self.entries.len() { contents } else { Vec::new() };
         Plan { contents, ..self }.hashed()
     }
 
-    /// The same plan, with what else verdicts depend on.
+    /// The same plan, with the other settings that verdicts depend on.
     pub fn with_settings(self, settings: Settings) -> Self {
         Plan { settings, ..self }.hashed()
     }
 
-    /// What the file of that entry holds, in short, if that is known.
+    /// The digest of the file of that entry, if known.
     pub fn content(&self, entry: usize) -> Option<&str> {
         self.contents.get(entry).map(String::as_str)
     }
@@ -101,7 +101,8 @@ impl Plan {
         &self.settings
     }
 
-    /// Whether the run rewrites its files: a later participant cannot tell whether they are still those of the run.
+    /// Whether the run rewrites its files: then a later participant cannot tell whether the files are still those of
+    /// the run.
     pub fn rewrites(&self) -> bool {
         self.settings.get(REWRITES).is_some_and(|bless| bless != CHECK)
     }
@@ -111,8 +112,9 @@ impl Plan {
         &self.entries
     }
 
-    /// The MD5, in hex, of all entries sorted by name and pass, each written as name, NUL, pass, newline; before the
-    /// newline, NUL and the content, where that is known. Then come the settings, each as NUL, name, NUL, value, newline.
+    /// The MD5, in hex, of all entries sorted by name and pass, each written as name, NUL, pass, newline; if the
+    /// content is known, NUL and the content come before the newline. Then come the settings, each as NUL, name, NUL,
+    /// value, newline.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -122,7 +124,7 @@ impl Plan {
         self.entries.len()
     }
 
-    /// Whether there is nothing to do. Such a run is complete from the start, and nobody should call it green.
+    /// Whether there is nothing to do. Such a run is complete from the start, but must not count as green.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -161,7 +163,7 @@ impl Plan {
     }
 }
 
-/// The value of [`REWRITES`] that only shows what would be rewritten.
+/// The value of [`REWRITES`] for a run that only shows what it would rewrite.
 pub const CHECK: &str = "check";
 
 #[cfg(test)]
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_knows_names_and_passes_but_not_their_order() {
+    fn the_hash_covers_names_and_passes_but_not_their_order() {
         let hash = plan(&[("a", 1), ("b", 1)]).hash().to_owned();
         assert_eq!(hash, plan(&[("b", 1), ("a", 1)]).hash());
         assert_ne!(hash, plan(&[("a", 1), ("b", 2)]).hash());
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_knows_contents_and_settings() {
+    fn the_hash_covers_contents_and_settings() {
         let contents = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
         let settings = |value: &str| Settings::from([("engine".to_owned(), value.to_owned())]);
         let plain = plan(&[("a", 1), ("b", 1), ("b", 2)]);

@@ -1,37 +1,37 @@
-//! A queue on a PostgreSQL server, shared by all processes that reach it, on whatever machine.
+//! A queue on a PostgreSQL server, shared by processes on any machine that can reach it.
 //!
 //! A run's plan, the state of its entries and its events are rows (`postgres/sql.rs` shows the tables). Every operation
-//! is one statement, and so one transaction: it takes effect whole or not at all, and only for a participant that still
-//! takes part. Claims pass over entries that others are claiming (`FOR UPDATE SKIP LOCKED`). An outcome is written by
-//! the transaction that closes its lease, whose sequence number is the fence: whoever has lost the lease changes nothing.
+//! is one statement and so one transaction: it takes effect fully or not at all, and only for a current participant.
+//! Claims skip entries that others are claiming (`FOR UPDATE SKIP LOCKED`). The transaction that closes a lease writes
+//! the outcome. The lease's sequence number is the fence: a participant that lost its lease changes nothing.
 //!
 //! # Who is alive
 //!
-//! The server's clock is the only one that is asked.
+//! Only the server's clock counts.
 //!
-//! - Each participant's session holds an advisory lock under a number of its own. A session that is gone gives the lock
-//!   back: the counterpart of flock.
-//! - A connection may be cut off without a word, and its session stay. So each participant gives a sign of life six times
-//!   in each lease (30 s; `slt_lease=SECONDS` in the URL of whoever begins the run), from a thread of its own; a supervisor
-//!   gives it for its workers too, which have no such thread.
-//! - Whoever is missing a session or a sign of life has a third of a lease to come back, for connections are lost more
-//!   often than processes. Then it is taken for dead: it is marked so, its session is ended, and nothing that it sends
-//!   has any effect from then on. A worker is not, while its supervisor is there.
-//! - Of a participant on the same machine, in the same folder, it is known at once whether its process has ended: by the
-//!   lock on its page, as in a queue that is a file. And who leaves says so.
+//! - Each participant's session holds an advisory lock under its own number. The server releases the lock when the
+//!   session ends, like flock.
+//! - A connection may break silently while its session stays. So each participant sends a heartbeat six times per lease
+//!   (30 s; `slt_lease=SECONDS` in the URL of the process that starts the run), from its own thread; a supervisor sends
+//!   it for its workers, which have no such thread.
+//! - A participant without a session or a heartbeat has a third of a lease to reconnect, because connections are lost
+//!   more often than processes. Then it is declared dead: it is marked, its session is ended, and nothing it sends has
+//!   any effect. A worker is not declared dead while its supervisor is there.
+//! - For a participant on the same machine and folder, the lock on its page shows at once whether its process has
+//!   ended, as in a queue file. A participant that leaves says so.
 //!
-//! While a supervisor lives, only that one takes the leases of its dead workers: it knows how they died.
+//! While a supervisor is alive, only it takes the leases of its dead workers: it knows how they died.
 //!
 //! | fault | what happens |
 //! |---|---|
-//! | a process dies | its leases are lost: at once on its machine, or else when it has been missing for a third of a lease |
-//! | a connection is cut | it is made again for two leases; then an error says so |
-//! | a connection stands still | the participant makes a new one after half a lease; if it cannot, others have its leases after one and a third |
-//! | a process that is no worker of a supervisor stands still for longer than that | its leases are lost; what it sends afterwards is refused |
-//! | the reply to a commit is lost | the participant looks for the event that the commit would have left |
-//! | the server restarts with its data | everybody comes back; nothing is lost |
+//! | a process dies | its leases are lost: at once on its machine, otherwise when it has been missing for a third of a lease |
+//! | a connection is cut | the participant reconnects for up to two leases; then an error says so |
+//! | a connection hangs | the participant reconnects after half a lease; if it cannot, others have its leases after one and a third |
+//! | a process that is not a supervised worker hangs for longer than that | its leases are lost; what it sends later is refused |
+//! | the reply to a commit is lost | the participant looks for the event that the commit would have written |
+//! | the server restarts with its data | everybody reconnects; nothing is lost |
 //! | the server restarts without its data, or tables are emptied | an error for everyone who had joined |
-//! | a newer program has made the tables | refused |
+//! | a newer program created the tables | refused |
 
 mod error;
 mod link;
@@ -70,10 +70,10 @@ use super::{
 use crate::engine::Url;
 use crate::outcome::{Attempt, Outcome};
 
-/// The newest format version that can be read, and the one that is written.
+/// The newest format version that can be read, and the version that is written.
 const FORMAT: i32 = 2;
 
-/// How often it is worth asking the server for news.
+/// The minimum time between two polls of the server.
 const PACE: Duration = Duration::from_millis(200);
 
 /// A PostgreSQL queue is one participant's access to a run that is kept on a server.
@@ -83,72 +83,73 @@ pub struct PostgresQueue {
     identity: Identity,
     plan: Arc<Plan>,
     pages: Pages,
-    /// How many events this participant has made.
+    /// How many events this participant has written.
     n: i64,
-    /// The number of the event of its joining.
+    /// The number of its join event.
     joined_at: i64,
-    /// How many events of each participant [`Queue::poll`] has told; none before it is first called.
-    told: Option<HashMap<i32, i64>>,
+    /// How many events of each participant [`Queue::poll`] has reported; `None` before its first call.
+    reported: Option<HashMap<i32, i64>>,
 }
 
-/// What a claim has found on the server.
+/// What a claim found on the server.
 enum Found {
     Leased(Row),
-    /// This participant's claim of an entry that it has lost again since.
+    /// This participant's claim of an entry that it has since lost.
     Lost,
     Nothing,
 }
 
 impl Found {
-    /// What a claim that was sent before has come to, of which `row` is found.
-    fn again(row: Row) -> Self {
+    /// The result of a claim that was sent before, for which `row` was found.
+    fn retried(row: Row) -> Self {
         if row.get(3) { Found::Leased(row) } else { Found::Lost }
     }
 }
 
-/// Why there is nothing for a participant.
-enum Status {
-    /// The run is not there any more, or this participant is not.
+/// The status of the run for a participant that got no entry.
+enum RunStatus {
+    /// The run no longer exists, or this participant does not.
     Wiped,
     Gone,
     Stopped(String),
     Wait,
-    /// Nothing is left; so many entries have their outcome.
+    /// Nothing is left; this many entries have their outcome.
     Finished(i64),
 }
 
 impl PostgresQueue {
-    /// Takes part in the run of `options.run_id` on the server at `url`, or begins it with `plan`.
+    /// Joins the run of `options.run_id` on the server at `url`, or starts it with `plan`.
     ///
-    /// Makes the tables, in the schema `slt_queue` of the URL's database, if nobody has. Runs of other ids are left alone.
+    /// Creates the tables in the schema `slt_queue` of the URL's database if they do not exist. Does not touch runs of
+    /// other ids.
     ///
-    /// | the run there | |
+    /// | existing run | |
     /// |---|---|
     /// | none | [`Opened::Started`] |
     /// | has living participants, or was stopped and `resume` is not given | [`Opened::Joined`] |
-    /// | left, incomplete | [`Opened::Resumed`] |
+    /// | ended, incomplete | [`Opened::Resumed`] |
     /// | complete | [`Opened::AlreadyFinished`] |
     /// | another plan | [`QueueError::OtherPlan`] |
     ///
     /// # Errors
-    /// As above; there is no run id, or the server is of no use ([`ServerError`]).
+    /// As above; there is no run id, or the server cannot be used ([`ServerError`]).
     pub fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Self, Opened), QueueError> {
         let (entered, opened) = opening::open(url, plan, options)?;
         Ok((PostgresQueue::new(entered), opened))
     }
 
-    /// Takes part in run `run_id` on the server at `url`, with whatever plan it has: for workers of a supervisor, which
-    /// knows them by their label.
+    /// Joins run `run_id` on the server at `url`, whatever its plan: for workers of a supervisor, which identifies them
+    /// by label.
     ///
     /// # Errors
-    /// There is no such run, or the server is of no use.
+    /// There is no such run, or the server cannot be used.
     pub fn join(url: &Url, run_id: &str, options: &OpenOptions) -> Result<Self, QueueError> {
         opening::join_run(url, run_id, options).map(PostgresQueue::new)
     }
 
     fn new(entered: opening::Entered) -> Self {
         let opening::Entered { link, identity, plan, pages, joined_at, n } = entered;
-        PostgresQueue { link, identity, plan: Arc::new(plan), pages, n, joined_at, told: None }
+        PostgresQueue { link, identity, plan: Arc::new(plan), pages, n, joined_at, reported: None }
     }
 
     fn wiped(&self, how: &'static str) -> ServerError {
@@ -176,25 +177,27 @@ impl PostgresQueue {
         }
     }
 
-    /// Why there is nothing for this participant.
-    fn status(&self) -> Result<Status, ServerError> {
+    /// Why this participant gets no entry.
+    fn status(&self) -> Result<RunStatus, ServerError> {
         let Identity { run, worker, .. } = &self.identity;
         self.link.call(async |connection, _| {
             let rows = connection.rows(sql::STATUS, &[run, worker, &self.plan.hash()]).await?;
-            let Some(row) = rows.first() else { return Ok(Status::Wiped) };
+            let Some(row) = rows.first() else { return Ok(RunStatus::Wiped) };
             let (stopped, gone): (Option<String>, bool) = (row.get(0), row.get(1));
             let (waiting, leased): (bool, bool) = (row.get(2), row.get(3));
             Ok(match stopped {
-                _ if gone => Status::Gone,
-                // Not to be told from a run whose entries were deleted, unless they are counted.
-                _ if !waiting && !leased => Status::Finished(connection.rows(sql::FINISHED, &[run]).await?[0].get(0)),
-                Some(why) => Status::Stopped(why),
-                None => Status::Wait,
+                _ if gone => RunStatus::Gone,
+                // Looks the same as a run whose entries were deleted, so count them.
+                _ if !waiting && !leased => {
+                    RunStatus::Finished(connection.rows(sql::FINISHED, &[run]).await?[0].get(0))
+                }
+                Some(why) => RunStatus::Stopped(why),
+                None => RunStatus::Wait,
             })
         })
     }
 
-    /// Closes an open lease by one statement, which returns a row if it did; `values` gets the count of the event.
+    /// Closes an open lease by one statement, which returns a row if it did; `values` gets the event count.
     fn close(&mut self, lease: &Lease, sql: &'static str, rest: &[&(dyn ToSql + Sync)]) -> Result<(), QueueError> {
         let Identity { run, worker, .. } = &self.identity;
         if lease.worker != self.worker() {
@@ -219,14 +222,14 @@ impl PostgresQueue {
     /// Why a lease could not be closed.
     fn not_closed(&self, lease: &Lease) -> QueueError {
         match self.status() {
-            Ok(Status::Wiped) => self.wiped("deleted").into(),
+            Ok(RunStatus::Wiped) => self.wiped("deleted").into(),
             Ok(_) => lease.stale(),
             Err(error) => error.into(),
         }
     }
 }
 
-/// Whether an event of this participant is there: what would have made it took effect.
+/// Whether an event of this participant exists: then the statement that writes it took effect.
 async fn happened(connection: &Connection, run: i64, worker: i32, n: i64) -> Result<bool, Error> {
     Ok(!connection.rows(sql::HAPPENED, &[&run, &worker, &n]).await?.is_empty())
 }
@@ -251,7 +254,7 @@ impl Queue for PostgresQueue {
             let n = self.n + 1;
             let found = self.link.call(async |connection, again| {
                 if again && let Some(row) = connection.rows(sql::CLAIMED, &[run, worker, &n]).await?.pop() {
-                    return Ok(Found::again(row));
+                    return Ok(Found::retried(row));
                 }
                 Ok(match connection.rows(sql::CLAIM, &[run, worker, &n]).await?.pop() {
                     Some(row) => Found::Leased(row),
@@ -270,12 +273,12 @@ impl Queue for PostgresQueue {
                 Found::Nothing => self.status()?,
             };
             return Ok(match status {
-                Status::Wiped => return Err(self.wiped("deleted").into()),
-                Status::Gone => return Err(self.taken_for_dead().into()),
-                Status::Finished(count) if count as usize == self.plan.len() => Claim::Complete,
-                Status::Finished(_) => return Err(self.wiped("emptied").into()),
-                Status::Stopped(why) => Claim::Stopped { why },
-                Status::Wait => Claim::Wait,
+                RunStatus::Wiped => return Err(self.wiped("deleted").into()),
+                RunStatus::Gone => return Err(self.taken_for_dead().into()),
+                RunStatus::Finished(count) if count as usize == self.plan.len() => Claim::Complete,
+                RunStatus::Finished(_) => return Err(self.wiped("emptied").into()),
+                RunStatus::Stopped(why) => Claim::Stopped { why },
+                RunStatus::Wait => Claim::Wait,
             });
         }
     }
@@ -295,12 +298,12 @@ impl Queue for PostgresQueue {
         let (entry, sequence) = (lease.entry as i32, lease.sequence.cast_signed());
         let (finished, claimed) = (self.n + 1, self.n + 2);
         let outcome = serde_json::to_string(&outcome).expect("plain data becomes JSON in memory");
-        // What was run is not to be laid at the door of what comes next.
+        // The previous record must not be blamed for a crash in the next trial.
         self.pages.live().clear();
         let both = self.link.call(async |connection, again| {
             if again && happened(connection, *run, *worker, finished).await? {
                 let row = connection.rows(sql::CLAIMED, &[run, worker, &claimed]).await?.pop();
-                return Ok(Some(row.map_or(Found::Nothing, Found::again)));
+                return Ok(Some(row.map_or(Found::Nothing, Found::retried)));
             }
             let values: [&(dyn ToSql + Sync); 6] = [run, worker, &entry, &sequence, &outcome, &finished];
             let row = connection.rows(sql::FINISH_AND_CLAIM, &values).await?.pop();
@@ -347,10 +350,10 @@ impl Queue for PostgresQueue {
             return Ok(());
         }
         match self.status()? {
-            Status::Wiped => Err(self.wiped("deleted").into()),
-            Status::Gone => Err(self.taken_for_dead().into()),
-            // Somebody else has asked before.
-            Status::Stopped(_) | Status::Wait | Status::Finished(_) => Ok(()),
+            RunStatus::Wiped => Err(self.wiped("deleted").into()),
+            RunStatus::Gone => Err(self.taken_for_dead().into()),
+            // Somebody else has already asked.
+            RunStatus::Stopped(_) | RunStatus::Wait | RunStatus::Finished(_) => Ok(()),
         }
     }
 
@@ -390,14 +393,14 @@ impl Queue for PostgresQueue {
 
 #[cfg(test)]
 mod tests {
-    use super::server::{Place, there};
+    use super::server::{TestRun, there};
     use super::*;
     use crate::queue::conformance::{Join, conformance};
     use crate::queue::model::model;
 
-    /// A run in a folder that is deleted after the last participant was made.
+    /// A run in a folder that is deleted with its last participant.
     fn start(plan: Plan) -> Join {
-        let place = Place::new();
+        let place = TestRun::new();
         Box::new(move || Box::new(place.try_open(plan.clone(), true).unwrap().0))
     }
 

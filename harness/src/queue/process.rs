@@ -1,4 +1,4 @@
-//! Children of tests: this test binary again, told by its environment what to do.
+//! Children of tests: this test binary, started again with instructions in its environment.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -29,7 +29,7 @@ impl Process {
         self.0.wait().unwrap()
     }
 
-    /// Waits until the child has written a line that `is_it`.
+    /// Waits until the child has written a line for which `is_it` is true.
     pub(super) fn line(&mut self, is_it: impl Fn(&str) -> bool) -> String {
         let stdout = self.0.stdout.take().map(BufReader::new);
         let lines = self.1.get_or_insert_with(|| stdout.expect("a pipe"));
@@ -42,7 +42,7 @@ impl Process {
     }
 }
 
-/// Makes a command one that runs the test `name` of this binary alone.
+/// Makes the command run only the test `name` of this binary.
 pub(super) fn prepare(mut command: Command, name: &str) -> Command {
     command
         .args(["--exact", name, "--nocapture", "--test-threads=1", "--quiet"])
@@ -53,13 +53,13 @@ pub(super) fn prepare(mut command: Command, name: &str) -> Command {
     command
 }
 
-/// In a child: waits until its parent says something, or is gone.
+/// In a child: waits until its parent writes something, or is gone.
 pub(super) fn wait_for_parent() {
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// Kills participant 2, whose process runs line 7 of the plan's one entry: what it ran is lost at once, and known.
+/// Kills participant 2, whose process runs line 7 of the plan's one entry: its lease is lost at once, with that record.
 pub(super) fn kill_and_settle(queue: &mut dyn Queue, mut process: Process) {
     assert_eq!(queue.running(2).unwrap().unwrap().sql, "SELECT 7");
     process.0.kill().unwrap();

@@ -1,7 +1,7 @@
-//! Failures brought together by their cause, to show what to fix first.
+//! Groups failures by cause, to show what to fix first.
 //!
-//! A cause is the first line of a message without what differs from record to record: quoted names, numbers, hashes and
-//! paths. Of results that differ it says how they differ. It is for sorting failures, never for judging them.
+//! A cause is the first line of a message without the parts that vary: quoted names, numbers, hashes and paths. For
+//! wrong results it says how they differ. Causes only group failures; no verdict depends on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -14,17 +14,17 @@ use super::columns::columns;
 use super::words::{count, first_line, percent, percentage};
 use crate::outcome::{Failure, Outcome, Results, Verdict};
 
-/// How much of a message tells its cause, in characters.
+/// How many characters of a message count for its cause.
 const MOST: usize = 160;
 
-/// A cluster is all failures of one cause.
+/// A cluster is all failures with one cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cluster {
     /// The cause.
     pub cause: String,
     /// The files with such a failure, sorted.
     pub files: Vec<String>,
-    /// How many of these files have no failure of another cause, as far as failures were kept.
+    /// How many of these files have no failure with another cause, as far as failures were kept.
     pub frees: u64,
     /// How many failing records have this cause, as far as failures were kept.
     pub records: u64,
@@ -32,52 +32,52 @@ pub struct Cluster {
     pub example: Example,
 }
 
-/// One failure of a cluster, as it stands in the results.
+/// One failure of a cluster, as in the results.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// `file:line`, or the file alone where the failure concerns all of it.
+    /// `file:line`, or only the file if the failure concerns all of it.
     pub at: String,
     /// The first line of the message.
     pub message: String,
-    /// The SQL that was run; empty where there was none.
+    /// The SQL; empty if there was none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sql: String,
 }
 
-/// What to fix first: causes, each with what is gained once it and those before it are fixed.
+/// What to fix first: causes, each with the gain once it and those before it are fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
     /// The cause.
     pub cause: String,
-    /// How many files have nothing else left that fails.
+    /// How many files have no other remaining failure.
     pub frees: u64,
-    /// How many files fail even so.
+    /// How many files still fail after that.
     pub left: u64,
     /// The first failure of this cause.
     pub example: Example,
 }
 
-/// Clusters are the failures of a run, by cause: the one with the most files first.
+/// Clusters are the failures of a run by cause, the cause with the most files first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Clusters {
-    /// How many files fail, those that are known to included.
+    /// How many files fail, known failures included.
     pub failing: u64,
-    /// How many of them are known to.
+    /// How many of them are known to fail.
     pub known: u64,
     /// How many files had something to check.
     pub checked: u64,
-    /// How many failing records are counted by their file's other failures, their own texts not having been kept.
+    /// How many failing records are counted under their file's other failures, because their own texts were not kept.
     pub unseen: u64,
     /// The clusters.
     pub clusters: Vec<Cluster>,
 }
 
-/// The causes of an outcome's failures, each with the failure, in the order of the file; none if it does not fail.
+/// The causes of an outcome's failures, each with the failure, in file order; empty if it does not fail.
 pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
     if !outcome.verdict.is_failure() && !outcome.verdict.is_known_failure() {
         return Vec::new();
     }
-    // Of a file that took its process with it, or was stopped, the last failure is the record that did it.
+    // If the file crashed its process, or was stopped, the last failure is the record at fault.
     let end = match &outcome.verdict {
         Verdict::Crashed { how } => Some(normal(&format!("crashed ({how})"))),
         Verdict::TimedOut { .. } => Some("timed out".to_owned()),
@@ -88,7 +88,7 @@ pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
         }
         _ => None,
     };
-    // What the list of known failures remarks on the file as a whole is not why its records fail.
+    // A remark of the list of known failures about the whole file is not the cause of its records' failures.
     let failures = match outcome.failures.as_slice() {
         [remark, records @ ..] if remark.line == 0 && !records.is_empty() => records,
         failures => failures,
@@ -97,7 +97,7 @@ pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
     let (before, last) = failures.split_at(others);
     let mut causes: Vec<_> = before.iter().map(|failure| (cause(failure), Some(failure))).collect();
     match end {
-        // What ended the file comes first: nothing after it was checked.
+        // The failure that ended the file comes first: nothing after it was checked.
         Some(end) => causes.insert(0, (end, last.first())),
         None if causes.is_empty() && matches!(outcome.verdict, Verdict::UnexpectedPass { .. }) => {
             causes.push(("unexpected pass of a known failure".to_owned(), None));
@@ -114,7 +114,7 @@ fn cause(failure: &Failure) -> String {
         let head = failure.message.lines().next().unwrap_or_default().split(": ").next().unwrap_or_default();
         return format!("{}: {}", normal(head), difference(expected, actual));
     }
-    // Where an error is not the one that is expected, the second line has its text.
+    // If an error is not the expected one, the second line has its text.
     match failure.message.split_once("\n  actual:") {
         Some((head, actual)) => normal(&format!("{}: {}", first_line(head, MOST), first_line(actual, MOST))),
         None => normal(&failure.message),
@@ -154,7 +154,7 @@ fn difference(expected: &str, actual: &str) -> &'static str {
     }
 }
 
-/// The first line of a message with what differs from case to case left out.
+/// The first line of a message without the parts that vary.
 fn normal(message: &str) -> String {
     static PARTICULARS: LazyLock<Regex> = LazyLock::new(|| {
         let names = r#"(?<name>"[^"]*"|`[^`]*`|\B'[^']*'\B)"#;
@@ -172,7 +172,7 @@ fn normal(message: &str) -> String {
 }
 
 impl Clusters {
-    /// The failures of a run by cause; of a file that failed in several passes those of the first.
+    /// The failures of a run by cause; if a file failed in several passes, those of the first.
     pub fn new(results: &Results) -> Self {
         let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
         let mut all = Clusters::default();
@@ -211,7 +211,7 @@ impl Clusters {
         all
     }
 
-    /// The causes to fix first, at most `most`: always the one that frees the most files next.
+    /// The causes to fix first, at most `most`: each frees the most files next.
     pub fn top_fixes(&self, most: usize) -> Vec<Fix> {
         let mut causes_of: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (index, cluster) in self.clusters.iter().enumerate() {
@@ -228,7 +228,7 @@ impl Clusters {
                     frees[*cause].1 += 1;
                 }
             }
-            // Of equals the first, which has the most files in all.
+            // Among equals the first, which has the most files in total.
             let best = (0..frees.len()).max_by_key(|index| (frees[*index], std::cmp::Reverse(*index)));
             let Some(best) = best else { break };
             causes_of.retain(|_, causes| {
@@ -285,7 +285,7 @@ impl Clusters {
         format!("{} of {} checked{known}", count(self.failing, "failing file"), self.checked)
     }
 
-    /// What the figures do not know.
+    /// What the figures leave out.
     fn doubt(&self) -> String {
         match self.unseen {
             0 => String::new(),
@@ -297,7 +297,7 @@ impl Clusters {
     }
 }
 
-/// Rows of figures, each with its cause and, below that, an example.
+/// Rows of figures, each with its cause and, below it, an example.
 fn laid_out(titles: &[&str], rows: Vec<(Vec<String>, String, &Example)>) -> String {
     let mut lines = vec![titles.iter().chain(&["cause"]).map(ToString::to_string).collect::<Vec<_>>()];
     for (mut figures, cause, example) in rows {
@@ -311,7 +311,7 @@ fn laid_out(titles: &[&str], rows: Vec<(Vec<String>, String, &Example)>) -> Stri
 }
 
 impl Example {
-    /// A failure of an outcome, or what is known where there is none.
+    /// A failure of an outcome; if there is none, what is known.
     pub fn new(name: &str, outcome: &Outcome, failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
             let message = first_line(&outcome.verdict.to_string(), MOST);
@@ -332,7 +332,7 @@ mod tests {
     use crate::report::samples;
 
     #[test]
-    fn messages_that_differ_in_particulars_have_one_cause() {
+    fn messages_that_differ_in_details_have_one_cause() {
         for (a, b, cause) in [
             ("no such table: t1", "no such table: t23", "no such table: tN"),
             ("near \"FROM\": syntax error", "near \"))\": syntax error", "near '…': syntax error"),
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_two_causes_is_freed_by_neither_alone() {
+    fn a_file_with_two_causes_is_not_freed_by_one_fix() {
         let clusters = Clusters::new(&samples::after());
         let of = |cause: &str| clusters.clusters.iter().find(|cluster| cluster.cause.ends_with(cause)).unwrap();
         let tables = of("no such table: tN");
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_to_fail_still_has_to_be_fixed() {
+    fn known_failures_are_still_to_be_fixed() {
         let (table, limit) = ("query failed: no such table: t1", Verdict::TimedOut { limit_ms: 1000 });
         let mut partly_new = samples::failed("d.test", &[(0, "failing, but not known to fail: line 9"), (9, table)]);
         partly_new.records.failed = 1;

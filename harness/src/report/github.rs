@@ -1,4 +1,4 @@
-//! What GitHub shows of a run: a job summary in Markdown, and annotations at the lines that failed.
+//! What GitHub shows of a run: a job summary in Markdown, and annotations at the failing lines.
 //!
 //! See <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
 
@@ -9,19 +9,19 @@ use super::words::count;
 use crate::escape;
 use crate::outcome::{Counts, Failure, Outcome, Results, Verdict};
 
-/// How many annotations are written; GitHub shows no more of one step.
+/// How many annotations are written; GitHub shows no more for one step.
 const MOST_ANNOTATIONS: usize = 10;
 
 /// How many failing files the summary lists.
 const MOST_FILES: usize = 50;
 
-/// How much of a diff the summary shows, in lines.
+/// How many lines of a diff the summary shows.
 const MOST_LINES: usize = 20;
 
-/// How long the summary may get, in bytes: GitHub drops one of more than 1 MiB, and all steps share a page.
+/// The maximum size of the summary, in bytes: GitHub drops one over 1 MiB, and all steps share a page.
 const MOST_BYTES: usize = 100_000;
 
-/// A column of the summary's table: its head, its figure, and whether it is left out where all its figures are 0.
+/// A column of the summary's table: its header, its figure, and whether it is omitted if all its figures are 0.
 type Column = (&'static str, fn(&Counts) -> u64, bool);
 
 /// All columns but the first and the last add up to the first.
@@ -73,7 +73,7 @@ pub fn summary(results: &Results) -> String {
     if shown < failing.len() {
         let _ = writeln!(text, "… and {} more files", failing.len() - shown);
     }
-    // What another run adds begins a paragraph of its own.
+    // Another run's summary starts a new paragraph.
     text.push('\n');
     text
 }
@@ -90,7 +90,7 @@ fn conclusion(total: &Counts) -> String {
     }
 }
 
-/// A failing file: a line that opens to its first failing record.
+/// A failing file: a line that expands to its first failing record.
 fn entry(outcome: &Outcome) -> String {
     let verdict = match &outcome.verdict {
         Verdict::Failed if outcome.records.failed == 1 => "1 record failed".to_owned(),
@@ -114,7 +114,7 @@ fn entry(outcome: &Outcome) -> String {
     format!("<details><summary>{title}</summary>\n\n<pre>{}</pre>\n\n</details>\n\n", html(&body))
 }
 
-/// A line, or its beginning.
+/// A line, or its start.
 fn clip(line: &str, most: usize) -> String {
     match line.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -122,7 +122,7 @@ fn clip(line: &str, most: usize) -> String {
     }
 }
 
-/// A text in a line of Markdown, where nothing in it means anything.
+/// Text in a line of Markdown, with all markup escaped.
 fn inline(text: &str) -> String {
     let mut safe = String::new();
     for c in escape::text(text).chars() {
@@ -140,7 +140,7 @@ fn inline(text: &str) -> String {
     safe
 }
 
-/// A text inside HTML in Markdown; a blank line there would end the HTML.
+/// Text inside HTML in Markdown; a blank line there would end the HTML.
 fn html(text: &str) -> String {
     let mut safe = String::new();
     for c in escape::text(text).chars() {
@@ -159,14 +159,14 @@ fn html(text: &str) -> String {
     safe
 }
 
-/// Workflow commands that have GitHub show the first failing records at their lines: at most ten.
+/// Workflow commands that annotate the first failing records, at most ten.
 ///
-/// `folder` is where the run started and the failures' paths begin, `repository` the checkout
-/// (`GITHUB_WORKSPACE`); what lies outside it is annotated without a place, which GitHub could not show.
+/// `folder` is where the run started and where the failures' paths begin, `repository` is the checkout
+/// (`GITHUB_WORKSPACE`). Failures outside it are annotated without a position, which GitHub could not show.
 pub fn annotations(results: &Results, folder: &Path, repository: &Path) -> String {
     let failing: Vec<&Outcome> = results.outcomes.iter().filter(|outcome| outcome.verdict.is_failure()).collect();
     let mut text = String::new();
-    // The last one is kept to say how many there are more.
+    // The last one is reserved for the number of the others.
     let room = if failing.len() > MOST_ANNOTATIONS { MOST_ANNOTATIONS - 1 } else { failing.len() };
     for outcome in failing.iter().take(room) {
         let title = format!("{}: {}", outcome.name, outcome.verdict);
@@ -178,7 +178,7 @@ pub fn annotations(results: &Results, folder: &Path, repository: &Path) -> Strin
                 if failure.line > 0 {
                     let _ = write!(place, "line={},", failure.line);
                 }
-                // Its last line is the place.
+                // Its last line is the position.
                 message.truncate(message.rfind('\n').unwrap_or(message.len()));
             }
         }
@@ -191,14 +191,14 @@ pub fn annotations(results: &Results, folder: &Path, repository: &Path) -> Strin
     text
 }
 
-/// A path from the repository's root, with `/`, if it lies below.
+/// A path relative to the repository's root, with `/`, if it is inside.
 fn within(path: &Path, repository: &Path) -> Option<String> {
     let (path, repository) = (plain(path), plain(repository));
     let inside = path.strip_prefix(&repository).ok()?;
     Some(inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
 }
 
-/// A path without `.` and `..`, by its words alone.
+/// A path without `.` and `..`, resolved textually.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -1,8 +1,8 @@
-//! The results of a run as one page that needs nothing but a browser: no network, no other file.
+//! The results of a run as one HTML page that needs no network and no other file.
 //!
-//! Figures, tables and comparisons are plain HTML; the list of files and the timeline are drawn from JSON within the
-//! page by its script. Whatever comes from test files or engines is escaped, in HTML and in the JSON, and the page's
-//! own policy forbids it to load or send anything.
+//! Figures, tables and comparisons are plain HTML; the page's script draws the list of files and the timeline from JSON
+//! in the page. All text from test files and engines is escaped, in HTML and in JSON, and the page's content security
+//! policy forbids it to load or send anything.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ const STYLE: &str = include_str!("html/page.css");
 const SCRIPTS: [&str; 3] =
     [include_str!("html/shared.js"), include_str!("html/files.js"), include_str!("html/timeline.js")];
 
-/// Nothing is loaded and nothing is sent, whatever a test file may hold.
+/// Nothing is loaded and nothing is sent, whatever a test file contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
                       base-uri 'none'; form-action 'none'";
 
 /// How many names each list of changes shows.
 const MOST_CHANGES: usize = 100;
 
-/// The page: a whole HTML document, held against an earlier run if there is one.
+/// The page: a whole HTML document, compared with an earlier run if there is one.
 pub fn page(results: &Results, previous: Option<&Results>) -> String {
     let lanes = lanes::lanes(results);
     let data = Data::new(results, &lanes);
@@ -69,11 +69,11 @@ pub fn page(results: &Results, previous: Option<&Results>) -> String {
             }
         }
     };
-    // Foreign text may hold characters that no page may hold; in its JSON the replacement is as good.
+    // Foreign text may contain characters that HTML forbids; in JSON the replacement is as good.
     valid_xml(&markup.into_string())
 }
 
-/// The verdicts of a page: what they are called, and by which class its style knows them.
+/// The verdicts of a page: their names and CSS classes.
 const KINDS: [(&str, &str); 10] = [
     ("failed", "failed"),
     ("crashed", "crashed"),
@@ -87,7 +87,7 @@ const KINDS: [(&str, &str); 10] = [
     ("not-run", "not run"),
 ];
 
-/// The place of a verdict in [`KINDS`], and what else there is to say about it.
+/// The index of the verdict in [`KINDS`], and its details.
 fn kind(verdict: &Verdict) -> (usize, String) {
     let (class, note) = match verdict {
         Verdict::Passed => ("passed", String::new()),
@@ -162,7 +162,7 @@ fn header(results: &Results, headline: &str, compared: bool) -> Markup {
     }
 }
 
-/// A bar whose parts are as wide as their share; what it shows stands beside it as text, so it is hidden from readers.
+/// A bar whose parts are as wide as their share. The same figures are beside it as text, so screen readers skip it.
 fn stack(counts: &[u64; KINDS.len()], class: &str) -> Markup {
     html! {
         span class={ "stack " (class) } aria-hidden="true" {
@@ -183,7 +183,7 @@ fn legend(counts: &[u64; KINDS.len()]) -> Markup {
     }
 }
 
-/// A loud word if the account is not closed: such a run is not green, whatever its colours.
+/// A warning if the counts do not add up: such a run is not green, whatever its colours.
 fn defects(results: &Results) -> Markup {
     html! {
         @if let Some(found) = results.check().first() {
@@ -305,7 +305,7 @@ fn change_list(title: &str, class: &str, changes: &[Change]) -> Markup {
     }
 }
 
-/// What a file was and is: `passed → failed`, or how long it took.
+/// How a file changed: `passed → failed`, or how long it took.
 fn detail(change: &Change) -> String {
     let word = |standing: &Standing| KINDS[kind(&standing.verdict).0].1;
     match (&change.before, &change.after) {

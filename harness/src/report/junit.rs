@@ -1,8 +1,8 @@
-//! `junit.xml`: a run as CI servers read it, in the dialect of Maven's Surefire that has elements for reruns.
+//! `junit.xml`: a run for CI servers, in Maven Surefire's dialect, which has elements for reruns.
 //!
-//! A category is a test suite, a file a test case; `failure` stands for failing records, `error` for a crash or an
-//! exceeded limit, `skipped` for what had nothing to check, was not run, or is known to fail. Earlier attempts are
-//! `flakyFailure` and `flakyError` where the last one passed, `rerunFailure` and `rerunError` where it did not.
+//! A category is a test suite, a file is a test case; `failure` means failing records, `error` a crash or an exceeded
+//! limit, `skipped` a file that had nothing to check, was not run, or is known to fail. Earlier attempts are
+//! `flakyFailure` and `flakyError` if the last one passed, otherwise `rerunFailure` and `rerunError`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +18,7 @@ use crate::suite::category;
 /// The whole document.
 ///
 /// # Errors
-/// It cannot be put into words, which no text in it can bring about.
+/// The document cannot be written as text, which no input can cause.
 pub fn junit(results: &Results) -> io::Result<Vec<u8>> {
     let mut report = Report::new(format!("slt on {}", results.engine));
     report.set_time(Duration::from_micros(results.wall_us));
@@ -35,7 +35,7 @@ pub fn junit(results: &Results) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     report.serialize(&mut bytes).map_err(io::Error::other)?;
-    // Names, SQL and messages are foreign text, and the serializer lets characters pass that no XML may hold.
+    // Names, SQL and messages are foreign text, and the serializer does not reject characters that XML forbids.
     Ok(valid_xml(&String::from_utf8_lossy(&bytes)).into_bytes())
 }
 
@@ -81,7 +81,7 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
                 skipped.set_message(reason);
                 skipped
             }
-            // As in libtest's line: neither a success nor held against the run. What failed stands in its text.
+            // As in libtest's line: neither a success nor a failure. Its text has the failing records.
             Verdict::KnownFailure { .. } => {
                 let mut skipped = TestCaseStatus::skipped();
                 skipped.set_message(outcome.verdict.to_string()).set_description(outcome.failure_text());
@@ -117,7 +117,7 @@ fn rerun(attempt: &Attempt) -> TestRerun {
     rerun
 }
 
-/// What a verdict that makes a run fail is in JUnit; none for others.
+/// The JUnit element for a verdict that fails the run; `None` for others.
 fn kind(verdict: &Verdict) -> Option<(NonSuccessKind, &'static str)> {
     match verdict {
         Verdict::Failed => Some((NonSuccessKind::Failure, "failed")),
@@ -133,7 +133,7 @@ fn kind(verdict: &Verdict) -> Option<(NonSuccessKind, &'static str)> {
     }
 }
 
-/// One line on what was wrong: of records, the first; of what ended the whole script, that.
+/// One line on what was wrong: the first failing record, or what ended the whole script.
 fn message(verdict: &Verdict, first: Option<&str>) -> String {
     let first = first.and_then(|message| message.lines().next()).unwrap_or_default();
     match verdict {
@@ -142,7 +142,7 @@ fn message(verdict: &Verdict, first: Option<&str>) -> String {
     }
 }
 
-/// A moment in universal time; none if it is not known.
+/// A point in time in UTC; `None` if unknown.
 fn timestamp(micros: u64) -> Option<DateTime<FixedOffset>> {
     let micros = i64::try_from(micros).ok().filter(|micros| *micros > 0)?;
     DateTime::from_timestamp_micros(micros).map(Into::into)
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_file_holds_the_document_is_xml() {
+    fn the_document_is_xml_whatever_a_file_contains() {
         let odd = "\u{fffe}\u{ffff}\u{0}\u{b}\u{1b}";
         let failure = Failure { sql: odd.into(), message: odd.into(), diff: odd.into(), ..Failure::default() };
         let mut failed = outcome(&format!("{odd}/{odd}.test"), Verdict::Failed);

@@ -1,4 +1,4 @@
-//! A run in the shape that earlier tools for SQLLogicTest results read, and the sum of all runs in that shape.
+//! A run in the format of earlier SQLLogicTest tools, and all runs merged in that format.
 //!
 //! ```text
 //! {"summary": {"total": 3, "passed": 1, "failed": 1, "errors": 1, "skipped": 0, "pass_rate": 33.3,
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `failed` counts files with failing records, `errors` those that crashed or exceeded a limit, `skipped` those with
-//! nothing to check. What was not run is in none of them, but for `total_available_files`.
+//! nothing to check. Files that did not run count only in `total_available_files`.
 
 use std::collections::BTreeMap;
 
@@ -20,23 +20,23 @@ use super::words::percent;
 use crate::outcome::{Outcome, Results, Verdict};
 use crate::suite::category;
 
-/// Results in the earlier shape.
+/// Results in the earlier format.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Legacy {
     /// All files together.
     pub summary: Summary,
-    /// The names of the files that were run.
+    /// The names of the files that ran.
     pub tested_files: TestedFiles,
     /// The same figures by category.
     pub categories: BTreeMap<String, Figures>,
-    /// What failed, file by file.
+    /// The failures, by file.
     pub detailed_failures: Vec<FileFailures>,
 }
 
-/// Figures on a number of files.
+/// Figures for a number of files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// Files that were run.
+    /// Files that ran.
     pub total: u64,
     /// Files that passed.
     pub passed: u64,
@@ -46,75 +46,75 @@ pub struct Figures {
     pub errors: u64,
     /// Files with nothing to check.
     pub skipped: u64,
-    /// `passed` out of all that were not skipped, in per cent.
+    /// `passed` as a percentage of all that were not skipped.
     pub pass_rate: f64,
 }
 
-/// Figures on all files.
+/// Figures for all files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The figures.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Files that there are, run or not.
+    /// All files, run or not.
     pub total_available_files: u64,
-    /// Files that were run.
+    /// Files that ran.
     pub tested_files: u64,
 }
 
-/// The names of the files that were run, each list sorted.
+/// The names of the files that ran, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TestedFiles {
-    /// Those that passed.
+    /// Files that passed.
     pub passed: Vec<String>,
-    /// Those that did not, `errors` included.
+    /// Files that did not pass, including `errors`.
     pub failed: Vec<String>,
-    /// Those that crashed, or exceeded a limit.
+    /// Files that crashed, or exceeded a limit.
     #[serde(default)]
     pub errors: Vec<String>,
-    /// Those with nothing to check.
+    /// Files with nothing to check.
     #[serde(default)]
     pub skipped: Vec<String>,
 }
 
-/// What failed in one file.
+/// The failures of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileFailures {
     /// The trial's name.
     pub file_path: String,
-    /// The records, the first few of them.
+    /// The first few failing records.
     pub failures: Vec<RecordFailure>,
 }
 
-/// What failed in one record.
+/// The failure of one record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecordFailure {
-    /// The SQL that was run; empty where there was none.
+    /// The SQL; empty if there was none.
     pub sql_statement: String,
     /// What the script expects.
     pub expected_result: Option<String>,
     /// What the engine returned.
     pub actual_result: Option<String>,
-    /// What was wrong.
+    /// The message.
     pub error_message: String,
-    /// The record's line; none where the failure concerns the file as a whole.
+    /// The record's line; `None` if the failure concerns the whole file.
     pub line_number: Option<u64>,
 }
 
-/// How a file stands.
+/// The status of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Status {
+enum FileStatus {
     Skipped,
     Passed,
     Failed,
     Error,
 }
 
-/// What is known of each file: how it stands, and its failures if it has any.
-type Files = BTreeMap<String, (Status, Vec<RecordFailure>)>;
+/// The status of each file, and its failures.
+type Files = BTreeMap<String, (FileStatus, Vec<RecordFailure>)>;
 
 impl Legacy {
-    /// One run in the earlier shape. Of several passes over a file the worst counts.
+    /// One run in the earlier format. If there are several passes over a file, the worst counts.
     pub fn new(results: &Results) -> Self {
         let mut files = Files::new();
         for outcome in &results.outcomes {
@@ -128,7 +128,7 @@ impl Legacy {
         Legacy::of(files, suite.unwrap_or(planned + results.filtered_out))
     }
 
-    /// What is known after a further run: its result of a file replaces the earlier one.
+    /// The merged results after another run: its result of a file replaces the earlier one.
     pub fn followed_by(self, later: Legacy) -> Legacy {
         let available = self.summary.total_available_files.max(later.summary.total_available_files);
         let mut files = self.into_files();
@@ -143,10 +143,10 @@ impl Legacy {
             legacy.categories.entry(category(&name).to_owned()).or_default().add(status);
             let lists = &mut legacy.tested_files;
             match status {
-                Status::Passed => lists.passed.push(name.clone()),
-                Status::Skipped => lists.skipped.push(name.clone()),
-                Status::Failed => lists.failed.push(name.clone()),
-                Status::Error => {
+                FileStatus::Passed => lists.passed.push(name.clone()),
+                FileStatus::Skipped => lists.skipped.push(name.clone()),
+                FileStatus::Failed => lists.failed.push(name.clone()),
+                FileStatus::Error => {
                     lists.failed.push(name.clone());
                     lists.errors.push(name.clone());
                 }
@@ -162,9 +162,13 @@ impl Legacy {
 
     fn into_files(self) -> Files {
         let TestedFiles { passed, failed, errors, skipped } = self.tested_files;
-        // Those in `errors` are in `failed` too, and come later.
-        let lists =
-            [(skipped, Status::Skipped), (passed, Status::Passed), (failed, Status::Failed), (errors, Status::Error)];
+        // Files in `errors` are also in `failed`, so `errors` comes later.
+        let lists = [
+            (skipped, FileStatus::Skipped),
+            (passed, FileStatus::Passed),
+            (failed, FileStatus::Failed),
+            (errors, FileStatus::Error),
+        ];
         let named = lists.into_iter().flat_map(|(names, status)| names.into_iter().map(move |name| (name, status)));
         let mut files: Files = named.map(|(name, status)| (name, (status, Vec::new()))).collect();
         for FileFailures { file_path, failures } in self.detailed_failures {
@@ -177,28 +181,28 @@ impl Legacy {
 }
 
 impl Figures {
-    fn add(&mut self, status: Status) {
+    fn add(&mut self, status: FileStatus) {
         self.total += 1;
         *match status {
-            Status::Passed => &mut self.passed,
-            Status::Failed => &mut self.failed,
-            Status::Error => &mut self.errors,
-            Status::Skipped => &mut self.skipped,
+            FileStatus::Passed => &mut self.passed,
+            FileStatus::Failed => &mut self.failed,
+            FileStatus::Error => &mut self.errors,
+            FileStatus::Skipped => &mut self.skipped,
         } += 1;
         let checked = self.total - self.skipped;
         self.pass_rate = percent(self.passed, checked).unwrap_or_default();
     }
 }
 
-/// How a file stands after this outcome; none if it was not run.
-fn status(outcome: &Outcome) -> Option<Status> {
+/// The status of a file by this outcome; `None` if it did not run.
+fn status(outcome: &Outcome) -> Option<FileStatus> {
     match outcome.verdict {
-        // The earlier shape knows no list: what fails, fails, and what passes, passes.
-        Verdict::UnexpectedPass { .. } if outcome.records.failed > 0 => Some(Status::Failed),
-        Verdict::Passed | Verdict::Flaky { .. } | Verdict::UnexpectedPass { .. } => Some(Status::Passed),
-        Verdict::Failed | Verdict::KnownFailure { .. } => Some(Status::Failed),
-        Verdict::Crashed { .. } | Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } => Some(Status::Error),
-        Verdict::Ignored { .. } => Some(Status::Skipped),
+        // The earlier format has no known failures: what fails, fails, and what passes, passes.
+        Verdict::UnexpectedPass { .. } if outcome.records.failed > 0 => Some(FileStatus::Failed),
+        Verdict::Passed | Verdict::Flaky { .. } | Verdict::UnexpectedPass { .. } => Some(FileStatus::Passed),
+        Verdict::Failed | Verdict::KnownFailure { .. } => Some(FileStatus::Failed),
+        Verdict::Crashed { .. } | Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } => Some(FileStatus::Error),
+        Verdict::Ignored { .. } => Some(FileStatus::Skipped),
         Verdict::NotRun { .. } => None,
     }
 }

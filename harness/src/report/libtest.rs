@@ -1,7 +1,7 @@
-//! The output of libtest, in its three formats, written as things happen.
+//! libtest's output in its three formats, written as events happen.
 //!
-//! `libtest-mimic` prints too, but a trial's line only once it has ended, without its time, and nothing about one that
-//! takes long; so its own output is switched off and this takes its place, in one process and over many.
+//! `libtest-mimic` prints a trial's line only after the trial has ended, without its time, and prints nothing about
+//! slow trials. So its output is off and this replaces it, in one process and over many.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::escape;
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
 
-/// How many trials a line of the terse format shows.
+/// How many trials are on a line of the terse format.
 const TERSE_WIDTH: u64 = 88;
 
 /// How the output is laid out.
@@ -26,7 +26,7 @@ pub enum Format {
     Pretty,
     /// A character for each trial.
     Terse,
-    /// A JSON object for each event, one a line.
+    /// A JSON object for each event, one per line.
     Json,
 }
 
@@ -35,7 +35,7 @@ pub enum Format {
 pub struct Layout {
     /// The layout.
     pub format: Format,
-    /// Whether each trial's time stands behind its verdict.
+    /// Whether each trial's time follows its verdict.
     pub report_time: bool,
     /// Whether only one trial runs at a time, so that its name can be shown before it ends.
     pub serial: bool,
@@ -43,12 +43,12 @@ pub struct Layout {
     pub errors_to_stderr: bool,
 }
 
-/// A printer writes the events of one run in libtest's words.
+/// A printer writes the events of one run in libtest's format.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     layout: Layout,
     width: usize,
-    /// In JSON, trials bear their Rust paths, on which editors nest.
+    /// In JSON, trials have their Rust paths, on which editors nest.
     rust_paths: HashMap<String, String>,
     planned: u64,
     ended: u64,
@@ -56,12 +56,12 @@ pub struct Printer {
     rewritten: (u64, u64),
     failures: Vec<(String, String)>,
     progress: Option<Progress>,
-    /// The first write that failed; nothing is written after it.
+    /// The first write error; nothing is written after it.
     error: Option<io::Error>,
 }
 
 impl Printer {
-    /// A printer of a run over these files.
+    /// A printer for a run over these files.
     pub fn new(out: Box<dyn Write + Send>, layout: Layout, files: &[TestFile]) -> Self {
         let rust_paths = match layout.format {
             Format::Json => files.iter().map(|file| (file.name.clone(), file.rust_path.clone())).collect(),
@@ -82,7 +82,8 @@ impl Printer {
         }
     }
 
-    /// Shows this progress too; where `above`, its bar and this output have one terminal, and the lines stand above it.
+    /// Also shows this progress; with `above`, its bar and this output share one terminal, and lines are written above
+    /// it.
     pub fn show_progress(&mut self, progress: Progress, above: bool) {
         if above {
             self.out = progress.above(std::mem::replace(&mut self.out, Box::new(io::sink())));
@@ -120,7 +121,7 @@ impl Printer {
         }
     }
 
-    /// A trial begins on this worker; 0 is whichever has none.
+    /// A trial begins on this worker; 0 if it has none.
     pub fn started(&mut self, worker: u32, name: &str) {
         if let Some(progress) = &self.progress {
             progress.started(worker, name);
@@ -138,14 +139,14 @@ impl Printer {
         }
     }
 
-    /// A trial was broken off, and will begin again or not at all.
+    /// A trial was interrupted, and will run again or not at all.
     pub fn dropped(&mut self, name: &str) {
         if let Some(progress) = &self.progress {
             progress.dropped(name);
         }
     }
 
-    /// Says something to people, on standard error.
+    /// Prints a message on standard error.
     pub fn notice(&mut self, notice: &str) {
         match &self.progress {
             Some(progress) => progress.notice(notice),
@@ -153,7 +154,7 @@ impl Printer {
         }
     }
 
-    /// A trial takes longer than people expect.
+    /// A trial is slow.
     pub fn slow(&mut self, name: &str, limit: Duration) {
         match self.layout.format {
             Format::Json => {
@@ -232,20 +233,20 @@ impl Printer {
         if let Some(failure) = failure {
             object["stdout"] = json!(format!("{failure}\n"));
         }
-        // Ours, beyond libtest's: the verdict where it is no plain `ok`, the file's name, the records' counts and how many were rewritten.
+        // Our additions to libtest's output: the verdict if it is not `ok`, the file's name, the record counts.
         self.json(object);
     }
 
-    /// The run is over: failures, then the one line that everybody looks for.
+    /// The run is over: prints failures, then the summary line.
     ///
     /// # Errors
-    /// The first write that failed, here or before.
+    /// The first write error, here or before.
     pub fn finish(&mut self, counts: &Counts, filtered_out: u64, elapsed: Duration) -> io::Result<()> {
         if let Some(progress) = self.progress.take() {
             progress.finish();
         }
         let failed = counts.failures();
-        // libtest knows no fourth kind: what was not held against the run is ignored.
+        // libtest has no fourth kind: what does not fail the run is ignored.
         let ignored = counts.ignored + counts.known_failures + counts.not_run;
         if self.layout.format == Format::Json {
             self.json(json!({"type": "suite", "event": if failed > 0 { "failed" } else { "ok" },
@@ -272,10 +273,10 @@ impl Printer {
         self.flush()
     }
 
-    /// Adds text for people to what was printed, escaped; to JSON, nothing.
+    /// Appends escaped text to the output; in JSON, does nothing.
     ///
     /// # Errors
-    /// The write failed.
+    /// The write error.
     pub fn add(&mut self, text: &str) -> io::Result<()> {
         if self.layout.format != Format::Json {
             self.write(&escape::text(text));
@@ -299,10 +300,10 @@ impl Printer {
         }
     }
 
-    /// Makes sure that everything has left the process.
+    /// Flushes all output.
     ///
     /// # Errors
-    /// The first write that failed, here or before.
+    /// The first write error, here or before.
     pub fn flush(&mut self) -> io::Result<()> {
         match self.error.take() {
             Some(error) => Err(error),
@@ -336,14 +337,14 @@ impl Printer {
 
 impl Drop for Printer {
     fn drop(&mut self) {
-        // A run that breaks off leaves no bar behind.
+        // Remove the bar if the run is aborted.
         if let Some(progress) = self.progress.take() {
             progress.finish();
         }
     }
 }
 
-/// What is shown of a trial that failed.
+/// The text for a failed trial.
 fn failure_text(outcome: &Outcome) -> String {
     let verdict = match outcome.verdict {
         Verdict::Failed => String::new(),
@@ -481,7 +482,7 @@ test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 4 filtered out; 
     }
 
     #[test]
-    fn a_write_that_fails_is_told_at_the_end() {
+    fn a_failed_write_is_reported_at_the_end() {
         struct Full;
         impl Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

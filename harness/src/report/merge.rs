@@ -1,4 +1,4 @@
-//! The results of several machines as one account.
+//! Merges the results of several machines.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,18 +6,18 @@ use super::words::{count, first_line};
 use crate::outcome::{Outcome, RESULTS_VERSION, Results, Scope, Shard, Split, Verdict};
 use crate::summary::{ExitStatus, Summary};
 
-/// What several accounts come to together.
+/// The merged results, with their summary.
 #[derive(Debug, Clone)]
 pub struct Merged {
-    /// The one account; its workers are numbered on from machine to machine. The files of missing shards are not run.
+    /// The results; workers are renumbered across machines. Files of missing shards are not run.
     pub results: Results,
-    /// What it adds up to, and what is wrong with it: files that are in two accounts, shards that do not fit.
+    /// The summary, and what is wrong: files that are in two results, shards that do not fit.
     pub summary: Summary,
 }
 
-/// Merges accounts, each with the name that complaints know it by.
+/// Merges results, each with its name for messages.
 ///
-/// Which shards are missing is noted in the results; what is there twice, or does not belong together, is a defect.
+/// Missing shards are recorded in the results; duplicates, and results that do not belong together, are defects.
 pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     let mut defects = defects(&parts);
     let mut merged = Results { version: RESULTS_VERSION, started_us: u64::MAX, ..Results::default() };
@@ -32,7 +32,7 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     let mut end_us = 0;
     for (_, part) in parts {
         merged.filtered_out = match outside(&part) {
-            // Every shard has left out the same files, and besides these the other shards'.
+            // Every shard has filtered out the same files, plus those of the other shards.
             Some(outside) => merged.filtered_out.max(outside),
             None => merged.filtered_out.saturating_add(part.filtered_out),
         };
@@ -49,7 +49,7 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
         merged.workers = before.saturating_add(part.workers.max(highest));
         merged.outcomes.extend(part.outcomes.into_iter().map(|mut outcome| {
             for worker in outcome.earlier.iter_mut().map(|attempt| &mut attempt.worker).chain([&mut outcome.worker]) {
-                // 0 is a process by itself, which has no number.
+                // 0 is a process without a number.
                 *worker = if *worker > 0 { worker.saturating_add(before) } else { 0 };
             }
             outcome
@@ -61,7 +61,7 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     (merged.run_id, merged.host, merged.engine) = (ids.join("+"), hosts.join(", "), engines.join(", "));
     let planned = merged.outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass));
     let mut summary = Summary::new(planned.collect::<BTreeSet<_>>(), &merged.outcomes);
-    // What is there twice has been told with the names of the files it is in.
+    // Duplicates have been reported with the names of their files.
     if defects.is_empty() {
         defects.append(&mut summary.defects);
     }
@@ -70,7 +70,7 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
     Merged { results: merged, summary }
 }
 
-/// The scope that all accounts have, but for their shards; none if one has another.
+/// The scope that all results share, apart from their shards; `None` if they differ.
 fn scope(parts: &[(String, Results)]) -> Option<Scope> {
     let scopes: Vec<&Scope> = parts.iter().map(|(_, part)| part.scope.as_ref()).collect::<Option<_>>()?;
     let first = scopes.first()?;
@@ -79,14 +79,14 @@ fn scope(parts: &[(String, Results)]) -> Option<Scope> {
     same.then(|| Scope { suite, ..(*first).clone() })
 }
 
-/// The files that a shard has left out and no other shard has; none of an account that is of no shard.
+/// How many files a shard has left out that no other shard has; `None` if the results are not a shard's.
 fn outside(part: &Results) -> Option<u64> {
     let (shard, split) = (part.shard?, part.split.as_ref()?);
     let elsewhere = split.files.saturating_sub(split.part(shard).len() as u64);
     Some(part.filtered_out.saturating_sub(elsewhere))
 }
 
-/// What keeps these accounts from being parts of one.
+/// Why these results are not parts of one run.
 fn defects(parts: &[(String, Results)]) -> Vec<String> {
     let mut defects = Vec::new();
     let mut seen: HashMap<(&str, u32), &str> = HashMap::new();
@@ -126,9 +126,9 @@ fn kind(part: &Results) -> String {
     part.shard.map_or_else(|| "the whole suite".to_owned(), |shard| format!("shard {} of {}", shard.index, shard.of))
 }
 
-/// Why a shard is none of the same run as the first one, of which there are as many.
+/// Why a shard does not belong to the same run as the first one of the same split.
 fn apart(name: &str, part: &Results, first_name: &str, first: &Results) -> Option<String> {
-    // What is wrong with one of them by itself is told of that one.
+    // A defect of one shard alone is reported for that shard.
     let sound = |part: &Results| part.split.clone().filter(Split::is_intact);
     let (ours, theirs) = (sound(part)?, sound(first)?);
     if part.engine != first.engine {
@@ -182,11 +182,11 @@ fn wrong_files(name: &str, part: &Results, shard: Shard) -> Option<String> {
         .map(|file| format!("`{name}` is shard {index} of {of}, and `{file}` is not in it"))
 }
 
-/// The shards that no account is of.
+/// The shards without results.
 fn missing(parts: &[(String, Results)]) -> Vec<Shard> {
     let shards: Vec<Shard> = parts.iter().filter_map(|(_, part)| part.shard).collect();
     let of = shards.iter().map(|shard| shard.of).max().unwrap_or(0);
-    // More than there can be are a defect, of which there is no need to make a list.
+    // More than possible are a defect, and need no list.
     let absent = (1..=of.min(Shard::MOST)).filter(|index| shards.iter().all(|shard| shard.index != *index));
     absent.map(|index| Shard { index, of }).collect()
 }
@@ -202,7 +202,7 @@ fn not_run(parts: &[(String, Results)], missing: &[Shard]) -> Vec<Outcome> {
 }
 
 impl Merged {
-    /// The exit code, as a run with these outcomes has it; a missing shard is never green.
+    /// The exit code of a run with these outcomes; with a missing shard it is never green.
     pub fn exit_status(&self, allow_incomplete: bool) -> ExitStatus {
         match self.summary.exit_status(allow_incomplete) {
             ExitStatus::Passed if !self.results.missing_shards.is_empty() => ExitStatus::Incomplete,
@@ -210,7 +210,7 @@ impl Merged {
         }
     }
 
-    /// A line on each missing shard: how many files it has, and the first of them.
+    /// A line for each missing shard: how many files it has, and the first of them.
     pub fn missing(&self) -> Vec<String> {
         let line = |shard: &Shard| {
             let words = format!("shard {} of {} is missing", shard.index, shard.of);

@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar below libtest's lines, and what is running.
+//! Progress on a terminal: a bar below libtest's lines, and the running files.
 //!
 //! ```text
 //! test select/cte.test ... ok
@@ -7,8 +7,8 @@
 //!   2  select4.test  3 s
 //! ```
 //!
-//! It is drawn on standard error, and lines that go to the same terminal are written above it. On a narrow terminal the
-//! bar goes first, then the figures that can be done without; of a long name the end stays.
+//! It is drawn on standard error; other lines on the same terminal are written above it. A narrow terminal shows no
+//! bar, then fewer figures; of a long name it shows the end.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -25,26 +25,26 @@ use super::words::clock;
 use crate::escape;
 use crate::outcome::Outcome;
 
-/// How often the terminal is brought up to date.
+/// How often the display is updated.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How many running files are shown.
 const MOST_RUNNING: usize = 8;
 
-/// How wide the bar may get, and how narrow it may be and still tell something, in columns.
+/// The maximum width of the bar, and the minimum at which it is useful, in columns.
 const BAR: (usize, usize) = (30, 8);
 
-/// How wide a terminal is that does not say so, in columns.
+/// The assumed width of a terminal of unknown width, in columns.
 const USUAL_WIDTH: usize = 80;
 
-/// Progress is what a terminal shows of a run while it goes on. Its copies show the same.
+/// Progress is what a terminal shows of a run. Clones share the display.
 #[derive(Clone)]
 pub struct Progress(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// The lines that belong above the bar, and where they go.
-    lines: Mutex<Lines>,
+    /// The lines to write above the bar, and their output.
+    lines: Mutex<LineWriter>,
     screen: Screen,
     ticker: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
 }
@@ -56,27 +56,27 @@ struct Screen {
     color: bool,
 }
 
-struct Lines {
+struct LineWriter {
     out: Box<dyn Write + Send>,
     waiting: Vec<u8>,
     error: Option<io::Error>,
 }
 
-/// What the progress is reckoned from.
+/// The data behind the progress display.
 #[derive(Debug, Default)]
 struct State {
-    /// How many files there are; none if others do a part of them that this process does not see.
+    /// How many files there are; `None` if other processes run a part of them unseen.
     planned: Option<u64>,
     workers: u32,
-    /// How long each file took when it was last run, in microseconds.
+    /// How long each file took last time, in microseconds.
     past: HashMap<String, u64>,
-    /// The sum over all planned files, so far as they are known.
+    /// The sum over all planned files with a known time.
     past_total: u64,
     unknown: u64,
     done: u64,
     records: u64,
     failed: u64,
-    /// What the files that are done took now, and what those of them took in the past that are known.
+    /// The time that the finished files took now, and the past time of those of them with a known one.
     done_us: u64,
     done_known_us: u64,
     done_known_past_us: u64,
@@ -85,8 +85,8 @@ struct State {
 }
 
 impl Progress {
-    /// Shows the progress of a run on standard error. `planned` is empty where it is not known how many of the files
-    /// this process will see; `past` is how long files took before, in microseconds, by name.
+    /// Shows the progress of a run on standard error. `planned` is empty if the number of files for this process is
+    /// unknown; `past` is how long files took before, in microseconds, by name.
     pub fn new(planned: Option<&[String]>, workers: u32, past: HashMap<String, u64>, color: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let state = State::new(planned, workers, past);
@@ -95,7 +95,7 @@ impl Progress {
         let count = (workers.max(1) as usize).min(MOST_RUNNING);
         let running = (0..count).map(|_| bars.add(ProgressBar::new(0).with_style(style()))).collect();
         let screen = Screen { bars, main, running, color };
-        let lines = Lines { out: Box::new(io::sink()), waiting: Vec::new(), error: None };
+        let lines = LineWriter { out: Box::new(io::sink()), waiting: Vec::new(), error: None };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), lines: Mutex::new(lines), screen, ticker: Mutex::default() });
         let (stop, stopped) = mpsc::channel();
@@ -109,18 +109,18 @@ impl Progress {
         Progress(shared)
     }
 
-    /// A writer whose lines stand above the bar and go to `out` in the end.
+    /// A writer whose lines appear above the bar and go to `out`.
     pub fn above(&self, out: Box<dyn Write + Send>) -> Box<dyn Write + Send> {
         lock(&self.0.lines).out = out;
         Box::new(Above(Arc::clone(&self.0)))
     }
 
-    /// A file begins, on this worker; 0 is whichever has none.
+    /// A file begins on this worker; 0 if it has none.
     pub fn started(&self, worker: u32, title: &str) {
         lock(&self.0.state).started(worker, title);
     }
 
-    /// A file has no worker any more, and no outcome either.
+    /// A file no longer has a worker, and has no outcome.
     pub fn dropped(&self, title: &str) {
         lock(&self.0.state).dropped(title);
     }
@@ -130,17 +130,17 @@ impl Progress {
         lock(&self.0.state).ended(title, outcome);
     }
 
-    /// Says something above the bar, on standard error.
+    /// Prints a message above the bar, on standard error.
     pub fn notice(&self, notice: &str) {
         self.0.screen.bars.suspend(|| note!("{notice}"));
     }
 
-    /// Takes the bar away; what is written from now on goes straight to the terminal.
+    /// Removes the bar; later output goes directly to the terminal.
     pub fn finish(&self) {
         let ticker = lock(&self.0.ticker).take();
         if let Some((stop, ticker)) = ticker {
             drop(stop);
-            // It panics only where indicatif does, and then there is no bar to take away.
+            // It panics only if indicatif does, and then there is no bar to remove.
             let _ = ticker.join();
         }
         for bar in &self.0.screen.running {
@@ -174,13 +174,13 @@ impl Shared {
     }
 }
 
-/// How wide the terminal is now, in columns.
+/// The width of the terminal, in columns.
 fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-/// A name, or as much of its end as fits into so many columns: the end is what tells files apart.
+/// A name, or the end of it that fits into that many columns: the end identifies the file.
 fn end_of(name: &str, room: usize) -> Cow<'_, str> {
     if name.width() <= room {
         return name.into();
@@ -194,7 +194,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is written here stands above the bar, whole lines only, a few at a time.
+/// Output appears above the bar, only whole lines, a few at a time.
 struct Above(Arc<Shared>);
 
 impl Write for Above {
@@ -216,7 +216,7 @@ impl Write for Above {
     }
 }
 
-impl Lines {
+impl LineWriter {
     fn write_out(&mut self) {
         let written = self.out.write_all(&self.waiting).and_then(|()| self.out.flush());
         self.waiting.clear();
@@ -264,7 +264,7 @@ impl State {
         }
     }
 
-    /// How long the rest will take, if that can be told: as long as last time, at the pace of this time.
+    /// How long the rest will take, if known: the past times, at the speed of this run.
     fn left(&self) -> Option<Duration> {
         let planned = self.planned?;
         if self.done == 0 && self.past_total == 0 {
@@ -285,7 +285,7 @@ impl State {
         Some(Duration::from_secs_f64(micros / 1e6))
     }
 
-    /// How far the run is, in at most so many columns where that is possible at all.
+    /// The progress line, if possible within that many columns.
     fn line(&self, elapsed: Duration, color: bool, width: usize) -> String {
         let files = match self.planned {
             Some(planned) => format!("{}/{planned} files", self.done),
@@ -302,7 +302,7 @@ impl State {
             &[Some(&files), Some(&failed), left],
         ];
         let words = |choice: &[Option<&str>]| choice.iter().flatten().copied().collect::<Vec<_>>().join(", ");
-        // The last column stays free: some terminals break the line once it is taken.
+        // The last column stays empty: some terminals wrap the line when it is used.
         let room = width.saturating_sub(1);
         let fits = choices.iter().map(|choice| words(choice)).find(|words| words.len() <= room);
         let mut words = fits.unwrap_or_else(|| words(choices[2]));
@@ -314,7 +314,7 @@ impl State {
         bar + &words
     }
 
-    /// The part of the files that is done, as a bar in at most so many columns; nothing where there is no room for one.
+    /// The finished part of the files, as a bar of at most that many columns; empty if there is no room.
     fn bar(&self, room: usize) -> String {
         let cells = room.saturating_sub(2).min(BAR.0);
         let Some(planned) = self.planned.filter(|planned| *planned > 0 && cells >= BAR.1) else {
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_follows_from_last_time_and_from_this_times_pace() {
+    fn the_time_left_depends_on_past_times_and_the_current_speed() {
         let mut known = state(&[("a", 10_000_000), ("b", 20_000_000), ("c", 30_000_000), ("d", 40_000_000)]);
         assert_eq!(known.left(), Some(Duration::from_secs(50)));
         end(&mut known, "a", 5);
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_name_the_end_stays() {
+    fn the_end_of_a_long_name_is_shown() {
         assert_eq!(end_of("a/b.test", 8), "a/b.test");
         assert_eq!(end_of("index/between/1000/slt_good_0.test", 20), "…000/slt_good_0.test");
         assert_eq!(end_of("表/表.test", 8), "…表.test");
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_history_the_files_that_are_done_tell_the_time_left() {
+    fn without_a_history_finished_files_determine_the_time_left() {
         let mut unknown = state(&[]);
         assert_eq!(unknown.left(), None);
         end(&mut unknown, "a", 2);
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_is_known_by_its_worker() {
+    fn running_files_are_identified_by_worker() {
         let mut state = state(&[]);
         state.started(0, "a");
         state.started(0, "b");

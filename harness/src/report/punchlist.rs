@@ -1,4 +1,4 @@
-//! The punch list: failing files to be ticked off, grouped by their first cause, the most frequent first.
+//! The punch list: a checklist of failing files, grouped by their first cause, the most frequent first.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use super::clusters::{Example, causes};
 use super::words::{count, first_line, pass_rate, percentage, utc};
 use crate::outcome::{Results, Verdict};
 
-/// A punch list is what has to be fixed, the most frequent cause first.
+/// A punch list says what to fix, most frequent first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Punchlist {
     /// The run.
     pub run_id: String,
     /// The engine.
     pub engine: String,
-    /// When the run began, in microseconds since the Unix epoch.
+    /// When the run started, in microseconds since the Unix epoch.
     pub started_us: u64,
-    /// How many files fail, those that are known to included.
+    /// How many files fail, known failures included.
     pub failing: u64,
-    /// How many of them are known to.
+    /// How many of them are known to fail.
     pub known: u64,
     /// How many files were planned.
     pub planned: u64,
     /// How many files were not run, and so may fail too.
     pub not_run: u64,
-    /// The part of the files with something to check that passed, in percent.
+    /// The percentage of the files with something to check that passed.
     pub pass_rate: Option<f64>,
     /// Which part of its suite the run was of, as text; absent if it was the whole suite.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct Punchlist {
     pub groups: Vec<Group>,
 }
 
-/// The files that fail first by one cause.
+/// The files with the same first cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// The cause.
@@ -54,7 +54,7 @@ pub struct Item {
     pub verdict: Verdict,
     /// How many records failed.
     pub failing_records: u64,
-    /// The failure that counts as the first.
+    /// Its first failure, by which it is grouped.
     pub first: Example,
 }
 
@@ -93,7 +93,7 @@ impl Punchlist {
         }
     }
 
-    /// The list in one line, for the terminal.
+    /// The list as one line, for the terminal.
     pub fn summary(&self) -> String {
         let not_run = match self.not_run {
             0 => String::new(),
@@ -155,7 +155,7 @@ impl Punchlist {
     }
 }
 
-/// A foreign text as Markdown code, whatever back-ticks it holds.
+/// Foreign text as Markdown code, whatever back-ticks it contains.
 fn code(text: &str) -> String {
     let text = first_line(text, 200);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn back_ticks_in_foreign_text_end_no_code() {
+    fn back_ticks_in_foreign_text_do_not_end_the_code() {
         assert_eq!(code("a"), "`a`");
         assert_eq!(code("no `x`"), "`` no `x` ``");
         assert_eq!(code("a ``` b"), "````a ``` b````");

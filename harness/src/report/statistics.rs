@@ -1,4 +1,4 @@
-//! Where the time of a run went, in a few lines for people.
+//! Where the time of a run went, in a few lines.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use super::words::time;
 use crate::outcome::{Counts, Outcome};
 
-/// Statistics are the figures of a run that tell whether it could have been faster.
+/// Statistics are figures that show whether a run could have been faster.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statistics {
     /// Files and records.
     pub counts: Counts,
     /// From the first claim to the last outcome.
     pub wall: Duration,
-    /// How many workers there were to share the work.
+    /// How many workers there were.
     pub workers: u32,
-    /// All trials' time together.
+    /// The time of all trials together.
     pub busy: Duration,
-    /// The part of `busy` that was spent inside the engine.
+    /// The part of `busy` inside the engine.
     pub engine: Duration,
     /// The longest trial and its name.
     pub longest: Option<(String, Duration)>,
 }
 
 impl Statistics {
-    /// The figures of a run over these outcomes.
+    /// The statistics of a run with these outcomes.
     pub fn new<'o>(counts: Counts, wall: Duration, workers: u32, outcomes: impl Iterator<Item = &'o Outcome>) -> Self {
         let mut statistics = Statistics { counts, wall, workers: workers.max(1), ..Statistics::default() };
         for outcome in outcomes {
             statistics.busy += outcome.wall();
             statistics.engine += Duration::from_micros(outcome.engine_us);
-            // What took no time was not run.
+            // An outcome without a time did not run.
             if statistics.longest.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest) < outcome.wall() {
                 statistics.longest = Some((outcome.name.clone(), outcome.wall()));
             }
@@ -39,18 +39,18 @@ impl Statistics {
         statistics
     }
 
-    /// Busy time over the time that the workers were there, between 0 and 1.
+    /// Busy time divided by the time of all workers, between 0 and 1.
     pub fn utilisation(&self) -> f64 {
         ratio(self.busy, self.wall * self.workers)
     }
 
-    /// What no order of the files can beat: the longest of them, or an even share of all.
+    /// The lower bound for any order of the files: the longest file, or an equal share of all.
     pub fn lower_bound(&self) -> Duration {
         let longest = self.longest.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest);
         longest.max(self.busy / self.workers)
     }
 
-    /// The figures as text, a line each.
+    /// The figures as text, one per line.
     pub fn text(&self) -> String {
         let Counts { passed, known_failures, ignored, not_run, records, .. } = self.counts;
         let failed = self.counts.failures();
@@ -99,7 +99,7 @@ fn ratio(part: Duration, whole: Duration) -> f64 {
 
 /// How often each file passed and failed over several passes, as text: a line for all, and one for each that failed.
 ///
-/// Empty if there was one pass only.
+/// Empty if there was only one pass.
 pub fn passes<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
     let mut counts: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
     let mut last = 1;

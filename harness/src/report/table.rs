@@ -6,10 +6,10 @@ use super::words::{pass_rate, percentage, record_rate};
 use crate::outcome::Counts;
 use crate::summary::Summary;
 
-/// A column: its head, its figure, and whether it is left out where all its figures are 0.
+/// A column: its header, its figure, and whether it is omitted if all its figures are 0.
 type Column = (&'static str, fn(&Counts) -> String, bool);
 
-/// Of files. All columns but the first and the last add up to the first.
+/// For files. All columns but the first and the last add up to the first.
 const FILES: [Column; 11] = [
     ("files", |counts| counts.planned.to_string(), false),
     ("passed", |counts| counts.passed.to_string(), false),
@@ -34,7 +34,7 @@ const RECORDS: [Column; 5] = [
 
 /// Both tables: a line for each category and one for all, columns of numbers right-aligned.
 ///
-/// The pass rate is that of the files that had something to check, and of the records that were run.
+/// The pass rate is for the files that had something to check, and for the records that ran.
 pub fn by_category(summary: &Summary) -> String {
     format!("{}\n{}", table(summary, &FILES), table(summary, &RECORDS))
 }

@@ -1,4 +1,4 @@
-//! One trial as it goes, record by record, for somebody who watches.
+//! One trial as it runs, record by record.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,26 +12,26 @@ use crate::outcome::{Failure, Outcome};
 use crate::script::Record;
 use crate::trial::{Ending, Watch};
 
-/// How much of a record's SQL a line shows, in characters.
+/// How many characters of a record's SQL a line shows.
 const WIDTH: usize = 64;
 
-/// A transcript shows each record with its line, its SQL, how it ended and how long it took.
+/// A transcript shows each record with its line, its SQL, its verdict and its time.
 ///
-/// What is running stands there before it has ended, so that a crash or a hang shows where it was.
+/// A running record is shown before it ends, so that a crash or a hang shows where it happened.
 pub struct Transcript(Mutex<State>);
 
 struct State {
     out: Box<dyn Write + Send>,
-    /// The file of the records shown last.
+    /// The file of the last record.
     file: String,
-    /// When the record began that is shown and has not ended.
+    /// When the shown record began, if it has not ended.
     open: Option<Instant>,
-    /// The first write that failed; nothing is written after it.
+    /// The first write error; nothing is written after it.
     error: Option<io::Error>,
 }
 
 impl Transcript {
-    /// A transcript that is written to `out`, which settles what becomes of colours.
+    /// A transcript that is written to `out`, which decides about colours.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Transcript(Mutex::new(State { out, file: String::new(), open: None, error: None }))
     }
@@ -40,10 +40,10 @@ impl Transcript {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The trial is over: one line with the verdict and the counts.
+    /// The trial is over: prints one line with the verdict and the counts.
     ///
     /// # Errors
-    /// The first write that failed, here or before.
+    /// The first write error, here or before.
     pub fn finish(&self, outcome: &Outcome) -> io::Result<()> {
         let mut state = self.state();
         let records = outcome.records;
@@ -81,7 +81,7 @@ impl Watch for Transcript {
         if !record.step.counts() && matches!(ending, Ending::Passed) {
             return;
         }
-        // Without SQL that was run there is nothing to time.
+        // If no SQL ran, there is no time.
         let took = state.open.take().map(|began| began.elapsed());
         if took.is_none() {
             state.begin(file, record.line, record.step.text());
@@ -115,7 +115,7 @@ impl Watch for Transcript {
 }
 
 impl State {
-    /// Shows a record that is about to run; a further try of the same one is shown already.
+    /// Shows a record that is about to run; another try of the same record is already shown.
     fn begin(&mut self, file: &str, line: u64, sql: &[u8]) {
         if self.open.is_none() {
             if self.file != file {
@@ -134,7 +134,7 @@ impl State {
     }
 }
 
-/// The first line of SQL, shortened, with nothing in it that a terminal would obey.
+/// The first line of SQL, shortened, with control characters escaped.
 fn headline(sql: &[u8]) -> String {
     let text = String::from_utf8_lossy(sql);
     let mut lines = text.lines();
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sql_is_shown_in_one_short_line_that_no_terminal_obeys() {
+    fn sql_is_shown_in_one_short_escaped_line() {
         assert_eq!(headline(b"  SELECT 1"), "SELECT 1");
         assert_eq!(headline(b"SELECT\n1"), "SELECT …");
         assert_eq!(headline(b"a\x1b[31m\tb"), "a\\u{1b}[31m b");

@@ -124,7 +124,9 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     };
     complaint.iter().for_each(|complaint| warn(complaint));
     let results = match account() {
-        Ok(results) => Results { again: closing::again(config), target: Origin::new(config).to_string(), ..results },
+        Ok(results) => {
+            Results { again: closing::rerun_command(config), target: Origin::new(config).to_string(), ..results }
+        }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
     #[cfg(feature = "page")]

@@ -1,4 +1,4 @@
-//! What is said after a run: where it failed and how to see that again, what took long, what was written.
+//! Messages after a run: where it failed and how to rerun that, what was slow, what was written.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,13 +10,13 @@ use crate::config::{Config, ENGINE};
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
 
-/// How many failures are listed with their commands; all of them are in the files.
+/// How many failures are listed with their commands; the files have all of them.
 const MOST_FAILURES: usize = 10;
 
-/// How many of the files that took longest are listed.
+/// How many of the slowest files are listed.
 const SLOWEST: usize = 5;
 
-/// The closing words on a run, of `slt` or of a test target; empty if there is nothing to add.
+/// The closing messages of a run, of `slt` or of a test target; empty if there is nothing to add.
 pub(super) fn words(slt: bool, results: &Results, written: &Written) -> String {
     let mut text = String::new();
     if slt {
@@ -73,21 +73,21 @@ fn failures(results: &Results) -> String {
     text
 }
 
-/// The command that runs one of these files again, up to its name.
-pub(super) fn again(config: &Config) -> String {
+/// The command that reruns one of these files, up to its name.
+pub(super) fn rerun_command(config: &Config) -> String {
     let program = env::args_os().next().unwrap_or_default();
     let mut command = match env::var_os("SLT_PROGRAM") {
         _ if !config.table => cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy())),
         Some(script) => format!("{} run", quoted(&script.to_string_lossy())),
         None => format!("{} run", quoted(&program.to_string_lossy())),
     };
-    // What decides whether a record passes, however it was chosen.
+    // Everything that decides whether a record passes, whether set by flag or variable.
     for root in config.roots.iter().flatten() {
         let _ = write!(command, " --root {}", quoted(&root.to_string_lossy()));
     }
     if let Some(engine) = &config.engine {
         let shown = engine.to_string();
-        // A password is in the variable where there is one, and not to be shown where there is none.
+        // If the variable has a password, it stays in the variable, and must not be shown otherwise.
         if shown == engine.secret() || env::var_os(ENGINE).is_none() {
             let _ = write!(command, " --engine {}", quoted(&shown));
         }
@@ -110,7 +110,7 @@ pub(super) fn again(config: &Config) -> String {
     command
 }
 
-/// The cargo command that started this test target; none if cargo did not.
+/// The cargo command that started this test target; `None` if cargo did not.
 fn cargo_test(program: &Path) -> Option<String> {
     env::var_os("CARGO")?;
     let package = env::var("CARGO_PKG_NAME").ok()?;
@@ -125,12 +125,12 @@ fn cargo_command(package: &str, program: &Path) -> Option<String> {
         "release" => " --release".to_owned(),
         other => format!(" --profile {}", quoted(other)),
     };
-    // A hyphen in a target's name is an underscore in its file's; cargo takes a pattern for either.
+    // A hyphen in a target's name is an underscore in its file's name; as a pattern, cargo accepts `?` for either.
     let target = target.replace('_', "?");
     Some(format!("cargo test{profile} -p {} --test {} --", quoted(package), quoted(&target)))
 }
 
-/// A word as a shell reads it back.
+/// A word, quoted for a shell.
 fn quoted(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
 }

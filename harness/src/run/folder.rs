@@ -15,10 +15,10 @@ use toml_edit::DocumentMut;
 use crate::config::Config;
 use crate::engine::Choice;
 
-/// What stands for a package whose name nobody knows.
+/// Replaces the name of an unknown package.
 const NO_PACKAGE: &str = "-";
 
-/// An origin is who makes a run.
+/// An origin identifies the program that makes a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub package: String,
@@ -26,7 +26,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Of `slt run`, or else of the test target that this program is.
+    /// `slt run`, or else the test target that this program is.
     pub(super) fn new(config: &Config) -> Origin {
         if config.table {
             return Origin { package: "slt".to_owned(), target: "run".to_owned() };
@@ -36,7 +36,8 @@ impl Origin {
             Some((_, target)) => target,
             None => program.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default(),
         };
-        // cargo and nextest set the variable for what they start. What is started by hand has a package around it.
+        // cargo and nextest set the variable for the programs that they start. For a program started by hand, the
+        // package is the one around the folder.
         let package = env::var("CARGO_PKG_NAME").ok().or_else(|| package_around(&env::current_dir().ok()?));
         Origin { package: file_name(package.as_deref().unwrap_or(NO_PACKAGE)), target: file_name(target) }
     }
@@ -48,8 +49,8 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// The folder that the user has named, or else the origin's own below cargo's target folder, with one in it for each
-/// other kind of engine, which has durations of its own and must not take part in SQLite's runs.
+/// The folder that the user has named, or else the origin's own in cargo's target folder. Each other kind of engine has
+/// its own subfolder, because it has its own durations and must not mix with SQLite's runs.
 pub(super) fn folder(config: &Config) -> PathBuf {
     config.results.clone().unwrap_or_else(|| {
         let Origin { package, target } = Origin::new(config);
@@ -72,14 +73,14 @@ pub(super) fn test_binary(program: &Path) -> Option<(&Path, &str)> {
     Some((deps.parent()?, target)).filter(|_| is_hash)
 }
 
-/// cargo's target folder, which cargo has marked; or else the one above the profile's.
+/// cargo's target folder, which cargo has marked; or else the parent of the profile's folder.
 fn target_folder(program: &Path) -> Option<PathBuf> {
     let (profile, _) = test_binary(program)?;
     let marked = profile.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
     marked.or_else(|| profile.parent()).map(Path::to_path_buf)
 }
 
-/// The name of the package that a folder belongs to, by the nearest `Cargo.toml` that names one.
+/// The name of the package that a folder belongs to, from the nearest `Cargo.toml` that has one.
 fn package_around(folder: &Path) -> Option<String> {
     folder.ancestors().find_map(|folder| {
         let manifest: DocumentMut = fs::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()?;
@@ -87,7 +88,7 @@ fn package_around(folder: &Path) -> Option<String> {
     })
 }
 
-/// A name as that of a folder: whatever it holds, it is one folder and none of the special ones.
+/// A name as a folder name: always a single folder, and never a special one.
 fn file_name(name: &str) -> String {
     let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(100).collect();

@@ -1,4 +1,4 @@
-//! The list of known failures in a run: read before it, kept up to date after it.
+//! The list of known failures in a run: read before it, updated after it.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::known::{Judge, KnownError, KnownFailures};
 use crate::outcome::Outcome;
 use crate::report::words;
 
-/// The judge that the user's list makes, if there is a list.
+/// The judge for the user's list, if there is a list.
 ///
 /// # Errors
-/// If the list cannot be read.
+/// The list cannot be read.
 pub(super) fn judge(config: &Config, engine: &dyn Engine) -> Result<Option<Arc<Judge>>, RunError> {
     let Some(path) = &config.known.list else { return Ok(None) };
     let engine = engine.labels().into_iter().chain(config.options.labels.iter().cloned()).collect();
     Ok(Some(Arc::new(Judge { list: KnownFailures::read(path)?, engine, ratchet: config.known.ratchet })))
 }
 
-/// Writes what a run has taught about known failures; a complaint changes no verdict.
+/// Writes what a run has shown about known failures; an error here changes no verdict.
 ///
-/// Under nextest each file is a process and sees itself alone, so a first list is not written.
+/// Under nextest each file is a process and sees only itself, so a first list is not written.
 pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl IntoIterator<Item = &'o Outcome>) {
     let kept = match (&config.options.known, &config.known.first) {
         (Some(judge), _) if config.known.ratchet => take_off(judge, outcomes),
@@ -37,7 +37,7 @@ pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl Into
     };
     let alone = config.parallel.as_ref().is_none_or(|parallel| parallel.workers.is_some());
     if let Err(error) = kept {
-        // It was not there when the run began: another process of this run has just written the same.
+        // It did not exist when the run began: another process of this run has just written the same.
         if matches!(error, KnownError::Exists(_)) && !alone {
             return;
         }

@@ -1,4 +1,4 @@
-//! One pass over a suite, shared over processes: as one worker among many, or with workers of one's own.
+//! One pass over a suite, shared by processes: as one worker among many, or with its own workers.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,19 +27,19 @@ use crate::worker::{End, Job, work};
 
 mod crew;
 mod ledger;
-mod show;
+mod live_view;
 
 pub(super) use crew::Assignment;
 use ledger::Ledger;
-use show::{Show, Voice, title};
+use live_view::{JoinReporter, LiveView, title};
 
-/// Where a parallel run keeps its files.
+/// The files of a parallel run.
 struct Places {
     results: PathBuf,
     queue: Place,
 }
 
-/// Runs the files in company.
+/// Runs the files together with other processes.
 pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Result<ExitStatus, RunError> {
     let results = folder(config);
     let results_error = |source| RunError::Results { path: results.display().to_string(), source };
@@ -48,7 +48,7 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let log = history.log().map_err(results_error)?;
     parallel.order.sort(&mut task.files, &history);
     let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
-    // What is to be rewritten does not stay as it was planned.
+    // Files that the run rewrites do not stay as planned.
     let rewrites = config.options.bless.as_ref().is_some_and(|bless| !bless.check);
     let plan = plan(&task.files, parallel.repeat, !rewrites)?;
     let plan = plan.with_settings(settings(config, parallel, &*task.engine, &task.suite));
@@ -69,26 +69,26 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let mut printer = task.printer;
     if shows_progress(config) {
         let planned: Vec<String> = open.plan().entries().iter().map(|entry| entry.name.clone()).collect();
-        // Of what other processes do, a process that works itself sees nothing.
+        // A process that works itself does not see what other processes do.
         let planned = parallel.workers.map(|_| planned.as_slice());
         show_progress(&mut printer, config, planned, parallel.workers.unwrap_or(1), &history);
     }
     let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
-    let show = Show::new(printer, log, files);
+    let view = LiveView::new(printer, log, files);
     let Task { suite, engine, filtered_out, scope, part, .. } = task;
     let engine = &engine;
     let run = Run { suite, engine, filtered_out, scope, part, config, parallel, started: SystemTime::now() };
     let places = Places { results, queue };
     match parallel.workers {
-        Some(workers) => run.supervise(&mut *open, &opened, workers, &places, show),
-        None => run.join(&mut *open, &opened, show),
+        Some(workers) => run.supervise(&mut *open, &opened, workers, &places, view),
+        None => run.join(&mut *open, &opened, view),
     }
 }
 
-/// The most entries that a run until the budget is spent is planned with.
+/// The maximum number of planned entries for a run until the budget is used up.
 const MOST_ENTRIES: usize = 100_000;
 
-/// The plan, with what the files hold unless that is going to change.
+/// The plan, with digests of the files unless the run changes them.
 fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan, RunError> {
     let passes = match repeat {
         Repeat::Times(passes) => passes,
@@ -103,21 +103,21 @@ fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan,
     Ok(plan.with_contents((0..passes).flat_map(|_| contents.iter().cloned()).collect()))
 }
 
-/// Says that a run claims nothing, which otherwise looks as if it had gone wrong.
+/// Explains why a run claims nothing, which otherwise looks like an error.
 fn tell_if_stopped(snapshot: &Snapshot) {
     if let (Some(why), false) = (&snapshot.stopped, snapshot.is_complete()) {
         note!(
-            "the run was stopped ({why}), so nothing more is begun; once its processes are gone, `--resume` goes on with it"
+            "the run was stopped ({why}), so no more files are started; once its processes have ended, `--resume` continues it"
         );
     }
 }
 
-/// Whether nothing in any file of a run could be checked so far.
+/// Whether nothing could be checked in any file of a run so far.
 fn checked_nothing(snapshot: &Snapshot) -> bool {
     snapshot.outcomes().all(|outcome| matches!(outcome.verdict, Verdict::Ignored { .. }))
 }
 
-/// What both ways of running share.
+/// What both modes share.
 struct Run<'r> {
     suite: Suite,
     engine: &'r Arc<dyn Engine>,
@@ -134,20 +134,20 @@ impl Run<'_> {
         self.parallel.time_budget.map(|budget| Instant::now() + budget)
     }
 
-    /// How many entries are to be run in any case: of passes until the budget is spent, the first.
+    /// How many entries will run in any case: with passes until the budget is used up, those of the first.
     fn promised(&self, plan: &Plan) -> u64 {
         let all = self.parallel.repeat != Repeat::UntilBudget;
         plan.entries().iter().filter(|entry| all || entry.pass == 1).count() as u64
     }
 
     /// This process is one worker among others that come and go.
-    fn join(&self, queue: &mut dyn Queue, opened: &Opened, mut show: Show) -> Result<ExitStatus, RunError> {
+    fn join(&self, queue: &mut dyn Queue, opened: &Opened, mut view: LiveView) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         let planned = queue.plan().len();
         if *opened == Opened::Joined {
             tell_if_stopped(&queue.snapshot()?);
         }
-        show.printer.begin(self.promised(queue.plan()));
+        view.printer.begin(self.promised(queue.plan()));
         let interruption = interruption(self.config, "the current file has")?;
         let is_unwanted = {
             let interruption = interruption.clone();
@@ -163,29 +163,29 @@ impl Run<'_> {
             apart: true,
             is_unwanted: &is_unwanted,
         };
-        let mut voice = Voice::new(show, interruption);
+        let mut reporter = JoinReporter::new(view, interruption);
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
-            _ => work(queue, &job, &mut voice)?,
+            _ => work(queue, &job, &mut reporter)?,
         };
-        let Voice { mut show, mut outcomes, .. } = voice;
+        let JoinReporter { mut view, mut outcomes, .. } = reporter;
         let snapshot = queue.snapshot()?;
         let by_others = snapshot.finished() - outcomes.len();
         if let End::Stopped(why) = &end {
             let left = self.ledger(&snapshot, queue.worker(), why).left();
-            left.iter().for_each(|outcome| show.ended(outcome));
+            left.iter().for_each(|outcome| view.ended(outcome));
             outcomes.extend(left);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
         let wall = clock.elapsed();
         let mut statistics = Statistics::new(summary.total, wall, 1, outcomes.iter());
         if by_others > 0 {
-            // What bounds the time of a run are all its files, of which this process ran some.
+            // All files of the run limit its time; this process ran only some of them.
             statistics.longest = None;
         }
         let figures = statistics.text() + &passes(snapshot.outcomes());
-        let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
-        // A first list is of all files, whoever ran them; off a list each process takes what it has seen to pass.
+        let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
+        // A first list covers all files, whoever ran them; each process removes from a list what it saw pass.
         let whole = self.config.known.first.is_some() && snapshot.is_complete();
         let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
         known::keep(self.config, &**self.engine, judged);
@@ -198,29 +198,29 @@ impl Run<'_> {
         self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
         let status = heard(printed, conclude(&summary, self.config));
         Ok(match (end, status) {
-            // A run that says it is complete and is not has lost something.
+            // A run that claims to be complete and is not has lost something.
             (End::Complete, ExitStatus::Passed | ExitStatus::Nothing) if !snapshot.is_complete() => ExitStatus::Broken,
-            // What this process ran says nothing of what others did.
+            // The files of this process say nothing about those of others.
             (_, ExitStatus::Nothing) if by_others > 0 && !checked_nothing(&snapshot) => ExitStatus::Passed,
             (_, status) => status,
         })
     }
 
-    /// This process starts workers and answers for them.
+    /// This process starts and supervises workers.
     fn supervise(
         &self,
         queue: &mut dyn Queue,
         opened: &Opened,
         workers: u32,
         places: &Places,
-        mut show: Show,
+        mut view: LiveView,
     ) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
-        show.printer.begin(self.promised(queue.plan()));
-        // What was finished before this process came is shown, too.
+        view.printer.begin(self.promised(queue.plan()));
+        // Outcomes from before this process joined are shown, too.
         let before = queue.snapshot()?;
         tell_if_stopped(&before);
-        show.know(&before);
+        view.know(&before);
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
@@ -240,7 +240,7 @@ impl Run<'_> {
             fail_fast: self.config.options.fail_fast,
             grace: self.config.interrupt_grace,
         };
-        let own = supervise(queue, &supervision, &mut show).inspect_err(|_| {
+        let own = supervise(queue, &supervision, &mut view).inspect_err(|_| {
             self.publish(queue, "the run broke off", workers);
         })?;
         let wall = clock.elapsed();
@@ -248,14 +248,14 @@ impl Run<'_> {
         let why = snapshot.stopped.clone().unwrap_or_else(|| "the run ended early".to_owned());
         let ledger = self.ledger(&snapshot, queue.worker(), &why);
         let left = ledger.left();
-        left.iter().for_each(|outcome| show.ended(outcome));
+        left.iter().for_each(|outcome| view.ended(outcome));
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
-        // Of what others did, and when nobody of this process was there, it cannot tell how busy anybody was.
+        // It cannot tell how busy others were, nor its own workers if it had none.
         let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
         let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text();
         figures.push_str(&passes(outcomes.iter().copied()));
-        let printed = show.finish(self.config, &summary, (self.filtered_out, wall), &figures);
+        let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, &**self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);
         let status = heard(printed, conclude(&summary, self.config));
@@ -272,8 +272,8 @@ impl Run<'_> {
         Ledger { snapshot, repeat: self.parallel.repeat, myself, shared, why }
     }
 
-    /// Writes the whole run's account, as the queue has it once nobody else writes: of processes that leave a run one
-    /// after the other, the last leaves the fullest account, and those that end together leave the same.
+    /// Writes the results of the whole run, as the queue has them once nobody else writes. When processes leave one
+    /// after another, the last one's results are the most complete; those that end together write the same.
     fn publish(&self, queue: &mut dyn Queue, why: &str, workers: u32) {
         account::publish(self.config, || {
             let snapshot = queue.snapshot()?;

@@ -1,4 +1,4 @@
-//! The part of a suite that is this machine's, where a suite is shared out over machines before the run.
+//! This machine's part of a suite that is split over machines before the run.
 
 use super::RunError;
 use super::folder::folder;
@@ -8,17 +8,17 @@ use crate::outcome::{Shard, Split};
 use crate::report::words::time_us;
 use crate::suite::TestFile;
 
-/// A part is one shard's files, and which files the other shards have.
+/// A part is one shard's files, and the files of the other shards.
 pub(super) struct Part {
     pub shard: Shard,
     pub split: Split,
 }
 
 impl Part {
-    /// Takes the files of other shards out, if this machine has a shard, and says so.
+    /// Removes the files of other shards, if this machine has a shard, and says so.
     ///
-    /// A file that is asked for by its whole name is run, whatever the shard: whoever does that (nextest for each file)
-    /// has shared the files out already.
+    /// A file that is requested by its exact name runs whatever the shard: the caller (nextest for each file) has
+    /// already split the files.
     pub(super) fn take(files: &mut Vec<TestFile>, config: &Config) -> Result<Option<Part>, RunError> {
         let Some(shard) = config.shard.filter(|_| !config.filter.exact) else { return Ok(None) };
         let history = match &config.shard_history {
@@ -43,7 +43,7 @@ impl Part {
                 let (own, whole) = (time_us(own), time_us(whole));
                 note!("shard {index} of {of}: {count} of {all} files, {own} of {whole} as the history has it");
             }
-            None => note!("shard {index} of {of}: {count} of {all} files, by their names as there is no history"),
+            None => note!("shard {index} of {of}: {count} of {all} files, by name, because there is no history"),
         }
         Ok(Some(Part { shard, split }))
     }

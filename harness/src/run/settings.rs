@@ -1,4 +1,4 @@
-//! What the verdicts of a run depend on besides its files: what all who take part in it must have in common.
+//! What the verdicts of a run depend on besides its files: it must be the same for all participants.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::suite::Suite;
 use crate::trial::{Bless, Options};
 use crate::worker::Policy;
 
-/// The settings of a run by name: a flag, or what else it is.
+/// The settings of a run, by flag or another name.
 ///
-/// What is not given is not in them. Left out is what changes no verdict: workers, order, budget, reports.
+/// Unset ones are omitted. So are those that change no verdict: workers, order, budget, reports.
 pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine, suite: &Suite) -> Settings {
-    // Each field by its name: an engineer who adds one must decide whether it belongs here.
+    // Each field by name: whoever adds one must decide whether it belongs here.
     let Options {
         fail_fast,
         file_timeout,
@@ -55,7 +55,7 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
         set(REWRITES, Some(if *check { CHECK } else { "on" }.to_owned()));
         set("--bless-errors", on(*errors));
         if !check {
-            // Elsewhere there are other files to be rewritten.
+            // Elsewhere there are other files to rewrite.
             let roots = suite.roots().iter().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
             set("--root", list(&roots.map(|root| root.display().to_string()).collect::<Vec<_>>()));
         }
@@ -75,7 +75,7 @@ fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
-/// Names in whatever order, each once.
+/// Names in any order, each once.
 fn list<T: Display>(names: &[T]) -> Option<String> {
     let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
     names.sort_unstable();
@@ -100,7 +100,7 @@ mod tests {
 
     #[cfg(all(feature = "sqlite", feature = "external"))]
     #[test]
-    fn every_setting_that_can_change_a_verdict_differs() {
+    fn every_setting_that_can_change_a_verdict_is_compared() {
         let plain = of(&[]);
         assert!(plain["engine"].starts_with("SQLite 3."), "{plain:?}");
         assert_eq!(plain.len(), 2);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_no_verdict_does_not_count() {
+    fn settings_that_change_no_verdict_are_not_compared() {
         let others: [&[&str]; 5] = [
             &["--workers", "3"],
             &["--time-budget", "9", "--allow-incomplete"],

@@ -10,19 +10,19 @@ pub(super) struct Current {
     pub(super) since: Instant,
     pub(super) record: Option<Running>,
     pub(super) record_since: Instant,
-    /// Whether people have been told that it takes long.
-    pub(super) told: bool,
+    /// Whether a message has said that it takes long.
+    pub(super) reported: bool,
 }
 
 impl Current {
     pub(super) fn new(entry: usize) -> Self {
         let now = Instant::now();
-        Current { entry, since: now, record: None, record_since: now, told: false }
+        Current { entry, since: now, record: None, record_since: now, reported: false }
     }
 
-    /// Whether this has taken longer than `limit`, and that is news.
+    /// Whether this has taken longer than `limit`; true only once.
     pub(super) fn is_newly_slow(&mut self, limit: Duration) -> bool {
-        self.since.elapsed() > limit && !std::mem::replace(&mut self.told, true)
+        self.since.elapsed() > limit && !std::mem::replace(&mut self.reported, true)
     }
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_takes_long_is_told_of_once() {
+    fn a_slow_file_is_reported_once() {
         let mut current = Current::new(3);
         assert!(!current.is_newly_slow(Duration::from_secs(3600)));
         assert!(current.is_newly_slow(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! One worker's place: the process that fills it, and how it ended.
+//! One worker slot: the process in it, and how it ended.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use super::{Supervision, SupervisorError};
 use crate::outcome::Verdict;
 use crate::process::{self, Child, Exit, Family, Stdin};
 
-/// How long a worker that is told to end may take over it.
+/// How long a worker may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How much of what a worker printed is kept with a failure, in bytes.
+/// How many bytes of a worker's output are kept with a failure.
 pub const OUTPUT: u64 = 16 * 1024;
 
 /// A slot holds a worker, or none.
@@ -22,54 +22,55 @@ pub(super) struct Slot {
     log: PathBuf,
     claimed: bool,
     /// Why it is being killed.
-    sentence: Option<Sentence>,
+    kill_reason: Option<KillReason>,
     abandoned: bool,
 }
 
-/// The verdict on an entry for which a worker is being killed.
-struct Sentence {
+/// The verdict on the entry for which a worker is being killed.
+struct KillReason {
     verdict: Verdict,
     entry: usize,
-    /// When it was told to end.
-    told: Instant,
+    /// When it was asked to end.
+    since: Instant,
 }
 
-/// What is known of a worker that is dead.
+/// What is known of a dead worker.
 #[derive(Debug, Clone)]
 pub(super) struct Dead {
     pub(super) worker: Option<u32>,
     /// The verdict on what it was running.
     pub(super) verdict: Verdict,
-    /// How it ended, in a word: `exit 3`, `SIGSEGV`.
+    /// How it ended: `exit 3`, `SIGSEGV`.
     pub(super) how: String,
-    /// What it had printed since its last trial began.
+    /// Its output since its last trial began.
     pub(super) output: String,
     pub(super) had_claimed: bool,
-    /// Whether it says of itself that all went well.
+    /// Whether its exit code reports success.
     pub(super) clean: bool,
-    /// Whether it was killed, by whomever, instead of ending by itself.
+    /// Whether somebody killed it, so that it did not end by itself.
     pub(super) killed: bool,
-    /// Whether it was killed because the user wants to be gone.
+    /// Whether it was killed because the user wants to exit.
     pub(super) abandoned: bool,
-    /// The entry for which it was ended, if it was; by then it may have been running another.
-    pub(super) sentenced_for: Option<usize>,
+    /// The entry for which it was killed, if any; by then it may have been running another.
+    pub(super) killed_for: Option<usize>,
 }
 
 impl Dead {
-    /// Whether it ended neither as a worker does when nothing is left to do, nor on request, nor before it ran anything.
+    /// Whether it ended unexpectedly: not because nothing was left to do, not on request, and not before it ran
+    /// anything.
     pub(super) fn ended_unasked(&self) -> bool {
-        self.had_claimed && !self.clean && !self.abandoned && self.sentenced_for.is_none()
+        self.had_claimed && !self.clean && !self.abandoned && self.killed_for.is_none()
     }
 }
 
-/// What a worker prints before each trial, so that its output can be told apart by file.
+/// What a worker prints before each trial, so that its output can be split by file.
 pub fn headline(name: &str, attempt: u32) -> String {
     format!("{HEADLINE}{name} (attempt {attempt}) ---")
 }
 
 const HEADLINE: &str = "--- running ";
 
-/// What was printed since the last headline.
+/// The output since the last headline.
 fn since_headline(log: &str) -> String {
     match log.rfind(HEADLINE) {
         Some(at) => log[at..].split_once('\n').map_or("", |(_, rest)| rest).trim_end().to_owned(),
@@ -78,7 +79,7 @@ fn since_headline(log: &str) -> String {
 }
 
 impl Slot {
-    /// Fills the slot: the `count`th worker of the run begins.
+    /// Starts the `count`th worker of the run in the slot.
     pub(super) fn start(
         number: u32,
         count: u32,
@@ -88,7 +89,7 @@ impl Slot {
         let label = format!("{}-{number}-{count}", family.token());
         let log = log_path(&supervision.logs, number);
         let child = family.spawn((supervision.command)(&label), &log, Stdin::Null)?;
-        Ok(Slot { label, child: Some(child), worker: None, log, claimed: false, sentence: None, abandoned: false })
+        Ok(Slot { label, child: Some(child), worker: None, log, claimed: false, kill_reason: None, abandoned: false })
     }
 
     pub(super) fn label(&self) -> &str {
@@ -111,16 +112,16 @@ impl Slot {
         self.child.is_none()
     }
 
-    /// Ends the worker because `entry` exceeds a limit: asks it and all that it started, and kills them if that is not
-    /// enough.
+    /// Ends the worker because `entry` exceeds a limit: asks it and its descendants to end, and kills them later if
+    /// they do not.
     pub(super) fn end(&mut self, verdict: Verdict, entry: usize) {
-        if let (None, Some(child)) = (&self.sentence, &mut self.child) {
+        if let (None, Some(child)) = (&self.kill_reason, &mut self.child) {
             child.terminate();
-            self.sentence = Some(Sentence { verdict, entry, told: Instant::now() });
+            self.kill_reason = Some(KillReason { verdict, entry, since: Instant::now() });
         }
     }
 
-    /// Kills the worker because nobody wants its result any more.
+    /// Kills the worker because its result is no longer needed.
     pub(super) fn abandon(&mut self) {
         self.abandoned = true;
         if let Some(child) = &mut self.child {
@@ -128,22 +129,22 @@ impl Slot {
         }
     }
 
-    /// If the worker has ended, says how; nothing of it is left then.
+    /// Says how the worker ended, if it has; then no process of it is left.
     pub(super) fn reap(&mut self, memory_limit: Option<u64>) -> Result<Option<Dead>, SupervisorError> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let Some(exit) = child.try_wait()? else {
-            if self.sentence.as_ref().is_some_and(|sentence| sentence.told.elapsed() > GRACE) {
+            if self.kill_reason.as_ref().is_some_and(|kill_reason| kill_reason.since.elapsed() > GRACE) {
                 child.kill();
             }
             return Ok(None);
         };
         self.child = None;
-        // A log that cannot be read leaves the verdict without its output.
+        // If the log cannot be read, the verdict has no output.
         let output = process::read_tail(&self.log, OUTPUT).map_or_else(|_| String::new(), |tail| since_headline(&tail));
-        let sentence = self.sentence.take();
-        let sentenced_for = sentence.as_ref().map(|sentence| sentence.entry);
-        let verdict = match (sentence, memory_limit) {
-            (Some(sentence), _) => sentence.verdict,
+        let kill_reason = self.kill_reason.take();
+        let killed_for = kill_reason.as_ref().map(|kill_reason| kill_reason.entry);
+        let verdict = match (kill_reason, memory_limit) {
+            (Some(kill_reason), _) => kill_reason.verdict,
             (None, Some(limit_bytes)) if process::says_out_of_memory(&output, &exit) => {
                 Verdict::OutOfMemory { limit_bytes }
             }
@@ -158,12 +159,12 @@ impl Slot {
             clean: exit.is_success(),
             killed: [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP].map(Exit::Signal).contains(&exit),
             abandoned: self.abandoned,
-            sentenced_for,
+            killed_for,
         }))
     }
 }
 
-/// Where the worker in slot `number` writes what it prints.
+/// The log file of the worker in slot `number`.
 pub(super) fn log_path(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("worker-{number}.log"))
 }
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_is_told_apart_by_headlines() {
+    fn output_is_split_by_headlines() {
         let log = format!("noise\n{}\nold\n{}\nnew\nlines\n\n", headline("a.test", 1), headline("b.test", 2));
         assert_eq!(since_headline(&log), "new\nlines");
         assert_eq!(since_headline("error: no queue\n"), "error: no queue");

@@ -1,4 +1,4 @@
-//! Holds what a query returned against what the script expects.
+//! Compares a query's result with the expected one.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
@@ -8,15 +8,15 @@ use md5::{Digest, Md5};
 use crate::engine::Rows;
 use crate::script::{Lines, Sort};
 
-/// A fingerprint stands for a whole result: alike for alike results, within one process.
+/// A fingerprint identifies a whole result within one process: equal results have equal fingerprints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint(u64, usize);
 
-/// A comparison keeps the order in which a result is compared, and the memory for it.
+/// A comparison keeps the order in which a result is compared, and its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     sort: Sort,
-    /// The rows (or, with `valuesort`, the values) in the order of comparison; empty while that is the engine's.
+    /// The rows (or, with `valuesort`, the values) in the order of comparison; empty if that is the engine's order.
     order: Vec<Piece>,
     /// Their text in that order.
     sorted: Vec<u8>,
@@ -25,24 +25,24 @@ pub(super) struct Comparison {
 /// Both results of a mismatch as text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Texts {
-    /// What the script expects.
+    /// The expected result.
     pub(super) expected: String,
-    /// What came.
+    /// The actual result.
     pub(super) actual: String,
-    /// Both as they are compared, where that is not to the letter.
+    /// Both in the form in which they are compared, if that is not byte by byte.
     pub(super) compared: Option<(String, String)>,
 }
 
-/// A piece is what keeps together when a result is sorted: a row, or a value.
+/// A piece is the unit of sorting: a row, or a value.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
-    /// The first bytes of its text, as a number that sorts like them; zeros follow a shorter text.
+    /// The first bytes of its text, as a number that sorts like them; a shorter text is padded with zeros.
     prefix: u128,
     /// The index of its first value.
     first: usize,
 }
 
-/// How many bytes a prefix holds.
+/// The number of bytes in a prefix.
 const PREFIX_BYTES: usize = size_of::<u128>();
 
 /// For text without NUL bytes.
@@ -52,14 +52,14 @@ impl Piece {
         self.prefix & 0xff == 0
     }
 
-    /// How long the text is that the prefix holds.
+    /// The length of the text in the prefix.
     fn len(&self) -> usize {
         PREFIX_BYTES - self.prefix.trailing_zeros() as usize / 8
     }
 }
 
 impl Comparison {
-    /// Brings a result into the order that the record asks for.
+    /// Sorts a result as the record requires.
     pub(super) fn order(&mut self, rows: &Rows, sort: Sort) {
         self.sort = sort;
         self.order.clear();
@@ -73,14 +73,14 @@ impl Comparison {
         let firsts = (0..rows.len()).step_by(width);
         self.order.extend(firsts.map(|first| Piece { prefix: prefix(rows.text(), rows.place(row(first))), first }));
         self.sorted.reserve(rows.text().len() + PREFIX_BYTES);
-        // A line feed sorts below everything that can stand in its place, unless values hold control characters.
+        // A line feed sorts below any character that can be at its position, unless values contain control characters.
         if rows.text().iter().filter(|byte| **byte <= b'\n').count() != rows.len() {
             let values = |piece: &Piece| row(piece.first).map(|index| rows.value(index));
             self.order.sort_unstable_by(|a, b| values(a).cmp(values(b)));
             self.order.iter().for_each(|piece| self.sorted.extend_from_slice(text(piece)));
             return;
         }
-        // By numbers first, which is fast; then what these do not tell apart.
+        // First by number, which is fast; then ties by text.
         self.order.sort_unstable_by_key(|piece| piece.prefix);
         for alike in self.order.chunk_by_mut(|a, b| a.prefix == b.prefix) {
             if alike.len() > 1 && !alike[0].is_whole() {
@@ -89,7 +89,7 @@ impl Comparison {
         }
         for piece in &self.order {
             if piece.is_whole() {
-                // Copied with a known length and then cut, because that needs no call.
+                // Copied with a constant length and then truncated, because that needs no call.
                 let end = self.sorted.len() + piece.len();
                 self.sorted.extend_from_slice(&piece.prefix.to_be_bytes());
                 self.sorted.truncate(end);
@@ -99,7 +99,7 @@ impl Comparison {
         }
     }
 
-    /// How many values are sorted, or shown in a row, together.
+    /// How many values are sorted, or shown as a row, together.
     fn width(&self, rows: &Rows) -> usize {
         if self.sort == Sort::Values { 1 } else { rows.columns().unwrap_or(1).max(1) }
     }
@@ -138,7 +138,7 @@ impl Comparison {
         }
     }
 
-    /// What is wrong with a result that does not agree, in a line.
+    /// What is wrong with a result, as one line.
     pub(super) fn summary(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> String {
         let (unit, actual) = match row_wise && self.sort != Sort::Values {
             true => ("rows", rows.count()),
@@ -158,11 +158,12 @@ impl Comparison {
         }
     }
 
-    /// The expected and the actual result as text: a value a line or, row-wise, a row a line; hashed if the former is.
+    /// The expected and the actual result as text: one value per line or, row-wise, one row per line; hashed if the
+    /// expected result is.
     pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> Texts {
         let expected: Vec<&[u8]> = lines.iter().collect();
         let actual = self.lines(rows, row_wise, is_hashed(lines));
-        // Beside something that is ignored, a value may span lines.
+        // With `<slt:ignore>`, a value may span lines.
         let line_feeds = !(matches!(lines, Lines::List(_)) && ignores(&expected));
         let written = |lines: &mut dyn Iterator<Item = &[u8]>, backslashes: bool| {
             lines.map(|line| shown(line, backslashes, line_feeds)).collect::<Vec<_>>().join("\n")
@@ -176,7 +177,7 @@ impl Comparison {
             (expected_text, actual_text) = pair(true);
         }
         let compared = (matches!(lines, Lines::List(_)) && line_feeds && !is_hashed(lines)).then(|| {
-            // White space does not count in this comparison, so that no difference of it may fill the diff.
+            // This comparison ignores whitespace, so whitespace must not show in the diff.
             let actual: Vec<Vec<u8>> = match row_wise {
                 true => self.rows(rows).iter().map(|row| normalized_row(row)).collect(),
                 false => self.values(rows).map(normalized).collect(),
@@ -191,7 +192,7 @@ impl Comparison {
         Texts { expected: expected_text, actual: actual_text, compared }
     }
 
-    /// The result as the lines of a script: as a hash or, row-wise, a row a line, or else a value a line.
+    /// The result as the lines of a script: as a hash, row-wise with one row per line, or with one value per line.
     pub(super) fn lines(&self, rows: &Rows, row_wise: bool, hashed: bool) -> Vec<Vec<u8>> {
         if hashed {
             vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows)).into_bytes()]
@@ -207,7 +208,7 @@ impl Comparison {
         let mut hasher = DefaultHasher::new();
         hasher.write(self.text(rows));
         if rows.holds_line_feeds() {
-            // Then the text does not say where a value ends.
+            // Then the text does not show where a value ends.
             self.values(rows).for_each(|value| hasher.write_usize(value.len()));
         }
         Fingerprint(hasher.finish(), rows.len())
@@ -225,25 +226,25 @@ impl Comparison {
     }
 }
 
-/// The first bytes of a place that is not empty, as a number: the lesser number belongs to the lesser text.
+/// The first bytes of a non-empty text, as a number that sorts like the text.
 fn prefix(text: &[u8], place: Range<usize>) -> u128 {
     let number = match text[place.start..].first_chunk() {
         Some(bytes) => u128::from_be_bytes(*bytes),
         None => text[place.start..].iter().rev().fold(0, |number, byte| (number >> 8) | (u128::from(*byte) << 120)),
     };
-    // What follows behind the place counts as zero.
+    // Bytes after the text count as zero.
     number & (u128::MAX << (u128::BITS as usize - 8 * place.len().min(PREFIX_BYTES)))
 }
 
-/// Stands, in an expected line, for anything: also for more lines.
+/// Matches anything in an expected line, including several lines.
 const ANYTHING: &[u8] = b"<slt:ignore>";
 
-/// Whether rows are those that the lines of an `.slt` file expect: equal except for white space or, where something is
-/// ignored, equal byte for byte around it.
+/// Whether rows match the lines of an `.slt` file: equal except for whitespace or, if something is ignored, equal byte
+/// for byte around it.
 ///
-/// The rules are those of the crate's `default_validator`, but on bytes: two values that are not UTF-8 are equal only if
-/// their bytes are. And the crate asks only that the parts around `<slt:ignore>` occur one after the other, so that
-/// anything may precede the first and follow the last; here the result must begin and end with them.
+/// The rules are those of the crate's `default_validator`, but on bytes: two values that are not UTF-8 are equal only
+/// if their bytes are. Also, the crate only requires the parts around `<slt:ignore>` to occur one after another, so
+/// that anything may precede the first and follow the last; here the result must start and end with them.
 fn as_written(actual: &[Vec<&[u8]>], expected: &[&[u8]]) -> bool {
     if !ignores(expected) {
         let actual = actual.iter().map(|row| normalized_row(row));
@@ -251,11 +252,11 @@ fn as_written(actual: &[Vec<&[u8]>], expected: &[&[u8]]) -> bool {
     }
     let actual = actual.iter().map(|row| row.join(&b' ')).collect::<Vec<_>>().join(&b'\n');
     let expected = expected.join(&b'\n');
-    // The crate's rule, and then ours; white space at either end does not count, as it is hard to see in a file.
+    // The crate's rule, and then ours; whitespace at either end is ignored, because it is hard to see in a file.
     fragments(&actual, &expected, false) && fragments(actual.trim_ascii(), expected.trim_ascii(), true)
 }
 
-/// Whether the parts of `expected` around `<slt:ignore>` occur one after the other, also at both ends if `anchored`.
+/// Whether the parts of `expected` around `<slt:ignore>` occur one after another, also at both ends if `anchored`.
 fn fragments(actual: &[u8], expected: &[u8], anchored: bool) -> bool {
     let mut rest = actual;
     let (mut start, mut is_first) = (0, true);
@@ -279,26 +280,26 @@ fn ignores(expected: &[&[u8]]) -> bool {
     expected.iter().any(|line| memchr::memmem::find(line, ANYTHING).is_some())
 }
 
-/// A row as it is compared where white space does not count: each value normalized, then joined by blanks.
+/// A row for a comparison that ignores whitespace: each value normalized, then joined by blanks.
 fn normalized_row(row: &[&[u8]]) -> Vec<u8> {
     row.iter().map(|value| normalized(value)).collect::<Vec<_>>().join(&b' ')
 }
 
-/// A value or line without white space at its ends, and with one blank for each run of it.
+/// A value or line without whitespace at its ends, and with one blank for each run of it.
 ///
-/// As the crate's `default_normalizer`: Unicode's white space counts at the ends, ASCII's within.
+/// Like the crate's `default_normalizer`: Unicode's whitespace counts at the ends, ASCII's within.
 fn normalized(value: &[u8]) -> Vec<u8> {
     let trimmed = std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes());
     let words = trimmed.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(&b' ')
 }
 
-/// Whether a hash stands for a whole result.
+/// Whether a hash represents the whole result.
 pub(super) fn is_hashed(lines: &Lines<'_>) -> bool {
     HashLine::of(lines).is_some()
 }
 
-/// A line `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`, which stands for a whole result.
+/// A line `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`, which represents a whole result.
 struct HashLine {
     count: u64,
     digest: [u8; 16],
@@ -317,7 +318,7 @@ impl HashLine {
     }
 }
 
-/// The bytes that 32 hexadecimal digits stand for, in lower case as the original runner writes them.
+/// The bytes of 32 lower-case hexadecimal digits, as the original runner writes them.
 fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -332,8 +333,8 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// A value as text that shows what tells it from others: bytes that are not UTF-8 are written `\xE9`, a line feed `\n`,
-/// and, on demand, a backslash `\\`.
+/// A value as text that shows what distinguishes it from others: bytes that are not UTF-8 are written `\xE9`, a line
+/// feed `\n`, and, on request, a backslash `\\`.
 pub(super) fn shown(value: &[u8], backslashes: bool, line_feeds: bool) -> String {
     let mut shown = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {

@@ -1,8 +1,7 @@
-//! A trial on a thread of its own, which is left behind if the engine does not return.
+//! A trial on its own thread, which is abandoned if the engine does not return.
 //!
-//! An engine that can be interrupted is, by the [watchdog](super::watchdog), and its trial ends by itself. One that goes
-//! on all the same keeps its thread; the verdict is made without it, from what the trial has noted so far, and the other
-//! files are run.
+//! The [watchdog](super::watchdog) interrupts an engine that supports it, and the trial ends by itself. Any other
+//! engine keeps its thread: the trial gets its verdict without it, from its reports so far, and the other files run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -16,30 +15,31 @@ use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordC
 use crate::script::Record;
 use crate::suite::TestFile;
 
-/// How much later than its limit a trial is abandoned: engines that can be interrupted return by then.
+/// How long after its limit a trial is abandoned: engines that can be interrupted return before that.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same for what the engine does before the first record: it connects, which has time limits of its own.
+/// The same before the first record: the engine connects then, with its own time limits.
 const CONNECTING: Duration = Duration::from_secs(10);
 
-/// How often the waiting thread looks at the clock.
+/// How often the waiting thread checks the clock.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The reason why a trial was abandoned that exceeded no limit.
+/// Why a trial was abandoned that exceeded no limit.
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
 static ABANDONED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a thread of this process was left behind in an engine. Such a process ends by `_exit`: what an engine does at
-/// `exit` might wait for that thread.
+/// Whether a thread of this process was abandoned in an engine. Such a process ends by `_exit`: an engine's `exit`
+/// handlers might wait for that thread.
 pub(crate) fn left_threads_behind() -> bool {
     ABANDONED.load(Ordering::Relaxed)
 }
 
-/// As [`run`], on a thread of its own with [`stack_bytes`](crash::stack_bytes) of stack.
+/// Like [`run`], on its own thread with a stack of [`stack_bytes`](crash::stack_bytes).
 ///
-/// If the engine is still busy a moment after a time limit is over, the trial is [abandoned](Verdict::TimedOut). The same
-/// happens as soon as `is_unwanted` says so: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so far.
+/// If the engine is still busy shortly after a time limit, the trial is [abandoned](Verdict::TimedOut). The same
+/// happens as soon as `is_unwanted` returns true: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so
+/// far.
 pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
     file: &TestFile,
     engine: &Arc<dyn Engine>,
@@ -64,7 +64,7 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
     let thread = match thread::Builder::new().name("trial".to_owned()).stack_size(crash::stack_bytes()).spawn(body) {
         Ok(thread) => thread,
         Err(_) => {
-            // No thread is to be had: better on this one than not at all.
+            // If no thread can be started, run on this one.
             slot.release();
             return run(file, &**engine, options, &*trial.watch);
         }
@@ -73,12 +73,12 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
     let (verdict, limit) = loop {
         match receiver.recv_timeout(TICK) {
             Ok(outcome) => {
-                // It has said all it has to say; what is left of it are the engine's own farewells to a thread.
+                // It has reported everything; what remains are the engine's thread-local destructors.
                 let _ = thread.join();
                 return outcome;
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                // `run` catches panics; so one of the engine's came while its thread was being taken down.
+                // `run` catches panics, so this one came from a thread-local destructor of the engine.
                 break (Verdict::Failed, None);
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {}
@@ -134,14 +134,14 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
     }
 }
 
-/// A trial that runs on another thread: what it reports is passed on for as long as somebody waits for it.
+/// A trial on another thread: its reports are passed on while somebody waits for it.
 struct Apart<W> {
     slot: &'static Slot,
     watch: Arc<W>,
     tally: Mutex<Tally>,
 }
 
-/// What has become of the records so far, in case that the trial itself never says.
+/// The results of the records so far, in case the trial itself never returns.
 #[derive(Default)]
 struct Tally {
     records: RecordCounts,
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_nobody_wants_any_more_is_left_and_one_that_ends_is_judged() {
+    fn an_unwanted_trial_is_abandoned_and_one_that_ends_is_judged() {
         let unwanted = run_on("run", &Options::default(), &|| true);
         assert_eq!(unwanted.verdict, Verdict::NotRun { reason: INTERRUPTED.to_owned() });
         assert_eq!(unwanted.failures, []);

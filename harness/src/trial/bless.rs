@@ -1,8 +1,8 @@
-//! Rewrites what failing records expect from what the engine returned.
+//! Rewrites failing records to expect what the engine returned.
 //!
-//! While a script runs, corrections are gathered as [edits](edit) of the files it was read from. A correction counts only
-//! if the record, edited, reads back as one that the same result satisfies. When the script is over, each file is
-//! replaced at once, or nothing of it.
+//! While a script runs, corrections are collected as [edits](edit) of its files. A correction counts only if the edited
+//! record parses as one that the same result satisfies. When the script is over, each file is replaced as a whole, or
+//! not at all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -23,19 +23,19 @@ mod rewrite;
 pub(super) use edit::NOT_DUCKDB;
 use edit::{Edit, Style};
 
-/// How failing records are blessed: what they expect is taken from what the engine returned.
+/// How failing records are rewritten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bless {
     /// Show what would change, and write nothing.
     pub check: bool,
-    /// Let an error become what is expected.
+    /// Also write errors as expected.
     pub errors: bool,
 }
 
 /// A correction is what a record would have to expect in order to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Correction {
-    /// A result: its lines as a script lists them, and how many columns there are, where that is known.
+    /// A result: its lines as in a script, and the number of columns, if known.
     Lines { lines: Vec<Vec<u8>>, columns: Option<usize> },
     /// A number of rows.
     Count(u64),
@@ -45,56 +45,56 @@ pub(super) enum Correction {
     Error(EngineError),
 }
 
-/// Blessings are the corrections of one trial, by the file in which the records stand.
+/// The corrections of one trial, by file.
 #[derive(Debug)]
 pub(super) struct Blessings {
     bless: Bless,
     dialect: Dialect,
     script: PathBuf,
     root: PathBuf,
-    /// Names by which conditions know the engine.
+    /// Names that conditions accept for the engine.
     labels: Labels,
-    /// A draft for each file: the script's, and those of the files that it includes.
+    /// A draft for each file: the script's, and those of included files.
     drafts: Vec<Draft>,
-    /// Which draft belongs to a record, by the file that it was included from.
+    /// The draft of a record, by the file that it was included from.
     names: HashMap<Option<Arc<str>>, usize>,
 }
 
-/// A draft is what becomes of one file.
+/// A draft is the pending change of one file.
 #[derive(Debug)]
 struct Draft {
-    /// The file itself, whatever links lead to it; or why it cannot be rewritten.
+    /// The file itself, with links resolved; or why it cannot be rewritten.
     path: Result<PathBuf, String>,
     text: Vec<u8>,
-    /// Where each line of the text begins.
+    /// The offset of each line.
     starts: Vec<usize>,
-    /// What became of its records, by line.
-    records: BTreeMap<u64, Fate>,
-    /// The first failures that are to be rewritten, with the lines of their records.
+    /// The state of its records, by line.
+    records: BTreeMap<u64, RecordState>,
+    /// The first failures to be rewritten, with the lines of their records.
     failures: Vec<(u64, Failure)>,
-    /// Every run of a record that is to be rewritten.
+    /// Every run of a record that will be rewritten.
     corrected: Vec<RecordId>,
 }
 
-/// What became of a record that stands in a draft.
+/// The state of a record in a draft.
 #[derive(Debug)]
-enum Fate {
+enum RecordState {
     /// It passed.
     Passed,
-    /// It is to be rewritten so.
+    /// It will be rewritten this way.
     Corrected(Vec<Edit>),
-    /// It stays as it is: other runs of the same record ended differently.
+    /// It stays unchanged: other runs of the same record ended differently.
     Disputed,
 }
 
-/// What has become of one file, for the account of the trial.
+/// The result for one file.
 #[derive(Debug)]
 pub(super) enum Conclusion {
     /// These records were rewritten.
     Rewritten(Vec<RecordId>),
-    /// These records would be, which the diff of a failure without words shows.
+    /// These records would be rewritten; the diff of a failure without a message shows how.
     Rewritable(Vec<RecordId>, Failure),
-    /// These records still fail, for the reason that the failures, which are the first of them, give.
+    /// These records still fail; the first failures give the reason.
     Failing(Vec<RecordId>, Vec<Failure>),
 }
 
@@ -115,30 +115,30 @@ impl Blessings {
         }
     }
 
-    /// Conditions know the engine by these labels.
+    /// Conditions accept these labels for the engine.
     pub(super) fn for_engine(&mut self, labels: &Labels) {
         self.labels = labels.clone();
     }
 
-    /// Reads the files that records are included from before anything is run: another process may soon rewrite them,
-    /// and that comes to the same only if both began with the same text.
+    /// Reads the files that records are included from before anything runs: another process may soon rewrite them, and
+    /// both must start with the same text for the same result.
     pub(super) fn foresee(&mut self, records: &[Record<'_>]) {
         for record in records.iter().filter(|record| record.included_from.is_some()) {
             self.draft(record);
         }
     }
 
-    /// A record has passed, so that no other run of the same record may change it.
+    /// A record has passed, so no other run of the same record may change it.
     pub(super) fn passed(&mut self, record: &Record<'_>) {
         if record.included_from.is_some() {
             self.draft(record).settle(record.line);
         }
     }
 
-    /// A record has failed, and is to be rewritten; `agrees` holds lines against the result.
+    /// A record has failed, and should be rewritten; `agrees` compares lines with the result.
     ///
     /// # Errors
-    /// A fragment for people: why it must go on failing.
+    /// Why it still fails, as a fragment.
     pub(super) fn correct(
         &mut self,
         record: &Record<'_>,
@@ -173,9 +173,9 @@ impl Blessings {
         let edits = edits.ok_or_else(|| "a script cannot hold this result".to_owned())?;
         match draft.records.get_mut(&record.line) {
             None => {
-                draft.records.insert(record.line, Fate::Corrected(edits));
+                draft.records.insert(record.line, RecordState::Corrected(edits));
             }
-            Some(Fate::Corrected(others)) if *others == edits => {}
+            Some(RecordState::Corrected(others)) if *others == edits => {}
             Some(_) => {
                 draft.settle(record.line);
                 return Err(TWICE.to_owned());
@@ -206,7 +206,7 @@ impl Blessings {
         &mut self.drafts[index]
     }
 
-    /// Writes what was gathered, and says for each file what became of it.
+    /// Writes the collected corrections, and returns the result for each file.
     pub(super) fn conclude(self) -> Vec<Conclusion> {
         let Blessings { bless, dialect, root, labels, drafts, .. } = self;
         let read = |text: &[u8], path: &Path| kept(text, path, dialect, &labels, &root);
@@ -226,23 +226,23 @@ impl Draft {
         Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new(), corrected: Vec::new() }
     }
 
-    /// The record in this line stays as it is.
+    /// The record in this line stays unchanged.
     fn settle(&mut self, line: u64) {
-        let fate = self.records.entry(line).or_insert(Fate::Passed);
-        if let Fate::Corrected(_) = fate {
-            *fate = Fate::Disputed;
+        let state = self.records.entry(line).or_insert(RecordState::Passed);
+        if let RecordState::Corrected(_) = state {
+            *state = RecordState::Disputed;
         }
     }
 
     fn conclude(self, check: bool, read: &dyn Fn(&[u8], &Path) -> Option<Records>) -> Vec<Conclusion> {
         let Draft { path: Ok(path), text, records, failures, corrected, .. } = self else { return Vec::new() };
         let mut edits = Vec::new();
-        for fate in records.values() {
-            if let Fate::Corrected(more) = fate {
+        for state in records.values() {
+            if let RecordState::Corrected(more) = state {
                 edits.extend(more);
             }
         }
-        let is_disputed = |line: &u64| matches!(records.get(line), Some(Fate::Disputed));
+        let is_disputed = |line: &u64| matches!(records.get(line), Some(RecordState::Disputed));
         let (disputed, corrected): (Vec<_>, Vec<_>) =
             corrected.into_iter().partition(|record| is_disputed(&record.line));
         let (still, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(line, _)| is_disputed(line));
@@ -255,7 +255,7 @@ impl Draft {
         }
         if !corrected.is_empty() {
             let edited = edit::apply(&text, 0..text.len(), edits);
-            let corrected_at = |line: &u64| matches!(records.get(line), Some(Fate::Corrected(..)));
+            let corrected_at = |line: &u64| matches!(records.get(line), Some(RecordState::Corrected(..)));
             let unharmed = || leaves_others(read(&text, &path)?, read(&edited, &path)?, corrected_at);
             conclusions.push(if unharmed() != Some(true) {
                 Conclusion::Failing(corrected, because(failures, HARM))
@@ -274,7 +274,7 @@ impl Draft {
     }
 }
 
-/// What must stay of a record that is not rewritten: all of it, as text. Of one that is rewritten, its SQL.
+/// What must not change: the whole text of a record that is not rewritten, and the SQL of one that is.
 #[derive(Debug, PartialEq, Eq)]
 struct Kept {
     sql: Vec<u8>,
@@ -284,8 +284,8 @@ struct Kept {
 /// The records of a file, each with its line.
 type Records = Vec<(u64, Kept)>;
 
-/// The records of a whole file with their lines; nothing if it cannot be read. Records behind a syntax error, which a
-/// classic script may run up to, count as one.
+/// The records of a whole file with their lines; empty if it cannot be read. Records after a syntax error, up to which
+/// a classic script may run, count as one.
 fn kept(text: &[u8], path: &Path, dialect: Dialect, labels: &Labels, root: &Path) -> Option<Records> {
     let of = |record: Record<'_>| {
         let (line, sql) = (record.line, record.step.text().to_vec());
@@ -306,7 +306,7 @@ fn kept(text: &[u8], path: &Path, dialect: Dialect, labels: &Labels, root: &Path
     }
 }
 
-/// Whether a rewritten file has the same records as before, but for what those that were corrected expect.
+/// Whether a rewritten file has the same records as before, except for the corrected expectations.
 fn leaves_others(before: Records, after: Records, corrected: impl Fn(&u64) -> bool) -> Option<bool> {
     let same = |((line, before), (_, after)): (&(u64, Kept), &(u64, Kept))| match corrected(line) {
         true => before.sql == after.sql,
@@ -315,12 +315,12 @@ fn leaves_others(before: Records, after: Records, corrected: impl Fn(&u64) -> bo
     Some(before.len() == after.len() && before.iter().zip(&after).all(same))
 }
 
-/// A failure that blessing did not mend.
+/// A failure that blessing did not fix.
 pub(super) fn refused(failure: Failure, reason: &str) -> Failure {
     Failure { message: format!("{}\nnot blessed: {reason}", failure.message), ..failure }
 }
 
-/// The file that a path leads to, which must lie below the root.
+/// The file behind a path, which must be inside the root.
 fn real(path: &Path, root: &Path) -> Result<PathBuf, String> {
     let unreachable = |error: std::io::Error| format!("the file cannot be reached: {error}");
     let real = path.canonicalize().map_err(unreachable)?;
@@ -330,9 +330,9 @@ fn real(path: &Path, root: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Whether a text holds one record and nothing else, of which `is` is true.
+/// Whether a text contains exactly one record, for which `is` is true.
 ///
-/// What `like` has from elsewhere in its script, the record is given too.
+/// The record inherits from `like` what comes from elsewhere in the script.
 fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step<'_>) -> bool) -> bool {
     let labels = Labels::default();
     let records: Result<Vec<Record<'_>>, SyntaxError> = match dialect {
@@ -352,7 +352,7 @@ fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step
     is(&step)
 }
 
-/// Whether an edited step is the old one but for what it expects, and that is what `correction` says.
+/// Whether an edited step differs from the old one only in its expectation, which is `correction`.
 fn holds(step: &Step<'_>, old: &Step<'_>, correction: &Correction, agrees: impl Fn(&Lines<'_>, bool) -> bool) -> bool {
     let expected = match (step, correction) {
         (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, .. }) => {

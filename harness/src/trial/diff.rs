@@ -1,36 +1,36 @@
-//! Two results held against each other, for people.
+//! Diffs of two results or files.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-/// How much of a text a message shows, in bytes: an engine that returns megabytes must not flood a terminal.
+/// How many bytes of a text a message shows: an engine that returns megabytes must not flood a terminal.
 pub(super) const LONGEST: usize = 4096;
 
-/// How much of a diff of whole files a message shows, in bytes.
+/// How many bytes of a diff of whole files a message shows.
 const LONGEST_UNIFIED: usize = 64 << 10;
 
-/// Lines around a difference that are shown with it.
+/// The number of context lines around a difference.
 const CONTEXT: usize = 3;
 
-/// How much of two long texts is compared, in bytes from the first line that differs.
+/// How many bytes of two long texts are compared, from the first line that differs.
 const COMPARED: usize = 256 << 10;
 
-/// After this time, a diff is no longer made shorter: it is right, but shows more lines than it must.
+/// After this time, a diff is no longer minimised: it is correct, but may be longer than necessary.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lines of both texts, those only in `expected` after `-`, those only in `actual` after `+`.
 ///
-/// Long runs of equal lines are left out, with a line that says how many; at most `longest` bytes are shown. A line with
-/// something that would not be seen, such as a blank at its end or a character without width, is quoted.
+/// Long runs of equal lines are replaced by a line that says how many; at most `longest` bytes are shown. A line with
+/// invisible characters, such as a trailing blank or a zero-width character, is quoted.
 pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
-    // Whole lines all of them: the last one of the shorter text is then like the others.
+    // End all lines with a line feed, so that the last line of the shorter text equals the others.
     let whole = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
     let (expected, actual) = (whole(expected), whole(actual));
     let same = expected.split_inclusive('\n').zip(actual.split_inclusive('\n')).take_while(|(a, b)| a == b);
     let same: Vec<usize> = same.map(|(line, _)| line.len()).collect();
-    // The first lines of thousands are alike more often than not, and need no search for what has moved.
+    // Long texts often start with equal lines, which the diff need not search.
     let skipped = same.len().saturating_sub(CONTEXT);
     let start: usize = same[..skipped].iter().sum();
     let compared = |text: &str| text[start..floor(text, start + COMPARED)].to_owned();
@@ -56,7 +56,7 @@ pub(super) fn lines(expected: &str, actual: &str, longest: usize) -> String {
     shorten(shown.join("\n"), longest)
 }
 
-/// A line as it is or, with white space at its ends or control characters in it, quoted.
+/// A line, quoted if it has whitespace at its ends or control characters.
 fn visible(line: &str) -> Cow<'_, str> {
     let is_unseen = |char: char| !matches!(char, '"' | '\'' | '\\') && char.escape_debug().len() > 1;
     if line.trim() == line && !line.chars().any(is_unseen) {
@@ -66,12 +66,12 @@ fn visible(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// The last boundary between characters that is not beyond `end`.
+/// The last character boundary at or before `end`.
 fn floor(text: &str, end: usize) -> usize {
     (0..=end.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
-/// Two versions of a file as `diff -u` shows them.
+/// Two versions of a file in the format of `diff -u`.
 pub(super) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(&*old, &*new);
@@ -83,7 +83,7 @@ fn left_out(count: usize) -> Option<String> {
     (count > 0).then(|| format!("  … {count} equal lines"))
 }
 
-/// A text, or its beginning and a note of how long it is.
+/// A text, or its start and a note of its length.
 pub(super) fn shorten(mut text: String, longest: usize) -> String {
     let length = text.len();
     if length > longest {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_shown_with_some_lines_around_it() {
+    fn only_differences_are_shown_with_some_context() {
         let expected: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
         let mut actual = expected.clone();
         actual[9] = "x".into();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_seen_is_quoted() {
+    fn invisible_characters_are_quoted() {
         let shown = lines("a\n b", "a \nb\tc\n\u{1b}[31m", LONGEST);
         assert_eq!(lines("a b", "a\u{a0}b", LONGEST), "- a b\n+ \"a\\u{a0}b\"");
         assert_eq!(lines("ab", "a\u{200b}b", LONGEST), "- ab\n+ \"a\\u{200b}b\"");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn two_texts_that_share_nothing_are_told_apart_in_bounded_time() {
+    fn two_texts_that_share_nothing_are_compared_in_bounded_time() {
         let text = |offset: u32| (0..50_000).map(|n| (n * 7 + offset).to_string()).collect::<Vec<_>>().join("\n");
         let shown = lines(&text(1), &text(2), LONGEST);
         assert!(shown.starts_with("- 1\n") && shown.len() < LONGEST + 40, "{}", &shown[..80]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_texts_are_cut_between_characters() {
+    fn very_long_texts_are_cut_between_characters() {
         let text = shorten("é".repeat(1 << 20), LONGEST);
         assert!(text.len() < LONGEST + 40 && text.ends_with("… 2097152 bytes in all"), "{}", &text[LONGEST - 8..]);
         assert_eq!(shorten("short".into(), LONGEST), "short");

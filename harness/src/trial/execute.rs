@@ -1,4 +1,4 @@
-//! Runs one record after the other on the connections of one script.
+//! Runs one record after another on the connections of one script.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,44 +23,44 @@ use super::{Ending, Options, Tally, Watch, diff, system};
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
     dialect: Dialect,
-    // Sessions come first, and so end before the database that they use goes.
+    // Sessions come first, so that they are dropped before their database.
     default: Box<dyn Session + 'e>,
     named: HashMap<String, Box<dyn Session + 'e>>,
     database: Box<dyn Database + 'e>,
     rows: Rows,
     comparison: Comparison,
     labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
-    /// Results of more values than this stand as a hash; 0 for none.
+    /// Results with more values are written as a hash; 0 for none.
     hash_threshold: u64,
-    /// Whether corrections are wanted.
+    /// Whether to collect corrections.
     bless: bool,
-    /// Whether texts of failures are kept whole, however long.
+    /// Whether failures keep their full texts.
     whole: bool,
     variables: Variables,
     watchdog: Option<Watchdog>,
     allow_system: bool,
     memory_limited: bool,
     out_of_memory: bool,
-    /// Why nothing more can be learnt of the script, if so.
+    /// Why the script cannot continue, if so.
     lost: Option<CutShort>,
     /// The engine's name in messages.
     engine: &'e str,
     watch: &'e dyn Watch,
 }
 
-/// What was expected and what came.
+/// The expected and the actual result.
 pub(super) enum Results {
-    /// The rows of a query. They are written down only once the verdict is made, and outside every time limit.
+    /// The rows of a query. They become text only after the verdict, and outside every time limit.
     Rows,
-    /// What a command should have printed, and what it did.
+    /// The expected and the actual output of a command.
     Printed(String, String),
 }
 
-/// Why a record failed: a message and, for results, what was expected and what came.
+/// Why a record failed: a message and, for results, the expected and the actual one.
 pub(super) struct Complaint {
     pub(super) message: String,
     pub(super) results: Option<Results>,
-    /// What the record would have to expect instead, or why that cannot be told.
+    /// What the record would have to expect instead, or why it cannot be rewritten.
     pub(super) correction: Result<Box<Correction>, String>,
 }
 
@@ -72,7 +72,8 @@ impl From<String> for Complaint {
 }
 
 impl Complaint {
-    /// Names the pass of a loop that the record failed in. Only DuckDB's dialect has loops, and it cannot be rewritten yet.
+    /// Names the pass of a loop in which the record failed. Only DuckDB's dialect has loops, and it cannot be rewritten
+    /// yet.
     pub(super) fn in_pass(mut self, pass: Option<&str>) -> Self {
         self.correction = Err(bless::NOT_DUCKDB.to_owned());
         if let Some(pass) = pass {
@@ -88,7 +89,7 @@ impl Complaint {
 }
 
 impl<'e, 'a> Executor<'e, 'a> {
-    /// Connects before the first record, so that no connection error can pass for an expected one.
+    /// Connects before the first record, so that a connection error never counts as an expected one.
     pub(super) fn connect(
         file: &TestFile,
         engine: &'e dyn Engine,
@@ -124,7 +125,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         })
     }
 
-    /// What the engine calls itself once it is connected.
+    /// The engine's own name once it is connected.
     pub(super) fn name(&self) -> String {
         self.default.name().to_owned()
     }
@@ -134,17 +135,17 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.watchdog.as_ref().and_then(Watchdog::exceeded)
     }
 
-    /// Whether the engine wanted more memory than it may have.
+    /// Whether the engine exceeded the memory limit.
     pub(super) fn out_of_memory(&self) -> bool {
         self.out_of_memory
     }
 
-    /// Why nothing more can be learnt of the script: a connection was lost, or its adapter panicked.
+    /// Why the script cannot continue: a connection was lost, or its adapter panicked.
     pub(super) fn lost(&self) -> Option<CutShort> {
         self.lost
     }
 
-    /// Whether nothing more may run; the tally is told why.
+    /// Whether nothing more may run; records the reason in the tally.
     pub(super) fn is_over(&self, options: &Options, tally: &mut Tally<'_>) -> bool {
         tally.cut_short = match self.lost() {
             _ if self.timed_out().is_some() => Some(CutShort::TimedOut),
@@ -161,7 +162,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         &self.rows
     }
 
-    /// The values that a query of the runner's own returns.
+    /// The values of a query of the runner itself.
     pub(super) fn values(
         &mut self,
         sql: &str,
@@ -182,7 +183,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         Ok(self.rows.values().map(|value| String::from_utf8_lossy(value).into_owned()).collect())
     }
 
-    /// Closes all connections, opens the database as asked, and connects again.
+    /// Closes all connections, opens the database as requested, and connects again.
     pub(super) fn reopen(&mut self, opening: Opening<'_>) -> Result<(), String> {
         self.named.clear();
         self.default = Box::new(Closed);
@@ -205,7 +206,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         Ok(())
     }
 
-    /// Tells the engine the script's own folder.
+    /// Passes the script's folder to the engine.
     pub(super) fn scratch(&mut self, folder: &std::path::Path) {
         self.database.scratch(folder);
     }
@@ -220,17 +221,17 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.database.require(words).map_err(|error| format!("{}: {error}", self.engine))
     }
 
-    /// Leaves the script's database where it is, and says where that is.
+    /// Keeps the script's database, and says where it is.
     pub(super) fn keep(&mut self) -> Option<String> {
         self.database.keep()
     }
 
-    /// Runs a record and enters what became of it.
+    /// Runs a record and records its result.
     pub(super) fn execute(&mut self, record: Record<'a>, tally: &mut Tally<'_>) {
         self.perform(record, tally, &mut |executor, record, tally| executor.step(record, tally));
     }
 
-    /// Runs a record by `step`, within the time limits, and enters what became of it.
+    /// Runs a record by `step`, within the time limits, and records its result.
     pub(super) fn perform<'r>(
         &mut self,
         record: Record<'r>,
@@ -246,13 +247,13 @@ impl<'e, 'a> Executor<'e, 'a> {
             if let Some(watchdog) = &self.watchdog {
                 watchdog.begin();
             }
-            // After a pause that came to the limit, nothing is sent to the engine any more.
+            // If a limit expired during a pause, nothing more is sent to the engine.
             let result = if pausing { Ok(()) } else { step(self, &record, tally) };
             if let Some(watchdog) = &self.watchdog {
                 watchdog.end();
             }
             let complaint = match (self.timed_out(), result) {
-                // Whatever came back was made by the interruption, or came too late.
+                // The result comes from the interrupt, or is too late.
                 (Some(limit), _) => Complaint::from(format!(
                     "still {} when the time limit of {} s was over",
                     self.busy(pausing, &record.step),
@@ -275,7 +276,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
             let mut failure = Failure { message: complaint.message, ..tally.here() };
             tally.sql.clear();
-            // No more failures than these are kept, and so no more are written down.
+            // No more failures than these are kept, so no more are formatted.
             if self.whole || tally.failures.len() < MAX_FAILURES {
                 let _paused = self.watchdog.as_ref().map(Watchdog::pause);
                 if let Some(Texts { expected, actual, compared }) = self.texts(complaint.results, &record.step) {
@@ -289,7 +290,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
     }
 
-    /// The results of a record that failed, written down.
+    /// The results of a failed record, as text.
     fn texts(&self, results: Option<Results>, step: &Step<'_>) -> Option<Texts> {
         match (results?, step) {
             (Results::Printed(expected, actual), _) => Some(Texts { expected, actual, compared: None }),
@@ -300,7 +301,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
     }
 
-    /// Enters a failure, unless the record is to be rewritten.
+    /// Adds a failure, unless the record will be rewritten.
     fn fail(
         &mut self,
         record: &Record<'_>,
@@ -317,7 +318,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         tally.fail(failure, record.step.text());
     }
 
-    /// Notes down what a failing record is to expect from now on, if that is wanted; or why it cannot be.
+    /// Records what a failing record should expect from now on, if requested; or why it cannot be rewritten.
     fn correct(
         &mut self,
         record: &Record<'_>,
@@ -401,7 +402,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
     }
 
-    /// Waits for so long, but not longer than until a time limit is over.
+    /// Waits this long, but not longer than until a time limit.
     pub(super) fn sleep(&mut self, duration: Duration) {
         let left = self.watchdog.as_ref().and_then(Watchdog::left).unwrap_or(duration);
         self.default.sleep(duration.min(left));
@@ -460,7 +461,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         let rows = &mut self.rows;
         let request = Request { sql, letters, dialect: self.dialect };
         let clock = Instant::now();
-        // Caught here, where the record is known, and so that sessions do not end while a panic is under way.
+        // Caught here, where the record is known, so that no session is dropped during a panic.
         let result = catch_unwind(AssertUnwindSafe(|| session.run(request, rows)));
         tally.engine += clock.elapsed();
         drop(in_engine);
@@ -468,10 +469,10 @@ impl<'e, 'a> Executor<'e, 'a> {
             self.lost = Some(CutShort::Panicked);
             Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))
         })?;
-        // An expected error is no excuse: under a limit, this one says nothing about the SQL.
+        // Not an expected error: the limit says nothing about the SQL.
         self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
         match result {
-            // Nor is it one here: whatever the record expects, it was not run.
+            // Not an expected error either: the record did not run.
             Err(error) if error.lost => {
                 self.lost = Some(CutShort::ConnectionLost);
                 Err(format!("the connection to {} is lost: {error}", self.engine).into())
@@ -482,7 +483,7 @@ impl<'e, 'a> Executor<'e, 'a> {
     }
 }
 
-/// What stands for a connection while there is none.
+/// A placeholder for a connection that does not exist.
 struct Closed;
 
 impl Session for Closed {

@@ -1,4 +1,4 @@
-//! `system` records: commands of a shell, for users who allow them.
+//! `system` records: shell commands, for users who allow them.
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -11,17 +11,17 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::environment;
 
-/// How often a command that has a limit is looked at.
+/// How often a command with a time limit is checked.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How long the output of a command that was killed is waited for: something that left its process group may hold it open.
+/// How long to wait for the output of a killed command: a process that left its group may hold it open.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Runs a command and returns what it printed, without white space around it; one that ends with `&` is not waited for.
-/// After `limit`, the command is killed, with all that it started and that has not left its process group.
+/// Runs a command and returns its output, trimmed; does not wait for a command that ends with `&`. After `limit`, the
+/// command and the processes in its group are killed.
 ///
 /// # Errors
-/// The command could not be started, ended with a code other than 0, or was killed; with what it printed to standard error.
+/// The command could not be started, exited with a code other than 0, or was killed; with its standard error.
 pub(super) fn run(command: &str, limit: Option<Duration>) -> Result<Vec<u8>, String> {
     let shell = |command: &str| {
         let mut shell = Command::new("bash");
@@ -49,7 +49,7 @@ pub(super) fn run(command: &str, limit: Option<Duration>) -> Result<Vec<u8>, Str
     Ok(output.stdout.trim_ascii().to_vec())
 }
 
-/// Waits for a child that leads a process group of its own, and kills the group after `limit`.
+/// Waits for a child that leads its own process group, and kills the group after `limit`.
 fn output_within(mut child: Child, limit: Duration) -> io::Result<Output> {
     let clock = Instant::now();
     let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
@@ -58,7 +58,7 @@ fn output_within(mut child: Child, limit: Duration) -> io::Result<Output> {
             Some(status) => break status,
             None if clock.elapsed() < limit => thread::sleep(TICK),
             None => {
-                // The child is not reaped yet, so its number is still its own.
+                // The child is not yet reaped, so its pid cannot have been reused.
                 if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
                     let _ = kill_process_group(group, Signal::KILL);
                 }
@@ -72,12 +72,12 @@ fn output_within(mut child: Child, limit: Duration) -> io::Result<Output> {
     Ok(Output { status, stdout, stderr })
 }
 
-/// Reads a pipe to its end on a thread of its own.
+/// Reads a pipe to its end on another thread.
 fn read(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What cannot be read was not printed; nobody may wait for it any more.
+        // The output may be unreadable, and the receiver may be gone; both can be ignored.
         let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
         let _ = sender.send(bytes);
     });
@@ -89,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_does_not_end_is_killed_with_what_it_started() {
+    fn a_command_that_does_not_end_is_killed_with_its_processes() {
         let hour = Some(Duration::from_secs(3600));
         assert_eq!(run("printf ' a\\nb \\n'", hour).unwrap(), b"a\nb");
         assert_eq!(run("printf 'a\\xff'", None).unwrap(), b"a\xff");
         assert!(run("echo oops >&2; exit 3", hour).unwrap_err().contains("exit status: 3)\noops"));
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        // The pipe has a reader for as long as the second process lives, and opening it for writing fails after that.
+        // The pipe has a reader while the second process runs; after that, opening it for writing fails.
         let command = format!("mkfifo {0}; (cat {0} >/dev/null; sleep 1000) & cat {0}; sleep 1000", pipe.display());
         let error = run(&command, Some(Duration::from_millis(300))).unwrap_err();
         assert!(error.contains("signal: 9"), "{error}");

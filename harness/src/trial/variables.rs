@@ -1,4 +1,4 @@
-//! What `$name` stands for while `control substitution` is on.
+//! The values of `$name` while `control substitution` is on.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,15 +7,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use once_cell::unsync::OnceCell;
 use tempfile::TempDir;
 
-/// Variables of one script: those that `let` binds, and three that are always there.
+/// Variables of one script: those that `let` sets, and three built-in ones.
 ///
-/// `$__TEST_DIR__` is an empty folder of the script's own, `$__NOW__` the time in nanoseconds, `$__DATABASE__` the name of
-/// the script's database on an engine that has names for databases. Environment variables are
-/// seen only if the user allows it: a test file is input.
+/// `$__TEST_DIR__` is the script's own empty folder, `$__NOW__` the time in nanoseconds, `$__DATABASE__` the name of
+/// the script's database on an engine that names databases. Environment variables are visible only if the user allows
+/// it: a test file is untrusted input.
 pub(super) struct Variables {
     bound: BTreeMap<String, String>,
     folder: OnceCell<TempDir>,
-    /// Whether `new_folder` has told the folder.
+    /// Whether `new_folder` has returned the folder.
     folder_told: bool,
     allow_env: bool,
     database: Option<String>,
@@ -37,7 +37,7 @@ impl Variables {
         self.bound.insert(name.to_owned(), value);
     }
 
-    /// Replaces `$name`, `${name}` and `${name:default}`; `\$` stands for `$`.
+    /// Replaces `$name`, `${name}` and `${name:default}`; `\$` becomes `$`.
     pub(super) fn replace(&self, text: &str) -> Result<String, Unreplaced> {
         subst::substitute(text, self).map_err(|error| {
             let as_crate = format!("substitution failed: {error}");
@@ -51,9 +51,9 @@ impl Variables {
         })
     }
 
-    /// Replaces the names that are known and leaves every other `$` to the shell.
+    /// Replaces the known names and leaves every other `$` to the shell.
     ///
-    /// A name ends where the shell would end it: `$ab` is not `$a` followed by `b`. Values are not searched again.
+    /// A name ends where the shell would end it: `$ab` is not `$a` followed by `b`. Values are not substituted again.
     pub(super) fn replace_known(&self, text: &str) -> Result<String, String> {
         let mut replaced = String::with_capacity(text.len());
         let mut rest = text;
@@ -79,7 +79,7 @@ impl Variables {
         Ok(replaced)
     }
 
-    /// The folder of `$__TEST_DIR__`, once, as soon as there is one.
+    /// The folder of `$__TEST_DIR__`, once, when it exists.
     pub(super) fn new_folder(&mut self) -> Option<&Path> {
         let folder = self.folder.get().filter(|_| !self.folder_told)?;
         self.folder_told = true;
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bound_names_are_replaced_and_the_environment_is_not_seen_unless_allowed() {
+    fn set_names_are_replaced_and_the_environment_is_hidden_unless_allowed() {
         let mut variables = Variables::new(false, Some("db_7".into()));
         variables.set("a", "1".into());
         assert_eq!(variables.replace("$a ${a}b \\$a ${x:2}").unwrap(), "1 1b $a 2");

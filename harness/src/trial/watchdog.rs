@@ -1,4 +1,4 @@
-//! Time limits: a thread that interrupts an engine when a script or a record has taken too long.
+//! Time limits: a thread that interrupts an engine when a script or a record takes too long.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Interrupter;
 
-/// How often the thread looks, which is how late an interruption can come.
+/// How often the thread checks, which is the maximum delay of an interrupt.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A watchdog guards the sessions of one script for as long as it lives.
+/// A watchdog guards the sessions of one script until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
@@ -22,13 +22,13 @@ struct Shared {
     started: Instant,
     file_limit: Option<Duration>,
     record_limit: Option<Duration>,
-    /// When the present record began, in nanoseconds after `started`, plus one; 0 between records.
+    /// When the current record began, in nanoseconds after `started`, plus one; 0 between records.
     record_began: AtomicU64,
-    /// The limit that was exceeded, in nanoseconds; 0 as long as none was.
+    /// The limit that was exceeded, in nanoseconds; 0 if none was.
     exceeded: AtomicU64,
-    /// How long the clock has stood still, in nanoseconds.
+    /// How long the clock has been paused, in nanoseconds.
     paused: AtomicU64,
-    /// Whether it does now.
+    /// Whether it is paused now.
     is_paused: AtomicBool,
     interrupters: Mutex<Vec<Interrupter>>,
 }
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Watchdog {
-    /// Starts watching now, if there is a limit at all.
+    /// Starts the clock, if there is a limit.
     pub(super) fn start(file_limit: Option<Duration>, record_limit: Option<Duration>) -> Option<Watchdog> {
         file_limit.or(record_limit)?;
         let shared = Arc::new(Shared {
@@ -58,7 +58,7 @@ impl Watchdog {
         thread::spawn(move || {
             while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
                 if watched.check().is_some() {
-                    // Again and again: the engine may have been between two statements.
+                    // Repeatedly: the engine may have been between two statements.
                     let interrupters = watched.interrupters.lock().unwrap_or_else(PoisonError::into_inner);
                     interrupters.iter().for_each(|interrupt| interrupt());
                 }
@@ -67,7 +67,7 @@ impl Watchdog {
         Some(Watchdog { shared, _alive: alive })
     }
 
-    /// Puts a session under guard.
+    /// Guards a session.
     pub(super) fn guard(&mut self, interrupter: Interrupter) {
         self.shared.interrupters.lock().unwrap_or_else(PoisonError::into_inner).push(interrupter);
     }
@@ -79,7 +79,7 @@ impl Watchdog {
 
     /// The record has ended.
     pub(super) fn end(&self) {
-        // An engine that cannot be interrupted is judged when it comes back at last.
+        // An engine that cannot be interrupted is checked when it returns.
         self.shared.check();
         self.shared.record_began.store(0, Ordering::Release);
     }
@@ -90,7 +90,7 @@ impl Watchdog {
         Pause(&self.shared, Instant::now())
     }
 
-    /// How long it is until the first limit is certainly exceeded, be it that of the script or of the present record.
+    /// The time until the first limit is exceeded, the script's or the current record's.
     pub(super) fn left(&self) -> Option<Duration> {
         let (now, shared) = (self.shared.elapsed(), &self.shared);
         let file = shared.file_limit.map(|limit| limit.saturating_sub(now));
@@ -112,7 +112,7 @@ impl Watchdog {
     }
 }
 
-/// A pause stops the clock of a script until it is dropped: what the harness does itself counts against no limit.
+/// A pause stops a script's clock until it is dropped: the harness's own work does not count towards a limit.
 #[derive(Debug)]
 pub(super) struct Pause<'w>(&'w Shared, Instant);
 
@@ -129,7 +129,7 @@ impl Shared {
         self.started.elapsed().saturating_sub(Duration::from_nanos(self.paused.load(Ordering::Acquire)))
     }
 
-    /// Looks at the clock; the first limit found exceeded stays.
+    /// Checks the clock; the first exceeded limit stays.
     fn check(&self) -> Option<Duration> {
         if self.is_paused.load(Ordering::Acquire) {
             return None;
@@ -156,7 +156,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
 
     #[test]
-    fn a_pause_counts_against_no_limit() {
+    fn a_pause_counts_towards_no_limit() {
         let limit = Duration::from_secs(3600);
         let watchdog = Watchdog::start(Some(limit), None).unwrap();
         let pause = watchdog.pause();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_interrupted_until_the_watchdog_goes() {
+    fn a_session_is_interrupted_until_the_watchdog_is_dropped() {
         let calls = Arc::new(AtomicU32::new(0));
         let mut watchdog = Watchdog::start(None, Some(Duration::from_millis(1))).unwrap();
         let counted = Arc::clone(&calls);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_the_shorter_of_both_limits() {
+    fn the_remaining_time_is_the_shorter_of_both_limits() {
         let left = |file, record| {
             let watchdog = Watchdog::start(file, record).unwrap();
             let between_records = watchdog.left();

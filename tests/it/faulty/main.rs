@@ -1,29 +1,28 @@
-//! A test target whose engine does, on demand, what engines should not: SQLite, but for statements that begin with
-//! `FAULT`.
+//! A test target whose engine misbehaves on demand: SQLite, except for statements that begin with `FAULT`.
 //!
 //! ```text
-//! FAULT segv | abort | overflow | panic      dies of it
-//! FAULT bus | fpe | ill | kill               dies of that signal
+//! FAULT segv | abort | overflow | panic      crashes this way
+//! FAULT bus | fpe | ill | kill               crashes by that signal
 //! FAULT exit CODE                            ends the process
-//! FAULT _exit CODE                           ends it without calling what is registered for that
-//! FAULT thread-exit CODE                     ends it from a thread of the engine's own
+//! FAULT _exit CODE                           ends it without calling exit handlers
+//! FAULT thread-exit CODE                     ends it from the engine's own thread
 //! FAULT fork-exit | fork-_exit               forks, and the copy exits in the middle of the run; passes
 //! FAULT lost                                 the connection is lost
 //! FAULT deep KIB                             needs so much stack, and passes
 //! FAULT hang                                 never returns, and cannot be interrupted
 //! FAULT sleep MILLISECONDS                   returns late, and cannot be interrupted
 //! FAULT eat                                  allocates without end
-//! FAULT fork | daemon                        starts a process that stays: in its group, or in a session of its own
+//! FAULT fork | daemon                        starts a process that stays: in its group, or in its own session
 //! FAULT clone                                forks a copy of its own process, which stays
 //! FAULT stray PATH                           starts one that stays, forked twice, with an empty environment; its id is in PATH
-//! FAULT at-exit                              passes, and lets the process die as it ends
+//! FAULT at-exit                              passes, and crashes the process when it exits
 //! FAULT print WORDS                          prints them
 //! FAULT error WORDS                          fails with them
 //! FAULT lose                                 loses the connection
 //! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
 //! ```
 //!
-//! Scripts that hold no such statement can be strewn with faults: see [`seeds`].
+//! Faults can be injected into scripts without such statements: see [`seeds`].
 
 // It prints what a test asks it to.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -137,7 +136,7 @@ fn commit(fault: &str) -> Result<(), EngineError> {
             shell.args(["-i", "setsid", "sh", "-c", &script]).stdin(Stdio::null());
             assert!(shell.status().expect("`env` and `setsid` are there").success());
         }
-        // SAFETY: the function takes nothing, returns nothing, and is there for as long as the program.
+        // SAFETY: the function takes nothing, returns nothing, and exists as long as the program.
         "at-exit" => assert_eq!(unsafe { libc::atexit(die) }, 0),
         "print" => println!("{rest}"),
         "error" => return Err(EngineError::new(rest)),
@@ -154,13 +153,13 @@ fn commit(fault: &str) -> Result<(), EngineError> {
 }
 
 extern "C" fn die() {
-    // SAFETY: there is none; no process has a page there, which is the point.
+    // SAFETY: none, on purpose; no process has a page there.
     unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
 }
 
 fn raise(signal: libc::c_int) {
     loop {
-        // Again, as Rust's handler of SIGBUS only makes the next one fatal.
+        // Again, because Rust's handler of SIGBUS only makes the next one fatal.
         // SAFETY: it takes no pointer.
         unsafe { libc::raise(signal) };
     }
@@ -168,7 +167,7 @@ fn raise(signal: libc::c_int) {
 
 /// Forks a copy that exits with 0, and waits for it.
 fn fork_and_exit(exit: unsafe extern "C" fn(libc::c_int) -> !) {
-    // SAFETY: the copy calls nothing but `exit` or `_exit`; the pointer is that of a live variable.
+    // SAFETY: the copy calls only `exit` or `_exit`; the pointer is to a live variable.
     unsafe {
         let pid = libc::fork();
         if pid == 0 {
@@ -180,9 +179,9 @@ fn fork_and_exit(exit: unsafe extern "C" fn(libc::c_int) -> !) {
     }
 }
 
-/// Forks without running another program: the copy has all files open that the process has.
+/// Forks without running another program: the copy has all open files of the process.
 fn clone() {
-    // SAFETY: the copy calls nothing but `setsid` and `sleep`, which are allowed between a fork and an exec.
+    // SAFETY: the copy calls only `setsid` and `sleep`, which are allowed between fork and exec.
     unsafe {
         if libc::fork() == 0 {
             libc::setsid();
@@ -193,7 +192,7 @@ fn clone() {
     }
 }
 
-/// Calls itself until it has used so many KiB of stack below `base`, the place of its first frame.
+/// Calls itself until it has used that many KiB of stack below `base`, the address of its first frame.
 fn deepen(kib: usize, base: Option<usize>) {
     let frame = std::hint::black_box([kib; 64]);
     let here = std::ptr::from_ref(&frame).addr();

@@ -1,7 +1,7 @@
-//! Faults that are strewn over scripts which know nothing of them, and a ledger of each.
+//! Faults that are injected into scripts, and a ledger of each.
 //!
 //! ```text
-//! FAULTY_LEDGER=PATH    where each fault is entered before it is committed, a JSON object a line
+//! FAULTY_LEDGER=PATH    where each fault is recorded before it happens, one JSON object per line
 //! FAULTY_ALTER=N        one result in N has a wrong value: which, depends on the script's name and the SQL alone
 //! FAULTY_CRASH=NAME     the third request of this script kills the process
 //! FAULTY_HANG=NAME      the third request of this script never returns
@@ -24,7 +24,7 @@ const LAST: u32 = 3;
 pub struct Seeds {
     script: String,
     ledger: PathBuf,
-    /// One result in so many is altered; none if 0.
+    /// One in this many results is altered; none if 0.
     alter: u32,
     /// What happens at the last request.
     end: Option<&'static str>,
@@ -32,7 +32,7 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// What the environment has in store for a script; nothing without a ledger.
+    /// The faults that the environment asks for in a script; `None` without a ledger.
     pub fn for_script(script: &str) -> Option<Seeds> {
         let ledger = env::var_os("FAULTY_LEDGER")?.into();
         let is = |variable: &str| env::var(variable).is_ok_and(|name| name == script);
@@ -47,7 +47,7 @@ impl Seeds {
         })
     }
 
-    /// The fault to commit instead of this request.
+    /// The fault to cause instead of this request.
     pub fn before(&self, request: Request<'_>) -> Option<&'static str> {
         self.requests.set(self.requests.get() + 1);
         let fault = self.end.filter(|_| self.requests.get() == LAST)?;
@@ -55,7 +55,7 @@ impl Seeds {
         Some(fault)
     }
 
-    /// Alters the first value of what a query has returned, if it is the turn of that query.
+    /// Alters the first value of a query's result, if it is that query's turn.
     pub fn after(&self, request: Request<'_>, rows: &mut Rows) {
         let Some(columns) = rows.columns().filter(|_| request.letters.is_some() && !rows.is_empty()) else { return };
         let digest = Md5::new().chain_update(&self.script).chain_update(request.sql).finalize();

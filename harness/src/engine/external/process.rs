@@ -1,4 +1,4 @@
-//! A driver's process: its start, its end, and that nothing of it stays.
+//! A driver's process: its start and its end, and that no process of it survives.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -13,18 +13,18 @@ use super::{DATABASE, PROTOCOL};
 use crate::engine::EngineError;
 use crate::environment;
 
-/// How long a driver may take to end when there is nothing more to read.
+/// How long a driver may take to exit once its output has ended.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// A driver's process, and all of its group; ended when this is dropped.
+/// A driver's process, and its whole group; killed when this is dropped.
 pub(super) struct Process {
     child: Child,
-    /// Whom to kill, as long as the number is theirs.
+    /// The group to kill, while its pid cannot be reused.
     group: Arc<Mutex<Option<Pid>>>,
 }
 
 impl Process {
-    /// Has bash run `command`, with the name of a database if there is one.
+    /// Makes bash run `command`, with the name of a database if there is one.
     pub(super) fn start(command: &str, stdin: Stdio, database: Option<&str>) -> Result<Process, EngineError> {
         let mut bash = Command::new("bash");
         environment::withhold(&mut bash);
@@ -32,13 +32,13 @@ impl Process {
         if let Some(database) = database {
             bash.env(DATABASE, database);
         }
-        // A group of its own, so that all that it starts can be ended; its complaints are for people to read.
+        // Its own group, so that all its processes can be killed; the user sees its standard error.
         bash.process_group(0).stdin(stdin).stdout(Stdio::piped());
         #[cfg(target_os = "linux")]
         // SAFETY: between fork and exec it makes one system call and touches no memory.
         unsafe {
-            // Whoever is busy with a query would not notice that nobody waits for the answer any more. The signal
-            // comes when the thread ends that has called this, which is the one that uses the driver.
+            // A driver that is busy with a query would not notice that nobody waits for the answer. The signal is sent
+            // when the thread that called this ends, which is the one that uses the driver.
             bash.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
         }
         let child = bash.spawn().map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
@@ -46,30 +46,30 @@ impl Process {
         Ok(Process { child, group })
     }
 
-    /// The ends of its pipes that are here, once, where it was started with pipes.
+    /// Our ends of its pipes, once, if it was started with pipes.
     pub(super) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
         (self.child.stdin.take(), self.child.stdout.take())
     }
 
-    /// What kills it and its group, from whatever thread.
+    /// A function that kills it and its group, from any thread.
     pub(super) fn killer(&self) -> impl Fn() + Send + Sync + 'static {
         let group = Arc::clone(&self.group);
         move || kill(&group)
     }
 
-    /// Kills the driver when `limit` is over, unless what is returned has been dropped before.
-    pub(super) fn fuse(&self, limit: Duration) -> mpsc::Sender<()> {
-        let (burning, ended) = mpsc::channel::<()>();
+    /// Kills the driver after `limit`, unless the returned guard is dropped first.
+    pub(super) fn timeout_guard(&self, limit: Duration) -> mpsc::Sender<()> {
+        let (guard, ended) = mpsc::channel::<()>();
         let kill = self.killer();
         thread::spawn(move || {
             if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
                 kill();
             }
         });
-        burning
+        guard
     }
 
-    /// What tells whether it has ended; the number stays its own.
+    /// A function that tells whether it has ended; it is not reaped, so its pid cannot be reused.
     pub(super) fn watcher(&self) -> impl Fn() -> bool + 'static {
         let group = Arc::clone(&self.group);
         move || match *group.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -78,7 +78,7 @@ impl Process {
         }
     }
 
-    /// How the driver ended, in words, if it does within a while.
+    /// How the driver ended, as text, if it ends within a while.
     pub(super) fn end(&mut self) -> Option<String> {
         let begun = Instant::now();
         while begun.elapsed() < GOODBYE {
@@ -91,14 +91,14 @@ impl Process {
         None
     }
 
-    /// How the driver ended, if it has; what is left of its group is killed before its number can pass on to others.
+    /// How the driver ended, if it has; the rest of its group is killed before its pid can be reused.
     fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(leader) = *group {
             if !look(leader)? {
                 return Ok(None);
             }
-            // A group that has ended has nothing to be told.
+            // An empty group needs no signal.
             let _ = kill_process_group(leader, Signal::KILL);
             *group = None;
         }
@@ -106,12 +106,12 @@ impl Process {
     }
 }
 
-/// Whether the limit of a fuse was over; one that has not burned by now never will.
-pub(super) fn has_burned(fuse: &mpsc::Sender<()>) -> bool {
-    fuse.send(()).is_err()
+/// Whether the guard's limit has passed and the driver was killed; if not, the limit no longer applies.
+pub(super) fn timed_out(guard: &mpsc::Sender<()>) -> bool {
+    guard.send(()).is_err()
 }
 
-/// Whether a child has ended; leaves it unreaped.
+/// Whether a child has ended; does not reap it.
 fn look(child: Pid) -> io::Result<bool> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     match waitid(WaitId::Pid(child), options) {
@@ -121,7 +121,7 @@ fn look(child: Pid) -> io::Result<bool> {
     }
 }
 
-/// What bash means by a status of its own.
+/// The meaning of bash's own exit codes.
 fn hint(status: ExitStatus) -> &'static str {
     match status.code() {
         Some(126) => ": bash cannot run that command",

@@ -1,4 +1,4 @@
-//! One driver's process for all connections of a script, where the driver knows how to serve them.
+//! One driver process for all connections of a script, for drivers with that capability.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Conversation, Question};
 use crate::engine::{Done, EngineError, Interrupter, Opening, Request, Rows, Session};
 
-/// A connection is a number that goes with each request.
+/// A connection is a number in each request.
 pub(super) struct Connection {
     conversation: Rc<RefCell<Conversation>>,
     number: u64,
@@ -37,9 +37,9 @@ impl Session for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut conversation = self.conversation.borrow_mut();
-        // With the last connection the whole process goes.
+        // The last connection ends the process.
         if !conversation.is_lost && Rc::strong_count(&self.conversation) > 2 {
-            // A driver that cannot answer this is found out by the next request.
+            // If the driver cannot answer this, the next request finds out.
             let _ = conversation.command(&Question { close: Some(self.number), ..Question::default() });
         }
     }

@@ -1,10 +1,10 @@
-//! Drivers of one line of shell, and what comes of them.
+//! Tests with drivers of one line of shell.
 
 use super::*;
 
 const CLASSIC: Request<'static> = Request { sql: b"SELECT", letters: Some(b"IT"), dialect: Dialect::Classic };
 
-/// Asks a driver once, and says what came of it.
+/// Sends one request to a driver, and returns the result.
 fn ask(driver: &str, request: Request<'_>) -> Result<(Done, String, String), EngineError> {
     let engine = External::new(driver);
     let mut session = engine.database("a.test")?.connect()?;
@@ -13,13 +13,13 @@ fn ask(driver: &str, request: Request<'_>) -> Result<(Done, String, String), Eng
     Ok((done, String::from_utf8(rows.text().to_vec()).unwrap(), session.name().to_owned()))
 }
 
-/// A driver that says `words` when it is asked anything.
+/// A driver that answers `words` to any request.
 fn parrot(words: &str) -> String {
     format!("head -c 1 >/dev/null && echo '{words}'; cat >/dev/null")
 }
 
 #[test]
-fn a_driver_that_was_changed_is_another_engine() {
+fn a_changed_driver_is_another_engine() {
     let folder = tempfile::tempdir().unwrap();
     let driver = folder.path().join("driver.py");
     std::fs::write(&driver, "one").unwrap();
@@ -41,15 +41,15 @@ fn a_driver_that_does_not_know_the_extension_writes_its_values_itself() {
 }
 
 #[test]
-fn a_driver_that_does_not_know_the_extension_is_asked_without_it() {
-    // Whatever it is asked, it says so in its error.
+fn a_driver_that_does_not_know_the_extension_gets_no_new_fields() {
+    // It returns any request as its error.
     let driver = r#"q=$(head -c 16); [ -z "$q" ] || printf '{"err":"%s"}' "${q//\"/\'}""#;
     let error = ask(driver, CLASSIC).unwrap_err();
     assert_eq!((error.message.as_str(), error.lost), ("{'sql':'SELECT'}", false));
 }
 
 #[test]
-fn a_driver_that_greets_is_told_the_letters_and_may_answer_with_more() {
+fn a_driver_that_greets_gets_the_letters_and_may_return_more() {
     let greet = |words: &str| format!(r#"echo '{{"protocol":1,"name":"own"}}'; {}"#, parrot(words));
     let (done, rows, name) = ask(&greet(r#"{"result":[[2.5,""],[true,null]],"columns":2}"#), CLASSIC).unwrap();
     assert_eq!((done, rows.as_str(), name.as_str()), (Done::Rows, "2\n(empty)\n1\nNULL\n", "own"));
@@ -71,7 +71,7 @@ fn numbers_stay_as_the_driver_wrote_them() {
     let numbers = "117.63331139400017,18446744073709551617,18446744073709551618,1E400,-0.10";
     let (_, rows, _) = ask(&format!("{greet} {}", parrot(&format!(r#"{{"result":[[{numbers}]]}}"#))), slt).unwrap();
     assert_eq!(rows, format!("{numbers},").replace(',', "\n"));
-    // Nor does any of 2,000 random doubles change.
+    // The same holds for 2,000 random doubles.
     let mut seed = 1_u64;
     let doubles = std::iter::repeat_with(|| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -88,12 +88,12 @@ fn numbers_stay_as_the_driver_wrote_them() {
 }
 
 #[test]
-fn what_is_no_answer_loses_the_connection() {
+fn an_invalid_answer_loses_the_connection() {
     for (driver, words) in [
-        (parrot("oops"), "it printed what is no answer"),
-        (parrot(r#"{"result":[1]}"#), "it printed what is no answer"),
+        (parrot("oops"), "it printed something that is not an answer"),
+        (parrot(r#"{"result":[1]}"#), "it printed something that is not an answer"),
         (parrot(r#"{"result":[[1]]}"#), "`1` where a string should be"),
-        (parrot(r#"{"result":[["\ud800"]]}"#), r#"`"\ud800"`, which is no string"#),
+        (parrot(r#"{"result":[["\ud800"]]}"#), r#"`"\ud800"`, which is not a string"#),
         (parrot("{}"), "neither with `result` nor with `err`"),
         (parrot(r#"{"result":[],"err":"no"}"#), "neither with `result` nor with `err`"),
         ("head -c 1 >/dev/null; exit 3".to_owned(), "it ended (exit status: 3) instead of answering"),
@@ -104,7 +104,7 @@ fn what_is_no_answer_loses_the_connection() {
         ("exit 5".to_owned(), "it ended (exit status: 5)"),
         ("exec >&-; cat >/dev/null; exit 6".to_owned(), "it closed its output instead of answering"),
         ("head -c 1 >/dev/null; sleep 1000 & exit 7".to_owned(), "it ended (exit status: 7) instead of answering"),
-        ("yes".to_owned(), "it printed what is no answer: `y` (expected value)"),
+        ("yes".to_owned(), "it printed something that is not an answer: `y` (expected value)"),
         ("slt_no_such_program".to_owned(), "it ended (exit status: 127: bash finds no such command)"),
         (r#"echo '{"protocol":2}'"#.to_owned(), "version 2 of the protocol"),
     ] {
@@ -115,9 +115,9 @@ fn what_is_no_answer_loses_the_connection() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next() {
+fn an_unrequested_answer_does_not_count_as_the_next_one() {
     let answer = r#"{"result":[["1","2"]]}"#;
-    // In one line, for bash writes a line at a time: both are there when the first is read.
+    // On one line, because bash writes line by line: both are there when the first is read.
     let engine = External::new(&parrot(&format!("{answer} {answer}")));
     let mut session = engine.database("a.test").unwrap().connect().unwrap();
     let mut rows = Rows::default();
@@ -127,11 +127,14 @@ fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next() {
 }
 
 #[test]
-fn what_is_no_answer_is_shown_as_far_as_its_first_line_or_a_bit() {
+fn an_invalid_answer_is_shown_up_to_its_first_line_or_a_limit() {
     let long = "x".repeat(1000);
     for (printed, shown) in [("oops\nmore", "oops"), ("[1]", "[1]"), (long.as_str(), &format!("{}…", &long[..200]))] {
         let error = ask(&parrot(printed), CLASSIC).unwrap_err();
-        assert!(error.message.starts_with(&format!("it printed what is no answer: `{shown}` (")), "{error}");
+        assert!(
+            error.message.starts_with(&format!("it printed something that is not an answer: `{shown}` (")),
+            "{error}"
+        );
     }
 }
 

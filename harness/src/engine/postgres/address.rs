@@ -1,4 +1,4 @@
-//! How a PostgreSQL server is reached: by the engine, and by queues.
+//! How to reach a PostgreSQL server: for the engine, and for queues.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio_postgres::Config;
 use crate::engine::line::CONNECT;
 use crate::engine::{ChoiceError, Url};
 
-/// The oldest server that is known to do, as `server_version_num` has it: it can drop a database in use.
+/// The oldest supported server, as in `server_version_num`: it can drop a database in use.
 const OLDEST: u32 = 130_000;
 
-/// What `url` comes to, where `text` is that URL without what only we understand. Without a password in it, that of
+/// The configuration of `url`, where `text` is that URL without our own parameters. Without a password in it,
 /// `PGPASSWORD` is used.
 ///
 /// # Errors
-/// The URL cannot be used.
+/// The URL is invalid.
 pub(crate) fn config(url: &Url, text: &str) -> Result<Config, ChoiceError> {
     let mut config: Config = text.parse().map_err(|error| url.complain(with_cause(&error)))?;
     if config.get_password().is_none()
@@ -28,13 +28,13 @@ pub(crate) fn config(url: &Url, text: &str) -> Result<Config, ChoiceError> {
     if config.get_application_name().is_none() {
         config.application_name("slt");
     }
-    // A peer that is gone without a word is noticed within a minute.
+    // A peer that disappears silently is noticed within a minute.
     config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
     config.keepalives_retries(3);
     Ok(config)
 }
 
-/// Whether a server of that `server_version_num` will do; if not, what to say of it.
+/// Whether a server with that `server_version_num` is supported; if not, the message.
 pub(crate) fn check_version(version: u32) -> Result<(), String> {
     let (have, need) = (version / 10_000, OLDEST / 10_000);
     match version >= OLDEST {
@@ -43,7 +43,7 @@ pub(crate) fn check_version(version: u32) -> Result<(), String> {
     }
 }
 
-/// An error in words, with what brought it about.
+/// An error as text, with its cause.
 pub(crate) fn with_cause(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_too_old_is_told_so() {
+    fn a_server_that_is_too_old_is_refused() {
         assert_eq!(check_version(120_022).unwrap_err(), "the server is PostgreSQL 12; 13 or newer is needed");
         assert!(check_version(130_000).is_ok() && check_version(180_001).is_ok());
     }

@@ -1,8 +1,9 @@
-//! What a script may reach from embedded SQLite: databases in memory and files in its own scratch folder, nothing else.
+//! What a script may access from embedded SQLite: databases in memory and files in its own scratch folder, nothing
+//! else.
 //!
-//! The check is SQLite's authorizer, which SQLite calls while it prepares a statement, never for a row. A callback in C
-//! that only looks at the action code costs a few nanoseconds for each table, column and function of a statement: under 1 % of
-//! SQLite's instructions where preparing statements is most of the work.
+//! The check is SQLite's authorizer, which SQLite calls while it prepares a statement, never for a row. A C callback
+//! that only checks the action code costs a few nanoseconds for each table, column and function of a statement: under 1
+//! % of SQLite's instructions where preparing statements is most of the work.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Component, Path, PathBuf};
@@ -10,12 +11,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::ffi;
 
-/// What a script may reach; the rest of the message says what it tried.
+/// What a script may access; the message continues with what it tried.
 const ALLOWED: &str = "a script reaches `:memory:`, the empty name and files in `$__TEST_DIR__` only";
 
-/// A guard decides what the statements of one connection may reach.
+/// A guard decides what the statements of one connection may access.
 pub(super) struct Guard {
-    /// The script's scratch folder, once there is one; all connections of the script share it.
+    /// The script's scratch folder, once it exists; all connections of the script share it.
     scratch: Arc<OnceLock<PathBuf>>,
     /// Why the last statement was refused.
     refusal: Mutex<Option<String>>,
@@ -30,15 +31,15 @@ impl Guard {
     /// Checks all statements of `connection` from now on.
     ///
     /// # Safety
-    /// `connection` is open, and closed before this guard is dropped.
+    /// `connection` is open, and is closed before this guard is dropped.
     pub(super) unsafe fn watch(&self, connection: *mut ffi::sqlite3) {
         let this = std::ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: the caller promises an open connection, and that `self` outlives it. It fails only for a connection
-        // that is not open.
+        // SAFETY: the caller promises an open connection, and that `self` outlives it. It fails only for a closed
+        // connection.
         unsafe { ffi::sqlite3_set_authorizer(connection, Some(authorize), this) };
     }
 
-    /// Why the last statement was refused, once.
+    /// Returns why the last statement was refused, once.
     pub(super) fn refusal(&self) -> Option<String> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -48,7 +49,7 @@ impl Guard {
         ffi::SQLITE_DENY
     }
 
-    /// `name` is what ATTACH or VACUUM INTO opens; nothing stands for an expression that is no literal.
+    /// `name` is what ATTACH or VACUUM INTO opens; `None` means an expression that is not a literal.
     fn attach(&self, name: Option<&CStr>) -> c_int {
         let Some(name) = name else {
             return self.refuse("cannot attach a database whose name is an expression".to_owned());
@@ -64,7 +65,7 @@ impl Guard {
         let Some(scratch) = self.scratch.get() else { return false };
         let path = match name.strip_prefix("file:") {
             None => name,
-            // Escapes could hide `..`, and what follows a fragment is not opened.
+            // Escapes could hide `..`, and the part after a fragment is not opened.
             Some(uri) if uri.contains(['%', '#']) => return false,
             Some(uri) => uri.split('?').next().unwrap_or_default(),
         };
@@ -89,7 +90,7 @@ unsafe extern "C" fn authorize(
         ffi::SQLITE_ATTACH => {
             // SAFETY: `watch` passed a guard that outlives the connection, and only shared references to it exist.
             let guard = unsafe { &*guard.cast::<Guard>() };
-            // SAFETY: SQLite passes text that ends with NUL, or no text.
+            // SAFETY: SQLite passes NUL-terminated text, or null.
             guard.attach((!first.is_null()).then(|| unsafe { CStr::from_ptr(first) }))
         }
         ffi::SQLITE_PRAGMA if !first.is_null() && !second.is_null() => {
@@ -97,7 +98,7 @@ unsafe extern "C" fn authorize(
             let (guard, name) = unsafe { (&*guard.cast::<Guard>(), CStr::from_ptr(first)) };
             let name = name.to_string_lossy().to_ascii_lowercase();
             match name.as_str() {
-                // These are of the whole process, so of all other scripts too.
+                // These settings belong to the whole process, and so to all other scripts.
                 "temp_store_directory" | "data_store_directory" => guard.refuse(format!("cannot set `PRAGMA {name}`")),
                 _ => ffi::SQLITE_OK,
             }
@@ -112,7 +113,7 @@ mod tests {
     use crate::engine::{Database, Engine, EngineError, Request, Rows};
     use crate::script::Dialect;
 
-    /// What comes of SQL in a script of this name, whose scratch folder is given.
+    /// The result of SQL in a script of this name, with the given scratch folder.
     fn run(database: &mut dyn Database, sql: &str) -> Result<String, EngineError> {
         let mut session = database.connect()?;
         let mut rows = Rows::default();
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_reaches_memory_and_its_scratch_folder() {
+    fn a_script_can_access_memory_and_its_scratch_folder() {
         for script in ["a.slt", "a.test"] {
             let folder = tempfile::tempdir().unwrap();
             let mut database = Sqlite.database(script).unwrap();
@@ -175,7 +176,7 @@ mod tests {
                     let error = run(&mut *database, sql).unwrap_err();
                     assert!(error.refused && error.message.ends_with(super::ALLOWED), "{script}: {sql}: {error}");
                 }
-                // SQLite has no such functions, or has them switched off.
+                // SQLite has no such functions, or they are off.
                 for sql in
                     ["SELECT load_extension('x')", "SELECT readfile('/etc/passwd')", "SELECT writefile('x', 'y')"]
                 {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_of_a_script_share_a_database_that_no_other_script_can_name() {
+    fn connections_of_a_script_share_a_database_that_no_other_script_can_open() {
         let mut database = Sqlite.database("a.slt").unwrap();
         let mut first = database.connect().unwrap();
         let request = |sql: &'static str| Request { sql: sql.as_bytes(), letters: None, dialect: Dialect::Slt };

@@ -2,12 +2,12 @@
 //!
 //! The bundled build of SQLite defines `SQLITE_ENABLE_MEMORY_MANAGEMENT`, which puts the pages of all connections of a
 //! process into one group under one mutex: 16 threads with a database each spent more time on that mutex than on SQL. A
-//! build flag would only reach this repository, so [`install`] replaces the cache at run time, for every user of the
-//! `sqlite` feature, by the interface that SQLite has for that: `SQLITE_CONFIG_PCACHE2`
+//! build flag would affect only this repository, so [`install`] replaces the cache at run time, for every user of the
+//! `sqlite` feature, through SQLite's interface for that: `SQLITE_CONFIG_PCACHE2`
 //! (<https://www.sqlite.org/c3ref/pcache_methods2.html>).
 //!
-//! SQLite calls the methods of one cache only while it holds the lock of the connection (or of the shared cache) that the
-//! pages belong to, so a cache needs no lock of its own.
+//! SQLite calls the methods of one cache only while it holds the lock of the connection (or of the shared cache) that
+//! owns the pages, so a cache needs no lock of its own.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::{c_int, c_uint, c_void};
@@ -35,20 +35,20 @@ pub(super) unsafe fn install() {
         xDestroy: Some(destroy),
         xShrink: Some(shrink),
     };
-    // SAFETY: the option takes a pointer to the methods, which SQLite copies before it returns; the caller sees to the
-    // rest.
+    // SAFETY: the option takes a pointer to the methods, which SQLite copies before it returns; the caller guarantees
+    // the rest.
     let _ = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_PCACHE2, &raw mut methods) };
 }
 
-/// A page in the cache. SQLite knows it by its first field; its buffer stands before it, its extra bytes behind it, all in
-/// one allocation.
+/// A page in the cache. SQLite identifies it by its first field; the buffer is before it, the extra bytes are after it,
+/// all in one allocation.
 #[repr(C)]
 struct Page {
     public: ffi::sqlite3_pcache_page,
     key: c_uint,
     /// The next page in the same bucket.
     next: *mut Page,
-    /// Neighbours in the ring of pages that nobody uses; null while the page is in use.
+    /// Neighbours in the ring of unused pages; null while the page is in use.
     older: *mut Page,
     newer: *mut Page,
 }
@@ -60,14 +60,14 @@ struct Cache {
     extra_size: usize,
     /// Whether pages are copies of a file, so that unused ones may be dropped. Pages of a database in memory may not.
     purgeable: bool,
-    /// The number of pages after which unused ones are used again for others.
+    /// The number of pages after which unused ones are reused.
     wanted: usize,
     /// The pages by `key` modulo the number of buckets, which is a power of two.
     buckets: Vec<*mut Page>,
     count: usize,
     unused: usize,
     largest_key: c_uint,
-    /// The page that has been unused for the longest time, and the one that became unused last.
+    /// The page that has been unused the longest, and the most recently unused one.
     oldest: *mut Page,
     newest: *mut Page,
 }
@@ -76,7 +76,7 @@ struct Cache {
 const BUCKETS: usize = 64;
 
 impl Cache {
-    /// A cache without pages, or nothing if the sizes make no sense.
+    /// A cache without pages; null if the sizes are invalid.
     fn new(page_size: usize, extra_size: usize, purgeable: bool) -> Option<Cache> {
         let size = page_size.checked_add(size_of::<Page>())?.checked_add(extra_size)?;
         let aligned = page_size.is_multiple_of(align_of::<Page>());
@@ -114,14 +114,15 @@ impl Cache {
         NonNull::new(page)
     }
 
-    /// The page with this key, marked as in use; made if there is none and `create` (SQLite's `createFlag`) allows it.
+    /// The page with this key, marked as in use; created if there is none and `create` (SQLite's `createFlag`) allows
+    /// it.
     fn fetch(&mut self, key: c_uint, create: c_int) -> *mut Page {
         if let Some(page) = self.find(key) {
             self.take_from_ring(page.as_ptr());
             return page.as_ptr();
         }
         let in_use = self.count - self.unused;
-        // With 1, SQLite would rather write a page to the file and use that one again than have the cache grow.
+        // With 1, SQLite prefers to write a page to the file and reuse it over growing the cache.
         if create == 0 || (create == 1 && self.purgeable && in_use >= self.wanted.saturating_mul(9) / 10) {
             return ptr::null_mut();
         }
@@ -135,7 +136,7 @@ impl Cache {
         self.make(key)
     }
 
-    /// A new page with this key, or null if there is no memory for it.
+    /// A new page with this key, or null if there is no memory.
     fn make(&mut self, key: c_uint) -> *mut Page {
         if self.count >= self.buckets.len() {
             self.grow();
@@ -145,7 +146,7 @@ impl Cache {
         if buffer.is_null() {
             return ptr::null_mut();
         }
-        // SAFETY: the page and its extra bytes stand behind the buffer, within the allocation, and aligned, because the
+        // SAFETY: the page and its extra bytes are after the buffer, within the allocation, and aligned, because the
         // size of a buffer is a multiple of the alignment.
         unsafe {
             let page: *mut Page = buffer.add(self.page_size).cast();
@@ -163,16 +164,16 @@ impl Cache {
         }
     }
 
-    /// Enters a page that is in no bucket under this key. SQLite tells a fresh page by the zeros in its extra bytes.
+    /// Enters a page that is in no bucket under this key. SQLite recognises a new page by the zeros in its extra bytes.
     fn start(&mut self, page: *mut Page, key: c_uint) {
-        // SAFETY: the page is one of this cache's, and its extra bytes are as many as it was made with.
+        // SAFETY: the page belongs to this cache, and was allocated with that many extra bytes.
         unsafe { (*page).public.pExtra.cast::<u8>().write_bytes(0, self.extra_size) };
         self.enter(page, key);
     }
 
     fn enter(&mut self, page: *mut Page, key: c_uint) {
         let bucket = self.bucket(key);
-        // SAFETY: the page is one of this cache's.
+        // SAFETY: the page belongs to this cache.
         unsafe {
             (*page).key = key;
             (*page).next = self.buckets[bucket];
@@ -200,7 +201,7 @@ impl Cache {
     }
 
     fn remove_from_bucket(&mut self, page: *mut Page) {
-        // SAFETY: the page stands in the bucket of its key; links are live pages of this cache or null.
+        // SAFETY: the page is in the bucket of its key; links are live pages of this cache or null.
         unsafe {
             let bucket = self.bucket((*page).key);
             let mut link: *mut *mut Page = &raw mut self.buckets[bucket];
@@ -211,7 +212,7 @@ impl Cache {
         }
     }
 
-    /// Marks a page as unused: it becomes the newest of these.
+    /// Marks a page as unused: it becomes the most recent one.
     fn add_to_ring(&mut self, page: *mut Page) {
         // SAFETY: the page and the newest unused one are live pages of this cache.
         unsafe {
@@ -265,7 +266,7 @@ impl Cache {
         self.enter(page, key);
     }
 
-    /// Drops the pages from this key on, those in use included.
+    /// Drops the pages from this key on, including those in use.
     fn truncate(&mut self, from: c_uint) {
         if from > self.largest_key {
             return;
@@ -292,7 +293,7 @@ impl Cache {
         self.largest_key = from.saturating_sub(1);
     }
 
-    /// Drops all pages that nobody uses.
+    /// Drops all unused pages.
     fn shrink(&mut self) {
         while !self.oldest.is_null() {
             self.drop_page(self.oldest);
@@ -303,8 +304,8 @@ impl Cache {
         self.take_from_ring(page);
         self.remove_from_bucket(page);
         self.count -= 1;
-        // SAFETY: the page was made with this layout, its buffer stands at the start of the allocation, and nothing of
-        // this cache leads to it any more.
+        // SAFETY: the page was allocated with this layout, its buffer is at the start of the allocation, and nothing in
+        // this cache refers to it any more.
         unsafe { dealloc((*page).public.pBuf.cast(), self.layout) };
     }
 }
@@ -334,12 +335,12 @@ unsafe extern "C" fn create(page_size: c_int, extra_size: c_int, purgeable: c_in
     }
 }
 
-/// The cache that SQLite means.
+/// The cache behind SQLite's pointer.
 ///
 /// # Safety
 /// `cache` comes from [`create`], has not been destroyed, and no other thread uses it.
 unsafe fn cache<'c>(cache: *mut ffi::sqlite3_pcache) -> &'c mut Cache {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { &mut *cache.cast::<Cache>() }
 }
 
@@ -360,7 +361,7 @@ unsafe extern "C" fn fetch(
     key: c_uint,
     create: c_int,
 ) -> *mut ffi::sqlite3_pcache_page {
-    // SAFETY: see above. A page begins with what SQLite knows of it.
+    // SAFETY: see above. A page starts with the part that SQLite knows.
     unsafe { cache(this) }.fetch(key, create).cast()
 }
 

@@ -1,4 +1,4 @@
-//! How children end, and what they leave behind.
+//! How children end, and what is left of them.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn a_child_ends_by_itself_and_its_output_is_appended_to_the_log() {
 }
 
 #[test]
-fn what_cannot_be_started_is_named() {
+fn an_error_names_a_program_that_cannot_start() {
     let home = Home::new();
     let no_program = home.family.spawn(Command::new("/no/program"), &home.log(), Stdin::Null).unwrap_err();
     assert!(no_program.to_string().starts_with("cannot start `/no/program`: "), "{no_program}");
@@ -24,7 +24,7 @@ fn what_cannot_be_started_is_named() {
 }
 
 #[test]
-fn an_exit_is_not_missed_by_a_process_that_was_started_deaf_to_it() {
+fn an_exit_is_noticed_even_if_sigchld_was_ignored() {
     let mut deaf = Command::new("env");
     deaf.arg("--ignore-signal=CHLD").arg(std::env::current_exe().unwrap()).args(role_command().get_args());
     let output = deaf.env(ROLE, "deaf").output().unwrap();
@@ -56,7 +56,7 @@ fn signals_that_end_a_child_are_named() {
 }
 
 #[test]
-fn a_stack_overflow_is_not_a_want_of_memory() {
+fn a_stack_overflow_is_not_out_of_memory() {
     let home = Home::new();
     let exit = finish(&mut home.spawn(role_of("overflow")));
     assert_eq!(exit.to_string(), "SIGABRT");
@@ -86,7 +86,7 @@ fn a_child_that_ends_when_asked_is_not_killed() {
 }
 
 #[test]
-fn a_child_that_does_not_listen_is_killed_after_the_grace() {
+fn a_child_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let home = Home::new();
     let mut child = home.spawn_up(sh("trap '' TERM; echo is up; while :; do sleep 0.01; done"), 1);
     let grace = Duration::from_millis(100);
@@ -96,7 +96,7 @@ fn a_child_that_does_not_listen_is_killed_after_the_grace() {
 }
 
 #[test]
-fn a_stopped_child_hears_that_it_is_to_end() {
+fn a_stopped_child_receives_sigterm() {
     let home = Home::new();
     let mut child = home.spawn(sh("kill -STOP $$; sleep 1000"));
     let pid = child.id() as i32;
@@ -105,7 +105,7 @@ fn a_stopped_child_hears_that_it_is_to_end() {
 }
 
 #[test]
-fn grandchildren_go_with_a_child_that_ends_by_itself() {
+fn grandchildren_are_killed_when_a_child_ends_by_itself() {
     let home = Home::new();
     let command = sh(&format!("{BROOD} read line; exit 0"));
     let mut child = home.family.spawn(command, &home.log(), Stdin::Pipe).unwrap();
@@ -114,13 +114,13 @@ fn grandchildren_go_with_a_child_that_ends_by_itself() {
     drop(child.take_stdin());
     assert_eq!(finish(&mut child), Exit::Code(0));
     assert_eq!(marked(&home.mark()), []);
-    // Gone in all but name at once: its new parent has yet to reap it.
+    // Already dead: its new parent has yet to reap it.
     wait_until("the unmarked one is gone", || is_gone(unmarked));
     assert!(home.family.end());
 }
 
 #[test]
-fn grandchildren_go_with_a_child_that_is_killed_or_dropped() {
+fn grandchildren_are_killed_when_a_child_is_killed_or_dropped() {
     for kill in [true, false] {
         let home = Home::new();
         let mut child = home.spawn(sh(&format!("{BROOD} wait")));
@@ -135,7 +135,7 @@ fn grandchildren_go_with_a_child_that_is_killed_or_dropped() {
 }
 
 #[test]
-fn a_grandchild_with_neither_group_nor_mark_goes_with_a_child_that_is_killed() {
+fn a_grandchild_with_neither_group_nor_mark_is_killed_with_its_child() {
     let home = Home::new();
     let script = "env -i setsid sh -c 'echo is up; exec sleep 1000' & echo unmarked $!; echo is up; wait";
     let mut child = home.spawn_up(sh(script), 2);
@@ -146,7 +146,7 @@ fn a_grandchild_with_neither_group_nor_mark_goes_with_a_child_that_is_killed() {
 }
 
 #[test]
-fn a_childs_end_leaves_its_siblings_alone() {
+fn a_childs_end_does_not_affect_its_siblings() {
     let home = Home::new();
     let mut one = home.spawn_up(sh("setsid sh -c 'echo is up; exec sleep 1000' & wait"), 1);
     let mut two = home.spawn_up(sh("setsid sh -c 'echo is up; exec sleep 1000' & wait"), 2);

@@ -1,4 +1,4 @@
-//! What a process does to itself, each time in a process of its own.
+//! What a process does to itself, each test in its own process.
 
 use super::*;
 

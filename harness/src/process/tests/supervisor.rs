@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A role: supervises one child, says who is who, and waits to be killed.
+/// A role: supervises one child, prints the pids, and waits to be killed.
 pub(super) fn supervise(kind: &str) {
     let log = PathBuf::from(std::env::var_os("SLT_TEST_LOG").unwrap());
     let family = Family::with_guardian(role_command).unwrap();
@@ -21,7 +21,7 @@ pub(super) fn supervise(kind: &str) {
     std::thread::sleep(Duration::from_secs(1000));
 }
 
-/// A supervisor in a process of its own, killed at the latest when the test ends.
+/// A supervisor in its own process, killed at the latest when the test ends.
 struct Supervisor {
     process: std::process::Child,
     mark: Mark,
@@ -69,7 +69,7 @@ fn nothing_is_left_of_a_supervisor_that_is_killed() {
 }
 
 #[test]
-fn a_guardian_is_out_of_reach_of_what_ends_its_supervisor_politely() {
+fn signals_that_end_a_supervisor_do_not_reach_its_guardian() {
     let mut supervisor = Supervisor::start("a brood");
     wait_for_brood(&supervisor.log, &supervisor.mark);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
@@ -77,7 +77,7 @@ fn a_guardian_is_out_of_reach_of_what_ends_its_supervisor_politely() {
     }
     let group = Pid::from_raw(supervisor.process.id() as i32).unwrap();
     assert_ne!(supervisor.guardian.group, group.as_raw_nonzero().get());
-    // As a terminal sends Ctrl-C; but that is ignored by whatever a script has started in the background.
+    // Like a terminal's Ctrl-C; but processes that a script started in the background ignore it.
     rustix::process::kill_process_group(group, Signal::TERM).unwrap();
     let mut exit = None;
     wait_until("the supervisor has ended", || {
@@ -101,19 +101,19 @@ fn a_worker_dies_with_its_supervisor_even_without_a_guardian() {
 }
 
 #[test]
-fn a_worker_that_starts_after_its_supervisors_death_is_told() {
+fn a_worker_that_starts_after_its_supervisors_death_notices() {
     // This process is its parent; process 1 is not.
     let output = role_of("orphan").env(PARENT, "1").output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A process with the mark that no family has started.
+/// A process with a mark that was started by no family.
 fn bystander(mark: &Mark) -> std::process::Child {
     Command::new("sleep").arg("1000").env(MARK, mark.value()).process_group(0).spawn().unwrap()
 }
 
 #[test]
-fn a_guardian_kills_its_own_and_nobody_else() {
+fn a_guardian_kills_only_its_own_family() {
     for says_farewell in [true, false] {
         let (mark, other) = (Mark::unique().unwrap(), Mark::unique().unwrap());
         let mut guardian = guardian::Guardian::start(role_command(), &mark).unwrap();
@@ -140,7 +140,7 @@ fn a_guardian_kills_its_own_and_nobody_else() {
 }
 
 #[test]
-fn a_guardian_that_does_not_read_is_replaced_before_it_can_do_harm() {
+fn a_guardian_that_does_not_read_is_replaced() {
     let home = Home::new();
     let mut child = home.spawn_up(sh("echo is up; exec sleep 1000"), 1);
     let stopped = home.family.guardian_id().unwrap();

@@ -1,4 +1,4 @@
-//! Reading a journal record by record, from wherever one left off.
+//! Reads a journal record by record, from any position.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -8,10 +8,10 @@ use std::path::Path;
 use super::error::{FileError, io};
 use super::frame::{Frame, Parsed, Trust, parse};
 
-/// How much is read at a time, unless a record is longer.
+/// How many bytes are read at a time, unless a record is longer.
 const CHUNK: usize = 256 << 10;
 
-/// A cursor is a place between two records of a journal.
+/// A cursor is a position between two records of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Where the next record begins.
@@ -21,10 +21,10 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Hands every whole record before byte `end` to `each`, and stops behind the last one.
+    /// Passes every whole record before byte `end` to `each`, and stops after the last one.
     ///
-    /// Returns whether something follows that is no whole record. What is not whole may be on its way to becoming
-    /// it: only the holder of the queue's lock knows that it is not.
+    /// Returns whether an incomplete record follows. It may still be being written: only the holder of the queue's lock
+    /// knows that it is not.
     pub(super) fn advance(
         &mut self,
         file: &File,
@@ -44,8 +44,8 @@ impl Cursor {
             let chunk = &mut buffer[..size];
             match file.read_exact_at(chunk, self.at) {
                 Ok(()) => {}
-                // The holder of the lock has just cut off what somebody left half written, and a reader without the lock
-                // has seen the length from before.
+                // The holder of the lock has just removed a partial record, and a reader without the lock still has the
+                // old length.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(true),
                 Err(error) => return Err(io("read", path)(error)),
             }

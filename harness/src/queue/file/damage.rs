@@ -1,4 +1,4 @@
-//! What outsiders and full disks can do to a queue: tests.
+//! Tests: damage from outside, and full disks.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use super::*;
 use crate::queue::conformance::{leased, passed, plan};
 
-struct Place {
+struct DamagedQueue {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-impl Place {
+impl DamagedQueue {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Place { path: folder.path().join("queue"), _folder: folder }
+        DamagedQueue { path: folder.path().join("queue"), _folder: folder }
     }
 
     fn try_open(&self) -> Result<FileQueue, QueueError> {
@@ -48,7 +48,7 @@ fn finish(queue: &mut FileQueue) {
     queue.finish(lease, outcome).unwrap();
 }
 
-/// Every operation must fail with this.
+/// Every operation must fail with this error.
 fn assert_all_fail(queue: &mut FileQueue, text: &str) {
     let errors = [
         queue.claim().unwrap_err(),
@@ -64,7 +64,7 @@ fn assert_all_fail(queue: &mut FileQueue, text: &str) {
 
 #[test]
 fn the_whole_file_is_lines_of_json() {
-    let place = Place::new();
+    let place = DamagedQueue::new();
     let mut queue = place.open();
     finish(&mut queue);
     queue.stop("enough").unwrap();
@@ -79,14 +79,14 @@ fn the_whole_file_is_lines_of_json() {
 }
 
 #[test]
-fn a_torn_tail_is_ignored_by_readers_and_cut_by_the_next_holder_of_the_lock() {
+fn a_partial_record_is_ignored_by_readers_and_removed_by_the_next_lock_holder() {
     let mut record = Vec::new();
     for torn in [1, 127, 128, 200, 255] {
-        let place = Place::new();
+        let place = DamagedQueue::new();
         let (mut a, mut b) = (place.open(), place.open());
         finish(&mut a);
         let whole = place.length();
-        // A real record of two blocks, of which only the beginning was written.
+        // A real record of two blocks, of which only the first was written.
         record.clear();
         let head = frame::Head { prev: 0, n: 4, entry: 1, worker: 1, op: Op::Requeue };
         frame::encode(&mut record, head, &Body::Why { why: &"w".repeat(100) }.to_json());
@@ -105,22 +105,22 @@ fn a_torn_tail_is_ignored_by_readers_and_cut_by_the_next_holder_of_the_lock() {
 
 #[test]
 fn an_emptied_queue_is_an_error_and_never_complete() {
-    let place = Place::new();
+    let place = DamagedQueue::new();
     let mut queue = place.open();
     let lease = leased(&mut queue);
     place.cut(0);
     assert_all_fail(&mut queue, "was emptied during the run");
     let outcome = passed(&lease);
     assert!(queue.finish(lease, outcome).unwrap_err().to_string().contains("was emptied"));
-    // Whoever comes next begins anew, and those of before are told.
+    // The next process starts a new run, and earlier participants get an error.
     let mut new = place.open();
     assert_eq!(new.snapshot().unwrap().finished(), 0);
     assert_all_fail(&mut queue, "the run was replaced");
 }
 
 #[test]
-fn a_queue_that_was_cut_short_is_an_error() {
-    let place = Place::new();
+fn a_truncated_queue_is_an_error() {
+    let place = DamagedQueue::new();
     let mut queue = place.open();
     finish(&mut queue);
     for length in [place.length() - 128, 600, 512] {
@@ -133,16 +133,16 @@ fn a_queue_that_was_cut_short_is_an_error() {
 
 #[test]
 fn records_that_replace_those_that_were_read_are_noticed() {
-    // However far the other history has come when it is met.
+    // Whatever the length of the other history.
     for count in 1..=4 {
-        let place = Place::new();
+        let place = DamagedQueue::new();
         let (mut slow, mut quick) = (place.open(), place.open());
         finish(&mut slow);
         let before = fs::read(&place.path).unwrap();
         finish(&mut quick);
         drop(slow.snapshot().unwrap());
         drop(quick);
-        // Someone puts an old copy back, and the run goes on from there.
+        // Somebody restores an old copy, and the run continues from there.
         fs::write(&place.path, &before).unwrap();
         let mut other = place.open();
         (0..count).for_each(|_| finish(&mut other));
@@ -157,7 +157,7 @@ fn records_that_replace_those_that_were_read_are_noticed() {
 
 #[test]
 fn a_deleted_queue_is_an_error() {
-    let place = Place::new();
+    let place = DamagedQueue::new();
     let mut queue = place.open();
     fs::remove_file(&place.path).unwrap();
     assert_all_fail(&mut queue, "was deleted during the run");
@@ -166,8 +166,8 @@ fn a_deleted_queue_is_an_error() {
 }
 
 #[test]
-fn a_broken_record_before_whole_ones_is_never_cut_away() {
-    let place = Place::new();
+fn a_broken_record_before_whole_ones_is_never_removed() {
+    let place = DamagedQueue::new();
     let mut queue = place.open();
     finish(&mut queue);
     finish(&mut queue);
@@ -181,7 +181,7 @@ fn a_broken_record_before_whole_ones_is_never_cut_away() {
 
 #[test]
 fn a_plan_that_was_changed_is_an_error() {
-    let place = Place::new();
+    let place = DamagedQueue::new();
     drop(place.open());
     place.overwrite(512 + 9, b"7");
     let error = place.try_open().unwrap_err().to_string();
@@ -193,7 +193,7 @@ fn a_plan_that_was_changed_is_an_error() {
 
 #[test]
 fn a_newer_format_is_refused() {
-    let place = Place::new();
+    let place = DamagedQueue::new();
     fs::write(&place.path, "{\"slt-queue\":3,\"anything\":true}\n").unwrap();
     let error = place.try_open().unwrap_err().to_string();
     assert!(
@@ -203,8 +203,8 @@ fn a_newer_format_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_something_else_is_left_alone() {
-    let place = Place::new();
+fn a_file_that_is_not_a_queue_is_not_touched() {
+    let place = DamagedQueue::new();
     for text in ["x", "[package]\nname = \"slt\"\n", "{\"slt-queue\":true}", &"{\"slt-queue\":".repeat(60)] {
         fs::write(&place.path, text).unwrap();
         let refused = place.try_open();
@@ -216,8 +216,8 @@ fn a_file_that_is_something_else_is_left_alone() {
 }
 
 #[test]
-fn a_beginning_of_a_header_is_begun_anew() {
-    let place = Place::new();
+fn a_partial_header_is_written_again() {
+    let place = DamagedQueue::new();
     drop(place.open());
     let whole = fs::read(&place.path).unwrap();
     for length in [0, 1, 12, 13, 14, 30, 300, 511] {
@@ -227,7 +227,7 @@ fn a_beginning_of_a_header_is_begun_anew() {
 }
 
 #[test]
-fn an_unusable_place_is_named() {
+fn an_error_names_an_unusable_path() {
     let cases = [("/proc/no/queue", "cannot create `/proc/no`"), ("/proc/queue", "cannot open `/proc/queue`")];
     for (path, text) in cases {
         let error = FileQueue::open(path.as_ref(), plan(1), &OpenOptions::default()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Which run one comes to take part in: tests of [`opening`](super::opening).
+//! Which run a process joins: tests of [`opening`](super::opening).
 
 use std::path::PathBuf;
 
@@ -6,15 +6,15 @@ use super::*;
 use crate::queue::conformance::{leased, passed, plan};
 use crate::queue::{REWRITES, Settings};
 
-struct Place {
+struct QueueDir {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-impl Place {
+impl QueueDir {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Place { path: folder.path().join("deep/er/queue"), _folder: folder }
+        QueueDir { path: folder.path().join("deep/er/queue"), _folder: folder }
     }
 
     fn try_open(&self, length: usize, run: Option<&str>, resume: bool) -> Result<(FileQueue, Opened), QueueError> {
@@ -37,7 +37,7 @@ fn finish(queue: &mut FileQueue, count: usize) {
 
 #[test]
 fn processes_without_a_run_id_join_each_other() {
-    let place = Place::new();
+    let place = QueueDir::new();
     let (a, opened) = place.open(3, None, false);
     assert_eq!(opened, Opened::Started);
     let (b, opened) = place.open(3, None, false);
@@ -49,7 +49,7 @@ fn processes_without_a_run_id_join_each_other() {
 
 #[test]
 fn the_order_of_a_run_is_that_of_its_first_participant() {
-    let place = Place::new();
+    let place = QueueDir::new();
     let (_a, _) = place.open(3, None, false);
     let reversed = Plan::new(plan(3).entries().iter().rev().cloned().collect()).unwrap();
     let (b, _) = FileQueue::open(&place.path, reversed, &OpenOptions::default()).unwrap();
@@ -58,7 +58,7 @@ fn the_order_of_a_run_is_that_of_its_first_participant() {
 
 #[test]
 fn a_complete_run_is_replaced_once_everybody_has_left() {
-    let place = Place::new();
+    let place = QueueDir::new();
     let (mut a, _) = place.open(2, None, false);
     finish(&mut a, 2);
     let (b, opened) = place.open(2, None, false);
@@ -71,8 +71,8 @@ fn a_complete_run_is_replaced_once_everybody_has_left() {
 }
 
 #[test]
-fn an_incomplete_run_is_replaced_and_said_to_be() {
-    let place = Place::new();
+fn an_incomplete_run_is_replaced_with_a_message() {
+    let place = QueueDir::new();
     let (mut a, _) = place.open(3, None, false);
     finish(&mut a, 1);
     let _lease = leased(&mut a);
@@ -87,7 +87,7 @@ fn an_incomplete_run_is_replaced_and_said_to_be() {
 
 #[test]
 fn an_incomplete_run_is_resumed_on_request() {
-    let place = Place::new();
+    let place = QueueDir::new();
     let (mut a, _) = place.open(3, None, false);
     finish(&mut a, 1);
     let _lease = leased(&mut a);
@@ -105,7 +105,7 @@ fn an_incomplete_run_is_resumed_on_request() {
 
 #[test]
 fn a_run_with_another_plan_is_not_joined() {
-    let place = Place::new();
+    let place = QueueDir::new();
     let (mut a, _) = place.open(3, Some("one"), false);
     let error = place.try_open(4, None, true).unwrap_err();
     assert!(error.to_string().ends_with("differs from what this process would run: `3.test` is only here"), "{error}");
@@ -125,11 +125,11 @@ fn detailed(content: &str, engine: &str) -> Plan {
 }
 
 #[test]
-fn a_run_of_other_contents_or_settings_is_not_joined_nor_resumed_nor_reported() {
+fn a_run_with_other_contents_or_settings_is_not_joined_resumed_or_reported() {
     let options =
         |run: Option<&str>, resume| OpenOptions { run_id: run.map(str::to_owned), resume, ..OpenOptions::default() };
     for finished in [1, 3] {
-        let place = Place::new();
+        let place = QueueDir::new();
         let open = |plan: Plan, run: Option<&str>, resume| FileQueue::open(&place.path, plan, &options(run, resume));
         let (mut a, _) = open(detailed("1-aa", "one"), Some("one"), false).unwrap();
         assert_eq!((a.plan().content(2), a.plan().settings()["engine"].as_str()), (Some("1-aa"), "one"));
@@ -151,15 +151,15 @@ fn a_run_of_other_contents_or_settings_is_not_joined_nor_resumed_nor_reported() 
             refused(None, true);
             assert!(matches!(open(detailed("1-aa", "one"), None, true).unwrap().1, Opened::Resumed { .. }));
         }
-        // Nobody asks for what is there: a new run takes its place.
+        // Nobody asks for the existing run: a new run replaces it.
         let (_, opened) = open(detailed("2-bb", "two"), None, false).unwrap();
         assert!(matches!(opened, Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. }), "{opened}");
     }
 }
 
 #[test]
-fn a_run_that_rewrites_its_files_does_not_go_on() {
-    let place = Place::new();
+fn a_run_that_rewrites_its_files_is_not_resumed() {
+    let place = QueueDir::new();
     let rewriting = || plan(3).with_settings(Settings::from([(REWRITES.to_owned(), "on".to_owned())]));
     let open = |run: &str, resume| {
         let options = OpenOptions { run_id: Some(run.to_owned()), resume, ..OpenOptions::default() };
@@ -181,9 +181,9 @@ fn a_run_that_rewrites_its_files_does_not_go_on() {
 
 #[test]
 fn a_run_of_an_older_release_is_refused_or_replaced() {
-    let place = Place::new();
+    let place = QueueDir::new();
     drop(place.open(3, Some("one"), false));
-    // As version 1 wrote it. Records follow from the bytes of the header, so there are none.
+    // The format of version 1. Records depend on the bytes of the header, so there are none.
     let mut bytes = std::fs::read(&place.path).unwrap();
     assert!(bytes.starts_with(b"{\"slt-queue\":2,"));
     bytes[13] = b'1';
@@ -198,8 +198,8 @@ fn a_run_of_an_older_release_is_refused_or_replaced() {
 }
 
 #[test]
-fn another_run_id_never_mixes_in() {
-    let place = Place::new();
+fn another_run_id_is_never_mixed_in() {
+    let place = QueueDir::new();
     let (mut a, _) = place.open(2, Some("one"), false);
     let error = place.try_open(2, Some("two"), true).unwrap_err();
     assert!(matches!(&error, QueueError::OtherRun { run, .. } if run == "one"), "{error}");
@@ -213,8 +213,8 @@ fn another_run_id_never_mixes_in() {
 }
 
 #[test]
-fn a_late_joiner_of_a_finished_run_is_told_so() {
-    let place = Place::new();
+fn a_late_joiner_of_a_finished_run_gets_already_finished() {
+    let place = QueueDir::new();
     let (mut a, _) = place.open(1, Some("one"), false);
     finish(&mut a, 1);
     assert_eq!(place.open(1, Some("one"), false).1, Opened::AlreadyFinished);
@@ -226,8 +226,8 @@ fn a_late_joiner_of_a_finished_run_is_told_so() {
 }
 
 #[test]
-fn a_run_id_stands_for_one_run_even_if_nobody_is_there() {
-    let place = Place::new();
+fn a_run_id_names_one_run_even_without_participants() {
+    let place = QueueDir::new();
     let (mut a, _) = place.open(3, Some("one"), false);
     finish(&mut a, 1);
     drop(a);
@@ -245,20 +245,20 @@ fn a_run_id_stands_for_one_run_even_if_nobody_is_there() {
 }
 
 /// One more worker of the supervisor `parent`.
-fn worker_of(place: &Place, run: &str, parent: u32) -> FileQueue {
+fn worker_of(place: &QueueDir, run: &str, parent: u32) -> FileQueue {
     let options = OpenOptions { label: "w".to_owned(), parent: Some(parent), ..OpenOptions::default() };
     FileQueue::join(&place.path, run, &options).unwrap()
 }
 
 #[test]
-fn an_attempt_that_ended_with_its_supervisor_is_told_from_a_death() {
-    let place = Place::new();
+fn an_attempt_that_ended_with_its_supervisor_is_not_counted_as_a_crash() {
+    let place = QueueDir::new();
     let (mut supervisor, _) = place.open(3, Some("one"), false);
     let (mut other, _) = place.open(3, Some("one"), false);
     let mut workers = [(); 3].map(|()| worker_of(&place, "one", supervisor.worker()));
     let leases = [leased(&mut workers[0]), leased(&mut workers[1]), leased(&mut workers[2])];
     let [first, second, third] = workers;
-    // While its supervisor lives, it died by itself, and that one settles it.
+    // While its supervisor is alive, the worker died by itself, and the supervisor settles it.
     drop(first);
     assert!(other.lost().unwrap().is_empty());
     let lost = supervisor.lost().unwrap().pop().unwrap();
@@ -270,7 +270,7 @@ fn an_attempt_that_ended_with_its_supervisor_is_told_from_a_death() {
     lost.into_iter().for_each(|lost| other.release(lost.lease, "its supervisor ended").unwrap());
     let snapshot = other.snapshot().unwrap();
     assert!(snapshot.entries.iter().map(|entry| (entry.attempts, entry.deaths)).eq([(1, 1), (0, 0), (0, 0)]));
-    // What a supervisor takes from its own workers is its own business.
+    // Leases that a supervisor takes from its own workers are not counted here.
     let mut worker = worker_of(&place, "one", other.worker());
     let _lease = leased(&mut worker);
     drop(worker);
@@ -278,8 +278,8 @@ fn an_attempt_that_ended_with_its_supervisor_is_told_from_a_death() {
 }
 
 #[test]
-fn the_live_files_of_runs_before_are_deleted() {
-    let place = Place::new();
+fn the_live_files_of_earlier_runs_are_deleted() {
+    let place = QueueDir::new();
     let count = || std::fs::read_dir(place.path.with_extension("live")).unwrap().count();
     for _ in 0..3 {
         let (_a, _) = place.open(1, None, false);
@@ -290,7 +290,7 @@ fn the_live_files_of_runs_before_are_deleted() {
 
 #[test]
 fn a_run_id_is_a_line_of_text() {
-    let place = Place::new();
+    let place = QueueDir::new();
     for run in ["", "a\nb", &"x".repeat(101)] {
         assert!(matches!(place.try_open(1, Some(run), false), Err(QueueError::BadRunId(_))), "{run:?}");
     }
@@ -301,7 +301,7 @@ fn a_run_id_is_a_line_of_text() {
 
 #[test]
 fn a_run_that_is_not_there_cannot_be_joined() {
-    let place = Place::new();
+    let place = QueueDir::new();
     let error = FileQueue::join(&place.path, "one", &OpenOptions::default()).unwrap_err();
     assert!(error.to_string().contains("deep/er/queue`"), "{error}");
     std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
@@ -310,8 +310,8 @@ fn a_run_that_is_not_there_cannot_be_joined() {
 }
 
 #[test]
-fn a_hundred_thousand_entries_are_no_burden() {
-    let place = Place::new();
+fn a_hundred_thousand_entries_are_fast() {
+    let place = QueueDir::new();
     let names = (0..100_000).map(|i| PlanEntry::new(format!("index/between/1000/slt_good_{i}.test"), 1));
     let plan = Plan::new(names.collect()).unwrap();
     let (mut a, _) = FileQueue::open(&place.path, plan.clone(), &OpenOptions::default()).unwrap();

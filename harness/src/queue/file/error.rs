@@ -1,4 +1,4 @@
-//! What can go wrong with a queue that is a file.
+//! Errors of a queue file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use crate::queue::QueueError;
 
-/// Why a queue file is of no use.
+/// Why a queue file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// An operation of the system failed.
+    /// A system call failed.
     #[error("cannot {what} `{path}`")]
     Io {
-        /// What was tried: `open`, `read`.
+        /// The operation: `open`, `read`.
         what: &'static str,
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The file system cannot lock, so that nothing would keep two processes apart.
+    /// The file system cannot lock, so nothing would keep two processes apart.
     #[error("cannot lock `{path}`: a queue needs a file system with working locks")]
     NoLocks {
         /// The file.
         path: PathBuf,
-        /// What the system says; none if it granted two exclusive locks at a time.
+        /// The system's error; `None` if it granted two exclusive locks at once.
         #[source]
         source: Option<io::Error>,
     },
-    /// Somebody else held the queue's lock until there was no more time.
+    /// Another process held the queue's lock until the time was over.
     #[error(
         "another process has held the lock on `{path}` for {} s, and the time budget is over: is it stopped, or another \
          program?",
@@ -38,25 +38,25 @@ pub enum FileError {
     LockHeld {
         /// The file.
         path: PathBuf,
-        /// How long this one has waited.
+        /// How long this process waited.
         waited: Duration,
     },
-    /// No room for one more record. What was written before is whole, and `--resume` can go on from there.
+    /// No space for one more record. What was written before is intact, and `--resume` can continue from there.
     #[error("no room to write `{path}`; the queue was cut back to its last whole record")]
     Full {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Something else than a queue.
+    /// The file is not a queue.
     #[error("`{path}` is not a queue")]
     NotAQueue {
         /// The file.
         path: PathBuf,
     },
-    /// A queue that a newer program made.
+    /// A newer program wrote the queue.
     #[error(
         "`{path}` has format version {version}, and this program knows {known}: name another file with `--queue`, \
          or use the release that made it"
@@ -69,7 +69,7 @@ pub enum FileError {
         /// The newest version that can be read.
         known: u64,
     },
-    /// A run's file that was emptied, cut or deleted from outside while the run was under way.
+    /// A run's file was emptied, truncated or deleted from outside during the run.
     #[error("`{path}` was {how} during the run")]
     Wiped {
         /// The file.
@@ -78,11 +78,11 @@ pub enum FileError {
         how: &'static str,
     },
     /// Contents that no participant has written.
-    #[error("`{path}` is damaged at byte {at}: {what}; delete it to begin anew")]
+    #[error("`{path}` is damaged at byte {at}: {what}; delete it to start over")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The byte offset.
         at: u64,
         /// What is wrong there.
         what: String,

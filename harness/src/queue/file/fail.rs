@@ -1,4 +1,4 @@
-//! Places where tests make a process die.
+//! Points where tests crash a process.
 
 /// Aborts if the variable `SLT_QUEUE_FAIL` is `what-step`, or `what-step:K` and this is the K-th time; tests only.
 #[inline(always)]
@@ -11,7 +11,7 @@ pub(super) fn point(what: &str, step: &str) {
     let _ = (what, step);
 }
 
-/// Does half a write and aborts, on the same condition as [`point`].
+/// Does half a write and aborts, under the same condition as [`point`].
 #[inline(always)]
 pub(super) fn torn(what: &str, step: &str, half: impl FnOnce() -> std::io::Result<()>) {
     #[cfg(test)]

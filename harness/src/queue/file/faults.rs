@@ -1,6 +1,6 @@
-//! Deaths of real processes: tests.
+//! Tests that kill real processes.
 //!
-//! A child is this test binary again, told by `SLT_QUEUE_CHILD` to run one of the [`child`]'s parts.
+//! A child is this test binary, started again; `SLT_QUEUE_CHILD` says which of the [`child`]'s parts to run.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,15 +18,15 @@ use crate::queue::process::{Process, kill_and_settle, prepare, wait_for_parent};
 
 const RUN: &str = "one";
 
-/// Where a child is told what to do, and where it works.
-struct Place {
+/// A run, and the folder where its child processes work.
+struct QueueTest {
     folder: tempfile::TempDir,
     entries: usize,
 }
 
-impl Place {
+impl QueueTest {
     fn new(entries: usize) -> Self {
-        Place { folder: tempfile::tempdir().unwrap(), entries }
+        QueueTest { folder: tempfile::tempdir().unwrap(), entries }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -54,16 +54,16 @@ impl Place {
         Process::spawn(&mut self.command(part))
     }
 
-    /// Every entry has one outcome, and it is the one of whoever was told that it had given it.
+    /// Every entry has one outcome, from the participant that was told that it finished the entry.
     fn assert_exactly_once(&self, queue: &mut FileQueue) {
         let snapshot = queue.snapshot().unwrap();
         assert!(snapshot.is_complete());
         let tokens: Vec<u64> = snapshot.outcomes().map(|outcome| outcome.wall_us).collect();
-        let mut told = HashMap::new();
-        for line in fs::read_to_string(self.file("told")).unwrap_or_default().lines() {
+        let mut finished = HashMap::new();
+        for line in fs::read_to_string(self.file("finished")).unwrap_or_default().lines() {
             let (entry, token) = line.split_once(' ').unwrap();
             let (entry, token): (usize, u64) = (entry.parse().unwrap(), token.parse().unwrap());
-            assert_eq!(told.insert(entry, token), None, "entry {entry} was finished twice");
+            assert_eq!(finished.insert(entry, token), None, "entry {entry} was finished twice");
             assert_eq!(tokens[entry], token, "entry {entry} has another's outcome");
         }
     }
@@ -86,7 +86,7 @@ fn child() {
     let folder = PathBuf::from(std::env::var("SLT_QUEUE_FOLDER").unwrap());
     let entries = std::env::var("SLT_QUEUE_ENTRIES").unwrap().parse().unwrap();
     let open = |run| open(&folder.join("queue"), entries, run, true);
-    // Whoever is to begin together with others waits for this lock.
+    // A child that must start together with others waits for this lock.
     if let Ok(gate) = File::open(folder.join("gate")) {
         fs2::FileExt::lock_shared(&gate).unwrap();
         lock::release(&gate);
@@ -129,9 +129,9 @@ fn child() {
     }
 }
 
-/// Takes part until the run is complete. While there is a file `hammer`, gives most entries back.
+/// Takes part until the run is complete. While the file `hammer` exists, gives most entries back.
 fn work(queue: &mut FileQueue, folder: &Path) {
-    let mut told = File::options().append(true).create(true).open(folder.join("told")).unwrap();
+    let mut finished = File::options().append(true).create(true).open(folder.join("finished")).unwrap();
     let hammer = folder.join("hammer");
     let mut next = None;
     for round in 0u64.. {
@@ -150,7 +150,7 @@ fn work(queue: &mut FileQueue, folder: &Path) {
                     0 => queue.finish(lease, outcome).unwrap(),
                     _ => next = Some(queue.finish_and_claim(lease, outcome).unwrap()),
                 }
-                told.write_all(line.as_bytes()).unwrap();
+                finished.write_all(line.as_bytes()).unwrap();
             }
             Claim::Wait => {
                 for lost in queue.lost().unwrap() {
@@ -169,7 +169,7 @@ fn work(queue: &mut FileQueue, folder: &Path) {
     }
 }
 
-/// Does every operation once, in a run where someone has died with entry 0 and others have stopped.
+/// Does every operation once, in a run in which one participant died with entry 0 and others have stopped.
 fn everything(queue: &mut FileQueue) {
     for lost in queue.lost().unwrap() {
         queue.requeue(lost.lease, "its worker died").unwrap();
@@ -180,7 +180,7 @@ fn everything(queue: &mut FileQueue) {
     queue.stop("enough").unwrap();
 }
 
-/// Gives an outcome and claims the next entry in one go.
+/// Gives an outcome and claims the next entry in one operation.
 fn exchange(queue: &mut FileQueue) {
     let lease = leased(queue);
     let outcome = passed(&lease);
@@ -194,7 +194,7 @@ fn a_thousand_kills_leave_each_entry_one_outcome() {
     const KILLS: usize = 100;
     let mut kills = 0;
     for _ in 0..ROUNDS {
-        let place = Place::new(200);
+        let place = QueueTest::new(200);
         fs::write(place.file("hammer"), "").unwrap();
         let mut processes: Vec<Process> = (0..4).map(|_| place.spawn("work")).collect();
         for _ in 0..KILLS {
@@ -219,12 +219,12 @@ fn a_thousand_kills_leave_each_entry_one_outcome() {
 }
 
 #[test]
-fn a_death_at_any_step_loses_nothing_and_doubles_nothing() {
+fn a_crash_at_any_step_loses_and_duplicates_no_outcome() {
     let ops = ["join", "resume", "lost", "requeue", "claim", "finish", "stop"];
     let steps = ops.iter().flat_map(|op| ["locked", "half", "written"].map(|step| format!("{op}-{step}")));
     for point in steps.chain(["join-alive".to_owned()]) {
-        let place = Place::new(3);
-        // Someone dies with a lease, in a run that someone has stopped.
+        let place = QueueTest::new(3);
+        // A participant dies with a lease, in a run that somebody has stopped.
         let mut dead = place.open();
         let _lease = leased(&mut dead);
         dead.stop("interrupted").unwrap();
@@ -232,7 +232,7 @@ fn a_death_at_any_step_loses_nothing_and_doubles_nothing() {
         let mut command = place.command("everything");
         let status = Process::spawn(command.env("SLT_QUEUE_FAIL", &point)).wait();
         assert_eq!(status.signal(), Some(6), "{point}: {status}");
-        // Whoever comes next goes on, and only an outcome that was written is there.
+        // The next participant continues, and only an outcome that was written is there.
         let mut queue = place.open();
         let written = ["finish-written", "stop-locked", "stop-half", "stop-written"].contains(&point.as_str());
         assert_eq!(queue.snapshot().unwrap().finished(), usize::from(written), "{point}");
@@ -247,9 +247,9 @@ fn a_death_at_any_step_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
-fn a_death_while_an_outcome_is_exchanged_for_the_next_claim_leaves_both_or_neither() {
+fn a_crash_during_finish_and_claim_leaves_both_or_neither() {
     for (point, finished) in [("finish-locked", 0), ("finish-half", 0), ("finish-written", 1)] {
-        let place = Place::new(3);
+        let place = QueueTest::new(3);
         let mut command = place.command("exchange");
         let status = Process::spawn(command.env("SLT_QUEUE_FAIL", point)).wait();
         assert_eq!(status.signal(), Some(6), "{point}: {status}");
@@ -257,17 +257,17 @@ fn a_death_while_an_outcome_is_exchanged_for_the_next_claim_leaves_both_or_neith
         assert_eq!(queue.snapshot().unwrap().finished(), finished, "{point}");
         work(&mut queue, place.folder.path());
         place.assert_exactly_once(&mut queue);
-        // The file that was claimed in the one way or the other.
+        // The file that was claimed in either way.
         let deaths: Vec<u32> = queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).collect();
         assert_eq!(deaths, if finished == 1 { [0, 1, 0] } else { [1, 0, 0] }, "{point}");
     }
 }
 
 #[test]
-fn a_death_while_a_run_is_made_leaves_one_to_be_begun_anew() {
+fn a_run_is_created_again_after_a_crash_during_its_creation() {
     for replaces in [false, true] {
         for point in ["init-locked", "init-building", "init-plan", "init-planned", "init-ready"] {
-            let place = Place::new(40);
+            let place = QueueTest::new(40);
             if replaces {
                 drop(open(&place.file("queue"), 70, Some("before"), false).unwrap());
             }
@@ -287,8 +287,8 @@ fn a_death_while_a_run_is_made_leaves_one_to_be_begun_anew() {
 }
 
 #[test]
-fn a_process_that_stands_still_keeps_its_lease() {
-    let place = Place::new(2);
+fn a_stopped_process_keeps_its_lease() {
+    let place = QueueTest::new(2);
     let mut queue = place.open();
     let mut command = place.command("hold");
     let mut process = Process::spawn(command.stdout(Stdio::piped()));
@@ -308,8 +308,8 @@ fn a_process_that_stands_still_keeps_its_lease() {
 }
 
 #[test]
-fn a_killed_workers_claim_is_lost_at_once_with_what_it_was_running() {
-    let place = Place::new(1);
+fn a_killed_workers_claim_is_lost_at_once_with_its_running_record() {
+    let place = QueueTest::new(1);
     let mut queue = place.open();
     let mut command = place.command("hold");
     let mut process = Process::spawn(command.stdout(Stdio::piped()));
@@ -318,8 +318,8 @@ fn a_killed_workers_claim_is_lost_at_once_with_what_it_was_running() {
 }
 
 #[test]
-fn sixty_four_processes_begin_at_once() {
-    let place = Place::new(300);
+fn sixty_four_processes_start_at_once() {
+    let place = QueueTest::new(300);
     let gate = File::create(place.file("gate")).unwrap();
     fs2::FileExt::lock_exclusive(&gate).unwrap();
     let processes: Vec<Process> = (0..64).map(|_| place.spawn("work")).collect();
@@ -334,9 +334,9 @@ fn sixty_four_processes_begin_at_once() {
 }
 
 #[test]
-fn of_two_that_begin_at_once_one_begins_and_the_other_joins() {
+fn of_two_processes_that_start_at_once_one_creates_the_run_and_the_other_joins() {
     for _ in 0..15 {
-        let place = Place::new(3);
+        let place = QueueTest::new(3);
         let gate = File::create(place.file("gate")).unwrap();
         fs2::FileExt::lock_exclusive(&gate).unwrap();
         let spawn = || Process::spawn(place.command("enter").stdout(Stdio::piped()));
@@ -355,7 +355,7 @@ fn a_full_disk_is_an_error_and_the_run_can_be_resumed() {
     // With and without the signal that the system sends first.
     for trap in ["trap '' XFSZ", "true"] {
         for blocks in [41, 50] {
-            let place = Place::new(2000);
+            let place = QueueTest::new(2000);
             place.open();
             let before = fs::metadata(place.file("queue")).unwrap().len();
             let blocks = before / 512 + blocks;

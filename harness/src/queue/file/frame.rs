@@ -1,7 +1,7 @@
 //! One record of the journal, as bytes.
 //!
-//! A record is a line of JSON, filled up with blanks to a multiple of 128 bytes. Its first members stand at fixed
-//! offsets, so that a participant follows the others without a JSON parser, and `jq` reads it all the same:
+//! A record is a line of JSON, padded with blanks to a multiple of 128 bytes. Its first members are at fixed offsets,
+//! so that participants can follow the journal without a JSON parser; `jq` can still read it:
 //!
 //! ```text
 //! {"crc":"5d3b1c6e","prev":"0f9a…","len":"00000080","n":"00000002","entry":"00000000","worker":"00000001","op":"claim"}␣…\n
@@ -14,13 +14,14 @@
 //! | `len` | 43 | length of the record in bytes |
 //! | `n` | 58 | number of the record, counted from 0 |
 //! | `entry` | 77 | index of the entry in the plan; 0 where the record concerns none |
-//! | `worker` | 97 | who wrote the record |
+//! | `worker` | 97 | the worker that wrote the record |
 //! | `op` | 113 | `join`, `claim`, `finish`, `requeue`, `release`, `lost`, `stop` or `resume` |
 //!
-//! These numbers are 8 hexadecimal digits. After `op` there may stand `"outcome":{…}` (finish), `"why":"…"` (requeue,
-//! release, stop), `"label":"…"` and `"parent":1` (join: what others know it by, and its supervisor), or `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the dead worker, and what it ran).
-//! A worker that finishes an entry and claims the next says both in one record, in which `"next":"00000005"`, the index
-//! of the claimed entry, stands between `op` and `outcome`.
+//! These numbers are 8 hexadecimal digits. After `op` may come `"outcome":{…}` (finish), `"why":"…"` (requeue, release,
+//! stop), `"label":"…"` and `"parent":1` (join: its label, and its supervisor), or
+//! `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the dead worker, and the record it was
+//! running). A worker that finishes an entry and claims the next writes one record for both, in which
+//! `"next":"00000005"`, the index of the claimed entry, comes between `op` and `outcome`.
 
 use std::ops::Range;
 
@@ -29,8 +30,8 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{Attempt, Outcome};
 use crate::queue::Running;
 
-/// Records begin at multiples of this and are no shorter. A record of this length crosses no page, and so is not
-/// torn by a kill.
+/// Records start at multiples of this and are no shorter. A record of this length crosses no page, so a kill cannot
+/// tear it.
 pub(super) const ALIGN: usize = 128;
 
 const CRC: Range<usize> = 8..16;
@@ -44,17 +45,17 @@ const NEXT: Range<usize> = 129..137;
 const NEXT_KEY: &[u8; 9] = b",\"next\":\"";
 const TEMPLATE: &[u8; OP_AT] = b"{\"crc\":\"........\",\"prev\":\"........\",\"len\":\"........\",\"n\":\"........\",\"entry\":\"........\",\"worker\":\"........\",\"op\":\"";
 
-/// What a record says happened.
+/// The operation of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
     Join,
     Claim,
     Finish {
-        /// What the same worker claims in the same moment.
+        /// The entry that the same worker claims in the same record.
         next: Option<u32>,
     },
     Requeue,
-    /// As requeue, but the attempt does not count.
+    /// Like requeue, but the attempt does not count.
     Release,
     Lost,
     Stop,
@@ -96,7 +97,7 @@ impl Op {
     }
 }
 
-/// The part of a record that stands at fixed offsets.
+/// The members of a record at fixed offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub prev: u32,
@@ -106,7 +107,7 @@ pub(super) struct Head {
     pub op: Op,
 }
 
-/// The rest of a record, to be written.
+/// The variable part of a record, to be written.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
 pub(super) enum Body<'a> {
@@ -131,7 +132,7 @@ pub(super) enum Body<'a> {
     },
 }
 
-/// The rest of a record that says no more.
+/// The variable part of a record without further members.
 pub(super) const NOTHING: &[u8] = b"{}";
 
 impl Body<'_> {
@@ -141,7 +142,7 @@ impl Body<'_> {
     }
 }
 
-/// The rest of a record, as it is read.
+/// The variable part of a record, as read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Details {
@@ -154,7 +155,7 @@ pub(super) struct Details {
     pub parent: Option<u32>,
 }
 
-/// A whole record that agrees with its checksum.
+/// A whole record with a correct checksum.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub head: Head,
@@ -162,17 +163,17 @@ pub(super) struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What stands at the beginning of some bytes.
+/// What is at the start of some bytes.
 #[derive(Debug)]
 pub(super) enum Parsed<'a> {
     Whole(Frame<'a>),
-    /// So far a record, which has this many bytes when it is whole.
+    /// An incomplete record, which has this many bytes when whole.
     Short(usize),
-    /// No record.
+    /// Not a record.
     Bad,
 }
 
-/// Appends a record to `buffer`, whose rest is the JSON object `body`, and returns its checksum.
+/// Appends a record to `buffer`, with the JSON object `body` as its variable part, and returns its checksum.
 pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: &[u8]) -> u32 {
     let start = buffer.len();
     buffer.extend_from_slice(TEMPLATE);
@@ -183,7 +184,7 @@ pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: &[u8]) -> u32 {
         buffer.extend_from_slice(&hex_digits(next));
         buffer.push(b'"');
     }
-    // Its members follow those before them, and its closing brace ends the record.
+    // Its members follow the fixed ones, and its closing brace ends the record.
     let members = &body[1..];
     if members != b"}" {
         buffer.push(b',');
@@ -203,20 +204,20 @@ pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: &[u8]) -> u32 {
     crc
 }
 
-/// Whose word is taken for a record's checksum.
+/// How far a record's checksum is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Nobody's: every record is summed up.
+    /// Not at all: every record is checked.
     Nobody,
-    /// That of the record after it, which repeats it: whoever wrote that one had read this one as the last of all,
-    /// and summed it up. With many participants this saves a fifth of a claim.
+    /// By the next record, which repeats it: its writer read this record as the last one, and checked it. With many
+    /// participants this saves a fifth of a claim.
     Successor,
 }
 
-/// Reads the record at the beginning of `bytes`.
+/// Reads the record at the start of `bytes`.
 ///
-/// A claim does this for every record of the others, with the lock held: whatever the checksum vouches for is not
-/// looked at a second time.
+/// A claim does this for every record of other participants, with the lock held: so nothing that the checksum covers is
+/// checked twice.
 pub(super) fn parse(bytes: &[u8], trust: Trust) -> Parsed<'_> {
     let Some(first) = bytes.first_chunk::<ALIGN>() else {
         return Parsed::Short(ALIGN);
@@ -264,9 +265,9 @@ pub(super) fn hex_digits(mut number: u32) -> [u8; 8] {
     digits
 }
 
-/// The number that 8 hexadecimal digits mean, or any number if they are none.
+/// The number that 8 hexadecimal digits mean; any number if they are invalid.
 ///
-/// A claim reads a few of these for every record of the others: all digits at once take 2 ns, one by one 10.
+/// A claim reads a few of these for every record of the others: all digits at once take 2 ns, one by one 10 ns.
 fn hex(digits: &[u8]) -> u32 {
     let digits = u64::from_be_bytes(digits.try_into().expect("eight digits"));
     let nibbles = (digits & 0x0f0f_0f0f_0f0f_0f0f) + 9 * ((digits >> 6) & 0x0101_0101_0101_0101);
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn no_beginning_of_a_record_is_a_record() {
+    fn no_prefix_of_a_record_is_a_record() {
         let outcome = Outcome::new("a.test", Verdict::Failed);
         let bytes = record(Op::Finish { next: None }, &Body::Outcome { outcome: &outcome }.to_json());
         for length in 0..bytes.len() {
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_vouches_for_what_it_repeats() {
+    fn a_later_record_confirms_the_checksum_that_it_repeats() {
         let mut bytes = Vec::new();
         let crc = encode(&mut bytes, HEAD, NOTHING);
         bytes[ALIGN - 2] = b'x';
@@ -393,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn no_record_survives_a_changed_byte() {
+    fn a_changed_byte_makes_a_record_invalid() {
         let bytes = record(Op::Stop, &Body::Why { why: "budget" }.to_json());
         for at in 0..bytes.len() {
             for flip in [1, 0x20, 0x80] {

@@ -1,19 +1,19 @@
-//! The beginning of a queue file: which run it holds, and the run's plan.
+//! The start of a queue file: which run it holds, and the run's plan.
 //!
-//! The header is a line of JSON of 512 bytes, filled up with blanks:
+//! The header is a line of JSON of 512 bytes, padded with blanks:
 //!
 //! ```text
 //! {"slt-queue":2,"crc":"8f21d3a0","state":"ready","generation":"91c4…","run":"nightly-7","plan_hash":"2c03…",
 //!  "plan_len":623,"plan_bytes":21504,"plan_crc":"77aa01bc"}␣…\n
 //! ```
 //!
-//! (on one line). `slt-queue` is the format version, `crc` the CRC-32 of everything after it, and `generation` a
-//! random number that tells two runs apart even if they have the same id. While a run is being made, `state` is
-//! `building`, and whoever meets that under the lock begins anew.
+//! (on one line). `slt-queue` is the format version, `crc` the CRC-32 of everything after it, and `generation` a random
+//! number that distinguishes two runs with the same id. While a run is being created, `state` is `building`; the next
+//! holder of the lock that sees this creates the run again.
 //!
-//! The plan follows from byte 512: a line of what verdicts depend on besides the files, and then, in claim order, a line
-//! for each entry, with what its file holds (see [`content`](mod@crate::script::content)). Blanks and a newline fill its
-//! `plan_bytes` up to a multiple of 128, and there the journal begins (see [`frame`](super::frame)):
+//! The plan starts at byte 512: one line of what verdicts depend on besides the files, then one line for each entry in
+//! claim order, with a digest of its file (see [`content`](mod@crate::script::content)). Blanks and a newline pad its
+//! `plan_bytes` to a multiple of 128; there the journal starts (see [`frame`](super::frame)):
 //!
 //! ```text
 //! {"settings":{"--label":"mine","engine":"SQLite 3.50.2 (…)"}}
@@ -21,7 +21,7 @@
 //! {"name":"index/between/1/slt_good_0.test","pass":1,"content":"classic 734-0c51e9d7"}
 //! ```
 //!
-//! Version 1 had neither settings nor contents; its hash is of names and passes alone.
+//! Version 1 had neither settings nor contents; its hash covers only names and passes.
 
 use std::fs::File;
 use std::io;
@@ -40,7 +40,7 @@ pub(super) const HEADER_BYTES: usize = 512;
 const MAGIC: &[u8] = b"{\"slt-queue\":";
 const CRC_KEY: &[u8] = b",\"crc\":\"";
 
-/// What the header says.
+/// The fields of the header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     #[serde(rename = "slt-queue", skip_serializing)]
@@ -61,17 +61,17 @@ pub(super) enum Stage {
     Ready,
 }
 
-/// What a file begins with.
+/// What a file starts with.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Nothing yet, or a run that nobody finished making.
+    /// Nothing yet, or a run whose creation was not finished.
     Nothing,
     /// A run, and its header's bytes.
     Run(Header, Vec<u8>),
 }
 
 impl Header {
-    /// Where the journal begins.
+    /// The offset of the journal.
     pub(super) fn journal_at(&self) -> u64 {
         HEADER_BYTES as u64 + self.plan_bytes
     }
@@ -91,7 +91,7 @@ impl Header {
         bytes
     }
 
-    /// Reads the beginning of the file at `path`.
+    /// Reads the start of the file at `path`.
     pub(super) fn find(file: &File, path: &Path) -> Result<Found, FileError> {
         let bytes = beginning(file).map_err(io("read", path))?;
         if bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
@@ -124,9 +124,9 @@ impl Header {
         })
     }
 
-    /// Writes a new run, in place of whatever the file holds; the queue's lock must be held.
+    /// Writes a new run in place of the file's contents; the queue's lock must be held.
     ///
-    /// Until the header says `ready`, the file holds no run: a death on the way leaves one to be begun anew.
+    /// Until the header says `ready`, the file holds no run: after a crash on the way, the run is created again.
     pub(super) fn build(file: &File, run: &str, plan: &Plan) -> std::io::Result<(Header, Vec<u8>)> {
         let lines = lines(plan);
         let mut header = Header {
@@ -162,7 +162,7 @@ impl Header {
         }
     }
 
-    /// Makes sure that the file has room for the plan of this run.
+    /// Reserves space in the file for the plan of this run.
     pub(super) fn check_length(&self, file: &File, path: &Path) -> Result<(), FileError> {
         let length = file.metadata().map_err(io("read", path))?.len();
         if length < self.journal_at() {
@@ -195,11 +195,11 @@ impl Header {
         if entries.len() != self.plan_len || (!contents.is_empty() && contents.len() != entries.len()) {
             return Err(damaged("the plan is not the one that the header names".into()));
         }
-        // The checksum vouches for what was written; hashing a long plan anew would be most of the cost of joining.
+        // The checksum covers what was written; hashing a long plan again would be most of the cost of joining.
         Ok(Plan::with_hash(entries, contents, settings, self.plan_hash.clone()))
     }
 
-    /// Whether the release that began the run noted what its verdicts depend on.
+    /// Whether the release that started the run recorded what its verdicts depend on.
     pub(super) fn is_older(&self) -> bool {
         self.version < 2
     }
@@ -220,7 +220,7 @@ enum PlanLine {
     },
 }
 
-/// The first bytes of a file, as many as a header has, or all.
+/// The first bytes of a file, up to the length of a header.
 pub(super) fn beginning(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; HEADER_BYTES];
     let mut read = 0;

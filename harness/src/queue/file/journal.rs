@@ -1,4 +1,4 @@
-//! The journal of a run: followed by everybody, lengthened by the holder of the lock.
+//! The journal of a run: everybody reads it, the holder of the lock appends to it.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use super::opening::Door;
 use super::state::State;
 use crate::queue::QueueError;
 
-/// A run's file, and all that one participant has read of it.
+/// A run's file, and what one participant has read of it.
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
@@ -36,12 +36,12 @@ pub(super) struct Journal {
 /// The journal while its lock is held and everything in it has been read.
 pub(super) struct Locked<'a> {
     journal: &'a mut Journal,
-    /// Whether the lock ends with this, and not with the [`Door`] that was locked before there was a journal.
+    /// Whether the lock is released with this, and not with the [`Door`] that was locked before there was a journal.
     releases: bool,
 }
 
 impl Journal {
-    /// The journal of the run that `header` describes, with nothing read yet.
+    /// The journal of the run that `header` describes, before anything is read.
     pub(super) fn new(file: File, path: PathBuf, header: Header, header_bytes: Vec<u8>, patience: Patience) -> Self {
         let state = State::new(header.plan_len);
         let cursor = start(&header, &header_bytes);
@@ -81,7 +81,7 @@ impl Journal {
         self.parents.get(&worker).copied()
     }
 
-    /// Why everybody was asked to stop, if so.
+    /// Why everybody was asked to stop, if they were.
     pub(super) fn stopped(&self) -> Option<&str> {
         self.state.is_stopped().then_some(&self.stopped)
     }
@@ -94,23 +94,23 @@ impl Journal {
         Ok(locked)
     }
 
-    /// Reads what is new under a lock that is held already.
+    /// Reads new records under a lock that is already held.
     pub(super) fn under(&mut self, _: &Door<'_>) -> Result<Locked<'_>, QueueError> {
         let mut locked = Locked { journal: self, releases: false };
         locked.catch_up()?;
         Ok(locked)
     }
 
-    /// Reads what is new and whole, without the lock.
+    /// Reads new whole records, without the lock.
     ///
-    /// A whole record stays: the holder of the lock cuts away only what is not.
+    /// Whole records stay: the holder of the lock removes only partial ones.
     pub(super) fn follow(&mut self) -> Result<(), QueueError> {
         let end = self.check()?;
         self.read_to(end)?;
         Ok(())
     }
 
-    /// Hands every record from `cursor` on to `each`, without the lock and without touching the state.
+    /// Passes every record from `cursor` on to `each`, without the lock and without changing the state.
     pub(super) fn replay(
         &mut self,
         cursor: &mut Cursor,
@@ -124,12 +124,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Where the journal begins.
+    /// The offset of the journal.
     pub(super) fn start(&self) -> Cursor {
         start(&self.header, &self.header_bytes)
     }
 
-    /// Makes sure that the file still holds this run and all that was read of it; returns the file's length.
+    /// Checks that the file still holds this run and everything that was read of it; returns the file's length.
     fn check(&self) -> Result<u64, QueueError> {
         let metadata = self.file.metadata().map_err(io("read", &self.path))?;
         let mut bytes = [0; super::header::HEADER_BYTES];
@@ -158,9 +158,9 @@ impl Journal {
         FileError::Wiped { path: self.path.clone(), how }
     }
 
-    /// Returns whether there is something before byte `end` that is no whole record.
+    /// Returns whether there is an incomplete record before byte `end`.
     fn read_to(&mut self, end: u64) -> Result<bool, FileError> {
-        // What was there before this participant is summed up once.
+        // Each participant checks older records once.
         let trust = if self.cursor == self.start() { Trust::Nobody } else { Trust::Successor };
         let Journal { state, stopped, parents, .. } = self;
         self.cursor.advance(&self.file, &self.path, end, trust, &mut self.read_buffer, |frame| {
@@ -168,7 +168,7 @@ impl Journal {
         })
     }
 
-    /// Cuts away what a participant left half written; the lock is held.
+    /// Removes a participant's partial record; the lock is held.
     fn cut_tail(&mut self, end: u64) -> Result<(), FileError> {
         let at = self.cursor.at;
         let damaged = |what: &str| FileError::Damaged { path: self.path.clone(), at, what: what.to_owned() };
@@ -180,7 +180,7 @@ impl Journal {
         }
         let mut tail = vec![0; (end - at) as usize];
         self.file.read_exact_at(&mut tail, at).map_err(io("read", &self.path))?;
-        // A death leaves nothing behind the half record; if there is a whole one, something else happened.
+        // A crash leaves nothing after the partial record; if a whole record follows, something else happened.
         let mut rest = tail.get(ALIGN..).unwrap_or_default();
         while rest.len() >= ALIGN {
             if let Parsed::Whole(_) = parse(rest, Trust::Nobody) {
@@ -201,9 +201,9 @@ impl Locked<'_> {
         Ok(())
     }
 
-    /// Appends one record, whose rest is the JSON object `body`, and takes it in. Returns its number.
+    /// Appends one record, with the JSON object `body` as its variable part, and applies it. Returns its number.
     ///
-    /// What a long record says is best made into JSON before there is a lock to keep others waiting.
+    /// Convert a long outcome into JSON before taking the lock, which others wait for.
     pub(super) fn append(&mut self, op: Op, entry: u32, worker: u32, body: &[u8]) -> Result<u32, QueueError> {
         let journal = &mut *self.journal;
         let n = journal.state.records();
@@ -214,7 +214,7 @@ impl Locked<'_> {
         fail::point(op.name(), "locked");
         fail::torn(op.name(), "half", || journal.file.write_all_at(&bytes[..bytes.len() / 2], at));
         if let Err(source) = journal.file.write_all_at(bytes, at) {
-            // If this fails, too, the next holder of the lock does it.
+            // If this fails too, the next holder of the lock does it.
             let _ = journal.file.set_len(at);
             return Err(FileError::Full { path: journal.path.clone(), source }.into());
         }
@@ -249,7 +249,7 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// Lets one more record have happened.
+/// Applies one more record.
 fn take_in(
     frame: &Frame<'_>,
     state: &mut State,

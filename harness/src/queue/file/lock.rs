@@ -1,4 +1,4 @@
-//! The one kind of lock there is: flock, on files that are never unlinked while someone may lock them.
+//! The only kind of lock here: flock, on files that are never unlinked while somebody may lock them.
 
 use std::fs::File;
 use std::io;
@@ -10,22 +10,22 @@ use super::error::FileError;
 
 /// How a participant waits for the queue's lock.
 ///
-/// A worker just waits: its supervisor speaks for it, and ends it. Others say whom they wait for, and give up in the end.
+/// A worker waits silently: its supervisor reports for it, and ends it. Others print a message, and give up in the end.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Patience {
-    /// Whether to wait in silence, for as long as it takes.
+    /// Whether to wait silently and without a limit.
     pub is_quiet: bool,
-    /// When there is no more time.
+    /// When to give up.
     pub deadline: Option<Instant>,
 }
 
-/// How long somebody else may hold the lock before people are told.
+/// How long another process may hold the lock before a message says so.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// How long is waited in any case: a run whose time is over has still to be closed.
+/// The minimum wait: a run whose time is over must still be closed.
 const LEAST: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
 
-/// The longest pause between two looks, at first and once it takes long.
+/// The longest pause between two tries, at first and later.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 
 /// Waits for the exclusive lock on the queue's file.
@@ -35,7 +35,7 @@ pub(super) fn patiently(file: &File, path: &Path, patience: Patience) -> Result<
     }
     let begun = Instant::now();
     let mut pause = Duration::from_micros(20);
-    let mut told = false;
+    let mut reported = false;
     loop {
         match fs2::FileExt::try_lock_exclusive(file) {
             Ok(()) => return Ok(()),
@@ -47,7 +47,7 @@ pub(super) fn patiently(file: &File, path: &Path, patience: Patience) -> Result<
         if waited > LEAST && patience.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(FileError::LockHeld { path: path.to_path_buf(), waited });
         }
-        if waited > SILENCE && !std::mem::replace(&mut told, true) {
+        if waited > SILENCE && !std::mem::replace(&mut reported, true) {
             note!(
                 "waiting for the lock on `{}`, which another process holds: is it stopped, or another program?",
                 path.display()
@@ -71,7 +71,7 @@ pub(super) fn exclusive(file: &File, path: &Path) -> Result<(), FileError> {
 
 /// Whether nobody holds the exclusive lock on `file`.
 ///
-/// Asks for a shared lock, so that two processes that look at once do not mistake each other for the owner.
+/// Asks for a shared lock, so that two processes that check at once do not take each other for the owner.
 pub(super) fn is_free(file: &File, path: &Path) -> Result<bool, FileError> {
     loop {
         match fs2::FileExt::try_lock_shared(file) {
@@ -88,7 +88,7 @@ pub(super) fn is_free(file: &File, path: &Path) -> Result<bool, FileError> {
 
 /// Releases a lock.
 ///
-/// Closing the file is not enough: a child that another thread is just spawning may have it open, too.
+/// Closing the file is not enough: a child that another thread is just starting may have it open, too.
 pub(super) fn release(file: &File) {
     let _ = fs2::FileExt::unlock(file);
 }

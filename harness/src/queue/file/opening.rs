@@ -1,4 +1,4 @@
-//! From a path to a run: begin one, join it, resume it, or put a new one in its place.
+//! From a path to a run: starts one, joins it, resumes it, or replaces it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use super::fail;
 use super::frame::{Body, NOTHING, Op};
 use super::header::{Found, Header};
 use super::journal::{Journal, Locked};
-use super::lives::{Alive, Lives};
+use super::liveness::{LivenessLock, LivenessLocks};
 use super::lock::{self, Patience};
 use crate::queue::difference::other_run;
 use crate::queue::open::check_run_id;
@@ -21,21 +21,21 @@ use crate::queue::{OpenOptions, Opened, Plan, QueueError};
 pub(super) struct Entered {
     pub journal: Journal,
     pub plan: Plan,
-    pub lives: Lives,
-    pub alive: Alive,
+    pub locks: LivenessLocks,
+    pub alive: LivenessLock,
     pub worker: u32,
-    /// Where its join is recorded.
+    /// The journal with its join.
     pub joined_at: Cursor,
 }
 
-/// The queue's file, locked from the first look at it to the join.
+/// The queue's file, locked from opening to the join.
 pub(super) struct Door<'a> {
     file: File,
     path: &'a Path,
     patience: Patience,
 }
 
-/// Takes part in the run that `options` mean, or begins it with `plan`.
+/// Joins the run that `options` specify, or starts it with `plan`.
 pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(Entered, Opened), QueueError> {
     if let Some(run) = &options.run_id {
         check_run_id(run)?;
@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     let run = options.run_id.clone().map_or_else(new_run_id, Ok)?;
     let built = Header::build(&door.file, &run, &plan);
     let (header, bytes) = built.map_err(|source| FileError::Full { path: path.to_path_buf(), source })?;
-    Lives::new(path, &header.generation).clean_up(Duration::ZERO);
+    LivenessLocks::new(path, &header.generation).clean_up(Duration::ZERO);
     let journal = door.journal(header, bytes)?;
     Ok((join(&door, journal, plan, options, false)?, opened))
 }
@@ -72,7 +72,7 @@ fn patience(options: &OpenOptions) -> Patience {
     Patience { is_quiet: options.parent.is_some(), deadline: options.deadline }
 }
 
-/// Takes part in run `run`, which somebody else has begun.
+/// Joins run `run`, which another process has started.
 pub(super) fn join_run(path: &Path, run: &str, options: &OpenOptions) -> Result<Entered, QueueError> {
     let door = Door::lock(path, File::options().read(true).write(true), patience(options))?;
     match Header::find(&door.file, path)? {
@@ -96,8 +96,8 @@ fn join(
 ) -> Result<Entered, QueueError> {
     let mut locked = journal.under(door)?;
     let worker = locked.state().workers() + 1;
-    let lives = Lives::new(locked.path(), &locked.header().generation);
-    let alive = lives.come_alive(worker)?;
+    let locks = LivenessLocks::new(locked.path(), &locked.header().generation);
+    let alive = locks.acquire(worker)?;
     fail::point("join", "alive");
     let joined_at = locked.cursor();
     let OpenOptions { label, parent, .. } = options;
@@ -110,14 +110,14 @@ fn join(
         locked.append(Op::Resume, 0, worker, NOTHING)?;
     }
     drop(locked);
-    Ok(Entered { journal, plan, lives, alive, worker, joined_at })
+    Ok(Entered { journal, plan, locks, alive, worker, joined_at })
 }
 
-/// What becomes of the run that is there, given that the lock is held.
+/// Decides about the existing run; the lock is held.
 fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptions) -> Result<Opened, QueueError> {
     let (header, state) = (locked.header(), locked.state());
     let queue = || locked.path().display().to_string();
-    let alive = Lives::new(locked.path(), &header.generation).any_alive(state.workers())?;
+    let alive = LivenessLocks::new(locked.path(), &header.generation).any_alive(state.workers())?;
     let same_plan = !header.is_older() && header.plan_hash == plan.hash();
     let (finished, left) = (state.finished(), header.plan_len - state.finished());
     let other_plan = || match header.is_older() {
@@ -129,7 +129,7 @@ fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptio
         false => Ok(opened),
     };
     match &options.run_id {
-        // An id stands for one run, dead or alive: it is neither started twice nor dropped.
+        // An id names one run, whether it is live or not: such a run is neither started twice nor dropped.
         Some(run) if *run == header.run => match () {
             () if !same_plan => other_plan(),
             () if state.is_complete() => settled(Opened::AlreadyFinished),
@@ -157,7 +157,7 @@ impl<'a> Door<'a> {
             let door = Door { file, path, patience };
             let (ours, theirs) = (door.file.metadata(), fs::metadata(path));
             let ours = ours.map_err(io("read", path))?;
-            // Someone may have deleted the file while this waited: the lock must be that of the file others find.
+            // The file may have been deleted during the wait: the lock must be on the file that others find.
             if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())) {
                 door.prove()?;
                 return Ok(door);
@@ -165,7 +165,7 @@ impl<'a> Door<'a> {
         }
     }
 
-    /// Makes sure that the lock keeps others out, for some file systems only say so.
+    /// Checks that the lock excludes others; some file systems only pretend to lock.
     fn prove(&self) -> Result<(), FileError> {
         let other = File::open(self.path).map_err(io("open", self.path))?;
         match lock::is_free(&other, self.path)? {
@@ -188,7 +188,7 @@ impl Drop for Door<'_> {
     }
 }
 
-/// Asks the system not to note when the file is read: with writes in between, it would at every read, and that is a
+/// Asks the system not to record reads (`O_NOATIME`): with writes in between, it would at every read, which costs a
 /// tenth of a claim. Only the file's owner may ask; for others it is slower.
 fn forget_reads(file: &File) {
     #[cfg(target_os = "linux")]

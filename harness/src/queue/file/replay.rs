@@ -1,4 +1,4 @@
-//! A journal told from its beginning, with everything that its records carry.
+//! Replays a journal from its start, with everything in its records.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::queue::{EntryState, EntryStatus, Event, Plan, QueueError, Snapshot};
 
 /// Everything that is known about a run.
 pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapshot, QueueError> {
-    // Under the lock once, so that half a record of someone who died does not stand before a whole one.
+    // Takes the lock once, so that a dead participant's partial record does not hide a whole one after it.
     drop(journal.lock()?);
     let mut state = State::new(plan.len());
     let mut outcomes: Vec<Option<Box<Outcome>>> = vec![None; plan.len()];
@@ -46,7 +46,7 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
     })
 }
 
-/// One record as the event that it is, or the two.
+/// The event, or the two events, of one record.
 pub(super) fn tell(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), String> {
     let (worker, entry) = (frame.head.worker, frame.head.entry as usize);
     events.push(match frame.head.op {

@@ -1,12 +1,12 @@
-//! Where a run stands, derived from its journal and from nothing else.
+//! The state of a run, derived only from its journal.
 
 use std::collections::VecDeque;
 
 use super::frame::{Head, Op};
 
-/// Where a run stands after some number of records.
+/// The state of a run after some number of records.
 ///
-/// Applying a record takes the same time whatever the length of the plan, and so does finding the next entry.
+/// Applying a record and finding the next entry take constant time, whatever the length of the plan.
 #[derive(Debug)]
 pub(super) struct State {
     entries: Vec<Entry>,
@@ -14,7 +14,7 @@ pub(super) struct State {
     fresh: usize,
     /// Entries given back, the earliest first.
     back: VecDeque<u32>,
-    /// Leased entries, in no order; each knows its place here.
+    /// Leased entries, in no order; each holder knows its index here.
     open: Vec<u32>,
     finished: usize,
     workers: u32,
@@ -22,7 +22,7 @@ pub(super) struct State {
     records: u32,
 }
 
-/// Where one entry stands.
+/// The state of one entry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub attempts: u32,
@@ -38,16 +38,16 @@ pub(super) enum Stage {
     Final,
 }
 
-/// Who has a lease.
+/// The holder of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Holder {
-    /// Whose lease it is.
+    /// The worker that has the lease.
     pub worker: u32,
-    /// Who claimed the entry: the same, or the dead worker that it was taken from.
+    /// The worker that claimed the entry: the same one, or the dead worker that it was taken from.
     pub claimer: u32,
-    /// The number of the record that gave it.
+    /// The number of the record that granted it.
     pub sequence: u32,
-    /// The lease's place among the open ones.
+    /// Its index among the open leases.
     place: u32,
 }
 
@@ -82,12 +82,12 @@ impl State {
         open
     }
 
-    /// Who has open leases; one who has several is named several times.
+    /// The holders of open leases; a holder of several is listed several times.
     pub(super) fn holders(&self) -> impl Iterator<Item = u32> {
         self.open.iter().filter_map(|&entry| Some(self.holder(entry)?.worker))
     }
 
-    /// Who has `entry`.
+    /// The holder of `entry`.
     pub(super) fn holder(&self, entry: u32) -> Option<Holder> {
         match self.entries.get(entry as usize)?.stage {
             Stage::Leased(holder) => Some(holder),
@@ -117,7 +117,7 @@ impl State {
         self.records
     }
 
-    /// Takes in one record, or says why no participant can have written it.
+    /// Applies one record, or says why no participant can have written it.
     pub(super) fn apply(&mut self, head: &Head) -> Result<(), &'static str> {
         if head.n != self.records {
             return Err("a record is missing or doubled");
@@ -129,7 +129,9 @@ impl State {
                 }
                 self.workers = head.worker;
             }
-            _ if head.worker == 0 || head.worker > self.workers => return Err("a record of nobody who joined"),
+            _ if head.worker == 0 || head.worker > self.workers => {
+                return Err("a record of a worker that never joined");
+            }
             Op::Stop => self.stopped = true,
             Op::Resume => self.stopped = false,
             Op::Claim => self.claim(head.entry, head)?,
@@ -158,7 +160,7 @@ impl State {
         Ok(())
     }
 
-    /// `entry` is claimed by a record that may have been about another before.
+    /// `entry` is claimed by a record that may also finish another.
     fn claim(&mut self, entry: u32, head: &Head) -> Result<(), &'static str> {
         if self.next() != Some(entry) {
             return Err("an entry was claimed out of turn");
@@ -176,9 +178,9 @@ impl State {
     }
 
     fn lose(&mut self, head: &Head) -> Result<(), &'static str> {
-        let holder = self.holder(head.entry).ok_or("an entry was lost that nobody had")?;
+        let holder = self.holder(head.entry).ok_or("a lost entry that was not leased")?;
         let entry = &mut self.entries[head.entry as usize];
-        // A taker that dies before it has decided was not running the entry.
+        // A participant that takes over a lease and dies before it decides was not running the entry.
         if holder.worker == holder.claimer {
             entry.deaths += 1;
         }
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_is_counted_once_even_if_its_taker_dies() {
+    fn a_death_is_counted_once_even_if_the_next_holder_dies() {
         let mut journal = joined(1, 3);
         journal.add(Op::Claim, 0, 1).unwrap();
         journal.add(Op::Lost, 0, 2).unwrap();
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_released_was_never_tried() {
+    fn a_released_attempt_does_not_count() {
         let mut journal = joined(1, 3);
         journal.add(Op::Claim, 0, 1).unwrap();
         journal.add(Op::Release, 0, 1).unwrap();

@@ -1,6 +1,6 @@
-//! Which run one comes to take part in, what becomes of runs, and who may take whose leases.
+//! Which run a process joins, what happens to runs, and who may take whose leases.
 
-use super::server::{Place, sql, there, url, wait_until};
+use super::server::{TestRun, sql, there, url, wait_until};
 use super::*;
 use crate::queue::conformance::{leased, passed, plan};
 use crate::queue::{EntryState, PlanEntry};
@@ -13,14 +13,14 @@ fn finish(queue: &mut PostgresQueue, count: usize) {
     }
 }
 
-fn told(result: Result<impl Sized, QueueError>) -> String {
+fn error_text(result: Result<impl Sized, QueueError>) -> String {
     match result {
         Ok(_) => panic!("this cannot be"),
         Err(error) => error.to_string(),
     }
 }
 
-/// A database of its own on the shared server, dropped with this.
+/// A new database on the shared server, dropped with this.
 struct Database(String);
 
 impl Database {
@@ -43,11 +43,11 @@ impl Drop for Database {
 }
 
 #[test]
-fn an_id_stands_for_one_run_dead_or_alive() {
+fn an_id_names_one_run_live_or_not() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     let (mut a, opened) = place.try_open(plan(3), false).unwrap();
     assert_eq!((opened, a.run_id(), a.worker()), (Opened::Started, place.run.as_str(), 1));
     let (b, opened) = place.try_open(plan(3), true).unwrap();
@@ -81,11 +81,11 @@ fn an_id_stands_for_one_run_dead_or_alive() {
 }
 
 #[test]
-fn runs_of_several_ids_live_side_by_side() {
+fn runs_with_several_ids_coexist() {
     if !there() {
         return;
     }
-    let places = [Place::new(), Place::new()];
+    let places = [TestRun::new(), TestRun::new()];
     let mut queues = [places[0].open(2), places[1].open(3)];
     finish(&mut queues[0], 2);
     assert!(matches!(queues[0].claim().unwrap(), Claim::Complete));
@@ -99,13 +99,13 @@ fn a_run_with_another_plan_or_other_files_is_not_joined() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     let planned = |contents: [&str; 2]| plan(2).with_contents(contents.map(str::to_owned).to_vec());
     let (a, _) = place.try_open(planned(["1-aa", "2-bb"]), false).unwrap();
     assert_eq!(a.plan().content(1), Some("2-bb"));
     let error = place.try_open(plan(3), true).unwrap_err();
     assert!(error.to_string().contains("`2.test` is only here; `0.test`, `1.test` differ in contents"), "{error}");
-    let words = told(place.try_open(planned(["1-aa", "2-cc"]), true));
+    let words = error_text(place.try_open(planned(["1-aa", "2-cc"]), true));
     assert!(words.ends_with("would run: `1.test` differs in contents, includes or dialect"), "{words}");
     let reversed = Plan::new(plan(2).entries().iter().rev().cloned().collect()).unwrap();
     let (b, opened) = place.try_open(reversed.with_contents(vec!["2-bb".into(), "1-aa".into()]), true).unwrap();
@@ -115,7 +115,7 @@ fn a_run_with_another_plan_or_other_files_is_not_joined() {
 }
 
 #[test]
-fn a_run_on_another_engine_is_not_joined_nor_resumed_nor_reported() {
+fn a_run_on_another_engine_is_not_joined_resumed_or_reported() {
     if !there() {
         return;
     }
@@ -124,12 +124,12 @@ fn a_run_on_another_engine_is_not_joined_nor_resumed_nor_reported() {
         plan(3).with_settings(settings.into())
     };
     for finished in [0, 1, 3] {
-        let place = Place::new();
+        let place = TestRun::new();
         let (mut a, _) = place.try_open(planned("one"), false).unwrap();
         assert_eq!(a.plan().settings()["--label"], "x");
         finish(&mut a, finished);
         let refused = |resume| {
-            let words = told(place.try_open(planned("two"), resume));
+            let words = error_text(place.try_open(planned("two"), resume));
             assert!(words.ends_with("`engine` is `one` there and `two` here"), "{words}");
         };
         refused(false);
@@ -141,11 +141,11 @@ fn a_run_on_another_engine_is_not_joined_nor_resumed_nor_reported() {
 }
 
 #[test]
-fn an_attempt_that_ended_with_its_supervisor_is_told_from_a_death() {
+fn an_attempt_that_ended_with_its_supervisor_is_not_counted_as_a_crash() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     let (supervisor, mut other) = (place.open(3), place.open(3));
     let mut workers = [(); 2].map(|()| {
         let options = OpenOptions { parent: Some(supervisor.worker()), ..place.options() };
@@ -166,7 +166,7 @@ fn a_run_that_an_older_release_has_begun_is_refused() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     place.try_open(plan(2), false).unwrap();
     place.sql("UPDATE slt_queue.runs SET settings = NULL WHERE run = :run");
     let error = place.try_open(plan(2), true).unwrap_err();
@@ -174,12 +174,12 @@ fn a_run_that_an_older_release_has_begun_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_without_passwords() {
+fn errors_contain_no_passwords() {
     if !there() {
         return;
     }
-    let place = Place::new();
-    let open = |text: &str| told(PostgresQueue::open(&url(text), plan(1), &place.options()));
+    let place = TestRun::new();
+    let open = |text: &str| error_text(PostgresQueue::open(&url(text), plan(1), &place.options()));
     let words = open("postgres://me:hunter2@127.0.0.1:1/db");
     assert!(words.starts_with("cannot connect to the queue `postgres://me@127.0.0.1:1/db`: "), "{words}");
     assert!(words.contains("refused") && !words.contains("hunter2"), "{words}");
@@ -189,7 +189,7 @@ fn what_cannot_be_used_is_said_without_passwords() {
     assert!(words.contains("does not exist"), "{words}");
     let words = open("postgres://h/db?slt_lease=never");
     assert!(words.contains("`slt_lease` is a number of seconds"), "{words}");
-    let words = told(PostgresQueue::join(&url(&place.url), "no-such-run", &place.options()));
+    let words = error_text(PostgresQueue::join(&url(&place.url), "no-such-run", &place.options()));
     assert!(words.starts_with("there is no run `no-such-run` in `postgres://"), "{words}");
     for run in ["", "a\nb"] {
         let options = OpenOptions { run_id: Some(run.to_owned()), ..place.options() };
@@ -203,50 +203,51 @@ fn a_newer_format_and_a_user_without_rights_are_refused() {
         return;
     }
     let database = Database::new();
-    let place = Place::at(&database.url());
+    let place = TestRun::at(&database.url());
     let role = format!("slt_queue_test_{:08x}", getrandom::u32().unwrap());
     sql(&place.url, &format!("CREATE ROLE {role} LOGIN"));
     let (scheme, rest) = place.url.split_once("://").unwrap();
     let as_role = format!("{scheme}://{role}@{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
-    let words = told(PostgresQueue::open(&url(&as_role), plan(1), &place.options()));
+    let words = error_text(PostgresQueue::open(&url(&as_role), plan(1), &place.options()));
     sql(&place.url, &format!("DROP ROLE {role}"));
     assert!(words.contains("the user needs the right CREATE"), "{words}");
-    let words = told(PostgresQueue::join(&url(&place.url), "one", &place.options()));
+    let words = error_text(PostgresQueue::join(&url(&place.url), "one", &place.options()));
     assert!(words.starts_with("there is no run `one`"), "{words}");
     drop(place.open(1));
     place.sql("UPDATE slt_queue.format SET version = 9");
-    for words in
-        [told(place.try_open(plan(1), true)), told(PostgresQueue::join(&url(&place.url), &place.run, &place.options()))]
-    {
+    for words in [
+        error_text(place.try_open(plan(1), true)),
+        error_text(PostgresQueue::join(&url(&place.url), &place.run, &place.options())),
+    ] {
         assert!(words.contains("has format version 9, and this program knows 2"), "{words}");
     }
 }
 
 #[test]
-fn tables_of_the_format_before_are_brought_up_to_date() {
+fn tables_of_the_previous_format_are_migrated() {
     if !there() {
         return;
     }
     let database = Database::new();
-    let place = Place::at(&database.url());
+    let place = TestRun::at(&database.url());
     let (old, _) = place.try_open(plan(1), false).unwrap();
     place.sql("ALTER TABLE slt_queue.runs DROP COLUMN settings; UPDATE slt_queue.format SET version = 1");
     let error = place.try_open(plan(1), false).unwrap_err();
     assert!(matches!(error, QueueError::OlderRun { .. }), "{error}");
     assert_eq!(place.sql("SELECT version FROM slt_queue.format"), [["2"]]);
-    let place = Place { run: "another".to_owned(), ..place };
+    let place = TestRun { run: "another".to_owned(), ..place };
     assert_eq!(place.try_open(plan(1), false).unwrap().1, Opened::Started);
     drop(old);
 }
 
 #[test]
-fn past_runs_are_dropped_and_living_and_resumable_ones_are_not() {
+fn old_runs_are_dropped_but_not_live_or_resumable_ones() {
     if !there() {
         return;
     }
     let database = Database::new();
     let run = |name: &str, keep_runs: Option<usize>| {
-        let place = Place { run: name.to_owned(), ..Place::at(&database.url()) };
+        let place = TestRun { run: name.to_owned(), ..TestRun::at(&database.url()) };
         let options = OpenOptions { keep_runs, ..place.options() };
         (PostgresQueue::open(&url(&place.url), plan(1), &options).unwrap().0, place)
     };
@@ -261,7 +262,7 @@ fn past_runs_are_dropped_and_living_and_resumable_ones_are_not() {
     let rows =
         place.sql("SELECT count(*) FROM slt_queue.entries UNION ALL SELECT count(DISTINCT run) FROM slt_queue.events");
     assert_eq!(rows.concat(), ["4", "4"]);
-    // An incomplete run in which nobody has been seen for an hour goes, too.
+    // An incomplete run in which nobody has been seen for an hour is dropped, too.
     finish(&mut last, 1);
     drop((alive, last));
     place.sql("UPDATE slt_queue.participants SET lease_until = lease_until - interval '2 hours' WHERE gone");
@@ -270,7 +271,7 @@ fn past_runs_are_dropped_and_living_and_resumable_ones_are_not() {
 }
 
 #[test]
-fn what_was_deleted_on_the_server_is_an_error_and_never_complete() {
+fn rows_deleted_on_the_server_are_an_error_and_never_complete() {
     if !there() {
         return;
     }
@@ -284,57 +285,57 @@ fn what_was_deleted_on_the_server_is_an_error_and_never_complete() {
     ];
     for statement in statements {
         let database = Database::new();
-        let place = Place::at(&database.url());
+        let place = TestRun::at(&database.url());
         let mut queue = place.open(3);
         finish(&mut queue, 1);
         let lease = leased(&mut queue);
         place.sql(statement);
         if !statement.ends_with("'waiting'") {
             let outcome = passed(&lease);
-            let words = told(queue.finish(lease, outcome));
+            let words = error_text(queue.finish(lease, outcome));
             assert!(words.contains("during the run") || words.contains("no longer leased"), "{statement}: {words}");
         } else {
             let outcome = passed(&lease);
             queue.finish(lease, outcome).unwrap();
         }
-        let words = told(queue.claim());
+        let words = error_text(queue.claim());
         assert!(
             words.contains(&format!("run `{}`", place.run)) && words.contains("during the run"),
             "{statement}: {words}"
         );
-        let words = told(queue.snapshot());
+        let words = error_text(queue.snapshot());
         assert!(words.contains("during the run") || words.contains("is damaged"), "{statement}: {words}");
         if statement.contains("DELETE FROM slt_queue.entries") {
-            let words = told(place.try_open(plan(3), true));
+            let words = error_text(place.try_open(plan(3), true));
             assert!(words.contains("of 3 entries of its plan there are"), "{words}");
         }
     }
 }
 
 #[test]
-fn a_run_that_took_the_place_of_another_is_not_mistaken_for_it() {
+fn a_run_that_replaced_another_is_not_mistaken_for_it() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     let mut queue = place.open(2);
     let lease = leased(&mut queue);
     place.sql("DELETE FROM slt_queue.runs WHERE run = :run");
     let mut other = place.open(2);
     finish(&mut other, 2);
     let outcome = passed(&lease);
-    assert!(told(queue.finish(lease, outcome)).contains("deleted during the run"));
-    assert!(told(queue.claim()).contains("deleted during the run"));
-    assert!(told(queue.snapshot()).contains("deleted during the run"));
+    assert!(error_text(queue.finish(lease, outcome)).contains("deleted during the run"));
+    assert!(error_text(queue.claim()).contains("deleted during the run"));
+    assert!(error_text(queue.snapshot()).contains("deleted during the run"));
     assert!(other.snapshot().unwrap().is_complete());
 }
 
 #[test]
-fn while_a_supervisor_lives_it_alone_takes_what_its_workers_leave() {
+fn while_a_supervisor_is_alive_only_it_takes_its_workers_leases() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     let (mut mine, mut other) = (place.open(2), place.open(2));
     let worker = |supervisor: &PostgresQueue| {
         let options = OpenOptions { parent: Some(supervisor.worker()), label: "w".into(), ..place.options() };
@@ -353,12 +354,12 @@ fn while_a_supervisor_lives_it_alone_takes_what_its_workers_leave() {
     assert_eq!(lost, [(3, 1), (4, 1)]);
 }
 
-/// Makes the server see a participant as one of another machine.
-fn send_away(place: &Place, worker: u32) {
+/// Makes the server treat a participant as one on another machine.
+fn send_away(place: &TestRun, worker: u32) {
     place.sql(&format!("UPDATE slt_queue.participants SET place = 'elsewhere' WHERE run = :run AND worker = {worker}"));
 }
 
-fn end_session(place: &Place, worker: u32) {
+fn end_session(place: &TestRun, worker: u32) {
     let ended = place.sql(&format!(
         "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN slt_queue.participants p
          ON p.lock = (l.classid::bigint << 32) | l.objid::bigint AND l.locktype = 'advisory'
@@ -368,18 +369,18 @@ fn end_session(place: &Place, worker: u32) {
 }
 
 #[test]
-fn a_supervisors_sign_of_life_is_that_of_its_workers_too() {
+fn a_supervisors_heartbeat_covers_its_workers() {
     if !there() {
         return;
     }
-    let mut place = Place::new();
+    let mut place = TestRun::new();
     place.url += "?slt_lease=1.5";
     let (mut mine, mut other) = (place.open(2), place.open(2));
     let options = OpenOptions { parent: Some(mine.worker()), label: "w".into(), ..place.options() };
     let mut worker = PostgresQueue::join(&url(&place.url), &place.run, &options).unwrap();
     let lease = leased(&mut worker);
     send_away(&place, 3);
-    // It is in the middle of a file, and cannot come back before the end of that.
+    // It is in the middle of a file, and cannot reconnect before the end of the file.
     end_session(&place, 3);
     let mut signs = std::collections::HashSet::new();
     wait_until("there have been ten signs of life", || {
@@ -389,7 +390,7 @@ fn a_supervisors_sign_of_life_is_that_of_its_workers_too() {
     });
     let outcome = passed(&lease);
     worker.finish(lease, outcome).unwrap();
-    // Without the supervisor, it is judged as any other.
+    // Without the supervisor, it is judged like any other.
     let lease = leased(&mut worker);
     end_session(&place, 3);
     drop(mine);
@@ -400,16 +401,16 @@ fn a_supervisors_sign_of_life_is_that_of_its_workers_too() {
 }
 
 #[test]
-fn who_has_no_session_has_a_third_of_a_lease_to_come_back() {
+fn a_participant_without_a_session_has_a_third_of_a_lease_to_reconnect() {
     if !there() {
         return;
     }
-    let mut place = Place::new();
+    let mut place = TestRun::new();
     place.url += "?slt_lease=1.5";
     let (mut a, mut b) = (place.open(2), place.open(2));
     let lease = leased(&mut a);
     send_away(&place, 1);
-    // It comes back by itself, whatever it is doing.
+    // It reconnects by itself, whatever it is doing.
     end_session(&place, 1);
     let comes_back = || {
         let held = place.sql(
@@ -427,12 +428,12 @@ fn who_has_no_session_has_a_third_of_a_lease_to_come_back() {
 }
 
 #[test]
-fn who_is_taken_for_dead_can_do_nothing_any_more() {
+fn a_participant_declared_dead_can_do_nothing_more() {
     if !there() {
         return;
     }
-    let mut place = Place::new();
-    // So long that no sign of life comes in between.
+    let mut place = TestRun::new();
+    // Long enough that no heartbeat is sent in between.
     place.url += "?slt_lease=600";
     let (mut a, mut b) = (place.open(3), place.open(3));
     let (stale, other) = (leased(&mut a), leased(&mut a));
@@ -449,8 +450,8 @@ fn who_is_taken_for_dead_can_do_nothing_any_more() {
     let outcome = passed(&stale);
     assert!(matches!(a.finish(stale, outcome), Err(QueueError::Stale { worker: 1, .. })));
     assert!(matches!(a.requeue(other, "mine"), Err(QueueError::Stale { .. })));
-    assert!(told(a.claim()).contains("worker 1 was taken for dead"));
-    assert!(told(a.stop("enough")).contains("worker 1 was taken for dead"));
+    assert!(error_text(a.claim()).contains("worker 1 was declared dead"));
+    assert!(error_text(a.stop("enough")).contains("worker 1 was declared dead"));
     assert!(a.lost().unwrap().is_empty());
     for lost in lost {
         let outcome = passed(&lost.lease);
@@ -463,11 +464,11 @@ fn who_is_taken_for_dead_can_do_nothing_any_more() {
 }
 
 #[test]
-fn a_hundred_thousand_entries_are_no_burden() {
+fn a_hundred_thousand_entries_are_fast() {
     if !there() {
         return;
     }
-    let place = Place::new();
+    let place = TestRun::new();
     let names = (0..100_000).map(|i| PlanEntry::new(format!("index/between/1000/slt_good_{i}.test"), 1));
     let plan = Plan::new(names.collect()).unwrap();
     let (mut a, _) = place.try_open(plan.clone(), false).unwrap();
@@ -476,7 +477,7 @@ fn a_hundred_thousand_entries_are_no_burden() {
     assert_eq!((opened, b.plan().len()), (Opened::Joined, 100_000));
     let snapshot = b.snapshot().unwrap();
     assert_eq!((snapshot.finished(), &snapshot.entries[10].state), (10, &EntryState::Waiting));
-    // The next entry is found by an index, not by looking at all.
+    // An index finds the next entry, not a scan of all.
     let claim = sql::CLAIM.replace("$1", ":run").replace("$2", "1").replace("$3", "99");
     let explained =
         place.sql(&format!("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {claim}")).concat();

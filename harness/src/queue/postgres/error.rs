@@ -1,4 +1,4 @@
-//! What can go wrong with a queue on a server.
+//! Errors of a queue on a server.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use crate::engine::ChoiceError;
 use crate::engine::postgres::address::with_cause;
 use crate::queue::QueueError;
 
-/// Why a queue on a server is of no use. Servers are named without passwords.
+/// Why a queue on a server cannot be used. Messages name servers without passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The URL cannot be used.
+    /// The URL is invalid.
     #[error("`--queue`: {0}")]
     Url(#[from] ChoiceError),
-    /// The server cannot be reached, or lets nobody in.
+    /// The server cannot be reached, or refuses the login.
     #[error("cannot connect to the queue `{queue}`: {why}")]
     Connect {
         /// The server.
         queue: String,
-        /// What it, or the way to it, says.
+        /// The error from the server or the network.
         why: String,
     },
-    /// A connection was lost and could not be made again.
+    /// A connection was lost and could not be restored.
     #[error("no connection to the queue `{queue}` for {} s: {why}", .waited.as_secs())]
     GaveUp {
         /// The server.
         queue: String,
-        /// How long that was tried.
+        /// How long this process tried.
         waited: Duration,
-        /// What came of the last attempt.
+        /// The error of the last attempt.
         why: String,
     },
     /// The server refused a statement.
@@ -35,10 +35,10 @@ pub enum ServerError {
     Refused {
         /// The server.
         queue: String,
-        /// Its words.
+        /// The server's error.
         why: String,
     },
-    /// The user may not make the tables.
+    /// The user may not create the tables.
     #[error(
         "cannot make the schema `slt_queue` in `{queue}`: {why}; the user needs the right CREATE on that database, or \
          somebody who has it makes the first run"
@@ -46,10 +46,10 @@ pub enum ServerError {
     NoRights {
         /// The server.
         queue: String,
-        /// Its words.
+        /// The server's error.
         why: String,
     },
-    /// The tables were made by a newer program.
+    /// A newer program created the tables.
     #[error(
         "the queue `{queue}` has format version {version}, and this program knows {known}: use another database, or the \
          release that made it"
@@ -62,19 +62,19 @@ pub enum ServerError {
         /// The newest version that can be read.
         known: i32,
     },
-    /// The run that was joined is not there any more, or not whole.
+    /// The run that was joined no longer exists, or not completely.
     #[error("run `{run}` in `{queue}` was {how} during the run")]
     Wiped {
         /// The server.
         queue: String,
         /// The run.
         run: String,
-        /// `deleted`, or what else became of it.
+        /// `deleted`, or what else happened to it.
         how: &'static str,
     },
-    /// Others took this participant for dead.
+    /// Others have declared this participant dead.
     #[error(
-        "worker {worker} was taken for dead in `{queue}`: for too long nothing was heard of it, and others have its work"
+        "worker {worker} was declared dead in `{queue}`: it sent no heartbeat for too long, and others have its work"
     )]
     TakenForDead {
         /// The server.
@@ -82,7 +82,7 @@ pub enum ServerError {
         /// The participant's number.
         worker: u32,
     },
-    /// Something that no participant has written.
+    /// Data that no participant has written.
     #[error("run `{run}` in `{queue}` is damaged: {what}")]
     Damaged {
         /// The server.
@@ -92,14 +92,14 @@ pub enum ServerError {
         /// What is wrong.
         what: String,
     },
-    /// The system refused what a connection needs.
+    /// The system refused a resource that a connection needs.
     #[error("cannot {what} for the queue `{queue}`: {source}")]
     System {
         /// The server.
         queue: String,
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -110,7 +110,7 @@ impl From<ServerError> for QueueError {
     }
 }
 
-/// An error in words: the server's own, if it is one of the server's.
+/// An error as text: the server's own text, if the server reported it.
 pub(super) fn words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => said.message().to_owned(),

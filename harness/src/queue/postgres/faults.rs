@@ -1,6 +1,6 @@
-//! Deaths of real processes, and what children of this and other tests do.
+//! Tests that kill real processes, and the child processes of this and other tests.
 //!
-//! A child is this test binary again, told by `SLT_SERVER_QUEUE_CHILD` to run one of the [`child`]'s parts.
+//! A child is this test binary, started again; `SLT_SERVER_QUEUE_CHILD` says which of the [`child`]'s parts to run.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
@@ -13,25 +13,25 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
-use super::server::{Place, Server, is_there, url, wait_until};
+use super::server::{Server, TestRun, is_there, url, wait_until};
 use super::*;
 use crate::queue::conformance::{leased, passed, plan};
 use crate::queue::process::{Process, kill_and_settle, prepare, wait_for_parent};
 
-/// A server that these tests share and leave as it is.
+/// A server that these tests share and do not change.
 pub(super) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     let server = SERVER.get_or_init(Server::new).as_ref();
     is_there(server.is_some()).then_some(server).flatten()
 }
 
-/// A run on that server whose participants live as long without a sign of life as `lease` says, in seconds.
-pub(super) fn place(server: &Server, lease: f64) -> Place {
-    Place::at(&format!("{}?slt_lease={lease}", server.url()))
+/// A run on that server with a lease of `lease` seconds.
+pub(super) fn place(server: &Server, lease: f64) -> TestRun {
+    TestRun::at(&format!("{}?slt_lease={lease}", server.url()))
 }
 
-/// The process of a child that does `part` in a run of `entries`.
-pub(super) fn command(place: &Place, entries: usize, part: &str) -> Command {
+/// The process of a child that plays `part` in a run of `entries`.
+pub(super) fn command(place: &TestRun, entries: usize, part: &str) -> Command {
     let mut command = prepare(Command::new(std::env::current_exe().unwrap()), "queue::postgres::faults::child");
     command
         .env("SLT_SERVER_QUEUE_CHILD", part)
@@ -42,21 +42,21 @@ pub(super) fn command(place: &Place, entries: usize, part: &str) -> Command {
     command
 }
 
-/// Starts a child whose words can be read.
-pub(super) fn spawn(place: &Place, entries: usize, part: &str) -> Process {
+/// Starts a child whose output can be read.
+pub(super) fn spawn(place: &TestRun, entries: usize, part: &str) -> Process {
     Process::spawn(command(place, entries, part).stdout(Stdio::piped()))
 }
 
-/// Every entry has one outcome, and it is the one of whoever was told that it had given it.
-pub(super) fn assert_exactly_once(place: &Place, queue: &mut PostgresQueue) {
+/// Every entry has one outcome, from the participant that was told that it finished the entry.
+pub(super) fn assert_exactly_once(place: &TestRun, queue: &mut PostgresQueue) {
     let snapshot = queue.snapshot().unwrap();
     assert!(snapshot.is_complete());
     let tokens: Vec<u64> = snapshot.outcomes().map(|outcome| outcome.wall_us).collect();
-    let mut told = HashMap::new();
-    for line in fs::read_to_string(place.folder.path().join("told")).unwrap_or_default().lines() {
+    let mut finished = HashMap::new();
+    for line in fs::read_to_string(place.folder.path().join("finished")).unwrap_or_default().lines() {
         let (entry, token) = line.split_once(' ').unwrap();
         let (entry, token): (usize, u64) = (entry.parse().unwrap(), token.parse().unwrap());
-        assert_eq!(told.insert(entry, token), None, "entry {entry} was finished twice");
+        assert_eq!(finished.insert(entry, token), None, "entry {entry} was finished twice");
         assert_eq!(tokens[entry], token, "entry {entry} has another's outcome");
     }
     let finishes =
@@ -72,11 +72,11 @@ fn child() {
     };
     let text = |name: &str| std::env::var(format!("SLT_SERVER_QUEUE_{name}")).unwrap();
     let folder = PathBuf::from(text("FOLDER"));
-    // One that seems to be on another machine keeps its page where nobody else looks.
+    // A participant that seems to be on another machine keeps its page where nobody else looks.
     let elsewhere = tempfile::tempdir().unwrap();
     let is_elsewhere = std::env::var_os("SLT_SERVER_QUEUE_ELSEWHERE").is_some();
     let pages = if is_elsewhere { elsewhere.path().to_path_buf() } else { folder.clone() };
-    // Whoever is to begin together with others waits for this lock.
+    // A child that must start together with others waits for this lock.
     if let Ok(gate) = File::open(folder.join("gate")) {
         fs2::FileExt::lock_shared(&gate).unwrap();
         fs2::FileExt::unlock(&gate).unwrap();
@@ -95,9 +95,9 @@ fn child() {
     }
 }
 
-/// Takes part until the run is complete. While there is a file `hammer`, gives most entries back.
+/// Takes part until the run is complete. While the file `hammer` exists, gives most entries back.
 fn work(queue: &mut PostgresQueue, folder: &Path) -> Result<(), QueueError> {
-    let mut told = File::options().append(true).create(true).open(folder.join("told")).unwrap();
+    let mut finished = File::options().append(true).create(true).open(folder.join("finished")).unwrap();
     let hammer = folder.join("hammer");
     let mut next = None;
     for round in 0u64.. {
@@ -122,7 +122,7 @@ fn work(queue: &mut PostgresQueue, folder: &Path) -> Result<(), QueueError> {
                         0 => next = Some(queue.finish_and_claim(lease, outcome)?),
                         _ => queue.finish(lease, outcome)?,
                     }
-                    told.write_all(line.as_bytes()).unwrap();
+                    finished.write_all(line.as_bytes()).unwrap();
                 }
                 false
             }
@@ -142,7 +142,7 @@ fn work(queue: &mut PostgresQueue, folder: &Path) -> Result<(), QueueError> {
     Ok(())
 }
 
-/// Claims an entry, and finishes it when it is told to.
+/// Claims an entry, and finishes it on request.
 fn hold(queue: &mut PostgresQueue) -> Result<(), QueueError> {
     let lease = leased(queue);
     queue.live().running(lease.name(), 7, "SELECT 7");
@@ -158,7 +158,7 @@ fn hold(queue: &mut PostgresQueue) -> Result<(), QueueError> {
     Ok(())
 }
 
-/// Kills workers at random, and looks at what becomes of the run.
+/// Kills workers at random, and checks what happens to the run.
 fn kill(server: &Server, kills: usize, lease: f64, elsewhere: bool) {
     let place = place(server, lease);
     fs::write(place.folder.path().join("hammer"), "").unwrap();
@@ -173,7 +173,7 @@ fn kill(server: &Server, kills: usize, lease: f64, elsewhere: bool) {
     for kill in 0..kills {
         let chance = getrandom::u32().unwrap();
         let mut process = processes.pop_front().unwrap();
-        // One in four dies on its way into the run, the others amid their work.
+        // One in four dies while joining, the others during their work.
         if kill % 4 > 0 {
             process.line(|line| line == "works");
         }
@@ -195,14 +195,14 @@ fn kill(server: &Server, kills: usize, lease: f64, elsewhere: bool) {
 #[test]
 fn three_hundred_kills_leave_each_entry_one_outcome() {
     let Some(server) = server() else { return };
-    // Where processes can be seen, the length of a lease does not matter.
+    // If processes can be seen, the length of a lease does not matter.
     kill(server, 200, 30.0, false);
-    // Where they cannot, only the server tells who is dead.
+    // If not, only the server knows who is dead.
     kill(server, 100, 6.0, true);
 }
 
 #[test]
-fn a_killed_workers_claim_is_lost_at_once_with_what_it_was_running() {
+fn a_killed_workers_claim_is_lost_at_once_with_its_running_record() {
     let Some(server) = server() else { return };
     let place = place(server, 600.0);
     let mut queue = place.open(1);
@@ -212,7 +212,7 @@ fn a_killed_workers_claim_is_lost_at_once_with_what_it_was_running() {
 }
 
 #[test]
-fn a_process_that_stands_still_beyond_its_lease_is_refused_when_it_goes_on() {
+fn a_process_that_was_stopped_beyond_its_lease_is_refused_when_it_continues() {
     let Some(server) = server() else { return };
     let place = place(server, 1.5);
     let mut queue = place.open(1);
@@ -276,7 +276,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
         let clock: i64 = words.rsplit_once(' ').unwrap().1.parse().unwrap();
         let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
         assert!((clock - ours - offset).abs() < 600, "the child's clock is {} s off", clock - ours);
-        // Longer than a lease: it lives by the signs of life that it gives.
+        // Longer than a lease: heartbeats keep it alive.
         let mut signs = std::collections::HashSet::new();
         wait_until("it has given ten signs of life", || {
             assert!(queue.lost().unwrap().is_empty());
@@ -293,7 +293,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
 }
 
 #[test]
-fn sixty_four_processes_begin_at_once() {
+fn sixty_four_processes_start_at_once() {
     let Some(server) = server() else { return };
     let place = place(server, 30.0);
     let gate = File::create(place.folder.path().join("gate")).unwrap();

@@ -1,13 +1,13 @@
-//! One participant's connection: made again whenever it is lost, and with it the lock and the sign of life by which
-//! others see that the participant lives.
+//! One participant's connection. It reconnects after a loss, and restores the lock and the heartbeat by which others
+//! see that the participant is alive.
 //!
-//! Whoever wants something from the server drives the connection itself, for a thread that did it for all would be one
-//! more to wait for a processor that an engine keeps busy. A second thread wakes for a sign of life now and then, while an
-//! engine runs a long file; but not in a process that has a supervisor, which gives the sign for it. An engine is faster in
-//! a process of one thread: the C library then takes locks without telling other processors.
+//! The thread that uses the server also drives the connection: a separate thread would have to wait for a processor
+//! that an engine keeps busy. A second thread wakes only to send heartbeats while an engine runs a long file, and not
+//! in a process with a supervisor, which sends them for it. An engine is faster in a process with one thread: the C
+//! library's locks are cheaper there.
 //!
-//! A participant that gets a new connection first makes an end of its old one: it terminates that session on the server
-//! and waits for its lock. What the old session was doing has then either taken effect or never will.
+//! A participant with a new connection first ends its old session: it terminates it on the server and waits for its
+//! lock. After that, the old session's statement has either taken effect or never will.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -30,22 +30,22 @@ use super::sql;
 use crate::engine::Url;
 use crate::engine::postgres::address::{self, check_version};
 
-/// How long a participant is believed to live without a sign of life, unless the URL says otherwise.
+/// How long a participant counts as alive without a heartbeat, unless the URL sets another lease.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// How long the server may take to let us in, at least.
+/// The minimum time that the server gets to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The first pause between two attempts to connect; each one is twice as long as the one before, up to a limit.
+/// The first pause between two attempts to connect; each pause is twice the previous one, up to a limit.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many times one operation is begun, if its connection is lost each time.
+/// How many times one operation is tried, if its connection is lost each time.
 const ATTEMPTS: u32 = 8;
 
-/// How long the server may take over the farewell.
+/// How long a clean disconnect may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// What follows from the length of a lease.
+/// Times that depend on the length of a lease.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
     lease: Duration,
@@ -60,12 +60,12 @@ impl Timing {
         i32::try_from(self.lease.as_millis()).unwrap_or(i32::MAX)
     }
 
-    /// How long a session, or a sign of life, may be missing before its owner is taken for dead.
+    /// How long a session or a heartbeat may be missing before its owner is declared dead.
     pub(super) fn grace_ms(self) -> i32 {
         self.lease_ms() / 3
     }
 
-    /// How often a sign of life is given.
+    /// The interval between heartbeats.
     fn renewal(self) -> Duration {
         self.lease / 6
     }
@@ -75,18 +75,18 @@ impl Timing {
         (self.lease / 2).max(Duration::from_millis(500))
     }
 
-    /// The longest pause between two attempts to connect: so short that whoever can come back does so within the grace.
+    /// The longest pause between two attempts to connect: short enough to reconnect within the grace period.
     fn longest_pause(self) -> Duration {
         self.lease / 12
     }
 
-    /// How long it is tried to get a connection back.
+    /// How long a participant tries to reconnect.
     fn patience(self) -> Duration {
         (self.lease * 2).max(Duration::from_secs(10))
     }
 }
 
-/// Who a participant is to the server.
+/// How the server identifies a participant.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     pub run: i64,
@@ -96,21 +96,21 @@ pub(super) struct Identity {
     pub timing: Timing,
 }
 
-/// A link is a participant's connection, whichever that is at the moment.
+/// A link is a participant's current connection; it reconnects after a loss.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// None once it is closed.
+    /// `None` once it is closed.
     runtime: Option<Arc<Runtime>>,
     shared: Arc<Shared>,
     renewal: Option<Renewal>,
 }
 
-/// The thread that gives signs of life.
+/// The thread that sends heartbeats.
 #[derive(Debug)]
 struct Renewal {
     thread: JoinHandle<()>,
     is_over: Arc<AtomicBool>,
-    /// Ends what it is doing.
+    /// Interrupts it.
     end: Arc<Notify>,
 }
 
@@ -119,7 +119,7 @@ struct Shared {
     config: Config,
     timing: Timing,
     identity: OnceLock<Identity>,
-    /// Whether the participant was taken for dead, or its run is no longer there.
+    /// Whether the participant was declared dead, or its run no longer exists.
     gone: AtomicBool,
     current: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
@@ -127,7 +127,7 @@ struct Shared {
 /// One connection.
 pub(super) struct Connection {
     client: Client,
-    /// The server's, as `server_version_num` has it.
+    /// The server's version, as in `server_version_num`.
     pub(super) version: u32,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
@@ -147,18 +147,18 @@ impl Connection {
         self.client.query(&statement, values).await
     }
 
-    /// Runs several statements, as one transaction.
+    /// Runs several statements in one transaction.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(sql).await
     }
 
-    /// Takes the lock of `identity` away from whatever session of the same participant has it.
+    /// Takes the lock of `identity` away from any other session of the same participant.
     pub(super) async fn take_lock(&self, lock: i64) -> Result<(), Error> {
         loop {
             if self.rows(sql::TRY_LOCK, &[&lock]).await?[0].get(0) {
                 return Ok(());
             }
-            // A session that has just lost its client may not have noticed yet.
+            // A session may not have noticed yet that its client is gone.
             self.rows(sql::END_OWN, &[&lock]).await?;
             sleep(Duration::from_millis(5)).await;
         }
@@ -207,7 +207,7 @@ impl Link {
         self.shared.identity.get().map_or(self.shared.timing, |identity| identity.timing)
     }
 
-    /// From now on this link is that of one participant, and gives its signs of life, unless a supervisor does.
+    /// From now on this link belongs to one participant, and sends its heartbeats, unless a supervisor does.
     pub(super) fn identify(&mut self, identity: Identity, has_supervisor: bool) -> Result<(), ServerError> {
         let pause = identity.timing.renewal();
         if self.shared.identity.set(identity).is_err() || has_supervisor {
@@ -239,13 +239,13 @@ impl Link {
         Ok(())
     }
 
-    /// Does something over the connection. If that is lost on the way, it is done again over the next one: `work` is
-    /// told that it is not the first to try, and is to find out whether the one before has succeeded.
+    /// Does something over the connection. If the connection is lost on the way, it tries again over the next one:
+    /// `work` then learns that it is a retry, and must find out whether the earlier try succeeded.
     pub(super) fn call<T>(&self, work: impl AsyncFn(&Connection, bool) -> Result<T, Error>) -> Result<T, ServerError> {
         self.wait(self.shared.call(self.timing().answer(), work))
     }
 
-    /// As [`call`](Link::call), for what may take long because it concerns the whole run.
+    /// Like [`call`](Link::call), for operations on the whole run, which may take long.
     pub(super) fn call_long<T>(
         &self,
         work: impl AsyncFn(&Connection, bool) -> Result<T, Error>,
@@ -263,7 +263,7 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// Leaves the run. If the server cannot be told, it will notice.
+    /// Leaves the run. If the server cannot be reached, it will notice by itself.
     fn drop(&mut self) {
         if let Some(Renewal { thread, is_over, end }) = self.renewal.take() {
             is_over.store(true, Ordering::Release);
@@ -281,7 +281,7 @@ impl Drop for Link {
             let _ = timeout(GOODBYE, farewell).await;
         });
         if let Some(runtime) = self.runtime.take().and_then(Arc::into_inner) {
-            // Looking up a host may take longer, and cannot be ended.
+            // A host look-up may take longer, and cannot be interrupted.
             runtime.shutdown_timeout(GOODBYE);
         }
     }
@@ -310,7 +310,7 @@ impl Shared {
         }
     }
 
-    /// The connection, made again if need be.
+    /// The connection; reconnects if necessary.
     async fn connection(&self) -> Result<Arc<Connection>, ServerError> {
         let mut current = self.current.lock().await;
         if let Some(connection) = current.as_ref().filter(|connection| !connection.client.is_closed()) {
@@ -325,7 +325,7 @@ impl Shared {
                 Ok(Ok(connection)) => return Ok(Arc::clone(current.insert(Arc::new(connection)))),
                 Ok(Err(error)) => {
                     let code = error.code().map_or("", |code| code.code());
-                    // Whoever has not been let in yet is told at once, unless the server is full or about to start.
+                    // If the first connection fails, report it at once, unless the server is full or starting.
                     let passes = matches!(code, "53300" | "57P03") || identity.is_some() && !is_final(code);
                     if !passes {
                         return Err(self.refused_connection(&error));
@@ -337,7 +337,7 @@ impl Shared {
             if begun.elapsed() + pause > timing.patience() {
                 return Err(ServerError::GaveUp { queue: self.queue.clone(), waited: begun.elapsed(), why });
             }
-            // Not all at the same time.
+            // Random, so that not all retry at the same time.
             let chance = getrandom::u32().unwrap_or(0) % 256;
             sleep(pause * (128 + chance) / 256).await;
             pause = (pause * 2).min(timing.longest_pause());
@@ -346,7 +346,7 @@ impl Shared {
 
     async fn connect(&self) -> Result<Connection, Error> {
         let (client, connection) = self.config.connect(NoTls).await?;
-        // Requests learn of it when the connection ends.
+        // Requests notice when the connection ends.
         tokio::spawn(async move { drop(connection.await) });
         let version = client.simple_query(sql::SERVER_VERSION).await?.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
@@ -354,7 +354,7 @@ impl Shared {
         });
         let connection = Connection { client, version: version.unwrap_or(0), statements: Mutex::default() };
         if check_version(connection.version).is_err() {
-            // It may not know what follows; whoever opens the queue says so.
+            // The server may not know these settings; opening the queue reports that.
             return Ok(connection);
         }
         connection.batch(sql::SESSION).await?;
@@ -368,10 +368,10 @@ impl Shared {
         Ok(connection)
     }
 
-    /// Gives a sign of life, over a new connection if need be.
+    /// Sends a heartbeat, over a new connection if necessary.
     async fn renew(&self) {
         let Some(identity) = self.identity.get() else { return };
-        // Whoever wants something from the queue is told why there is no connection.
+        // Operations report why there is no connection.
         let Ok(connection) = self.connection().await else { return };
         match timeout(identity.timing.answer(), self.renew_over(&connection, identity)).await {
             Ok(Ok(())) => {}
@@ -379,7 +379,7 @@ impl Shared {
         }
     }
 
-    /// Gives a sign of life, and notices if nobody wants it any more.
+    /// Sends a heartbeat, and notices if this participant was declared dead.
     async fn renew_over(&self, connection: &Connection, identity: &Identity) -> Result<(), Error> {
         let Identity { run, worker, timing, .. } = identity;
         match connection.rows(sql::RENEW, &[run, worker, &timing.lease_ms()]).await {
@@ -389,7 +389,7 @@ impl Shared {
                 }
                 Ok(())
             }
-            // Without tables there is nothing to take part in; the next operation says so.
+            // Without tables there is no run; the next operation reports it.
             Err(error) if is_wiped(&error) => {
                 self.gone.store(true, Ordering::Relaxed);
                 Ok(())
@@ -398,7 +398,7 @@ impl Shared {
         }
     }
 
-    /// Uses that connection no more.
+    /// Stops using that connection.
     async fn discard(&self, connection: &Arc<Connection>) {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|other| Arc::ptr_eq(other, connection)) {
@@ -425,7 +425,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// Whether an error ends the connection: all do but what the server says of a statement.
+/// Whether an error ends the connection: every error does, except the server's errors about a statement.
 fn is_lost(error: &Error) -> bool {
     match error.as_db_error() {
         Some(said) => matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
@@ -433,12 +433,12 @@ fn is_lost(error: &Error) -> bool {
     }
 }
 
-/// Whether a server will go on refusing: the user, the password or the database are not the right ones.
+/// Whether a retry is pointless: the user, the password or the database is wrong.
 fn is_final(sqlstate: &str) -> bool {
     sqlstate.starts_with("28") || sqlstate == "3D000"
 }
 
-/// Whether the tables are not there.
+/// Whether the tables do not exist.
 fn is_wiped(error: &Error) -> bool {
     error.code().is_some_and(|code| matches!(code.code(), "42P01" | "3F000"))
 }

@@ -1,4 +1,4 @@
-//! Which participants are dead, and what becomes of their leases.
+//! Decides which participants are dead, and takes over their leases.
 
 use std::collections::HashSet;
 
@@ -6,16 +6,16 @@ use super::link::Identity;
 use super::{PostgresQueue, sql};
 use crate::queue::{Lost, QueueError};
 
-/// One who holds a lease, or the supervisor of one, as the server sees it.
+/// A participant with a lease, or the supervisor of one, as the server sees it.
 struct Holder {
     worker: i32,
     parent: Option<i32>,
     place: String,
-    /// It has left, or was taken for dead.
+    /// It has left, or was declared dead.
     gone: bool,
-    /// Whether it is itself a holder.
+    /// Whether it has a lease itself.
     holds: bool,
-    /// Whether its session or its sign of life is missing, and for how long that has been noticed.
+    /// Whether its session or its heartbeat is missing, and for how long that has been noticed.
     missing: bool,
     marked: bool,
     overdue: bool,
@@ -47,15 +47,15 @@ pub(super) fn lost(queue: &mut PostgresQueue) -> Result<Vec<Lost>, QueueError> {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&run, &ended, &overdue, &timing.grace_ms()];
         let buried: Vec<i32> = queue.link.call(async |connection, again| {
             let rows = connection.rows(sql::BURY, &values).await?;
-            // Who was buried by a statement of which nothing was heard is found at the next look.
+            // If the reply to the marking statement is lost, the next call finds those it marked.
             Ok(if again { Vec::new() } else { rows.iter().map(|row| row.get(0)).collect() })
         })?;
-        // Its own marks keep a stale participant from doing anything; ending its session only makes that known to it.
-        // A user who may not do that can do without.
+        // The mark alone keeps a stale participant from doing anything; ending its session only tells it so. A user
+        // without the right to do that does not need it.
         let _ = queue.link.call(async |connection, _| connection.rows(sql::END, &[&run, &buried]).await);
         dead.extend(buried);
     }
-    // While a supervisor lives, it alone takes what its dead workers leave.
+    // While a supervisor is alive, only it takes over the leases of its dead workers.
     let is_free = |parent: Option<i32>| parent.is_none_or(|parent| parent == worker || dead.contains(&parent));
     let lost = holders.iter().filter(|holder| holder.holds && dead.contains(&holder.worker) && is_free(holder.parent));
     let lost: Vec<i32> = lost.map(|holder| holder.worker).collect();
@@ -78,7 +78,7 @@ fn holder(row: &tokio_postgres::Row) -> Holder {
     }
 }
 
-/// Takes over all leases of these.
+/// Takes over all leases of these participants.
 fn take(queue: &mut PostgresQueue, dead: &[i32]) -> Result<Vec<Lost>, QueueError> {
     let Identity { run, worker, .. } = queue.identity.clone();
     let rows = queue.link.call(async |connection, _| connection.rows(sql::CLAIMERS, &[&run, &dead]).await)?;

@@ -1,4 +1,4 @@
-//! How one comes to take part in a run on a server.
+//! How a process joins a run on a server.
 
 use std::cmp::Ordering;
 
@@ -21,13 +21,13 @@ pub(super) struct Entered {
     pub identity: Identity,
     pub plan: Plan,
     pub pages: Pages,
-    /// The number of the event of joining.
+    /// The number of the join event.
     pub joined_at: i64,
-    /// How many events this participant has made by joining.
+    /// How many events this participant wrote by joining.
     pub n: i64,
 }
 
-/// A run as it is found.
+/// A run as found on the server.
 struct Found {
     run: i64,
     plan_hash: String,
@@ -35,12 +35,12 @@ struct Found {
     lease_ms: i32,
     stopped: bool,
     workers: i32,
-    /// JSON; none if an older release has begun the run.
+    /// JSON; `None` if an older release started the run.
     settings: Option<String>,
     finished: i64,
 }
 
-/// Takes part in the run that `options` name, or begins it with `plan`.
+/// Joins the run that `options` specify, or starts it with `plan`.
 pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Entered, Opened), QueueError> {
     let run_id = options.run_id.as_deref().unwrap_or_default();
     check_run_id(run_id)?;
@@ -50,7 +50,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
     loop {
         let Some(found) = find(&link, run_id)? else {
             begin(&link, key, run_id, &plan)?;
-            // Another may have been faster.
+            // Another process may have been faster.
             continue;
         };
         let pages = Pages::new(&options.pages, found.run)?;
@@ -61,7 +61,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
         };
         let resumes = options.resume && matches!(opened, Opened::Resumed { .. });
         let Some(entered) = join(&mut link, found, run_id, pages, options, resumes)? else {
-            // It was dropped a moment ago, being over.
+            // It was dropped a moment ago, because it was over.
             continue;
         };
         if let (Opened::Started, Some(keep)) = (&opened, options.keep_runs) {
@@ -72,7 +72,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
     }
 }
 
-/// Takes part in run `run_id`, which somebody else has begun.
+/// Joins run `run_id`, which another process has started.
 pub(super) fn join_run(url: &Url, run_id: &str, options: &OpenOptions) -> Result<Entered, QueueError> {
     let mut link = Link::new(url)?;
     let missing = |link: &Link| QueueError::NoSuchRun { queue: link.queue().to_owned(), run: run_id.to_owned() };
@@ -97,7 +97,7 @@ fn has_schema(link: &Link) -> Result<bool, ServerError> {
     Ok(rows(link, sql::HAS_SCHEMA, &[])?[0].get(0))
 }
 
-/// Makes sure that the server will do, and that the tables are there.
+/// Checks that the server is usable and the tables exist.
 fn prepare(link: &Link) -> Result<(), ServerError> {
     let version = link.call(async |connection, _| Ok(connection.version))?;
     let refused = |why| ServerError::Refused { queue: link.queue().to_owned(), why };
@@ -113,10 +113,10 @@ fn prepare(link: &Link) -> Result<(), ServerError> {
     }
 }
 
-/// Makes or changes tables, which takes rights that a user may not have.
+/// Creates or migrates tables, which needs rights that a user may not have.
 fn change(link: &Link, sql: &'static str) -> Result<(), ServerError> {
     let made = link.call_long(async |connection, _| match connection.batch(sql).await {
-        // Neither the connection nor we can do anything about that.
+        // Nothing can be done about that error here.
         Err(error) if error.as_db_error().is_some_and(|said| said.code().code() == "42501") => Ok(Err(words(&error))),
         Err(error) => Err(error),
         Ok(()) => Ok(Ok(())),
@@ -138,7 +138,7 @@ fn find(link: &Link, run_id: &str) -> Result<Option<Found>, ServerError> {
     }))
 }
 
-/// Writes down the run and its plan, unless somebody else has.
+/// Writes the run and its plan, unless another process has.
 fn begin(link: &Link, key: i64, run_id: &str, plan: &Plan) -> Result<(), ServerError> {
     let names: Vec<&str> = plan.entries().iter().map(|entry| entry.name.as_str()).collect();
     let passes: Vec<i32> = plan.entries().iter().map(|entry| entry.pass.cast_signed()).collect();
@@ -150,7 +150,7 @@ fn begin(link: &Link, key: i64, run_id: &str, plan: &Plan) -> Result<(), ServerE
     rows(link, sql::BEGIN, &values).map(drop)
 }
 
-/// The plan of a run, which must be whole.
+/// The plan of a run, which must be complete.
 fn read_plan(link: &Link, run_id: &str, found: &Found) -> Result<Plan, QueueError> {
     let Some(settings) = &found.settings else {
         return Err(QueueError::OlderRun { queue: link.queue().to_owned(), run: run_id.to_owned() });
@@ -171,12 +171,12 @@ fn read_plan(link: &Link, run_id: &str, found: &Found) -> Result<Plan, QueueErro
     let plan = Plan::new(entries).map_err(|error| damaged(error.to_string()))?;
     let plan = plan.with_contents(contents).with_settings(settings);
     if plan.hash() != found.plan_hash {
-        return Err(damaged("its plan is not the one that it began with".to_owned()).into());
+        return Err(damaged("its plan has changed since it started".to_owned()).into());
     }
     Ok(plan)
 }
 
-/// What becomes of the run that is there.
+/// Decides about the existing run.
 fn decide(
     link: &Link,
     found: &Found,
@@ -199,7 +199,7 @@ fn decide(
     let (finished, length) = (found.finished as usize, theirs.len());
     Ok(match () {
         () if finished == length => Opened::AlreadyFinished,
-        // Whoever has begun it a moment ago is about to join it, too.
+        // The process that started it a moment ago is about to join it, too.
         () if alive || found.workers == 0 || (found.stopped && !options.resume) => Opened::Joined,
         () => Opened::Resumed { finished, left: length - finished },
     })
@@ -220,7 +220,7 @@ impl Participant {
     }
 }
 
-/// Records one more participant; nothing if the run is gone.
+/// Records one more participant; `None` if the run is gone.
 fn join(
     link: &mut Link,
     found: Found,
@@ -232,8 +232,8 @@ fn join(
     let parent = options.parent.map(u32::cast_signed);
     let (label, run, lease_ms) = (options.label.as_str(), found.run, found.lease_ms);
     let joined = link.call_long(async |connection, _| {
-        // A number of its own for each try: should one that seemed to fail have succeeded, nobody will ever be found
-        // to hold that lock, and that participant is dead from the start.
+        // Each try uses a new number. If a try that seemed to fail did succeed, nobody ever holds that lock, so that
+        // participant is dead from the start.
         let lock = getrandom::u64().unwrap_or_default().cast_signed();
         connection.take_lock(lock).await?;
         let values: [&(dyn ToSql + Sync); 8] =
@@ -245,7 +245,7 @@ fn join(
     let timing = Timing::from_ms(lease_ms);
     let identity = Identity { run, run_id: run_id.to_owned(), worker, lock, timing };
     link.identify(identity.clone(), options.parent.is_some())?;
-    pages.come_alive(worker.cast_unsigned())?;
+    pages.acquire(worker.cast_unsigned())?;
     Ok(Some(Participant { identity, pages, joined_at, n: 1 + i64::from(resumes) }))
 }
 

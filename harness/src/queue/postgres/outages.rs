@@ -1,4 +1,4 @@
-//! Servers that die and connections that fail: tests with real ones.
+//! Tests with real server crashes and connection failures.
 
 use std::fs;
 use std::process::ExitStatus;
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::faults::{assert_exactly_once, place, server, spawn};
 use super::proxy::{Proxy, Way};
-use super::server::{Place, Server, is_there, wait_until};
+use super::server::{Server, TestRun, is_there, wait_until};
 use super::*;
 use crate::queue::conformance::{leased, passed, plan};
 use crate::queue::process::Process;
@@ -21,14 +21,14 @@ fn own_server() -> Option<Server> {
 }
 
 /// Workers that give most entries back until [`end`] is called.
-fn workers(place: &Place, count: usize) -> Vec<Process> {
+fn workers(place: &TestRun, count: usize) -> Vec<Process> {
     fs::write(place.folder.path().join("hammer"), "").unwrap();
     // Makes the tables.
     drop(place.open(ENTRIES));
     (0..count).map(|_| spawn(place, ENTRIES, "work")).collect()
 }
 
-fn end(place: &Place, processes: Vec<Process>) -> Vec<(ExitStatus, String)> {
+fn end(place: &TestRun, processes: Vec<Process>) -> Vec<(ExitStatus, String)> {
     let _ = fs::remove_file(place.folder.path().join("hammer"));
     let ended = processes.into_iter().map(|mut process| {
         let mut words = String::new();
@@ -40,8 +40,8 @@ fn end(place: &Place, processes: Vec<Process>) -> Vec<(ExitStatus, String)> {
     ended.collect()
 }
 
-/// How often each of the workers has claimed something.
-fn claims(place: &Place) -> Vec<u64> {
+/// How often each of the workers has claimed an entry.
+fn claims(place: &TestRun) -> Vec<u64> {
     let counts = place.sql(
         "SELECT count(v.n) FROM slt_queue.participants p
          LEFT JOIN slt_queue.events v ON v.run = p.run AND v.worker = p.worker AND v.kind = 'claim'
@@ -50,8 +50,8 @@ fn claims(place: &Place) -> Vec<u64> {
     counts.concat().iter().map(|count| count.parse().unwrap()).collect()
 }
 
-/// Waits until so many workers have claimed something, and since then some more.
-fn wait_for_progress(place: &Place, count: usize) {
+/// Waits until this many workers have claimed an entry, and have claimed more since.
+fn wait_for_progress(place: &TestRun, count: usize) {
     let mut before = Vec::new();
     wait_until("all workers get on", || {
         let now = claims(place);
@@ -67,7 +67,7 @@ fn wait_for_progress(place: &Place, count: usize) {
 }
 
 #[test]
-fn a_server_that_dies_and_comes_back_loses_nothing() {
+fn a_server_crash_and_restart_loses_nothing() {
     let Some(mut server) = own_server() else { return };
     let place = place(&server, 20.0);
     let processes = workers(&place, 4);
@@ -83,12 +83,12 @@ fn a_server_that_dies_and_comes_back_loses_nothing() {
     let mut queue = place.open(ENTRIES);
     assert_exactly_once(&place, &mut queue);
     assert_eq!(queue.worker(), 6);
-    // Nobody was taken for dead, who was only cut off.
+    // Nobody who was only disconnected was declared dead.
     assert_eq!(queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).sum::<u32>(), 0);
 }
 
 #[test]
-fn a_server_that_comes_back_without_its_data_is_an_error_for_everyone() {
+fn a_server_that_restarts_without_its_data_is_an_error_for_everyone() {
     let Some(mut server) = own_server() else { return };
     let place = place(&server, 30.0);
     let mut queue = place.open(ENTRIES);
@@ -99,13 +99,13 @@ fn a_server_that_comes_back_without_its_data_is_an_error_for_everyone() {
     server.make();
     server.start();
     let outcome = passed(&lease);
-    let told = |result: Result<(), QueueError>| result.unwrap_err().to_string();
+    let error_text = |result: Result<(), QueueError>| result.unwrap_err().to_string();
     for words in [
-        told(queue.finish(lease, outcome)),
-        told(queue.claim().map(drop)),
-        told(queue.snapshot().map(drop)),
-        told(queue.poll().map(drop)),
-        told(queue.lost().map(drop)),
+        error_text(queue.finish(lease, outcome)),
+        error_text(queue.claim().map(drop)),
+        error_text(queue.snapshot().map(drop)),
+        error_text(queue.poll().map(drop)),
+        error_text(queue.lost().map(drop)),
     ] {
         assert!(words.contains(&place.run) && words.contains("was deleted with all tables during the run"), "{words}");
     }
@@ -113,15 +113,15 @@ fn a_server_that_comes_back_without_its_data_is_an_error_for_everyone() {
         assert_eq!(status.code(), Some(3), "{words}");
         assert!(words.contains("was deleted with all tables during the run"), "{words}");
     }
-    // Whoever comes now begins anew, and has everything before it; those who were there before are not let in again.
+    // A new process starts the whole run again; earlier participants are refused.
     let (mut new, opened) = place.try_open(plan(ENTRIES), true).unwrap();
     assert_eq!((opened, new.snapshot().unwrap().finished()), (Opened::Started, 0));
-    let words = told(queue.claim().map(drop));
+    let words = error_text(queue.claim().map(drop));
     assert!(words.contains("was deleted during the run"), "{words}");
 }
 
 #[test]
-fn a_server_that_stays_away_is_given_up_with_its_name() {
+fn an_unreachable_server_is_named_in_the_error() {
     let Some(mut server) = own_server() else { return };
     let mut place = place(&server, 0.5);
     place.url = place.url.replace("slt@", "slt:hunter2@");
@@ -137,9 +137,9 @@ fn cut_connections_and_lost_replies_lose_nothing() {
     let Some(server) = server() else { return };
     let proxy = Proxy::new(server.port());
     let direct = place(server, 6.0);
-    let through = Place { url: format!("{}?slt_lease=6", proxy.url()), ..place(server, 6.0) };
+    let through = TestRun { url: format!("{}?slt_lease=6", proxy.url()), ..place(server, 6.0) };
     let processes = workers(&through, 3);
-    let direct = Place { run: through.run.clone(), ..direct };
+    let direct = TestRun { run: through.run.clone(), ..direct };
     for round in 0..24 {
         wait_for_progress(&direct, 3);
         match round % 2 {
@@ -161,11 +161,11 @@ fn cut_connections_and_lost_replies_lose_nothing() {
 fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     let Some(server) = server() else { return };
     let proxy = Proxy::new(server.port());
-    // So long that no sign of life comes in between.
-    let place = Place { url: format!("{}?slt_lease=600", proxy.url()), ..place(server, 600.0) };
+    // Long enough that no heartbeat is sent in between.
+    let place = TestRun { url: format!("{}?slt_lease=600", proxy.url()), ..place(server, 600.0) };
     let mut queue = place.open(12);
     let warm = |queue: &mut PostgresQueue| {
-        // Each statement is prepared by its first use on a connection, and that has a reply of its own.
+        // The first use of a statement on a connection prepares it, and that has its own reply.
         let lease = leased(queue);
         queue.requeue(lease, "warm").unwrap();
         let lease = leased(queue);
@@ -216,9 +216,9 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     let outcome = passed(&lease);
     queue.finish(lease, outcome).unwrap();
 
-    // Two leases of a dead participant are taken over: at the second time, with everything prepared.
+    // Two leases of a dead participant are taken over: the second time, everything is prepared.
     for passing in [None, Some(2)] {
-        let direct = Place { run: place.run.clone(), ..self::place(server, 600.0) };
+        let direct = TestRun { run: place.run.clone(), ..self::place(server, 600.0) };
         let mut dies = direct.open(12);
         let entries = [leased(&mut dies).entry(), leased(&mut dies).entry()];
         drop(dies);
@@ -249,13 +249,13 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
 }
 
 #[test]
-fn a_connection_that_stands_still_is_made_again_and_its_lease_kept() {
+fn a_hanging_connection_is_replaced_and_its_lease_kept() {
     let Some(server) = server() else { return };
     let proxy = Proxy::new(server.port());
     let place = place(server, 3.0);
     let mut watcher = place.open(2);
-    let through = Place { url: format!("{}?slt_lease=3", proxy.url()), ..self::place(server, 3.0) };
-    let through = Place { run: place.run.clone(), ..through };
+    let through = TestRun { url: format!("{}?slt_lease=3", proxy.url()), ..self::place(server, 3.0) };
+    let through = TestRun { run: place.run.clone(), ..through };
     let mut queue = through.open(2);
     let lease = leased(&mut queue);
     let session = || {
@@ -279,13 +279,13 @@ fn a_connection_that_stands_still_is_made_again_and_its_lease_kept() {
 }
 
 #[test]
-fn who_is_cut_off_for_longer_than_its_lease_is_refused() {
+fn a_participant_disconnected_longer_than_its_lease_is_refused() {
     let Some(server) = server() else { return };
     let proxy = Proxy::new(server.port());
     let place = place(server, 1.5);
     let mut watcher = place.open(1);
-    let through = Place { url: format!("{}?slt_lease=1.5", proxy.url()), ..self::place(server, 1.5) };
-    let through = Place { run: place.run.clone(), ..through };
+    let through = TestRun { url: format!("{}?slt_lease=1.5", proxy.url()), ..self::place(server, 1.5) };
+    let through = TestRun { run: place.run.clone(), ..through };
     let mut queue = through.open(1);
     let lease = leased(&mut queue);
     proxy.set(Way::AllStill);
@@ -300,5 +300,5 @@ fn who_is_cut_off_for_longer_than_its_lease_is_refused() {
     assert!(matches!(error, QueueError::Stale { worker: 2, .. }), "{error}");
     assert_eq!(watcher.snapshot().unwrap().outcomes().collect::<Vec<_>>(), [&theirs]);
     let words = queue.claim().unwrap_err().to_string();
-    assert!(words.contains("worker 2 was taken for dead"), "{words}");
+    assert!(words.contains("worker 2 was declared dead"), "{words}");
 }

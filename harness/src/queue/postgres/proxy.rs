@@ -1,4 +1,4 @@
-//! A way to a server that fails on demand: for tests.
+//! A connection to a server that fails on request: for tests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What becomes of what comes along.
+/// What happens to data and connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Way {
     /// It is passed on.
     Open,
-    /// Connections that there are stand still, as if a cable were cut; new ones are as good as ever.
+    /// Existing connections hang, as if a cable were cut; new ones work.
     Still,
-    /// All connections stand still, and new ones do from the start.
+    /// All connections hang, and new ones do from the start.
     AllStill,
-    /// Something that the server says is swallowed, and the connection cut: see [`Proxy::swallow`].
+    /// An answer of the server is dropped, and the connection cut: see [`Proxy::swallow`].
     Swallow,
 }
 
-/// A proxy listens for as long as it lives.
+/// A proxy listens until it is dropped.
 pub(super) struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -29,9 +29,9 @@ pub(super) struct Proxy {
 
 struct Shared {
     way: AtomicU8,
-    /// Connections of earlier generations stand still.
+    /// Connections of earlier generations hang.
     generation: AtomicU32,
-    /// How many answers are passed on before one is swallowed.
+    /// How many answers are passed on before one is dropped.
     passing: AtomicU32,
     swallowed: AtomicU32,
     streams: Mutex<Vec<TcpStream>>,
@@ -70,13 +70,13 @@ impl Proxy {
         self.shared.way.store(way as u8, Ordering::SeqCst);
     }
 
-    /// After `passing` answers, the next one is swallowed, and its connection cut: then the way is open again.
+    /// After `passing` answers, the next one is dropped and its connection cut; then the proxy passes everything again.
     pub(super) fn swallow(&self, passing: u32) {
         self.shared.passing.store(passing, Ordering::SeqCst);
         self.set(Way::Swallow);
     }
 
-    /// Cuts all connections that there are.
+    /// Cuts all existing connections.
     pub(super) fn cut(&self) {
         for stream in self.shared.streams.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);

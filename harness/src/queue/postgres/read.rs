@@ -1,4 +1,4 @@
-//! A run as it stands, and what is new in it.
+//! The state of a run, and its new events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::link::Identity;
 use super::{PostgresQueue, ServerError, sql};
 use crate::queue::{EntryState, EntryStatus, Event, QueueError, Snapshot};
 
-/// A text as the server can keep it: without NUL.
+/// Text that the server can store: without NUL.
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
@@ -25,7 +25,7 @@ pub(super) fn snapshot(queue: &mut PostgresQueue) -> Result<Snapshot, QueueError
     let (workers, stopped): (i32, Option<String>) = (first.get(0), first.get(1));
     let mut entries = Vec::with_capacity(queue.plan.len());
     for row in &rows {
-        // A plan without entries is told by a row without one.
+        // A plan without entries yields a row without an entry.
         let Some(index) = row.get::<_, Option<i32>>(3) else { continue };
         let planned = queue.plan.entries().get(entries.len());
         let is_next = index as usize == entries.len()
@@ -65,11 +65,11 @@ fn status(queue: &PostgresQueue, row: &Row) -> Result<EntryStatus, ServerError> 
     })
 }
 
-/// What happened since the last call.
+/// The events since the last call.
 pub(super) fn poll(queue: &mut PostgresQueue) -> Result<Vec<Event>, QueueError> {
     let Identity { run, worker, .. } = queue.identity.clone();
-    let mut told = match queue.told.take() {
-        Some(told) => told,
+    let mut reported = match queue.reported.take() {
+        Some(reported) => reported,
         None => {
             let before = queue.joined_at;
             let rows =
@@ -77,16 +77,16 @@ pub(super) fn poll(queue: &mut PostgresQueue) -> Result<Vec<Event>, QueueError> 
             rows.iter().map(|row| (row.get(0), row.get(1))).collect::<HashMap<i32, i64>>()
         }
     };
-    // Participants that have not joined yet will have higher numbers than all that are known.
-    let last = told.keys().copied().max().unwrap_or(0).max(worker);
+    // Participants that join later get higher numbers than all known ones.
+    let last = reported.keys().copied().max().unwrap_or(0).max(worker);
     let workers: Vec<i32> = (1..=last).collect();
-    let counts: Vec<i64> = workers.iter().map(|worker| told.get(worker).copied().unwrap_or(0)).collect();
+    let counts: Vec<i64> = workers.iter().map(|worker| reported.get(worker).copied().unwrap_or(0)).collect();
     let rows =
         queue.link.call_long(async |connection, _| connection.rows(sql::NEWS, &[&run, &workers, &counts, &last]).await);
     let rows = match rows {
         Ok(rows) => rows,
         Err(error) => {
-            queue.told = Some(told);
+            queue.reported = Some(reported);
             return Err(error.into());
         }
     };
@@ -94,10 +94,10 @@ pub(super) fn poll(queue: &mut PostgresQueue) -> Result<Vec<Event>, QueueError> 
     for row in &rows {
         let (worker, n): (i32, i64) = (row.get(0), row.get(1));
         events.push(event(queue, row)?);
-        let count = told.entry(worker).or_default();
+        let count = reported.entry(worker).or_default();
         *count = n.max(*count);
     }
-    queue.told = Some(told);
+    queue.reported = Some(reported);
     Ok(events)
 }
 

@@ -1,5 +1,5 @@
-//! Servers for tests: the one that `SLT_TEST_POSTGRES_URL` names, or ones of our own, from the programs on this machine,
-//! in folders that go with the process that made them.
+//! Servers for tests: the one that `SLT_TEST_POSTGRES_URL` names, or new ones from the programs on this machine, in
+//! folders that are deleted when their process ends.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::*;
 
-/// How long anything may take on a machine that is busy with other things.
+/// A time limit for anything, generous for a busy machine.
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` holds.
@@ -30,7 +30,7 @@ pub(super) fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>
     }
 }
 
-/// The server for tests that leave it as it is.
+/// The server for tests that do not change it.
 pub(super) fn shared() -> Option<&'static str> {
     static SHARED: OnceLock<Option<(String, Option<Server>)>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| match std::env::var("SLT_TEST_POSTGRES_URL") {
@@ -40,12 +40,12 @@ pub(super) fn shared() -> Option<&'static str> {
     shared.as_ref().map(|(url, _)| url.as_str())
 }
 
-/// Whether there is a server; says so if there is none, which is an error in CI.
+/// Whether there is a server; prints a message if not, which is an error in CI.
 pub(super) fn there() -> bool {
     is_there(shared().is_some())
 }
 
-/// As [`there`], for tests that must have a server of their own.
+/// Like [`there`], for tests that need their own server.
 pub(super) fn is_there(there: bool) -> bool {
     if !there {
         let message = "ignored: `SLT_TEST_POSTGRES_URL` is not set, or no PostgreSQL server is installed";
@@ -55,21 +55,21 @@ pub(super) fn is_there(there: bool) -> bool {
     there
 }
 
-/// A run of its own on the shared server, whose participants share a folder.
-pub(super) struct Place {
+/// A new run on the shared server, whose participants share a folder.
+pub(super) struct TestRun {
     pub url: String,
     pub run: String,
     pub folder: tempfile::TempDir,
 }
 
-impl Place {
+impl TestRun {
     pub(super) fn new() -> Self {
-        Place::at(shared().expect("a server"))
+        TestRun::at(shared().expect("a server"))
     }
 
     pub(super) fn at(url: &str) -> Self {
         let run = format!("test-{:016x}", getrandom::u64().unwrap());
-        Place { url: url.to_owned(), run, folder: tempfile::tempdir().unwrap() }
+        TestRun { url: url.to_owned(), run, folder: tempfile::tempdir().unwrap() }
     }
 
     pub(super) fn options(&self) -> OpenOptions {
@@ -88,14 +88,14 @@ impl Place {
         self.try_open(crate::queue::conformance::plan(length), true).unwrap().0
     }
 
-    /// What a statement returns, NULL as an empty text; `:run` stands for the run's key.
+    /// The rows of a statement, NULL as an empty text; `:run` is replaced by the run's key.
     pub(super) fn sql(&self, statement: &str) -> Vec<Vec<String>> {
         let key = format!("(SELECT run FROM slt_queue.runs WHERE id = '{}')", self.run);
         sql(&self.url, &statement.replace(":run", &key))
     }
 }
 
-/// As a user types it.
+/// A URL as the user types it.
 pub(super) fn url(text: &str) -> Url {
     match super::super::Place::parse(text.into()).unwrap() {
         super::super::Place::Server(url) => url,
@@ -103,7 +103,7 @@ pub(super) fn url(text: &str) -> Url {
     }
 }
 
-/// What a statement returns, on a connection of its own.
+/// The rows of a statement, on its own connection.
 pub(super) fn sql(url: &str, statement: &str) -> Vec<Vec<String>> {
     let url = url.split('?').next().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -123,7 +123,7 @@ pub(super) fn sql(url: &str, statement: &str) -> Vec<Vec<String>> {
     })
 }
 
-/// A server of a test's own, which may be killed and started again.
+/// A test's own server, which may be killed and started again.
 pub(super) struct Server {
     bin: PathBuf,
     folder: PathBuf,
@@ -133,7 +133,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server that runs; nothing if it is not installed.
+    /// A running server; `None` if it is not installed.
     pub(super) fn new() -> Option<Server> {
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let bin = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max()?;
@@ -158,7 +158,7 @@ impl Server {
         self.port
     }
 
-    /// Makes an empty server, in place of whatever there is. It must not run.
+    /// Creates an empty server in place of the existing one, which must not be running.
     pub(super) fn make(&self) {
         let data = self.folder.join("data");
         let _ = std::fs::remove_dir_all(&data);
@@ -167,9 +167,9 @@ impl Server {
         assert!(initdb.stdout(Stdio::null()).status().unwrap().success(), "initdb failed");
     }
 
-    /// Starts the server, which ends with this process, whatever becomes of that, and its folder with it.
+    /// Starts the server. It ends with this process in any case, and its folder is deleted.
     pub(super) fn start(&mut self) {
-        // What a killed server has left may be in its successor's way for a moment.
+        // The remains of a killed server may block a new one for a moment.
         wait_until("the server has started", || {
             self.try_start();
             let begun = Instant::now();
@@ -188,7 +188,7 @@ impl Server {
     }
 
     fn try_start(&mut self) {
-        // The shell waits for a word, or for the other end of the pipe to be closed.
+        // The shell waits for a line, or for the other end of the pipe to be closed.
         let script = r#"folder=$1; shift; "$@" >>"$folder/log" 2>&1 & server=$!; echo $server >"$folder/pid"
             read -r word; kill -QUIT $server 2>/dev/null; wait $server; rm -f "$folder/pid"
             [ "$word" = stop ] || rm -rf "$folder""#;
@@ -203,7 +203,7 @@ impl Server {
         self.keeper = Some(keeper.spawn().unwrap());
     }
 
-    /// Ends the server by that signal: `QUIT` is what `pg_ctl stop -m immediate` sends.
+    /// Ends the server with that signal: `QUIT` is what `pg_ctl stop -m immediate` sends.
     pub(super) fn stop(&mut self, signal: Signal) {
         if let Some(pid) = self.pid() {
             let _ = kill_process(pid, signal);
@@ -219,7 +219,7 @@ impl Server {
         Pid::from_raw(text.trim().parse().ok()?)
     }
 
-    /// Whether somebody is let in.
+    /// Whether the server accepts connections.
     fn answers(&self) -> bool {
         if TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             return false;
@@ -249,7 +249,7 @@ impl Drop for Server {
     }
 }
 
-/// The number of the user, or the group, that the server's package has made.
+/// The id of the user, or the group, that the server's package has created.
 fn id(flag: &str) -> u32 {
     let output = Command::new("id").args([flag, "postgres"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().expect("the package has made its user")

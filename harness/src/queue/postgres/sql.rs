@@ -1,12 +1,12 @@
-//! What is kept on the server, and every statement that is sent there.
+//! The tables on the server, and every statement.
 //!
-//! Each operation is one statement, and so one transaction, that does nothing unless its caller may do it. It leaves an
-//! event that bears the caller's number and a count of the caller's own (`n`): whoever does not learn whether a
+//! Each operation is one statement and so one transaction, which does nothing unless its caller is allowed to. It
+//! writes an event with the caller's number and the caller's own count (`n`): a caller that does not learn whether a
 //! statement took effect looks for its event.
 
 /// The schema of format 2.
 ///
-/// Sent in one piece, it is one transaction; the lock lets one participant make it and the others wait.
+/// Sent in one piece, it is one transaction; a lock lets one participant create it while the others wait.
 pub(super) const SCHEMA: &str = "
 SELECT pg_advisory_xact_lock(8317141836154271053);
 CREATE SCHEMA IF NOT EXISTS slt_queue;
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS slt_queue.participants (
     lock bigint NOT NULL,               -- the advisory lock that its session holds
     lease_until timestamptz NOT NULL,   -- as given by itself, or by its supervisor
     missed_at timestamptz,              -- since when its session or its sign of life has been missing
-    gone boolean NOT NULL DEFAULT false,    -- has left, or was taken for dead; never again false
+    gone boolean NOT NULL DEFAULT false,    -- has left, or was declared dead; never again false
     PRIMARY KEY (run, worker)
 );
 CREATE TABLE IF NOT EXISTS slt_queue.events (
@@ -71,21 +71,21 @@ CREATE INDEX IF NOT EXISTS events_attempts ON slt_queue.events (run, entry) WHER
 INSERT INTO slt_queue.format SELECT 2 WHERE NOT EXISTS (SELECT FROM slt_queue.format);
 ";
 
-/// Makes format 2 of format 1. Runs that are under way go on: their participants know the columns that they use.
+/// Migrates format 1 to format 2. Runs in progress continue: their participants know the columns that they use.
 pub(super) const UPGRADE: &str = "
 SELECT pg_advisory_xact_lock(8317141836154271053);
 ALTER TABLE slt_queue.runs ADD COLUMN IF NOT EXISTS settings text;
 UPDATE slt_queue.format SET version = 2 WHERE version < 2;
 ";
 
-/// Whether the schema is there.
+/// Whether the schema exists.
 pub(super) const HAS_SCHEMA: &str = "SELECT to_regclass('slt_queue.format') IS NOT NULL";
 
 pub(super) const VERSION: &str = "SELECT max(version) FROM slt_queue.format";
 
-/// What every session is set to. A claim must find its entry by an index, however little the server knows of the
-/// tables, and not be planned anew each time, which takes longer than the claim; and what the server has confirmed must
-/// outlast the server.
+/// The settings of every session. A claim must find its entry by an index, however little the server knows of the
+/// tables, and must not be planned each time, which takes longer than the claim. What the server has confirmed must
+/// survive the server.
 pub(super) const SESSION: &str = "
 SET synchronous_commit = on;
 SET enable_seqscan = off;
@@ -98,7 +98,7 @@ SET client_min_messages = warning;
 SET search_path = pg_catalog;
 ";
 
-/// Of servers that are new enough to have it.
+/// For servers that are new enough to have it.
 pub(super) const SESSION_14: &str = "SET idle_session_timeout = 0";
 
 pub(super) const SERVER_VERSION: &str = "SHOW server_version_num";
@@ -113,14 +113,14 @@ macro_rules! held {
     };
 }
 
-/// Ends sessions other than this one that hold the lock of this participant.
+/// Ends other sessions that hold the lock of this participant.
 pub(super) const END_OWN: &str =
     concat!("WITH ", held!(), " SELECT pg_terminate_backend(pid) FROM held WHERE key = $1 AND pid <> pg_backend_pid()");
 
 pub(super) const TRY_LOCK: &str = "SELECT pg_try_advisory_lock($1)";
 
-/// A sign of life, on behalf of one's workers too. Whoever changes several participants does so in the order of their
-/// numbers, which is that of the index, so that nobody waits in a circle.
+/// A heartbeat, also for the caller's workers. Statements that change several participants lock them in the order of
+/// their numbers, which is that of the index, so that there is no deadlock.
 pub(super) const RENEW: &str = "
 UPDATE slt_queue.participants
 SET lease_until = clock_timestamp() + $3::int * interval '1 millisecond',
@@ -135,7 +135,7 @@ SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped, r.workers, r.setti
        (SELECT count(*) FROM slt_queue.entries e WHERE e.run = r.run AND e.state = 'final') AS finished
 FROM slt_queue.runs r WHERE r.id = $1";
 
-/// Who takes part in a run, as far as the server can tell.
+/// The participants of a run, as far as the server knows.
 pub(super) const LIVING: &str = concat!(
     "WITH ",
     held!(),
@@ -145,7 +145,7 @@ pub(super) const LIVING: &str = concat!(
 
 pub(super) const PLAN: &str = "SELECT entry, name, pass, content FROM slt_queue.entries WHERE run = $1 ORDER BY entry";
 
-/// Begins a run, unless one with that id is there.
+/// Starts a run, unless one with that id exists.
 pub(super) const BEGIN: &str = "
 WITH made AS (
     INSERT INTO slt_queue.runs (run, id, plan_hash, plan_len, lease_ms, settings) VALUES ($1, $2, $3, $4, $5, $9)
@@ -157,7 +157,7 @@ WITH made AS (
 )
 SELECT run FROM made";
 
-/// One more participant; with `$8`, what was stopped goes on.
+/// Adds a participant; with `$8`, a stopped run continues.
 pub(super) const JOIN: &str = "
 WITH joined AS (
     UPDATE slt_queue.runs SET workers = workers + 1, stopped = CASE WHEN $8 THEN NULL ELSE stopped END
@@ -173,7 +173,7 @@ WITH joined AS (
 )
 SELECT workers, (SELECT min(number) FROM told) FROM joined";
 
-/// Drops runs that are over: complete and left, or left for an hour, unless they are among the `$2` latest.
+/// Drops finished runs: complete and left, or left for an hour, unless they are among the `$2` latest.
 pub(super) const DROP_OLD: &str = "
 WITH past AS (
     SELECT r.run, r.plan_len FROM slt_queue.runs r ORDER BY r.begun_at DESC, r.run OFFSET $2
@@ -192,7 +192,7 @@ WITH past AS (
 ), events AS (DELETE FROM slt_queue.events v USING dropped WHERE v.run = dropped.run)
 SELECT count(*) FROM dropped";
 
-/// Whether the run is there and this participant takes part in it.
+/// Whether the run exists and this participant takes part in it.
 macro_rules! takes_part {
     () => {
         "EXISTS (SELECT FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
@@ -200,7 +200,7 @@ macro_rules! takes_part {
     };
 }
 
-/// The waiting entry that is next, if so, becomes this participant's.
+/// Gives the next waiting entry to this participant, if there is one.
 macro_rules! claimed_if {
     ($condition:expr) => {
         concat!(
@@ -220,7 +220,7 @@ macro_rules! claimed_if {
     };
 }
 
-/// The entry gets its one outcome, if this participant holds its open lease.
+/// Gives the entry its one outcome, if this participant holds its open lease.
 macro_rules! closed {
     () => {
         concat!(
@@ -234,7 +234,7 @@ macro_rules! closed {
     };
 }
 
-/// The next entry, unless the run is stopped or this participant was taken for dead.
+/// The next entry, unless the run is stopped or this participant was declared dead.
 pub(super) const CLAIM: &str = concat!(
     "WITH ",
     claimed_if!(takes_part!()),
@@ -245,7 +245,7 @@ pub(super) const CLAIM: &str = concat!(
     SELECT entry, attempts, sequence FROM claimed"
 );
 
-/// What a claim that was sent before, and of which nothing was heard, has come to.
+/// The result of a claim that was sent before and whose reply was lost.
 pub(super) const CLAIMED: &str = "
 SELECT e.entry, e.attempts, v.number, e.state = 'leased' AND e.sequence = v.number
 FROM slt_queue.events v JOIN slt_queue.entries e ON e.run = v.run AND e.entry = v.entry
@@ -259,7 +259,7 @@ SELECT r.stopped, p.gone,
 FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
 WHERE r.run = $1 AND r.plan_hash = $3 AND p.worker = $2";
 
-/// How far the run is, as a participant sees it.
+/// The progress of the run, as a participant sees it.
 pub(super) const PROGRESS: &str = "
 SELECT (SELECT count(*) FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'final'),
        EXISTS (SELECT FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'leased' AND e.holder <> $2),
@@ -279,7 +279,7 @@ pub(super) const FINISH: &str = concat!(
     SELECT entry FROM closed"
 );
 
-/// [`FINISH`] and [`CLAIM`] in one. A row if the first was done; with nulls if there is nothing for the second.
+/// [`FINISH`] and [`CLAIM`] in one. Returns a row if the first was done; with nulls if there is nothing for the second.
 pub(super) const FINISH_AND_CLAIM: &str = concat!(
     "WITH ",
     closed!(),
@@ -293,7 +293,7 @@ pub(super) const FINISH_AND_CLAIM: &str = concat!(
     SELECT claimed.entry, claimed.attempts, claimed.sequence FROM closed LEFT JOIN claimed ON true"
 );
 
-/// The entry back to those that wait, from the holder of its open lease.
+/// Returns the entry to the waiting ones; from the holder of its open lease.
 pub(super) const REQUEUE: &str = concat!(
     "WITH closed AS (
         UPDATE slt_queue.entries
@@ -308,7 +308,7 @@ pub(super) const REQUEUE: &str = concat!(
     SELECT entry FROM closed"
 );
 
-/// As [`REQUEUE`], but the attempt has never been: neither it nor the death of who made it counts.
+/// Like [`REQUEUE`], but the attempt does not count, nor does the death of the worker that made it.
 pub(super) const RELEASE: &str = concat!(
     "WITH closed AS (
         UPDATE slt_queue.entries
@@ -335,11 +335,11 @@ WITH halted AS (
 )
 SELECT run FROM halted";
 
-/// Whether an event of this participant is there.
+/// Whether an event of this participant exists.
 pub(super) const HAPPENED: &str = "SELECT n FROM slt_queue.events WHERE run = $1 AND worker = $2 AND n = $3";
 
-/// All others who hold leases, and their supervisors: is there a session, how long is a sign of life overdue? Whoever has
-/// a supervisor is that one's to judge while it is there: a worker with a lost connection may be in the middle of a file.
+/// All others that hold leases, and their supervisors: is there a session, how long is a heartbeat overdue? While its
+/// supervisor is alive, only that one judges a worker: a worker with a lost connection may be in the middle of a file.
 pub(super) const HOLDERS: &str = concat!(
     "WITH ",
     held!(),
@@ -361,14 +361,14 @@ pub(super) const MARK: &str = "
 UPDATE slt_queue.participants SET missed_at = clock_timestamp()
 WHERE run = $1 AND worker = ANY($2) AND missed_at IS NULL AND NOT gone";
 
-/// Takes participants for dead: those in `$2` are known to be, those in `$3` if they are still missing.
+/// Declares participants dead: those in `$2` are known to be, those in `$3` only if they are still missing.
 pub(super) const BURY: &str = "
 UPDATE slt_queue.participants SET gone = true
 WHERE run = $1 AND NOT gone AND (worker = ANY($2)
     OR (worker = ANY($3) AND missed_at < clock_timestamp() - $4::int * interval '1 millisecond'))
 RETURNING worker";
 
-/// Ends whatever sessions those have left that were taken for dead.
+/// Ends the remaining sessions of participants declared dead.
 pub(super) const END: &str = concat!(
     "WITH ",
     held!(),
@@ -376,7 +376,7 @@ pub(super) const END: &str = concat!(
     WHERE p.run = $1 AND p.worker = ANY($2) AND p.gone"
 );
 
-/// Whose leases dead participants hold: who claimed them.
+/// The leases of dead participants, with the workers that claimed them.
 pub(super) const CLAIMERS: &str = "
 SELECT DISTINCT claimer FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder = ANY($2)";
 
@@ -392,7 +392,7 @@ macro_rules! orphaned {
     };
 }
 
-/// Takes over all leases of dead participants; `$4` and `$5` say what each of those who claimed them was running.
+/// Takes over all leases of dead participants; `$4` and `$5` say what each of the claiming workers was running.
 pub(super) const TAKE: &str = concat!(
     "WITH taken AS (
         UPDATE slt_queue.entries e
@@ -412,7 +412,7 @@ pub(super) const TAKE: &str = concat!(
     " FROM taken ORDER BY entry"
 );
 
-/// What a take-over that was sent before, and of which nothing was heard, has come to.
+/// The result of a take-over that was sent before and whose reply was lost.
 pub(super) const TAKEN: &str = concat!(
     "SELECT e.entry, v.other, e.attempts, e.deaths, v.number, ",
     orphaned!("v.other"),
@@ -420,14 +420,15 @@ pub(super) const TAKEN: &str = concat!(
     WHERE v.run = $1 AND v.worker = $2 AND v.n >= $3 AND v.kind = 'lost' ORDER BY e.entry"
 );
 
-/// How many events of each participant had happened when the one with that number did.
+/// How many events of each participant had happened before the event with that number.
 pub(super) const BEFORE: &str =
     "SELECT worker, max(n) FROM slt_queue.events WHERE run = $1 AND number < $2 GROUP BY worker";
 
-/// The events that are new to somebody who knows `$3` events of each participant in `$2`, and those of all others.
+/// The events that are new to a participant that knows `$3` events of each participant in `$2`, and all events of
+/// others.
 ///
-/// Events of one participant become visible in their order, for each of its transactions follows the one before. That
-/// is not so of all participants together: the numbers only bring into order what is there.
+/// Events of one participant become visible in their order, because its transactions follow one another. That is not so
+/// across participants: the numbers only sort what is visible.
 pub(super) const NEWS: &str = "
 SELECT v.worker, v.n, v.kind, v.entry, v.other, v.body,
        CASE v.kind WHEN 'finish' THEN
@@ -441,7 +442,7 @@ FROM (
     UNION ALL SELECT v.* FROM slt_queue.events v WHERE v.run = $1 AND v.worker > $4
 ) v ORDER BY v.number";
 
-/// Everything at one moment.
+/// Everything, at one moment.
 pub(super) const SNAPSHOT: &str = "
 SELECT r.workers, r.stopped, r.plan_len, e.entry, e.state, e.attempts, e.deaths, e.holder, e.outcome, e.name, e.pass,
        (SELECT array_agg(v.attempt ORDER BY v.number) FROM slt_queue.events v

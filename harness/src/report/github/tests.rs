@@ -29,7 +29,7 @@ fn annotated(outcomes: Vec<Outcome>) -> String {
 }
 
 #[test]
-fn an_annotation_stands_at_the_failing_line_of_the_repository() {
+fn an_annotation_is_at_the_failing_line_of_the_repository() {
     let text = annotated(vec![failing("a.test", "../tests/./a.test", 7, "wrong result")]);
     assert_eq!(
         text,
@@ -39,7 +39,7 @@ fn an_annotation_stands_at_the_failing_line_of_the_repository() {
 }
 
 #[test]
-fn what_lies_outside_the_repository_is_told_without_a_place() {
+fn a_failure_outside_the_repository_has_no_position() {
     let text = annotated(vec![failing("a.test", "/corpus/a.test", 7, "wrong")]);
     assert!(text.starts_with("::error title=a.test%3A FAILED::wrong"), "{text}");
     assert!(text.ends_with("at /corpus/a.test:7\n"), "{text}");
@@ -77,8 +77,8 @@ fn the_summary_has_totals_categories_and_failures() {
 }
 
 #[test]
-fn the_first_line_tells_how_the_run_ended() {
-    let told = |outcomes| {
+fn the_first_line_says_how_the_run_ended() {
+    let headline_of = |outcomes| {
         let text = summary(&results(outcomes));
         text.lines().next().unwrap().strip_prefix("## SQLLogicTest on sqlite: ").unwrap().to_owned()
     };
@@ -86,11 +86,11 @@ fn the_first_line_tells_how_the_run_ended() {
     let known = || Outcome::new("b.test", Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() });
     let ignored = || Outcome::new("c.test", Verdict::Ignored { reason: "r".into() });
     let not_run = || Outcome::new("d.test", Verdict::NotRun { reason: "r".into() });
-    assert_eq!(told(vec![passed()]), "all 1 file passed");
-    assert_eq!(told(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
-    assert_eq!(told(vec![passed(), known()]), "1 of 2 files passed, the failures are known");
-    assert_eq!(told(vec![passed(), known(), not_run()]), "1 of 3 files were not run");
-    assert_eq!(told(vec![known(), failing("e.test", "e.test", 1, "x")]), "1 of 2 files failed");
+    assert_eq!(headline_of(vec![passed()]), "all 1 file passed");
+    assert_eq!(headline_of(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
+    assert_eq!(headline_of(vec![passed(), known()]), "1 of 2 files passed, the failures are known");
+    assert_eq!(headline_of(vec![passed(), known(), not_run()]), "1 of 3 files were not run");
+    assert_eq!(headline_of(vec![known(), failing("e.test", "e.test", 1, "x")]), "1 of 2 files failed");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_summary_of_many_long_failures_stays_short() {
 }
 
 #[test]
-fn an_open_account_is_told() {
+fn counts_that_do_not_add_up_are_reported() {
     let mut run = results(vec![Outcome::new("a", Verdict::Passed)]);
     assert!(!summary(&run).contains("does not add up"));
     run.total.planned = 2;

@@ -1,4 +1,4 @@
-//! What the page's script draws from: columns of figures, and the texts of what failed.
+//! The data of the page's script: columns of figures, and the texts of failures.
 
 use std::io;
 
@@ -9,27 +9,28 @@ use super::lanes::{self, Lane, Span};
 use super::{KINDS, kind};
 use crate::outcome::{Outcome, Results};
 
-/// How much of the page the texts of failures may take, in bytes: it must open at once and travel by mail.
+/// The maximum size of all failure texts in the page, in bytes: the page must open quickly and fit into a mail.
 const BUDGET: usize = 2_500_000;
 
-/// How the texts of a file are cut, from hardly to almost all: failures shown, bytes of a message, and of other texts.
+/// How far the texts of a file are cut, from hardly to almost all: failures shown, bytes of a message, and of other
+/// texts.
 const CUTS: [(usize, usize, usize); 6] =
     [(10, 16_384, 16_384), (5, 4096, 4096), (3, 1024, 1024), (1, 512, 512), (1, 200, 100), (1, 80, 0)];
 
-/// Data is everything that the script needs, a value for each outcome and column.
+/// Data is everything that the script needs: for each column, a value per outcome.
 #[derive(Debug, Serialize)]
 pub(super) struct Data<'r> {
     kinds: [(&'static str, &'static str); KINDS.len()],
-    /// The end of the timeline, in microseconds since the first file began.
+    /// The end of the timeline, in microseconds since the first file started.
     end: u64,
-    /// The command that runs one of the files again, but for its name; empty if nobody knows.
+    /// The command that reruns one of the files, without its name; empty if unknown.
     again: &'r str,
     names: Vec<&'r str>,
     kind: Vec<usize>,
     note: Vec<String>,
     wall: Vec<u64>,
     engine: Vec<u64>,
-    /// Since the first file began; null for what nobody began.
+    /// Since the first file started; null for files that did not run.
     start: Vec<Option<u64>>,
     attempt: Vec<u32>,
     pass: Vec<u32>,
@@ -37,7 +38,7 @@ pub(super) struct Data<'r> {
     passed: Vec<u64>,
     failed: Vec<u64>,
     skipped: Vec<u64>,
-    /// Which process it was; 0 where there was only one.
+    /// The process; 0 if there was only one.
     worker: Vec<u32>,
     lanes: Vec<&'r [Span]>,
     texts: Vec<Option<Texts<'r>>>,
@@ -97,20 +98,20 @@ impl<'r> Data<'r> {
         }
     }
 
-    /// The data as JSON that may stand inside a `<script>`.
+    /// The data as JSON that is safe inside a `<script>`.
     pub(super) fn json(&self) -> String {
         embedded(self)
     }
 }
 
-/// JSON in which nothing can end the script that it stands in, whatever the strings hold.
+/// JSON in which no string can end the enclosing script.
 fn embedded(value: &impl Serialize) -> String {
     let mut safe = Safe(Vec::new());
     serde_json::to_writer(&mut safe, value).expect("strings and numbers make JSON");
     String::from_utf8(safe.0).expect("serde_json writes UTF-8")
 }
 
-/// A text in which `<`, `>` and `&`, which JSON has in strings alone, are written by their numbers.
+/// Text in which `<`, `>` and `&`, which occur in JSON only inside strings, are escaped.
 struct Safe(Vec<u8>);
 
 impl io::Write for Safe {
@@ -130,7 +131,7 @@ impl io::Write for Safe {
     }
 }
 
-/// How long a text would be as [`Safe`].
+/// The length of a text as [`Safe`].
 struct Size(usize);
 
 impl io::Write for Size {
@@ -144,7 +145,7 @@ impl io::Write for Size {
     }
 }
 
-/// The texts of all files, and how many had to be shortened for the budget.
+/// The texts of all files, and how many were shortened for the budget.
 fn texts(outcomes: &[Outcome]) -> (Vec<Option<Texts<'_>>>, u64) {
     let sizes: Vec<usize> = outcomes.iter().map(|outcome| cut(outcome, CUTS[0]).1).collect();
     let share = fair_share(&sizes, BUDGET);
@@ -167,7 +168,7 @@ impl Texts<'_> {
     }
 }
 
-/// The texts of one file within limits, and how long they are as JSON; nothing has no length.
+/// The texts of one file within limits, and their length as JSON; empty texts have length 0.
 fn cut(outcome: &Outcome, (count, longest, others): (usize, usize, usize)) -> (Texts<'_>, usize) {
     if outcome.failures.is_empty() && outcome.output.is_empty() {
         return (Texts::default(), 0);
@@ -180,7 +181,7 @@ fn cut(outcome: &Outcome, (count, longest, others): (usize, usize, usize)) -> (T
     };
     let shown = outcome.failures.iter().take(count);
     let failures = shown.map(|failure| Text {
-        // A path without its end is of no use.
+        // A path without its end is useless.
         file: &failure.file,
         line: failure.line,
         message: short(&failure.message, longest),
@@ -195,7 +196,7 @@ fn cut(outcome: &Outcome, (count, longest, others): (usize, usize, usize)) -> (T
     (texts, size.0)
 }
 
-/// The beginning of a text, at most so many bytes.
+/// The start of a text, at most that many bytes.
 fn beginning(text: &str, longest: usize) -> &str {
     let mut end = longest.min(text.len());
     while !text.is_char_boundary(end) {
@@ -204,7 +205,7 @@ fn beginning(text: &str, longest: usize) -> &str {
     &text[..end]
 }
 
-/// The largest size such that all sizes, none above it, fit into the budget together.
+/// The largest limit such that all sizes, each cut to the limit, fit into the budget together.
 fn fair_share(sizes: &[usize], budget: usize) -> usize {
     let mut sorted: Vec<usize> = sizes.iter().copied().filter(|size| *size > 0).collect();
     sorted.sort_unstable();
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_ends_the_script_it_stands_in() {
+    fn no_text_ends_the_enclosing_script() {
         let hostile = "</script><!--<script>&\"\\é";
         let json = embedded(&hostile);
         assert!(!json.contains(['<', '>', '&']), "{json}");
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fair_share_leaves_the_small_alone() {
+    fn a_fair_share_does_not_cut_small_texts() {
         assert_eq!(fair_share(&[1, 2, 3], 6), usize::MAX);
         assert_eq!(fair_share(&[0, 1, 100, 100], 21), 10);
         assert_eq!(fair_share(&[], 0), usize::MAX);

@@ -9,7 +9,7 @@
   const more = document.getElementById("more");
   const chips = [...document.querySelectorAll("[data-kind]")];
 
-  // How many files are added to the list at a time.
+  // How many files are added to the list at once.
   const STEP = 200;
 
   const all = data.names.map((_, index) => index);
@@ -84,7 +84,7 @@
     return item;
   };
 
-  // The body is made when it is first wanted.
+  // The body is created when it is first opened.
   const fill = (details, index) => {
     if (details.childElementCount === 1) details.append(body(index));
   };
@@ -97,7 +97,7 @@
     fact("records", `${records[0]} passed, ${records[1]} failed, ${records[2]} skipped`);
     if (data.start[index] !== null) {
       fact("began after", seconds(data.start[index]));
-      // Of a process that was killed nobody knows it.
+      // Unknown for a process that was killed.
       if (data.engine[index] > 0) fact("in the engine", seconds(data.engine[index]));
     }
     if (data.worker[index] > 0) fact("worker", data.worker[index]);
@@ -117,7 +117,7 @@
     return made;
   };
 
-  // A word as a shell reads it back.
+  // A word, quoted for a shell.
   const quoted = (word) => (/^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
   const text = (className, content) => {
@@ -146,7 +146,7 @@
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.kind === kind));
   };
 
-  // Shows one file, open, whatever was searched for before.
+  // Shows one file, opened, and clears the search.
   slt.show = (index) => {
     choose("");
     search.value = data.names[index];
@@ -154,7 +154,7 @@
     while (matches.indexOf(index) >= shown && shown < matches.length) extend();
     const item = list.querySelector(`[data-index="${index}"]`);
     const details = item.firstElementChild;
-    // At once, for a browser tells of the opening later, and the place to scroll to depends on the height.
+    // Now, because the browser reports the opening later, and the scroll position depends on the height.
     fill(details, index);
     details.open = true;
     item.scrollIntoView({ block: "center" });

@@ -1,4 +1,4 @@
-//! Who ran what when, in as many lanes as ran at a time.
+//! Who ran what when: as many lanes as files ran at once.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use serde::Serialize;
 use super::{KINDS, kind};
 use crate::outcome::{Results, Verdict};
 
-/// A lane is a place in which one file runs at a time: a thread, or a worker and those that replaced it.
+/// A lane runs one file at a time: it is a thread, or a worker and its replacements.
 ///
-/// Times are in microseconds since the first file began.
+/// Times are in microseconds since the first file started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Lane {
     pub end_us: u64,
     pub busy_us: u64,
     /// How many processes crashed in it.
     pub deaths: u64,
-    /// What ran in it, by time.
+    /// The attempts that ran in it, by time.
     pub spans: Vec<Span>,
 }
 
-/// A span is one attempt at one file. The page's script knows it as `[outcome, start_us, wall_us, kind]`.
+/// A span is one attempt at one file. The page's script reads it as `[outcome, start_us, wall_us, kind]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "(usize, u64, u64, usize)")]
 pub(super) struct Span {
-    /// A place in [`Results::outcomes`].
+    /// An index into [`Results::outcomes`].
     pub outcome: usize,
     pub start_us: u64,
     pub wall_us: u64,
-    /// A place in [`KINDS`].
+    /// An index into [`KINDS`].
     pub kind: usize,
 }
 
@@ -51,12 +51,12 @@ impl Lane {
     }
 }
 
-/// When the first file began, in microseconds since the Unix epoch; 0 if none did.
+/// When the first file started, in microseconds since the Unix epoch; 0 if none did.
 pub(super) fn origin(results: &Results) -> u64 {
     attempts(results).map(|(_, started, ..)| started).min().unwrap_or_default()
 }
 
-/// Each attempt whose beginning is known: its outcome's place, when it began, its time, worker and verdict.
+/// Each attempt with a known start: the index of its outcome, its start, duration, worker and verdict.
 fn attempts(results: &Results) -> impl Iterator<Item = (usize, u64, u64, u32, &Verdict)> {
     results.outcomes.iter().enumerate().flat_map(|(index, outcome)| {
         let earlier = outcome.earlier.iter();
@@ -66,7 +66,7 @@ fn attempts(results: &Results) -> impl Iterator<Item = (usize, u64, u64, u32, &V
     })
 }
 
-/// The lanes of a run, in the order in which they began.
+/// The lanes of a run, in the order in which they started.
 pub(super) fn lanes(results: &Results) -> Vec<Lane> {
     let origin = origin(results);
     let mut order: Vec<_> = attempts(results).collect();
@@ -74,7 +74,7 @@ pub(super) fn lanes(results: &Results) -> Vec<Lane> {
     let mut workers: BTreeMap<u32, Vec<Lane>> = BTreeMap::new();
     for (outcome, started, wall_us, worker, verdict) in order {
         let span = Span { outcome, start_us: started - origin, wall_us, kind: kind(verdict).0 };
-        // A worker runs one file at a time, whatever its two clocks say; threads of one process share the number 0.
+        // A worker runs one file at a time, even if its clocks disagree; threads of one process share the number 0.
         let threads = worker == 0;
         let own = workers.entry(worker).or_default();
         match own.iter_mut().find(|lane| !threads || lane.end_us <= span.start_us) {
@@ -89,7 +89,7 @@ pub(super) fn lanes(results: &Results) -> Vec<Lane> {
     single.sort_by_key(Lane::start_us);
     let mut lanes: Vec<Lane> = Vec::new();
     for lane in single {
-        // A worker that began after another had died, or had left, took its place.
+        // A worker that started after another had died or left replaced it.
         match lanes.iter_mut().find(|earlier| earlier.end_us <= lane.start_us()) {
             Some(earlier) => lane.spans.into_iter().for_each(|span| earlier.push(span)),
             None => lanes.push(lane),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_of_one_process_have_lanes_of_their_own() {
+    fn each_thread_of_one_process_has_its_own_lane() {
         let lanes = lanes(&run(vec![
             (0, 1000, 50, Verdict::Passed),
             (0, 1000, 20, Verdict::Passed),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_attempt_is_where_it_was_made() {
+    fn an_earlier_attempt_is_in_the_lane_of_its_worker() {
         let mut run = run(vec![(2, 1050, 10, Verdict::Flaky { attempt: 2 })]);
         run.outcomes[0].earlier.push(Attempt {
             verdict: Verdict::Crashed { how: "SIGSEGV".into() },
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_began_is_in_no_lane() {
+    fn a_file_that_did_not_run_is_in_no_lane() {
         assert_eq!(lanes(&run(vec![(0, 0, 0, Verdict::NotRun { reason: "time budget".into() })])), []);
     }
 }

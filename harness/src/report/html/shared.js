@@ -1,7 +1,7 @@
 "use strict";
 document.documentElement.classList.add("scripted");
 
-// What the files' list and the timeline share.
+// Shared by the list of files and the timeline.
 const slt = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
 
@@ -19,7 +19,7 @@ const slt = (() => {
 
   const number = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
-  // An element with a class and children; texts are only ever set as text.
+  // An element with a class and children; text is only set as text, never as HTML.
   const element = (tag, className, ...children) => {
     const made = document.createElement(tag);
     if (className) made.className = className;

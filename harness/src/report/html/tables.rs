@@ -23,7 +23,7 @@ pub(super) fn categories(results: &Results) -> Markup {
     for outcome in &results.outcomes {
         outcomes.entry(category(&outcome.name)).or_default().push(outcome);
     }
-    // All columns from the third to the pass rate add up to the second; this one is there where it is needed.
+    // All columns from the third to the pass rate add up to the second; this column is optional.
     let known = results.total.known_failures > 0;
     html! {
         section #categories aria-labelledby="categories-title" {
@@ -81,10 +81,10 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
     html! {
         section #timeline aria-labelledby="timeline-title" {
             h2 #timeline-title { "Timeline" }
-            @if lanes.is_empty() { p .note { "No file was begun." } } @else {
+            @if lanes.is_empty() { p .note { "No file was started." } } @else {
                 p .note {
-                    "Who ran what, when. Hatched is a worker with nothing left to do; a mark is where a process crashed. "
-                    span .drawn { "Point at a file or focus the picture and use the arrow keys; "
+                    "Who ran what, when. Hatched: a worker with nothing left to do. A mark: a process crashed. "
+                    span .drawn { "Point at a file, or focus the chart and use the arrow keys; "
                         kbd { "Enter" } " shows the file, " kbd { "+" } " and " kbd { "−" } " zoom." }
                 }
                 div .tools .drawn {
@@ -98,7 +98,7 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
                                      ". The same is in the table below." } {}
                     div #tip role="status" aria-live="polite" hidden {}
                 }
-                noscript { p .note { "The picture needs JavaScript; the table below does not." } }
+                noscript { p .note { "The chart needs JavaScript; the table below does not." } }
                 details {
                     summary { "The workers as a table" }
                     div .scroll role="region" aria-label="Workers" tabindex="0" {
@@ -127,7 +127,7 @@ pub(super) fn timeline(results: &Results, lanes: &[Lane]) -> Markup {
                         p .note { "… and " (number((lanes.len() - MOST_LANES) as u64)) " more" }
                     }
                     @if results.workers > 1 {
-                        p .note { "A row is a place: where a worker died, the one that replaced it is in the same row." }
+                        p .note { "A row is a worker slot: a worker and its replacements share one row." }
                     }
                 }
             }
@@ -165,7 +165,7 @@ pub(super) fn slowest(results: &Results) -> Markup {
                                         }
                                     }
                                     td { (time(outcome.wall())) }
-                                    // Of a process that was killed nobody knows it.
+                                    // Unknown for a process that was killed.
                                     td { (rate(outcome.engine_us, if outcome.engine_us > 0 { outcome.wall_us } else { 0 })) }
                                     td { (number(outcome.records.total())) }
                                 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::outcome::{Failure, RESULTS_VERSION, RecordCounts, Shard};
 use crate::summary::Summary;
 
-/// The results of a run with these outcomes, its account closed.
+/// The results of a run with these outcomes, with closed counts.
 fn results(outcomes: Vec<Outcome>) -> Results {
     let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
     Results {
@@ -53,7 +53,7 @@ fn hostile_names_and_texts_stay_texts() {
 }
 
 #[test]
-fn the_page_names_no_address() {
+fn the_page_contains_no_url() {
     let page = page(&results(vec![failing("a")]), None);
     for scheme in ["http://", "https://", "src=", "@import", "url("] {
         assert!(!page.contains(scheme), "{scheme}");
@@ -65,21 +65,21 @@ fn the_headline_says_how_the_run_ended() {
     let not_run = || Outcome::new("c", Verdict::NotRun { reason: "time budget".into() });
     let passed = || Outcome::new("a", Verdict::Passed);
     let ignored = || Outcome::new("d", Verdict::Ignored { reason: "nothing applies".into() });
-    let told = |outcomes| headline(&results(outcomes).total);
-    assert_eq!(told(vec![]), "No files were run");
-    assert_eq!(told(vec![passed()]), "All 1 file passed");
-    assert_eq!(told(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
-    assert_eq!(told(vec![passed(), not_run()]), "1 of 2 files were not run, none failed");
+    let headline_of = |outcomes| headline(&results(outcomes).total);
+    assert_eq!(headline_of(vec![]), "No files were run");
+    assert_eq!(headline_of(vec![passed()]), "All 1 file passed");
+    assert_eq!(headline_of(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
+    assert_eq!(headline_of(vec![passed(), not_run()]), "1 of 2 files were not run, none failed");
     let known = Outcome::new("k", Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() });
-    assert_eq!(told(vec![passed(), known.clone()]), "1 of 2 files passed, the failures are known");
+    assert_eq!(headline_of(vec![passed(), known.clone()]), "1 of 2 files passed, the failures are known");
     let page = page(&results(vec![passed(), known]), None);
     assert!(page.contains("1 of 2 that had something to check passed"), "a known failure is no pass");
     assert!(page.contains("<th scope=\"col\">Known failures</th>"));
-    assert_eq!(told(vec![passed(), not_run(), failing("x")]), "1 of 3 files failed");
+    assert_eq!(headline_of(vec![passed(), not_run(), failing("x")]), "1 of 3 files failed");
 }
 
 #[test]
-fn an_account_that_does_not_add_up_is_told_first_of_all() {
+fn counts_that_do_not_add_up_are_reported_first() {
     let sound = results(vec![failing("a"), Outcome::new("b", Verdict::Passed)]);
     assert!(!page(&sound, None).contains("role=\"alert\""));
     let mut short = sound.clone();

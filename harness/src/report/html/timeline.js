@@ -1,5 +1,5 @@
 "use strict";
-// The timeline: a lane for each worker, drawn on a canvas; it can be zoomed, pointed at and walked through.
+// The timeline: a lane for each worker, drawn on a canvas, with zoom, pointer and keyboard navigation.
 (() => {
   const { data, seconds, number } = slt;
   const canvas = document.getElementById("lanes");
@@ -13,7 +13,7 @@
   const height = count <= 16 ? 22 : count <= 48 ? 14 : 8;
   const gap = height > 10 ? 4 : 2;
   const crashed = data.kinds.findIndex(([name]) => name === "crashed");
-  // What is visible, in microseconds, and what is pointed at, as lane and place in it.
+  // The visible range in microseconds, and the selected span, as lane and index.
   let view = { from: 0, to: end };
   let at = null;
 
@@ -40,7 +40,7 @@
     return context.createPattern(tile, "repeat");
   };
 
-  // A step between ticks that people count in, so that there are about `wanted` of them.
+  // A round step between ticks, for about `wanted` ticks.
   const stepOf = (span, wanted) => {
     const rough = span / wanted;
     const power = 10 ** Math.floor(Math.log10(rough));
@@ -90,7 +90,7 @@
         context.fillStyle = idle;
         context.fillRect(x(last), top, x(end) - x(last), height);
       }
-      // What did not pass is drawn over what did, and never too thin to see.
+      // Failures are drawn over passing files, and never too thin to see.
       let painted = -Infinity;
       for (const span of lane) {
         if (span[3] !== usual) continue;
@@ -98,7 +98,7 @@
         if (to < LEFT || from > width || to < painted + 0.4) continue;
         context.fillStyle = colors[usual];
         const room = to - from > 3 ? 0.75 : 0;
-        // Gaps too narrow to see are closed: they would only shimmer.
+        // Gaps too narrow to see are closed to avoid flicker.
         const left = from - painted < 1 ? painted : from;
         context.fillRect(left, top, Math.max(to - left - room, 0.75), height);
         painted = to;
@@ -151,7 +151,7 @@
     requestAnimationFrame(draw);
   };
 
-  // The place in a lane of the last file that had begun by then.
+  // The index in a lane of the last file that had started by then.
   const placeAt = (lane, when) => {
     const entries = data.lanes[lane];
     let [low, high] = [0, entries.length];
@@ -170,7 +170,7 @@
     const when = us(event.clientX - box.left);
     const reach = us(3) - us(0);
     const place = placeAt(lane, when + reach);
-    // Of what lies within reach, a file that failed is meant before one that passed.
+    // Within reach, prefer a failed file to a passed one.
     const near = [place, place - 1, place + 1, place - 2].filter((p) => {
       const span = data.lanes[lane][p];
       return span !== undefined && begin(span) - reach <= when && stop(span) + reach >= when;
@@ -220,7 +220,7 @@
     event.preventDefault();
   });
 
-  // Where a drag began, and whether it was one: its end is no click.
+  // Where a drag started, and whether it moved: then its end is not a click.
   let grip = null;
   let dragged = false;
   canvas.addEventListener("pointerdown", (event) => {

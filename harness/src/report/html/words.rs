@@ -1,8 +1,8 @@
-//! Figures as people read them.
+//! Figures formatted for readers.
 
 use crate::report::words::rfc3339;
 
-/// A number with its thousands apart, by a space that does not break.
+/// A number with thousands separated by a non-breaking space.
 pub(super) fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -34,7 +34,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// A moment for machines and for people, if it is known.
+/// A point in time for machines and for readers, if known.
 pub(super) fn moment(since_epoch_us: u64) -> Option<(String, String)> {
     let known = Some(since_epoch_us).filter(|us| *us > 0)?;
     let machines = rfc3339(known);
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_written_for_people() {
+    fn figures_are_formatted_for_readers() {
         assert_eq!(
             (number(0), number(999), number(1_234_567)),
             ("0".into(), "999".into(), "1\u{202f}234\u{202f}567".into())

@@ -26,7 +26,7 @@ fn split(shards: &[&[&str]]) -> Split {
     Split::new(shards.iter().map(|names| names.iter().map(|&name| name.to_owned()).collect()).collect())
 }
 
-/// A shard in which all files passed, of a suite that is shared out so.
+/// A shard in which all files passed, of a suite with this split.
 fn shard(name: &str, index: u32, shards: &[&[&str]]) -> (String, Results) {
     let (shard, split) = (Shard { index, of: shards.len() as u32 }, split(shards));
     let outcomes = split.part(shard).iter().map(|file| passed(file)).collect();
@@ -68,7 +68,7 @@ fn the_files_of_a_missing_shard_are_named_and_not_run() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_named() {
+fn results_that_do_not_belong_together_are_named() {
     let both = |change: fn(&mut Results)| {
         let mut second = shard("b", 2, TWO);
         change(&mut second.1);
@@ -121,7 +121,7 @@ fn what_does_not_belong_together_is_named() {
 }
 
 #[test]
-fn what_is_merged_is_not_one_of_the_parts_again() {
+fn a_merged_result_is_not_merged_with_its_parts_again() {
     let alone = merge(vec![shard("a", 1, TWO)]).results;
     let again = merge(vec![("all.json".into(), alone), shard("b", 2, TWO)]);
     assert_eq!(again.exit_status(true), ExitStatus::Broken);

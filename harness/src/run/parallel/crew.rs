@@ -1,4 +1,4 @@
-//! The workers that a supervisor starts: this same program, told by its environment to work.
+//! The workers that a supervisor starts: this same program, made a worker by its environment.
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,17 +17,17 @@ use crate::summary::ExitStatus;
 use crate::supervisor::{OUTPUT, headline};
 use crate::worker::{Job, Policy, Witness, work};
 
-/// Tell a process that it is a worker: its label, the queue, the run's id, the supervisor's number there, and the folder
-/// for what it notes.
+/// Variables that make a process a worker: its label, the queue, the run's id, the supervisor's number there, and the
+/// folder for its pages.
 const LABEL: &str = "SLT_WORKER";
 const QUEUE: &str = "SLT_WORKER_QUEUE";
 const RUN_ID: &str = "SLT_WORKER_RUN_ID";
 const PARENT: &str = "SLT_WORKER_PARENT";
 const PAGES: &str = "SLT_WORKER_PAGES";
 
-/// The process of the worker that bears `label`: this program with these arguments, and where the work is.
+/// The process of the worker with that `label`: this program with these arguments, and where the work is.
 ///
-/// Engine and queue go by the environment, which nobody else can read, as their URLs may hold a password.
+/// Engine and queue are passed in the environment, which nobody else can read, because their URLs may hold a password.
 pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Places, engine: Option<&Choice>) -> Command {
     let mut command = process::same_executable();
     command.args(without_secrets(std::env::args_os().skip(1)));
@@ -39,10 +39,11 @@ pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Place
     command
 }
 
-/// The folder for the logs of a supervisor's workers, who is participant `myself` of run `run_id`, which was `opened`.
+/// The folder for the logs of a supervisor's workers. The supervisor is participant `myself` of run `run_id`, which was
+/// `opened`.
 ///
-/// Logs of earlier runs go when a run begins. A supervisor that joins another's run has a folder of its own, or two
-/// workers would print to one log.
+/// Logs of earlier runs are removed when a run starts. A supervisor that joins another's run has its own folder, so
+/// that two workers never write to one log.
 pub(super) fn logs(results: &Path, opened: &Opened, run_id: &str, myself: u32) -> Result<PathBuf, RunError> {
     let folder = results.join("workers");
     let joined = format!("joined-{run_id}-");
@@ -61,8 +62,8 @@ pub(super) fn logs(results: &Path, opened: &Opened, run_id: &str, myself: u32) -
     Ok(own)
 }
 
-/// Removes the logs in a folder, and the folders of those that had joined a run; but not those that begin with `joined`,
-/// who may have been quicker. Whatever else is there stays.
+/// Removes the logs in a folder, and the folders of supervisors that had joined a run; but not those that begin with
+/// `joined`, which may belong to this run. Other files stay.
 fn clear(folder: &Path, joined: &str) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
@@ -71,14 +72,14 @@ fn clear(folder: &Path, joined: &str) -> io::Result<()> {
             fs::remove_file(entry)?;
         } else if name.starts_with("joined-") && !name.starts_with(joined) && entry.is_dir() {
             clear(&entry, joined)?;
-            // One that holds something else stays.
+            // A folder with other files stays.
             let _ = fs::remove_dir(entry);
         }
     }
     Ok(())
 }
 
-/// An assignment is what a supervisor has told this process to work on.
+/// An assignment is what a supervisor has given this process to work on.
 pub(in crate::run) struct Assignment {
     queue: Place,
     run_id: String,
@@ -86,7 +87,7 @@ pub(in crate::run) struct Assignment {
 }
 
 impl Assignment {
-    /// The assignment in this process's environment, if there is one.
+    /// The assignment in this process's environment, if any.
     pub(in crate::run) fn from_env() -> Option<Assignment> {
         let queue = Place::parse(std::env::var_os(QUEUE)?).ok()?;
         let options = OpenOptions {
@@ -98,7 +99,7 @@ impl Assignment {
         Some(Assignment { queue, run_id: std::env::var(RUN_ID).ok()?, options })
     }
 
-    /// Works until nothing is left; dies with the supervisor.
+    /// Works until nothing is left; ends when the supervisor does.
     pub(in crate::run) fn work(
         &self,
         suite: &Suite,
@@ -106,7 +107,7 @@ impl Assignment {
         config: &Config,
     ) -> Result<ExitStatus, RunError> {
         process::die_with_parent()?;
-        // All of them are read, and what the engine starts is not to inherit them.
+        // Read and remove all of them, so that the engine's child processes do not inherit them.
         environment::forget();
         process::forbid_core_dumps()?;
         if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
@@ -126,21 +127,21 @@ impl Assignment {
             is_unwanted: &|| false,
             apart: !process::has_stack(crate::crash::stack_bytes()),
         };
-        work(&mut *queue, &job, &mut Scribe::default())?;
+        work(&mut *queue, &job, &mut WorkerLog::default())?;
         Ok(ExitStatus::Passed)
     }
 }
 
-/// A scribe heads what a worker prints with the file that made it print.
+/// A worker's log has a headline for the output of each file.
 #[derive(Default)]
-struct Scribe {
-    /// How long the log was when the present trial began.
+struct WorkerLog {
+    /// The length of the log when the present trial began.
     start: u64,
 }
 
-impl Witness for Scribe {
+impl Witness for WorkerLog {
     fn begins(&mut self, file: &TestFile, pass: u32, attempt: u32) {
-        // Standard output is the worker's log; one that takes no more is no reason to fail the file.
+        // Standard output is the worker's log; if it cannot be written, that is no reason to fail the file.
         let _ = writeln!(io::stdout(), "{}", headline(&title(&file.name, pass), attempt));
         self.start = log_length();
     }
@@ -152,14 +153,14 @@ impl Witness for Scribe {
     fn ended(&mut self, _: &crate::outcome::Outcome) {}
 }
 
-/// This process's standard output, which a supervisor has made a file.
+/// This process's standard output, which the supervisor has redirected to a file.
 const LOG: &str = "/dev/fd/1";
 
 fn log_length() -> u64 {
     fs::metadata(LOG).map_or(0, |metadata| metadata.len())
 }
 
-/// What was printed since the log was `start` bytes long, its end if that is much.
+/// The output since the log was `start` bytes long, or the end of it if that is much.
 fn printed_since(start: u64) -> io::Result<String> {
     let length = log_length();
     let from = start.max(length.saturating_sub(OUTPUT));

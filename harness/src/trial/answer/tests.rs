@@ -1,4 +1,4 @@
-//! Results held against expected lines.
+//! Results compared with expected lines.
 
 use super::super::diff;
 use super::*;
@@ -10,7 +10,7 @@ fn rows(table: &[&[&str]]) -> Rows {
     rows
 }
 
-/// Calls `judge` with the lines that a script expects.
+/// Calls `judge` with the expected lines of a script.
 fn with_block<T>(expected: &str, judge: impl FnOnce(&Lines<'_>) -> T) -> T {
     let script = format!("query I\nSELECT 1\n----\n{expected}");
     let labels = Labels::default();
@@ -28,7 +28,7 @@ fn agrees(table: &[&[&str]], sort: Sort, expected: &str) -> bool {
 }
 
 #[test]
-fn results_are_ordered_as_the_record_asks() {
+fn results_are_sorted_as_the_record_requires() {
     let table: &[&[&str]] = &[&["b", "1"], &["a", "9"], &["a", "10"]];
     assert!(agrees(table, Sort::None, "b\n1\na\n9\na\n10"));
     assert!(agrees(table, Sort::Rows, "a\n10\na\n9\nb\n1"));
@@ -75,7 +75,7 @@ fn every_value_must_be_there_and_no_more() {
 }
 
 #[test]
-fn a_fingerprint_tells_line_feeds_in_values_from_their_ends() {
+fn a_fingerprint_distinguishes_line_feeds_in_values_from_their_ends() {
     let fingerprint = |table: &[&[&str]]| {
         let rows = rows(table);
         let mut comparison = Comparison::default();
@@ -87,7 +87,7 @@ fn a_fingerprint_tells_line_feeds_in_values_from_their_ends() {
 }
 
 #[test]
-fn a_hash_stands_for_all_values_with_or_without_a_threshold() {
+fn a_hash_represents_all_values_with_or_without_a_threshold() {
     // printf '1\n2\n3\n' | md5sum
     let line = "3 values hashing to c0710d6b4f15dfa88f600b0e6b624077";
     let wrong_count = line.replacen('3', "4", 1);
@@ -157,7 +157,7 @@ fn values_are_compared_as_bytes() {
 }
 
 #[test]
-fn a_mismatch_never_looks_alike_on_both_sides() {
+fn a_mismatch_never_looks_the_same_on_both_sides() {
     let pairs = [
         compared(&[&[b"a\xff"]], &["a\u{fffd}"]),
         compared(&[&[b"a\xff"]], &["a\\xFF"]),
@@ -173,13 +173,13 @@ fn a_mismatch_never_looks_alike_on_both_sides() {
 }
 
 #[test]
-fn differences_of_white_space_alone_are_not_in_the_diff() {
+fn whitespace_differences_are_not_in_the_diff() {
     let (expected, actual) = compared(&[&[b"a", b"b  c"], &[b"x", b"1"]], &["a\tb c  ", "x  2"]);
     assert_eq!((&*expected, &*actual), ("a b c\nx 2", "a b c\nx 1"));
 }
 
 #[test]
-fn fingerprints_say_where_values_end() {
+fn fingerprints_include_where_values_end() {
     let print = |table: &[&[&str]]| {
         let rows = rows(table);
         let mut comparison = Comparison::default();

@@ -1,4 +1,4 @@
-//! What must change in a text for a record to expect what the engine returned.
+//! The changes to a text that make a record expect what the engine returned.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::Correction;
 use crate::engine::EngineError;
 use crate::script::{Answer, Completion, Dialect, Place, Record, Step};
 
-/// An edit puts a text in the place of another.
+/// An edit replaces a range by a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edit {
     pub(super) at: Range<usize>,
@@ -23,7 +23,7 @@ impl Edit {
     }
 }
 
-/// The text in `range` with these edits made, which lie one behind the other in it.
+/// The text in `range` after these edits, which are in order.
 pub(super) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterator<Item = &'e Edit>) -> Vec<u8> {
     let mut edited = Vec::with_capacity(range.len());
     let mut next = range.start;
@@ -32,19 +32,19 @@ pub(super) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterat
         edited.extend_from_slice(&edit.text);
         next = edit.at.end;
     }
-    // An edit may take the line end behind the range with it.
+    // An edit may include the line end after the range.
     edited.extend_from_slice(&text[next.min(range.end)..range.end]);
     edited
 }
 
-/// How the new expectation is written; there are several ways, not all of which can hold every result.
+/// How to write the new expectation; there are several ways, and not every way can hold every result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Lines that hold already stay as they are; an error as it was expected before, by pattern or as text.
+    /// Matching lines stay unchanged; an error in the form in which it was expected before, as a pattern or as text.
     Keeping,
     /// All lines as the engine returned them; an error as a pattern.
     Plain,
-    /// White space folded, as the `.slt` dialect compares it.
+    /// Whitespace folded, as the `.slt` dialect compares it.
     Folded,
 }
 
@@ -52,7 +52,7 @@ impl Style {
     pub(super) const ALL: [Style; 3] = [Style::Keeping, Style::Plain, Style::Folded];
 }
 
-/// The edits that make `record`, which stands at `place` in `text`, expect what `correction` says; in their order.
+/// The edits that make `record`, at `place` in `text`, expect `correction`; in order.
 pub(super) fn edits(
     text: &[u8],
     place: &Place,
@@ -64,7 +64,7 @@ pub(super) fn edits(
     match (&record.step, correction) {
         (Step::Query { expect: Answer::Lines { .. }, letters, .. }, Correction::Lines { lines, columns }) => {
             let mut edits = Vec::new();
-            // `.slt` has queries without letters, which stay so.
+            // `.slt` has queries without letters, which stay without.
             if let Some(columns) = columns.filter(|columns| *columns != letters.len() && !letters.is_empty()) {
                 edits.push(Edit::new(writer.word(1)?, fitting(letters, columns)?));
             }
@@ -106,10 +106,10 @@ pub(super) fn edits(
     }
 }
 
-/// Why a file of DuckDB's dialect stays as it is.
+/// Why a file of DuckDB's dialect is not rewritten.
 pub(in crate::trial) const NOT_DUCKDB: &str = "files of DuckDB's dialect cannot be rewritten yet";
 
-/// As many letters as there are columns: the declared ones, and `T` for those that have none.
+/// As many letters as columns: the declared ones, and `T` for the others.
 fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
     if columns == 0 {
         return Err("the query returned no columns".to_owned());
@@ -119,7 +119,7 @@ fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
     Ok(letters)
 }
 
-/// A writer knows where one record stands.
+/// A writer knows the position of one record.
 struct Writer<'w> {
     text: &'w [u8],
     place: &'w Place,
@@ -142,14 +142,15 @@ impl Writer<'_> {
         Ok(Edit::new(start..end.max(start), by))
     }
 
-    /// Takes a whole line out, with its end.
+    /// Removes a whole line with its end.
     fn without(&self, line: &Range<usize>) -> Edit {
         let rest = &self.text[line.end..];
         let line_end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
         Edit::new(line.start..line.end + line_end, [])
     }
 
-    /// Replaces `----` and all below it by `----` and these lines, or puts it there, with so many blank lines behind it.
+    /// Replaces `----` and everything below it by `----` and these lines, or inserts it, followed by that many blank
+    /// lines.
     fn section(&self, lines: &[Vec<u8>], blank: usize) -> Edit {
         let line_end = self.place.line_end.as_bytes();
         let mut section = [line_end, b"----"].concat();
@@ -176,7 +177,7 @@ impl Writer<'_> {
         Ok(vec![self.directive(1, format!("error {}", pattern(message)).trim_end().into())?, section])
     }
 
-    /// Makes the lines below `----` these, and changes no line that may stay.
+    /// Replaces the lines below `----` by these, and changes no line that may stay.
     fn lines(&self, new: &[Vec<u8>], style: Style) -> Vec<Edit> {
         let line_end = self.place.line_end.as_bytes();
         let written: Vec<Vec<u8>> = match style {
@@ -206,7 +207,7 @@ impl Writer<'_> {
     }
 }
 
-/// A hunk is a run of old lines that gives way to a run of new ones.
+/// A hunk is a range of old lines and the new lines that replace it.
 #[derive(Debug, PartialEq, Eq)]
 struct Hunk {
     old: Range<usize>,
@@ -215,10 +216,10 @@ struct Hunk {
 
 const IGNORE: &str = "<slt:ignore>";
 
-/// How many lines are held against each other one by one; larger results are replaced as a whole.
+/// How many lines are compared one by one; larger results are replaced as a whole.
 const MOST_LINES: usize = 10_000;
 
-/// What must change, where lines may stay that agree by the dialect's rules.
+/// What must change, if lines may stay that match by the dialect's rules.
 fn hunks(old: &[&[u8]], new: &[Vec<u8>], dialect: Dialect, style: Style) -> Vec<Hunk> {
     if style != Style::Keeping || old.len() + new.len() > MOST_LINES {
         return vec![Hunk { old: 0..old.len(), new: 0..new.len() }];
@@ -228,12 +229,12 @@ fn hunks(old: &[&[u8]], new: &[Vec<u8>], dialect: Dialect, style: Style) -> Vec<
         .iter()
         .map(|line| Some(text(line)).filter(|line| dialect == Dialect::Slt && line.contains(IGNORE)))
         .collect();
-    // White space is folded unless something is ignored: the crate's rule.
+    // Whitespace is folded unless something is ignored: the crate's rule.
     let fold = dialect == Dialect::Slt && patterns.iter().all(Option::is_none);
     let key = |line: &[u8]| if fold { folded(line) } else { line.to_vec() };
     let old: Vec<Vec<u8>> = old.iter().map(|line| key(line)).collect();
     let keys: Vec<Vec<u8>> = new.iter().map(|line| key(line)).collect();
-    // Only where lines are equal is certain: the places of insertions and deletions are said in more than one way.
+    // Only equal lines are certain: insertions and deletions may be reported in several ways.
     let mut hunks = Vec::new();
     let mut next = (0, 0);
     for op in capture_diff_slices(Algorithm::Myers, &old, &keys) {
@@ -246,7 +247,7 @@ fn hunks(old: &[&[u8]], new: &[Vec<u8>], dialect: Dialect, style: Style) -> Vec<
     hunks.into_iter().flat_map(|hunk| around_patterns(hunk, &patterns, |index| text(&new[index]))).collect()
 }
 
-/// Parts a hunk where an old line with `<slt:ignore>` may stay, because a new one matches it.
+/// Splits a hunk where an old line with `<slt:ignore>` may stay, because a new one matches it.
 fn around_patterns(hunk: Hunk, patterns: &[Option<String>], new: impl Fn(usize) -> String) -> Vec<Hunk> {
     let (mut a, mut b) = (hunk.old.start, hunk.new.start);
     let mut parts = Vec::new();
@@ -263,7 +264,7 @@ fn around_patterns(hunk: Hunk, patterns: &[Option<String>], new: impl Fn(usize) 
     parts
 }
 
-/// Whether a whole line is what `pattern` says, which holds `<slt:ignore>` for whatever stands there.
+/// Whether a whole line matches `pattern`, in which `<slt:ignore>` matches anything.
 fn matches(pattern: &str, line: &str) -> bool {
     let mut fragments: Vec<&str> = pattern.split(IGNORE).collect();
     let last = fragments.pop().unwrap_or_default();
@@ -276,12 +277,12 @@ fn matches(pattern: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// White space folded as the `.slt` dialect does.
+/// Folds whitespace like the `.slt` dialect.
 fn folded(line: &[u8]) -> Vec<u8> {
     default_normalizer(&String::from_utf8_lossy(line).into_owned()).into_bytes()
 }
 
-/// A pattern that this error matches, in one line.
+/// A pattern that matches this error, on one line.
 fn pattern(message: &str) -> String {
     let ExpectedError::Inline(regex) = ExpectedError::from_actual_error(None, &default_normalizer(&message.to_owned()))
     else {
@@ -289,7 +290,7 @@ fn pattern(message: &str) -> String {
     };
     match default_normalizer(&message.to_owned()) == message {
         true => regex.to_string(),
-        // A directive's words are read as if one blank stood between them.
+        // The words of a directive are parsed as if one blank separated them.
         false => regex.to_string().split(' ').collect::<Vec<_>>().join(r"\s+"),
     }
 }
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stay_that_agree_but_for_white_space_or_what_is_ignored() {
+    fn lines_that_match_except_for_whitespace_or_ignored_parts_stay() {
         assert_eq!(kept(&["1    one", "2    two"], &["1 one", "3 three"]), [Hunk { old: 1..2, new: 1..2 }]);
         assert_eq!(
             kept(&["id <slt:ignore>", "x", "took <slt:ignore> s"], &["id 5", "y", "took 9 s"]),
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_their_errors_and_stand_in_one_line() {
+    fn patterns_match_their_errors_and_are_on_one_line() {
         assert_eq!(pattern("no such table: t"), "no such table: t");
         assert_eq!(pattern("near \"(\": syntax"), r#"near "\(": syntax"#);
         assert_eq!(pattern("two\n  lines"), r"two\s+lines");

@@ -8,13 +8,13 @@ use fs2::FileExt;
 
 use crate::script::source;
 
-/// Replaces what `path` holds by `after`, if it still holds `before`; permissions are kept.
+/// Replaces the content of `path` by `after`, if it is still `before`; keeps permissions.
 ///
-/// `path` must be a real one: a link would be replaced by a file. Whoever else calls this for a file in the same folder
-/// waits, in this process or another one; and who finds `after` there already is content.
+/// `path` must not be a link: a link would be replaced by a file. Other calls for a file in the same folder wait, in
+/// this process or another one; a call that finds `after` already there succeeds.
 ///
 /// # Errors
-/// A fragment for people: the file has changed, cannot be written to, or the system refuses something.
+/// As a fragment: the file has changed, cannot be written, or the system refuses something.
 pub(super) fn rewrite(path: &Path, before: &[u8], after: &[u8]) -> Result<(), String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = |error: io::Error| format!("`{}` cannot be written: {error}", path.display());
@@ -26,7 +26,7 @@ pub(super) fn rewrite(path: &Path, before: &[u8], after: &[u8]) -> Result<(), St
         false if present != before => Ok(false),
         false => replace(path, folder, after).and_then(|()| lock.sync_all()).map(|()| true),
     });
-    // Unlocked by itself, because a child that another thread starts meanwhile would keep it from being freed.
+    // Unlocked explicitly, because a child that another thread is starting would keep it locked.
     let unlocked = FileExt::unlock(&lock);
     match replaced.map_err(system)? {
         true => unlocked.map_err(system),
@@ -34,10 +34,10 @@ pub(super) fn rewrite(path: &Path, before: &[u8], after: &[u8]) -> Result<(), St
     }
 }
 
-/// Why a file is left as it is that somebody else has written to.
+/// Why a file that somebody else has changed is not rewritten.
 pub(super) const CHANGED: &str = "the file has changed since it was read";
 
-/// Writes a file beside the old one and gives it the old one's name.
+/// Writes a file beside the old one and renames it over the old one.
 fn replace(path: &Path, folder: &Path, text: &[u8]) -> io::Result<()> {
     let permissions = path.metadata()?.permissions();
     if permissions.readonly() {
@@ -58,7 +58,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_changed_or_read_only_file_is_left_alone() {
+    fn a_changed_or_read_only_file_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.test");
         fs::write(&path, "theirs").unwrap();
@@ -73,13 +73,13 @@ mod tests {
     }
 
     #[test]
-    fn the_new_text_comes_at_once_with_the_old_permissions() {
+    fn the_new_text_is_written_atomically_with_the_old_permissions() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.test");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o754)).unwrap();
         rewrite(&path, b"old", b"new").unwrap();
-        // Once more: another process has come to the same result.
+        // Again: another process had the same result.
         rewrite(&path, b"old", b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o754);

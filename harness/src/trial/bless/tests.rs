@@ -1,4 +1,4 @@
-//! Scripts that are blessed from what embedded SQLite returns.
+//! Scripts that are blessed with the results of embedded SQLite.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn trial(root: &Path, name: &str, bless: Option<Bless>) -> Outcome {
     run(&file, &Sqlite, &Options { bless, ..Options::default() }, &())
 }
 
-/// Blesses a script; what it says then, how it ended, and how it ends once more.
+/// Blesses a script; returns the new text, how it ended, and how a second run ends.
 fn blessed(name: &str, script: &[u8], bless: Bless) -> (Vec<u8>, Outcome, Outcome) {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join(name), script).unwrap();
@@ -38,7 +38,7 @@ fn becomes(name: &str, script: &str, expected: &str, bless: Bless) {
     assert_eq!((outcome.rewritten > 0, outcome.records), (script != expected, again.records));
 }
 
-/// Asserts that a script stays as it is and goes on failing, for this reason.
+/// Asserts that a script stays unchanged and still fails, for this reason.
 #[track_caller]
 fn stays(name: &str, script: &str, reason: &str, bless: Bless) {
     let (text, outcome, again) = blessed(name, script.as_bytes(), bless);
@@ -49,7 +49,7 @@ fn stays(name: &str, script: &str, reason: &str, bless: Bless) {
 }
 
 #[test]
-fn what_cannot_be_blessed_goes_on_failing_and_says_why() {
+fn what_cannot_be_blessed_still_fails_and_says_why() {
     let parts = "only what a statement or a query returns can be written down";
     stays("x.test", "query I\nSELECT 1\n----\n2\n----\n", parts, WRITE);
     stays("x.slt", "system ok\necho 1\n", parts, WITH_ERRORS);
@@ -75,7 +75,7 @@ fn queries_under_one_label_that_disagree_are_not_both_blessed() {
 }
 
 #[test]
-fn classic_results_are_written_a_value_a_line_and_all_else_stays() {
+fn classic_results_have_one_value_per_line_and_all_else_stays() {
     let script = "# top\r\nonlyif sqlite # why\r\nquery IT rowsort x # letters\r\nVALUES (2, 'b'), (1, 'a') \r\n---- \r\n1\r\n# inside\r\nb\r\n2\r\nb\r\n# below\r\n \t\r\nskipif sqlite\r\nquery I\r\nSELECT 1\r\n----\r\n9\r\n";
     becomes("x.test", script, &script.replacen("# inside\r\nb", "# inside\r\na", 1), WRITE);
     becomes("x.test", "query I\nSELECT 1\n", "query I\nSELECT 1\n----\n1\n", WRITE);
@@ -107,7 +107,7 @@ fn hashes_stay_hashes_and_a_threshold_makes_new_ones() {
 }
 
 #[test]
-fn slt_results_are_written_by_row_or_by_value_and_lines_that_hold_stay() {
+fn slt_results_are_written_by_row_or_by_value_and_matching_lines_stay() {
     let script = "query IT rowsort\nVALUES (2, 'b  c'), (1, 'a')\n----\n1    a\n2 x\n\n\nstatement count 7\nSELECT 1\n";
     becomes("x.slt", script, &script.replace("2 x", "2 b  c").replace("count 7", "count 1"), WRITE);
     let values = "control resultmode valuewise\n\nquery IT\nSELECT 1, 'a'\n----\n1\nx\n";
@@ -121,7 +121,7 @@ fn slt_results_are_written_by_row_or_by_value_and_lines_that_hold_stay() {
 }
 
 #[test]
-fn errors_that_did_not_come_give_way_to_results() {
+fn errors_that_did_not_occur_are_replaced_by_results() {
     let texts = "control sortmode rowsort\n\nquery error no such\nVALUES (2), (1)\n\nstatement error\nSELECT 1\n----\ntext\n\nmore\n\n\nstatement ok\nSELECT 1\n";
     let expected = "control sortmode rowsort\n\nquery T\nVALUES (2), (1)\n----\n1\n2\n\nstatement ok\nSELECT 1\n\n\nstatement ok\nSELECT 1\n";
     becomes("x.slt", texts, expected, WRITE);
@@ -134,7 +134,7 @@ fn errors_that_did_not_come_give_way_to_results() {
 }
 
 #[test]
-fn errors_are_written_in_the_form_in_which_they_were_expected() {
+fn errors_are_written_in_the_form_that_was_expected() {
     becomes(
         "x.test",
         "query I rowsort # why\nSELECT a\n----\n1\n# b\n2\n\n",
@@ -164,7 +164,7 @@ fn errors_are_written_in_the_form_in_which_they_were_expected() {
 }
 
 #[test]
-fn records_are_rewritten_where_they_stand_and_an_included_file_is_never_disputed() {
+fn records_are_rewritten_in_place_and_an_included_file_is_never_disputed() {
     let root = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
     let read = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
@@ -174,7 +174,7 @@ fn records_are_rewritten_where_they_stand_and_an_included_file_is_never_disputed
     assert_eq!((outcome.verdict, outcome.rewritten), (Verdict::Passed, 2));
     assert_eq!(read("p.part"), "query I\nSELECT 3\n----\n3\n");
     assert_eq!(read("x.slt"), "include p.part\n\nquery I\nSELECT 1\n----\n1\n");
-    // The same record is run with different results.
+    // The same record runs with different results.
     let counting = "statement ok\nINSERT INTO t VALUES (1)\n\nquery I\nSELECT count(*) FROM t\n----\n2\n";
     for (first, second) in [("2", "2"), ("9", "9")] {
         write("p.part", &counting.replace("\n2\n", &format!("\n{first}\n")));
@@ -197,7 +197,7 @@ fn checking_shows_what_would_change_and_writes_nothing() {
     assert!(failure.contains("@@ -4,4 +4,4 @@\n query I\n SELECT 1\n ----\n-2\n+1\n"), "{failure}");
 }
 
-/// A script of queries, each with lines of which some are wrong; comments, conditions and line ends as they come.
+/// A script of queries, each with some wrong lines; with random comments, conditions and line ends.
 fn scripts() -> impl Strategy<Value = (&'static str, String)> {
     let value = prop_oneof![Just("1"), Just("22"), Just("x"), Just("a  b"), Just("NULL")];
     let rows = || proptest::collection::vec((0..30_i32, value.clone()), 0..6);
@@ -224,21 +224,21 @@ fn scripts() -> impl Strategy<Value = (&'static str, String)> {
         |(name, head, parts, crlf, cut)| {
             let text = format!("{head}{}", parts.concat());
             let text = if cut { text.trim_end().to_owned() } else { text };
-            // A line of blanks separates records in the classic dialect alone.
+            // A line of blanks separates records only in the classic dialect.
             let text = if name == "x.slt" { text.replace(" \t\n", "\n") } else { text };
             (name, if crlf { text.replace('\n', "\r\n") } else { text })
         },
     )
 }
 
-/// The lines of a script that are no results: what blessing must not touch, and in what order.
+/// The lines of a script that are not results: blessing must keep them, in order.
 fn frame(script: &str) -> Vec<&str> {
     let mut in_results = false;
     let lines = script.split_inclusive('\n').filter(|line| {
         in_results = !line.trim().is_empty() && (in_results || line.starts_with("----"));
         !in_results && !line.trim().is_empty() && !line.starts_with("statement")
     });
-    // At the end of the text, the line end is what a result begins with.
+    // At the end of the text, the result begins with the line end.
     lines.map(|line| line.trim_end_matches(['\r', '\n'])).collect()
 }
 
@@ -254,7 +254,7 @@ proptest! {
         let kinds = |text: &str| (text.contains("\r\n"), text.replace("\r\n", "").contains(['\r', '\n']));
         prop_assert_eq!(kinds(&text), kinds(&script));
         prop_assert_eq!(outcome.rewritten == 0, text == script);
-        // And once more: nothing is left to change.
+        // And a second time: nothing is left to change.
         let (unchanged, outcome, _) = blessed(name, text.as_bytes(), WITH_ERRORS);
         prop_assert_eq!((String::from_utf8(unchanged).unwrap(), outcome.rewritten), (text, 0));
     }
@@ -262,13 +262,13 @@ proptest! {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_a_link_takes_out_of_the_root_is_left_alone() {
+fn a_file_behind_a_link_out_of_the_root_is_not_touched() {
     let outside = tempfile::tempdir().unwrap();
     let root = tempfile::tempdir().unwrap();
     let script = "query I\nSELECT 1\n----\n2\n";
     fs::write(outside.path().join("y.test"), script).unwrap();
     std::os::unix::fs::symlink(outside.path().join("y.test"), root.path().join("out.test")).unwrap();
-    // Such a file is not even found; one that becomes a link between that and its trial is not rewritten.
+    // Such a file is not even found; one that becomes a link before its trial is not rewritten.
     let suite = Suite::from_roots([root.path().to_path_buf()]);
     assert!(matches!(suite.find("out.test"), Err(crate::suite::SuiteError::LeadsOut(_))));
     let (link, aside) = (root.path().join("out.test"), root.path().join("aside"));
@@ -280,7 +280,7 @@ fn a_file_that_a_link_takes_out_of_the_root_is_left_alone() {
     assert!(outcome.failure_text().contains("lies outside the folder"), "{}", outcome.failure_text());
     assert_eq!(fs::read_to_string(outside.path().join("y.test")).unwrap(), script);
     fs::remove_file(&link).unwrap();
-    // A link within the root stays one.
+    // A link within the root stays a link.
     fs::write(root.path().join("y.test"), script).unwrap();
     std::os::unix::fs::symlink("y.test", root.path().join("in.test")).unwrap();
     assert_eq!(trial(root.path(), "in.test", Some(WRITE)).verdict, Verdict::Passed);
@@ -289,7 +289,7 @@ fn a_file_that_a_link_takes_out_of_the_root_is_left_alone() {
 }
 
 #[test]
-fn a_record_behind_an_error_block_is_not_swallowed() {
+fn a_record_after_an_error_block_is_kept() {
     let script = "statement error\nSELECT nothing\n----\nno such column: nothing\n\nquery I\nSELECT 1\n----\n1\n";
     let (text, outcome, again) = blessed("x.slt", script.as_bytes(), WITH_ERRORS);
     assert_eq!(String::from_utf8(text).unwrap(), script);
@@ -305,7 +305,7 @@ fn queries_without_letters_stay_without() {
     becomes("x.slt", first, &first.replace("2\n \n", "1\n"), WRITE);
 }
 
-/// A record of a script in the `.slt` dialect, whether it passes as it is, and the line by which it is known.
+/// A record of a script in the `.slt` dialect, whether it passes unchanged, and the line that identifies it.
 fn records() -> impl Strategy<Value = Vec<(String, bool, String)>> {
     let kinds = prop_oneof![
         Just(("query I\nSELECT N\n----\nN\n", true)),
@@ -346,7 +346,7 @@ proptest! {
         prop_assert!(!again.verdict.is_failure(), "{}\n{}", text, again.failure_text());
         let mut rest = text.as_str();
         for (record, passes, number) in &records {
-            // What passes stays as it is; of the rest, the SQL does, and all is in its old order.
+            // A passing record stays unchanged; of the others, the SQL does, and all is in its old order.
             let sql = record.lines().find(|line| line.contains("SELECT") && line.contains(number)).unwrap();
             let sought = if *passes { end(record) } else { end(&format!("\n{sql}\n")) };
             let at = rest.find(&sought);

@@ -1,4 +1,4 @@
-//! Holds what a record came to against what the script expects, and says what is wrong.
+//! Compares a record's result with what the script expects, and says what is wrong.
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -81,7 +81,7 @@ impl<'a> Executor<'_, 'a> {
         })
     }
 
-    /// What came, as a record would have to expect it; worked out only where that is wanted.
+    /// The actual result, as a record would have to expect it; computed only if requested.
     fn result(&self, row_wise: bool, hashed: bool) -> Result<Box<Correction>, String> {
         if !self.bless {
             return Err(String::new());
@@ -94,7 +94,7 @@ impl<'a> Executor<'_, 'a> {
         Ok(Box::new(Correction::Lines { lines, columns: self.rows.columns() }))
     }
 
-    /// All results under one label must be alike; the first one sets the measure.
+    /// All results under one label must be equal; the first one is the reference.
     pub(super) fn judge_label(&mut self, label: Cow<'a, [u8]>, line: u64) -> Result<(), Complaint> {
         let fingerprint = self.comparison.fingerprint(&self.rows);
         match self.labels.entry(label) {

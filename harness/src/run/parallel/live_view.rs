@@ -1,4 +1,4 @@
-//! What people see and hear of a shared run while it goes on.
+//! What users see of a shared run while it is running.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,27 +16,27 @@ use crate::summary::Summary;
 use crate::supervisor::Audience;
 use crate::worker::{INTERRUPTED, Witness};
 
-/// A show is what people see of a run, and what the history learns from it.
-pub(super) struct Show {
+/// A live view prints the events of a run, and adds outcomes to the history.
+pub(super) struct LiveView {
     pub(super) printer: Printer,
     log: history::Log,
     files: HashMap<String, TestFile>,
     /// The entries that were shown before this process followed the run.
     known: HashSet<usize>,
-    /// The first outcome that the history could not take.
+    /// The first outcome that the history could not store.
     complaint: Option<io::Error>,
 }
 
-impl Show {
+impl LiveView {
     pub(super) fn new(printer: Printer, log: history::Log, files: HashMap<String, TestFile>) -> Self {
-        Show { printer, log, files, known: HashSet::new(), complaint: None }
+        LiveView { printer, log, files, known: HashSet::new(), complaint: None }
     }
 
     fn started(&mut self, worker: u32, name: &str, pass: u32) {
         self.printer.started(worker, &title(name, pass));
     }
 
-    /// Shows an outcome that is known already.
+    /// Shows an outcome without adding it to the history.
     pub(super) fn ended(&mut self, outcome: &Outcome) {
         if outcome.pass == 1 {
             return self.printer.ended(outcome);
@@ -44,7 +44,7 @@ impl Show {
         self.printer.ended(&Outcome { name: title(&outcome.name, outcome.pass), ..outcome.clone() });
     }
 
-    /// Shows what a run has come to so far; its events may tell of some of that again.
+    /// Shows the outcomes so far; later events may repeat some of them.
     pub(super) fn know(&mut self, snapshot: &Snapshot) {
         for (entry, status) in snapshot.entries.iter().enumerate() {
             if let EntryState::Final(outcome) = &status.state {
@@ -54,7 +54,7 @@ impl Show {
         }
     }
 
-    /// Shows an outcome that is news.
+    /// Shows a new outcome.
     fn news(&mut self, outcome: &Outcome) {
         self.ended(outcome);
         if let (Some(file), None) = (self.files.get(&outcome.name), &self.complaint) {
@@ -62,7 +62,7 @@ impl Show {
         }
     }
 
-    /// Ends the show; see [`print_end`].
+    /// Ends the view; see [`print_end`].
     pub(super) fn finish(
         &mut self,
         config: &Config,
@@ -82,7 +82,7 @@ pub(super) fn title(name: &str, pass: u32) -> String {
     if pass == 1 { name.to_owned() } else { format!("{name} (pass {pass})") }
 }
 
-impl Audience for Show {
+impl Audience for LiveView {
     fn event(&mut self, event: &Event, plan: &Plan) {
         match event {
             Event::Claimed { entry, .. } | Event::Requeued { entry, .. } | Event::Finished { entry, .. }
@@ -109,36 +109,36 @@ impl Audience for Show {
     }
 }
 
-/// How long there may be nothing to claim before people are told.
+/// How long there may be nothing to claim before a message says so.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many files they are then told to be waiting for, by name.
+/// How many files that message names at most.
 const MOST_NAMES: usize = 3;
 
-/// A voice speaks for this process alone.
-pub(super) struct Voice {
-    pub(super) show: Show,
-    /// What this process finished.
+/// Reports what this process does in a run that it has joined.
+pub(super) struct JoinReporter {
+    pub(super) view: LiveView,
+    /// The outcomes of this process.
     pub(super) outcomes: Vec<Outcome>,
     interruption: Interruption,
-    /// Since when there has been nothing to claim, and whether that was said.
+    /// Since when there has been nothing to claim, and whether a message has said so.
     waiting: Option<(Instant, bool)>,
 }
 
-impl Voice {
-    pub(super) fn new(show: Show, interruption: Interruption) -> Self {
-        Voice { show, outcomes: Vec::new(), interruption, waiting: None }
+impl JoinReporter {
+    pub(super) fn new(view: LiveView, interruption: Interruption) -> Self {
+        JoinReporter { view, outcomes: Vec::new(), interruption, waiting: None }
     }
 }
 
-impl Witness for Voice {
+impl Witness for JoinReporter {
     fn begins(&mut self, file: &TestFile, pass: u32, _attempt: u32) {
         self.waiting = None;
-        self.show.started(0, &file.name, pass);
+        self.view.started(0, &file.name, pass);
     }
 
     fn ended(&mut self, outcome: &Outcome) {
-        self.show.news(outcome);
+        self.view.news(outcome);
         self.outcomes.push(outcome.clone());
     }
 
@@ -152,7 +152,7 @@ impl Witness for Voice {
             let more = if names.len() > MOST_NAMES { " and others" } else { "" };
             let names = names[..names.len().min(MOST_NAMES)].join(", ");
             let words = "nothing left to claim: waiting for other processes to finish";
-            self.show.printer.notice(&format!("{words} {names}{more}"));
+            self.view.printer.notice(&format!("{words} {names}{more}"));
         }
         Ok(())
     }

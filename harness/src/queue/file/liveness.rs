@@ -1,7 +1,7 @@
-//! Who is alive: each participant holds a lock on a file of its own for as long as it takes part.
+//! Who is alive: each participant holds a lock on its own file while it takes part.
 //!
-//! The files lie beside the queue in `QUEUE.live/`, named by the run's generation and the participant's number,
-//! `91c4…-1`. A participant that has joined and whose lock is free is dead, and stays dead, for no number is given
+//! The files are beside the queue in `QUEUE.live/`, named by the run's generation and the participant's number,
+//! `91c4…-1`. A participant that has joined and whose lock is free is dead, and stays dead, because no number is given
 //! twice. The file's contents are the page that [`Live`] describes.
 
 use std::ffi::OsString;
@@ -17,50 +17,50 @@ use super::error::{FileError, io};
 use super::lock;
 use crate::queue::live::{Live, PAGE_BYTES, Running};
 
-/// The live files of one run.
+/// The liveness locks of one run.
 #[derive(Debug)]
-pub(in crate::queue) struct Lives {
+pub(in crate::queue) struct LivenessLocks {
     folder: PathBuf,
     generation: String,
 }
 
-/// A participant's own live file; dropping it is dying.
+/// A participant's own lock and page; dropping it releases the lock, so that others see the participant as dead.
 #[derive(Debug)]
-pub(in crate::queue) struct Alive {
+pub(in crate::queue) struct LivenessLock {
     file: File,
     pub live: Live,
 }
 
-impl Lives {
+impl LivenessLocks {
     pub(in crate::queue) fn new(queue: &Path, generation: &str) -> Self {
         let mut folder = OsString::from(queue);
         folder.push(".live");
-        Lives { folder: folder.into(), generation: generation.to_owned() }
+        LivenessLocks { folder: folder.into(), generation: generation.to_owned() }
     }
 
     fn path(&self, worker: u32) -> PathBuf {
         self.folder.join(format!("{}-{worker}", self.generation))
     }
 
-    /// Becomes participant number `worker`; under the queue's lock, before its join is recorded.
-    pub(in crate::queue) fn come_alive(&self, worker: u32) -> Result<Alive, FileError> {
+    /// Takes the lock of participant number `worker`; call it under the queue's lock, before its join is recorded.
+    pub(in crate::queue) fn acquire(&self, worker: u32) -> Result<LivenessLock, FileError> {
         let path = self.path(worker);
         fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
-        // Another may have died between this and its join: then the file is there, and is taken over.
+        // A process may have died between this and its join: then the file exists, and is reused.
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(io("create", &path))?;
         lock::exclusive(&file, &path)?;
-        // Written, not just lengthened: the page must have its room on the disk before it is mapped.
+        // Write, not just extend: the page must have disk space before it is mapped.
         file.write_all_at(&[0; PAGE_BYTES], 0).map_err(io("write", &path))?;
         file.set_len(PAGE_BYTES as u64).map_err(io("write", &path))?;
         // SAFETY: the file is this participant's own, under a name that is not given twice. Other participants only
-        // ever read it, through `read_at`, and delete it at most; none cuts it. Its bytes are plain numbers and text
-        // for which any value is valid, and writes to the slice go through one mutex.
+        // read it, through `read_at`, or delete it; none truncates it. Its bytes are plain numbers and text for which
+        // any value is valid, and writes to the slice go through one mutex.
         let map = unsafe { MmapMut::map_mut(&file) }.map_err(io("map", &path))?;
-        Ok(Alive { file, live: Live::mapped(map) })
+        Ok(LivenessLock { file, live: Live::mapped(map) })
     }
 
-    /// Whether `worker`, who has joined, is dead. Without its file nothing keeps it alive.
+    /// Whether `worker`, which has joined, is dead. A participant without a file is dead.
     pub(in crate::queue) fn is_dead(&self, worker: u32) -> Result<bool, FileError> {
         let path = self.path(worker);
         match File::open(&path) {
@@ -80,7 +80,7 @@ impl Lives {
         Ok(false)
     }
 
-    /// What `worker` runs, or ran when it died.
+    /// What `worker` is running, or was running when it died.
     pub(in crate::queue) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
         let path = self.path(worker);
         let file = match File::open(&path) {
@@ -96,7 +96,7 @@ impl Lives {
                 Err(source) => Err(FileError::Io { what: "read", path: path.clone(), source }),
             }
         };
-        // Its owner may be writing at this moment: believe what stands still for two looks.
+        // Its owner may be writing at this moment: accept what two reads agree on.
         let mut seen = read()?;
         for _ in 0..10 {
             let again = read()?;
@@ -108,7 +108,7 @@ impl Lives {
         Ok(seen)
     }
 
-    /// Where the files are.
+    /// The folder of the files.
     #[cfg(feature = "postgres-queue")]
     pub(in crate::queue) fn folder(&self) -> &Path {
         &self.folder
@@ -121,9 +121,10 @@ impl Lives {
     }
 
     /// Deletes the live files of all other generations whose owners are dead and that have not been written for `age`;
-    /// under the queue's lock, if there is one.
+    /// call it under the queue's lock, if there is one.
     ///
-    /// Nobody locks such a file any more: to join that generation one would need the queue's lock and find another.
+    /// Nobody can lock such a file later: to join that generation, a process would need the queue's lock and would find
+    /// another generation.
     pub(in crate::queue) fn clean_up(&self, age: Duration) {
         let own = format!("{}-", self.generation);
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -139,13 +140,13 @@ impl Lives {
     }
 }
 
-impl Drop for Alive {
+impl Drop for LivenessLock {
     fn drop(&mut self) {
         lock::release(&self.file);
     }
 }
 
-/// Whether a name is one that [`Lives::path`] gives.
+/// Whether a name can come from [`LivenessLocks::path`].
 fn is_live_name(name: &str) -> bool {
     name.split_once('-').is_some_and(|(generation, worker)| {
         generation.len() == 16
@@ -161,15 +162,15 @@ mod tests {
     #[test]
     fn a_participant_is_alive_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let lives = Lives::new(&folder.path().join("queue"), "0123456789abcdef");
-        assert!(lives.is_dead(1).unwrap());
-        let alive = lives.come_alive(1).unwrap();
-        assert!(!lives.is_dead(1).unwrap());
-        assert!(lives.any_alive(2).unwrap());
+        let locks = LivenessLocks::new(&folder.path().join("queue"), "0123456789abcdef");
+        assert!(locks.is_dead(1).unwrap());
+        let alive = locks.acquire(1).unwrap();
+        assert!(!locks.is_dead(1).unwrap());
+        assert!(locks.any_alive(2).unwrap());
         alive.live.running("a.test", 7, "SELECT 1");
         drop(alive);
-        assert!(!lives.any_alive(2).unwrap());
-        let running = lives.running(1).unwrap().unwrap();
+        assert!(!locks.any_alive(2).unwrap());
+        let running = locks.running(1).unwrap().unwrap();
         assert_eq!((running.file.as_str(), running.line, running.sql.as_str()), ("a.test", 7, "SELECT 1"));
     }
 
@@ -177,10 +178,11 @@ mod tests {
     fn only_dead_live_files_of_other_generations_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let queue = folder.path().join("queue");
-        let (old, new) = (Lives::new(&queue, "00000000000000aa"), Lives::new(&queue, "00000000000000bb"));
-        let _alive = old.come_alive(1).unwrap();
-        drop(old.come_alive(2).unwrap());
-        drop(new.come_alive(1).unwrap());
+        let (old, new) =
+            (LivenessLocks::new(&queue, "00000000000000aa"), LivenessLocks::new(&queue, "00000000000000bb"));
+        let _alive = old.acquire(1).unwrap();
+        drop(old.acquire(2).unwrap());
+        drop(new.acquire(1).unwrap());
         fs::write(new.folder.join("README-1"), "").unwrap();
         new.clean_up(Duration::from_secs(60));
         assert!(old.has_page(2));
