@@ -1,4 +1,4 @@
-//! What became of one test file: plain data, made by [`trial`](crate::trial), read by everything after it.
+//! The outcome of one test file: plain data, made by [`trial`](crate::trial), read by everything after it.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,58 +23,58 @@ pub use shard::{Shard, ShardError, Split};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every record that applies to the engine did what the script says.
+    /// Every record that applies to the engine matched.
     Passed,
     /// Passed, but only on attempt number `attempt` (2 or more).
     Flaky {
         /// The attempt that passed, counted from 1.
-        // `Outcome` has the fields of its verdict beside its own, one of which is `attempt`.
+        // `Outcome` has the fields of its verdict beside its own, and has a field `attempt` too.
         #[serde(rename = "passed_on")]
         attempt: u32,
     },
     /// At least one record failed, or the script could not be read.
     Failed,
-    /// There was nothing to check, for the reason given.
+    /// There was nothing to check, for this reason.
     Ignored {
-        /// A sentence fragment for people.
+        /// A sentence fragment.
         reason: String,
     },
-    /// The process that ran the script ended under it.
+    /// The process that ran the script ended during it.
     Crashed {
-        /// `SIGSEGV`, `exit 3`, or what is known of the death.
+        /// `SIGSEGV`, `exit 3`, or what is known of the crash.
         how: String,
     },
-    /// The script ran for longer than it was allowed to.
+    /// The script exceeded its time limit.
     TimedOut {
         /// The limit, in milliseconds.
         limit_ms: u64,
     },
-    /// The engine wanted more memory than `--memory-limit` grants.
+    /// The engine needed more memory than `--memory-limit`.
     OutOfMemory {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// It failed, as the list of known failures says it does.
+    /// It failed as the list of known failures says.
     KnownFailure {
-        /// The reason that the list gives.
+        /// The reason in the list.
         reason: String,
-        /// The verdict that it would be without the list, in words.
+        /// The verdict without the list, as text.
         was: String,
     },
-    /// It passed, or a record of it, though the list of known failures says that it does not.
+    /// It passed, or a record of it did, although the list of known failures says that it does not.
     UnexpectedPass {
-        /// The reason that the list gives for its failure.
+        /// The reason in the list.
         reason: String,
     },
-    /// Nobody began it, for the reason given.
+    /// It did not run, for this reason.
     NotRun {
-        /// A sentence fragment for people: `time budget`, `interrupted`.
+        /// A sentence fragment: `time budget`, `interrupted`.
         reason: String,
     },
 }
 
 impl Verdict {
-    /// Whether this verdict makes a run fail.
+    /// Whether this verdict fails a run.
     pub fn is_failure(&self) -> bool {
         match self {
             Verdict::Failed
@@ -95,7 +95,7 @@ impl Verdict {
         matches!(self, Verdict::KnownFailure { .. })
     }
 
-    /// The verdict's name in JSON, without what belongs to it: `timed_out`.
+    /// The verdict's name in JSON, without its fields: `timed_out`.
     pub fn name(&self) -> &'static str {
         match self {
             Verdict::Passed => "passed",
@@ -111,7 +111,7 @@ impl Verdict {
         }
     }
 
-    /// Whether every applicable record was checked and agreed.
+    /// Whether every applicable record was checked and matched.
     pub fn is_pass(&self) -> bool {
         matches!(self, Verdict::Passed | Verdict::Flaky { .. })
     }
@@ -135,7 +135,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Milliseconds, written as seconds without needless zeros: `300 s`, `0.5 s`.
+/// Milliseconds, written as seconds without trailing zeros: `300 s`, `0.5 s`.
 struct Seconds(u64);
 
 impl fmt::Display for Seconds {
@@ -147,19 +147,19 @@ impl fmt::Display for Seconds {
 
 /// How many records of a script passed, failed and were skipped.
 ///
-/// Only statements, queries and commands count; `hash-threshold`, `control` and their like do not.
+/// Only statements, queries and commands count; not `hash-threshold`, `control` and so on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordCounts {
-    /// Records that were run and did what the script says.
+    /// Records that ran and matched.
     pub passed: u64,
-    /// Records that were run, or could not be, and did not.
+    /// Records that ran, or could not run, and did not match.
     pub failed: u64,
     /// Records whose conditions exclude this engine.
     pub skipped: u64,
 }
 
 impl RecordCounts {
-    /// All records met, whatever became of them.
+    /// All records.
     pub fn total(&self) -> u64 {
         self.passed.saturating_add(self.failed).saturating_add(self.skipped)
     }
@@ -173,25 +173,25 @@ impl std::ops::AddAssign for RecordCounts {
     }
 }
 
-/// One record that did not do what its script says.
+/// One record that did not match.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The file, as the user would type it from the folder the run started in.
+    /// The file, as the user would type it from the folder where the run started.
     pub file: String,
-    /// The record's line in that file, counted from 1; 0 where the failure concerns the file as a whole.
+    /// The record's line in that file, counted from 1; 0 if the failure concerns the whole file.
     pub line: u64,
-    /// What was wrong, in a line or a few.
+    /// What was wrong, in one or a few lines.
     pub message: String,
-    /// The SQL that was run; empty where there was none.
+    /// The SQL; empty if there was none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sql: String,
-    /// What the script expects, where it lists results: one value (or, in row-wise files, one row) a line.
+    /// The expected result, if the script lists one: one value per line, or in row-wise files one row per line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What the engine returned, laid out like `expected`.
+    /// The actual result, formatted like `expected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
-    /// Lines of `expected` and `actual` held against each other, prefixed with `-`, `+` or a blank.
+    /// The diff of `expected` and `actual`, with lines prefixed by `-`, `+` or a blank.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
 }
@@ -212,17 +212,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An outcome is a verdict and everything that is known about how it came to be.
+/// An outcome is a verdict with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The trial's name: the file's path below its root, with `/`.
     pub name: String,
-    /// How it ended.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// The records of the last attempt.
     pub records: RecordCounts,
-    /// How many records were made to expect what the engine returned (`--bless`); they count as passed.
+    /// How many records `--bless` rewrote; they count as passed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rewritten: u64,
     /// How many of the failing records `--bless=check` would rewrite; the first failure shows them all, as one diff.
@@ -231,59 +231,59 @@ pub struct Outcome {
     /// The first failures of the last attempt, at most [`MAX_FAILURES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
-    /// Which records failed in the last attempt, the first [`MAX_FAILED_RECORDS`] of them.
+    /// The records that failed in the last attempt, at most [`MAX_FAILED_RECORDS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_records: Vec<RecordId>,
-    /// Why the last attempt did not run the script to its end; none if it did. A `halt` is an end, too.
+    /// Why the last attempt did not run the script to its end; `None` if it did. A `halt` is an end, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<CutShort>,
-    /// The records that the list of known failures pins for this file, and that passed in the last attempt.
+    /// The pinned records of the list of known failures that passed in the last attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passing_pins: Vec<RecordId>,
-    /// What the process printed while the last attempt ran, its end if that was much; only kept of a failure.
+    /// The output of the process during the last attempt, or the end of long output; only kept for a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
     /// Wall time of the last attempt, in microseconds.
     pub wall_us: u64,
-    /// The part of `wall_us` that was spent inside the engine.
+    /// The part of `wall_us` inside the engine.
     pub engine_us: u64,
-    /// Peak resident memory of the process while it ran, in bytes, where that is known.
+    /// Peak resident memory of the process while it ran, in bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
     /// When the last attempt began, in microseconds since the Unix epoch by the worker's clock; 0 if it never did.
     #[serde(default)]
     pub started_us: u64,
-    /// The worker that ran the last attempt; 0 where there is only one process.
+    /// The worker that ran the last attempt; 0 if there is only one process.
     #[serde(default)]
     pub worker: u32,
-    /// Which attempt this was, counted from 1.
+    /// The number of the last attempt, counted from 1.
     #[serde(default = "one")]
     pub attempt: u32,
-    /// The attempts before it, the first first, as far as they are known.
+    /// The earlier attempts, in order, as far as known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Attempt>,
-    /// Which pass over the suite this was, counted from 1 (`--repeat`).
+    /// The pass over the suite, counted from 1 (`--repeat`).
     #[serde(default = "one")]
     pub pass: u32,
 }
 
-/// An attempt is one run of a trial that another run of it has followed, since this one did not pass.
+/// An attempt is a run of a trial that did not pass and was followed by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// How it ended.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Its first failure, if it came to one.
+    /// Its first failure, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// What the process printed while it ran, its end if that was much.
+    /// The output of the process, or the end of long output.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// Wall time, in microseconds; 0 if nobody knows.
+    /// Wall time, in microseconds; 0 if unknown.
     pub wall_us: u64,
-    /// When it began, in microseconds since the Unix epoch; 0 if nobody knows.
+    /// When it began, in microseconds since the Unix epoch; 0 if unknown.
     pub started_us: u64,
-    /// The worker that ran it; 0 where there is only one process.
+    /// The worker that ran it; 0 if there is only one process.
     pub worker: u32,
 }
 
@@ -300,10 +300,10 @@ impl From<Outcome> for Attempt {
     }
 }
 
-/// How many failures of one script are kept with all their texts.
+/// How many failures of one script are kept with their texts.
 pub const MAX_FAILURES: usize = 10;
 
-/// How many failing records of one script are kept by name.
+/// How many failing records of one script are kept by id.
 pub const MAX_FAILED_RECORDS: usize = 1000;
 
 fn is_zero(count: &u64) -> bool {
@@ -315,7 +315,7 @@ fn one() -> u32 {
 }
 
 impl Outcome {
-    /// An outcome with nothing known but its name and its verdict.
+    /// An outcome with only a name and a verdict.
     pub fn new(name: impl Into<String>, verdict: Verdict) -> Self {
         let mut outcome = Outcome {
             name: name.into(),
@@ -341,7 +341,7 @@ impl Outcome {
         outcome
     }
 
-    /// Why the script did not run to its end, by its verdict or by what was noted; none if it did.
+    /// Why the script did not run to its end, from its verdict or its fields; `None` if it did.
     pub fn why_cut_short(&self) -> Option<CutShort> {
         match self.verdict {
             Verdict::Crashed { .. } => Some(CutShort::Crashed),
@@ -357,7 +357,7 @@ impl Outcome {
         Duration::from_micros(self.wall_us)
     }
 
-    /// The verdict and, after `--bless`, how many records were rewritten, as people are told.
+    /// The verdict and, after `--bless`, how many records were rewritten, as text.
     pub fn verdict_text(&self) -> String {
         match self.rewritten {
             0 => self.verdict.to_string(),
@@ -366,7 +366,7 @@ impl Outcome {
         }
     }
 
-    /// The failures as they are shown to people: each ends with `at file:line`, a count stands for what was left out.
+    /// The failures as text: each ends with `at file:line`; a count represents those that were omitted.
     pub fn failure_text(&self) -> String {
         let mut text: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
         let shown = self.failures.len() as u64 + self.rewritable.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What people and tools read: outcomes and summaries as text and JSON. Knows no engine and no queue.
+//! Output for users and tools: outcomes and summaries as text and JSON. Knows nothing about engines and queues.
 
 #[cfg(feature = "page")]
 pub mod by_file;

@@ -1,19 +1,19 @@
-//! How many trials ended how.
+//! How many trials ended with which verdict.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, RecordCounts, Verdict};
 
-/// How many trials ended how, and what became of their records.
+/// How many trials ended with which verdict, and the totals of their records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Trials that were to be run.
+    /// Planned trials.
     pub planned: u64,
-    /// Trials that passed, flaky ones included.
+    /// Trials that passed, including flaky ones.
     pub passed: u64,
     /// Trials with failing records.
     pub failed: u64,
-    /// Trials that took their process with them.
+    /// Trials that crashed their process.
     pub crashed: u64,
     /// Trials that exceeded a time limit.
     pub timed_out: u64,
@@ -22,19 +22,19 @@ pub struct Counts {
     /// Trials that failed as the list of known failures says.
     #[serde(default)]
     pub known_failures: u64,
-    /// Trials that passed though the list says that they fail.
+    /// Trials that passed although the list says that they fail.
     #[serde(default)]
     pub unexpected_passes: u64,
     /// Trials with nothing to check.
     pub ignored: u64,
-    /// Trials that nobody began.
+    /// Trials that did not run.
     pub not_run: u64,
     /// Records of all of them.
     pub records: RecordCounts,
 }
 
 impl Counts {
-    /// Counts one outcome in; `planned` is not touched.
+    /// Adds one outcome; does not change `planned`.
     pub fn add(&mut self, outcome: &Outcome) {
         let count = match outcome.verdict {
             Verdict::Passed | Verdict::Flaky { .. } => &mut self.passed,
@@ -51,12 +51,12 @@ impl Counts {
         self.records += outcome.records;
     }
 
-    /// Trials that make the run fail.
+    /// Trials that fail the run.
     pub fn failures(&self) -> u64 {
         self.failed + self.crashed + self.timed_out + self.out_of_memory + self.unexpected_passes
     }
 
-    /// Trials with any verdict at all; in a closed account this is `planned`.
+    /// Trials with any verdict; in a sound run this equals `planned`.
     pub fn accounted(&self) -> u64 {
         self.passed + self.failures() + self.known_failures + self.ignored + self.not_run
     }

@@ -4,36 +4,36 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a script did not run to its end, so that nothing is known of its later records.
+/// Why a script did not run to its end, so that its later records were not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CutShort {
-    /// The file could not be read, or is not the one that was planned.
+    /// The file could not be read, or has changed since it was planned.
     Unreadable,
     /// No connection to the engine could be made.
     NoConnection,
-    /// The file breaks a rule of its format.
+    /// The file has a syntax error.
     SyntaxError,
     /// A connection to the engine was lost.
     ConnectionLost,
     /// The engine's adapter panicked.
     Panicked,
-    /// A record failed, and the run is to stop at the first failure (`--fail-fast`).
+    /// A record failed, and the run stops at the first failure (`--fail-fast`).
     FirstFailure,
-    /// The process that ran it died.
+    /// The process that ran it crashed.
     Crashed,
-    /// A time limit was over.
+    /// It exceeded a time limit.
     TimedOut,
-    /// The engine wanted more memory than it may have.
+    /// The engine exceeded the memory limit.
     OutOfMemory,
-    /// Nobody began it.
+    /// It did not run.
     NotRun,
 }
 
 impl CutShort {
     /// Whether a list of known failures can name it (`ends = "crashed"`).
     ///
-    /// A file that cannot be read and a server that is not there say nothing about the engine: no list excuses them.
+    /// An unreadable file or an unreachable server says nothing about the engine: no list excuses them.
     pub fn can_be_known(self) -> bool {
         use CutShort::{ConnectionLost, Crashed, OutOfMemory, Panicked, SyntaxError, TimedOut};
         matches!(self, SyntaxError | ConnectionLost | Panicked | Crashed | TimedOut | OutOfMemory)

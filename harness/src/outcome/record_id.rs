@@ -1,17 +1,17 @@
-//! Records by name, for lists that outlive a change of the file.
+//! Identifies records in lists that remain valid when the file changes.
 
 use std::fmt::Write as _;
 
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-/// A record id says which record of a file is meant, by what it says and where it stands.
+/// A record id identifies a record of a file by its text and its line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordId {
     /// The first 16 hex digits of the MD5 of its SQL.
     pub sql: String,
-    /// Its line when it was last seen, counted from 1; 0 if that is not known.
+    /// Its last known line, counted from 1; 0 if unknown.
     #[serde(default)]
     pub line: u64,
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_the_beginning_of_the_md5() {
+    fn an_id_is_the_start_of_the_md5() {
         assert_eq!(RecordId::new("hello", 7), RecordId { sql: "5d41402abc4b2a76".into(), line: 7 });
     }
 }

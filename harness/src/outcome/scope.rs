@@ -1,4 +1,4 @@
-//! Which files of its suite a run was about.
+//! Which files of its suite a run covered.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{Results, Shard};
 use crate::suite::Filter;
 
-/// A scope says how the files of a run were chosen. Together with the names in the outcomes it tells a file that no
-/// longer exists from one that the run was not asked for.
+/// A scope says how the files of a run were chosen. Together with the names in the outcomes, it distinguishes a file
+/// that no longer exists from one that the run did not cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// The roots of the suite, below the folder that the run was started in where they are.
+    /// The roots of the suite, relative to the folder where the run started if they are inside it.
     pub roots: Vec<String>,
-    /// How many files the suite has; absent if nobody counted them, because one file was looked up by its whole name.
+    /// How many files the suite has; absent if they were not counted, because one file was requested by its exact name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suite: Option<u64>,
     /// The filters that chose among them.
@@ -25,7 +25,7 @@ pub struct Scope {
 /// How many filters [`Portion`] names.
 const MOST_FILTERS: usize = 3;
 
-/// A part of a suite that a run was about. Its text is ``1 of 360 files (filter: `joins`)``.
+/// The part of a suite that a run covered. Its text is ``1 of 360 files (filter: `joins`)``.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Portion {
     files: u64,
@@ -35,7 +35,7 @@ pub struct Portion {
 }
 
 impl Results {
-    /// The part of its suite that the run was about; none if that was the whole suite.
+    /// The part of its suite that the run covered; `None` if that was the whole suite.
     pub fn portion(&self) -> Option<Portion> {
         let files = self.names().len() as u64;
         match &self.scope {
@@ -44,7 +44,7 @@ impl Results {
                 let shard = self.shard.filter(|shard| shard.of > 1);
                 (shard.is_some() || !filter.is_empty()).then_some(Portion { files, suite, filter, shard })
             }
-            // An earlier release says only how many files were left out.
+            // An earlier release only stores how many files were left out.
             None => (self.filtered_out > 0).then(|| Portion {
                 files,
                 suite: Some(files.saturating_add(self.filtered_out)),
@@ -54,12 +54,12 @@ impl Results {
         }
     }
 
-    /// The names of the files that the run was about, whether they were run or not.
+    /// The names of the files that the run covered, whether they ran or not.
     pub fn names(&self) -> BTreeSet<&str> {
         self.outcomes.iter().map(|outcome| outcome.name.as_str()).collect()
     }
 
-    /// Whether the run would have had a file of this name, had the suite had one.
+    /// Whether the run would have covered a file of this name, if the suite had one.
     pub fn would_have_had(&self, name: &str) -> bool {
         let elsewhere = |(shard, split): (&Shard, &super::Split)| {
             let is_in = |names: &[String]| names.binary_search_by(|other| other.as_str().cmp(name)).is_ok();
@@ -71,7 +71,7 @@ impl Results {
         }
     }
 
-    /// Whether both runs chose their files alike: from the same roots, by the same filters, the same shard.
+    /// Whether both runs chose their files the same way: same roots, filters and shard.
     pub fn has_scope_of(&self, other: &Results) -> bool {
         let choice = |results: &Results| {
             let scope = results.scope.clone().unwrap_or_default();
@@ -80,7 +80,7 @@ impl Results {
         self.scope.is_some() == other.scope.is_some() && choice(self) == choice(other)
     }
 
-    /// Whether both runs are of the same suite, as far as they say: a file that only one of them has is then new or gone.
+    /// Whether both runs are of the same suite, as far as known: then a file that only one of them has is new or gone.
     pub fn has_suite_of(&self, other: &Results) -> bool {
         match (&self.scope, &other.scope) {
             (Some(ours), Some(theirs)) => ours.roots == theirs.roots && self.target == other.target,

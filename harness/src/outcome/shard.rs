@@ -1,4 +1,4 @@
-//! A suite that is shared out over machines before the run: which part is which, and what the whole is.
+//! A suite that is split over machines before the run.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-/// A shard is one part of a suite whose files are shared out over machines. Its text is `2/4`.
+/// A shard is one part of a suite whose files are split over machines. Its text is `2/4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shard {
-    /// Which one, counted from 1.
+    /// Its number, counted from 1.
     pub index: u32,
-    /// How many there are.
+    /// The number of shards.
     pub of: u32,
 }
 
 impl Shard {
-    /// The most shards that a suite is shared out over.
+    /// The maximum number of shards.
     pub const MOST: u32 = 1024;
 }
 
@@ -26,10 +26,10 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Why a text names no shard.
+/// Why a text is not a shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShardError {
-    /// Something else than two numbers.
+    /// The text is not two numbers.
     #[error("not a shard such as `2/4`, the second of four")]
     Form,
     /// Shards are counted from 1.
@@ -40,7 +40,7 @@ pub enum ShardError {
         /// The second number.
         of: u32,
     },
-    /// A suite has at least one part, and not so many.
+    /// A suite has at least one part, and not more than the maximum.
     #[error("a suite is shared out over 1 to {most} shards, not {0}", most = Shard::MOST)]
     Count(u32),
 }
@@ -49,7 +49,7 @@ impl FromStr for Shard {
     type Err = ShardError;
 
     fn from_str(text: &str) -> Result<Self, ShardError> {
-        // Digits alone: the standard parser takes a `+`, too.
+        // Only digits: the standard parser accepts a `+`, too.
         let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
             true => text.parse::<u32>().map_err(|_| ShardError::Form),
             false => Err(ShardError::Form),
@@ -86,13 +86,13 @@ impl Split {
         split
     }
 
-    /// The names of one shard's files; none if there is no such shard.
+    /// The names of one shard's files; `None` if there is no such shard.
     pub fn part(&self, shard: Shard) -> &[String] {
         let index = (shard.index as usize).checked_sub(1);
         index.and_then(|index| self.shards.get(index)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether each file is in one shard, and number and hash are those of the files.
+    /// Whether each file is in one shard, and number and hash match the files.
     pub fn is_intact(&self) -> bool {
         let names = self.names();
         names.windows(2).all(|pair| pair[0] != pair[1]) && self.measure() == (self.files, self.hash.clone())
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_one_of_those_there_are() {
+    fn a_shard_is_within_the_number_of_shards() {
         assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
         assert_eq!("1/1".parse::<Shard>().unwrap().to_string(), "1/1");
         for (text, error) in [
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_the_one_documented_and_knows_files_but_not_shards() {
+    fn the_hash_is_the_one_documented_and_covers_files_but_not_shards() {
         // printf 'a.test\nb.test\n' | md5sum
         let one = split(&[&["b.test"], &["a.test"]]);
         assert_eq!((one.files, one.hash.as_str()), (2, "be7c9b6f89519034185484e9590841ef"));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_that_does_not_add_up_is_found_out() {
+    fn an_inconsistent_split_is_detected() {
         let whole = split(&[&["a"], &["b"]]);
         assert!(whole.is_intact());
         assert!(!split(&[&["a"], &["a"]]).is_intact(), "one file in two shards");

@@ -1,4 +1,4 @@
-//! The outcomes of a run brought together by file: one file has an outcome for each pass.
+//! The outcomes of a run by file: one file has an outcome for each pass.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct FileOutcomes<'r> {
 }
 
 impl<'r> FileOutcomes<'r> {
-    /// The outcome that speaks for the file: the first failure, else the first that left it unchecked, else the first.
+    /// The outcome that represents the file: the first failure, else the first unchecked one, else the first.
     pub fn worst(&self) -> &'r Outcome {
         let rank = |outcome: &Outcome| match &outcome.verdict {
             verdict if verdict.is_failure() => 0,
@@ -37,7 +37,7 @@ impl<'r> FileOutcomes<'r> {
         (passes && fails) || self.outcomes.iter().any(flaky)
     }
 
-    /// The shortest wall time of all passes, in microseconds: the one that the machine's other work disturbed least.
+    /// The shortest wall time of all passes, in microseconds: the one least disturbed by other load.
     pub fn wall_us(&self) -> u64 {
         self.outcomes.iter().map(|outcome| outcome.wall_us).min().unwrap_or_default()
     }
@@ -58,7 +58,7 @@ mod tests {
     use crate::outcome::Verdict;
 
     #[test]
-    fn a_failure_in_any_pass_speaks_for_the_file() {
+    fn a_failure_in_any_pass_represents_the_file() {
         let passed = Outcome { wall_us: 5, ..Outcome::new("a.test", Verdict::Passed) };
         let failed = Outcome { wall_us: 9, pass: 2, ..Outcome::new("a.test", Verdict::Failed) };
         let ignored = Outcome::new("b.test", Verdict::Ignored { reason: "empty".into() });

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::escape;
 
-/// Lines of cells as text, escaped: columns two blanks apart, those in `right` flush right, and nothing after the last.
+/// Rows of cells as escaped text: columns separated by two blanks, those in `right` right-aligned, no trailing blanks.
 pub fn columns(lines: &[Vec<String>], right: impl Fn(usize) -> bool) -> String {
     let lines: Vec<Vec<_>> = lines.iter().map(|line| line.iter().map(|cell| escape::line(cell)).collect()).collect();
     let most = lines.iter().map(Vec::len).max().unwrap_or(0);

@@ -48,7 +48,7 @@ pub fn failed(name: &str, failures: &[(u64, &str)]) -> Outcome {
     }
 }
 
-/// A failure with results that differ.
+/// A failure with a wrong result.
 pub fn wrong(name: &str, line: u64, expected: &str, actual: &str) -> Outcome {
     let mut outcome = failed(name, &[(line, "query result mismatch")]);
     outcome.failures[0].expected = Some(expected.into());
@@ -56,12 +56,12 @@ pub fn wrong(name: &str, line: u64, expected: &str, actual: &str) -> Outcome {
     outcome
 }
 
-/// A file that was ended from without, in line 4.
+/// A file that was killed, in line 4.
 pub fn ended(name: &str, verdict: Verdict, message: &str) -> Outcome {
     Outcome { verdict, ..failed(name, &[(4, message)]) }
 }
 
-/// A file that fails as it is known to, with what made it fail.
+/// A file that fails as listed, with its failure.
 pub fn known(outcome: Outcome, reason: &str) -> Outcome {
     let was = outcome.verdict.to_string();
     Outcome { verdict: Verdict::KnownFailure { reason: reason.into(), was }, ..outcome }
