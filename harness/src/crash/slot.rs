@@ -27,6 +27,8 @@ const ABANDONED: u8 = 2;
 pub(crate) struct Slot {
     taken: AtomicBool,
     state: AtomicU8,
+    /// Whether the engine can be interrupted, so that it is worth waiting for.
+    interruptible: AtomicBool,
     /// The thread of the trial; 0 before it has started.
     thread: AtomicUsize,
     /// Odd while the slot is being written.
@@ -88,6 +90,7 @@ impl Slot {
         };
         let slot = slots.find(free)?;
         slot.note("", 0, b"");
+        slot.interruptible.store(false, Ordering::Relaxed);
         slot.state.store(OURS, Ordering::Release);
         Some(slot)
     }
@@ -96,6 +99,7 @@ impl Slot {
         Slot {
             taken: AtomicBool::new(false),
             state: AtomicU8::new(OURS),
+            interruptible: AtomicBool::new(false),
             thread: AtomicUsize::new(0),
             version: AtomicU64::new(0),
             line: AtomicU64::new(0),
@@ -136,6 +140,18 @@ impl Slot {
     /// Whether the trial has reached its first record: before that, it connects.
     pub(crate) fn is_in_a_record(&self) -> bool {
         self.line.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that the engine of this thread's trial can be interrupted.
+    pub(crate) fn note_interruptible() {
+        if let Some(slot) = MINE.get() {
+            slot.interruptible.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the engine can be interrupted.
+    pub(crate) fn is_interruptible(&self) -> bool {
+        self.interruptible.load(Ordering::Relaxed)
     }
 
     /// A number that changes with every write.

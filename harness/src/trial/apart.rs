@@ -15,8 +15,12 @@ use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordC
 use crate::script::Record;
 use crate::suite::TestFile;
 
-/// How long after its limit a trial is abandoned: engines that can be interrupted return before that.
+/// How long after its limit a trial is abandoned if its engine cannot be interrupted.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same for an engine that can be. It returns soon, but a busy server takes its time, and if the trial is abandoned, the
+/// database stays there.
+const INTERRUPTING: Duration = Duration::from_secs(5);
 
 /// The same before the first record: the engine connects then, with its own time limits.
 const CONNECTING: Duration = Duration::from_secs(10);
@@ -87,8 +91,9 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
         if now != version {
             (version, since) = (now, Instant::now());
         }
-        let file = options.file_timeout.filter(|limit| clock.elapsed() > *limit + PATIENCE);
-        let patience = if slot.is_in_a_record() { PATIENCE } else { CONNECTING };
+        let patience = if slot.is_interruptible() { INTERRUPTING } else { PATIENCE };
+        let file = options.file_timeout.filter(|limit| clock.elapsed() > *limit + patience);
+        let patience = if slot.is_in_a_record() { patience } else { CONNECTING };
         let record = options.query_timeout.filter(|limit| since.elapsed() > *limit + patience);
         if let Some(limit) = file.or(record) {
             if slot.abandon() {

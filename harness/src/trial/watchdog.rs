@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::crash::Slot;
 use crate::engine::Interrupter;
 
 /// How often the thread checks, which is the maximum delay of an interrupt.
@@ -69,6 +70,7 @@ impl Watchdog {
 
     /// Guards a session.
     pub(super) fn guard(&mut self, interrupter: Interrupter) {
+        Slot::note_interruptible();
         self.shared.interrupters.lock().unwrap_or_else(PoisonError::into_inner).push(interrupter);
     }
 
