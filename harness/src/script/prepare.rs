@@ -132,7 +132,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                         pending = pending.or(Some((number, before)));
                         None
                     }
-                    ["halt"] if !excluded && (!labels.are_undecided() || pending.is_none()) => {
+                    ["halt"] if !(excluded || labels.are_undecided() && pending.is_some()) => {
                         writer.prepared.halted = Some(number);
                         return Ok(writer.prepared);
                     }
