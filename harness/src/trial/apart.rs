@@ -123,13 +123,14 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
         }
         std::mem::take(tally)
     });
+    let now = Instant::now();
     let outcome = Outcome {
         records,
         failures,
         failed_records,
-        wall_us: micros(clock.elapsed()),
+        wall_us: micros(now.duration_since(clock)),
         // The engine has had the record since it was noted.
-        engine_us: micros(since.elapsed()),
+        engine_us: micros(now.duration_since(since)),
         started_us: micros(started.duration_since(UNIX_EPOCH).unwrap_or_default()),
         ..Outcome::new(&file.name, verdict)
     };
