@@ -63,7 +63,7 @@ class Conversation(unittest.TestCase):
             {"sql": "SELECT )", "dialect": "classic"},
             protocol="1",
         )
-        capabilities = ["connections", "reopen", "require"]
+        capabilities = ["connections", "reopen", "require", "scripts", "concurrent"]
         self.assertEqual(greeting, {"protocol": 1, "name": "duckdb", "capabilities": capabilities})
         self.assertEqual(answers[1], {"count": 2})
         self.assertEqual(answers[2], {"result": [[1, True], [None, None]], "columns": 2})
@@ -91,17 +91,60 @@ class Conversation(unittest.TestCase):
             ask("SELECT [1, NULL], true, 1.50, '\\xAA'::BLOB, NULL::DATE, INTERVAL 1 DAY"), ask("SELECT 1 WHERE false"),
             ask("CREATE TABLE t AS SELECT 1"), ask("SELECT 1 AS a, 2 AS a"), protocol="1")
         self.assertEqual(values["result"], [["[1, NULL]", True, "1.50", "\\xAA", None, "1 day"]])
-        self.assertEqual(values["types"], ["INTEGER[]", "BOOLEAN", "DECIMAL(3,2)", "BLOB", "DATE", "INTERVAL"])
+        self.assertEqual(values["types"], ["", "BOOLEAN", "DECIMAL(3,2)", "", "", ""])
         self.assertEqual(none, {"result": [], "columns": 1, "types": ["INTEGER"]})
-        self.assertEqual(changed["result"], [["1"]])
-        self.assertEqual(twice["result"], [["1", "2"]])
+        self.assertEqual(changed["result"], [[1]])
+        self.assertEqual(twice["result"], [[1, 2]])
+
+    def test_values_of_all_sizes_and_null_among_them_come_back(self):
+        def ask(sql):
+            return {"sql": sql, "letters": "I", "dialect": "duckdb"}
+        _, short, many, numbers, zone = self.talk(
+            ask("SELECT unnest(['', 'twelve bytes', 'thirteen byte', NULL, 'é' || chr(0)])"),
+            ask("SELECT CASE WHEN i % 3 = 0 THEN NULL ELSE i END, [i] FROM range(5000) t(i)"),
+            ask("SELECT -1::TINYINT, 255::UTINYINT, 18446744073709551615::UBIGINT, -1::HUGEINT, 1.5::FLOAT"),
+            ask("SET TimeZone = 'America/New_York'; SELECT {'a': TIMESTAMPTZ '2020-01-01 00:00:00+00'}"), protocol="1")
+        self.assertEqual(short["result"], [[""], ["twelve bytes"], ["thirteen byte"], [None], ["é\0"]])
+        wanted = [[None if i % 3 == 0 else str(i), f"[{i}]"] for i in range(5000)]
+        self.assertEqual(many["result"], wanted)
+        self.assertEqual(numbers["result"], [["-1", "255", "18446744073709551615", "-1", "1.5"]])
+        self.assertEqual(zone["result"], [["{'a': '2019-12-31 19:00:00-05'}"]])
+
+    def test_a_script_finds_nothing_of_the_one_before(self):
+        make = {"sql": "CREATE TABLE t(a INT)", "dialect": "duckdb", "connection": 0}
+        answers = self.talk(make, make, {"script": None}, {"script": "next"}, make, protocol="1")[1:]
+        self.assertIn("already exists", answers[1]["err"])
+        self.assertEqual([answers[index] for index in (0, 2, 3, 4)], [{"count": 0}] * 4)
+
+    def test_requests_with_an_id_run_at_the_same_time(self):
+        def ask(sql, connection, letters=None):
+            letters = {"letters": letters} if letters else {}
+            return {"sql": sql, "dialect": "duckdb", "connection": connection, "id": connection, **letters}
+        wait = "WITH RECURSIVE w(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM w WHERE i < 3) SELECT max(i) FROM w"
+        environment = {**os.environ, "SLT_PROTOCOL": "1"}
+        driver = subprocess.Popen([sys.executable, DRIVER], env=environment, text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            driver.stdout.readline()
+            for request in (ask("SELECT count(*) FROM range(1000000000) a, range(1000) b", 1, "I"), ask(wait, 2, "I")):
+                driver.stdin.write(json.dumps(request))
+            driver.stdin.flush()
+            # The first one would take hours.
+            self.assertEqual(json.loads(driver.stdout.readline()),
+                             {"result": [[3]], "columns": 1, "types": ["INTEGER"], "id": 2})
+        finally:
+            driver.kill()
+            driver.wait()
+            driver.stdin.close()
+            driver.stdout.close()
 
     def test_connections_share_a_database_until_it_is_opened_again(self):
         def ask(sql, connection):
             return {"sql": sql, "dialect": "duckdb", "connection": connection}
+        count = {**ask("SELECT count(*) FROM t", 0), "letters": "I"}
         answers = self.talk(ask("CREATE TABLE t(a INT)", 0), ask("BEGIN", 1), ask("INSERT INTO t VALUES (1)", 1),
-                            {"sql": "SELECT count(*) FROM t", "connection": 0}, ask("COMMIT", 1), {"close": 1},
-                            {"sql": "SELECT count(*) FROM t", "connection": 0}, {"restart": {"extensions": True}},
+                            count, ask("COMMIT", 1), {"close": 1},
+                            count, {"restart": {"extensions": True}},
                             ask("SELECT * FROM t", 2), {"open": {"path": None, "read_only": False, "version": None}},
                             protocol="1")[1:]
         self.assertEqual((answers[3]["result"], answers[6]["result"]), ([[0]], [[1]]))

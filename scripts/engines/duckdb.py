@@ -5,29 +5,40 @@ Reads JSON objects from standard input, such as {"sql":"SELECT 1"}, and answers 
 {"result":[["1"]]} or {"err":"..."}. If SLT_PROTOCOL is set, it greets first and then speaks the extension, in which
 values keep their types and a statement answers with a count. See docs/engines.md. Needs `pip install duckdb`.
 
-With the extension, one process serves all connections of a script, and opens its database again when it is asked to.
-For scripts in DuckDB's dialect, values are DuckDB's own text: each column is cast to VARCHAR in SQL. Otherwise dates,
-lists and whatever else JSON does not have are written as Python writes them.
+With the extension, one process serves all connections of a script, opens its database again when it is asked to, and
+goes on to the next script. The C library in the package runs scripts in DuckDB's dialect: values are DuckDB's own text.
+Otherwise values are as Python writes them.
 """
 
 import codecs
+import contextlib
+import ctypes
 import decimal
+import glob
+import importlib.util
 import json
 import os
+import queue
 import sys
+import tempfile
+import threading
 
-# This file has the name of the module that it needs, so its folder must not be searched.
+# The name of this file is that of the module that it needs, so its folder must not be searched.
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != os.path.dirname(os.path.abspath(__file__))]
 
-# Settings that cannot or must not be set again when a database is opened again.
-FLEETING = {"access_mode", "duckdb_api", "custom_user_agent", "allow_unsigned_extensions", "storage_compatibility_version",
-            "schema", "search_path", "log_query_path", "enable_logging", "logging_level", "logging_mode",
-            "logging_storage", "enabled_log_types", "disabled_log_types", "temp_directory", "autoload_known_extensions",
-            "autoinstall_known_extensions"}
+# Settings that cannot be set again, or must not be, when a database is opened anew.
+FLEETING = """access_mode duckdb_api custom_user_agent allow_unsigned_extensions storage_compatibility_version schema
+    search_path log_query_path enable_logging logging_level logging_mode logging_storage enabled_log_types
+    disabled_log_types temp_directory autoload_known_extensions autoinstall_known_extensions""".split()
+
+# How a database is opened. Threads are the runner's business, unless the script sets them: it starts as many drivers as
+# it wants files run at a time.
+CONFIG = {"threads": "1", "allow_unsigned_extensions": "true", "autoload_known_extensions": "false",
+          "autoinstall_known_extensions": "false"}
 
 
 def requests(stream):
-    """The JSON objects in a stream of bytes: one after another, in chunks of any size."""
+    """The JSON objects in a stream of bytes: one behind the other, in pieces of any size."""
     text, read_json = "", json.JSONDecoder()
     decode = codecs.getincrementaldecoder("utf-8")().decode
     while piece := stream.read1(65536):
@@ -42,12 +53,12 @@ def requests(stream):
 
 
 def value_as_json(value, plain):
-    """A value in the protocol's format: `plain` has only strings."""
+    """A value as the protocol wants it: `plain` knows strings only."""
     if value is None:
         return "NULL" if plain else None
     if isinstance(value, decimal.Decimal):
         return format(value, "f")
-    # A number beyond 64 bits would lose its last digits on the way; text does not.
+    # A number beyond 64 bits would lose its last digits on the way; as text it does not.
     if not plain and isinstance(value, (bool, int)) and -1 << 63 <= value < 1 << 64:
         return value
     if isinstance(value, bool):
@@ -58,175 +69,431 @@ def value_as_json(value, plain):
 
 
 def sqlstate(error):
-    """DuckDB has no SQLSTATE; its error classes have one in the standard."""
+    """DuckDB has no SQLSTATE; the classes that it tells apart have one in the standard."""
     states = {"ParserException": "42601", "CatalogException": "42000", "ConstraintException": "23000",
               "ConversionException": "22018", "OutOfRangeException": "22003", "BinderException": "42000"}
     return states.get(type(error).__name__)
 
 
-class Database:
-    """A script's database and its connections."""
+class Values:
+    """A script's database in memory and its connections, by the Python module: values are as Python has them."""
 
-    def __init__(self, duckdb, plain):
+    def __init__(self, plain):
+        import duckdb
         self.duckdb, self.plain = duckdb, plain
-        self.path, self.read_only, self.version = ":memory:", False, None
-        self.required = set()
+        self.main = duckdb.connect(":memory:", config=CONFIG)
         self.connections = {}
-        self.main = None
-        self.start({})
-
-    def start(self, settings, load=True):
-        """Opens the database at the current path. The runner decides about threads, unless the script sets them: it starts
-        one driver for each file that runs at the same time."""
-        config = {"threads": "1", "allow_unsigned_extensions": "true", "autoload_known_extensions": "false",
-                  "autoinstall_known_extensions": "false"}
-        if self.version:
-            config["storage_compatibility_version"] = self.version
-        self.main = self.duckdb.connect(self.path, read_only=self.read_only, config=config)
-        for name, value in settings.items():
-            try:
-                self.main.execute(f"SET GLOBAL {name} = '" + value.replace("'", "''") + "'")
-            except self.duckdb.Error:
-                pass  # One that cannot be set while the database is open.
-        if load:
-            for extension in sorted(self.required):
-                self.load(extension)
-
-    def stop(self):
-        """Closes all connections, and so the database."""
-        for connection in self.connections.values():
-            connection.close()
-        self.connections = {}
-        if self.main:
-            self.main.close()
-        self.main = None
-
-    def settings(self):
-        """The settings that differ from those of a new database; a restart keeps them."""
-        sql = "SELECT name, value FROM duckdb_settings() WHERE value IS NOT NULL AND value <> ''"
-        try:
-            # The script sets things on the first connection.
-            first = self.connections[min(self.connections)] if self.connections else self.main
-            present = dict(first.execute(sql).fetchall())
-            with self.duckdb.connect(":memory:", config={"threads": "1"}) as fresh:
-                usual = dict(fresh.execute(sql).fetchall())
-        except self.duckdb.Error:
-            return {}
-        return {name: value for name, value in present.items() if usual.get(name) != value and name not in FLEETING}
-
-    def load(self, extension):
-        """Loads an extension; whether that worked."""
-        try:
-            self.main.execute(f"LOAD {extension}")
-            return True
-        except self.duckdb.Error:
-            rows = self.main.execute("SELECT loaded FROM duckdb_extensions() WHERE extension_name = ?", [extension])
-            return (rows.fetchone() or (False,))[0]
-
-    def connection(self, number):
-        """A connection by its number; 0 is the first one; all share one database."""
-        if number not in self.connections:
-            self.connections[number] = self.main.cursor()
-        return self.connections[number]
 
     def answer(self, request):
-        """The database's answer to a request."""
+        """What the database says to a request."""
         try:
-            if "require" in request:
-                return {"met": self.require(request["require"])}
-            if "open" in request:
-                wanted = request["open"]
-                self.stop()
-                self.path, self.read_only = wanted.get("path") or ":memory:", wanted.get("read_only", False)
-                self.version = wanted.get("version")
-                self.start({})
-                return {"count": 0}
-            if "restart" in request:
-                settings = self.settings()
-                self.stop()
-                self.start(settings, request["restart"].get("extensions", True))
-                return {"count": 0}
             if "close" in request:
-                closed = self.connections.pop(request["close"], None)
-                if closed:
-                    closed.close()
+                self.connections.pop(request["close"], self.main.cursor()).close()
                 return {"count": 0}
-            connection = self.connection(request.get("connection", 0))
-            if request.get("dialect") == "duckdb":
-                return self.own_text(connection, request)
-            return self.values(connection, request)
+            number = request.get("connection", 0)
+            self.connections[number] = self.connections.get(number) or self.main.cursor()
+            return self.run(self.connections[number], request)
         except self.duckdb.Error as error:
             state = None if self.plain else sqlstate(error)
             return {"err": str(error), **({"sqlstate": state} if state else {})}
 
-    def require(self, words):
-        """Whether an extension, and so what a script requires, is available."""
-        name = words[0].lower()
-        if name == "no_extension_autoloading":
-            return True  # It is switched off when the database is opened.
-        if not self.load(name):
-            return False
-        self.required.add(name)
-        return True
-
-    def values(self, connection, request):
-        """Values as Python objects."""
+    def run(self, connection, request):
+        """Runs SQL."""
         result = connection.execute(request["sql"])
-        # SQL without a statement has no result.
+        # Of SQL that holds no statement there is no result.
         columns = result.description or [] if result else []
         rows = result.fetchall() if columns else []
-        # Changing statements return the number of rows in a column of this name.
+        # What changes rows says how many in a column of this name.
         is_count = [column[0] for column in columns] == ["Count"] and "letters" not in request
         if not self.plain and (is_count or not columns):
             return {"count": rows[0][0] if is_count and rows else 0}
-        if self.plain and is_count:
-            return {"result": []}
+        rows = [] if is_count else rows
         result = [[value_as_json(value, self.plain) for value in row] for row in rows]
-        return {"result": result} if self.plain else {"result": result, "columns": len(columns)}
+        return {"result": result, **({} if self.plain else {"columns": len(columns)})}
 
-    def own_text(self, connection, request):
-        """Values as DuckDB formats them, and the types of the columns."""
-        sql = request["sql"]
-        if "letters" not in request:
-            connection.execute(sql)
+    def stop(self):
+        """Closes all connections, and so the database."""
+        for connection in [*self.connections.values(), self.main]:
+            connection.close()
+
+
+class Failed(Exception):
+    """DuckDB's words."""
+
+
+class Result(ctypes.Structure):
+    """`duckdb_result`; what is in it is DuckDB's own business."""
+    _fields_ = [("numbers", ctypes.c_uint64 * 3), ("pointers", ctypes.c_void_p * 3)]
+
+
+POINTER, TEXT = ctypes.c_void_p, ctypes.c_char_p
+
+# The functions of the C library that are used here, each with what it returns and what it takes.
+KINDS = {"-": None, "i": ctypes.c_int, "b": ctypes.c_uint8, "n": ctypes.c_uint64, "p": POINTER, "t": TEXT,
+         "v": Result, "r": ctypes.POINTER(Result)}
+FUNCTIONS = """
+    create_config=ip set_config=iptt destroy_config=-p open_ext=itppp free=-p close=-p connect=ipp disconnect=-p
+    query=iptr destroy_result=-r result_error=tr column_count=nr column_logical_type=prn fetch_chunk=pv
+    destroy_data_chunk=-p data_chunk_get_size=np data_chunk_get_vector=ppn vector_get_data=pp vector_get_validity=pp
+    get_type_id=ip decimal_width=bp decimal_scale=bp destroy_logical_type=-p list_type_child_type=pp
+    array_type_child_type=pp map_type_key_type=pp map_type_value_type=pp struct_type_child_count=np
+    struct_type_child_type=ppn union_type_member_count=np union_type_member_type=ppn appender_create_query=iptnptpp
+    append_data_chunk=ipp appender_flush=ip appender_error=tp appender_destroy=ip
+"""
+
+# DuckDB's numbers for types: those whose values are read from memory, and how they lie there.
+NUMBERS = {1: ("BOOLEAN", ctypes.c_bool), 2: ("TINYINT", ctypes.c_int8), 3: ("SMALLINT", ctypes.c_int16),
+           4: ("INTEGER", ctypes.c_int32), 5: ("BIGINT", ctypes.c_int64), 6: ("UTINYINT", ctypes.c_uint8),
+           7: ("USMALLINT", ctypes.c_uint16), 8: ("UINTEGER", ctypes.c_uint32), 9: ("UBIGINT", ctypes.c_uint64)}
+# Others whose names decide how values are compared.
+OTHERS = {10: "FLOAT", 11: "DOUBLE", 16: "HUGEINT", 17: "VARCHAR", 32: "UHUGEINT"}
+VARCHAR, DECIMAL, LIST, STRUCT, MAP, UNION, ARRAY, ZONED = 17, 19, 24, 25, 26, 28, 33, (31, 42)
+
+
+class Library:
+    """The C library in the Python package `duckdb`. Its functions do not hold Python's lock while they run."""
+
+    def __init__(self):
+        library = ctypes.CDLL(self.path())
+        for name, kinds in (function.split("=") for function in FUNCTIONS.split()):
+            try:
+                function = getattr(library, f"duckdb_{name}")
+            except AttributeError:
+                sys.exit(f"error: the Python package `duckdb` is too old, it has no `duckdb_{name}`: "
+                         "pip install --upgrade duckdb")
+            function.restype, function.argtypes = KINDS[kinds[0]], [KINDS[kind] for kind in kinds[1:]]
+            setattr(self, name, function)
+
+    @staticmethod
+    def path():
+        """Where the library is; the module itself is not imported, which would take longer than most scripts."""
+        spec = importlib.util.find_spec("_duckdb")
+        if spec and spec.origin:
+            return spec.origin
+        folders = importlib.util.find_spec("duckdb").submodule_search_locations
+        return next(path for folder in folders for path in glob.glob(os.path.join(glob.escape(folder), "duckdb*.so")))
+
+    def open(self, path, config):
+        """Opens a database."""
+        handle, database, error = POINTER(), POINTER(), TEXT()
+        self.create_config(ctypes.byref(handle))
+        try:
+            for name, value in config.items():
+                self.set_config(handle, name.encode(), value.encode())
+            if self.open_ext(path and path.encode(), ctypes.byref(database), handle, ctypes.byref(error)):
+                message = (error.value or b"the database cannot be opened").decode("utf-8", "replace")
+                self.free(error)
+                raise Failed(message)
+        finally:
+            self.destroy_config(ctypes.byref(handle))
+        return database
+
+    def connection(self, database):
+        """A new connection."""
+        connection = POINTER()
+        if self.connect(database, ctypes.byref(connection)):
+            raise Failed("there is no connection to the database")
+        return connection
+
+    def run(self, connection, sql, read=lambda _: None):
+        """Runs SQL, and hands the result to `read` while it is there."""
+        result = Result()
+        try:
+            if self.query(connection, sql.encode("utf-8", "surrogatepass"), ctypes.byref(result)):
+                raise Failed((self.result_error(ctypes.byref(result)) or b"").decode("utf-8", "replace"))
+            return read(result)
+        finally:
+            self.destroy_result(ctypes.byref(result))
+
+    def chunks(self, result):
+        """The rows of a result, in pieces."""
+        while chunk := POINTER(self.fetch_chunk(result)):
+            yield chunk
+            self.destroy_data_chunk(ctypes.byref(chunk))
+
+    def column(self, chunk, index, kind):
+        """The values of a column of numbers or texts."""
+        count, vector = self.data_chunk_get_size(chunk), self.data_chunk_get_vector(chunk, index)
+        data, validity = self.vector_get_data(vector), self.vector_get_validity(vector)
+        bits = ctypes.string_at(validity, (count + 7) // 8) if validity else None
+        # What lies where a value is NULL is anything.
+        is_valid = [bits is None or bits[row // 8] >> row % 8 & 1 for row in range(count)]
+        if kind in NUMBERS:
+            return [value if valid else None
+                    for value, valid in zip((NUMBERS[kind][1] * count).from_address(data), is_valid)]
+        return [self.text(data + 16 * row) if valid else None for row, valid in enumerate(is_valid)]
+
+    @staticmethod
+    def text(address):
+        """A text: its length, and then the text itself if it is short, or else where it is."""
+        length = ctypes.c_uint32.from_address(address).value
+        start = address + 4 if length <= 12 else ctypes.c_uint64.from_address(address + 8).value
+        return ctypes.string_at(start, length).decode("utf-8", "replace")
+
+    def texts(self, connection, sql):
+        """The rows of a query whose columns are texts."""
+        def read(result):
+            count = self.column_count(ctypes.byref(result))
+            return [row for chunk in self.chunks(result)
+                    for row in zip(*(self.column(chunk, index, VARCHAR) for index in range(count)))]
+        return self.run(connection, sql, read)
+
+    def name(self, kind):
+        """The name of a type, if it decides how values are compared."""
+        number = self.get_type_id(kind)
+        if number == DECIMAL:
+            return f"DECIMAL({self.decimal_width(kind)},{self.decimal_scale(kind)})"
+        return NUMBERS.get(number, (OTHERS.get(number, ""),))[0]
+
+    def has_zone(self, kind):
+        """Whether the text of such values depends on the time zone."""
+        number = self.get_type_id(kind)
+        known = {LIST: [self.list_type_child_type], ARRAY: [self.array_type_child_type],
+                 MAP: [self.map_type_key_type, self.map_type_value_type]}
+        counted = {STRUCT: (self.struct_type_child_count, self.struct_type_child_type),
+                   UNION: (self.union_type_member_count, self.union_type_member_type)}
+        inner = [child(kind) for child in known.get(number, [])]
+        if number in counted:
+            count, child = counted[number]
+            inner = [child(kind, index) for index in range(count(kind))]
+        found = [self.has_zone(child) for child in inner]
+        for child in inner:
+            self.destroy_logical_type(ctypes.byref(POINTER(child)))
+        return number in ZONED or any(found)
+
+
+class Writer:
+    """Writes values as DuckDB does: in a database of its own, so that a script's is left alone."""
+
+    def __init__(self, library):
+        self.library, self.lock = library, threading.Lock()
+        self.database = library.open(None, CONFIG)
+        self.connection = library.connection(self.database)
+        self.tables, self.zone = set(), None
+
+    def rows(self, chunks, kinds, zone):
+        """The texts of all values in chunks of columns of these types."""
+        library, count = self.library, len(kinds)
+        with self.lock:
+            if zone and zone != self.zone:
+                for name, value in zone:
+                    library.run(self.connection, f"SET {name} = '" + value.replace("'", "''") + "'")
+                self.zone = zone
+            if count not in self.tables:
+                columns = ", ".join(f"c{index} VARCHAR" for index in range(count))
+                library.run(self.connection, f"CREATE TABLE t{count}({columns})")
+                self.tables.add(count)
+            appender = POINTER()
+            sql = f"INSERT INTO t{count} SELECT CAST(COLUMNS(*) AS VARCHAR) FROM appended_data".encode()
+            failed = library.appender_create_query(
+                self.connection, sql, count, (POINTER * count)(*kinds), None, None, ctypes.byref(appender))
+            try:
+                failed = failed or any([library.append_data_chunk(appender, chunk) for chunk in chunks])
+                if failed or library.appender_flush(appender):
+                    message = library.appender_error(appender) or b""
+                    raise Failed("cannot write the values of the result: " + message.decode("utf-8", "replace"))
+                return library.texts(self.connection, f"SELECT * FROM t{count}")
+            finally:
+                library.appender_destroy(ctypes.byref(appender))
+                library.run(self.connection, f"TRUNCATE t{count}")
+
+
+class Database:
+    """A script's database and its connections, by the C library: values are DuckDB's own text."""
+
+    def __init__(self, library, writer):
+        self.library, self.writer = library, writer
+        self.path = self.version = self.database = self.own = None
+        # What a script makes for good, it makes here.
+        self.folder = tempfile.TemporaryDirectory(prefix="slt-duckdb-", ignore_cleanup_errors=True)
+        self.required, self.connections, self.read_only, self.lock = set(), {}, False, threading.Lock()
+        self.start({})
+
+    def start(self, settings, load=True):
+        """Opens the database at the present path."""
+        config = {**CONFIG, "secret_directory": self.folder.name}
+        if self.version:
+            config["storage_compatibility_version"] = self.version
+        if self.read_only:
+            config["access_mode"] = "READ_ONLY"
+        self.database = self.library.open(self.path, config)
+        self.own = self.library.connection(self.database)
+        for name, value in settings.items():
+            # Some cannot be set while the database is open.
+            with contextlib.suppress(Failed):
+                self.library.run(self.own, f"SET GLOBAL {name} = '" + value.replace("'", "''") + "'")
+        for extension in sorted(self.required) if load else []:
+            self.load(extension)
+
+    def stop(self):
+        """Closes all connections, and so the database."""
+        for connection in [*self.connections.values(), *([self.own] if self.own else [])]:
+            self.library.disconnect(ctypes.byref(connection))
+        self.connections, self.own = {}, None
+        if self.database:
+            self.library.close(ctypes.byref(self.database))
+        self.database = None
+
+    def settings(self):
+        """The settings that are not as they are in a new database, which a restart keeps."""
+        sql = "SELECT name, value FROM duckdb_settings() WHERE value IS NOT NULL AND value <> ''"
+        # The first connection is the one that the script sets things on.
+        first = self.connections[min(self.connections)] if self.connections else self.own
+        try:
+            present, usual = (dict(self.library.texts(one, sql)) for one in (first, self.writer.connection))
+        except Failed:
+            return {}
+        return {name: value for name, value in present.items() if usual.get(name) != value and name not in FLEETING}
+
+    def load(self, extension):
+        """Whether an extension is there; loads it."""
+        name = extension.replace("'", "''")
+        try:
+            self.library.run(self.own, f"LOAD '{name}'")
+            return True
+        except Failed:
+            sql = f"SELECT loaded::VARCHAR FROM duckdb_extensions() WHERE extension_name = '{name}'"
+            return self.library.texts(self.own, sql) == [("true",)]
+
+    def answer(self, request):
+        """What the database says to a request."""
+        try:
+            if "require" in request:
+                return {"met": self.require(request["require"])}
+            if "open" in request:
+                self.stop()
+                self.path, self.read_only, self.version = map(request["open"].get, ("path", "read_only", "version"))
+                self.start({})
+            elif "restart" in request:
+                settings = self.settings()
+                self.stop()
+                self.start(settings, request["restart"].get("extensions", True))
+            elif "close" in request:
+                closed = self.connections.pop(request["close"], None)
+                if closed:
+                    self.library.disconnect(ctypes.byref(closed))
+            else:
+                connection = self.connection(request.get("connection", 0))
+                # Of a query, the values and the types of the columns are wanted.
+                is_query = "letters" in request
+                read = (lambda result: self.rows(connection, result)) if is_query else (lambda _: {"count": 0})
+                return self.library.run(connection, request["sql"], read)
             return {"count": 0}
-        statements = connection.extract_statements(sql)
-        if not statements:
-            return {"count": 0}
-        changes = self.duckdb.ExpectedResultType.CHANGED_ROWS in statements[-1].expected_result_type
-        if changes and "returning" not in sql.lower():
-            rows = connection.execute(sql).fetchall()
-            return {"result": [[str(value) for value in row] for row in rows], "columns": 1, "types": ["BIGINT"]}
-        relation = connection.query(sql)
-        if relation is None:
-            # A statement that returns nothing has one column without rows.
-            return {"result": [], "columns": 1, "types": ["BOOLEAN"]}
-        types = [str(kind) for kind in relation.types]
-        rows = [list(row) for row in relation.project("COLUMNS(*)::VARCHAR").fetchall()]
-        for index in (index for index, kind in enumerate(types) if kind == "BOOLEAN"):
+        except Failed as error:
+            return {"err": str(error)}
+
+    def require(self, words):
+        """Whether an extension is there, and with it what a script requires."""
+        name = words[0].lower()
+        is_extension = name != "no_extension_autoloading"  # That is so when the database is opened.
+        met = not is_extension or self.load(name)
+        self.required.update([name] if is_extension and met else [])
+        return met
+
+    def connection(self, number):
+        """A connection by its number; all have one database."""
+        with self.lock:
+            if not self.database:
+                raise Failed("the database is closed")
+            if number not in self.connections:
+                self.connections[number] = self.library.connection(self.database)
+            return self.connections[number]
+
+    def rows(self, connection, result):
+        """The rows of a result."""
+        library = self.library
+        kinds = [POINTER(library.column_logical_type(ctypes.byref(result), index))
+                 for index in range(library.column_count(ctypes.byref(result)))]
+        try:
+            numbers = [library.get_type_id(kind) for kind in kinds]
+            if all(number in NUMBERS or number == VARCHAR for number in numbers):
+                rows = [row for chunk in library.chunks(result)
+                        for row in zip(*(library.column(chunk, index, number) for index, number in enumerate(numbers)))]
+            else:
+                rows = self.written(connection, result, kinds, numbers)
+            return {"result": rows, "columns": len(kinds), "types": [library.name(kind) for kind in kinds]}
+        finally:
+            for kind in kinds:
+                library.destroy_logical_type(ctypes.byref(kind))
+
+    def written(self, connection, result, kinds, numbers):
+        """The rows of a result, in DuckDB's text."""
+        zone = None
+        if any(map(self.library.has_zone, kinds)):
+            # Without the extension `icu` there is but one time zone.
+            with contextlib.suppress(Failed):
+                sql = "SELECT current_setting('TimeZone'), current_setting('Calendar')"
+                zone = list(zip(["TimeZone", "Calendar"], self.library.texts(connection, sql)[0]))
+        rows = [list(row) for row in self.writer.rows(self.library.chunks(result), kinds, zone)]
+        for column in (index for index, number in enumerate(numbers) if NUMBERS.get(number, "")[:1] == ("BOOLEAN",)):
             for row in rows:
-                row[index] = None if row[index] is None else row[index] == "true"
-        return {"result": rows, "columns": len(types), "types": types}
+                row[column] = row[column] and row[column] == "true"
+        return rows
+
+
+class Driver:
+    """Serves the scripts of one runner, one after the other."""
+
+    def __init__(self, plain, say):
+        self.plain, self.say = plain, say
+        self.database = self.library = self.writer = None
+        # Here requests with an `id` wait.
+        self.threads = {}
+
+    def serve(self, request):
+        """Answers a request: one with an `id` as soon as its connection is free, and all others at once."""
+        if "script" in request or "close" in request:
+            ended = list(self.threads) if "script" in request else [request["close"]]
+            for number in ended:
+                self.threads.pop(number, queue.SimpleQueue()).put(None)
+        if "script" in request:
+            if self.database:
+                self.database.stop()
+            self.database = None
+            return self.say({"count": 0})
+        self.database = self.database or self.open(request)
+        if "id" not in request:
+            return self.say(self.database.answer(request))
+        number = request.get("connection", 0)
+        if number not in self.threads:
+            self.threads[number] = queue.SimpleQueue()
+            threading.Thread(target=self.work, args=(self.threads[number],), daemon=True).start()
+        return self.threads[number].put(request)
+
+    def work(self, waiting):
+        """Answers what waits for one connection, until there is nothing to be waited for."""
+        while request := waiting.get():
+            self.say({**self.database.answer(request), "id": request["id"]})
+
+    def open(self, request):
+        """Opens the script's database."""
+        if "sql" in request and request.get("dialect") != "duckdb":
+            return Values(self.plain)
+        if not self.library:
+            self.library = Library()
+            self.writer = Writer(self.library)
+        return Database(self.library, self.writer)
 
 
 def main():
-    """Answers requests until the input ends."""
-    plain = not os.environ.get("SLT_PROTOCOL")
+    """Answers requests until there are no more."""
+    plain, lock = not os.environ.get("SLT_PROTOCOL"), threading.Lock()
 
     def say(what):
-        sys.stdout.write(json.dumps(what) + "\n")
-        sys.stdout.flush()
+        with lock:
+            sys.stdout.write(json.dumps(what) + "\n")
+            sys.stdout.flush()
 
-    try:
-        import duckdb
-    except ImportError:
+    if not importlib.util.find_spec("duckdb"):
         sys.exit("error: this driver needs the Python package `duckdb`: pip install duckdb")
     if not plain:
-        say({"protocol": 1, "name": "duckdb", "capabilities": ["connections", "reopen", "require"]})
-    database = None
+        say({"protocol": 1, "name": "duckdb",
+             "capabilities": ["connections", "reopen", "require", "scripts", "concurrent"]})
+    driver = Driver(plain, say)
     for request in requests(sys.stdin.buffer):
-        database = database or Database(duckdb, plain)
-        say(database.answer(request))
+        driver.serve(request)
+    driver.database = None
+    os._exit(0)  # Threads may still be busy with queries that nobody waits for.
 
 
 if __name__ == "__main__":
