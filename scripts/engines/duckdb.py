@@ -23,10 +23,10 @@ import sys
 import tempfile
 import threading
 
-# The name of this file is that of the module that it needs, so its folder must not be searched.
+# This file has the name of the module that it needs, so its folder must not be searched.
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != os.path.dirname(os.path.abspath(__file__))]
 
-# Settings that cannot be set again, or must not be, when a database is opened anew.
+# Settings that cannot or must not be set again when a database is opened again.
 FLEETING = """access_mode duckdb_api custom_user_agent allow_unsigned_extensions storage_compatibility_version schema
     search_path log_query_path enable_logging logging_level logging_mode logging_storage enabled_log_types
     disabled_log_types temp_directory autoload_known_extensions autoinstall_known_extensions""".split()
@@ -38,7 +38,7 @@ CONFIG = {"threads": "1", "allow_unsigned_extensions": "true", "autoload_known_e
 
 
 def requests(stream):
-    """The JSON objects in a stream of bytes: one behind the other, in pieces of any size."""
+    """The JSON objects in a stream of bytes: one after another, in chunks of any size."""
     text, read_json = "", json.JSONDecoder()
     decode = codecs.getincrementaldecoder("utf-8")().decode
     while piece := stream.read1(65536):
@@ -53,12 +53,12 @@ def requests(stream):
 
 
 def value_as_json(value, plain):
-    """A value as the protocol wants it: `plain` knows strings only."""
+    """A value in the protocol's format: `plain` has only strings."""
     if value is None:
         return "NULL" if plain else None
     if isinstance(value, decimal.Decimal):
         return format(value, "f")
-    # A number beyond 64 bits would lose its last digits on the way; as text it does not.
+    # A number beyond 64 bits would lose its last digits on the way; text does not.
     if not plain and isinstance(value, (bool, int)) and -1 << 63 <= value < 1 << 64:
         return value
     if isinstance(value, bool):
@@ -69,7 +69,7 @@ def value_as_json(value, plain):
 
 
 def sqlstate(error):
-    """DuckDB has no SQLSTATE; the classes that it tells apart have one in the standard."""
+    """DuckDB has no SQLSTATE; its error classes have one in the standard."""
     states = {"ParserException": "42601", "CatalogException": "42000", "ConstraintException": "23000",
               "ConversionException": "22018", "OutOfRangeException": "22003", "BinderException": "42000"}
     return states.get(type(error).__name__)
@@ -85,7 +85,7 @@ class Values:
         self.connections = {}
 
     def answer(self, request):
-        """What the database says to a request."""
+        """The database's answer to a request."""
         try:
             if "close" in request:
                 self.connections.pop(request["close"], self.main.cursor()).close()
@@ -100,10 +100,10 @@ class Values:
     def run(self, connection, request):
         """Runs SQL."""
         result = connection.execute(request["sql"])
-        # Of SQL that holds no statement there is no result.
+        # SQL without a statement has no result.
         columns = result.description or [] if result else []
         rows = result.fetchall() if columns else []
-        # What changes rows says how many in a column of this name.
+        # Changing statements return the number of rows in a column of this name.
         is_count = [column[0] for column in columns] == ["Count"] and "letters" not in request
         if not self.plain and (is_count or not columns):
             return {"count": rows[0][0] if is_count and rows else 0}
@@ -335,9 +335,9 @@ class Database:
         self.database = None
 
     def settings(self):
-        """The settings that are not as they are in a new database, which a restart keeps."""
+        """The settings that differ from those of a new database; a restart keeps them."""
         sql = "SELECT name, value FROM duckdb_settings() WHERE value IS NOT NULL AND value <> ''"
-        # The first connection is the one that the script sets things on.
+        # The script sets things on the first connection.
         first = self.connections[min(self.connections)] if self.connections else self.own
         try:
             present, usual = (dict(self.library.texts(one, sql)) for one in (first, self.writer.connection))
@@ -346,7 +346,7 @@ class Database:
         return {name: value for name, value in present.items() if usual.get(name) != value and name not in FLEETING}
 
     def load(self, extension):
-        """Whether an extension is there; loads it."""
+        """Loads an extension; whether that worked."""
         name = extension.replace("'", "''")
         try:
             self.library.run(self.own, f"LOAD '{name}'")
@@ -356,7 +356,7 @@ class Database:
             return self.library.texts(self.own, sql) == [("true",)]
 
     def answer(self, request):
-        """What the database says to a request."""
+        """The database's answer to a request."""
         try:
             if "require" in request:
                 return {"met": self.require(request["require"])}
@@ -383,7 +383,7 @@ class Database:
             return {"err": str(error)}
 
     def require(self, words):
-        """Whether an extension is there, and with it what a script requires."""
+        """Whether an extension, and so what a script requires, is available."""
         name = words[0].lower()
         is_extension = name != "no_extension_autoloading"  # That is so when the database is opened.
         met = not is_extension or self.load(name)
@@ -476,7 +476,7 @@ class Driver:
 
 
 def main():
-    """Answers requests until there are no more."""
+    """Answers requests until the input ends."""
     plain, lock = not os.environ.get("SLT_PROTOCOL"), threading.Lock()
 
     def say(what):
