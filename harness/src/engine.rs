@@ -91,6 +91,14 @@ pub trait Database {
         Ok(false)
     }
 
+    /// Connections that run SQL at the same time, for the passes of a concurrent loop; none if the engine has no such thing.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    fn together(&mut self) -> Result<Option<Box<dyn Together>>, EngineError> {
+        Ok(None)
+    }
+
     /// Keeps the database when this is dropped, for inspection, and says what and where it is; `None` if there is
     /// nothing to keep.
     fn keep(&mut self) -> Option<String> {
@@ -146,6 +154,21 @@ pub trait Session {
     fn sleep(&mut self, duration: Duration) {
         std::thread::sleep(duration);
     }
+}
+
+/// Connections that run SQL at the same time: one for each pass of a loop, which has at most one request under way.
+pub trait Together {
+    /// Begins a request on the connection of a pass. Passes are numbered from 0.
+    ///
+    /// # Errors
+    /// It could not be begun; [`next`](Together::next) does not yield it then.
+    fn begin(&mut self, pass: u64, request: Request<'_>) -> Result<(), EngineError>;
+
+    /// Waits for the request that ends next, puts what it returns into `rows`, which is empty, and tells its pass.
+    ///
+    /// # Errors
+    /// Nothing more can be learnt of any request.
+    fn next(&mut self, rows: &mut Rows) -> Result<(u64, Result<Done, EngineError>), EngineError>;
 }
 
 /// Stops the running request, if any, from any thread.

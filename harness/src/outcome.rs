@@ -180,6 +180,9 @@ pub struct Failure {
     pub file: String,
     /// The record's line in that file, counted from 1; 0 if the failure concerns the whole file.
     pub line: u64,
+    /// The variables of the loops around the record, as in `i=3, t=INTEGER`; empty outside of loops.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pass: String,
     /// What was wrong, in one or a few lines.
     pub message: String,
     /// The SQL; empty if there was none.
@@ -196,6 +199,17 @@ pub struct Failure {
     pub diff: String,
 }
 
+impl Failure {
+    /// Where the record is: `file:line`, with the pass if it is in a loop.
+    pub fn place(&self) -> String {
+        match (self.line, self.pass.as_str()) {
+            (0, _) => self.file.clone(),
+            (line, "") => format!("{}:{line}", self.file),
+            (line, pass) => format!("{}:{line} ({pass})", self.file),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
@@ -205,10 +219,7 @@ impl fmt::Display for Failure {
         if !self.diff.is_empty() {
             write!(f, "\n[Diff] (-expected|+actual)\n{}", self.diff)?;
         }
-        match self.line {
-            0 => write!(f, "\nat {}", self.file),
-            line => write!(f, "\nat {}:{line}", self.file),
-        }
+        write!(f, "\nat {}", self.place())
     }
 }
 
@@ -411,6 +422,7 @@ mod tests {
         outcome.failures.push(Failure {
             file: "a/b.test".into(),
             line: 7,
+            pass: "i=3".into(),
             message: "m".into(),
             sql: "SELECT 1".into(),
             expected: Some("1".into()),

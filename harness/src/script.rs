@@ -31,6 +31,8 @@ pub struct Record<'a> {
     pub included_from: Option<Arc<str>>,
     /// The line of its directive, counted from 1.
     pub line: u64,
+    /// The variables of the loops around it, as in `i=3, t=INTEGER`; empty outside of loops.
+    pub pass: String,
     /// The connection that it wants, where that is not the default one.
     pub connection: Option<String>,
     /// How often it may be tried, and the pause between two tries.
@@ -43,7 +45,15 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     fn new(line: u64, step: Step<'a>) -> Self {
-        Record { included_from: None, line, connection: None, retry: None, substitute: false, step }
+        Record {
+            included_from: None,
+            line,
+            pass: String::new(),
+            connection: None,
+            retry: None,
+            substitute: false,
+            step,
+        }
     }
 }
 

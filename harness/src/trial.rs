@@ -29,6 +29,7 @@ mod watchdog;
 pub(crate) use apart::{INTERRUPTED, left_threads_behind, run_apart};
 pub use bless::Bless;
 use bless::{Blessings, Conclusion};
+pub use duckdb::Tags;
 use execute::Executor;
 
 /// What a trial may do, and its time limits.
@@ -54,6 +55,12 @@ pub struct Options {
     pub whole_texts: bool,
     /// Names that conditions accept for the engine, besides its own.
     pub labels: Vec<String>,
+    /// How many records one script of DuckDB's dialect may run, those in loops each time that they run; none for ten million.
+    pub max_records: Option<u64>,
+    /// Let pass what DuckDB's own runner lets pass.
+    pub lenient: bool,
+    /// Which scripts run, by their tags.
+    pub tags: Tags,
     /// The list of known failures to check outcomes against.
     pub known: Option<Arc<Judge>>,
 }
@@ -159,6 +166,7 @@ struct Tally<'f> {
     shown: Cow<'f, str>,
     included: Option<std::sync::Arc<str>>,
     line: u64,
+    pass: String,
     sql: String,
 }
 
@@ -179,12 +187,14 @@ impl<'f> Tally<'f> {
             shown: shown(path),
             included: None,
             line: 0,
+            pass: String::new(),
             sql: String::new(),
         }
     }
 
     fn at(&mut self, record: &Record<'_>) {
         self.line = record.line;
+        self.pass.clone_from(&record.pass);
         if self.included != record.included_from {
             self.included.clone_from(&record.included_from);
         }
@@ -204,6 +214,7 @@ impl<'f> Tally<'f> {
         Failure {
             file: self.file().to_owned(),
             line: self.line,
+            pass: self.pass.clone(),
             message: String::new(),
             sql: self.sql.clone(),
             expected: None,
@@ -215,7 +226,7 @@ impl<'f> Tally<'f> {
     /// Adds a failure of the record with this SQL; a record without SQL is identified by the error.
     fn fail(&mut self, failure: Failure, text: &[u8]) {
         let text = if text.is_empty() { failure.message.as_bytes() } else { text };
-        let id = RecordId::new(text, failure.line);
+        let id = RecordId::in_pass(text, failure.line, &failure.pass);
         self.count_failed(vec![id]);
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(failure);
@@ -235,7 +246,7 @@ impl<'f> Tally<'f> {
     fn pass(&mut self, record: &Record<'_>) {
         self.records.passed += u64::from(record.step.counts());
         if let Some(expectation) = &mut self.expectation {
-            expectation.passed(record.step.text(), record.line);
+            expectation.passed(record.step.text(), record.line, &record.pass);
         }
     }
 
@@ -302,6 +313,7 @@ impl<'f> Tally<'f> {
             .as_deref()
             .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
         self.sql.clear();
+        self.pass.clear();
         // A file that cannot be parsed may be a secret file: do not show its text.
         let message = match why {
             CutShort::SyntaxError => diff::shorten(error.message, LONGEST_SYNTAX_ERROR),

@@ -71,6 +71,7 @@ fn failure(file: &str, record: u64) -> Failure {
     let rows = |shift: u64| (0..30).map(|row| format!("{}", row * 7 + shift)).collect::<Vec<_>>().join("\n");
     Failure {
         file: format!("tests/corpus/{file}"),
+        pass: String::new(),
         line: 100 + record,
         message: "query result mismatch".into(),
         sql: "SELECT pk FROM tab0 WHERE ((col0 > 52) AND col3 <= 5) OR col4 IN (SELECT col1 FROM tab0)".into(),

@@ -14,6 +14,7 @@ mod dialects;
 mod differential;
 mod doors;
 mod drivers;
+mod duckdb_dialect;
 mod endings;
 mod engines;
 mod exact;

@@ -40,10 +40,16 @@ mod ddl {
 #[allow(non_snake_case)]
 mod duckdb {
     #[test]
+    fn concurrent_duckdb_test__x2e() {}
+
+    #[test]
     fn databases_duckdb_test__x2e() {}
 
     #[test]
     fn errors_duckdb_test__x2e() {}
+
+    #[test]
+    fn files_duckdb_test__x2e() {}
 
     #[test]
     fn loops_duckdb_test__x2e() {}
@@ -53,6 +59,12 @@ mod duckdb {
 
     #[test]
     fn results_duckdb_test__x2e() {}
+
+    #[test]
+    fn settings_duckdb_test__x2e() {}
+
+    #[test]
+    fn skipped_duckdb_test__x2e() {}
 }
 
 #[allow(non_snake_case)]

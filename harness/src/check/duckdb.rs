@@ -106,26 +106,48 @@ fn walk(script: &Script<'_>, all: &[&Step<'_>], survey: &mut Survey) {
         return;
     }
     let engine = Labels::undecided();
-    let mut cursor = Cursor::new(script, MOST_RECORDS);
-    let mut reached: HashSet<*const u8> = HashSet::new();
-    for _ in 0..MOST_STEPS {
-        match cursor.next(&engine, &mut Words) {
-            Ok(Some(Event::Step(step))) => {
+    let (mut left, mut reached) = (MOST_STEPS, HashSet::new());
+    match reach(Cursor::new(script, MOST_RECORDS), &engine, &mut left, &mut reached) {
+        Ok(true) => {
+            let runnable = all.iter().filter(|step| matches!(step.action, Action::Statement(_) | Action::Query(_)));
+            for step in runnable.filter(|step| !reached.contains(&std::ptr::from_ref(**step).cast())) {
+                let message = "no pass of the loops around it reaches this record: it can never run";
+                let error = in_its_file(step, SyntaxError::new(step.place.line, message));
+                survey.findings.push((Severity::Error, Kind::NeverRuns, error));
+            }
+        }
+        Ok(false) => {}
+        Err(error) => survey.findings.push((Severity::Error, Kind::Syntax, error)),
+    }
+}
+
+/// Enters the steps that a cursor reaches; returns whether it came to its end within `left` steps.
+fn reach(
+    mut cursor: Cursor<'_, '_>,
+    engine: &Labels,
+    left: &mut usize,
+    reached: &mut HashSet<*const u8>,
+) -> Result<bool, SyntaxError> {
+    while let Some(event) = cursor.next(engine, &mut Words)? {
+        if *left == 0 {
+            return Ok(false);
+        }
+        *left -= 1;
+        match event {
+            Event::Step(step) => {
                 reached.insert(std::ptr::from_ref(step).cast());
             }
-            Ok(Some(Event::Skipped(_))) => {}
-            Ok(None) => {
-                let left = all.iter().filter(|step| matches!(step.action, Action::Statement(_) | Action::Query(_)));
-                for step in left.filter(|step| !reached.contains(&std::ptr::from_ref(**step).cast())) {
-                    let message = "no pass of the loops around it reaches this record: it can never run";
-                    let error = in_its_file(step, SyntaxError::new(step.place.line, message));
-                    survey.findings.push((Severity::Error, Kind::NeverRuns, error));
+            Event::Skipped(_) => {}
+            Event::Together(mut passes) => {
+                while let Some(pass) = passes.next()? {
+                    if !reach(pass, engine, left, reached)? {
+                        return Ok(false);
+                    }
                 }
-                return;
             }
-            Err(error) => return survey.findings.push((Severity::Error, Kind::Syntax, error)),
         }
     }
+    Ok(true)
 }
 
 /// Whether a loop's words are known in a run only.

@@ -13,7 +13,7 @@ use super::{chosen, milliseconds, seconds};
 use crate::engine::Choice;
 use crate::outcome::Shard;
 use crate::suite::Dialect;
-use crate::trial::{Bless, Options};
+use crate::trial::{Bless, Options, Tags};
 
 /// The flags of a test binary, as they are typed.
 #[derive(Debug, Clone, Args)]
@@ -140,6 +140,22 @@ pub struct TrialFlags {
     #[arg(long, env = "SQLLOGICTEST_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) allow_env: bool,
 
+    /// How many records a file of DuckDB's dialect may run, counting those in loops each time [default: 10000000]
+    #[arg(long, value_name = "N", env = "SQLLOGICTEST_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = OURS)]
+    pub(super) max_records: Option<u64>,
+
+    /// DuckDB's dialect: let pass what DuckDB's own runner lets pass unchecked
+    #[arg(long, env = "SQLLOGICTEST_LENIENT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) lenient: bool,
+
+    /// Run only files of DuckDB's dialect with all of these tags, separated by commas (repeatable: or with all of those)
+    #[arg(long, value_name = "TAGS", env = "SQLLOGICTEST_SELECT_TAGS", value_delimiter = ';', help_heading = OURS)]
+    pub(super) select_tags: Vec<String>,
+
+    /// Leave out files of DuckDB's dialect with all of these tags, separated by commas (repeatable)
+    #[arg(long, value_name = "TAGS", env = "SQLLOGICTEST_SKIP_TAGS", value_delimiter = ';', help_heading = OURS)]
+    pub(super) skip_tags: Vec<String>,
+
     /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes
     #[arg(long, value_name = "check", env = "SQLLOGICTEST_BLESS", num_args = 0..=1, default_missing_value = "1",
           require_equals = true, value_parser = bless, help_heading = OURS)]
@@ -170,6 +186,9 @@ impl TrialFlags {
             allow_system: self.allow_system,
             allow_env: self.allow_env,
             labels: self.labels,
+            max_records: self.max_records,
+            lenient: self.lenient,
+            tags: Tags { select: Tags::sets(self.select_tags), skip: Tags::sets(self.skip_tags) },
             keep_database: self.keep_db_on_failure,
             bless: check.map(|check| Bless { check, errors: self.bless_errors }),
             ..Options::default()

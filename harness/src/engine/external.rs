@@ -18,31 +18,32 @@
 //! To find out, the driver is started once with empty input. Every driver tolerates empty input, so drivers without a
 //! greeting never see new fields.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Stdio};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::StreamDeserializer;
 use serde_json::de::IoRead;
-use serde_json::value::RawValue;
 
 use super::choice::shown_command;
 use super::identity;
 use super::names::Maker;
-use super::text::Letters;
-use super::{Database, Done, Engine, EngineError, Interrupter, Opening, Request, Rows, Session};
-use crate::script::Dialect;
+use super::{Database, Done, Engine, EngineError, Interrupter, Opening, Request, Rows, Session, Together};
 
+mod answer;
 mod output;
 mod process;
 mod shared;
+mod together;
 
+use answer::{Answer, reason};
 use output::Output;
 use process::{Process, timed_out};
 
@@ -69,14 +70,16 @@ struct Driver {
     maker: OnceCell<Maker>,
     /// The driver's answer when asked whether it knows the extension.
     greeting: OnceCell<Option<Greeting>>,
+    /// Processes that wait for another script.
+    idle: Mutex<Vec<Conversation>>,
 }
 
 impl External {
     /// A driver that the shell command `command` starts, once for each connection.
     pub fn new(command: &str) -> Self {
         let shown = format!("the external driver `{}`", shown_command(command));
-        let (maker, greeting) = (OnceCell::new(), OnceCell::new());
-        External { driver: Arc::new(Driver { command: command.to_owned(), shown, maker, greeting }) }
+        let (maker, greeting, idle) = (OnceCell::new(), OnceCell::new(), Mutex::default());
+        External { driver: Arc::new(Driver { command: command.to_owned(), shown, maker, greeting, idle }) }
     }
 }
 
@@ -139,8 +142,8 @@ impl Database for Own {
         let shared = match &self.shared {
             Some(shared) => shared,
             None => {
-                let started = self.start()?;
-                self.shared.insert(Rc::new(RefCell::new(started)))
+                let conversation = self.driver.idle(&self.name).map_or_else(|| self.start(), Ok)?;
+                self.shared.insert(Rc::new(RefCell::new(conversation)))
             }
         };
         let connection = shared::Connection::new(shared, self.connections);
@@ -165,6 +168,26 @@ impl Database for Own {
             _ => Ok(false),
         }
     }
+
+    fn together(&mut self) -> Result<Option<Box<dyn Together>>, EngineError> {
+        match &self.shared {
+            Some(shared) if self.driver.can(CONCURRENT)? => {
+                let first = self.connections;
+                // No other connection begins before these have ended.
+                self.connections += together::MOST;
+                Ok(Some(Box::new(together::Connections::new(shared, first))))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(Ok(conversation)) = self.shared.take().map(Rc::try_unwrap) {
+            self.driver.keep(conversation.into_inner());
+        }
+    }
 }
 
 impl Own {
@@ -175,8 +198,9 @@ impl Own {
         let (Some(stdin), Some(stdout)) = process.pipes() else { return Err(EngineError::new("no pipes")) };
         let output = Output::new(stdout, process.watcher());
         let answers = serde_json::Deserializer::from_reader(output.clone()).into_iter();
-        let greeting = greeting.clone();
-        let mut session = Conversation { greeting, stdin: Some(stdin), process, output, answers, is_lost: false };
+        let (greeting, lease) = (greeting.clone(), Lease::default());
+        let mut session =
+            Conversation { greeting, stdin: Some(stdin), process, output, answers, is_lost: false, lease };
         if session.greeting.is_some() {
             // Later attempts may fail or be slow where the first one was not.
             let guard = session.process.timeout_guard(GREETING);
@@ -197,6 +221,28 @@ impl Driver {
     fn can(&self, capability: &str) -> Result<bool, EngineError> {
         let greeting = self.greeting.get_or_try_init(|| self.probe())?;
         Ok(greeting.as_ref().is_some_and(|greeting| greeting.capabilities.iter().any(|known| known == capability)))
+    }
+
+    /// A process that has served another script, if there is one that can go on.
+    fn idle(&self, script: &str) -> Option<Conversation> {
+        loop {
+            let mut conversation = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            // One that has ended meanwhile cannot.
+            if conversation.command(&Question { script: Some(Some(script)), ..Question::default() }).is_ok() {
+                return Some(conversation);
+            }
+        }
+    }
+
+    /// Keeps a process for another script, if it can serve one.
+    fn keep(&self, mut conversation: Conversation) {
+        // What was to kill it when its script took too long must not do so when it serves another.
+        conversation.lease.end();
+        let goes_on = !conversation.is_lost && self.can(SCRIPTS).unwrap_or(false);
+        if goes_on && conversation.command(&Question { script: Some(None), ..Question::default() }).is_ok() {
+            conversation.lease = Lease::default();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conversation);
+        }
     }
 
     /// Finds out whether the driver knows the extension.
@@ -241,12 +287,18 @@ const REOPEN: &str = "reopen";
 /// The driver can say whether it has what a script requires.
 const REQUIRE: &str = "require";
 
+/// One process serves one script after the other.
+const SCRIPTS: &str = "scripts";
+
+/// Requests of several connections run at the same time.
+const CONCURRENT: &str = "concurrent";
+
 #[derive(Default, Serialize)]
 struct Question<'q> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sql: Option<&'q str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    letters: Option<&'q str>,
+    letters: Option<Cow<'q, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dialect: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,6 +311,11 @@ struct Question<'q> {
     restart: Option<Restart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     require: Option<&'q [&'q str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    /// The script that begins, by its database's name; `Some(None)` between two scripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    script: Option<Option<&'q str>>,
 }
 
 #[derive(Serialize)]
@@ -273,23 +330,6 @@ struct Restart {
     extensions: bool,
 }
 
-/// All possible answers of a driver.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    /// Values as the driver wrote them: parsing a number and writing it again might change it.
-    result: Option<Vec<Vec<Box<RawValue>>>>,
-    columns: Option<usize>,
-    count: Option<u64>,
-    err: Option<String>,
-    sqlstate: Option<String>,
-    types: Option<Vec<String>>,
-    met: Option<bool>,
-    protocol: Option<u32>,
-    name: Option<String>,
-    capabilities: Vec<String>,
-}
-
 /// One connection: a process that answers requests one by one.
 struct Conversation {
     greeting: Option<Greeting>,
@@ -301,6 +341,26 @@ struct Conversation {
     answers: StreamDeserializer<'static, IoRead<Output>, Answer>,
     /// Whether the connection can no longer be used.
     is_lost: bool,
+    /// The script that it serves.
+    lease: Lease,
+}
+
+/// As long as a lease has not ended, the script that a process serves may have it killed.
+#[derive(Clone, Default)]
+struct Lease(Arc<Mutex<bool>>);
+
+impl Lease {
+    fn end(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// Does something that must not happen after the end.
+    fn within(&self, act: impl FnOnce()) {
+        let has_ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*has_ended {
+            act();
+        }
+    }
 }
 
 impl Conversation {
@@ -340,13 +400,19 @@ impl Conversation {
         if let Some(unasked) = self.output.unasked() {
             return Err(EngineError::lost(format!("it printed `{unasked}` without being asked")));
         }
+        self.write(question)?;
+        self.answer()
+    }
+
+    /// Puts a question whose answer is read later.
+    fn write(&mut self, question: &Question<'_>) -> Result<(), EngineError> {
         let text = serde_json::to_vec(question).map_err(|error| EngineError::new(error.to_string()))?;
         let written = match &mut self.stdin {
             Some(stdin) => stdin.write_all(&text).and_then(|()| stdin.flush()),
             None => Err(ErrorKind::BrokenPipe.into()),
         };
         match written {
-            Ok(()) => self.answer(),
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(EngineError::lost(match self.process.end() {
                 Some(end) => format!("{end} before it was asked"),
                 None => "it closed its input, so that it cannot be asked".to_owned(),
@@ -354,13 +420,6 @@ impl Conversation {
             Err(error) => Err(EngineError::lost(format!("cannot write to it: {error}"))),
         }
     }
-}
-
-/// What is wrong with an answer, without the position in a stream that the user does not see.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 impl Session for Conversation {
@@ -373,42 +432,27 @@ impl Session for Conversation {
     }
 
     fn interrupter(&self) -> Option<Interrupter> {
-        Some(Arc::new(self.process.killer()))
+        let (lease, kill) = (self.lease.clone(), self.process.killer());
+        Some(Arc::new(move || lease.within(&kill)))
     }
 }
 
 impl Conversation {
     /// Makes the driver run SQL, on the connection with that number if it serves several.
     fn request(&mut self, request: Request<'_>, connection: Option<u64>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let question = Question { connection, ..self.question(&request)? };
+        let answer = self.ask(&question)?;
+        answer.take(request.letters, request.dialect, self.greeting.is_some(), rows)
+    }
+
+    /// The question that a request is.
+    fn question<'q>(&self, request: &Request<'q>) -> Result<Question<'q>, EngineError> {
         let sql = std::str::from_utf8(request.sql)
             .map_err(|error| EngineError::refused(format!("JSON takes UTF-8 only: {error}")))?;
         let extended = self.greeting.is_some();
         let letters = request.letters.filter(|_| extended).map(String::from_utf8_lossy);
-        let dialect = extended.then_some(match request.dialect {
-            Dialect::Classic => "classic",
-            Dialect::Slt => "slt",
-            Dialect::DuckDb => "duckdb",
-        });
-        let letters = letters.as_deref();
-        let question = Question { sql: Some(sql), letters, dialect, connection, ..Question::default() };
-        let answer = self.ask(&question)?;
-        match answer {
-            Answer { err: Some(message), sqlstate, result: None, count: None, .. } => {
-                Err(EngineError { sqlstate, ..EngineError::new(message) })
-            }
-            Answer { result: None, count: Some(count), .. } if extended => Ok(Done::Changed(count)),
-            Answer { result: Some(result), columns, types, count: None, err: None, .. } => {
-                rows.set_types(types.unwrap_or_default());
-                if let Some(columns) = columns {
-                    rows.set_columns(columns);
-                }
-                for row in result {
-                    push(&row, &request, extended, rows)?;
-                }
-                Ok(Done::Rows)
-            }
-            _ => Err(EngineError::lost("it answered neither with `result` nor with `err`")),
-        }
+        let dialect = extended.then_some(request.dialect.name());
+        Ok(Question { sql: Some(sql), letters, dialect, ..Question::default() })
     }
 }
 
@@ -416,41 +460,6 @@ impl Drop for Conversation {
     fn drop(&mut self) {
         self.stdin = None;
     }
-}
-
-/// Adds a row: formatted by the letters if the driver knows the extension, and otherwise as the driver wrote it.
-fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut Rows) -> Result<(), EngineError> {
-    let letters = Letters::of(request);
-    let mut own = Rows::default();
-    for (column, value) in row.iter().enumerate() {
-        let value = value.get();
-        match value.as_bytes().first() {
-            Some(b'"') => {
-                let text: String = serde_json::from_str(value).map_err(|error| {
-                    EngineError::lost(format!("it answered with `{value}`, which is not a string: {}", reason(&error)))
-                })?;
-                let text = match request.dialect {
-                    Dialect::DuckDb => text.replace('\0', "\\0"),
-                    _ => text,
-                };
-                match text.as_bytes() {
-                    text if extended => letters.push(column, Some(text), &mut own),
-                    b"" if request.dialect == Dialect::Classic => own.push(b"(empty)"),
-                    text => own.push(text),
-                }
-            }
-            Some(b'n') if extended => letters.push(column, None, &mut own),
-            Some(truth @ (b't' | b'f')) if extended && request.dialect == Dialect::DuckDb => {
-                own.push(if *truth == b't' { b"1" } else { b"0" });
-            }
-            Some(b't' | b'f' | b'-' | b'0'..=b'9') if extended => {
-                letters.push(column, Some(value.as_bytes()), &mut own);
-            }
-            _ => return Err(EngineError::lost(format!("it answered with `{value}` where a string should be"))),
-        }
-    }
-    rows.push_row(own.values());
-    Ok(())
 }
 
 #[cfg(test)]

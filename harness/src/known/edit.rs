@@ -158,6 +158,9 @@ fn pin(record: &RecordId) -> InlineTable {
     let mut pin = InlineTable::new();
     pin.insert("sql", record.sql.as_str().into());
     pin.insert("line", i64::try_from(record.line).unwrap_or(i64::MAX).into());
+    if !record.pass.is_empty() {
+        pin.insert("pass", record.pass.as_str().into());
+    }
     pin
 }
 

@@ -45,10 +45,10 @@ impl<'j> Expectation<'j> {
     }
 
     /// A record has passed.
-    pub fn passed(&mut self, text: &[u8], line: u64) {
+    pub fn passed(&mut self, text: &[u8], line: u64, pass: &str) {
         // Most entries pin nothing; then no hash is needed.
         if self.entry.listed.records.is_some() {
-            self.passed_record(RecordId::new(text, line));
+            self.passed_record(RecordId::in_pass(text, line, pass));
         }
     }
 

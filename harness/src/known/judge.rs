@@ -124,7 +124,9 @@ fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet:
     }
     let Comparison { new, not_failing } = compare(&outcome.failed_records, pins);
     // New failures come first: they need attention.
-    outcome.failures.sort_by_key(|failure| new.iter().all(|record| record.line != failure.line));
+    outcome
+        .failures
+        .sort_by_key(|failure| new.iter().all(|record| (record.line, &record.pass) != (failure.line, &failure.pass)));
     let (passing, unseen) = seen(not_failing, &outcome.passing_pins);
     // The ratchet removes what passes; nothing is known about records that the script did not reach.
     let passing = if ratchet { Vec::new() } else { passing };
@@ -173,7 +175,7 @@ fn with_failure(mut outcome: Outcome, message: String) -> Outcome {
 }
 
 fn lines(records: &[RecordId]) -> String {
-    let lines: Vec<String> = records.iter().map(|record| record.line.to_string()).collect();
+    let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
     format!("{} {}", if lines.len() == 1 { "line" } else { "lines" }, lines.join(", "))
 }
 

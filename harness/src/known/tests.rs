@@ -201,14 +201,14 @@ fn an_expectation_reports_new_failures_and_passing_pins() {
     let judge = judge(ListFile::new(&pinned()).list());
     let mut moved = judge.expectation("a.test").unwrap();
     moved.failed(&RecordId::new("y", 19));
-    moved.passed(b"y", 15);
-    moved.passed(b"other", 1);
+    moved.passed(b"y", 15, "");
+    moved.passed(b"other", 1, "");
     assert!(!moved.has_new_failure());
     assert_eq!(moved.passing(false), [], "a record that was skipped may be the pinned one");
     assert_eq!(moved.passing(true), [RecordId::new("y", 9)]);
     let mut in_place = judge.expectation("a.test").unwrap();
-    in_place.passed(b"y", 9);
-    in_place.passed(b"x", 1);
+    in_place.passed(b"y", 9, "");
+    in_place.passed(b"x", 1, "");
     assert_eq!(in_place.passing(false), [RecordId::new("x", 1), RecordId::new("y", 9)]);
     assert_eq!(in_place.passing(true).len(), 2, "the record in line 5 was not seen");
     in_place.failed(&RecordId::new("x", 3));

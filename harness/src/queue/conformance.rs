@@ -150,6 +150,7 @@ pub(crate) fn an_outcome_is_kept_whole(start: fn(Plan) -> Join) {
     outcome.failures = (0..crate::outcome::MAX_FAILURES)
         .map(|i| crate::outcome::Failure {
             file: "0.test".into(),
+            pass: String::new(),
             line: i as u64,
             message: "\u{1f600} \"quoted\"\n\0".into(),
             sql: "SELECT 1 ".repeat(20_000),

@@ -319,7 +319,7 @@ impl Example {
         };
         let file = first_line(&failure.file, usize::MAX);
         Example {
-            at: if failure.line == 0 { file } else { format!("{file}:{}", failure.line) },
+            at: Failure { file, ..failure.clone() }.place(),
             message: first_line(&failure.message, MOST),
             sql: failure.sql.clone(),
         }

@@ -129,7 +129,7 @@ impl Standing {
         let worst = file.worst();
         let failure = worst.failures.first().map(|failure| match failure.line {
             0 => first_line(&failure.message, 120),
-            line => format!("{} at {}:{line}", first_line(&failure.message, 120), failure.file),
+            _ => format!("{} at {}", first_line(&failure.message, 120), failure.place()),
         });
         Standing { verdict: worst.verdict.clone(), wall_us: file.wall_us(), failure: failure.unwrap_or_default() }
     }

@@ -180,6 +180,10 @@ pub fn annotations(results: &Results, folder: &Path, repository: &Path) -> Strin
                 }
                 // Its last line is the position.
                 message.truncate(message.rfind('\n').unwrap_or(message.len()));
+                if !failure.pass.is_empty() {
+                    let first = message.find('\n').unwrap_or(message.len());
+                    message.insert_str(first, &format!(" ({})", failure.pass));
+                }
             }
         }
         let message: Vec<String> = message.lines().take(MOST_LINES).map(|line| clip(line, 300)).collect();

@@ -212,7 +212,10 @@ fn failures(outcome: &Outcome) -> impl Iterator<Item = RecordFailure> {
         sql_statement: failure.sql.clone(),
         expected_result: failure.expected.clone(),
         actual_result: failure.actual.clone(),
-        error_message: failure.message.clone(),
+        error_message: match failure.pass.as_str() {
+            "" => failure.message.clone(),
+            pass => format!("{} ({pass})", failure.message),
+        },
         line_number: (failure.line > 0).then_some(failure.line),
     })
 }

@@ -413,9 +413,7 @@ mod tests {
             line: 3,
             message: "statement failed: no".into(),
             sql: "SELECT".into(),
-            expected: None,
-            actual: None,
-            diff: String::new(),
+            ..Failure::default()
         });
         let outcomes = [
             Outcome::new("a/1.test", Verdict::Passed),

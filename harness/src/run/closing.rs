@@ -101,7 +101,20 @@ pub(super) fn rerun_command(config: &Config) -> String {
             let _ = write!(command, " {flag} {}", limit.as_secs_f64());
         }
     }
-    for (flag, chosen) in [("--allow-system", config.options.allow_system), ("--allow-env", config.options.allow_env)] {
+    if let Some(most) = config.options.max_records {
+        let _ = write!(command, " --max-records {most}");
+    }
+    for (flag, sets) in [("--select-tags", &config.options.tags.select), ("--skip-tags", &config.options.tags.skip)] {
+        for set in sets {
+            let _ = write!(command, " {flag} {}", quoted(&set.join(",")));
+        }
+    }
+    let switches = [
+        ("--allow-system", config.options.allow_system),
+        ("--allow-env", config.options.allow_env),
+        ("--lenient", config.options.lenient),
+    ];
+    for (flag, chosen) in switches {
         if chosen {
             let _ = write!(command, " {flag}");
         }

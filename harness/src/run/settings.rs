@@ -26,6 +26,9 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
         bless,
         whole_texts: _,
         labels,
+        max_records,
+        lenient,
+        tags,
         known,
     } = &config.options;
     let Policy { retries, crash_retries } = parallel.policy;
@@ -45,6 +48,10 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
     set("--query-timeout", query_timeout.map(seconds));
     set("--allow-system", on(*allow_system));
     set("--allow-env", on(*allow_env));
+    set("--max-records", max_records.map(|most| most.to_string()));
+    set("--lenient", on(*lenient));
+    set("--select-tags", list(&tags.select.iter().map(|set| set.join(",")).collect::<Vec<_>>()));
+    set("--skip-tags", list(&tags.skip.iter().map(|set| set.join(",")).collect::<Vec<_>>()));
     set("--memory-limit", memory_limit.map(|bytes| format!("{bytes} bytes")));
     set("--retries", more_than(retries, 0));
     set("--crash-retries", (crash_retries != 1).then(|| crash_retries.to_string()));

@@ -15,18 +15,18 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::{Dialect, include};
+use super::{Dialect, duckdb, include};
 use crate::suite::TestFile;
 
 /// What the file holds, and what it includes.
 pub fn content(file: &TestFile) -> String {
-    sum_up(&file.path, has_includes(file)).map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
+    sum_up(&file.path, has_includes(file.dialect)).map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
 }
 
 /// Whether `text`, just read from the file, is what was planned, and so are the files that it includes.
 pub fn is_as_planned(file: &TestFile, text: &[u8]) -> bool {
     let Some(planned) = &file.planned else { return true };
-    let mut sum = Sum::new(has_includes(file));
+    let mut sum = Sum::new(has_includes(file.dialect));
     sum.take(text);
     // Includes are read only where the file itself is the right one.
     sum.matches(file, planned) && *planned == sum.with_included(file)
@@ -131,7 +131,7 @@ impl Sum {
         open.extend(patterns(self, &file.path));
         while let Some((path, pattern)) = open.pop() {
             // A pattern that names nothing, or leads out of the root, is the parser's to complain about.
-            for included in include::resolve(&pattern, &path, &file.root).unwrap_or_default() {
+            for included in resolve(&pattern, &path, file) {
                 let Ok(real) = included.canonicalize() else { continue };
                 if count >= MOST_INCLUDED || !seen.insert(real) {
                     continue;
@@ -152,9 +152,20 @@ impl Sum {
     }
 }
 
-/// Whether a test file's dialect knows `include`. What is included may have any name.
-fn has_includes(file: &TestFile) -> bool {
-    file.dialect == Dialect::Slt
+/// Whether a dialect knows `include`. What is included may have any name.
+fn has_includes(dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Slt | Dialect::DuckDb => true,
+        Dialect::Classic => false,
+    }
+}
+
+/// The files that an `include` in `path` names, which a test file has come to.
+fn resolve(pattern: &str, path: &Path, file: &TestFile) -> Vec<PathBuf> {
+    match file.dialect {
+        Dialect::DuckDb => duckdb::find(pattern, &file.path, &file.root, None).into_iter().collect(),
+        Dialect::Slt | Dialect::Classic => include::resolve(pattern, path, &file.root).unwrap_or_default(),
+    }
 }
 
 fn sum_up(path: &Path, has_includes: bool) -> io::Result<Sum> {
@@ -257,6 +268,15 @@ mod tests {
         assert!(content(&file).contains("+3-") && !is_as_planned(&planned, &text));
         fs::remove_file(root.join("d.part")).unwrap();
         assert_ne!(content(&TestFile { dialect: Dialect::Classic, ..file }), first);
+        // DuckDB's dialect seeks a file in the folders above the script.
+        write("e.duckdb.test", "include deep/c.any\n");
+        let duckdb = find("e.duckdb.test");
+        let before = content(&duckdb);
+        assert!(before.contains("+1-"), "{before}");
+        write("deep/c.any", "statement ok\nSELECT 4\n");
+        assert_ne!(content(&duckdb), before);
+        fs::remove_file(root.join("e.duckdb.test")).unwrap();
+        write("deep/c.any", "statement ok\nSELECT 2\n\ninclude ../sub/a.slt");
         // Copies elsewhere are the same.
         let other = folder.path().join("other/place");
         fs::create_dir_all(other.parent().unwrap()).unwrap();

@@ -24,6 +24,7 @@
 //! Everything that the dialect decides is in this module and below it: the grammar ([`parse`]), loops ([`Cursor`]),
 //! names in braces ([`Names`]), and comparison ([`compare`], [`error`]). It knows no engine: `trial/duckdb` runs it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ mod require;
 mod words;
 
 pub use condition::Condition;
-pub use cursor::{Cursor, Event, MOST_RECORDS, Scope};
+pub use cursor::{Cursor, Event, MOST_RECORDS, Passes, Scope};
 pub use grammar::parse;
 pub use include::{Texts, find};
 pub use names::Names;
@@ -53,6 +54,23 @@ pub use require::{Requirement, known as known_requirement, of_the_runner};
 pub struct Script<'a> {
     /// Its steps, in order.
     pub nodes: Vec<Node<'a>>,
+}
+
+impl Script<'_> {
+    /// The files that steps are included from, each once.
+    pub fn files(&self) -> BTreeSet<Arc<str>> {
+        fn gather(nodes: &[Node<'_>], files: &mut BTreeSet<Arc<str>>) {
+            for node in nodes {
+                match node {
+                    Node::Step(step) => files.extend(step.place.file.clone()),
+                    Node::Loop(of) => gather(&of.body, files),
+                }
+            }
+        }
+        let mut files = BTreeSet::new();
+        gather(&self.nodes, &mut files);
+        files
+    }
 }
 
 /// A node is a step, or a loop of nodes.
@@ -159,6 +177,15 @@ impl Action<'_> {
     /// Whether it counts among the records of a script.
     pub fn counts(&self) -> bool {
         matches!(self, Action::Statement(_) | Action::Query(_) | Action::Skipped)
+    }
+
+    /// The SQL, if it is a statement or a query.
+    pub fn sql(&self) -> Option<&str> {
+        match self {
+            Action::Statement(statement) => Some(statement.sql),
+            Action::Query(query) => Some(query.sql),
+            _ => None,
+        }
     }
 }
 

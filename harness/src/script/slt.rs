@@ -223,6 +223,7 @@ impl Parser<'_> {
         Ok(Some(Record {
             included_from: None,
             line,
+            pass: String::new(),
             connection: match connection {
                 Connection::Default => None,
                 Connection::Named(name) => Some(name),

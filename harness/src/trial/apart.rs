@@ -160,7 +160,7 @@ impl Tally {
         self.records.failed += 1;
         if self.failed_records.len() < MAX_FAILED_RECORDS {
             let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
-            self.failed_records.push(RecordId::new(text, failure.line));
+            self.failed_records.push(RecordId::in_pass(text, failure.line, &failure.pass));
         }
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(failure.clone());

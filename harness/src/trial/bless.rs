@@ -4,7 +4,7 @@
 //! record parses as one that the same result satisfies. When the script is over, each file is replaced as a whole, or
 //! not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::suite::TestFile;
 
 use super::diff;
 
+mod duckdb;
 mod edit;
 mod rewrite;
 
-pub(super) use edit::NOT_DUCKDB;
 use edit::{Edit, Style};
 
 /// How failing records are rewritten.
@@ -43,6 +43,8 @@ pub(super) enum Correction {
     Success,
     /// An error.
     Error(EngineError),
+    /// These edits, where the dialect has found them itself.
+    Edits(Vec<Edit>),
 }
 
 /// The corrections of one trial, by file.
@@ -100,7 +102,15 @@ pub(super) enum Conclusion {
 
 const HARM: &str = "written down, it would change how another record of the file is read";
 
-const TWICE: &str = "its file is included more than once, with different results";
+const CANNOT_HOLD: &str = "a script cannot hold this result";
+
+/// Why a record stays as it is whose runs differ.
+fn twice(pass: &str) -> &'static str {
+    match pass {
+        "" => "its file is included more than once, with different results",
+        _ => "its results differ from pass to pass of the loop, and a script can hold only one",
+    }
+}
 
 impl Blessings {
     pub(super) fn new(bless: Bless, file: &TestFile) -> Self {
@@ -128,9 +138,16 @@ impl Blessings {
         }
     }
 
+    /// As [`foresee`](Blessings::foresee), for files by their names.
+    pub(super) fn foresee_files(&mut self, files: &BTreeSet<Arc<str>>) {
+        for file in files {
+            self.draft_of(&Some(Arc::clone(file)));
+        }
+    }
+
     /// A record has passed, so no other run of the same record may change it.
     pub(super) fn passed(&mut self, record: &Record<'_>) {
-        if record.included_from.is_some() {
+        if record.included_from.is_some() || !record.pass.is_empty() {
             self.draft(record).settle(record.line);
         }
     }
@@ -151,6 +168,9 @@ impl Blessings {
         }
         let dialect = self.dialect;
         let draft = self.draft(record);
+        if let Correction::Edits(edits) = correction {
+            return draft.correct(record, edits.clone(), failure);
+        }
         if let Err(reason) = &draft.path {
             return Err(reason.clone());
         }
@@ -170,36 +190,26 @@ impl Blessings {
                 break;
             }
         }
-        let edits = edits.ok_or_else(|| "a script cannot hold this result".to_owned())?;
-        match draft.records.get_mut(&record.line) {
-            None => {
-                draft.records.insert(record.line, RecordState::Corrected(edits));
-            }
-            Some(RecordState::Corrected(others)) if *others == edits => {}
-            Some(_) => {
-                draft.settle(record.line);
-                return Err(TWICE.to_owned());
-            }
-        }
-        draft.corrected.push(RecordId::new(record.step.text(), record.line));
-        if draft.failures.len() < MAX_FAILURES {
-            draft.failures.push((record.line, failure.clone()));
-        }
-        Ok(())
+        let edits = edits.ok_or_else(|| CANNOT_HOLD.to_owned())?;
+        draft.correct(record, edits, failure)
     }
 
     fn draft(&mut self, record: &Record<'_>) -> &mut Draft {
-        let index = match self.names.get(&record.included_from) {
+        self.draft_of(&record.included_from)
+    }
+
+    fn draft_of(&mut self, included_from: &Option<Arc<str>>) -> &mut Draft {
+        let index = match self.names.get(included_from) {
             Some(index) => *index,
             None => {
-                let shown = record.included_from.as_deref().map_or(self.script.as_path(), Path::new);
+                let shown = included_from.as_deref().map_or(self.script.as_path(), Path::new);
                 let path = real(shown, &self.root);
                 let same = |draft: &Draft| path.is_ok() && draft.path == path;
                 let index = self.drafts.iter().position(same).unwrap_or_else(|| {
                     self.drafts.push(Draft::read(path));
                     self.drafts.len() - 1
                 });
-                self.names.insert(record.included_from.clone(), index);
+                self.names.insert(included_from.clone(), index);
                 index
             }
         };
@@ -226,6 +236,25 @@ impl Draft {
         Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new(), corrected: Vec::new() }
     }
 
+    /// Enters how a record is to be rewritten.
+    fn correct(&mut self, record: &Record<'_>, edits: Vec<Edit>, failure: &Failure) -> Result<(), String> {
+        match self.records.get_mut(&record.line) {
+            None => {
+                self.records.insert(record.line, RecordState::Corrected(edits));
+            }
+            Some(RecordState::Corrected(others)) if *others == edits => {}
+            Some(_) => {
+                self.settle(record.line);
+                return Err(twice(&record.pass).to_owned());
+            }
+        }
+        self.corrected.push(RecordId::in_pass(record.step.text(), record.line, &record.pass));
+        if self.failures.len() < MAX_FAILURES {
+            self.failures.push((record.line, failure.clone()));
+        }
+        Ok(())
+    }
+
     /// The record in this line stays unchanged.
     fn settle(&mut self, line: u64) {
         let state = self.records.entry(line).or_insert(RecordState::Passed);
@@ -246,12 +275,13 @@ impl Draft {
         let (disputed, corrected): (Vec<_>, Vec<_>) =
             corrected.into_iter().partition(|record| is_disputed(&record.line));
         let (still, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(line, _)| is_disputed(line));
+        let reason = twice(disputed.first().map_or("", |record| record.pass.as_str()));
         let because = |failures: Vec<(u64, Failure)>, reason: &str| {
             failures.into_iter().map(|(_, failure)| refused(failure, reason)).collect()
         };
         let mut conclusions = Vec::new();
         if !disputed.is_empty() {
-            conclusions.push(Conclusion::Failing(disputed, because(still, TWICE)));
+            conclusions.push(Conclusion::Failing(disputed, because(still, reason)));
         }
         if !corrected.is_empty() {
             let edited = edit::apply(&text, 0..text.len(), edits);
@@ -301,8 +331,7 @@ fn kept(text: &[u8], path: &Path, dialect: Dialect, labels: &Labels, root: &Path
             Some(records)
         }
         Dialect::Slt => Some(slt::parse(text, labels, path, root).ok()?.into_iter().map(of).collect()),
-        // Nothing of it is rewritten.
-        Dialect::DuckDb => None,
+        Dialect::DuckDb => duckdb::kept(text, path, root),
     }
 }
 
@@ -338,6 +367,7 @@ fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step
     let records: Result<Vec<Record<'_>>, SyntaxError> = match dialect {
         Dialect::Classic => classic::Parser::new(text, &labels).collect(),
         Dialect::Slt => slt::parse(text, &labels, Path::new(""), Path::new("")),
+        // It is read in `duckdb`.
         Dialect::DuckDb => return false,
     };
     let Ok([Record { step, .. }]) = records.as_deref() else { return false };

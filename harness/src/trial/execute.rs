@@ -7,11 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
-use crate::engine::{Database, Done, Engine, EngineError, Opening, Request, Rows, Session};
+use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
-use crate::script::{Answer, Completion, Dialect, Lines, Record, Step};
+use crate::script::{Answer, Dialect, Lines, Record, Step};
 use crate::suite::TestFile;
 
+mod connections;
 mod judge;
 
 use super::answer::{self, Comparison, Fingerprint, Texts};
@@ -32,6 +33,8 @@ pub(super) struct Executor<'e, 'a> {
     labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
     /// Results with more values are written as a hash; 0 for none.
     hash_threshold: u64,
+    /// What an engine that runs several requests at a time has answered, and what is judged next.
+    answered: Option<Result<Done, EngineError>>,
     /// Whether to collect corrections.
     bless: bool,
     /// Whether failures keep their full texts.
@@ -72,18 +75,7 @@ impl From<String> for Complaint {
 }
 
 impl Complaint {
-    /// Names the pass of a loop in which the record failed. Only DuckDB's dialect has loops, and it cannot be rewritten
-    /// yet.
-    pub(super) fn in_pass(mut self, pass: Option<&str>) -> Self {
-        self.correction = Err(bless::NOT_DUCKDB.to_owned());
-        if let Some(pass) = pass {
-            let end = self.message.find('\n').unwrap_or(self.message.len());
-            self.message.insert_str(end, &format!(" ({pass})"));
-        }
-        self
-    }
-
-    fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
+    pub(super) fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
         Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
     }
 }
@@ -112,6 +104,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             comparison: Comparison::default(),
             labels: HashMap::new(),
             hash_threshold: 0,
+            answered: None,
             bless: options.bless.is_some(),
             whole: options.whole_texts,
             variables: Variables::new(options.allow_env, database_name),
@@ -160,65 +153,6 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// The rows that the last request returned.
     pub(super) fn rows(&self) -> &Rows {
         &self.rows
-    }
-
-    /// The values of a query of the runner itself.
-    pub(super) fn values(
-        &mut self,
-        sql: &str,
-        connection: Option<&str>,
-        tally: &mut Tally<'_>,
-    ) -> Result<Vec<String>, String> {
-        let step = Step::Statement { sql: Cow::Borrowed(sql.as_bytes()), expect: Completion::Ok };
-        let record = Record {
-            included_from: tally.included.clone(),
-            line: tally.line,
-            connection: connection.map(str::to_owned),
-            retry: None,
-            substitute: false,
-            step,
-        };
-        let result = self.run(&record, sql.as_bytes(), Some(b"T"), tally).map_err(|complaint| complaint.message)?;
-        result.map_err(|error| format!("`{sql}` failed: {error}"))?;
-        Ok(self.rows.values().map(|value| String::from_utf8_lossy(value).into_owned()).collect())
-    }
-
-    /// Closes all connections, opens the database as requested, and connects again.
-    pub(super) fn reopen(&mut self, opening: Opening<'_>) -> Result<(), String> {
-        self.named.clear();
-        self.default = Box::new(Closed);
-        self.database.reopen(opening).map_err(|error| format!("{}: {error}", self.engine))?;
-        self.connect_again()
-    }
-
-    /// Replaces the default connection by a new one.
-    pub(super) fn reconnect(&mut self) -> Result<(), String> {
-        self.default = Box::new(Closed);
-        self.connect_again()
-    }
-
-    fn connect_again(&mut self) -> Result<(), String> {
-        let session = self.database.connect();
-        self.default = session.map_err(|error| format!("cannot connect to {} again: {error}", self.engine))?;
-        if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, self.default.interrupter()) {
-            watchdog.guard(interrupter);
-        }
-        Ok(())
-    }
-
-    /// Passes the script's folder to the engine.
-    pub(super) fn scratch(&mut self, folder: &std::path::Path) {
-        self.database.scratch(folder);
-    }
-
-    /// Closes a named connection, if it is open.
-    pub(super) fn disconnect(&mut self, name: &str) {
-        self.named.remove(name);
-    }
-
-    /// Whether the engine has what a script requires.
-    pub(super) fn require(&mut self, words: &[&str]) -> Result<bool, String> {
-        self.database.require(words).map_err(|error| format!("{}: {error}", self.engine))
     }
 
     /// Keeps the script's database, and says where it is.
@@ -416,6 +350,10 @@ impl<'e, 'a> Executor<'e, 'a> {
         letters: Option<&[u8]>,
         tally: &mut Tally<'_>,
     ) -> Result<Result<Done, EngineError>, Complaint> {
+        let what = if letters.is_some() { "query" } else { "statement" };
+        if let Some(result) = self.answered.take() {
+            return self.settle(what, result);
+        }
         let substituted = match record.substitute {
             true => {
                 let sql = std::str::from_utf8(sql).map_err(|_| "the SQL is not UTF-8".to_owned())?;
@@ -453,7 +391,6 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
             },
         };
-        let what = if letters.is_some() { "query" } else { "statement" };
         if memchr::memchr(0, sql).is_some() {
             return Err(format!("{what} failed: the SQL holds a NUL byte").into());
         }
@@ -469,6 +406,15 @@ impl<'e, 'a> Executor<'e, 'a> {
             self.lost = Some(CutShort::Panicked);
             Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))
         })?;
+        self.settle(what, result)
+    }
+
+    /// What became of a request: the outer error is ours, the inner one the engine's.
+    fn settle(
+        &mut self,
+        what: &str,
+        result: Result<Done, EngineError>,
+    ) -> Result<Result<Done, EngineError>, Complaint> {
         // Not an expected error: the limit says nothing about the SQL.
         self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
         match result {
@@ -480,14 +426,5 @@ impl<'e, 'a> Executor<'e, 'a> {
             Err(error) if error.refused => Err(format!("{what} failed: {error}").into()),
             result => Ok(result),
         }
-    }
-}
-
-/// A placeholder for a connection that does not exist.
-struct Closed;
-
-impl Session for Closed {
-    fn run(&mut self, _: Request<'_>, _: &mut Rows) -> Result<Done, EngineError> {
-        Err(EngineError::lost("the database could not be opened again"))
     }
 }

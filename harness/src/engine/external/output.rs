@@ -1,9 +1,8 @@
 //! A driver's output, and the part of it that answers no request.
 
-use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::ChildStdout;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,26 +15,30 @@ const SHOWN: usize = 200;
 
 /// A driver's output: the parser reads from it, and can look at what was read.
 #[derive(Clone)]
-pub(super) struct Output(Rc<RefCell<Inner>>);
+pub(super) struct Output(Arc<Mutex<Inner>>);
 
 struct Inner {
     reader: BufReader<ChildStdout>,
     /// Whether the driver has ended.
-    has_ended: Box<dyn Fn() -> bool>,
+    has_ended: Box<dyn Fn() -> bool + Send>,
     /// The first part of what was read since the last request.
     read: Vec<u8>,
 }
 
 impl Output {
     /// The output of a driver, which ends as soon as `has_ended` says so, even if another process could still print.
-    pub(super) fn new(stdout: ChildStdout, has_ended: impl Fn() -> bool + 'static) -> Self {
+    pub(super) fn new(stdout: ChildStdout, has_ended: impl Fn() -> bool + Send + 'static) -> Self {
         let (reader, has_ended) = (BufReader::new(stdout), Box::new(has_ended));
-        Output(Rc::new(RefCell::new(Inner { reader, has_ended, read: Vec::with_capacity(SHOWN) })))
+        Output(Arc::new(Mutex::new(Inner { reader, has_ended, read: Vec::with_capacity(SHOWN) })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Called before a request is sent: pending output, except whitespace, answers nothing.
     pub(super) fn unasked(&self) -> Option<String> {
-        let inner = &mut *self.0.borrow_mut();
+        let inner = &mut *self.inner();
         inner.read.clear();
         loop {
             let blank = inner.reader.buffer().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -53,14 +56,14 @@ impl Output {
 
     /// The first part of the output since the last request, as far as it has arrived.
     pub(super) fn printed(&self) -> String {
-        let inner = self.0.borrow();
+        let inner = self.inner();
         shown(&inner.read, inner.reader.buffer())
     }
 }
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let inner = &mut *self.0.borrow_mut();
+        let inner = &mut *self.inner();
         while inner.reader.buffer().is_empty() && !has_more(inner.reader.get_ref(), LOOK) {
             // Its last output may have arrived in between.
             if (inner.has_ended)() && !has_more(inner.reader.get_ref(), Duration::ZERO) {

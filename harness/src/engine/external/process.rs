@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,10 +38,10 @@ impl Process {
         // SAFETY: between fork and exec it makes one system call and touches no memory.
         unsafe {
             // A driver that is busy with a query would not notice that nobody waits for the answer. The signal is sent
-            // when the thread that called this ends, which is the one that uses the driver.
+            // when the thread that started it ends, which lives as long as this process.
             bash.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
         }
-        let child = bash.spawn().map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
+        let child = spawn(bash).map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
         let group = Arc::new(Mutex::new(i32::try_from(child.id()).ok().and_then(Pid::from_raw)));
         Ok(Process { child, group })
     }
@@ -52,7 +52,7 @@ impl Process {
     }
 
     /// A function that kills it and its group, from any thread.
-    pub(super) fn killer(&self) -> impl Fn() + Send + Sync + 'static {
+    pub(super) fn killer(&self) -> impl Fn() + Send + Sync + use<> + 'static {
         let group = Arc::clone(&self.group);
         move || kill(&group)
     }
@@ -70,7 +70,7 @@ impl Process {
     }
 
     /// A function that tells whether it has ended; it is not reaped, so its pid cannot be reused.
-    pub(super) fn watcher(&self) -> impl Fn() -> bool + 'static {
+    pub(super) fn watcher(&self) -> impl Fn() -> bool + Send + 'static {
         let group = Arc::clone(&self.group);
         move || match *group.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(leader) => matches!(look(leader), Ok(true)),
@@ -103,6 +103,32 @@ impl Process {
             *group = None;
         }
         self.child.wait().map(Some)
+    }
+}
+
+/// Starts a process on a thread that never ends: a driver goes on from script to script, each of which may have a thread of
+/// its own.
+fn spawn(mut command: Command) -> io::Result<Child> {
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static STARTER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (orders, received) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, answer) in received {
+                // Whoever gave the order waits for the answer.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(orders)
+    });
+    let (answer, answered) = mpsc::channel();
+    let sent = starter.lock().unwrap_or_else(PoisonError::into_inner).send((command, answer));
+    match sent {
+        Ok(()) => answered.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that starts drivers has ended"))),
+        Err(mpsc::SendError((unsent, _))) => {
+            command = unsent;
+            command.spawn()
+        }
     }
 }
 

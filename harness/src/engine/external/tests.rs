@@ -1,6 +1,7 @@
 //! Tests with drivers of one line of shell.
 
 use super::*;
+use crate::script::Dialect;
 
 const CLASSIC: Request<'static> = Request { sql: b"SELECT", letters: Some(b"IT"), dialect: Dialect::Classic };
 
@@ -149,4 +150,87 @@ fn a_driver_that_never_answers_can_be_interrupted() {
     let error = session.run(CLASSIC, &mut Rows::default()).unwrap_err();
     asking.join().unwrap();
     assert!(error.lost && error.message.contains("SIGKILL"), "{error}");
+}
+
+/// A driver of all capabilities that answers with its process and the script that it was told of, and with the later of two
+/// requests first.
+const SERVES_SCRIPTS: &str = r#"python3 -c '
+import json, os, sys
+def say(answer): print(json.dumps(answer), flush=True)
+say({"protocol": 1, "name": "own", "capabilities": ["connections", "scripts", "concurrent"]})
+text, waiting, script = "", [], os.environ.get("SLT_DATABASE")
+while piece := os.read(0, 4096).decode():
+    text += piece
+    while text:
+        request, end = json.JSONDecoder().raw_decode(text)
+        text = text[end:]
+        if "id" in request:
+            waiting.append(request)
+            while len(waiting) == 2 or waiting and request["sql"] == "alone":
+                last = waiting.pop()
+                say({"result": [[last["connection"]]], "id": last["id"]})
+                if len(waiting) == 1: say({"count": 7, "id": waiting.pop()["id"]})
+        elif "sql" in request:
+            say({"result": [[os.getpid()], [script]]})
+        else:
+            script = request.get("script", script)
+            say({"count": 0})
+'"#;
+
+const DUCKDB: Request<'static> = Request { sql: b"SELECT", letters: Some(b"T"), dialect: Dialect::DuckDb };
+
+#[test]
+fn a_process_serves_one_script_after_the_other() {
+    let engine = External::new(SERVES_SCRIPTS);
+    let serve = || {
+        let mut database = engine.database("a.test").unwrap();
+        let mut session = database.connect().unwrap();
+        let mut rows = Rows::default();
+        session.run(DUCKDB, &mut rows).unwrap();
+        let told: Vec<String> = rows.values().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+        assert_eq!(Some(&told[1]), database.name().as_ref());
+        let kill = session.interrupter().unwrap();
+        drop(session);
+        drop(database);
+        (told[0].clone(), kill)
+    };
+    let (first, kill_late) = serve();
+    // Its script is over, so what would have ended it ends nothing.
+    kill_late();
+    let (second, _) = serve();
+    assert_eq!(first, second);
+    // One that is killed while it serves a script serves no other.
+    let mut database = engine.database("a.test").unwrap();
+    let session = database.connect().unwrap();
+    session.interrupter().unwrap()();
+    drop(session);
+    drop(database);
+    assert_ne!(serve().0, first);
+}
+
+#[test]
+fn requests_of_several_connections_are_answered_in_whatever_order_they_end() {
+    let engine = External::new(SERVES_SCRIPTS);
+    let mut database = engine.database("a.test").unwrap();
+    let mut session = database.connect().unwrap();
+    let mut together = database.together().unwrap().unwrap();
+    together.begin(0, Request { letters: None, ..DUCKDB }).unwrap();
+    together.begin(5, DUCKDB).unwrap();
+    let mut rows = Rows::default();
+    assert_eq!(together.next(&mut rows), Ok((5, Ok(Done::Rows))));
+    // The first one of the loop is connection 1, as the script has one already.
+    assert_eq!(rows.text(), b"6\n");
+    rows.clear();
+    assert_eq!(together.next(&mut rows), Ok((0, Ok(Done::Changed(7)))));
+    together.begin(3, Request { sql: b"alone", ..DUCKDB }).unwrap();
+    assert_eq!(together.next(&mut rows).unwrap().0, 3);
+    drop(together);
+    session.run(DUCKDB, &mut rows).unwrap();
+    // What has not been answered would pass for the answer to something else.
+    let mut together = database.together().unwrap().unwrap();
+    together.begin(0, DUCKDB).unwrap();
+    drop(together);
+    drop(session);
+    drop(database);
+    assert!(engine.driver.idle.lock().unwrap().is_empty());
 }

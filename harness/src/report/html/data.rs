@@ -62,6 +62,8 @@ struct Texts<'r> {
 struct Text<'r> {
     file: &'r str,
     line: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pass: &'r str,
     message: &'r str,
     #[serde(skip_serializing_if = "str::is_empty")]
     sql: &'r str,
@@ -184,6 +186,7 @@ fn cut(outcome: &Outcome, (count, longest, others): (usize, usize, usize)) -> (T
         // A path without its end is useless.
         file: &failure.file,
         line: failure.line,
+        pass: &failure.pass,
         message: short(&failure.message, longest),
         sql: short(&failure.sql, others),
         diff: short(&failure.diff, others),

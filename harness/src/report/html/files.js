@@ -127,7 +127,8 @@
   };
 
   const failureOf = (failure) => {
-    const at = failure.line > 0 ? `${failure.file}:${failure.line}` : failure.file;
+    const pass = failure.pass ? ` (${failure.pass})` : "";
+    const at = failure.line > 0 ? `${failure.file}:${failure.line}${pass}` : failure.file;
     const made = element("div", "failure", element("p", "message", failure.message), element("p", "at", at));
     if (failure.sql) made.append(element("span", "label", "SQL"), text("sql", failure.sql));
     if (failure.diff) {

@@ -30,6 +30,8 @@ enum Kind {
     Double,
     /// As `true` or `1`, and `false` or `0`.
     Boolean,
+    /// The same, but NULL is any word that is none of these, as DuckDB's own runner has it.
+    LenientBoolean,
     /// By their text.
     Text,
 }
@@ -56,6 +58,9 @@ impl Kind {
 
     /// Whether two texts stand for the same value.
     fn equal(self, actual: &str, expected: &str) -> bool {
+        if self == Kind::LenientBoolean {
+            return boolean(actual) == boolean(expected);
+        }
         // NULL is no number, and no word for a boolean.
         if actual == "NULL" {
             return expected == "NULL";
@@ -77,7 +82,7 @@ impl Kind {
                 (Some(actual), Some(expected)) => actual == expected,
                 _ => false,
             },
-            Kind::Text => false,
+            Kind::Text | Kind::LenientBoolean => false,
         }
     }
 }
@@ -107,10 +112,15 @@ impl From<String> for Mismatch {
 
 impl<'r> Actual<'r> {
     /// A result of `columns` columns, whose values come row by row; `types` are DuckDB's names of the columns' types, where
-    /// the engine tells them. A column without a type is compared as text.
-    pub fn new(values: impl Iterator<Item = &'r [u8]>, columns: usize, types: &[String]) -> Self {
+    /// the engine tells them. A column without a type is compared as text. With `lenient`, NULL may be any word in a column of
+    /// booleans, as in DuckDB's own runner.
+    pub fn new(values: impl Iterator<Item = &'r [u8]>, columns: usize, types: &[String], lenient: bool) -> Self {
         let columns = columns.max(1);
-        let kinds = (0..columns).map(|column| types.get(column).map_or(Kind::Text, |name| Kind::of(name))).collect();
+        let kind = |column: usize| match types.get(column).map_or(Kind::Text, |name| Kind::of(name)) {
+            Kind::Boolean if lenient => Kind::LenientBoolean,
+            kind => kind,
+        };
+        let kinds = (0..columns).map(kind).collect();
         Actual { values: values.collect(), columns, kinds }
     }
 
@@ -225,6 +235,22 @@ impl<'r> Actual<'r> {
         match self.values_agree(&expected, &|_| None)? {
             None => Ok(()),
             Some(()) => Err(Mismatch { message: "query result mismatch".to_owned(), lines: lines() }),
+        }
+    }
+
+    /// The lines that a script would have to expect, in the form of those that it expects now.
+    pub fn written(&self, lines: &[&str]) -> Vec<String> {
+        if is_hash(lines) {
+            return vec![format!("{} values hashing to {}", self.values.len(), self.digest())];
+        }
+        let value_wise = self.columns > 1
+            && lines.len() > 1
+            && lines.len() != self.rows()
+            && lines.len() % self.columns == 0
+            && !lines.iter().any(|line| line.contains('\t'));
+        match self.values.is_empty() {
+            true => Vec::new(),
+            false => self.shown(if value_wise { 1 } else { self.columns }).split('\n').map(str::to_owned).collect(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! Walks through a script step by step: loops are expanded as they run.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::{Action, Loop, Node, Over, Place, Script, Step, lists};
 use crate::script::{Labels, SyntaxError};
 
-/// How many steps and passes of loops a script may have.
+/// How many steps and passes of loops a script may have, unless the user says otherwise.
 pub const MOST_RECORDS: u64 = 10_000_000;
 
 /// What a loop needs to know of the run.
@@ -21,22 +24,55 @@ pub trait Scope {
     fn list(&mut self, connection: Option<&str>, name: &str) -> Result<Vec<String>, String>;
 }
 
-/// A cursor yields the steps of a script in the order in which they run.
+/// A cursor yields the steps of a script, or of one pass of a concurrent loop, in the order in which they run.
 #[derive(Debug)]
 pub struct Cursor<'s, 'a> {
     frames: Vec<Frame<'s, 'a>>,
-    left: u64,
-    most: u64,
-    passes: u64,
+    bound: Bound,
+    /// The variables of loops around the concurrent loop, and of that itself, the outermost first.
+    around: Vec<(&'a str, String)>,
+    /// The pass of the concurrent loop, counted from 0.
+    pass: Option<u64>,
 }
 
 /// What comes next.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 pub enum Event<'s, 'a> {
     /// This step runs.
     Step(&'s Step<'a>),
     /// This step does not apply.
     Skipped(&'s Step<'a>),
+    /// These passes of a concurrent loop run, at the same time if the engine can do that.
+    Together(Passes<'s, 'a>),
+}
+
+/// The passes of a concurrent loop. Each is a cursor of its own, made when its turn comes.
+#[derive(Debug)]
+pub struct Passes<'s, 'a> {
+    of: &'s Loop<'a>,
+    values: Values,
+    bound: Bound,
+    around: Vec<(&'a str, String)>,
+    next: u64,
+}
+
+/// How much may still run; shared by all cursors of a script.
+#[derive(Debug, Clone)]
+struct Bound {
+    left: Rc<Cell<u64>>,
+    most: u64,
+}
+
+impl Bound {
+    fn count(&self, place: &Place) -> Result<(), SyntaxError> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| {
+            let message =
+                format!("more than {} records in this file: shorten its loops, or raise `--max-records`", self.most);
+            error(place, message)
+        })?;
+        self.left.set(left);
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -50,8 +86,6 @@ struct Frame<'s, 'a> {
 #[derive(Debug)]
 struct Pass<'s, 'a> {
     of: &'s Loop<'a>,
-    /// A number that no other pass has.
-    id: u64,
     values: Values,
     /// The present value of each name.
     present: Vec<String>,
@@ -67,7 +101,7 @@ impl<'s, 'a> Cursor<'s, 'a> {
     /// A cursor at the start of a script, which may have so many steps and passes.
     pub fn new(script: &'s Script<'a>, most: u64) -> Self {
         let frames = vec![Frame { nodes: &script.nodes, next: 0, pass: None }];
-        Cursor { frames, left: most, most, passes: 0 }
+        Cursor { frames, bound: Bound { left: Rc::new(Cell::new(most)), most }, around: Vec::new(), pass: None }
     }
 
     /// The next step; none at the end.
@@ -78,13 +112,11 @@ impl<'s, 'a> Cursor<'s, 'a> {
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             let Some(node) = frame.nodes.get(frame.next) else {
-                match frame.pass.as_mut().filter(|pass| !pass.has_ended()) {
+                match frame.pass.as_mut().filter(|pass| !pass.values.has_ended()) {
                     Some(pass) => {
                         pass.advance();
-                        let place = &pass.of.place;
-                        self.passes += 1;
-                        (pass.id, frame.next) = (self.passes, 0);
-                        count(&mut self.left, self.most, place)?;
+                        frame.next = 0;
+                        self.bound.count(&pass.of.place)?;
                     }
                     None => drop(self.frames.pop()),
                 }
@@ -93,14 +125,18 @@ impl<'s, 'a> Cursor<'s, 'a> {
             frame.next += 1;
             match node {
                 Node::Loop(entered) => {
-                    count(&mut self.left, self.most, &entered.place)?;
-                    self.passes += 1;
-                    let pass =
-                        Pass::first(entered, self.passes, scope).map_err(|message| error(&entered.place, message))?;
+                    self.bound.count(&entered.place)?;
+                    let values = Values::of(&entered.over, scope).map_err(|message| error(&entered.place, message))?;
+                    if entered.concurrent {
+                        let (bound, around) = (self.bound.clone(), self.variables());
+                        return Ok(Some(Event::Together(Passes { of: entered, values, bound, around, next: 0 })));
+                    }
+                    let mut pass = Pass { of: entered, values, present: Vec::new() };
+                    pass.advance();
                     self.frames.push(Frame { nodes: &entered.body, next: 0, pass: Some(pass) });
                 }
                 Node::Step(step) => {
-                    count(&mut self.left, self.most, &step.place)?;
+                    self.bound.count(&step.place)?;
                     if !self.allows(step, labels).map_err(|message| error(&step.place, message))? {
                         return Ok(Some(Event::Skipped(step)));
                     }
@@ -133,21 +169,48 @@ impl<'s, 'a> Cursor<'s, 'a> {
     /// The value of a loop's variable, that of the innermost loop first.
     pub fn lookup(&self, name: &str) -> Option<&str> {
         let passes = self.frames.iter().rev().filter_map(|frame| frame.pass.as_ref());
-        let mut named = passes.flat_map(|pass| pass.of.names.iter().zip(&pass.present));
-        named.find(|(known, _)| **known == name).map(|(_, value)| value.as_str())
+        let inner = passes.flat_map(Pass::variables);
+        let around = self.around.iter().rev().map(|(name, value)| (*name, value.as_str()));
+        inner.chain(around).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// The loop variables and their values, the outermost first: `i=3, t=INTEGER`; nothing outside of loops.
     pub fn pass(&self) -> Option<String> {
-        let passes = self.frames.iter().filter_map(|frame| frame.pass.as_ref());
-        let named = passes.flat_map(|pass| pass.of.names.iter().zip(&pass.present));
-        let shown: Vec<String> = named.map(|(name, value)| format!("{name}={value}")).collect();
+        let shown: Vec<String> = self.variables().iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!shown.is_empty()).then(|| shown.join(", "))
     }
 
-    /// A number for the pass of a concurrent loop, which has a connection of its own; none outside of such loops.
+    fn variables(&self) -> Vec<(&'a str, String)> {
+        let passes = self.frames.iter().filter_map(|frame| frame.pass.as_ref());
+        let inner = passes.flat_map(Pass::variables).map(|(name, value)| (name, value.to_owned()));
+        self.around.iter().cloned().chain(inner).collect()
+    }
+
+    /// The pass of a concurrent loop that this is, counted from 0; it has a connection of its own.
     pub fn concurrent_pass(&self) -> Option<u64> {
-        self.frames.iter().filter_map(|frame| frame.pass.as_ref()).find(|pass| pass.of.concurrent).map(|pass| pass.id)
+        self.pass
+    }
+}
+
+impl<'s, 'a> Passes<'s, 'a> {
+    /// Where the loop is.
+    pub fn place(&self) -> &'s Place {
+        &self.of.place
+    }
+
+    /// A cursor for the next pass; none if there is no further one.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn next(&mut self) -> Result<Option<Cursor<'s, 'a>>, SyntaxError> {
+        let Some(value) = self.values.next() else { return Ok(None) };
+        self.bound.count(&self.of.place)?;
+        let own = self.of.names.iter().copied().zip(self.of.parts(value));
+        let around = self.around.iter().cloned().chain(own).collect();
+        let pass = Some(self.next);
+        self.next += 1;
+        let frames = vec![Frame { nodes: &self.of.body, next: 0, pass: None }];
+        Ok(Some(Cursor { frames, bound: self.bound.clone(), around, pass }))
     }
 }
 
@@ -155,50 +218,57 @@ fn error(place: &Place, message: String) -> SyntaxError {
     SyntaxError { included_from: place.file.clone(), ..SyntaxError::new(place.line, message) }
 }
 
-fn count(left: &mut u64, most: u64, place: &Place) -> Result<(), SyntaxError> {
-    *left = left.checked_sub(1).ok_or_else(|| {
-        let message = format!("more than {most} records in this file: shorten its loops");
-        error(place, message)
-    })?;
-    Ok(())
-}
-
-impl<'s, 'a> Pass<'s, 'a> {
-    fn first(of: &'s Loop<'a>, id: u64, scope: &mut dyn Scope) -> Result<Self, String> {
-        let values = match &of.over {
+impl Values {
+    fn of(over: &Over<'_>, scope: &mut dyn Scope) -> Result<Values, String> {
+        let values = match over {
             // The first value runs even if the range is empty, as in DuckDB's own runner.
             Over::Range(start, end) => Values::Range(*start..(*end).max(start.saturating_add(1))),
             Over::Words(listed) => Values::Words(words(listed, scope)?.into_iter()),
         };
-        let mut pass = Pass { of, id, values, present: Vec::new() };
-        match pass.advance() {
-            true => Ok(pass),
-            false => {
+        match values.has_ended() {
+            true => {
                 Err("this loop has nothing to run over: each of its words is taken away by one with `!`".to_owned())
             }
+            false => Ok(values),
         }
     }
 
     /// Whether the present value is the last one.
     fn has_ended(&self) -> bool {
-        match &self.values {
+        match self {
             Values::Range(range) => range.is_empty(),
             Values::Words(words) => words.as_slice().is_empty(),
         }
     }
 
-    /// Goes to the next value, if there is one.
-    fn advance(&mut self) -> bool {
-        let value = match &mut self.values {
+    fn next(&mut self) -> Option<String> {
+        match self {
             Values::Range(range) => range.next().map(|number| number.to_string()),
             Values::Words(words) => words.next(),
-        };
-        let Some(value) = value else { return false };
-        self.present = match self.of.names.len() {
+        }
+    }
+}
+
+impl Loop<'_> {
+    /// The value of each name.
+    fn parts(&self, value: String) -> Vec<String> {
+        match self.names.len() {
             1 => vec![value],
             _ => value.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
-        };
-        true
+        }
+    }
+}
+
+impl<'a> Pass<'_, 'a> {
+    /// Goes to the next value, if there is one.
+    fn advance(&mut self) {
+        if let Some(value) = self.values.next() {
+            self.present = self.of.parts(value);
+        }
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&'a str, &str)> {
+        self.of.names.iter().copied().zip(self.present.iter().map(String::as_str))
     }
 }
 

@@ -34,9 +34,10 @@ impl Decimal {
         }
         let part = |text: &str| if text.is_empty() { Some(String::new()) } else { plain(text) };
         let (whole, fraction) = (part(whole)?, part(fraction)?);
-        let digits = format!("{whole}{fraction}").parse::<i128>().ok()?;
+        // The least number has no positive counterpart.
+        let digits = format!("{}{whole}{fraction}", if negative { "-" } else { "" }).parse::<i128>().ok()?;
         let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-        Some(Decimal { digits: sign * digits, scale })
+        Some(Decimal { digits, scale })
     }
 
     /// The number with `scale` digits behind the point, a half rounded away from zero, in units of the last digit.
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(rounded("1e100", 0), None);
         let greatest = "170141183460469231731687303715884105727";
         assert_eq!(rounded(greatest, 0), Some(i128::MAX));
+        assert_eq!(rounded(" -170141183460469231731687303715884105728", 0), Some(i128::MIN));
     }
 
     #[test]

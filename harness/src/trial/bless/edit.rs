@@ -12,13 +12,13 @@ use crate::script::{Answer, Completion, Dialect, Place, Record, Step};
 
 /// An edit replaces a range by a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edit {
+pub(in crate::trial) struct Edit {
     pub(super) at: Range<usize>,
     pub(super) text: Vec<u8>,
 }
 
 impl Edit {
-    fn new(at: Range<usize>, text: impl Into<Vec<u8>>) -> Edit {
+    pub(super) fn new(at: Range<usize>, text: impl Into<Vec<u8>>) -> Edit {
         Edit { at, text: text.into() }
     }
 }
@@ -84,13 +84,13 @@ pub(super) fn edits(
                 let directive = writer.directive(1, b"ok".to_vec())?;
                 Ok(vec![directive, Edit::new(place.sql_end..place.end, [])])
             }
-            Dialect::DuckDb => Err(NOT_DUCKDB.to_owned()),
+            Dialect::DuckDb => Err(OTHERWISE.to_owned()),
         },
         (Step::Statement { expect, .. }, Correction::Error(error)) => match (place.dialect, expect) {
             (Dialect::Classic, _) => Ok(vec![Edit::new(writer.word(1)?, *b"error")]),
             (Dialect::Slt, Completion::Error(expected)) => writer.error(error, Some(expected), style),
             (Dialect::Slt, _) => writer.error(error, None, style),
-            (Dialect::DuckDb, _) => Err(NOT_DUCKDB.to_owned()),
+            (Dialect::DuckDb, _) => Err(OTHERWISE.to_owned()),
         },
         (Step::Query { expect, .. }, Correction::Error(error)) => match (place.dialect, expect) {
             (Dialect::Classic, _) => {
@@ -100,17 +100,19 @@ pub(super) fn edits(
             }
             (Dialect::Slt, Answer::Error { expected, .. }) => writer.error(error, Some(expected), style),
             (Dialect::Slt, Answer::Lines { .. }) => writer.error(error, None, style),
-            (Dialect::DuckDb, _) => Err(NOT_DUCKDB.to_owned()),
+            (Dialect::DuckDb, _) => Err(OTHERWISE.to_owned()),
         },
-        _ => Err("a record of this kind has no such result".to_owned()),
+        _ => Err(NO_SUCH_RESULT.to_owned()),
     }
 }
 
-/// Why a file of DuckDB's dialect is not rewritten.
-pub(in crate::trial) const NOT_DUCKDB: &str = "files of DuckDB's dialect cannot be rewritten yet";
+pub(super) const NO_SUCH_RESULT: &str = "a record of this kind has no such result";
+
+/// Records of DuckDB's dialect are rewritten by rules of their own.
+const OTHERWISE: &str = "a record of this dialect is rewritten otherwise";
 
 /// As many letters as columns: the declared ones, and `T` for the others.
-fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
+pub(super) fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
     if columns == 0 {
         return Err("the query returned no columns".to_owned());
     }
@@ -120,20 +122,20 @@ fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
 }
 
 /// A writer knows the position of one record.
-struct Writer<'w> {
-    text: &'w [u8],
-    place: &'w Place,
-    retry: bool,
+pub(super) struct Writer<'w> {
+    pub(super) text: &'w [u8],
+    pub(super) place: &'w Place,
+    pub(super) retry: bool,
 }
 
 impl Writer<'_> {
-    fn word(&self, index: usize) -> Result<Range<usize>, String> {
+    pub(super) fn word(&self, index: usize) -> Result<Range<usize>, String> {
         let word = self.place.words(self.text).into_iter().nth(index);
         word.ok_or_else(|| "the directive is shorter than it was".to_owned())
     }
 
     /// Replaces the directive from a word on, up to a `retry` clause or a comment.
-    fn directive(&self, from: usize, by: Vec<u8>) -> Result<Edit, String> {
+    pub(super) fn directive(&self, from: usize, by: Vec<u8>) -> Result<Edit, String> {
         const RETRY_WORDS: usize = 4;
         let words = self.place.words(self.text);
         let count = if self.retry { words.len().saturating_sub(RETRY_WORDS) } else { words.len() };
@@ -143,7 +145,7 @@ impl Writer<'_> {
     }
 
     /// Removes a whole line with its end.
-    fn without(&self, line: &Range<usize>) -> Edit {
+    pub(super) fn without(&self, line: &Range<usize>) -> Edit {
         let rest = &self.text[line.end..];
         let line_end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
         Edit::new(line.start..line.end + line_end, [])
@@ -151,7 +153,7 @@ impl Writer<'_> {
 
     /// Replaces `----` and everything below it by `----` and these lines, or inserts it, followed by that many blank
     /// lines.
-    fn section(&self, lines: &[Vec<u8>], blank: usize) -> Edit {
+    pub(super) fn section(&self, lines: &[Vec<u8>], blank: usize) -> Edit {
         let line_end = self.place.line_end.as_bytes();
         let mut section = [line_end, b"----"].concat();
         lines.iter().for_each(|line| section.extend([line_end, line].concat()));
@@ -178,7 +180,7 @@ impl Writer<'_> {
     }
 
     /// Replaces the lines below `----` by these, and changes no line that may stay.
-    fn lines(&self, new: &[Vec<u8>], style: Style) -> Vec<Edit> {
+    pub(super) fn lines(&self, new: &[Vec<u8>], style: Style) -> Vec<Edit> {
         let line_end = self.place.line_end.as_bytes();
         let written: Vec<Vec<u8>> = match style {
             Style::Folded => new.iter().map(|line| folded(line)).collect(),

@@ -7,7 +7,7 @@ fn agrees(types: &[&str], columns: usize, values: &[&str], lines: &str) -> bool 
 
 fn judge(types: &[&str], columns: usize, values: &[&str], expected: &str) -> Result<(), Mismatch> {
     let types: Vec<String> = types.iter().map(|name| (*name).to_owned()).collect();
-    let actual = Actual::new(values.iter().map(|value| value.as_bytes()), columns, &types);
+    let actual = Actual::new(values.iter().map(|value| value.as_bytes()), columns, &types, false);
     let replace = |text: &str| Some(text.replace("{DATA_DIR}", "data"));
     actual.agrees(&lines(Some(expected).filter(|text| !text.is_empty())), &replace)
 }
@@ -76,7 +76,7 @@ fn rows_are_lines_with_tabs_or_values_are_lines() {
 fn only_the_actual_rows_are_sorted() {
     let sorted = |sort, columns| {
         let values: [&[u8]; 4] = [b"9", b"b", b"10", b"a"];
-        let mut actual = Actual::new(values.into_iter(), columns, &[]);
+        let mut actual = Actual::new(values.into_iter(), columns, &[], false);
         actual.sort(sort);
         actual.shown(1)
     };
@@ -100,7 +100,7 @@ fn a_hash_is_of_all_values() {
 fn a_file_has_a_header_and_bars_between_values() {
     let values: [&[u8]; 4] = [b"1", b"a|b", b"NULL", b"say \"x\""];
     let types = ["INTEGER".to_owned(), "VARCHAR".to_owned()];
-    let actual = Actual::new(values.into_iter(), 2, &types);
+    let actual = Actual::new(values.into_iter(), 2, &types, false);
     assert_eq!(actual.agrees_with_file("h|g\n1.0|\"a|b\"\n|\"say \"\"x\"\"\""), Ok(()));
     assert!(actual.agrees_with_file("h|g\n1|\"a|b\"").is_err());
     assert!(actual.agrees_with_file("h|g\n1|a\n|\"say \"\"x\"\"\"").is_err());
@@ -110,6 +110,6 @@ fn a_file_has_a_header_and_bars_between_values() {
 #[test]
 fn bytes_that_are_no_text_equal_nothing() {
     let value: &[u8] = b"\xFF";
-    let actual = Actual::new(std::iter::once(value), 1, &[]);
+    let actual = Actual::new(std::iter::once(value), 1, &[], false);
     assert!(actual.agrees(&["\u{FFFD}"], &|_| None).is_err());
 }

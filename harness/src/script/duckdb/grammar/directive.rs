@@ -211,7 +211,8 @@ fn opened<'a>(word: &str, rest: &[&'a str]) -> Result<(Vec<&'a str>, Over<'a>), 
     for value in values.iter().filter(|_| names.len() > 1) {
         let count = value.split(',').filter(|part| !part.is_empty()).count();
         if count != names.len() {
-            return Err(format!("`{value}` has {count} values for the {} names in `{name}`", names.len()));
+            let values = if count == 1 { "value" } else { "values" };
+            return Err(format!("`{value}` has {count} {values} for the {} names in `{name}`", names.len()));
         }
     }
     Ok((names, Over::Words(values.to_vec())))

@@ -31,21 +31,31 @@ impl Scope for NoScope {
 /// Each step that runs: its line and the loop's variables; `-` before one that does not apply.
 fn walk(text: &str) -> Result<Vec<String>, String> {
     with_script(text, |script| {
-        let mut cursor = Cursor::new(script, 1000);
-        let labels = Labels::new(["duckdb"]);
         let mut walked = Vec::new();
-        loop {
-            let told = match cursor.next(&labels, &mut NoScope).map_err(|error| format!("{}: {error}", error.line))? {
-                None => return Ok(walked),
-                Some(Event::Step(step)) => step.place.line.to_string(),
-                Some(Event::Skipped(step)) => format!("-{}", step.place.line),
-            };
-            walked.push(match cursor.pass() {
-                Some(pass) => format!("{told} {pass}"),
-                None => told,
-            });
-        }
+        walk_from(Cursor::new(script, 1000), &mut walked).map(|()| walked)
     })
+}
+
+fn walk_from(mut cursor: Cursor<'_, '_>, walked: &mut Vec<String>) -> Result<(), String> {
+    let labels = Labels::new(["duckdb"]);
+    let said = |error: SyntaxError| format!("{}: {error}", error.line);
+    while let Some(event) = cursor.next(&labels, &mut NoScope).map_err(said)? {
+        let told = match event {
+            Event::Step(step) => step.place.line.to_string(),
+            Event::Skipped(step) => format!("-{}", step.place.line),
+            Event::Together(mut passes) => {
+                while let Some(pass) = passes.next().map_err(said)? {
+                    walk_from(pass, walked)?;
+                }
+                continue;
+            }
+        };
+        walked.push(match cursor.pass() {
+            Some(pass) => format!("{told} {pass}"),
+            None => told,
+        });
+    }
+    Ok(())
 }
 
 fn steps(text: &str) -> Vec<Action<'static>> {
@@ -156,7 +166,7 @@ fn broken_rules_are_told_with_their_line_and_the_way_out() {
         ("foreach t\n\nendloop\n", "1: `foreach` needs a name and at least one word"),
         ("foreach\n\nendloop\n", "1: `foreach` needs a name"),
         ("foreach t <strings>\n\nendloop\n", "1: `foreach` knows no list `<strings>`: <signed>"),
-        ("foreach a,b x\n\nendloop\n", "1: `x` has 1 values for the 2 names"),
+        ("foreach a,b x\n\nendloop\n", "1: `x` has 1 value for the 2 names"),
         ("loop i 0\n\nendloop\n", "1: `loop` needs a name and two whole numbers"),
         ("loop i 0 x\n\nendloop\n", "not `x`"),
         ("require jsno\n", "1: unknown requirement `jsno`; did you mean `json`?"),

@@ -1,0 +1,99 @@
+//! What a driver answers.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::engine::text::Letters;
+use crate::engine::{Done, EngineError, Request, Rows};
+use crate::script::Dialect;
+
+/// All possible answers of a driver.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Answer {
+    /// Values as the driver wrote them: parsing a number and writing it again might change it.
+    pub(super) result: Option<Vec<Vec<Box<RawValue>>>>,
+    pub(super) columns: Option<usize>,
+    pub(super) count: Option<u64>,
+    pub(super) err: Option<String>,
+    pub(super) sqlstate: Option<String>,
+    pub(super) types: Option<Vec<String>>,
+    pub(super) met: Option<bool>,
+    pub(super) protocol: Option<u32>,
+    pub(super) name: Option<String>,
+    pub(super) capabilities: Vec<String>,
+    /// Which question it answers, where several are open.
+    pub(super) id: Option<u64>,
+}
+
+impl Answer {
+    /// What became of the SQL; its rows go to `rows`. `extended` is a driver that greets.
+    pub(super) fn take(
+        self,
+        letters: Option<&[u8]>,
+        dialect: Dialect,
+        extended: bool,
+        rows: &mut Rows,
+    ) -> Result<Done, EngineError> {
+        match self {
+            Answer { err: Some(message), sqlstate, result: None, count: None, .. } => {
+                Err(EngineError { sqlstate, ..EngineError::new(message) })
+            }
+            Answer { result: None, count: Some(count), .. } if extended => Ok(Done::Changed(count)),
+            Answer { result: Some(result), columns, types, count: None, err: None, .. } => {
+                rows.set_types(types.unwrap_or_default());
+                if let Some(columns) = columns {
+                    rows.set_columns(columns);
+                }
+                let request = Request { sql: b"", letters, dialect };
+                for row in result {
+                    push(&row, &request, extended, rows)?;
+                }
+                Ok(Done::Rows)
+            }
+            _ => Err(EngineError::lost("it answered neither with `result` nor with `err`")),
+        }
+    }
+}
+
+/// Adds a row: formatted by the letters if the driver knows the extension, and otherwise as the driver wrote it.
+fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut Rows) -> Result<(), EngineError> {
+    let letters = Letters::of(request);
+    let mut own = Rows::default();
+    for (column, value) in row.iter().enumerate() {
+        let value = value.get();
+        match value.as_bytes().first() {
+            Some(b'"') => {
+                let text: String = serde_json::from_str(value).map_err(|error| {
+                    EngineError::lost(format!("it answered with `{value}`, which is not a string: {}", reason(&error)))
+                })?;
+                let text = match request.dialect {
+                    Dialect::DuckDb => text.replace('\0', "\\0"),
+                    _ => text,
+                };
+                match text.as_bytes() {
+                    text if extended => letters.push(column, Some(text), &mut own),
+                    b"" if request.dialect == Dialect::Classic => own.push(b"(empty)"),
+                    text => own.push(text),
+                }
+            }
+            Some(b'n') if extended => letters.push(column, None, &mut own),
+            Some(truth @ (b't' | b'f')) if extended && request.dialect == Dialect::DuckDb => {
+                own.push(if *truth == b't' { b"1" } else { b"0" });
+            }
+            Some(b't' | b'f' | b'-' | b'0'..=b'9') if extended => {
+                letters.push(column, Some(value.as_bytes()), &mut own);
+            }
+            _ => return Err(EngineError::lost(format!("it answered with `{value}` where a string should be"))),
+        }
+    }
+    rows.push_row(own.values());
+    Ok(())
+}
+
+/// What is wrong with an answer, without the position in a stream that the user does not see.
+pub(super) fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,195 @@
+//! Steps that run no SQL of the script.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::{Here, State};
+use crate::engine::Opening;
+use crate::script::duckdb::{self, Action, Load, Requirement};
+use crate::trial::Tally;
+use crate::trial::execute::Executor;
+
+/// How large an unpacked file may be, in bytes.
+const MOST_UNPACKED: u64 = 1 << 30;
+
+impl State<'_> {
+    /// Everything but statements and queries.
+    pub(super) fn other(
+        &mut self,
+        action: &Action<'_>,
+        here: &Here<'_, '_, '_>,
+        executor: &mut Executor<'_, '_>,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), String> {
+        match action {
+            Action::ResetLabel(label) => match self.labels.remove(*label) {
+                Some(_) => Ok(()),
+                None => Err(format!("`reset label {label}`: no query before this has that label")),
+            },
+            Action::Load(load) => self.load(load, here, executor),
+            Action::Restart(extensions) => executor.reopen(Opening::Restart { extensions: *extensions }),
+            Action::Reconnect => executor.reconnect(),
+            Action::Sleep(duration) => {
+                executor.sleep(*duration);
+                Ok(())
+            }
+            Action::Unzip(source, target) => {
+                // Names of loops are not replaced here.
+                let source = self.replace_expected(source, here.line)?;
+                let target = target.map(|target| self.replace_expected(target, here.line)).transpose()?;
+                self.unzip(&source, target.as_deref())?;
+                if let Some(folder) = self.names.made_folder() {
+                    executor.scratch(folder);
+                }
+                Ok(())
+            }
+            Action::Seed(seed) => executor.values(&format!("SELECT setseed({seed})"), None, tally).map(drop),
+            Action::Variable(name, value) => {
+                let variable = value.strip_prefix("<variable:").and_then(|rest| rest.strip_suffix('>'));
+                let value = match variable {
+                    Some(variable) => {
+                        let variable = variable.replace('\'', "''");
+                        let values =
+                            executor.values(&format!("SELECT getvariable('{variable}')::VARCHAR"), None, tally)?;
+                        values.into_iter().next().unwrap_or_default()
+                    }
+                    None => self.replace(value, here)?,
+                };
+                self.names.define(name, value);
+                Ok(())
+            }
+            Action::IgnoreErrors(texts) => {
+                self.ignored = texts.iter().map(|text| (*text).to_owned()).collect();
+                Ok(())
+            }
+            Action::AlwaysFail(texts) => {
+                self.never = texts.iter().map(|text| (*text).to_owned()).collect();
+                Ok(())
+            }
+            Action::Require(words) => self.require(words, executor),
+            Action::RequireEnv(name, wanted) => {
+                self.require_env(name, *wanted);
+                Ok(())
+            }
+            Action::TestEnv(name, default) => {
+                let set = std::env::var(name).ok().filter(|_| self.options.allow_env);
+                self.names.define(name, set.unwrap_or_else(|| (*default).to_owned()));
+                Ok(())
+            }
+            // Without `--lenient`, results are compared whatever their size, and printed where they differ.
+            Action::HashThreshold(threshold) => {
+                self.threshold = *threshold;
+                Ok(())
+            }
+            Action::Output(mode) => {
+                match *mode {
+                    "output_hash" => self.accepts_results = true,
+                    "no_output" => self.accepts_results = false,
+                    _ => {}
+                }
+                Ok(())
+            }
+            Action::Tags(tags) => {
+                self.tags.extend(tags.iter().map(|tag| (*tag).to_owned()));
+                Ok(())
+            }
+            Action::Statement(_) | Action::Query(_) | Action::Skipped | Action::Continue | Action::Halt => Ok(()),
+        }
+    }
+
+    fn load(
+        &mut self,
+        load: &Load<'_>,
+        here: &Here<'_, '_, '_>,
+        executor: &mut Executor<'_, '_>,
+    ) -> Result<(), String> {
+        let path = match load.path {
+            Some(path) => Some(PathBuf::from(self.replace(path, here)?)),
+            None => None,
+        };
+        if let Some(folder) = self.names.made_folder() {
+            executor.scratch(folder);
+        }
+        if let Some(path) = path.as_ref().filter(|_| !load.read_only) {
+            for path in [path.clone(), PathBuf::from(format!("{}.wal", path.display()))] {
+                if path.exists() && !path.starts_with(self.names.folder()?) {
+                    let path = path.display();
+                    return Err(format!(
+                        "`load` would delete `{path}`, which is not in `{{TEST_DIR}}`: add `readonly` behind the path"
+                    ));
+                }
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(format!("cannot delete `{}`: {error}", path.display()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        executor.reopen(Opening::Load { path: path.as_deref(), read_only: load.read_only, version: load.version })
+    }
+
+    /// Unpacks a gzip file; without a target, into the script's own folder, under its name without `.gz`.
+    fn unzip(&mut self, source: &str, target: Option<&str>) -> Result<(), String> {
+        let cannot = |reason: String| format!("cannot unzip `{source}`: {reason}");
+        let path = duckdb::find(source, self.script, self.root, self.names.made_folder()).map_err(cannot)?;
+        let folder = self.names.folder()?;
+        let target = match target {
+            Some(target) => PathBuf::from(target),
+            None => {
+                let name = Path::new(source).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let Some(name) = name.strip_suffix(".gz") else {
+                    return Err(cannot("its name does not end in `.gz`: say where to put it".to_owned()));
+                };
+                folder.join(name)
+            }
+        };
+        let parent = target.parent().and_then(|parent| parent.canonicalize().ok());
+        let lies_within = parent.zip(folder.canonicalize().ok()).is_some_and(|(parent, own)| parent.starts_with(own));
+        if !lies_within || target.is_symlink() {
+            let target = target.display();
+            return Err(cannot(format!(
+                "`{target}` is not in `{{TEST_DIR}}`, the only folder that a script writes to"
+            )));
+        }
+        let unpack = || -> io::Result<u64> {
+            let packed = MultiGzDecoder::new(File::open(&path)?);
+            io::copy(&mut packed.take(MOST_UNPACKED + 1), &mut File::create(&target)?)
+        };
+        match unpack() {
+            Ok(length) if length > MOST_UNPACKED => {
+                let _ = fs::remove_file(&target);
+                Err(cannot(format!("it holds more than {} MiB", MOST_UNPACKED >> 20)))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(cannot(error.to_string())),
+        }
+    }
+
+    fn require(&mut self, words: &[&str], executor: &mut Executor<'_, '_>) -> Result<(), String> {
+        let needed = match duckdb::of_the_runner(words)? {
+            Requirement::Met => None,
+            Requirement::NotMet(needed) => Some(needed),
+            Requirement::AskEngine => (!executor.require(words)?).then(|| words.join(" ")),
+        };
+        self.skipped = needed.map(|needed| format!("requires {needed}"));
+        Ok(())
+    }
+
+    fn require_env(&mut self, name: &str, wanted: Option<&str>) {
+        let allowed = self.options.allow_env;
+        let value = std::env::var(name).ok().filter(|_| allowed);
+        let hint = if allowed { "" } else { ", which a file sees with `--allow-env` only" };
+        match (value, wanted) {
+            (Some(value), wanted) if wanted.is_none_or(|wanted| wanted == value) => {
+                self.tags.extend([format!("env[{name}]"), format!("env[{name}]={value}")]);
+                self.names.define(name, value);
+            }
+            (_, Some(wanted)) => self.skipped = Some(format!("requires the variable {name}={wanted}{hint}")),
+            (_, None) => self.skipped = Some(format!("requires the variable {name}{hint}")),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The passes of a concurrent loop, at the same time: each has a connection and at most one request under way.
+//!
+//! All of this runs on one thread. It begins the next request of each pass, waits for whichever ends first, judges it, and
+//! goes on with its pass.
+
+use std::collections::BTreeMap;
+
+use super::{Flow, Running, State, leave_out};
+use crate::engine::Together;
+use crate::outcome::CutShort;
+use crate::script::duckdb::{Action, Cursor, Event, Passes, Step};
+use crate::trial::Tally;
+use crate::trial::execute::Executor;
+
+/// How many passes are under way at a time.
+const MOST: usize = 256;
+
+struct Run<'s, 'a> {
+    connections: Box<dyn Together>,
+    /// Each pass that has a request under way, and the step that it is.
+    under_way: BTreeMap<u64, (Cursor<'s, 'a>, &'s Step<'a>)>,
+}
+
+/// Runs all passes. What has begun is waited for, even if the script is over.
+pub(super) fn run<'s, 'a>(
+    state: &mut State<'_>,
+    mut passes: Passes<'s, 'a>,
+    connections: Box<dyn Together>,
+    executor: &mut Executor<'_, '_>,
+    tally: &mut Tally<'_>,
+) -> Flow {
+    let mut run = Run { connections, under_way: BTreeMap::new() };
+    let mut flow = Flow::GoesOn;
+    let mut all_begun = false;
+    loop {
+        while flow == Flow::GoesOn && !all_begun && run.under_way.len() < MOST {
+            flow = match passes.next() {
+                Ok(Some(pass)) => run.go_on(pass, state, executor, tally),
+                Ok(None) => {
+                    all_begun = true;
+                    Flow::GoesOn
+                }
+                Err(error) => {
+                    tally.fail_script(error, CutShort::SyntaxError);
+                    Flow::Over
+                }
+            };
+        }
+        if run.under_way.is_empty() {
+            return flow;
+        }
+        match executor.wait(&mut *run.connections, tally) {
+            Ok(pass) => {
+                let Some((pass, step)) = run.under_way.remove(&pass) else { continue };
+                if flow == Flow::GoesOn {
+                    flow = state.take(step, &pass, executor, tally);
+                }
+                if flow == Flow::GoesOn {
+                    flow = run.go_on(pass, state, executor, tally);
+                }
+                executor.answer(None);
+            }
+            Err(error) => {
+                // Nothing more is learnt of the others either; the first of them tells why.
+                if let Some((_, (pass, step))) = run.under_way.pop_first().filter(|_| flow == Flow::GoesOn) {
+                    executor.answer(Some(Err(error)));
+                    state.take(step, &pass, executor, tally);
+                    executor.answer(None);
+                }
+                return Flow::Over;
+            }
+        }
+    }
+}
+
+impl<'s, 'a> Run<'s, 'a> {
+    /// Goes on with a pass, until it has a request under way or comes to its end.
+    fn go_on(
+        &mut self,
+        mut pass: Cursor<'s, 'a>,
+        state: &mut State<'_>,
+        executor: &mut Executor<'_, '_>,
+        tally: &mut Tally<'_>,
+    ) -> Flow {
+        loop {
+            let mut scope = Running { executor: &mut *executor, names: &state.names, tally: &mut *tally, alone: false };
+            let step = match pass.next(state.engine_names, &mut scope) {
+                Ok(Some(Event::Step(step))) => step,
+                Ok(Some(Event::Skipped(step))) => {
+                    leave_out(step, &pass, tally);
+                    continue;
+                }
+                // The parser has refused concurrent loops in concurrent loops.
+                Ok(Some(Event::Together(_)) | None) => return Flow::GoesOn,
+                Err(error) => {
+                    tally.fail_script(error, CutShort::SyntaxError);
+                    return Flow::Over;
+                }
+            };
+            let letters = match &step.action {
+                Action::Query(query) => Some(query.letters.as_bytes()),
+                _ => None,
+            };
+            if matches!(step.action, Action::Statement(_) | Action::Query(_))
+                && let (record, None) = state.record(step, &pass, executor)
+                && let Some(number) = pass.concurrent_pass()
+            {
+                match executor.begin(&mut *self.connections, number, &record, letters, tally) {
+                    Ok(()) => {
+                        self.under_way.insert(number, (pass, step));
+                        return Flow::GoesOn;
+                    }
+                    Err(error) => executor.answer(Some(Err(error))),
+                }
+            }
+            if state.take(step, &pass, executor, tally) == Flow::Over {
+                return Flow::Over;
+            }
+        }
+    }
+}
