@@ -49,6 +49,8 @@ pub struct Config {
     pub shard: Option<Shard>,
     /// The history that they are shared out by, if not the one in the folder for results.
     pub shard_history: Option<PathBuf>,
+    /// Of a record that a filter names, run nothing but that record.
+    pub only: bool,
     /// List names instead of running them.
     pub list: bool,
     /// Only what is marked as ignored, which no file is before it is run.
@@ -186,7 +188,7 @@ impl Config {
         let memory_limit = flags.parallel.memory_limit;
         // nextest shares the files out itself, a process each: the variable is then meant for others.
         let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
-        let dialect = flags.trial.dialect;
+        let (dialect, only) = (flags.trial.dialect, flags.trial.only);
         let options = Options { memory_limit, ..flags.trial.options() };
         let fail_fast = options.fail_fast;
         if flags.report && !cfg!(feature = "page") {
@@ -207,6 +209,7 @@ impl Config {
             filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
             shard: flags.shard,
             shard_history: flags.shard_history,
+            only,
             list: libtest.list,
             only_ignored: (libtest.ignored && !libtest.include_ignored) || libtest.bench,
             format,

@@ -212,6 +212,7 @@ mod tests {
             path,
             root: folder.into(),
             planned: None,
+            excerpt: None,
             dialect: crate::suite::Dialect::Classic,
         }
     }

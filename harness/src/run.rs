@@ -25,13 +25,14 @@ use crate::report::libtest::{Format, Layout, Printer};
 use crate::report::progress::Progress;
 use crate::report::statistics::Statistics;
 use crate::report::{table, words};
-use crate::suite::{Filter, Suite, SuiteError, TestFile, nearest};
+use crate::suite::{Filter, Suite, SuiteError, TestFile, nearest, with_line};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
 use crate::trial;
 
 mod account;
 mod closing;
+pub(crate) mod excerpts;
 mod folder;
 mod known;
 mod parallel;
@@ -86,6 +87,8 @@ enum RunError {
     NoSuchName(String),
     #[error("{0}")]
     NoMatch(String),
+    #[error("{0}")]
+    Excerpt(String),
     #[error("`--shard-history`: cannot read `{path}`: {source}")]
     ShardHistory { path: String, source: io::Error },
     #[error("cannot write to `{path}`: {source}")]
@@ -111,6 +114,7 @@ impl RunError {
             | RunError::Engine(_)
             | RunError::Known(_)
             | RunError::NoSuchName(_)
+            | RunError::Excerpt(_)
             | RunError::ShardHistory { .. }
             | RunError::Log { .. } => ExitStatus::Usage,
             RunError::NoMatch(_) => ExitStatus::Nothing,
@@ -165,6 +169,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     // A worker's supervisor sees how it ends.
     let _armed = (!config.list).then(crash::arm);
     let Selection { mut files, filtered_out, scope, part } = select(&suite, &config)?;
+    if excerpts::are(&files) {
+        excerpts::settle(&mut config)?;
+    }
     let mut printer = Printer::new(output(&config)?, layout(&config), &files);
     if config.list {
         // nextest wants names alone, which it asks for as `terse`.
@@ -185,7 +192,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     }
     let task = Task { suite, files, filtered_out, scope, part, engine, printer };
     match &config.parallel {
-        Some(parallel) if !task.files.is_empty() => parallel::run(task, &config, parallel),
+        Some(parallel) if !task.files.is_empty() && !excerpts::are(&task.files) => {
+            parallel::run(task, &config, parallel)
+        }
         _ => {
             if config.sliced && !config.nextest {
                 note!(
@@ -214,6 +223,8 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let (clock, started) = (Instant::now(), SystemTime::now());
     let planned: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let workers = u32::try_from(config.threads).unwrap_or(u32::MAX);
+    // What became of one record says nothing about its file, and is not kept.
+    let excerpts = excerpts::are(&files);
     let remembered = if config.nextest { Vec::new() } else { files.clone() };
     // Threads take the files in the order that workers take them. One thread keeps to their names, as people expect.
     let reorders = config.threads > 1 && files.len() > 1 && config.shuffle.is_none();
@@ -241,7 +252,9 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let printed = print_end(&mut printer, config, &summary, (filtered_out, wall), &figures);
     known::keep(config, &*engine, &outcomes);
     // A shard without files has results all the same: a merge that does not get them has to think that it is missing.
-    if !outcomes.is_empty() || part.as_ref().is_some_and(|part| part.split.files > 0) {
+    if excerpts {
+        excerpts::tell(config);
+    } else if !outcomes.is_empty() || part.as_ref().is_some_and(|part| part.split.files > 0) {
         account::remember(config, &remembered, &outcomes);
         let run_id = account::run_id();
         let seed = config.shuffle;
@@ -341,7 +354,10 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
     let filter = &config.filter;
     let one = match filter.patterns.as_slice() {
         // One whole name is looked up without listing folders, so that its cost does not grow with the suite.
-        [name] if filter.exact => suite.find(name)?,
+        [name] if filter.exact => match suite.find(name)? {
+            None => with_line(name).map(|(file, _)| suite.find(file)).transpose()?.flatten(),
+            found => found,
+        },
         _ => None,
     };
     let is_listed = one.is_none();
@@ -358,6 +374,11 @@ fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
             (files, total)
         }
     };
+    if let Some(chosen) = excerpts::chosen(&files, config)? {
+        // Nothing is kept of such a run that would have to say what it was about.
+        let (filtered_out, scope) = (total.saturating_sub(chosen.len()) as u64, Scope::default());
+        return Ok(Selection { files: chosen, filtered_out, scope, part: None });
+    }
     if filter.exact && !config.list {
         let known = |name: &&String| files.iter().any(|file| file.name == **name || file.rust_path == **name);
         let unknown: Vec<&String> = filter.patterns.iter().filter(|name| !known(name)).collect();

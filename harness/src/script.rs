@@ -15,6 +15,7 @@ pub mod content;
 pub mod duckdb;
 mod foreign;
 mod include;
+pub mod outline;
 mod place;
 mod prepare;
 pub mod slt;

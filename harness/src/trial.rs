@@ -21,6 +21,7 @@ mod apart;
 mod bless;
 mod diff;
 mod duckdb;
+mod excerpt;
 mod execute;
 mod system;
 mod variables;
@@ -30,6 +31,7 @@ pub(crate) use apart::{INTERRUPTED, left_threads_behind, run_apart};
 pub use bless::Bless;
 use bless::{Blessings, Conclusion};
 pub use duckdb::Tags;
+use excerpt::{Excerpted, Turn};
 use execute::Executor;
 
 /// What a trial may do, and its time limits.
@@ -70,6 +72,11 @@ pub trait Watch {
     /// Called before each record that runs: its file, its line, its SQL. Must be very cheap.
     fn running(&self, file: &str, line: u64, sql: &[u8]);
 
+    /// The same for a record that only makes ready for the one that is judged.
+    fn preparing(&self, file: &str, line: u64, sql: &[u8]) {
+        self.running(file, line, sql);
+    }
+
     /// Called after each record, including skipped ones, with its file.
     fn ended(&self, _file: &str, _record: &Record<'_>, _ending: Ending<'_>) {}
 
@@ -106,7 +113,8 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
     let clock = Instant::now();
     let blessings = options.bless.map(|bless| Blessings::new(bless, file));
     let expectation = options.known.as_ref().and_then(|judge| judge.expectation(&file.name));
-    let mut tally = Tally { blessings, expectation, ..Tally::new(&file.path, watch) };
+    let excerpted = file.excerpt.map(Excerpted::new);
+    let mut tally = Tally { blessings, expectation, excerpted, ..Tally::new(&file.path, watch) };
     let verdict = catch_unwind(AssertUnwindSafe(|| script(file, engine, options, watch, &mut tally)));
     let verdict = verdict.unwrap_or_else(|panic| {
         let message = format!("the engine's adapter panicked: {}", words(&*panic));
@@ -158,6 +166,8 @@ struct Tally<'f> {
     failed_records: Vec<RecordId>,
     /// The script's entry in the list of known failures, if it is listed.
     expectation: Option<Expectation<'f>>,
+    /// The one record that is judged, if it is not all of them.
+    excerpted: Option<Excerpted>,
     /// Why the script does not run to its end.
     cut_short: Option<CutShort>,
     /// The line of the `halt` that it ended with.
@@ -181,6 +191,7 @@ impl<'f> Tally<'f> {
             failures: Vec::new(),
             failed_records: Vec::new(),
             expectation: None,
+            excerpted: None,
             cut_short: None,
             halted: None,
             engine: Duration::ZERO,
@@ -367,6 +378,9 @@ fn script(
         blessings.for_engine(&labels);
     }
     let mut left_out = None;
+    if let Some(excerpted) = &mut tally.excerpted {
+        excerpted.read(&text, file.dialect);
+    }
     match file.dialect {
         Dialect::DuckDb => left_out = duckdb::run(file, &text, &labels, &mut executor, options, tally),
         Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
@@ -385,6 +399,9 @@ fn script(
     if InEngine::is_abandoned() {
         // Its verdict has already been made, and no file may be rewritten when the run may be over.
         return Verdict::Failed;
+    }
+    if let Some(error) = tally.excerpted.as_ref().and_then(|excerpted| excerpted.missing(tally.is_cut_short())) {
+        tally.fail_script(error, CutShort::Unreadable);
     }
     tally.conclude();
     let RecordCounts { passed, failed, skipped } = tally.records;
@@ -432,7 +449,13 @@ fn records<'a>(
             Ok(record) => record,
             Err(error) => return tally.fail_script(error, CutShort::SyntaxError),
         };
+        match tally.turn(&record) {
+            Turn::Over => return,
+            Turn::LeftOut => continue,
+            Turn::Before | Turn::Judged => {}
+        }
         match record.step {
+            Step::Skip if tally.is_before() => {}
             Step::Skip => {
                 tally.records.skipped += 1;
                 let file = record.included_from.as_deref().unwrap_or(&tally.shown);

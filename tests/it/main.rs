@@ -18,6 +18,7 @@ mod duckdb_dialect;
 mod endings;
 mod engines;
 mod exact;
+mod excerpts;
 mod faults;
 mod faulty_support;
 mod foreign;

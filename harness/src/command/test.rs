@@ -1,6 +1,6 @@
 //! `slt test FILE`: one file, every record shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -11,7 +11,8 @@ use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
 use crate::report::transcript::Transcript;
-use crate::suite::Suite;
+use crate::run::excerpts::excerpt;
+use crate::suite::{Suite, TestFile, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::{self, Options};
 
@@ -19,7 +20,8 @@ use crate::trial::{self, Options};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TestFlags {
-    /// The file: a path from the current folder, or else a name below the root
+    /// The file: a path from the current folder, or else a name below the root. `FILE:LINE` is the record in that line:
+    /// what stands before it is run without being judged
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -35,6 +37,7 @@ pub(super) struct TestFlags {
 const EXAMPLES: &str = "\
 Examples:
   slt test select/joins.test                  by its name below the root
+  slt test select/joins.test:12               the record in line 12, and what it needs before it
   slt test ../mine/new.slt --bless=check      by its path; shows what `--bless` would change
   slt test ../mine/new.slt --bless
 
@@ -47,7 +50,7 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Some(dialect) => suite.all_in(dialect),
         None => suite,
     };
-    let file = match paths::file(&flags.file, &suite) {
+    let file = match chosen(&flags.file, &suite, flags.trial.only) {
         Ok(file) => file,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
@@ -66,5 +69,19 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,
         Ok(()) => ExitStatus::Passed,
+    }
+}
+
+/// The test file, or the record of it, that is named.
+fn chosen(path: &Path, suite: &Suite, alone: bool) -> Result<TestFile, String> {
+    let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
+    match named {
+        // A name below the root may be such a name too.
+        Some(_) if path.to_str().is_some_and(|name| matches!(suite.find(name), Ok(Some(_)))) => {
+            paths::file(path, suite)
+        }
+        Some((name, line)) => excerpt(paths::file(Path::new(name), suite)?, line, alone),
+        None if alone => Err("`--only` runs one record alone: it needs a line, as in `joins.slt:12`".to_owned()),
+        None => paths::file(path, suite),
     }
 }

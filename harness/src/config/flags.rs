@@ -112,6 +112,10 @@ pub struct TrialFlags {
     #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) keep_db_on_failure: bool,
 
+    /// With a filter such as `joins.slt:12`: run that record alone, and not what stands before it
+    #[arg(long, env = "SLT_ONLY", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(crate) only: bool,
+
     /// Stop at the first record that fails and is not known to, and begin no further file
     #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) fail_fast: bool,

@@ -108,6 +108,7 @@ mod tests {
                     path,
                     root: folder.path().into(),
                     planned: None,
+                    excerpt: None,
                     dialect: crate::suite::Dialect::Classic,
                 }
             })

@@ -401,6 +401,7 @@ mod tests {
             path: name.into(),
             root: "".into(),
             planned: None,
+            excerpt: None,
             dialect: crate::suite::Dialect::Classic,
         }
     }

@@ -76,6 +76,8 @@ impl Watch for Transcript {
         self.state().begin(file, line, sql);
     }
 
+    fn preparing(&self, _: &str, _: u64, _: &[u8]) {}
+
     fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
         let mut state = self.state();
         if !record.step.counts() && matches!(ending, Ending::Passed) {

@@ -47,6 +47,14 @@ impl Filter {
     }
 }
 
+/// A filter such as `joins.slt:5172`, taken apart: the file, and the line in it. A Rust path (`a::b`) is none.
+pub fn with_line(pattern: &str) -> Option<(&str, u64)> {
+    let (file, line) = pattern.rsplit_once(':')?;
+    let is_number = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
+    // What is too large for a number is beyond every file's end.
+    (is_number && !file.is_empty() && !file.ends_with(':')).then(|| (file, line.parse().unwrap_or(u64::MAX)))
+}
+
 /// The files whose names are most like `pattern`, the likeliest first; none if nothing is like it.
 pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
     let wanted = pattern.to_lowercase();
@@ -80,6 +88,7 @@ mod tests {
             path: "r/evidence/in1.test".into(),
             root: "r".into(),
             planned: None,
+            excerpt: None,
             dialect: crate::suite::Dialect::Classic,
         };
         let own = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
@@ -101,6 +110,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_behind_a_name_is_found() {
+        assert_eq!(with_line("a/b.slt:12"), Some(("a/b.slt", 12)));
+        assert_eq!(with_line("joins:0"), Some(("joins", 0)));
+        assert_eq!(with_line("a.slt:99999999999999999999"), Some(("a.slt", u64::MAX)));
+        for name in ["a.slt", "a.slt:", ":12", "a::12", "a.slt:1x", "12"] {
+            assert_eq!(with_line(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn names_like_the_pattern_are_found() {
         let file = |name: &str| TestFile {
             name: name.into(),
@@ -108,6 +127,7 @@ mod tests {
             path: name.into(),
             root: "r".into(),
             planned: None,
+            excerpt: None,
             dialect: crate::suite::Dialect::Classic,
         };
         let files = ["select/joins.test", "select/cte.test", "index/joint.test", "x.slt"].map(file);

@@ -59,6 +59,7 @@ mod tests {
             path: "".into(),
             root: "".into(),
             planned: None,
+            excerpt: None,
             dialect: crate::suite::Dialect::Classic,
         };
         let source = stubs(&[file("b::x::one_test"), file("b::two_slt"), file("three_test")]);

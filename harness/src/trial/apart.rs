@@ -182,6 +182,12 @@ impl<W: Watch> Watch for Apart<W> {
         }
     }
 
+    fn preparing(&self, file: &str, line: u64, sql: &[u8]) {
+        if !self.slot.is_abandoned() {
+            self.watch.preparing(file, line, sql);
+        }
+    }
+
     fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
         if self.slot.is_abandoned() {
             return;

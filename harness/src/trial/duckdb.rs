@@ -15,7 +15,7 @@ use crate::suite::TestFile;
 
 use super::bless::Correction;
 use super::execute::{Complaint, Executor, Results};
-use super::{Ending, Options, Tally};
+use super::{Ending, Options, Tally, Turn};
 
 mod other;
 mod tags;
@@ -57,7 +57,7 @@ pub(super) fn run(
         blessings.foresee_files(&script.files());
     }
     let mut state = State {
-        names: Names::new(&file.name),
+        names: Names::new(file.script()),
         script: &file.path,
         root: &file.root,
         engine_names: labels,
@@ -67,10 +67,11 @@ pub(super) fn run(
         never: NEVER_EXPECTED.map(str::to_owned).to_vec(),
         threshold: 0,
         accepts_results: false,
-        tags: tags::of_name(&file.name),
+        tags: tags::of_name(file.script()),
         is_selected: false,
         skipped: None,
     };
+    tally.find_in(&script);
     let most = options.max_records.unwrap_or(MOST_RECORDS);
     state.walk(&mut Cursor::new(&script, most), executor, tally);
     state.skipped
@@ -175,7 +176,9 @@ impl State<'_> {
         if self.skipped.is_some() {
             return Flow::Over;
         }
-        match executor.together() {
+        // One record of a script is run after what is before it, and so one pass after the other.
+        let together = if tally.excerpted.is_some() { Ok(None) } else { executor.together() };
+        match together {
             Ok(Some(connections)) => return together::run(self, passes, connections, executor, tally),
             Ok(None) => {}
             Err(message) => {
@@ -219,6 +222,11 @@ impl State<'_> {
         executor: &mut Executor<'_, '_>,
         tally: &mut Tally<'_>,
     ) -> Flow {
+        match tally.turn_of(step) {
+            Turn::Over => return Flow::Over,
+            Turn::LeftOut => return Flow::GoesOn,
+            Turn::Before | Turn::Judged => {}
+        }
         if let Action::Halt = step.action {
             tally.halted = Some(step.place.line);
             return Flow::Over;
@@ -456,7 +464,7 @@ fn actual<'r>(executor: &'r Executor<'_, '_>, columns: usize, lenient: bool) -> 
 
 /// A step does not apply.
 fn leave_out(step: &duckdb::Step<'_>, cursor: &Cursor<'_, '_>, tally: &mut Tally<'_>) -> Flow {
-    if step.action.counts() {
+    if step.action.counts() && tally.is_to_be_judged(&step.place) {
         tally.records.skipped += 1;
         tally.ended(&record(&step.place, cursor.pass().unwrap_or_default(), None, Step::Skip), Ending::Skipped);
     }

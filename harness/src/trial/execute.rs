@@ -88,7 +88,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         options: &Options,
         watch: &'e dyn Watch,
     ) -> Result<Self, EngineError> {
-        let mut database = engine.database(&file.name)?;
+        let mut database = engine.database(file.script())?;
         let default = database.connect()?;
         let database_name = database.name();
         let mut watchdog = Watchdog::start(options.file_timeout, options.query_timeout);
@@ -196,6 +196,12 @@ impl<'e, 'a> Executor<'e, 'a> {
                 (None, _) if self.out_of_memory => {
                     Complaint::from("the engine wanted more memory than it may have".to_owned())
                 }
+                // What only makes ready for another record is not judged, unless it ends everything.
+                (None, result)
+                    if tally.is_before() && self.lost.is_none() && (result.is_ok() || attempt == attempts) =>
+                {
+                    return tally.ran_before(&record, result.err().map(|complaint| complaint.message));
+                }
                 (None, Ok(())) => {
                     tally.pass(&record);
                     if let Some(blessings) = &mut tally.blessings {
@@ -208,7 +214,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             };
             let limit = if self.whole { usize::MAX } else { diff::LONGEST };
             tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
-            let mut failure = Failure { message: complaint.message, ..tally.here() };
+            let mut failure = Failure { message: tally.with_those_before(complaint.message), ..tally.here() };
             tally.sql.clear();
             // No more failures than these are kept, so no more are formatted.
             if self.whole || tally.failures.len() < MAX_FAILURES {
@@ -373,7 +379,10 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
         let sql = substituted.as_ref().map_or(sql, |text| text.as_bytes());
         let file = tally.included.as_deref().unwrap_or(&tally.shown);
-        self.watch.running(file, record.line, sql);
+        match tally.is_before() {
+            true => self.watch.preparing(file, record.line, sql),
+            false => self.watch.running(file, record.line, sql),
+        }
         let in_engine = InEngine::enter(file, record.line, sql);
         let session = match &record.connection {
             None => &mut self.default,

@@ -1,0 +1,174 @@
+//! One record of a script: what runs before it runs without being judged, and nothing runs after it.
+
+use super::{CutShort, Tally};
+use crate::script::duckdb::{Action, Node, Place, Script, Step as Duck};
+use crate::script::outline::{self, Kind};
+use crate::script::{Dialect, Record, Step, SyntaxError};
+use crate::suite::Excerpt;
+
+/// An excerpted script, and how far it is.
+#[derive(Debug)]
+pub(super) struct Excerpted {
+    excerpt: Excerpt,
+    /// Whether what runs now comes before the record.
+    before: bool,
+    /// Whether the record has been reached.
+    reached: bool,
+    /// The last line of the loop that the record is in; 0 without one.
+    last: u64,
+    /// What only sets how records are run, which holds even where the record runs alone.
+    settings: Vec<u64>,
+    /// How many records before it have run.
+    ran: u64,
+    /// How many of these did not do what the script says, and the first one's line and message.
+    failed: u64,
+    first: Option<(u64, String)>,
+}
+
+/// What is to become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is run and judged.
+    Judged,
+    /// It is run.
+    Before,
+    /// It is not run.
+    LeftOut,
+    /// Nothing is run any more.
+    Over,
+}
+
+impl Excerpted {
+    pub(super) fn new(excerpt: Excerpt) -> Self {
+        Excerpted {
+            excerpt,
+            before: true,
+            reached: false,
+            last: 0,
+            settings: Vec::new(),
+            ran: 0,
+            failed: 0,
+            first: None,
+        }
+    }
+
+    /// Looks at the script before it is run.
+    pub(super) fn read(&mut self, text: &[u8], dialect: Dialect) {
+        if self.excerpt.alone {
+            let parts = outline::parts(text, dialect);
+            let settings = parts.iter().filter(|part| matches!(part.kind, Kind::Setting | Kind::Halt));
+            self.settings = settings.map(|part| part.line).collect();
+        }
+    }
+
+    /// Why the record was not reached, though nothing has ended the script.
+    pub(super) fn missing(&self, cut_short: bool) -> Option<SyntaxError> {
+        let line = self.excerpt.line;
+        (!self.reached && !cut_short).then(|| SyntaxError {
+            included_from: None,
+            line,
+            message: format!("the record in line {line} was not reached: the script ends, or leaves it out, before it"),
+        })
+    }
+
+    fn turn(&mut self, is_own: bool, line: u64, is_sleep: bool) -> Turn {
+        let turn = match is_own && line == self.excerpt.line {
+            true => Turn::Judged,
+            false if self.reached => Turn::Over,
+            false if self.excerpt.alone && (!is_own || is_sleep || !self.settings.contains(&line)) => Turn::LeftOut,
+            false => Turn::Before,
+        };
+        self.reached |= turn == Turn::Judged;
+        self.before = turn != Turn::Judged;
+        turn
+    }
+}
+
+impl Tally<'_> {
+    /// What is to become of the next record.
+    pub(super) fn turn(&mut self, record: &Record<'_>) -> Turn {
+        let is_sleep = matches!(record.step, Step::Sleep(_));
+        match &mut self.excerpted {
+            Some(excerpted) => excerpted.turn(record.included_from.is_none(), record.line, is_sleep),
+            None => Turn::Judged,
+        }
+    }
+
+    /// Finds the record in a script with loops: if it stands in a loop, it is judged in each pass.
+    pub(super) fn find_in(&mut self, script: &Script<'_>) {
+        let Some(excerpted) = &mut self.excerpted else { return };
+        let target = excerpted.excerpt.line;
+        let node = script.nodes.iter().map(lines).find(|(first, last)| (*first..=*last).contains(&target));
+        excerpted.last = node.map_or(0, |(_, last)| last);
+    }
+
+    /// What is to become of the next step of a script with loops: what stands behind the record in its loop is run for the
+    /// next pass.
+    pub(super) fn turn_of(&mut self, step: &Duck<'_>) -> Turn {
+        let Some(excerpted) = &mut self.excerpted else { return Turn::Judged };
+        let (own, is_sleep) = (step.place.file.is_none(), matches!(step.action, Action::Sleep(_)));
+        match excerpted.turn(own, step.place.line, is_sleep) {
+            Turn::Over if !own || step.place.line <= excerpted.last => Turn::Before,
+            turn => turn,
+        }
+    }
+
+    /// Whether a step is the record that is judged, or all are.
+    pub(super) fn is_to_be_judged(&mut self, place: &Place) -> bool {
+        match &mut self.excerpted {
+            Some(excerpted) => excerpted.turn(place.file.is_none(), place.line, false) == Turn::Judged,
+            None => true,
+        }
+    }
+
+    /// Whether what runs now only makes ready for the record that is judged.
+    pub(super) fn is_before(&self) -> bool {
+        self.excerpted.as_ref().is_some_and(|excerpted| excerpted.before)
+    }
+
+    /// Whether the script was ended by something, or has told of a failure.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.cut_short.is_some_and(|why| why != CutShort::FirstFailure)
+            || self.halted.is_some()
+            || !self.failures.is_empty()
+    }
+
+    /// Notes what became of a record that is not judged.
+    pub(super) fn ran_before(&mut self, record: &Record<'_>, complaint: Option<String>) {
+        let Some(excerpted) = &mut self.excerpted else { return };
+        excerpted.ran += u64::from(record.step.counts());
+        if let Some(message) = complaint {
+            excerpted.failed += 1;
+            excerpted.first.get_or_insert((record.line, message));
+        }
+    }
+
+    /// A message, with what went wrong in the records before, which may be why.
+    pub(super) fn with_those_before(&self, message: String) -> String {
+        let Some(Excerpted { ran, failed, before, first: Some((line, first)), excerpt, .. }) = &self.excerpted else {
+            return match &self.excerpted {
+                Some(Excerpted { before: true, excerpt, .. }) => {
+                    format!("before the record in line {}: {message}", excerpt.line)
+                }
+                _ => message,
+            };
+        };
+        if *before {
+            return format!("before the record in line {}: {message}", excerpt.line);
+        }
+        let first = first.lines().next().unwrap_or_default();
+        format!("{message}\n({failed} of the {ran} records before it failed too, the first in line {line}: {first})")
+    }
+}
+
+/// The first and the last line of a node, in the script itself.
+fn lines(node: &Node<'_>) -> (u64, u64) {
+    let of = |place: &Place| if place.file.is_none() { (place.line, place.line) } else { (u64::MAX, 0) };
+    match node {
+        Node::Step(step) => of(&step.place),
+        Node::Loop(of_loop) => {
+            let all = of_loop.body.iter().map(lines).chain([of(&of_loop.place)]);
+            all.fold((u64::MAX, 0), |(first, last), (a, b)| (first.min(a), last.max(b)))
+        }
+    }
+}

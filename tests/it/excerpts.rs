@@ -1,0 +1,161 @@
+//! `FILE:LINE`: one record, judged after what stands before it; by every door, and never taken for its file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::faulty_support::{Place, fault};
+use crate::support::{Said, command, folder, target_binary};
+
+/// The record in line 11 needs the tables; those in line 8 and 16 fail.
+const SCRIPT: &str = "statement ok\nCREATE TABLE t(a)\n\nstatement ok\nINSERT INTO t VALUES (1)\n\n# Wrong.\nquery I\nSELECT 2\n----\n3\n\
+                      \nquery I\nSELECT a FROM t\n----\n1\n\nquery I\nSELECT 4\n----\n5\n";
+
+struct Here {
+    folder: TempDir,
+    results: TempDir,
+}
+
+impl Here {
+    fn new(name: &str, text: &str) -> Here {
+        Here { folder: folder(&[(name, text), ("other.test", crate::support::PASSES)]), results: folder(&[]) }
+    }
+
+    fn run(&self, program: &Path, arguments: &[&str]) -> Said {
+        let mut command = command(program);
+        command.args(arguments).args(["--root", self.folder.path().to_str().unwrap()]);
+        command.env("SLT_RESULTS", self.results.path());
+        Said::of(&mut command)
+    }
+
+    fn slt(&self, arguments: &[&str]) -> Said {
+        self.run(Path::new(env!("CARGO_BIN_EXE_slt")), arguments)
+    }
+
+    fn left(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.results.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+#[test]
+fn every_door_judges_the_record_in_a_line_and_nothing_else() {
+    for name in ["joins.test", "joins.slt", "joins.duckdb.test"] {
+        // Rows are whole lines in two of the dialects, which makes no difference here.
+        let here = Here::new(name, SCRIPT);
+        let at = |line: u32| format!("{name}:{line}");
+        for line in [13, 14, 16] {
+            let said = here.slt(&["run", &at(line)]);
+            assert_eq!((said.code, said.verdict(&at(line))), (0, Some("ok")), "{said:?}");
+            assert!(said.out.contains("1 passed") && said.err.contains("no results are written"), "{said:?}");
+            let said = here.run(target_binary(), &[&at(line)]);
+            assert_eq!((said.code, said.verdict(&at(line))), (0, Some("ok")), "{said:?}");
+            let said = here.slt(&["test", &at(line)]);
+            assert_eq!(said.code, 0, "{said:?}");
+            assert!(said.out.contains("SELECT a FROM t") && !said.out.contains("CREATE TABLE"), "{said:?}");
+            assert!(said.out.contains("records: 1 passed; 0 failed; 0 skipped"), "{said:?}");
+        }
+        let said = here.slt(&["run", &at(19)]);
+        assert_eq!((said.code, said.verdict(&at(19))), (101, Some("FAILED")), "{said:?}");
+        assert!(said.out.contains("SELECT 4") && !said.out.contains("[SQL] SELECT 2"), "{said:?}");
+        assert!(said.out.contains("1 of the 4 records before it failed too, the first in line 8"), "{said:?}");
+        // A comment right before a record belongs to it.
+        assert_eq!(here.slt(&["run", &at(7)]).verdict(&at(7)), Some("FAILED"));
+        let alone = here.slt(&["run", "--only", &at(13)]);
+        assert!(alone.code == 101 && alone.out.contains("no such table: t"), "{alone:?}");
+        assert_eq!(here.slt(&["test", "--only", &at(18)]).code, 101);
+        // Two records of one file are two trials.
+        let two = here.slt(&["run", &at(13), &at(18)]);
+        assert_eq!((two.verdict(&at(13)), two.verdict(&at(18))), (Some("ok"), Some("FAILED")), "{two:?}");
+        assert_eq!(here.left(), [] as [PathBuf; 0], "{name}");
+    }
+}
+
+#[test]
+fn results_history_and_known_failures_stay_those_of_whole_files() {
+    let here = Here::new("a/joins.test", SCRIPT);
+    let known = here.results.path().join("known.toml");
+    fs::write(&known, "[[known]]\npath = \"a/joins.test\"\nreason = \"two wrong values\"\n").unwrap();
+    let known = known.to_str().unwrap();
+    let whole = here.slt(&["run", "--known-failures", known]);
+    assert_eq!(whole.code, 0, "{whole:?}");
+    let read = |name: &str| fs::read_to_string(here.results.path().join(name)).unwrap();
+    let before = (read("results.json"), read("history.jsonl"), fs::read_to_string(known).unwrap());
+    // A record that passes neither passes its file nor takes it off the list; one that fails is no known failure.
+    let said = here.slt(&["run", "--known-failures", known, "--ratchet", "--parallel", "joins.test:13"]);
+    assert_eq!((said.code, said.verdict("a/joins.test:13")), (0, Some("ok")), "{said:?}");
+    let said = here.slt(&["run", "--known-failures", known, "a/joins.test:8"]);
+    assert_eq!((said.code, said.verdict("a/joins.test:8")), (101, Some("FAILED")), "{said:?}");
+    assert_eq!((read("results.json"), read("history.jsonl"), fs::read_to_string(known).unwrap()), before);
+    let first = here.slt(&["run", "--write-known-failures", "x.toml", "joins.test:8"]);
+    assert!(first.code == 2 && first.err.contains("a record is none"), "{first:?}");
+}
+
+#[test]
+fn what_names_no_record_is_refused_with_the_nearest() {
+    let here = Here::new("joins.slt", SCRIPT);
+    for (arguments, words) in [
+        (&["run", "joins.slt:999"][..], "`joins.slt` has 21 lines; the nearest record is `joins.slt:18`: SELECT 4"),
+        (&["run", "joins.slt:3"], "line 3 of `joins.slt` is in no record; the nearest record is `joins.slt:1`"),
+        (&["test", "joins.slt:12"], "line 12 of `joins.slt` is in no record"),
+        (&["run", "jions.slt:8"], "no test file matches `jions.slt`; is it `joins.slt`?"),
+        (&["run", "s:8"], "`s` names 2 files, and a line is one file's"),
+        (&["run", "joins.slt:8", "other"], "`joins.slt:8` is a record, and `other` is none"),
+        (&["run", "--shard", "1/2", "joins.slt:8"], "it goes without `--shard`"),
+        (&["run", "--only", "joins.slt"], "it needs a filter such as `joins.slt:12`"),
+        (&["test", "--only", "joins.slt"], "it needs a line"),
+    ] {
+        let said = here.slt(arguments);
+        assert!(said.code == 2 && said.err.contains(words), "{words}: {said:?}");
+    }
+    let shown = here.slt(&["run", "--list", "joins.slt:8"]);
+    assert_eq!(shown.out.lines().next(), Some("joins.slt:8: test"), "{shown:?}");
+}
+
+#[test]
+fn a_record_that_does_not_apply_is_no_pass() {
+    let here = Here::new("a.test", "onlyif mysql\nquery I\nSELECT 1\n----\n1\n\nhalt\n\nstatement ok\nSELECT 1\n");
+    let said = here.slt(&["run", "a.test:3"]);
+    assert_eq!(
+        (said.code, said.verdict("a.test:3")),
+        (5, Some("ignored (0 of 1 records apply to sqlite)")),
+        "{said:?}"
+    );
+    let behind = here.slt(&["run", "a.test:9"]);
+    assert!(behind.code == 2 && behind.err.contains("ends with the `halt` in line 7"), "{behind:?}");
+    // Where it halts for this engine alone, that is found out when it runs.
+    let here = Here::new("a.test", "onlyif sqlite\nhalt\n\nstatement ok\nSELECT 1\n");
+    let said = here.slt(&["run", "a.test:4"]);
+    assert_eq!(
+        (said.code, said.verdict("a.test:4").map(|verdict| verdict.starts_with("ignored"))),
+        (5, Some(true)),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn settings_before_a_record_hold_where_it_runs_alone() {
+    let script = "control sortmode rowsort\n\nstatement ok\nCREATE TABLE t(a)\n\nquery I\nSELECT 2 UNION ALL SELECT 1\n----\n1\n2\n";
+    let said = Here::new("a.slt", script).slt(&["run", "--only", "a.slt:6"]);
+    assert_eq!((said.code, said.verdict("a.slt:6")), (0, Some("ok")), "{said:?}");
+}
+
+#[test]
+fn a_record_of_a_loop_is_judged_in_each_pass() {
+    let script = "statement ok\nCREATE TABLE t(a)\n\nloop i 0 3\n\nquery I\nSELECT count(*) = {i} FROM t\n----\n1\n\n\
+                  statement ok\nINSERT INTO t VALUES (1)\n\nendloop\n\nstatement ok\nSELECT nothing\n";
+    let said = Here::new("a.duckdb.test", script).slt(&["test", "a.duckdb.test:7"]);
+    assert!(said.out.contains("records: 3 passed; 0 failed; 0 skipped"), "{said:?}");
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+#[test]
+fn what_ends_everything_before_the_record_is_told() {
+    let place = Place::new([("bad.test", fault("lost") + "\nstatement ok\nSELECT 1\n")]);
+    let mut serial = place.serial();
+    serial.arg("bad.test:8");
+    let ended = place.start_command(serial).wait().exits(101);
+    ended.says("before the record in line 7: the connection to sqlite is lost");
+    ended.says("at tests/bad.test:4");
+    assert_eq!(ended.verdict("bad.test:8"), "FAILED");
+}
