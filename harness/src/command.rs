@@ -28,6 +28,7 @@ mod query;
 mod report;
 mod run;
 mod runs;
+mod shrink;
 mod status;
 mod stubs;
 mod test;
@@ -76,6 +77,10 @@ enum Action {
     ///
     /// Example: slt test tests/corpus/select/joins.test
     Test(TestFlags),
+    /// Make the shortest script that still fails the same way
+    ///
+    /// Takes away records, then rows of INSERTs, then parts of the SQL, and runs each shorter script in a process of its own.
+    Shrink(shrink::Flags),
     /// Check test files without an engine: what cannot be read, and what can never run
     Check(check::Flags),
     /// List the names of test files
@@ -135,7 +140,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for (name, after) in [("run", AFTER_RUN), ("list", "")] {
         command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_help(after));
     }
-    for name in ["test", "check"] {
+    for name in ["test", "check", "shrink"] {
         command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
     }
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
@@ -165,6 +170,7 @@ fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
         Action::Diff(flags) => concluded(diff::run(&flags)),
         Action::Query(flags) => concluded(query::run(&flags)),
         Action::Report(flags) => concluded(report::run(&flags)),
+        Action::Shrink(flags) => shrink::run(suite, &engine, flags),
         Action::Test(flags) => test::test(suite, &engine, flags),
         Action::Stubs(flags) => stubs::run(&flags, suite),
         Action::Clean(flags) => clean::run(&flags),

@@ -382,7 +382,7 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
 }
 
 /// A time limit: seconds, with decimals if need be, more than zero.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time".to_owned())?;
     if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) }

@@ -12,7 +12,7 @@ use std::process::Command;
 /// `SLT_CORPUS`, and variables for drivers.
 fn is_ours(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    [&b"SQLLOGICTEST_"[..], b"SLT_WORKER"].iter().any(|prefix| name.starts_with(prefix))
+    [&b"SQLLOGICTEST_"[..], b"SLT_WORKER", b"SLT_SHRINK"].iter().any(|prefix| name.starts_with(prefix))
         || [&b"SLT_PARENT"[..], b"SLT_GUARDIAN", b"SLT_REMOTE_QUEUE"].contains(&name)
 }
 

@@ -72,6 +72,8 @@ pub mod summary;
 
 pub mod supervisor;
 
+mod shrink;
+
 pub mod report;
 
 pub mod libtest;

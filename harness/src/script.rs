@@ -23,6 +23,7 @@ pub mod source;
 
 pub use crate::suite::Dialect;
 pub use condition::Labels;
+pub(crate) use include::resolve as included;
 pub use place::Place;
 
 /// A record is one step of a script.

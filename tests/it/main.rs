@@ -41,6 +41,7 @@ mod server_queue;
 mod servers;
 mod shards;
 mod shared_queue;
+mod shrink;
 mod support;
 mod target;
 mod tidy;

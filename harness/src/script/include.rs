@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 /// # Errors
 /// A fragment for people: the pattern is malformed, names nothing, or leads out of `root`, be it by `..`, by an absolute
 /// path or by a link.
-pub(super) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<PathBuf>, String> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let sought = folder.join(pattern);
     let sought = sought.to_str().ok_or_else(|| format!("`{pattern}` leads to a path that is not UTF-8"))?;

@@ -157,7 +157,18 @@ impl Tally<'_> {
             return format!("before the record in line {}: {message}", excerpt.line);
         }
         let first = first.lines().next().unwrap_or_default();
-        format!("{message}\n({failed} of the {ran} records before it failed too, the first in line {line}: {first})")
+        format!("{message}\n({failed} of the {ran}{THOSE_BEFORE}, the first in line {line}: {first})")
+    }
+}
+
+/// What stands behind the number of records that ran before one.
+const THOSE_BEFORE: &str = " records before it failed too";
+
+/// A message without what was said of the records before, if that was said.
+pub(crate) fn without_those_before(message: &str) -> &str {
+    match message.rfind("\n(").filter(|at| message[*at..].contains(THOSE_BEFORE)) {
+        Some(at) => &message[..at],
+        None => message,
     }
 }
 

@@ -22,6 +22,9 @@
 //! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
 //! ```
 //!
+//! `FAULTY_TOGETHER="NAME NAME FAULT…"` commits a fault after each query that succeeds and mentions both names; the fault
+//! `wrong` alters its first value. `FAULTY_COMMAND` makes this program `slt`, with its commands.
+//!
 //! Faults can be injected into scripts without such statements: see [`seeds`].
 
 // It prints what a test asks it to.
@@ -40,7 +43,10 @@ mod seeds;
 use seeds::Seeds;
 
 fn main() -> ExitCode {
-    slt_harness::main(Suite::new("tests/corpus"), Faulty)
+    match std::env::var_os("FAULTY_COMMAND") {
+        Some(_) => slt_harness::command::main(Suite::new("tests/corpus"), Faulty.into_engine()),
+        None => slt_harness::main(Suite::new("tests/corpus"), Faulty),
+    }
 }
 
 struct Faulty;
@@ -88,6 +94,12 @@ impl Session for FaultySession {
             return commit(fault).map(|()| Done::Changed(0));
         }
         let done = self.inner.run(request, rows)?;
+        if let Some(fault) = together(request) {
+            match fault.as_str() {
+                "wrong" => alter(rows),
+                fault => commit(fault)?,
+            }
+        }
         if let Some(seeds) = &self.seeds {
             seeds.after(request, rows);
         }
@@ -97,6 +109,25 @@ impl Session for FaultySession {
     fn interrupter(&self) -> Option<Interrupter> {
         self.inner.interrupter()
     }
+}
+
+/// The fault to commit after a query that mentions certain names.
+fn together(request: Request<'_>) -> Option<String> {
+    let text = std::env::var("FAULTY_TOGETHER").ok().filter(|_| request.letters.is_some())?;
+    let mut words = text.splitn(3, ' ');
+    let sql = std::str::from_utf8(request.sql).ok()?;
+    let mentions = |word: Option<&str>| word.is_some_and(|word| sql.contains(word));
+    (mentions(words.next()) && mentions(words.next())).then(|| words.next().unwrap_or_default().to_owned())
+}
+
+/// Puts something before the first value.
+fn alter(rows: &mut Rows) {
+    let Some(columns) = rows.columns().filter(|_| !rows.is_empty()) else { return };
+    let mut values: Vec<Vec<u8>> = rows.values().map(<[u8]>::to_vec).collect();
+    values[0] = [b"altered ", values[0].as_slice()].concat();
+    rows.clear();
+    rows.set_columns(columns);
+    values.iter().for_each(|value| rows.push(value));
 }
 
 fn commit(fault: &str) -> Result<(), EngineError> {

@@ -1,0 +1,312 @@
+//! `slt shrink FILE[:LINE]`: the shortest script that still fails the same way.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::complain;
+use super::test::find;
+use crate::config::{self, ENGINE, Secret, TrialFlags, seconds, secret, without_secrets};
+use crate::crash;
+use crate::engine::{Choice, Engine};
+use crate::escape;
+use crate::process::{self, Family, Interrupts};
+use crate::run::excerpts::excerpt;
+use crate::shrink::{self, INTERRUPTED, Plan, ShrinkError, Shrunk, Symptom};
+use crate::suite::{Suite, TestFile, with_line};
+use crate::summary::ExitStatus;
+use crate::trial::Options;
+
+/// The flags of `slt shrink`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Flags {
+    /// The file that fails, as for `slt test`; `FILE:LINE` is the record in that line, otherwise the first that fails
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// An engine that is right, as for `--engine`: a shorter script counts only if the record passes there. Default: embedded
+    /// SQLite, if that is not the engine itself and the record passes there; `none` for no reference
+    #[arg(long, value_name = "ENGINE", value_parser = secret)]
+    reference: Option<Secret>,
+
+    /// Where to write the script; the SQL is written beside it. Default: `FILE.min.slt`, with the file's own extension
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+
+    /// Try what may be taken away in the order of this seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// How often the record must fail before it is shrunk, and the result after
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    confirm: u32,
+
+    /// How long one try may take, in seconds; default: five times as long as the whole script, but at least 5
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    try_timeout: Option<Duration>,
+
+    /// How long to go on, in seconds; the shortest script so far is kept
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    time_budget: Option<Duration>,
+
+    /// Folder in which the name is looked up (repeatable)
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
+    roots: Vec<PathBuf>,
+
+    #[command(flatten)]
+    trial: TrialFlags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slt shrink select/joins.test:5172                  writes select/joins.min.test and select/joins.min.sql
+  slt shrink crash.slt --engine external:./driver    the first record that fails, crashes or hangs
+  slt shrink slow.slt:12 --query-timeout 2           a record that takes longer than 2 s
+
+Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget); 5 nothing fails;
+101 it does not fail each time; 2 the command line or a variable cannot be used; 4 tries cannot be made.";
+
+/// Shrinks the file, or runs one try of a process that does.
+pub(super) fn run(suite: Suite, engine: &Arc<dyn Engine>, flags: Flags) -> ExitStatus {
+    let chosen = match flags.trial.engine().and_then(|choice| {
+        let engine = choice.as_ref().map(Choice::engine).transpose().map_err(|error| format!("`--engine`: {error}"))?;
+        Ok((choice, engine))
+    }) {
+        Ok(chosen) => chosen,
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
+    let (choice, own) = chosen;
+    let engine = own.as_ref().unwrap_or(engine);
+    let (dialect, only) = (flags.trial.dialect, flags.trial.only);
+    let options = flags.trial.clone().options();
+    if let Some(folder) = shrink::asked_for() {
+        let options = Options { bless: None, fail_fast: true, whole_texts: true, keep_database: false, ..options };
+        return match shrink::attempt(&folder, engine, &options) {
+            Ok(()) => ExitStatus::Passed,
+            Err(message) => complain(&message, ExitStatus::Broken),
+        };
+    }
+    if only {
+        return complain("`--only` runs one record alone, and `slt shrink` finds out what it needs", ExitStatus::Usage);
+    }
+    let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
+    let suite = match dialect {
+        Some(dialect) => suite.all_in(dialect),
+        None => suite,
+    };
+    match go(&suite, &**engine, choice.as_ref(), &flags) {
+        Ok(status) => status,
+        Err((message, status)) => complain(&message, status),
+    }
+}
+
+/// How much later than its limit a try is killed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+type Failed = (String, ExitStatus);
+
+fn go(suite: &Suite, engine: &dyn Engine, choice: Option<&Choice>, flags: &Flags) -> Result<ExitStatus, Failed> {
+    let usage = |message: String| (message, ExitStatus::Usage);
+    let broken = |message: String| (message, ExitStatus::Broken);
+    let (file, line) = chosen(&flags.file, suite).map_err(usage)?;
+    let (script, sql) = match &flags.output {
+        Some(path) => (path.clone(), path.with_extension("sql")),
+        None => shrink::beside(&file.path),
+    };
+    for path in [&script, &sql] {
+        may_be_written(path).map_err(usage)?;
+    }
+    let reference = reference(flags, engine).map_err(usage)?;
+    let arguments = without_reference(without_secrets(std::env::args_os().skip(1)));
+    let command = |on_reference: bool| command(&arguments, if on_reference { reference.as_ref() } else { choice });
+    let Options { query_timeout, file_timeout, .. } = flags.trial.clone().options();
+    // What exceeds a limit of its own ends by itself a moment later, unless it cannot be interrupted.
+    let with_patience = |limit: Duration| limit + PATIENCE;
+    let plan = Plan {
+        file: &file,
+        line,
+        command: &command,
+        has_reference: reference.is_some(),
+        limit: flags.try_timeout.or(file_timeout.map(with_patience)),
+        record_limit: query_timeout.map(with_patience),
+        budget: flags.time_budget,
+        seed: flags.seed,
+        confirm: flags.confirm,
+    };
+    let family = Family::new().map_err(|error| broken(error.to_string()))?;
+    let mut interrupts = Interrupts::install().map_err(|error| broken(error.to_string()))?;
+    process::grant_stack(crash::stack_bytes());
+    let (clock, mut bar) = (Instant::now(), Bar::new());
+    let result = shrink::shrink(&plan, &family, &mut || interrupts.count() > 0, &mut |stage, records, tries| {
+        bar.show(stage, records, tries, clock.elapsed());
+    });
+    bar.clear();
+    family.end();
+    let shrunk = result.map_err(|error| match &error {
+        ShrinkError::Script(message) => usage(message.clone()),
+        ShrinkError::Passes(message) => (message.clone(), ExitStatus::Nothing),
+        ShrinkError::Flaky(message) => (message.clone(), ExitStatus::Failed),
+        ShrinkError::Interrupted => (error.to_string(), ExitStatus::Incomplete),
+        ShrinkError::Bench(_) | ShrinkError::Folder(_) => broken(error.to_string()),
+    })?;
+    let title = title(&file, &shrunk);
+    let text = [format!("# {HEADLINE}{title}\n\n").as_bytes(), &shrunk.script].concat();
+    let statements = [format!("-- {HEADLINE}{title}\n").as_bytes(), &shrunk.sql].concat();
+    for (path, text) in [(&script, &text), (&sql, &statements)] {
+        fs::write(path, text).map_err(|error| broken(format!("cannot write `{}`: {error}", path.display())))?;
+    }
+    tell(&file, &shrunk, clock.elapsed(), (&script, &sql));
+    Ok(if shrunk.stopped.is_some() { ExitStatus::Incomplete } else { ExitStatus::Passed })
+}
+
+/// What the files that are written begin with, by which they are known.
+const HEADLINE: &str = "Shrunk by `slt shrink` from ";
+
+fn title(file: &TestFile, shrunk: &Shrunk) -> String {
+    let symptom = escape::line(&shrunk.symptom.to_string()).into_owned();
+    format!("{}:{} ({} records): {symptom}", file.script(), shrunk.line, shrunk.before)
+}
+
+/// The file, and the line that is named.
+fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<u64>), String> {
+    let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
+    match named {
+        Some(_) if path.to_str().is_some_and(|name| matches!(suite.find(name), Ok(Some(_)))) => {
+            Ok((find(path, suite)?, None))
+        }
+        Some((name, line)) => {
+            let file = find(Path::new(name), suite)?;
+            // The line is looked up now, as the error names the nearest record.
+            excerpt(file.clone(), line, false)?;
+            Ok((file, Some(line)))
+        }
+        None => Ok((find(path, suite)?, None)),
+    }
+}
+
+/// Refuses to write over anything but what this command has written before.
+fn may_be_written(path: &Path) -> Result<(), String> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("cannot write `{}`: {error}", path.display())),
+        Ok(text)
+            if text
+                .get(2..)
+                .or(text.get(3..))
+                .is_some_and(|text| text.trim_ascii_start().starts_with(HEADLINE.as_bytes())) =>
+        {
+            Ok(())
+        }
+        Ok(_) => Err(format!("`{}` is there already: name another place with `--output`", path.display())),
+    }
+}
+
+/// The engine that is right: the one that is named, or SQLite if the engine is another.
+fn reference(flags: &Flags, engine: &dyn Engine) -> Result<Option<Choice>, String> {
+    match flags.reference.as_ref().map(Secret::text) {
+        Some("none") => Ok(None),
+        Some(text) => {
+            let choice: Choice = text.parse().map_err(|error| format!("`--reference`: {error}"))?;
+            choice.engine().map_err(|error| format!("`--reference`: {error}"))?;
+            Ok(Some(choice))
+        }
+        None => {
+            let sqlite = Choice::Sqlite.engine().ok();
+            Ok(sqlite.filter(|sqlite| sqlite.identity() != engine.identity()).map(|_| Choice::Sqlite))
+        }
+    }
+}
+
+/// The process of one try: this program with these arguments. The engine goes by the environment, as its URL may hold a
+/// password.
+fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
+    let mut command = process::same_executable();
+    command.args(arguments);
+    match engine {
+        Some(choice) => command.env(ENGINE, choice.secret()),
+        None => command.env_remove(ENGINE),
+    };
+    command
+}
+
+fn without_reference(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut rest = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--reference" {
+            arguments.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"--reference=") {
+            rest.push(argument);
+        }
+    }
+    rest
+}
+
+/// Says what was found and written, and shows it if it is short.
+fn tell(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path, &Path)) {
+    let Shrunk { before, left, tries, symptom, line, .. } = shrunk;
+    let records = if *left == 1 { "record is" } else { "records are" };
+    say!("{}:{line}: {symptom}", file.script());
+    say!("{left} of {before} {records} left after {tries} tries in {:.1} s", took.as_secs_f64());
+    if symptom.is_mismatch() {
+        match shrunk.has_reference {
+            true => say!("the record passes on the reference"),
+            false => say!(
+                "without `--reference ENGINE` nobody knows what is right: the wrong result is the same, but the shorter script may \
+                 expect what it should not"
+            ),
+        }
+    }
+    if matches!(symptom, Symptom::Failed { .. }) && shrunk.stopped.is_none() && *left <= MOST_SHOWN {
+        let text = String::from_utf8_lossy(&shrunk.script).into_owned();
+        say!("\n{}\n", text.trim_end());
+    }
+    match shrunk.stopped {
+        Some(INTERRUPTED) => say!("interrupted: this is the shortest script so far"),
+        Some(why) => say!("stopped ({why}): this is the shortest script so far"),
+        None => {}
+    }
+    say!("wrote `{}` and `{}`", script.display(), sql.display());
+}
+
+/// How many records are shown.
+const MOST_SHOWN: usize = 10;
+
+/// Shows how far it is: a line that changes on a terminal, elsewhere one for each stage.
+struct Bar {
+    is_terminal: bool,
+    shown: Option<Instant>,
+    stage: String,
+}
+
+impl Bar {
+    fn new() -> Bar {
+        Bar { is_terminal: io::stderr().is_terminal(), shown: None, stage: String::new() }
+    }
+
+    fn show(&mut self, stage: &str, records: usize, tries: u32, took: Duration) {
+        let text = format!("shrinking {stage}: {records} left, {tries} tries, {} s", took.as_secs());
+        if self.is_terminal {
+            if self.shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(100)) {
+                self.shown = Some(Instant::now());
+                let _ = write!(io::stderr(), "\r{text}\u{1b}[K");
+            }
+        } else if self.stage != stage {
+            stage.clone_into(&mut self.stage);
+            note!("{text}");
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.is_terminal && self.shown.is_some() {
+            let _ = write!(io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}

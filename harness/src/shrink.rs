@@ -1,0 +1,509 @@
+//! Makes a failing script as short as it can be while it still fails the same way.
+//!
+//! ```text
+//! records ──▶ rows of INSERTs ──▶ clauses, tokens, values ──▶ records again, until nothing more can go
+//! ```
+//!
+//! Each try is a script that runs in a [process of its own](attempt), under a time limit. It counts if the same record fails
+//! in the same way: with the same message and the same wrong result, with the same signal, or by running for too long.
+//! If there is a reference, the record must also pass there; without one, nobody knows whether a shorter script still
+//! expects what is right.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::process::Family;
+use crate::script::outline::Kind;
+use crate::suite::TestFile;
+
+mod attempt;
+mod pieces;
+mod reduce;
+mod tokens;
+
+use attempt::{Bench, Ended, failure};
+pub(crate) use attempt::{BenchError, Symptom, asked_for, run as attempt};
+use pieces::{Piece, pieces, script, sql};
+use reduce::reduce;
+use tokens::Token;
+
+/// What is to be shrunk, and how.
+pub(crate) struct Plan<'p> {
+    pub file: &'p TestFile,
+    /// A line of the record, if one is named; otherwise the first that fails is meant.
+    pub line: Option<u64>,
+    /// The process of a try: on the engine or, if so said, on the reference.
+    pub command: &'p dyn Fn(bool) -> Command,
+    pub has_reference: bool,
+    /// How long a try may take; none for what follows from the first.
+    pub limit: Option<Duration>,
+    /// How long one record may run before its process is killed, if records have a limit.
+    pub record_limit: Option<Duration>,
+    /// How long shrinking may take.
+    pub budget: Option<Duration>,
+    pub seed: u64,
+    /// How often the failure must happen before it is shrunk, and after.
+    pub confirm: u32,
+}
+
+/// A script that still fails.
+#[derive(Debug)]
+pub(crate) struct Shrunk {
+    pub symptom: Symptom,
+    /// The whole script's number of records, and what is left of them.
+    pub before: usize,
+    pub left: usize,
+    pub tries: u32,
+    pub script: Vec<u8>,
+    pub sql: Vec<u8>,
+    /// Whether the record passes on the reference.
+    pub has_reference: bool,
+    /// Whether it stopped early, and why.
+    pub stopped: Option<&'static str>,
+    /// The line of the record in the script that was shrunk.
+    pub line: u64,
+}
+
+/// Why nothing was shrunk.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShrinkError {
+    #[error("{0}")]
+    Script(String),
+    #[error("{0}")]
+    Passes(String),
+    #[error("{0}")]
+    Flaky(String),
+    #[error("interrupted before the failure was seen again: nothing is written")]
+    Interrupted,
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    #[error("cannot make a folder for the tries: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// A witness is told how far it is.
+pub(crate) type Progress<'p> = &'p mut dyn FnMut(&str, usize, u32);
+
+/// Shrinks a script.
+///
+/// # Errors
+/// It does not fail, or not every time; or tries cannot be made.
+pub(crate) fn shrink(
+    plan: &Plan<'_>,
+    family: &Family,
+    interrupted: &mut dyn FnMut() -> bool,
+    progress: Progress<'_>,
+) -> Result<Shrunk, ShrinkError> {
+    let folder = tempfile::tempdir()?;
+    let bench = Bench {
+        family,
+        folder: folder.path(),
+        file: plan.file,
+        command: plan.command,
+        record_limit: plan.record_limit,
+        interrupted,
+    };
+    let all = pieces(plan.file).map_err(ShrinkError::Script)?;
+    let mut shrinker = Shrinker {
+        plan,
+        bench,
+        best: all,
+        target: 0,
+        symptom: Symptom::TimedOut,
+        loosely: false,
+        reference: plan.has_reference,
+        limit: plan.limit.unwrap_or(LONGEST),
+        began: Instant::now(),
+        seen: HashMap::new(),
+        tries: 0,
+        stopped: None,
+        error: None,
+        stage: "",
+        progress,
+    };
+    let before = shrinker.records();
+    let line = shrinker.find()?;
+    shrinker.confirm()?;
+    // Whatever breaks off leaves the best so far.
+    let _ = shrinker.work();
+    if let Some(error) = shrinker.error.take() {
+        return Err(error.into());
+    }
+    if shrinker.stopped.is_none() {
+        shrinker.seen.clear();
+        shrinker.reproduce("shrunk, it")?;
+    }
+    let (script, _) = script(&shrinker.best, shrinker.target);
+    Ok(Shrunk {
+        before,
+        left: shrinker.records(),
+        tries: shrinker.tries,
+        script,
+        sql: sql(&shrinker.best),
+        has_reference: shrinker.reference,
+        stopped: shrinker.stopped,
+        symptom: shrinker.symptom,
+        line,
+    })
+}
+
+/// How long the first try may take, if nobody has said it.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long a later one may take at the least.
+const SHORTEST: Duration = Duration::from_secs(5);
+
+/// The reason for stopping when the user wants to.
+pub(crate) const INTERRUPTED: &str = "interrupted";
+
+struct Shrinker<'s> {
+    plan: &'s Plan<'s>,
+    bench: Bench<'s>,
+    /// The shortest script so far that fails the same way.
+    best: Vec<Piece>,
+    /// Which of its pieces fails.
+    target: usize,
+    symptom: Symptom,
+    /// Whether messages differ in numbers from run to run.
+    loosely: bool,
+    reference: bool,
+    limit: Duration,
+    began: Instant,
+    /// What became of scripts that have been tried.
+    seen: HashMap<Vec<u8>, bool>,
+    tries: u32,
+    stopped: Option<&'static str>,
+    error: Option<BenchError>,
+    stage: &'static str,
+    progress: Progress<'s>,
+}
+
+type Flow<T> = ControlFlow<(), T>;
+
+impl Shrinker<'_> {
+    fn records(&self) -> usize {
+        self.best.iter().filter(|piece| piece.kind.is_record()).count()
+    }
+
+    fn shown(&self, line: u64) -> String {
+        format!("{}:{line}", self.plan.file.script())
+    }
+
+    /// Finds the record that fails, and drops what comes after it; returns its line in the file.
+    fn find(&mut self) -> Result<u64, ShrinkError> {
+        let name = self.plan.file.script().to_owned();
+        let target = match self.plan.line {
+            Some(line) => {
+                let covers = |piece: &Piece| piece.kind.is_record() && (piece.lines.0..=piece.lines.1).contains(&line);
+                self.best.iter().position(covers)
+            }
+            None => {
+                // No piece is the target: the whole script runs.
+                let (text, _) = script(&self.best, usize::MAX);
+                let ended = self.bench.run(&text, None, false, self.limit)?;
+                if ended == Ended::Interrupted {
+                    return Err(ShrinkError::Interrupted);
+                }
+                let Some((line, symptom)) = failure(&ended) else {
+                    return Err(ShrinkError::Passes(format!("`{name}` does not fail: there is nothing to shrink")));
+                };
+                let at = (0..self.best.len()).find(|index| script(&self.best, *index).1 == line);
+                if at.is_none() {
+                    let log = self.bench.log();
+                    let log = if log.is_empty() { String::new() } else { format!("\n{log}") };
+                    return Err(ShrinkError::Script(format!(
+                        "`{name}` fails in no record ({symptom}), and only records are shrunk{log}"
+                    )));
+                }
+                at
+            }
+        };
+        let target =
+            target.ok_or_else(|| ShrinkError::Script(format!("there is no record in that line of `{name}`")))?;
+        // A loop is needed to its end.
+        let (mut depth, mut end) = (0_i32, target + 1);
+        for (index, piece) in self.best.iter().enumerate() {
+            depth += match piece.kind {
+                Kind::Loop => 1,
+                Kind::End => -1,
+                _ => 0,
+            };
+            if index >= target && depth <= 0 {
+                end = index + 1;
+                break;
+            }
+        }
+        self.target = target;
+        self.best.truncate(end);
+        Ok(self.best[target].lines.1.min(self.best[target].lines.0.max(1)))
+    }
+
+    /// Makes sure that the record fails, each time in the same way, and passes on the reference.
+    fn confirm(&mut self) -> Result<(), ShrinkError> {
+        let (text, line) = script(&self.best, self.target);
+        let mut symptoms = Vec::new();
+        let records = self.records();
+        (self.progress)("(does it fail each time?)", records, 0);
+        for _ in 0..self.plan.confirm.max(1) {
+            let began = Instant::now();
+            let ended = self.bench.run(&text, Some(line), false, self.limit)?;
+            self.tries += 1;
+            if ended == Ended::Interrupted {
+                return Err(ShrinkError::Interrupted);
+            }
+            symptoms.push(failure(&ended).filter(|(at, _)| *at == line).map(|(_, symptom)| symptom));
+            if symptoms.last().is_some_and(|symptom| *symptom != Some(Symptom::TimedOut)) && self.plan.limit.is_none() {
+                let limit = (began.elapsed() * 5).max(SHORTEST);
+                self.limit = self.limit.min(limit + self.plan.record_limit.unwrap_or_default());
+            }
+        }
+        let place = self.shown(self.best[self.target].lines.0);
+        let failed = symptoms.iter().flatten().count();
+        let tried = symptoms.len();
+        let Some(first) = symptoms.iter().flatten().next().cloned() else {
+            return Err(ShrinkError::Passes(format!(
+                "the record at `{place}` does not fail ({tried} tries): there is nothing to shrink"
+            )));
+        };
+        let flaky = |words: String| Err(ShrinkError::Flaky(format!("flaky: the record at `{place}` {words}")));
+        if failed < tried {
+            return flaky(format!("failed in {failed} of {tried} tries ({first})"));
+        }
+        let alike = |loosely: bool| symptoms.iter().flatten().all(|symptom| symptom.is_like(&first, loosely));
+        self.loosely = !alike(false);
+        if !alike(true) {
+            let other = symptoms.iter().flatten().find(|symptom| !symptom.is_like(&first, true));
+            let other = other.map(ToString::to_string).unwrap_or_default();
+            return flaky(format!("fails in different ways in {tried} tries: `{first}` and `{other}`"));
+        }
+        self.symptom = first;
+        // What dies or hangs needs nobody to say what is right.
+        self.reference &= matches!(self.symptom, Symptom::Failed { .. });
+        if self.reference {
+            let ended = self.bench.run(&text, Some(line), true, self.limit)?;
+            self.tries += 1;
+            match ended {
+                Ended::Interrupted => return Err(ShrinkError::Interrupted),
+                Ended::Outcome(outcome) => self.reference = outcome.verdict.is_pass(),
+                _ => self.reference = false,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the result fails each time, too.
+    fn reproduce(&mut self, what: &str) -> Result<(), ShrinkError> {
+        let (text, line) = script(&self.best, self.target);
+        let tries = self.plan.confirm.max(1);
+        let mut failed = 0;
+        for _ in 0..tries {
+            self.tries += 1;
+            let ended = self.bench.run(&text, Some(line), false, self.limit)?;
+            if ended == Ended::Interrupted {
+                self.stopped = Some(INTERRUPTED);
+                return Ok(());
+            }
+            failed += u32::from(self.is_same(&ended, line));
+        }
+        if failed < tries {
+            let words = format!("flaky: {what} failed in {failed} of {tries} tries ({})", self.symptom);
+            return Err(ShrinkError::Flaky(words));
+        }
+        Ok(())
+    }
+
+    fn is_same(&self, ended: &Ended, line: u64) -> bool {
+        failure(ended).is_some_and(|(at, symptom)| at == line && symptom.is_like(&self.symptom, self.loosely))
+    }
+
+    /// Whether a script fails the same way; it is the best one then.
+    fn accepts(&mut self, pieces: &[Piece], target: usize) -> Flow<bool> {
+        let (text, line) = script(pieces, target);
+        let accepted = match self.seen.get(&text) {
+            Some(accepted) => *accepted,
+            None => match self.fails_so(&text, line) {
+                Ok(Some(accepted)) => {
+                    self.seen.insert(text, accepted);
+                    accepted
+                }
+                Ok(None) => {
+                    self.stopped = Some(INTERRUPTED);
+                    return ControlFlow::Break(());
+                }
+                Err(error) => {
+                    self.error = Some(error);
+                    return ControlFlow::Break(());
+                }
+            },
+        };
+        if accepted {
+            self.best = pieces.to_vec();
+            self.target = target;
+        }
+        let records = self.records();
+        (self.progress)(self.stage, records, self.tries);
+        if self.plan.budget.is_some_and(|budget| self.began.elapsed() > budget) {
+            self.stopped = Some("time budget");
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(accepted)
+    }
+
+    fn fails_so(&mut self, text: &[u8], line: u64) -> Result<Option<bool>, BenchError> {
+        self.tries += 1;
+        let ended = self.bench.run(text, Some(line), false, self.limit)?;
+        if ended == Ended::Interrupted {
+            return Ok(None);
+        }
+        if !self.is_same(&ended, line) {
+            return Ok(Some(false));
+        }
+        if !self.reference {
+            return Ok(Some(true));
+        }
+        Ok(match self.bench.run(text, Some(line), true, self.limit)? {
+            Ended::Interrupted => None,
+            Ended::Outcome(outcome) => Some(outcome.verdict.is_pass()),
+            _ => Some(false),
+        })
+    }
+
+    fn work(&mut self) -> Flow<()> {
+        loop {
+            let before = script(&self.best, self.target).0;
+            self.shrink_records()?;
+            self.shrink_rows()?;
+            self.shrink_sql()?;
+            if script(&self.best, self.target).0 == before {
+                return ControlFlow::Continue(());
+            }
+        }
+    }
+
+    fn shrink_records(&mut self) -> Flow<()> {
+        self.stage = "records";
+        let only_statements = |piece: &Piece| piece.kind != Kind::Query;
+        // Most records of most files are queries, which change nothing.
+        let all: Vec<(bool, Piece)> =
+            self.best.iter().enumerate().map(|(index, piece)| (index == self.target, piece.clone())).collect();
+        let statements: Vec<_> =
+            all.iter().filter(|(is_target, piece)| *is_target || only_statements(piece)).cloned().collect();
+        if statements.len() < all.len() {
+            self.accepts_marked(&statements)?;
+        }
+        let (others, target): (Vec<_>, Vec<_>) =
+            self.best.clone().into_iter().enumerate().partition(|(index, _)| *index != self.target);
+        let Some((at, target)) = target.into_iter().next() else { return ControlFlow::Continue(()) };
+        let seed = self.plan.seed;
+        reduce(&others, seed, &mut |left| {
+            let before = left.iter().take_while(|(index, _)| *index < at).count();
+            let mut pieces: Vec<Piece> = left.iter().map(|(_, piece)| piece.clone()).collect();
+            pieces.insert(before, target.clone());
+            self.accepts(&pieces, before)
+        })?;
+        ControlFlow::Continue(())
+    }
+
+    fn accepts_marked(&mut self, marked: &[(bool, Piece)]) -> Flow<bool> {
+        let target = marked.iter().position(|(is_target, _)| *is_target).unwrap_or(0);
+        let pieces: Vec<Piece> = marked.iter().map(|(_, piece)| piece.clone()).collect();
+        self.accepts(&pieces, target)
+    }
+
+    /// Whether the script with other SQL in one record fails the same way.
+    fn accepts_sql(&mut self, index: usize, tokens: &[Token]) -> Flow<bool> {
+        let mut pieces = self.best.clone();
+        pieces[index].sql = tokens::text(tokens).into_bytes();
+        let target = self.target;
+        self.accepts(&pieces, target)
+    }
+
+    fn tokens(&self, index: usize) -> Option<Vec<Token>> {
+        let piece = self.best.get(index).filter(|piece| piece.kind.is_record())?;
+        Some(tokens::tokens(std::str::from_utf8(&piece.sql).ok()?))
+    }
+
+    fn shrink_rows(&mut self) -> Flow<()> {
+        self.stage = "rows";
+        for index in (0..self.best.len()).rev() {
+            let Some(tokens) = self.tokens(index) else { continue };
+            let rows = tokens::rows(&tokens);
+            if rows.is_empty() {
+                continue;
+            }
+            let seed = self.plan.seed;
+            reduce(&rows, seed, &mut |left| match left.is_empty() {
+                true => ControlFlow::Continue(false),
+                false => self.accepts_sql(index, &tokens::with_rows(&tokens, &rows, left)),
+            })?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn shrink_sql(&mut self) -> Flow<()> {
+        self.stage = "SQL";
+        for index in (0..self.best.len()).rev() {
+            // Without a reference, nobody knows what another query should return.
+            if index == self.target && self.symptom.is_mismatch() && !self.reference {
+                continue;
+            }
+            let Some(tokens) = self.tokens(index) else { continue };
+            // What the tokens say must be what the text says.
+            if self.accepts_sql(index, &tokens)? {
+                self.shrink_tokens(index)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn shrink_tokens(&mut self, index: usize) -> Flow<()> {
+        'again: loop {
+            let Some(tokens) = self.tokens(index) else { return ControlFlow::Continue(()) };
+            for cut in tokens::cuts(&tokens) {
+                if self.accepts_sql(index, &tokens::without(&tokens, &cut))? {
+                    continue 'again;
+                }
+            }
+            for at in 0..tokens.len() {
+                for simpler in tokens::simpler(&tokens, at) {
+                    if self.accepts_sql(index, &simpler)? {
+                        continue 'again;
+                    }
+                }
+            }
+            return ControlFlow::Continue(());
+        }
+    }
+}
+
+/// Where the results of shrinking a file belong: `joins.slt` becomes `joins.min.slt` and `joins.min.sql`.
+pub(crate) fn beside(path: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, extension) = match name.to_ascii_lowercase().strip_suffix(".duckdb.test") {
+        Some(stem) => (name[..stem.len()].to_owned(), ".duckdb.test".to_owned()),
+        None => match name.rsplit_once('.') {
+            Some((stem, extension)) => (stem.to_owned(), format!(".{extension}")),
+            None => (name, String::new()),
+        },
+    };
+    (path.with_file_name(format!("{stem}.min{extension}")), path.with_file_name(format!("{stem}.min.sql")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_named_after_the_file() {
+        for (name, script, sql) in [
+            ("a/joins.slt", "a/joins.min.slt", "a/joins.min.sql"),
+            ("x.duckdb.test", "x.min.duckdb.test", "x.min.sql"),
+            ("plain", "plain.min", "plain.min.sql"),
+        ] {
+            assert_eq!(beside(Path::new(name)), (script.into(), sql.into()));
+        }
+    }
+}

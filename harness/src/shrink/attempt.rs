@@ -1,0 +1,327 @@
+//! One try: a shorter script, run in a process of its own.
+//!
+//! ```text
+//! SLT_SHRINK=FOLDER     this process runs one try, which the folder holds
+//! FOLDER/script         the script
+//! FOLDER/try.json       what to do with it
+//! FOLDER/running        the line of the record that runs and how many ran before it, written before each
+//! FOLDER/outcome.json   what became of it; missing if the process died
+//! FOLDER/log            what it printed
+//! ```
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::crash;
+use crate::engine::Engine;
+use crate::environment;
+use crate::outcome::{Failure, Outcome, Verdict};
+use crate::process::{self, Child, Exit, Family, ProcessError, Stdin};
+use crate::suite::{Dialect, Excerpt, TestFile};
+use crate::trial::{self, Options, Watch};
+
+/// Tells a process that it runs one try.
+const FOLDER: &str = "SLT_SHRINK";
+
+/// What one try runs.
+#[derive(Debug, Serialize, Deserialize)]
+struct Task {
+    /// The name of the script that is being shrunk: engines may know it.
+    name: String,
+    root: PathBuf,
+    dialect: String,
+    /// The line of the record that is judged; the whole script without it.
+    line: Option<u64>,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By itself, with this outcome.
+    Outcome(Box<Outcome>),
+    /// Its process died while the record in this line ran; 0 if none did.
+    Died { how: String, line: u64 },
+    /// It was killed after the time limit, in this line.
+    Killed { line: u64 },
+    /// The user has pressed Ctrl-C.
+    Interrupted,
+}
+
+/// Where tries are made, one after the other.
+pub(super) struct Bench<'b> {
+    pub family: &'b Family,
+    pub folder: &'b Path,
+    pub file: &'b TestFile,
+    pub command: &'b dyn Fn(bool) -> Command,
+    /// How long one record may run before its process is killed.
+    pub record_limit: Option<Duration>,
+    pub interrupted: &'b mut dyn FnMut() -> bool,
+}
+
+impl Bench<'_> {
+    /// Runs a script, of which the record in `line` is judged, or all are; on the reference if so said.
+    ///
+    /// # Errors
+    /// The process cannot be started, or its files not be written.
+    pub(super) fn run(
+        &mut self,
+        script: &[u8],
+        line: Option<u64>,
+        on_reference: bool,
+        limit: Duration,
+    ) -> Result<Ended, BenchError> {
+        let path = |name: &str| self.folder.join(name);
+        for name in ["outcome.json", "running", "log"] {
+            match fs::remove_file(path(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        fs::write(path("script"), script)?;
+        let task = Task {
+            name: self.file.script().to_owned(),
+            root: self.file.root.clone(),
+            dialect: self.file.dialect.to_string(),
+            line,
+        };
+        fs::write(path("try.json"), serde_json::to_vec(&task).map_err(io::Error::other)?)?;
+        let mut command = (self.command)(on_reference);
+        command.env(FOLDER, self.folder);
+        let mut child = self.family.spawn(command, &path("log"), Stdin::Null)?;
+        let begun = Instant::now();
+        let (mut last, mut since) = (String::new(), begun);
+        loop {
+            let exit = child.wait_timeout(TICK)?;
+            let running = fs::read_to_string(path("running")).unwrap_or_default();
+            let line = running.split_whitespace().next().and_then(|line| line.parse().ok()).unwrap_or(0);
+            if let Some(exit) = exit {
+                return Ok(self.ended(exit, line));
+            }
+            if (self.interrupted)() {
+                end(child)?;
+                return Ok(Ended::Interrupted);
+            }
+            if running != last {
+                (last, since) = (running, Instant::now());
+            }
+            let is_stuck = self.record_limit.is_some_and(|limit| since.elapsed() > limit);
+            if is_stuck || begun.elapsed() > limit {
+                end(child)?;
+                return Ok(Ended::Killed { line });
+            }
+        }
+    }
+
+    fn ended(&self, exit: Exit, line: u64) -> Ended {
+        let text = fs::read(self.folder.join("outcome.json")).unwrap_or_default();
+        match serde_json::from_slice(&text) {
+            Ok(outcome) if exit.is_success() => Ended::Outcome(outcome),
+            _ => Ended::Died { how: exit.to_string(), line },
+        }
+    }
+
+    /// What the last try printed.
+    pub(super) fn log(&self) -> String {
+        process::read_tail(&self.folder.join("log"), 4096).unwrap_or_default().trim_end().to_owned()
+    }
+}
+
+/// How long a process that is told to end may take over it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often Ctrl-C is looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+fn end(mut child: Child) -> Result<(), ProcessError> {
+    child.kill_group(GRACE).map(drop)
+}
+
+/// Why no try can be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// Its files.
+    #[error("cannot write the script of a try: {0}")]
+    Files(#[from] io::Error),
+    /// Its process.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// The folder of the try that this process is to run, if it is to run one.
+pub(crate) fn asked_for() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
+}
+
+/// Runs the try in a folder, in this process.
+///
+/// # Errors
+/// A sentence that says what cannot be read or written.
+pub(crate) fn run(folder: &Path, engine: &Arc<dyn Engine>, options: &Options) -> Result<(), String> {
+    process::die_with_parent().map_err(|error| error.to_string())?;
+    environment::forget();
+    process::forbid_core_dumps().map_err(|error| error.to_string())?;
+    let task = fs::read(folder.join("try.json")).map_err(|error| format!("cannot read the try: {error}"))?;
+    let task: Task = serde_json::from_slice(&task).map_err(|error| format!("cannot read the try: {error}"))?;
+    let dialect: Dialect = task.dialect.parse()?;
+    let file = TestFile {
+        rust_path: task.name.clone(),
+        name: task.name,
+        path: folder.join("script"),
+        root: task.root,
+        planned: None,
+        dialect,
+        excerpt: None,
+    };
+    let file = match task.line {
+        Some(line) => file.with_excerpt(Excerpt { named: line, line, alone: false }),
+        None => file,
+    };
+    let running = File::create(folder.join("running")).map_err(|error| format!("cannot write the line: {error}"))?;
+    let page = Page { file: running, count: AtomicU64::new(0) };
+    let outcome = match process::has_stack(crash::stack_bytes()) {
+        true => trial::run(&file, &**engine, options, &page),
+        false => trial::run_apart(&file, engine, options, Arc::new(page), &|| false),
+    };
+    let text = serde_json::to_vec(&outcome).map_err(|error| error.to_string())?;
+    fs::write(folder.join("outcome.json"), text).map_err(|error| format!("cannot write the outcome: {error}"))
+}
+
+/// The file that holds the line of the record that runs.
+struct Page {
+    file: File,
+    count: AtomicU64,
+}
+
+impl Watch for Page {
+    fn running(&self, _: &str, line: u64, _: &[u8]) {
+        // A line that is lost makes a crash another one, which is not taken for the same.
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let _ = self.file.write_all_at(format!("{line:>20} {count:>20}").as_bytes(), 0);
+    }
+}
+
+/// What a record failed with, and in which line of the script; nothing if it did not.
+pub(super) fn failure(ended: &Ended) -> Option<(u64, Symptom)> {
+    let of = |failure: &Failure, symptom: Symptom| Some((failure.line, symptom));
+    match ended {
+        Ended::Died { how, line } => Some((*line, Symptom::Crashed { how: how.clone() })),
+        Ended::Killed { line } => Some((*line, Symptom::TimedOut)),
+        Ended::Interrupted => None,
+        Ended::Outcome(outcome) => match outcome.verdict {
+            Verdict::TimedOut { .. } => of(outcome.failures.last()?, Symptom::TimedOut),
+            Verdict::OutOfMemory { .. } => of(outcome.failures.last()?, Symptom::OutOfMemory),
+            Verdict::Failed => {
+                let failure = outcome.failures.first()?;
+                let message = trial::without_those_before(&failure.message).to_owned();
+                of(failure, Symptom::Failed { message, actual: failure.actual.clone() })
+            }
+            _ => None,
+        },
+    }
+}
+
+/// A symptom is the kind of a failure, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Symptom {
+    /// The record did something else than the script says; what came, where that is a result.
+    Failed { message: String, actual: Option<String> },
+    /// Its process died.
+    Crashed { how: String },
+    /// It ran for longer than it may.
+    TimedOut,
+    /// It wanted more memory than there is.
+    OutOfMemory,
+}
+
+impl Symptom {
+    /// Whether both are the same but for numbers of lines and, if `loosely`, for all numbers and paths.
+    pub(super) fn is_like(&self, other: &Symptom, loosely: bool) -> bool {
+        match (self, other) {
+            (Symptom::Failed { message, actual }, Symptom::Failed { message: other_message, actual: other_actual }) => {
+                let plain = |text: &str| if loosely { without_numbers(text) } else { without_lines(text) };
+                let same = |a: &str, b: &str| a == b || plain(a) == plain(b);
+                same(message, other_message)
+                    && match (actual, other_actual) {
+                        (Some(a), Some(b)) => a == b || (loosely && plain(a) == plain(b)),
+                        (a, b) => a == b,
+                    }
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// Whether a result differs from the one that the script lists.
+    pub(crate) fn is_mismatch(&self) -> bool {
+        matches!(self, Symptom::Failed { actual: Some(_), .. })
+    }
+}
+
+impl std::fmt::Display for Symptom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Symptom::Failed { message, .. } => f.write_str(message.lines().next().unwrap_or_default()),
+            Symptom::Crashed { how } => write!(f, "crashed ({how})"),
+            Symptom::TimedOut => f.write_str("timed out"),
+            Symptom::OutOfMemory => f.write_str("out of memory"),
+        }
+    }
+}
+
+/// A text with the numbers behind `line` left out: a shorter script has its records elsewhere.
+fn without_lines(text: &str) -> String {
+    let mut plain = String::new();
+    for (index, part) in text.split("line ").enumerate() {
+        let part = if index == 0 { part } else { part.trim_start_matches(|char: char| char.is_ascii_digit()) };
+        plain.push_str(part);
+        plain.push_str("line ");
+    }
+    plain
+}
+
+/// A text without numbers and paths, for what differs from one run to the next.
+fn without_numbers(text: &str) -> String {
+    let word = |word: &str| {
+        if word.contains('/') {
+            "/".to_owned()
+        } else {
+            word.replace(|c: char| c.is_ascii_hexdigit() && !c.is_ascii_alphabetic(), "")
+        }
+    };
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_the_same_where_message_and_result_are() {
+        let failed = |message: &str, actual: Option<&str>| Symptom::Failed {
+            message: message.to_owned(),
+            actual: actual.map(str::to_owned),
+        };
+        let one = failed("results differ from those in line 12", None);
+        assert!(one.is_like(&failed("results differ from those in line 7", None), false));
+        assert!(!one.is_like(&failed("results differ from those in row 12", None), false));
+        let result = failed("query result mismatch", Some("1\n2"));
+        assert!(
+            result.is_like(&result, false) && !result.is_like(&failed("query result mismatch", Some("1\n3")), false)
+        );
+        let path = failed("cannot open /tmp/a1/x after 15 ms", None);
+        let other = failed("cannot open /tmp/b2/x after 9 ms", None);
+        assert!(!path.is_like(&other, false) && path.is_like(&other, true));
+        let crash = |how: &str| Symptom::Crashed { how: how.to_owned() };
+        assert!(
+            crash("SIGSEGV").is_like(&crash("SIGSEGV"), false) && !crash("SIGSEGV").is_like(&crash("SIGABRT"), true)
+        );
+        assert!(!crash("SIGSEGV").is_like(&Symptom::TimedOut, true));
+    }
+}
