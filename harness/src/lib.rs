@@ -72,6 +72,7 @@ pub mod summary;
 
 pub mod supervisor;
 
+#[cfg(feature = "commands")]
 mod shrink;
 
 pub mod report;

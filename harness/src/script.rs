@@ -23,6 +23,7 @@ pub mod source;
 
 pub use crate::suite::Dialect;
 pub use condition::Labels;
+#[cfg(feature = "commands")]
 pub(crate) use include::resolve as included;
 pub use place::Place;
 

@@ -11,7 +11,6 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -26,7 +25,7 @@ mod tokens;
 
 use attempt::{Bench, Ended, failure};
 pub(crate) use attempt::{BenchError, Symptom, asked_for, run as attempt};
-use pieces::{Piece, pieces, script, sql};
+use pieces::{Piece, lines, pieces, script, sql};
 use reduce::reduce;
 use tokens::Token;
 
@@ -210,7 +209,7 @@ impl Shrinker<'_> {
                 let Some((line, symptom)) = failure(&ended) else {
                     return Err(ShrinkError::Passes(format!("`{name}` does not fail: there is nothing to shrink")));
                 };
-                let at = (0..self.best.len()).find(|index| script(&self.best, *index).1 == line);
+                let at = lines(&self.best).iter().position(|directive| *directive == line);
                 if at.is_none() {
                     let log = self.bench.log();
                     let log = if log.is_empty() { String::new() } else { format!("\n{log}") };
@@ -475,35 +474,6 @@ impl Shrinker<'_> {
                 }
             }
             return ControlFlow::Continue(());
-        }
-    }
-}
-
-/// Where the results of shrinking a file belong: `joins.slt` becomes `joins.min.slt` and `joins.min.sql`.
-pub(crate) fn beside(path: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (stem, extension) = match name.to_ascii_lowercase().strip_suffix(".duckdb.test") {
-        Some(stem) => (name[..stem.len()].to_owned(), ".duckdb.test".to_owned()),
-        None => match name.rsplit_once('.') {
-            Some((stem, extension)) => (stem.to_owned(), format!(".{extension}")),
-            None => (name, String::new()),
-        },
-    };
-    (path.with_file_name(format!("{stem}.min{extension}")), path.with_file_name(format!("{stem}.min.sql")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_named_after_the_file() {
-        for (name, script, sql) in [
-            ("a/joins.slt", "a/joins.min.slt", "a/joins.min.sql"),
-            ("x.duckdb.test", "x.min.duckdb.test", "x.min.sql"),
-            ("plain", "plain.min", "plain.min.sql"),
-        ] {
-            assert_eq!(beside(Path::new(name)), (script.into(), sql.into()));
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) use apart::{INTERRUPTED, left_threads_behind, run_apart};
 pub use bless::Bless;
 use bless::{Blessings, Conclusion};
 pub use duckdb::Tags;
+#[cfg(feature = "commands")]
 pub(crate) use excerpt::without_those_before;
 use excerpt::{Excerpted, Turn};
 use execute::Executor;

@@ -118,7 +118,7 @@ fn go(suite: &Suite, engine: &dyn Engine, choice: Option<&Choice>, flags: &Flags
     let (file, line) = chosen(&flags.file, suite).map_err(usage)?;
     let (script, sql) = match &flags.output {
         Some(path) => (path.clone(), path.with_extension("sql")),
-        None => shrink::beside(&file.path),
+        None => beside(&file.path),
     };
     for path in [&script, &sql] {
         may_be_written(path).map_err(usage)?;
@@ -189,6 +189,19 @@ fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<u64>), String>
         }
         None => Ok((find(path, suite)?, None)),
     }
+}
+
+/// Where the results of shrinking a file belong: `joins.slt` becomes `joins.min.slt` and `joins.min.sql`.
+fn beside(path: &Path) -> (PathBuf, PathBuf) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, extension) = match name.to_ascii_lowercase().strip_suffix(".duckdb.test") {
+        Some(stem) => (name[..stem.len()].to_owned(), ".duckdb.test".to_owned()),
+        None => match name.rsplit_once('.') {
+            Some((stem, extension)) => (stem.to_owned(), format!(".{extension}")),
+            None => (name, String::new()),
+        },
+    };
+    (path.with_file_name(format!("{stem}.min{extension}")), path.with_file_name(format!("{stem}.min.sql")))
 }
 
 /// Refuses to write over anything but what this command has written before.
@@ -308,5 +321,27 @@ impl Bar {
         if self.is_terminal && self.shown.is_some() {
             let _ = write!(io::stderr(), "\r\u{1b}[K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_named_after_the_file() {
+        for (name, script, sql) in [
+            ("a/joins.slt", "a/joins.min.slt", "a/joins.min.sql"),
+            ("x.duckdb.test", "x.min.duckdb.test", "x.min.sql"),
+            ("plain", "plain.min", "plain.min.sql"),
+        ] {
+            assert_eq!(beside(Path::new(name)), (script.into(), sql.into()));
+        }
+    }
+
+    #[test]
+    fn no_try_is_given_the_reference_as_an_argument() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(without_reference(words("shrink --reference x a --reference=y b")), words("shrink a b"));
     }
 }

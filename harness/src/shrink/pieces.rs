@@ -75,26 +75,39 @@ fn read(
 /// How deep includes may be nested.
 const MOST_OPEN: usize = 64;
 
-/// A script of these pieces, and in which line the directive of the one at `target` is.
-pub(super) fn script<'p>(pieces: impl IntoIterator<Item = &'p Piece>, target: usize) -> (Vec<u8>, u64) {
-    let (mut text, mut line, mut lines) = (Vec::new(), 0, 0);
-    let count = |text: &[u8]| memchr::memchr_iter(b'\n', text).count() as u64;
-    for (index, piece) in pieces.into_iter().enumerate() {
-        let start = text.len();
-        for part in [&piece.head, &piece.sql, &piece.results].into_iter().filter(|part| !part.is_empty()) {
+/// A script of these pieces, and in which line the directive of the one at `target` is; 0 if there is none.
+pub(super) fn script(pieces: &[Piece], target: usize) -> (Vec<u8>, u64) {
+    let mut text = Vec::new();
+    for piece in pieces {
+        for part in piece.parts() {
             text.extend_from_slice(part);
             text.push(b'\n');
         }
-        if index == target {
-            line = lines + count(&piece.head) + 1;
-        }
         // Two empty lines end everything, also the text of an error that has an empty line in it.
         text.extend_from_slice(b"\n\n");
-        lines += count(&text[start..]);
     }
     text.truncate(text.trim_ascii_end().len());
     text.push(b'\n');
+    let line = pieces.get(..=target).map_or(0, |up_to| lines(up_to)[target]);
     (text, line)
+}
+
+/// The line of each piece's directive in the script that they make.
+pub(super) fn lines(pieces: &[Piece]) -> Vec<u64> {
+    let count = |part: &[u8]| memchr::memchr_iter(b'\n', part).count() as u64 + 1;
+    let mut before = 0;
+    let line_of = |piece: &Piece| {
+        let line = before + count(&piece.head);
+        before += piece.parts().map(count).sum::<u64>() + 2;
+        line
+    };
+    pieces.iter().map(line_of).collect()
+}
+
+impl Piece {
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        [&self.head, &self.sql, &self.results].into_iter().map(Vec::as_slice).filter(|part| !part.is_empty())
+    }
 }
 
 /// The SQL of these pieces as a program that `sqlite3` or another shell reads.
@@ -132,6 +145,7 @@ mod tests {
         assert_eq!(kinds, [own, included, included, (Kind::Query, (6, 11))]);
         let (text, line) = script(&pieces, 3);
         let text = String::from_utf8(text).unwrap();
+        assert_eq!(lines(&pieces)[3], line);
         assert_eq!(text.lines().nth(line as usize - 1), Some("query I"), "{text}");
         assert!(text.ends_with("connection x\nquery I\nSELECT a\nFROM t\n----\n1\n"), "{text}");
         assert_eq!(parts(text.as_bytes(), Dialect::Slt).len(), 4, "{text}");

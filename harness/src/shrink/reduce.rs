@@ -26,7 +26,7 @@ pub(super) fn reduce<T: Clone>(
         }
         let before = kept.len();
         for group in groups {
-            let rest: Vec<usize> = kept.iter().copied().filter(|index| !group.contains(index)).collect();
+            let rest: Vec<usize> = kept.iter().copied().filter(|index| group.binary_search(index).is_err()).collect();
             // That nothing is left has been tried.
             if !rest.is_empty() && accepts(&pick(&rest))? {
                 kept = rest;

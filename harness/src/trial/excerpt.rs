@@ -165,6 +165,7 @@ impl Tally<'_> {
 const THOSE_BEFORE: &str = " records before it failed too";
 
 /// A message without what was said of the records before, if that was said.
+#[cfg(feature = "commands")]
 pub(crate) fn without_those_before(message: &str) -> &str {
     match message.rfind("\n(").filter(|at| message[*at..].contains(THOSE_BEFORE)) {
         Some(at) => &message[..at],
