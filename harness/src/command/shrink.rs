@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::complain;
-use super::test::find;
+use super::{complain, paths};
 use crate::config::{self, ENGINE, Secret, TrialFlags, seconds, secret, without_secrets};
 use crate::crash;
 use crate::engine::{Choice, Engine};
@@ -179,15 +178,15 @@ fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<u64>), String>
     let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
     match named {
         Some(_) if path.to_str().is_some_and(|name| matches!(suite.find(name), Ok(Some(_)))) => {
-            Ok((find(path, suite)?, None))
+            Ok((paths::file(path, suite)?, None))
         }
         Some((name, line)) => {
-            let file = find(Path::new(name), suite)?;
+            let file = paths::file(Path::new(name), suite)?;
             // The line is looked up now, as the error names the nearest record.
             excerpt(file.clone(), line, false)?;
             Ok((file, Some(line)))
         }
-        None => Ok((find(path, suite)?, None)),
+        None => Ok((paths::file(path, suite)?, None)),
     }
 }
 

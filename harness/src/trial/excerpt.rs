@@ -64,11 +64,8 @@ impl Excerpted {
     /// Why the record was not reached, though nothing has ended the script.
     pub(super) fn missing(&self, cut_short: bool) -> Option<SyntaxError> {
         let line = self.excerpt.line;
-        (!self.reached && !cut_short).then(|| SyntaxError {
-            included_from: None,
-            line,
-            message: format!("the record in line {line} was not reached: the script ends, or leaves it out, before it"),
-        })
+        let words = format!("the record in line {line} was not reached: the script ends, or leaves it out, before it");
+        (!self.reached && !cut_short).then(|| SyntaxError::new(line, words))
     }
 
     fn turn(&mut self, is_own: bool, line: u64, is_sleep: bool) -> Turn {
