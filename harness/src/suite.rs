@@ -9,11 +9,13 @@ use walkdir::WalkDir;
 use dialect::Dialects;
 
 mod dialect;
+mod excerpt;
 mod filter;
 mod rust_path;
 mod stubs;
 
 pub use dialect::Dialect;
+pub use excerpt::Excerpt;
 pub use filter::{Filter, nearest, with_line};
 use rust_path::rust_path;
 pub use stubs::stubs;
@@ -42,17 +44,6 @@ pub struct TestFile {
     pub dialect: Dialect,
     /// The record that is judged, if it is not the whole script; the name then ends with `:` and the line.
     pub excerpt: Option<Excerpt>,
-}
-
-/// An excerpt of a script is one record of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excerpt {
-    /// The line that the user has named.
-    pub named: u64,
-    /// The line of the record's directive.
-    pub line: u64,
-    /// Whether the record runs alone; otherwise all before it is run too, without being judged.
-    pub alone: bool,
 }
 
 /// Why a suite could not be listed.
@@ -259,20 +250,6 @@ impl TestFile {
         // A file that was named without a folder lies in the current one.
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         TestFile { name, rust_path, path, root: root.to_path_buf(), planned: None, dialect, excerpt: None }
-    }
-
-    /// The same file, of which only this record is judged.
-    #[must_use]
-    pub fn with_excerpt(self, excerpt: Excerpt) -> Self {
-        let suffix = format!(":{}", excerpt.named);
-        let (name, rust_path) = (self.name + &suffix, self.rust_path + &suffix);
-        TestFile { name, rust_path, excerpt: Some(excerpt), ..self }
-    }
-
-    /// The name of the whole script.
-    pub fn script(&self) -> &str {
-        let suffix = self.excerpt.map(|excerpt| format!(":{}", excerpt.named)).unwrap_or_default();
-        self.name.strip_suffix(&suffix).unwrap_or(&self.name)
     }
 
     /// The first folder of the name, or `.` for a file that lies in the root itself.

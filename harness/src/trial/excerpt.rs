@@ -130,6 +130,14 @@ impl Tally<'_> {
             || !self.failures.is_empty()
     }
 
+    /// Tells the watch which record is about to run.
+    pub(super) fn announce(&self, line: u64, sql: &[u8]) {
+        match self.is_before() {
+            true => self.watch.preparing(self.file(), line, sql),
+            false => self.watch.running(self.file(), line, sql),
+        }
+    }
+
     /// Notes what became of a record that is not judged.
     pub(super) fn ran_before(&mut self, record: &Record<'_>, complaint: Option<String>) {
         let Some(excerpted) = &mut self.excerpted else { return };

@@ -379,10 +379,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
         let sql = substituted.as_ref().map_or(sql, |text| text.as_bytes());
         let file = tally.included.as_deref().unwrap_or(&tally.shown);
-        match tally.is_before() {
-            true => self.watch.preparing(file, record.line, sql),
-            false => self.watch.running(file, record.line, sql),
-        }
+        tally.announce(record.line, sql);
         let in_engine = InEngine::enter(file, record.line, sql);
         let session = match &record.connection {
             None => &mut self.default,
