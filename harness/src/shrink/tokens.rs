@@ -73,7 +73,7 @@ pub(super) fn text(tokens: &[Token]) -> String {
     let mut text = String::new();
     let mut before: Option<&Token> = None;
     for token in tokens {
-        let joined = before.is_some_and(|before| before.is_word() && token.is_word());
+        let joined = before.is_some_and(|before| before.text == "," || (before.is_word() && token.is_word()));
         let inside = before.is_some_and(|before| before.text == "(") || matches!(token.text.as_str(), ")" | "," | ";");
         if before.is_some() && ((token.space && !inside) || joined) {
             text.push(' ');
