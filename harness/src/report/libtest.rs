@@ -395,15 +395,8 @@ mod tests {
 
     fn file(name: &str) -> TestFile {
         let rust_path = name.replace('/', "::").replace('.', "_");
-        TestFile {
-            name: name.into(),
-            rust_path,
-            path: name.into(),
-            root: "".into(),
-            planned: None,
-            excerpt: None,
-            dialect: crate::suite::Dialect::Classic,
-        }
+        let (dialect, planned, excerpt) = (crate::suite::Dialect::Classic, None, None);
+        TestFile { name: name.into(), rust_path, path: name.into(), root: "".into(), planned, dialect, excerpt }
     }
 
     fn printed(layout: Layout) -> String {
