@@ -165,14 +165,14 @@ pub(super) fn cuts(tokens: &[Token]) -> Vec<Vec<Range<usize>>> {
     let joins = |token: &Token| token.text == "," || token.is("AND") || token.is("OR");
     for (index, token) in tokens.iter().enumerate() {
         if is_clause(token) {
-            cuts.push(vec![index..end(index, &|token| is_clause(token) || token.text == "," || token.text == ";")]);
+            cuts.push(one(index..end(index, &|token| is_clause(token) || token.text == "," || token.text == ";")));
             // With all that follows: `LEFT JOIN t ON …`.
-            cuts.push(vec![index..end(index, &|token| token.text == ";")]);
+            cuts.push(one(index..end(index, &|token| token.text == ";")));
         }
         if token.text == "("
             && let Some(close) = closing(tokens, index)
         {
-            cuts.push(vec![index..close + 1]);
+            cuts.push(one(index..close + 1));
             cuts.push(vec![index..index + 1, close..close + 1]);
             if index > 0 {
                 // A function's argument instead of the function.
@@ -181,21 +181,25 @@ pub(super) fn cuts(tokens: &[Token]) -> Vec<Vec<Range<usize>>> {
         }
         if joins(token) {
             let stop = |token: &Token| joins(token) || is_clause(token);
-            cuts.push(vec![index..end(index, &stop)]);
+            cuts.push(one(index..end(index, &stop)));
             let before = (0..index).rev().find(|before| {
                 depths[*before] < depths[index] || (depths[*before] == depths[index] && stop(&tokens[*before]))
             });
-            cuts.push(vec![before.map_or(0, |before| before + 1)..index + 1]);
+            cuts.push(one(before.map_or(0, |before| before + 1)..index + 1));
         }
     }
     for size in [8, 4, 2, 1] {
-        cuts.extend((0..tokens.len().saturating_sub(size - 1)).rev().map(|start| vec![start..start + size]));
+        cuts.extend((0..tokens.len().saturating_sub(size - 1)).rev().map(|start| one(start..start + size)));
     }
     let length = |cut: &Vec<Range<usize>>| cut.iter().map(ExactSizeIterator::len).sum::<usize>();
     cuts.retain(|cut| (1..tokens.len()).contains(&length(cut)));
     cuts.sort_by_key(|cut| std::cmp::Reverse(length(cut)));
     cuts.dedup();
     cuts
+}
+
+fn one(range: Range<usize>) -> Vec<Range<usize>> {
+    std::iter::once(range).collect()
 }
 
 /// How deep in brackets each token is; a bracket is as deep as what is around it.
