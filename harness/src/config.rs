@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::ArgMatches;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
 use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::engine::Choice;
@@ -21,7 +20,9 @@ use crate::worker::Policy;
 mod flags;
 mod github;
 mod help;
+mod own;
 mod parallel;
+mod set_up;
 
 use flags::KnownFlags;
 #[cfg(feature = "commands")]
@@ -30,11 +31,11 @@ pub(crate) use flags::{ENGINE, roots};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
 pub(crate) use help::readable_help;
-use help::{AFTER_HELP, name_variable};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 #[cfg(feature = "commands")]
 pub(crate) use parallel::cores;
+pub use set_up::{RunValues, SetUp};
 
 /// A config is everything that a user has chosen for one run.
 #[derive(Debug, Clone)]
@@ -91,6 +92,10 @@ pub struct Config {
     pub engine: Option<Choice>,
     /// Which failures are known.
     pub known: Known,
+    /// The flags of the test target's own that were given, each with its value or a sum of it.
+    pub own: Vec<(String, String)>,
+    /// What is done before the first file and after the last one.
+    pub set_up: SetUp,
 }
 
 /// Which failures are known, and what is to become of the list of them.
@@ -143,23 +148,6 @@ pub const SLICES: &str = "SQLLOGICTEST_TOTAL_WORKERS";
 const QUIET: &str = "SQLLOGICTEST_QUIET";
 
 impl Config {
-    /// Reads a test binary's command line, the program's name first.
-    ///
-    /// # Errors
-    /// `--help` (which is to be printed), and everything that cannot be used; a complaint names the flag or variable.
-    pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let mut command = readable_help(Flags::augment_args(Command::new("slt")))
-            .about("Runs SQLLogicTest files, each as one test.")
-            .override_usage("cargo test --test NAME -- [OPTIONS] [FILTERS]...")
-            .after_help(AFTER_HELP);
-        let matches =
-            command.try_get_matches_from_mut(&arguments).map_err(|error| name_variable(error, &command, &arguments))?;
-        let flags = Flags::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        check_typed(&matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
-        Config::from_flags(flags).map_err(|message| command.error(ErrorKind::ValueValidation, message))
-    }
-
     /// Checks flags that were read by somebody else's parser.
     ///
     /// # Errors
@@ -230,6 +218,8 @@ impl Config {
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
             engine,
             known: known(flags.known, fail_fast)?,
+            own: Vec::new(),
+            set_up: SetUp::default(),
         })
     }
 }
@@ -399,6 +389,8 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args, Command};
+
     use super::*;
 
     fn config(arguments: &[&str]) -> Result<Config, String> {

@@ -12,6 +12,8 @@
 //! Writing a slot costs a copy of the text: no lock, no system call, no allocation. Workers of a supervisor do not use
 //! this: they have a page in memory that outlives them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 mod guard;
 mod say;
 mod slot;
@@ -22,8 +24,17 @@ pub(crate) use slot::{InEngine, Slot};
 /// The minimum stack of a thread or process that runs a trial, in bytes.
 const LEAST_STACK: usize = 8 << 20;
 
-/// The size of the stack on which every trial runs, in every mode: 8 MiB, or `RUST_MIN_STACK` if that is more.
+/// The size of stack that the test target asks for, in bytes.
+static ASKED_FOR: AtomicUsize = AtomicUsize::new(0);
+
+/// Gives trials a stack of so many bytes, where that is more than they would have.
+pub(crate) fn ask_for_stack(bytes: usize) {
+    ASKED_FOR.store(bytes, Ordering::Relaxed);
+}
+
+/// The size of the stack on which every trial runs, in every mode: 8 MiB, or what the test target or `RUST_MIN_STACK`
+/// asks for if that is more.
 pub(crate) fn stack_bytes() -> usize {
-    let asked_for = std::env::var("RUST_MIN_STACK").ok().and_then(|text| text.parse().ok());
-    asked_for.unwrap_or(0).max(LEAST_STACK)
+    let by_variable = std::env::var("RUST_MIN_STACK").ok().and_then(|text| text.parse().ok());
+    by_variable.unwrap_or(0).max(LEAST_STACK).max(ASKED_FOR.load(Ordering::Relaxed))
 }

@@ -23,6 +23,8 @@ mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod rows;
+mod rules;
+mod script;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "external"))]
@@ -30,9 +32,13 @@ mod text;
 #[cfg(feature = "tokio")]
 mod tokio;
 
-pub use adapter::{Adapter, IntoEngine};
+pub(crate) use adapter::UNNAMED;
+pub use adapter::{Adapter, AsConnect, AsEngine, AsShared, IntoEngine, Skip};
 pub use choice::{Choice, ChoiceError, CleanError, Leftover, LeftoverState, Url};
 pub use rows::Rows;
+pub use rules::{ColumnRule, ResultRule, Rules};
+pub(crate) use script::Scratch;
+pub use script::Script;
 
 /// An engine gives each script its own database.
 pub trait Engine: Send + Sync {
@@ -54,8 +60,22 @@ pub trait Engine: Send + Sync {
         format!("{}, {}", self.name(), identity::of_this_program())
     }
 
-    /// Creates an empty database for one script; dropping it removes what was created.
+    /// Creates an empty database for the script of that name; dropping it removes what was created.
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError>;
+
+    /// As [`database`](Engine::database), for an engine that wants to know more of the script than its name. This is
+    /// what is called.
+    fn open(&self, script: &Script) -> Result<Box<dyn Database>, EngineError> {
+        self.database(&script.name)
+    }
+
+    /// Called once, before any thread uses the engine.
+    fn prepare(&self) {}
+
+    /// Rules of the engine's author for the comparison of results.
+    fn rules(&self) -> Rules {
+        Rules::default()
+    }
 }
 
 /// A database is what one script sees; connections of one script share it.
@@ -67,6 +87,11 @@ pub trait Database {
 
     /// Opens a connection.
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError>;
+
+    /// Opens the connection that a script calls by this name.
+    fn connect_as(&mut self, _name: &str) -> Result<Box<dyn Session>, EngineError> {
+        self.connect()
+    }
 
     /// Passes the script's scratch folder (`$__TEST_DIR__`), once it exists, to an engine that keeps scripts away from
     /// other files.
@@ -150,6 +175,14 @@ pub trait Session {
         None
     }
 
+    /// Checks what the script has left behind. Called once for each connection after the last record, if no record failed.
+    ///
+    /// # Errors
+    /// What is wrong, which fails the script.
+    fn after_script(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Waits, for `sleep` and `retry`.
     fn sleep(&mut self, duration: Duration) {
         std::thread::sleep(duration);
@@ -208,12 +241,22 @@ pub struct EngineError {
     pub lost: bool,
     /// Whether the SQL could not be sent to the engine unchanged, so that the error is not the engine's.
     pub refused: bool,
+    /// Whether the script is not for this engine: from whatever opens the script's first connection, it leaves the script
+    /// out, and the message is the reason.
+    pub skip: bool,
 }
 
 impl EngineError {
     /// An error without SQLSTATE.
     pub fn new(message: impl Into<String>) -> Self {
-        EngineError { message: message.into(), sqlstate: None, out_of_memory: false, lost: false, refused: false }
+        EngineError {
+            message: message.into(),
+            sqlstate: None,
+            out_of_memory: false,
+            lost: false,
+            refused: false,
+            skip: false,
+        }
     }
 
     /// An error that ends the connection. It never counts as an error that a script expects.
@@ -225,5 +268,10 @@ impl EngineError {
     /// expects.
     pub fn refused(message: impl Into<String>) -> Self {
         EngineError { refused: true, ..EngineError::new(message) }
+    }
+
+    /// The answer of an engine that a script is not for: the script is `ignored`, with this reason.
+    pub fn skip(reason: impl Into<String>) -> Self {
+        EngineError { skip: true, ..EngineError::new(reason) }
     }
 }

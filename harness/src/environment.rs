@@ -3,8 +3,10 @@
 //! A driver, the command of a `system` record and processes of an engine are not this program: an `slt` among them
 //! would act as one of our workers, and the URL of a queue or an engine may contain a password.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// Whether a variable is only for this program.
 ///
@@ -12,7 +14,7 @@ use std::process::Command;
 /// `SLT_CORPUS`, and variables for drivers.
 fn is_ours(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    [&b"SQLLOGICTEST_"[..], b"SLT_WORKER", b"SLT_SHRINK"].iter().any(|prefix| name.starts_with(prefix))
+    [&b"SQLLOGICTEST_"[..], b"SLT_WORKER", b"SLT_SHRINK", b"SLT_SET_UP"].iter().any(|prefix| name.starts_with(prefix))
         || [&b"SLT_PARENT"[..], b"SLT_GUARDIAN", b"SLT_REMOTE_QUEUE"].contains(&name)
 }
 
@@ -34,6 +36,31 @@ pub(crate) fn forget() {
         // SAFETY: no other thread exists that could read the environment.
         unsafe { std::env::remove_var(name) };
     }
+}
+
+/// What the set-up of the run has said, by name.
+static RUN_VALUES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// What [`Target::before_run`](crate::Target::before_run) has set under this name, in whatever process of the run; or else
+/// the environment variable of that name.
+pub fn run_value(name: &str) -> Option<String> {
+    let value = RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    value.or_else(|| std::env::var(name).ok())
+}
+
+/// Makes known what the set-up of the run has said: by [`run_value`], to the processes that are handed
+/// [`run_values`], and in this process's environment, where no other thread may be reading that.
+pub(crate) fn set_run_values(values: BTreeMap<String, String>) {
+    if has_one_thread() {
+        // SAFETY: no other thread is there to read the environment.
+        values.iter().for_each(|(name, value)| unsafe { std::env::set_var(name, value) });
+    }
+    *RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner) = values;
+}
+
+/// All that the set-up of the run has said.
+pub(crate) fn run_values() -> BTreeMap<String, String> {
+    RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Whether this process certainly has no other thread.

@@ -214,6 +214,7 @@ mod tests {
             planned: None,
             excerpt: None,
             dialect: crate::suite::Dialect::Classic,
+            excluded: None,
         }
     }
 

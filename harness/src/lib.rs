@@ -86,7 +86,9 @@ mod run;
 #[cfg(feature = "commands")]
 pub mod command;
 
-pub use engine::Adapter;
-pub use run::{main, run};
+pub use clap;
+pub use engine::{Adapter, Skip};
+pub use environment::run_value;
+pub use run::{Target, main, main_with, run};
 pub use sqllogictest;
 pub use suite::Suite;

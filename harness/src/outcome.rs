@@ -254,6 +254,9 @@ pub struct Outcome {
     /// The output of the process during the last attempt, or the end of long output; only kept for a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
+    /// What the engine calls itself, where only a connection tells that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     /// Wall time of the last attempt, in microseconds.
     pub wall_us: u64,
     /// The part of `wall_us` inside the engine.
@@ -339,6 +342,7 @@ impl Outcome {
             cut_short: None,
             passing_pins: Vec::new(),
             output: String::new(),
+            engine: String::new(),
             wall_us: 0,
             engine_us: 0,
             peak_bytes: None,

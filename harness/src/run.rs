@@ -19,7 +19,7 @@ use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
 use crate::outcome::Scope;
-use crate::process::{self, Interruption, ProcessError};
+use crate::process::{Interruption, ProcessError};
 use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
 use crate::report::progress::Progress;
@@ -37,23 +37,21 @@ mod folder;
 mod known;
 mod parallel;
 mod part;
+mod set_up;
 mod settings;
+mod target;
 
 use account::About;
 use parallel::Assignment;
 use part::Part;
+pub use target::{Target, main_with};
 
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
 ///
-/// The suite's roots give way to `--root` and `SLT_CORPUS`. See [`ExitStatus`] for the exit codes.
-pub fn main(suite: Suite, engine: impl IntoEngine) -> ExitCode {
-    if let Some(code) = process::guardian::enter_if_asked() {
-        return code;
-    }
-    match Config::from_command_line(std::env::args_os()) {
-        Ok(config) => leave(run(suite, engine.into_engine(), config)),
-        Err(error) => usage(&error).into(),
-    }
+/// The suite's roots give way to `--root` and `SLT_CORPUS`. See [`ExitStatus`] for the exit codes, and [`Target`] for more
+/// that a target can say.
+pub fn main<How>(suite: Suite, engine: impl IntoEngine<How>) -> ExitCode {
+    Target::new(suite, engine).main()
 }
 
 /// Ends `main` with the exit code of a run. A process that has left threads behind in an engine ends here and now: what
@@ -105,6 +103,8 @@ enum RunError {
     Supervisor(#[from] SupervisorError),
     #[error(transparent)]
     Process(#[from] ProcessError),
+    #[error("the set-up of the run (`before_run`) failed, so no file was run: {0}")]
+    SetUp(String),
 }
 
 impl RunError {
@@ -168,6 +168,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     }
     // A worker's supervisor sees how it ends.
     let _armed = (!config.list).then(crash::arm);
+    if let Some(status) = set_up::keep_if_asked(&config.set_up) {
+        return Ok(status);
+    }
     let Selection { mut files, filtered_out, scope, part } = select(&suite, &config)?;
     if excerpts::are(&files) {
         excerpts::settle(&mut config)?;
@@ -191,10 +194,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         environment::forget();
     }
     let task = Task { suite, files, filtered_out, scope, part, engine, printer };
-    match &config.parallel {
-        Some(parallel) if !task.files.is_empty() && !excerpts::are(&task.files) => {
-            parallel::run(task, &config, parallel)
-        }
+    let is_empty = task.files.is_empty();
+    set_up::around(&config, is_empty, || match &config.parallel {
+        Some(parallel) if !is_empty && !excerpts::are(&task.files) => parallel::run(task, &config, parallel),
         _ => {
             if config.sliced && !config.nextest {
                 note!(
@@ -203,7 +205,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
             }
             serial(task, &config)
         }
-    }
+    })
 }
 
 /// What is to be run, whichever way.

@@ -3,18 +3,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::WalkDir;
 
 use dialect::Dialects;
+use exclude::Exclusions;
 
 mod dialect;
+mod error;
 mod excerpt;
+mod exclude;
 mod filter;
 mod rust_path;
 mod stubs;
 
 pub use dialect::Dialect;
+pub use error::SuiteError;
 pub use excerpt::Excerpt;
 pub use filter::{Filter, nearest, with_line};
 use rust_path::rust_path;
@@ -25,6 +30,7 @@ pub use stubs::stubs;
 pub struct Suite {
     roots: Vec<PathBuf>,
     dialects: Dialects,
+    exclusions: Exclusions,
 }
 
 /// A test file is one script of a suite, found but not yet read.
@@ -44,49 +50,8 @@ pub struct TestFile {
     pub dialect: Dialect,
     /// The record that is judged, if it is not the whole script; the name then ends with `:` and the line.
     pub excerpt: Option<Excerpt>,
-}
-
-/// Why a suite could not be listed.
-#[derive(Debug, thiserror::Error)]
-pub enum SuiteError {
-    /// A root that is not there.
-    #[error("no such folder: `{}`", .0.display())]
-    NoSuchRoot(PathBuf),
-    /// A folder or a link that could not be followed; a loop of links is one of these.
-    #[error("cannot list `{}`: {reason}", .path.display())]
-    Unreadable {
-        /// The entry at fault.
-        path: PathBuf,
-        /// The system's words, or the loop that was found.
-        reason: String,
-    },
-    /// Roots without a single test file.
-    #[error("no `.test` or `.slt` file below {}", list(.0))]
-    Empty(Vec<PathBuf>),
-    /// A file that was named, whose name does not say what dialect it is in.
-    #[error("cannot tell from its name which dialect `{}` is in: say `--dialect slt` or `--dialect classic`", .0.display())]
-    NoDialect(PathBuf),
-    /// A pattern of the suite's settings that is none.
-    #[error("the suite's setting `dialect`: `{pattern}` is not a file pattern: {reason}")]
-    BadPattern {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Links that lead out of the folders of test files.
-    #[error(
-        "these lead out of the folder of test files (copy the files, or name their own folder with `--root`):\n{}",
-        .0.iter().map(|path| format!("  `{}`", path.display())).collect::<Vec<_>>().join("\n")
-    )]
-    LeadsOut(Vec<PathBuf>),
-    /// File names that no test runner can carry.
-    #[error("test files with unusable names:\n{}", .0.join("\n"))]
-    BadNames(Vec<String>),
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+    /// Why the suite leaves the file out, if it does: the file is then `ignored`, with this reason.
+    pub excluded: Option<Arc<str>>,
 }
 
 impl Suite {
@@ -102,7 +67,7 @@ impl Suite {
 
     /// A suite of the given roots as they are.
     pub fn from_roots(roots: impl IntoIterator<Item = PathBuf>) -> Self {
-        Suite { roots: roots.into_iter().collect(), dialects: Dialects::default() }
+        Suite { roots: roots.into_iter().collect(), dialects: Dialects::default(), exclusions: Exclusions::default() }
     }
 
     /// Reads the files whose names match `pattern` (`duckdb/**`, `*.test`) by the rules of `dialect`, whatever their
@@ -118,6 +83,19 @@ impl Suite {
     pub fn all_in(mut self, dialect: Dialect) -> Self {
         self.dialects.all = Some(dialect);
         self
+    }
+
+    /// Leaves out the files whose names match one of the patterns (`tpch/**`, `gis*.slt`): they are not run, and shown as
+    /// `ignored` with this reason. The first pattern that matches gives the reason. `*` matches `/` too.
+    #[must_use]
+    pub fn exclude<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>, reason: &str) -> Self {
+        self.exclusions.add(patterns.into_iter().map(Into::into), reason);
+        self
+    }
+
+    /// What is left out, in words: for the settings that all who share a run must have in common.
+    pub(crate) fn exclusions(&self) -> Vec<String> {
+        self.exclusions.words()
     }
 
     /// The same settings on other roots.
@@ -172,7 +150,7 @@ impl Suite {
                 }
                 match name_of(entry.path().strip_prefix(base).unwrap_or(entry.path())) {
                     Ok(name) => match self.dialects.of(&name) {
-                        Some(dialect) => files.push(TestFile::new(name, entry.into_path(), base, dialect)),
+                        Some(dialect) => files.push(self.file(name, entry.into_path(), base, dialect)),
                         None => return Err(SuiteError::NoDialect(entry.into_path())),
                     },
                     Err(complaint) => bad_names.push(complaint),
@@ -226,7 +204,7 @@ impl Suite {
             if !root.is_file() && leads_out(&path, root) {
                 return Err(SuiteError::LeadsOut(vec![path]));
             }
-            let file = TestFile::new(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect);
+            let file = self.file(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect);
             if let Some(first) = found.replace(file) {
                 let (a, b) = (first.path.display().to_string(), found.expect("just set").path);
                 let complaint = format!("  `{name}` is the name of two files: `{a}` and `{}`", b.display());
@@ -237,10 +215,19 @@ impl Suite {
     }
 
     fn check_patterns(&self) -> Result<(), SuiteError> {
-        match self.dialects.malformed() {
-            Some((pattern, reason)) => Err(SuiteError::BadPattern { pattern: pattern.to_owned(), reason }),
+        let dialects = self.dialects.malformed().map(|(pattern, reason)| ("dialect", pattern, reason));
+        let exclusions = self.exclusions.malformed().map(|(pattern, reason)| ("exclude", pattern, reason));
+        match dialects.or(exclusions) {
+            Some((setting, pattern, reason)) => {
+                Err(SuiteError::BadPattern { setting, pattern: pattern.to_owned(), reason })
+            }
             None => Ok(()),
         }
+    }
+
+    fn file(&self, name: String, path: PathBuf, root: &Path, dialect: Dialect) -> TestFile {
+        let excluded = self.exclusions.reason(&name);
+        TestFile { excluded, ..TestFile::new(name, path, root, dialect) }
     }
 }
 
@@ -249,7 +236,8 @@ impl TestFile {
         let rust_path = rust_path(&name);
         // A file that was named without a folder lies in the current one.
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-        TestFile { name, rust_path, path, root: root.to_path_buf(), planned: None, dialect, excerpt: None }
+        let root = root.to_path_buf();
+        TestFile { name, rust_path, path, root, planned: None, dialect, excerpt: None, excluded: None }
     }
 
     /// The first folder of the name, or `.` for a file that lies in the root itself.

@@ -135,6 +135,7 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
         failed_records: tally.failed_records,
         cut_short: tally.cut_short,
         passing_pins,
+        engine: tally.called,
         wall_us: micros(clock.elapsed()),
         engine_us: micros(tally.engine),
         started_us: micros(started),
@@ -175,6 +176,8 @@ struct Tally<'f> {
     /// The line of the `halt` that it ended with.
     halted: Option<u64>,
     engine: Duration,
+    /// What the engine calls itself, where only a connection tells that.
+    called: String,
     shown: Cow<'f, str>,
     included: Option<std::sync::Arc<str>>,
     line: u64,
@@ -197,6 +200,7 @@ impl<'f> Tally<'f> {
             cut_short: None,
             halted: None,
             engine: Duration::ZERO,
+            called: String::new(),
             shown: shown(path),
             included: None,
             line: 0,
@@ -346,6 +350,9 @@ fn script(
     watch: &dyn Watch,
     tally: &mut Tally<'_>,
 ) -> Verdict {
+    if let Some(reason) = &file.excluded {
+        return Verdict::Ignored { reason: reason.to_string() };
+    }
     let whole = |message: String| SyntaxError::new(0, message);
     let text = match source::read(&file.path) {
         Ok(text) => text,
@@ -368,12 +375,17 @@ fn script(
     drop(connecting);
     let mut executor = match connected {
         Ok(executor) => executor,
+        // The author of the engine leaves it out.
+        Err(error) if error.skip => return Verdict::Ignored { reason: error.message },
         Err(error) => {
             let message = format!("cannot connect to {}: {error}", engine.name());
             tally.fail_script(whole(message), CutShort::NoConnection);
             return Verdict::Failed;
         }
     };
+    if engine.labels().is_empty() {
+        tally.called = executor.name();
+    }
     let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
     let labels = Labels::new(names);
     if let Some(blessings) = &mut tally.blessings {
@@ -406,6 +418,17 @@ fn script(
         tally.fail_script(error, CutShort::Unreadable);
     }
     tally.conclude();
+    let is_whole =
+        tally.cut_short.is_none() && left_out.is_none() && tally.records.failed == 0 && tally.records.passed > 0;
+    // What one record leaves behind is not what the script leaves.
+    if is_whole
+        && file.excerpt.is_none()
+        && let Err(message) = executor.after_script()
+    {
+        (tally.line, tally.included) = (0, None);
+        tally.cut_short = executor.lost();
+        tally.fail_unasked(Failure { message, ..tally.here() });
+    }
     let RecordCounts { passed, failed, skipped } = tally.records;
     let verdict = match executor.timed_out() {
         Some(limit) => Verdict::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) },

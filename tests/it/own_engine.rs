@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::faulty_support::{alive_with, wait_until};
+use crate::hooks::HOOKS;
 use crate::support::{FAILS, PASSES, Said, command};
 
-/// The project's test targets: each an engine with its test files.
-struct Target {
-    name: &'static str,
-    source: &'static str,
-    files: &'static [(&'static str, &'static str)],
+/// The project's test targets: each an engine with the files it is run on.
+pub struct Target {
+    pub name: &'static str,
+    pub source: &'static str,
+    pub files: &'static [(&'static str, &'static str)],
 }
 
 /// As in the README: a minimal engine, here one that selects what it is told.
@@ -167,7 +168,7 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-const TARGETS: [&Target; 5] = [&README, &LETTERS, &PANICS, &UNREACHABLE, &WAITS];
+const TARGETS: [&Target; 6] = [&README, &LETTERS, &PANICS, &UNREACHABLE, &WAITS, &HOOKS];
 
 /// Writes a file unless it has that content: so cargo rebuilds nothing, and no test writes what another one reads.
 fn write(path: &Path, text: &str) {
@@ -208,8 +209,8 @@ fn cargo_test(target: &Target) -> Said {
     Said::of(&mut cargo_test_command(target))
 }
 
-/// The command `cargo test` on one target of the project, with the library's own dependency versions.
-fn cargo_test_command(target: &Target) -> Command {
+/// The command `cargo test` on one target of the project, with the versions that the library itself is built with.
+pub fn cargo_test_command(target: &Target) -> Command {
     let project = project();
     let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
     // Cargo changes the copy, so a second copy shows whether it is out of date.
@@ -224,8 +225,8 @@ fn cargo_test_command(target: &Target) -> Command {
     cargo
 }
 
-/// The output for one file that failed.
-fn failure<'s>(said: &'s Said, name: &str) -> &'s str {
+/// What is said of one file that failed.
+pub fn failure<'s>(said: &'s Said, name: &str) -> &'s str {
     let (_, rest) = said.out.split_once(&format!("---- {name} stdout ----\n")).unwrap_or_else(|| panic!("{said:?}"));
     rest.split("\n\n").next().unwrap()
 }
@@ -275,8 +276,11 @@ fn a_panic_fails_its_own_file_with_its_message_and_no_other() {
 fn an_unreachable_engine_never_counts_as_an_expected_error() {
     let said = cargo_test(&UNREACHABLE);
     assert_eq!(said.code, 101, "{said:?}");
+    let text = failure(&said, "3 files that could not connect");
+    assert!(text.starts_with("cannot connect to the engine: nobody listens"), "{text}");
+    assert_eq!(said.out.matches("nobody listens").count(), 1, "what is the same everywhere is said once: {said:?}");
     for (name, _) in UNREACHABLE.files {
-        assert!(failure(&said, name).contains("nobody listens"), "{said:?}");
+        assert!(said.out.contains(&format!("\n    {name}\n")), "{said:?}");
     }
     assert!(said.result().starts_with("test result: FAILED. 0 passed; 3 failed;"), "{said:?}");
 }

@@ -1,29 +1,41 @@
 //! Adapters: what implements `sqllogictest::DB` or `AsyncDB`, as an engine.
 
-use std::collections::TryReserveError;
 use std::error::Error;
 use std::fmt::Display;
-use std::future::poll_fn;
-use std::io;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
-use std::time::{Duration, Instant};
 
-use futures::task::AtomicWaker;
-use sqllogictest::{AsyncDB, ColumnType, DBOutput};
+use sqllogictest::{AsyncDB, ColumnType, Normalizer};
 
-use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
-use crate::script::Dialect;
+use super::{Database, Engine, EngineError, Interrupter, Rules, Script, Session, identity};
+use session::AdapterSession;
 
-/// What can be turned into an engine: an [`Engine`] in an [`Adapter`]'s clothes, or a function that connects.
-pub trait IntoEngine {
+mod rules;
+mod runtime;
+mod session;
+
+use runtime::Runtime;
+
+/// What can be turned into an engine: an [`Adapter`], a function that connects, or an [`Engine`].
+///
+/// `How` tells these cases from each other and is always inferred.
+pub trait IntoEngine<How> {
     /// The engine.
     fn into_engine(self) -> Arc<dyn Engine>;
 }
 
-impl<F, D, E> IntoEngine for F
+/// How a function becomes an engine: see [`IntoEngine`].
+#[derive(Debug)]
+pub struct AsConnect<D, E>(std::marker::PhantomData<(D, E)>);
+
+/// How an engine is one already: see [`IntoEngine`].
+#[derive(Debug)]
+pub struct AsEngine;
+
+/// How an engine that others have too is one: see [`IntoEngine`].
+#[derive(Debug)]
+pub struct AsShared;
+
+impl<F, D, E> IntoEngine<AsConnect<D, E>> for F
 where
     F: Fn() -> Result<D, E> + Send + Sync + 'static,
     D: AsyncDB + 'static,
@@ -34,44 +46,121 @@ where
     }
 }
 
-impl IntoEngine for Arc<dyn Engine> {
+impl<E: Engine + 'static> IntoEngine<AsEngine> for E {
+    fn into_engine(self) -> Arc<dyn Engine> {
+        self.prepare();
+        Arc::new(self)
+    }
+}
+
+impl IntoEngine<AsShared> for Arc<dyn Engine> {
     fn into_engine(self) -> Arc<dyn Engine> {
         self
     }
 }
 
+/// The answer of a function that connects, to a script that is not for its engine: the script is `ignored (reason)`.
+///
+/// It is an error that [`Adapter::for_script`] and [`Adapter::with_context`] know, also as the source of another one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Skip(String);
+
+impl Skip {
+    /// Leaves the script out for this reason, a sentence fragment for people.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Skip(reason.into())
+    }
+}
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
 /// An adapter is a function that connects to somebody's engine, and the extras that this engine has.
 ///
 /// ```
 /// # use sqllogictest::{DB, DBOutput, DefaultColumnType};
-/// # #[derive(Default)]
 /// # struct MyDb { letters: String }
-/// # impl MyDb { fn cancel_handle(&self) -> fn() { || () } }
+/// # impl MyDb {
+/// #     fn open(_: &std::path::Path) -> std::io::Result<MyDb> { Ok(MyDb { letters: String::new() }) }
+/// #     fn cancel_handle(&self) -> fn() { || () }
+/// #     fn check_settings(&self) -> std::io::Result<()> { Ok(()) }
+/// # }
 /// # impl DB for MyDb {
 /// #     type Error = std::io::Error;
 /// #     type ColumnType = DefaultColumnType;
 /// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { Ok(DBOutput::StatementComplete(0)) }
 /// # }
-/// use slt_harness::engine::Adapter;
+/// use slt_harness::engine::{Adapter, Skip};
 ///
-/// let engine = Adapter::new(|| Ok::<_, std::io::Error>(MyDb::default()))
-///     .letters(|db, letters| db.letters = letters.to_owned()) // before each query: `IIT`
-///     .interrupter(|db| db.cancel_handle());                  // called when a time limit is over
+/// let engine = Adapter::for_script(async |script| match script.name.starts_with("spatial/") {
+///     true => Err(Box::<dyn std::error::Error + Send + Sync>::from(Skip::new("no spatial types"))),
+///     false => Ok(MyDb::open(&script.scratch()?.join("data.db"))?),
+/// })
+/// .strict_types()                                          // `query R` over integers fails
+/// .letters(|db, letters| db.letters = letters.to_owned())  // before each query: `IIT`
+/// .interrupter(|db| db.cancel_handle())                    // called when a time limit is over
+/// .after_script(async |db| db.check_settings());           // fails the file
 /// ```
-pub struct Adapter<D> {
-    connect: Connect<D>,
-    letters: Option<Letters<D>>,
-    interrupter: Option<MakeInterrupter<D>>,
+pub struct Adapter<D: AsyncDB> {
+    open: Open<D>,
+    hooks: Hooks<D>,
 }
 
-type Connect<D> = Arc<dyn Fn() -> Result<D, EngineError> + Send + Sync>;
+/// Connects for one script: for its default connection, and again for each named one.
+type Connect<D> = Box<dyn Fn(&Runtime, &Script) -> Result<D, EngineError>>;
+type Open<D> = Arc<dyn Fn(&Runtime, &Script) -> Result<Connect<D>, EngineError> + Send + Sync>;
 type Letters<D> = Arc<dyn Fn(&mut D, &str) + Send + Sync>;
 type MakeInterrupter<D> = Arc<dyn Fn(&D) -> Interrupter + Send + Sync>;
+type AfterScript<D> = Arc<dyn Fn(&Runtime, &mut D) -> Result<(), EngineError> + Send + Sync>;
 
-impl<D> Clone for Adapter<D> {
+/// What an engine's author has to say besides how to connect.
+struct Hooks<D: AsyncDB> {
+    letters: Option<Letters<D>>,
+    interrupter: Option<MakeInterrupter<D>>,
+    after_script: Option<AfterScript<D>>,
+    results: rules::Results,
+    columns: Option<super::ColumnRule>,
+    runtime: Runtime,
+    given_name: Option<String>,
+    /// What the first connection called its engine.
+    learned_name: Arc<OnceLock<String>>,
+}
+
+impl<D: AsyncDB> Clone for Hooks<D> {
     fn clone(&self) -> Self {
-        Adapter { connect: self.connect.clone(), letters: self.letters.clone(), interrupter: self.interrupter.clone() }
+        Hooks {
+            letters: self.letters.clone(),
+            interrupter: self.interrupter.clone(),
+            after_script: self.after_script.clone(),
+            results: self.results.clone(),
+            columns: self.columns.clone(),
+            runtime: self.runtime.clone(),
+            given_name: self.given_name.clone(),
+            learned_name: Arc::clone(&self.learned_name),
+        }
     }
+}
+
+impl<D: AsyncDB> Clone for Adapter<D> {
+    fn clone(&self) -> Self {
+        Adapter { open: Arc::clone(&self.open), hooks: self.hooks.clone() }
+    }
+}
+
+/// An error of a function that connects, by what it says; or that it leaves the script out.
+fn refusal(error: impl Into<AnyError>) -> EngineError {
+    let error = error.into();
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
+    while let Some(error) = cause {
+        // An `io::Error` passes over the error that it was made of when it is asked for its source.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let skip = error.downcast_ref().or_else(|| inner?.downcast_ref());
+        if let Some(Skip(reason)) = skip {
+            return EngineError::skip(reason.clone());
+        }
+        cause = error.source();
+    }
+    EngineError::new(error.to_string())
 }
 
 impl<D: AsyncDB + 'static> Adapter<D> {
@@ -80,279 +169,238 @@ impl<D: AsyncDB + 'static> Adapter<D> {
     /// Scripts must not see each other's tables: either every connection is to a fresh database, or every script has
     /// names of its own.
     pub fn new<E: Display>(connect: impl Fn() -> Result<D, E> + Send + Sync + 'static) -> Self {
-        let connect = move || connect().map_err(|error| EngineError::new(error.to_string()));
-        Adapter { connect: Arc::new(connect), letters: None, interrupter: None }
+        let connect = Arc::new(connect);
+        Adapter::opening(move |_, _| {
+            let connect = Arc::clone(&connect);
+            Ok(Box::new(move |runtime: &Runtime, _: &Script| {
+                runtime.enter(|| connect())?.map_err(|error| EngineError::new(error.to_string()))
+            }))
+        })
     }
 
     /// An adapter that connects by waiting for a future.
     ///
-    /// With the feature `tokio`, everything it does runs inside one shared tokio runtime.
+    /// With the feature `tokio`, everything it does runs inside a tokio runtime: see [`runtime`](Adapter::runtime).
     pub fn from_async<E, Fut>(connect: impl Fn() -> Fut + Send + Sync + 'static) -> Self
     where
         E: Display,
         Fut: Future<Output = Result<D, E>>,
     {
-        Adapter::new(move || block_on(connect()).and_then(|db| db.map_err(|error| EngineError::new(error.to_string()))))
+        let connect = Arc::new(connect);
+        Adapter::opening(move |_, _| {
+            let connect = Arc::clone(&connect);
+            Ok(Box::new(move |runtime: &Runtime, _: &Script| {
+                let future = runtime.enter(|| connect())?;
+                runtime.block_on(future)?.map_err(|error| EngineError::new(error.to_string()))
+            }))
+        })
+    }
+
+    /// An adapter that connects for a script: it may look at the script's name and the connection's, keep files in the
+    /// script's scratch folder, and answer with [`Skip`].
+    pub fn for_script<E>(connect: impl AsyncFn(&Script) -> Result<D, E> + Send + Sync + 'static) -> Self
+    where
+        E: Into<AnyError>,
+    {
+        Adapter::with_context(async |_| Ok::<_, Skip>(()), async move |(): &(), script: &Script| connect(script).await)
+    }
+
+    /// An adapter that first makes a context for each script, and then connects in it: for the default connection, and
+    /// once for each named one. The context goes when the script and its connections have ended.
+    ///
+    /// Both may answer with [`Skip`].
+    pub fn with_context<C, E, F>(
+        open: impl AsyncFn(&Script) -> Result<C, E> + Send + Sync + 'static,
+        connect: impl AsyncFn(&C, &Script) -> Result<D, F> + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: 'static,
+        E: Into<AnyError>,
+        F: Into<AnyError>,
+    {
+        let connect = Arc::new(connect);
+        Adapter::opening(move |runtime, script| {
+            let context = runtime.block_on(open(script))?.map_err(refusal)?;
+            let connect = Arc::clone(&connect);
+            Ok(Box::new(move |runtime: &Runtime, script: &Script| {
+                runtime.block_on(connect(&context, script))?.map_err(refusal)
+            }))
+        })
+    }
+
+    fn opening(open: impl Fn(&Runtime, &Script) -> Result<Connect<D>, EngineError> + Send + Sync + 'static) -> Self {
+        let hooks = Hooks {
+            letters: None,
+            interrupter: None,
+            after_script: None,
+            results: rules::Results::default(),
+            columns: None,
+            runtime: Runtime::default(),
+            given_name: None,
+            learned_name: Arc::default(),
+        };
+        Adapter { open: Arc::new(open), hooks }
+    }
+
+    /// Names the engine in messages and reports. Without this it is called what its first connection calls it
+    /// (`engine_name`), and "the engine" until then.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.hooks.given_name = Some(name.into());
+        self
     }
 
     /// Hands the adapter the declared column letters (`IIT`) before each query.
     #[must_use]
     pub fn letters(mut self, declare: impl Fn(&mut D, &str) + Send + Sync + 'static) -> Self {
-        self.letters = Some(Arc::new(declare));
+        self.hooks.letters = Some(Arc::new(declare));
         self
     }
 
     /// Says how a running request is stopped: `make` is called on a fresh connection, what it returns when a time limit
     /// is over, from another thread and again until the request has ended.
+    ///
+    /// Without this, the future of an `AsyncDB` is dropped when a limit is over, and its connection with it.
     #[must_use]
     pub fn interrupter<F>(mut self, make: impl Fn(&D) -> F + Send + Sync + 'static) -> Self
     where
         F: Fn() + Send + Sync + 'static,
     {
-        self.interrupter = Some(Arc::new(move |db| Arc::new(make(db))));
+        self.hooks.interrupter = Some(Arc::new(move |db| Arc::new(make(db))));
         self
     }
-}
 
-impl<D: AsyncDB + 'static> IntoEngine for Adapter<D> {
-    fn into_engine(self) -> Arc<dyn Engine> {
-        Arc::new(self)
+    /// Checks each connection after the last record of a script, if no record failed: an error fails the file.
+    #[must_use]
+    pub fn after_script<E>(mut self, check: impl AsyncFn(&mut D) -> Result<(), E> + Send + Sync + 'static) -> Self
+    where
+        E: Into<AnyError>,
+    {
+        self.hooks.after_script = Some(Arc::new(move |runtime, db| {
+            runtime.block_on(check(db))?.map_err(|error| EngineError::new(error.into().to_string()))
+        }));
+        self
+    }
+
+    /// Normalizes values and expected lines of `.slt` files before they are compared, as `Runner::with_normalizer` does.
+    #[must_use]
+    pub fn normalizer(mut self, normalize: impl Fn(&String) -> String + Send + Sync + 'static) -> Self {
+        self.hooks.results.normalizer = Some(Arc::new(normalize));
+        self
+    }
+
+    /// Compares the results of `.slt` files, as `Runner::with_validator` does. The function that it is handed is the
+    /// [`normalizer`](Adapter::normalizer), for use on the same thread.
+    #[must_use]
+    pub fn validator(
+        mut self,
+        validate: impl Fn(Normalizer, &[Vec<String>], &[String]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.results.validator = Some(Arc::new(validate));
+        self
+    }
+
+    /// Checks the column types of queries in `.slt` files, the actual ones against the declared ones, as
+    /// `Runner::with_column_validator` does.
+    #[must_use]
+    #[allow(clippy::ptr_arg)] // The crate's own validators take a `&Vec`.
+    pub fn column_validator(
+        mut self,
+        validate: impl Fn(&Vec<D::ColumnType>, &Vec<D::ColumnType>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.columns = Some(rules::columns(validate));
+        self
+    }
+
+    /// Queries in `.slt` files must declare the types and the number of the columns that they return:
+    /// `sqllogictest::strict_column_validator`.
+    #[must_use]
+    pub fn strict_types(self) -> Self {
+        self.column_validator(sqllogictest::strict_column_validator)
+    }
+
+    /// White space counts in the results of `.slt` files, except at the ends of a line.
+    #[must_use]
+    pub fn trim_only(self) -> Self {
+        self.normalizer(|value| value.trim().to_owned()).validator(rules::trim_only)
+    }
+
+    /// Runs everything in a tokio runtime of this adapter's own, which `make` builds when it is first needed.
+    ///
+    /// Otherwise there is one runtime for the whole process: multi-threaded, with a thread for each processor, tokio's
+    /// usual stacks and all drivers on. The future of a request is polled on the thread of its trial, whose stack
+    /// [`Target::stack_size`](crate::Target::stack_size) sets.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn runtime(
+        mut self,
+        make: impl Fn() -> std::io::Result<tokio::runtime::Runtime> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.runtime = Runtime::of_ones_own(make);
+        self
     }
 }
 
 impl<D: AsyncDB + 'static> Engine for Adapter<D> {
     fn name(&self) -> &str {
-        "the engine"
+        let given = self.hooks.given_name.as_deref();
+        given.or_else(|| self.hooks.learned_name.get().map(String::as_str)).unwrap_or(UNNAMED)
     }
 
     fn labels(&self) -> Vec<String> {
         Vec::new()
     }
 
-    fn database(&self, _script: &str) -> Result<Box<dyn Database>, EngineError> {
-        Ok(Box::new(self.clone()))
+    fn identity(&self) -> String {
+        // The name is not always known yet.
+        format!("{}, {}", self.hooks.given_name.as_deref().unwrap_or(UNNAMED), identity::of_this_program())
+    }
+
+    fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
+        self.open(&Script::named(script))
+    }
+
+    fn open(&self, script: &Script) -> Result<Box<dyn Database>, EngineError> {
+        let connect = (self.open)(&self.hooks.runtime, script)?;
+        Ok(Box::new(AdapterDatabase { connect, hooks: self.hooks.clone(), script: script.clone() }))
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { columns: self.hooks.columns.clone(), results: self.hooks.results.rule() }
     }
 }
 
-impl<D: AsyncDB + 'static> Database for Adapter<D> {
+/// The name of an engine that has not said it.
+pub(crate) const UNNAMED: &str = "the engine";
+
+struct AdapterDatabase<D: AsyncDB> {
+    connect: Connect<D>,
+    hooks: Hooks<D>,
+    script: Script,
+}
+
+impl<D: AsyncDB + 'static> AdapterDatabase<D> {
+    fn connection(&self, name: Option<&str>) -> Result<Box<dyn Session>, EngineError> {
+        let db = (self.connect)(&self.hooks.runtime, &self.script.on(name))?;
+        let called = db.engine_name();
+        if !called.is_empty() {
+            self.hooks.learned_name.get_or_init(|| called.to_owned());
+        }
+        Ok(Box::new(AdapterSession::new(db, self.hooks.clone())))
+    }
+}
+
+impl<D: AsyncDB + 'static> Database for AdapterDatabase<D> {
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
-        let db = enter(|| (self.connect)())??;
-        Ok(Box::new(AdapterSession { db, adapter: self.clone(), cancellation: Arc::default() }))
+        self.connection(None)
+    }
+
+    fn connect_as(&mut self, name: &str) -> Result<Box<dyn Session>, EngineError> {
+        self.connection(Some(name))
     }
 }
 
-/// How long an engine's own interrupter may take before the request is given up.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// A cancellation gives up a future that waits: it is dropped, whatever it was doing. A future that does not return from
-/// `poll`, such as that of a `DB`, is not reached by it.
-#[derive(Default)]
-struct Cancellation {
-    cancelled: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Cancellation {
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
-    }
-
-    /// Waits for a future; none if it was given up.
-    async fn guard<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Some(output));
-            }
-            self.waker.register(context.waker());
-            if self.is_cancelled() { Poll::Ready(None) } else { Poll::Pending }
-        })
-        .await
-    }
-}
-
-struct AdapterSession<D: AsyncDB + 'static> {
-    db: D,
-    adapter: Adapter<D>,
-    cancellation: Arc<Cancellation>,
-}
-
-impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
-    fn name(&self) -> &str {
-        self.db.engine_name()
-    }
-
-    fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
-        let sql = std::str::from_utf8(request.sql)
-            .map_err(|error| EngineError::refused(format!("this engine takes UTF-8 only: {error}")))?;
-        if let (Some(declare), Some(letters)) = (&self.adapter.letters, request.letters) {
-            declare(&mut self.db, &String::from_utf8_lossy(letters));
-        }
-        let result = block_on(self.cancellation.guard(self.db.run(sql)))?;
-        let result = result.ok_or_else(|| EngineError::lost("the request was given up, and its connection with it"))?;
-        let output = result.map_err(|error| EngineError {
-            sqlstate: D::error_sql_state(&error),
-            out_of_memory: is_out_of_memory(&error),
-            ..EngineError::new(error.to_string())
-        })?;
-        match output {
-            DBOutput::Rows { types, rows: values } => {
-                collect(&types, &values, request.dialect, rows);
-                Ok(Done::Rows)
-            }
-            DBOutput::StatementComplete(count) => Ok(Done::Changed(count)),
-            _ => Err(EngineError::refused("the adapter returned an output of an unknown kind")),
-        }
-    }
-
-    fn interrupter(&self) -> Option<Interrupter> {
-        let interrupter = self.adapter.interrupter.as_ref().map(|make| make(&self.db));
-        let cancellation = Arc::clone(&self.cancellation);
-        let asked = OnceLock::new();
-        Some(Arc::new(move || {
-            let since = asked.get_or_init(Instant::now);
-            if let Some(interrupt) = &interrupter {
-                interrupt();
-            }
-            // An engine that stops by itself keeps its connection.
-            if interrupter.is_none() || since.elapsed() > PATIENCE {
-                cancellation.cancel();
-            }
-        }))
-    }
-
-    fn sleep(&mut self, duration: Duration) {
-        // Without a runtime there is nothing better than the thread's own sleep, which is what `AsyncDB` does anyway.
-        let _ = block_on(D::sleep(duration));
-    }
-}
-
-impl<D: AsyncDB + 'static> Drop for AdapterSession<D> {
-    fn drop(&mut self) {
-        if self.cancellation.is_cancelled() {
-            // Nobody knows what state a connection is in whose request was given up: it is dropped as it is.
-            return;
-        }
-        // A runtime that cannot start has been reported when the connection was made.
-        let _ = block_on(self.db.shutdown());
-    }
-}
-
-/// Whether an error says, by its type and not by its words, that memory could not be had; or one that it came from.
-fn is_out_of_memory(error: &(dyn Error + 'static)) -> bool {
-    let is_it = error.is::<TryReserveError>()
-        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory);
-    is_it || error.source().is_some_and(is_out_of_memory)
-}
-
-/// Copies what an adapter returned; in the classic dialect an empty string is written `(empty)`, as no line can be.
-fn collect<T: ColumnType>(types: &[T], values: &[Vec<String>], dialect: Dialect, rows: &mut Rows) {
-    if !types.is_empty() {
-        rows.set_columns(types.len());
-    }
-    for row in values {
-        rows.push_row(row.iter().map(|value| match value.as_bytes() {
-            b"" if dialect == Dialect::Classic => b"(empty)",
-            value => value,
-        }));
-    }
-}
-
-#[cfg(feature = "tokio")]
-use super::tokio::{block_on, enter};
-
-#[cfg(not(feature = "tokio"))]
-fn block_on<F: Future>(future: F) -> Result<F::Output, EngineError> {
-    Ok(futures::executor::block_on(future))
-}
-
-#[cfg(not(feature = "tokio"))]
-fn enter<T>(call: impl FnOnce() -> T) -> Result<T, EngineError> {
-    Ok(call())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sqllogictest::{DB, DefaultColumnType};
-
-    /// Answers everything.
-    struct Yes;
-
-    impl DB for Yes {
-        type Error = std::io::Error;
-        type ColumnType = DefaultColumnType;
-
-        fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> {
-            Ok(DBOutput::StatementComplete(0))
-        }
-    }
-
-    #[test]
-    fn bytes_that_no_adapter_can_be_handed_are_refused_and_not_the_engines_error() {
-        let engine = (|| Ok::<_, std::io::Error>(Yes)).into_engine();
-        let mut session = engine.database("a.test").unwrap().connect().unwrap();
-        let mut run = |sql: &[u8]| {
-            let request = Request { sql, letters: None, dialect: Dialect::Classic };
-            session.run(request, &mut Rows::default())
-        };
-        assert_eq!(run("SELECT 'é'".as_bytes()), Ok(Done::Changed(0)));
-        let error = run(b"SELECT '\xE9'").unwrap_err();
-        assert!(error.refused && error.message.starts_with("this engine takes UTF-8 only: "), "{error}");
-    }
-
-    /// Never answers, but does not keep its thread busy either.
-    struct Waits;
-
-    type Boxed<'f, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'f>>;
-
-    // What `async_trait` would make of it.
-    impl AsyncDB for Waits {
-        type Error = std::io::Error;
-        type ColumnType = DefaultColumnType;
-
-        fn run<'s, 'q, 'f>(&'s mut self, _: &'q str) -> Boxed<'f, Result<DBOutput<DefaultColumnType>, std::io::Error>>
-        where
-            's: 'f,
-            'q: 'f,
-        {
-            Box::pin(std::future::pending())
-        }
-
-        fn shutdown<'s, 'f>(&'s mut self) -> Boxed<'f, ()>
-        where
-            's: 'f,
-        {
-            panic!("a connection in an unknown state is not closed in an orderly way");
-        }
-    }
-
-    #[test]
-    fn a_future_that_waits_is_dropped_when_it_is_interrupted_and_its_connection_is_lost() {
-        let engine = (|| Ok::<_, std::io::Error>(Waits)).into_engine();
-        let mut session = engine.database("a.test").unwrap().connect().unwrap();
-        let interrupt = session.interrupter().unwrap();
-        let thread = std::thread::spawn(move || interrupt());
-        let request = Request { sql: b"SELECT 1", letters: None, dialect: Dialect::Classic };
-        assert!(session.run(request, &mut Rows::default()).unwrap_err().lost);
-        thread.join().unwrap();
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the engine gave up")]
-    struct GaveUp(#[source] io::Error);
-
-    #[test]
-    fn want_of_memory_is_known_by_an_errors_type() {
-        let too_much = Vec::<u8>::new().try_reserve(usize::MAX).unwrap_err();
-        assert!(is_out_of_memory(&too_much));
-        assert!(is_out_of_memory(&GaveUp(io::ErrorKind::OutOfMemory.into())));
-        assert!(is_out_of_memory(&GaveUp(io::Error::from_raw_os_error(libc::ENOMEM))));
-        assert!(!is_out_of_memory(&GaveUp(io::Error::other("out of memory"))));
-    }
+/// The letters of column types, as a script declares them.
+fn letters<T: ColumnType>(types: &[T]) -> String {
+    types.iter().map(ColumnType::to_char).collect()
 }

@@ -12,9 +12,12 @@ pub struct Rows {
     text: Vec<u8>,
     /// Where each value ends in `text`, after its line feed.
     ends: Vec<usize>,
+    /// Where each row that was pushed as a whole begins: the index of its first value.
+    starts: Vec<usize>,
     columns: Option<usize>,
     uneven: bool,
     types: Vec<String>,
+    letters: String,
 }
 
 impl Rows {
@@ -22,9 +25,11 @@ impl Rows {
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
+        self.starts.clear();
         self.columns = None;
         self.uneven = false;
         self.types.clear();
+        self.letters.clear();
     }
 
     /// Sets the types of the columns, as the engine names them.
@@ -35,6 +40,16 @@ impl Rows {
     /// The types of the columns; empty if the engine does not report them.
     pub fn types(&self) -> &[String] {
         &self.types
+    }
+
+    /// Says the letters of the columns (`ITR`), as an adapter has them.
+    pub fn set_letters(&mut self, letters: String) {
+        self.letters = letters;
+    }
+
+    /// The letters of the columns; empty where the engine does not tell them.
+    pub fn letters(&self) -> &str {
+        &self.letters
     }
 
     /// Sets the number of columns; needed if there may be no rows.
@@ -71,10 +86,11 @@ impl Rows {
         let before = self.ends.len();
         values.into_iter().for_each(|value| self.push(value));
         let width = self.ends.len() - before;
-        self.uneven |= *self.columns.get_or_insert(width) != width;
+        self.starts.push(before);
+        self.uneven |= width == 0 || *self.columns.get_or_insert(width) != width;
     }
 
-    /// Whether rows of different widths were pushed, which no engine should do.
+    /// Whether rows of different widths were pushed, or rows without a value, which only adapters do.
     pub fn is_uneven(&self) -> bool {
         self.uneven
     }
@@ -126,7 +142,17 @@ impl Rows {
 
     /// The number of rows.
     pub fn count(&self) -> usize {
-        self.len() / self.columns.unwrap_or(1).max(1)
+        if self.uneven { self.starts.len() } else { self.len() / self.columns.unwrap_or(1).max(1) }
+    }
+
+    /// Which values each row holds, where rows have different widths.
+    pub(crate) fn uneven_rows(&self) -> Vec<Range<usize>> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.len()]);
+        if self.uneven {
+            self.starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -143,7 +169,8 @@ mod tests {
         assert_eq!((rows.text(), rows.place(1..3)), (&b"a\n\nbc\nd\n"[..], 2..6));
         assert_eq!((rows.columns(), rows.count(), rows.is_uneven()), (Some(2), 2, false));
         rows.push_row([&b"x"[..]]);
-        assert!(rows.is_uneven());
+        assert!(rows.is_uneven() && rows.count() == 3);
+        assert_eq!(rows.uneven_rows(), [0..2, 2..4, 4..5]);
         rows.clear();
         assert_eq!(rows, Rows::default());
     }

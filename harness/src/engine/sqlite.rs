@@ -23,13 +23,6 @@ use guard::Guard;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sqlite;
 
-impl super::IntoEngine for Sqlite {
-    fn into_engine(self) -> Arc<dyn Engine> {
-        let_threads_run_freely();
-        Arc::new(self)
-    }
-}
-
 /// Removes what makes threads of one process wait for each other inside SQLite although each has its own database: the
 /// page cache that all connections share, and the memory counter under one lock (on two threads, a sixth of the time of
 /// the public files). `PRAGMA soft_heap_limit` and similar pragmas then have no effect.
@@ -48,6 +41,10 @@ fn let_threads_run_freely() {
 impl Engine for Sqlite {
     fn name(&self) -> &str {
         "sqlite"
+    }
+
+    fn prepare(&self) {
+        let_threads_run_freely();
     }
 
     fn identity(&self) -> String {

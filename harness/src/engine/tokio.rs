@@ -1,25 +1,35 @@
-//! The tokio runtime for adapters: one for the whole process, started when first needed.
+//! The tokio runtimes that adapters run in: one for the whole process, or an adapter's own, started when first needed.
+
+use std::io;
+use std::mem::ManuallyDrop;
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
 
 use super::EngineError;
 
-static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+/// Makes a runtime, when one is needed.
+pub(super) type Make = Box<dyn Fn() -> io::Result<Runtime> + Send + Sync>;
 
-fn runtime() -> Result<&'static Runtime, EngineError> {
-    RUNTIME
-        .get_or_try_init(|| Builder::new_multi_thread().enable_all().build())
-        .map_err(|error| EngineError::new(format!("cannot start the tokio runtime: {error}")))
+/// A runtime that its adapter keeps. It is not taken down at the end: that would wait for what an engine has left in it.
+pub(super) struct OwnRuntime {
+    make: Make,
+    runtime: OnceCell<ManuallyDrop<Runtime>>,
 }
 
-/// Runs a future on the runtime.
-pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, EngineError> {
-    Ok(runtime()?.block_on(future))
+static SHARED: OnceCell<Runtime> = OnceCell::new();
+
+impl OwnRuntime {
+    pub(super) fn new(make: Make) -> Self {
+        OwnRuntime { make, runtime: OnceCell::new() }
+    }
 }
 
-/// Calls a function that may need a runtime context.
-pub(super) fn enter<T>(call: impl FnOnce() -> T) -> Result<T, EngineError> {
-    let _guard = runtime()?.enter();
-    Ok(call())
+/// The adapter's own runtime, or else the one that the process shares.
+pub(super) fn runtime(own: Option<&OwnRuntime>) -> Result<&Runtime, EngineError> {
+    let runtime = match own {
+        Some(own) => own.runtime.get_or_try_init(|| (own.make)().map(ManuallyDrop::new)).map(|runtime| &**runtime),
+        None => SHARED.get_or_try_init(|| Builder::new_multi_thread().enable_all().build()),
+    };
+    runtime.map_err(|error| EngineError::new(format!("cannot start the tokio runtime: {error}")))
 }

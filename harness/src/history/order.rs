@@ -110,6 +110,7 @@ mod tests {
                     planned: None,
                     excerpt: None,
                     dialect: crate::suite::Dialect::Classic,
+                    excluded: None,
                 }
             })
             .collect();

@@ -10,10 +10,13 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
+mod failures;
+
 use super::progress::Progress;
 use crate::escape;
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::TestFile;
+use failures::Failures;
 
 /// How many trials are on a line of the terse format.
 const TERSE_WIDTH: u64 = 88;
@@ -54,7 +57,7 @@ pub struct Printer {
     ended: u64,
     /// How many records `--bless` has rewritten, and in how many scripts.
     rewritten: (u64, u64),
-    failures: Vec<(String, String)>,
+    failures: Failures,
     progress: Option<Progress>,
     /// The first write error; nothing is written after it.
     error: Option<io::Error>,
@@ -76,7 +79,7 @@ impl Printer {
             planned: 0,
             ended: 0,
             rewritten: (0, 0),
-            failures: Vec::new(),
+            failures: Failures::default(),
             progress: None,
             error: None,
         }
@@ -206,7 +209,7 @@ impl Printer {
                 // Best effort: the exit code does not depend on it.
                 let _ = writeln!(io::stderr(), "Error: {}", escape::text(&failure));
             } else {
-                self.failures.push((outcome.name.clone(), failure));
+                self.failures.add(outcome, failure);
             }
         }
     }
@@ -285,19 +288,8 @@ impl Printer {
     }
 
     fn list_failures(&mut self) {
-        let mut failures = std::mem::take(&mut self.failures);
-        if failures.is_empty() {
-            return;
-        }
-        failures.sort();
-        self.line("\nfailures:\n");
-        for (name, text) in &failures {
-            self.line(&format!("---- {} stdout ----\n{}\n", escape::line(name), escape::text(text)));
-        }
-        self.line("\nfailures:");
-        for (name, _) in &failures {
-            self.line(&format!("    {}", escape::line(name)));
-        }
+        let failures = std::mem::take(&mut self.failures).text();
+        self.write(&failures);
     }
 
     /// Flushes all output.
@@ -395,8 +387,16 @@ mod tests {
 
     fn file(name: &str) -> TestFile {
         let rust_path = name.replace('/', "::").replace('.', "_");
-        let (dialect, planned, excerpt) = (crate::suite::Dialect::Classic, None, None);
-        TestFile { name: name.into(), rust_path, path: name.into(), root: "".into(), planned, dialect, excerpt }
+        TestFile {
+            name: name.into(),
+            rust_path,
+            path: name.into(),
+            root: "".into(),
+            planned: None,
+            dialect: crate::suite::Dialect::Classic,
+            excerpt: None,
+            excluded: None,
+        }
     }
 
     fn printed(layout: Layout) -> String {

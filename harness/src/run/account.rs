@@ -9,7 +9,7 @@ use super::closing;
 use super::folder::{Origin, folder};
 use super::part::Part;
 use crate::config::{Config, GitHub};
-use crate::engine::Engine;
+use crate::engine::{Engine, UNNAMED};
 use crate::escape;
 use crate::history::History;
 use crate::outcome::{Outcome, RESULTS_VERSION, Results, Scope};
@@ -45,6 +45,12 @@ impl About<'_> {
             started => started.saturating_add(outcome.wall_us),
         };
         outcomes.sort_by_key(end);
+        // Workers have heard its name, where only a connection tells that.
+        let heard = outcomes.iter().map(|outcome| &outcome.engine).find(|name| !name.is_empty());
+        let engine = match (self.engine.name(), heard) {
+            (UNNAMED, Some(heard)) => heard.clone(),
+            (name, _) => name.to_owned(),
+        };
         let begun = outcomes.iter().flat_map(|outcome| {
             let earlier = outcome.earlier.iter().map(|attempt| attempt.started_us);
             earlier.chain([outcome.started_us]).filter(|started| *started > 0)
@@ -59,7 +65,7 @@ impl About<'_> {
         Results {
             version: RESULTS_VERSION,
             run_id: self.run_id,
-            engine: self.engine.name().to_owned(),
+            engine,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             seed: self.seed,
             again: String::new(),

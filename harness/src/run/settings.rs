@@ -58,6 +58,8 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
     set("--repeat", (parallel.repeat == Repeat::UntilBudget).then(|| "until-budget".to_owned()));
     set("--known-failures", known.as_ref().map(|judge| judge.list.digest()));
     set("--ratchet", on(config.known.ratchet));
+    set("Suite::exclude", list(&suite.exclusions()));
+    config.own.iter().for_each(|(flag, value)| set(flag, Some(value.clone())));
     if let Some(Bless { check, errors }) = bless {
         set(REWRITES, Some(if *check { CHECK } else { "on" }.to_owned()));
         set("--bless-errors", on(*errors));
@@ -103,6 +105,19 @@ mod tests {
         let engine = config.engine.clone().unwrap_or(Choice::Sqlite).engine().unwrap();
         let parallel = config.parallel.clone().unwrap();
         settings(&config, &parallel, &*engine, &Suite::from_roots([std::env::temp_dir()]))
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn what_a_test_target_leaves_out_and_its_own_flags_count() {
+        let arguments = ["slt", "--parallel"].map(OsString::from);
+        let mut config = Config::from_command_line(arguments).unwrap();
+        config.own = vec![("--include-tpch".to_owned(), "on".to_owned())];
+        let suite = Suite::from_roots([std::env::temp_dir()]).exclude(["b/**", "a.slt"], "slow");
+        let engine = Choice::Sqlite.engine().unwrap();
+        let settings = settings(&config, &config.parallel.clone().unwrap(), &*engine, &suite);
+        assert_eq!((settings["Suite::exclude"].as_str(), settings["--include-tpch"].as_str()), ("a.slt, b/**", "on"));
+        assert_eq!(settings.len(), of(&[]).len() + 2);
     }
 
     #[cfg(all(feature = "sqlite", feature = "external"))]

@@ -90,6 +90,7 @@ mod tests {
             planned: None,
             excerpt: None,
             dialect: crate::suite::Dialect::Classic,
+            excluded: None,
         };
         let own = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
         let filter = Filter { patterns: own(patterns), skips: own(skips), exact };
@@ -129,6 +130,7 @@ mod tests {
             planned: None,
             excerpt: None,
             dialect: crate::suite::Dialect::Classic,
+            excluded: None,
         };
         let files = ["select/joins.test", "select/cte.test", "index/joint.test", "x.slt"].map(file);
         assert_eq!(nearest(&files, "jions"), ["select/joins.test", "index/joint.test"]);

@@ -61,6 +61,7 @@ mod tests {
             planned: None,
             excerpt: None,
             dialect: crate::suite::Dialect::Classic,
+            excluded: None,
         };
         let source = stubs(&[file("b::x::one_test"), file("b::two_slt"), file("three_test")]);
         let expected = "

@@ -20,6 +20,8 @@ pub(super) struct Comparison {
     order: Vec<Piece>,
     /// Their text in that order.
     sorted: Vec<u8>,
+    /// The values of each row in the order of comparison, where rows have different widths and are not taken apart.
+    uneven: Vec<Range<usize>>,
 }
 
 /// Both results of a mismatch as text.
@@ -64,6 +66,18 @@ impl Comparison {
         self.sort = sort;
         self.order.clear();
         self.sorted.clear();
+        self.uneven.clear();
+        if rows.is_uneven() && sort != Sort::Values {
+            self.uneven = rows.uneven_rows();
+            let values = |row: &Range<usize>| row.clone().map(|index| rows.value(index));
+            if sort == Sort::Rows {
+                self.uneven.sort_by(|a, b| values(a).cmp(values(b)));
+            }
+            for value in self.uneven.iter().flat_map(values) {
+                self.sorted.extend([value, b"\n"].concat());
+            }
+            return;
+        }
         let width = self.width(rows);
         if sort == Sort::None || rows.len() <= width {
             return;
@@ -106,14 +120,15 @@ impl Comparison {
 
     /// All values in the order of comparison.
     fn values<'r>(&'r self, rows: &'r Rows) -> impl Iterator<Item = &'r [u8]> {
-        let (natural, width) = (if self.order.is_empty() { rows.len() } else { 0 }, self.width(rows));
+        let is_natural = self.order.is_empty() && self.uneven.is_empty();
+        let (natural, width) = (if is_natural { rows.len() } else { 0 }, self.width(rows));
         let sorted = self.order.iter().flat_map(move |piece| piece.first..(piece.first + width).min(rows.len()));
-        (0..natural).chain(sorted).map(|index| rows.value(index))
+        (0..natural).chain(sorted).chain(self.uneven.iter().flat_map(Clone::clone)).map(|index| rows.value(index))
     }
 
     /// The text of all values in the order of comparison.
     fn text<'r>(&'r self, rows: &'r Rows) -> &'r [u8] {
-        if self.order.is_empty() { rows.text() } else { &self.sorted }
+        if self.order.is_empty() && self.uneven.is_empty() { rows.text() } else { &self.sorted }
     }
 
     /// Whether the result is the expected one.
@@ -160,7 +175,9 @@ impl Comparison {
 
     /// The expected and the actual result as text: one value per line or, row-wise, one row per line; hashed if the
     /// expected result is.
-    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> Texts {
+    ///
+    /// Where the dialect's own rules hold (`usual`), so does what they make of white space.
+    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool, usual: bool) -> Texts {
         let expected: Vec<&[u8]> = lines.iter().collect();
         let actual = self.lines(rows, row_wise, is_hashed(lines));
         // With `<slt:ignore>`, a value may span lines.
@@ -176,7 +193,7 @@ impl Comparison {
         if expected_text == actual_text {
             (expected_text, actual_text) = pair(true);
         }
-        let compared = (matches!(lines, Lines::List(_)) && line_feeds && !is_hashed(lines)).then(|| {
+        let compared = (usual && matches!(lines, Lines::List(_)) && line_feeds && !is_hashed(lines)).then(|| {
             // This comparison ignores whitespace, so whitespace must not show in the diff.
             let actual: Vec<Vec<u8>> = match row_wise {
                 true => self.rows(rows).iter().map(|row| normalized_row(row)).collect(),
@@ -203,6 +220,15 @@ impl Comparison {
         }
     }
 
+    /// The result as rows of text, or row by row a value; with `valuesort`, each value is a row.
+    pub(super) fn strings(&self, rows: &Rows, row_wise: bool) -> Vec<Vec<String>> {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        match row_wise {
+            true => self.rows(rows).iter().map(|row| row.iter().map(|value| text(value)).collect()).collect(),
+            false => self.values(rows).map(|value| vec![text(value)]).collect(),
+        }
+    }
+
     /// A fingerprint of the result in the order of comparison.
     pub(super) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
         let mut hasher = DefaultHasher::new();
@@ -221,6 +247,9 @@ impl Comparison {
 
     /// The rows; with `valuesort`, each value is a row.
     fn rows<'r>(&'r self, rows: &'r Rows) -> Vec<Vec<&'r [u8]>> {
+        if !self.uneven.is_empty() {
+            return self.uneven.iter().map(|row| row.clone().map(|index| rows.value(index)).collect()).collect();
+        }
         let values: Vec<&[u8]> = self.values(rows).collect();
         values.chunks(self.width(rows)).map(<[&[u8]]>::to_vec).collect()
     }

@@ -35,8 +35,9 @@ pub struct Bless {
 /// A correction is what a record would have to expect in order to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Correction {
-    /// A result: its lines as in a script, and the number of columns, if known.
-    Lines { lines: Vec<Vec<u8>>, columns: Option<usize> },
+    /// A result: its lines as a script lists them, and how many columns there are, where that is known.
+    /// The letters are new ones, where the adapter knows better than the record.
+    Lines { lines: Vec<Vec<u8>>, columns: Option<usize>, letters: Option<String> },
     /// A number of rows.
     Count(u64),
     /// No error.
@@ -385,9 +386,10 @@ fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step
 /// Whether an edited step differs from the old one only in its expectation, which is `correction`.
 fn holds(step: &Step<'_>, old: &Step<'_>, correction: &Correction, agrees: impl Fn(&Lines<'_>, bool) -> bool) -> bool {
     let expected = match (step, correction) {
-        (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, .. }) => {
+        (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, letters: new, .. }) => {
             let labelled = !matches!(old, Step::Query { label: own, .. } if own != label);
             labelled
+                && new.as_ref().is_none_or(|new| new.as_bytes() == &**letters)
                 && (letters.is_empty() || columns.is_none_or(|columns| columns == letters.len()))
                 && matches!(expect, Answer::Lines { lines, row_wise } if agrees(lines, *row_wise))
         }

@@ -7,11 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
-use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
+use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Rules, Scratch, Script, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Dialect, Lines, Record, Step};
 use crate::suite::TestFile;
 
+mod complaint;
 mod connections;
 mod judge;
 
@@ -20,6 +21,7 @@ use super::bless::{self, Correction};
 use super::variables::Variables;
 use super::watchdog::Watchdog;
 use super::{Ending, Options, Tally, Watch, diff, system};
+pub(super) use complaint::{Complaint, Results};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
@@ -30,6 +32,8 @@ pub(super) struct Executor<'e, 'a> {
     database: Box<dyn Database + 'e>,
     rows: Rows,
     comparison: Comparison,
+    /// What the engine's author has to say on results.
+    rules: Rules,
     labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
     /// Results with more values are written as a hash; 0 for none.
     hash_threshold: u64,
@@ -51,35 +55,6 @@ pub(super) struct Executor<'e, 'a> {
     watch: &'e dyn Watch,
 }
 
-/// The expected and the actual result.
-pub(super) enum Results {
-    /// The rows of a query. They become text only after the verdict, and outside every time limit.
-    Rows,
-    /// The expected and the actual output of a command.
-    Printed(String, String),
-}
-
-/// Why a record failed: a message and, for results, the expected and the actual one.
-pub(super) struct Complaint {
-    pub(super) message: String,
-    pub(super) results: Option<Results>,
-    /// What the record would have to expect instead, or why it cannot be rewritten.
-    pub(super) correction: Result<Box<Correction>, String>,
-}
-
-impl From<String> for Complaint {
-    fn from(message: String) -> Self {
-        let correction = Err("only what a statement or a query returns can be written down".to_owned());
-        Complaint { message, results: None, correction }
-    }
-}
-
-impl Complaint {
-    pub(super) fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
-        Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
-    }
-}
-
 impl<'e, 'a> Executor<'e, 'a> {
     /// Connects before the first record, so that a connection error never counts as an expected one.
     pub(super) fn connect(
@@ -88,7 +63,8 @@ impl<'e, 'a> Executor<'e, 'a> {
         options: &Options,
         watch: &'e dyn Watch,
     ) -> Result<Self, EngineError> {
-        let mut database = engine.database(file.script())?;
+        let scratch = Scratch::default();
+        let mut database = engine.open(&Script::of(file, scratch.clone()))?;
         let default = database.connect()?;
         let database_name = database.name();
         let mut watchdog = Watchdog::start(options.file_timeout, options.query_timeout);
@@ -102,12 +78,13 @@ impl<'e, 'a> Executor<'e, 'a> {
             database,
             rows: Rows::default(),
             comparison: Comparison::default(),
+            rules: engine.rules(),
             labels: HashMap::new(),
             hash_threshold: 0,
             answered: None,
             bless: options.bless.is_some(),
             whole: options.whole_texts,
-            variables: Variables::new(options.allow_env, database_name),
+            variables: Variables::new(options.allow_env, database_name, scratch),
             watchdog,
             allow_system: options.allow_system,
             memory_limited: options.memory_limit.is_some(),
@@ -158,6 +135,24 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// Keeps the script's database, and says where it is.
     pub(super) fn keep(&mut self) -> Option<String> {
         self.database.keep()
+    }
+
+    /// Lets the engine check what the script has left behind, on each of its connections.
+    ///
+    /// # Errors
+    /// What the first check complains of.
+    pub(super) fn after_script(&mut self) -> Result<(), String> {
+        let _in_engine = InEngine::again();
+        for session in std::iter::once(&mut self.default).chain(self.named.values_mut()) {
+            match catch_unwind(AssertUnwindSafe(|| session.after_script())) {
+                Ok(result) => result.map_err(|error| format!("after the last record: {error}"))?,
+                Err(panic) => {
+                    self.lost = Some(CutShort::Panicked);
+                    return Err(format!("the check after the last record panicked: {}", super::words(&*panic)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Runs a record and records its result.
@@ -235,7 +230,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         match (results?, step) {
             (Results::Printed(expected, actual), _) => Some(Texts { expected, actual, compared: None }),
             (Results::Rows, Step::Query { expect: Answer::Lines { lines, row_wise }, .. }) => {
-                Some(self.comparison.texts(&self.rows, lines, *row_wise))
+                Some(self.comparison.texts(&self.rows, lines, *row_wise, self.rules.results.is_none()))
             }
             (Results::Rows, _) => None,
         }
@@ -276,7 +271,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         {
             return Some(Err(disagreement.message));
         }
-        let agrees = |lines: &Lines<'_>, row_wise| self.comparison.agrees(&self.rows, lines, row_wise);
+        let agrees = |lines: &Lines<'_>, row_wise| self.agrees(lines, row_wise).unwrap_or(false);
         Some(blessings.correct(record, &correction, failure, agrees))
     }
 
@@ -288,7 +283,11 @@ impl<'e, 'a> Executor<'e, 'a> {
             }
             Step::Query { sql, letters, sort, label, expect } => {
                 let result = self.run(record, sql, Some(letters), tally)?;
-                self.judge_query(expect, letters, *sort, result)?;
+                self.judge_query(expect, letters, *sort, result).inspect_err(|complaint| {
+                    if complaint.panicked {
+                        self.lost = Some(CutShort::Panicked);
+                    }
+                })?;
                 match label {
                     Some(label) => self.judge_label(label.clone(), record.line),
                     None => Ok(()),
@@ -388,7 +387,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 Entry::Vacant(entry) => {
                     let session = self
                         .database
-                        .connect()
+                        .connect_as(name)
                         .map_err(|error| format!("cannot connect to {} as `{name}`: {error}", self.engine))?;
                     if let (Some(watchdog), Some(interrupter)) = (&mut self.watchdog, session.interrupter()) {
                         watchdog.guard(interrupter);

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use once_cell::unsync::OnceCell;
-use tempfile::TempDir;
+use crate::engine::Scratch;
 
 /// Variables of one script: those that `let` sets, and three built-in ones.
 ///
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 /// it: a test file is untrusted input.
 pub(super) struct Variables {
     bound: BTreeMap<String, String>,
-    folder: OnceCell<TempDir>,
+    folder: Scratch,
     /// Whether `new_folder` has returned the folder.
     folder_told: bool,
     allow_env: bool,
@@ -29,8 +28,8 @@ pub(super) struct Unreplaced {
 }
 
 impl Variables {
-    pub(super) fn new(allow_env: bool, database: Option<String>) -> Self {
-        Variables { bound: BTreeMap::new(), folder: OnceCell::new(), folder_told: false, allow_env, database }
+    pub(super) fn new(allow_env: bool, database: Option<String>, folder: Scratch) -> Self {
+        Variables { bound: BTreeMap::new(), folder, folder_told: false, allow_env, database }
     }
 
     pub(super) fn set(&mut self, name: &str, value: String) {
@@ -81,16 +80,16 @@ impl Variables {
 
     /// The folder of `$__TEST_DIR__`, once, when it exists.
     pub(super) fn new_folder(&mut self) -> Option<&Path> {
-        let folder = self.folder.get().filter(|_| !self.folder_told)?;
+        let folder = self.folder.made().filter(|_| !self.folder_told)?;
         self.folder_told = true;
-        Some(folder.path())
+        Some(folder)
     }
 
     fn value(&self, name: &str) -> Option<String> {
         match name {
             "__TEST_DIR__" => {
-                let folder = self.folder.get_or_try_init(TempDir::new).ok()?;
-                Some(folder.path().to_string_lossy().into_owned())
+                let folder = self.folder.folder().ok()?;
+                Some(folder.to_string_lossy().into_owned())
             }
             "__DATABASE__" if self.database.is_some() => self.database.clone(),
             "__NOW__" => Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()),
@@ -113,15 +112,18 @@ mod tests {
 
     #[test]
     fn set_names_are_replaced_and_the_environment_is_hidden_unless_allowed() {
-        let mut variables = Variables::new(false, Some("db_7".into()));
+        let mut variables = Variables::new(false, Some("db_7".into()), Scratch::default());
         variables.set("a", "1".into());
         assert_eq!(variables.replace("$a ${a}b \\$a ${x:2}").unwrap(), "1 1b $a 2");
         assert!(variables.replace("$PATH").unwrap_err().message.contains("no variable `$PATH`"));
-        assert_eq!(Variables::new(true, None).replace("$PATH").unwrap(), std::env::var("PATH").unwrap());
+        assert_eq!(
+            Variables::new(true, None, Scratch::default()).replace("$PATH").unwrap(),
+            std::env::var("PATH").unwrap()
+        );
         assert_eq!(variables.replace_known("$a $PATH").unwrap(), "1 $PATH");
         assert_eq!(variables.replace("$__DATABASE__").unwrap(), "db_7");
         assert_eq!(variables.replace_known("$__DATABASE__").unwrap(), "db_7");
-        assert!(Variables::new(false, None).replace("$__DATABASE__").is_err());
+        assert!(Variables::new(false, None, Scratch::default()).replace("$__DATABASE__").is_err());
         assert_eq!(variables.replace_known("$ab ${a} $a.b $a-$a$a $").unwrap(), "$ab ${a} 1.b 1-11 $");
         variables.set("b", "$a".into());
         variables.set("ab", "2".into());

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use slt_harness::Suite;
 use slt_harness::engine::sqlite::Sqlite;
-use slt_harness::engine::{Database, Done, Engine, EngineError, Interrupter, IntoEngine, Request, Rows, Session};
+use slt_harness::engine::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
 
 mod seeds;
 
@@ -50,12 +50,6 @@ fn main() -> ExitCode {
 }
 
 struct Faulty;
-
-impl IntoEngine for Faulty {
-    fn into_engine(self) -> Arc<dyn Engine> {
-        Arc::new(self)
-    }
-}
 
 impl Engine for Faulty {
     fn name(&self) -> &str {

@@ -36,6 +36,7 @@ pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Place
     if let Some(choice) = engine {
         command.env(ENGINE, choice.secret());
     }
+    command.envs(environment::run_values());
     command
 }
 

@@ -128,7 +128,7 @@ fn mismatches_say_what_is_missing() {
     assert_eq!(summary, "query result mismatch: expected 2 values, got 4");
     let lines = Lines::List(vec!["1 x".into(), "2 z".into()]);
     assert_eq!(comparison.summary(&rows, &lines, true), "query result mismatch");
-    let texts = comparison.texts(&rows, &lines, true);
+    let texts = comparison.texts(&rows, &lines, true, true);
     assert_eq!((&*texts.expected, &*texts.actual), ("1 x\n2 z", "1 x\n2 y"));
 }
 
@@ -140,7 +140,7 @@ fn compared(table: &[&[&[u8]]], expected: &[&str]) -> (String, String) {
     comparison.order(&rows, Sort::None);
     let lines = Lines::List(expected.iter().map(|&line| line.to_owned()).collect());
     assert!(!comparison.agrees(&rows, &lines, true), "{table:?}");
-    let texts = comparison.texts(&rows, &lines, true);
+    let texts = comparison.texts(&rows, &lines, true, true);
     texts.compared.unwrap_or((texts.expected, texts.actual))
 }
 

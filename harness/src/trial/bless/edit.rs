@@ -42,6 +42,8 @@ pub(super) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterat
 pub(super) enum Style {
     /// Matching lines stay unchanged; an error in the form in which it was expected before, as a pattern or as text.
     Keeping,
+    /// Only lines that are equal byte for byte stay, and those that ignore the rest.
+    Exact,
     /// All lines as the engine returned them; an error as a pattern.
     Plain,
     /// Whitespace folded, as the `.slt` dialect compares it.
@@ -49,7 +51,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    pub(super) const ALL: [Style; 3] = [Style::Keeping, Style::Plain, Style::Folded];
+    pub(super) const ALL: [Style; 4] = [Style::Keeping, Style::Exact, Style::Plain, Style::Folded];
 }
 
 /// The edits that make `record`, at `place` in `text`, expect `correction`; in order.
@@ -62,17 +64,28 @@ pub(super) fn edits(
 ) -> Result<Vec<Edit>, String> {
     let writer = Writer { text, place, retry: record.retry.is_some() };
     match (&record.step, correction) {
-        (Step::Query { expect: Answer::Lines { .. }, letters, .. }, Correction::Lines { lines, columns }) => {
+        (
+            Step::Query { expect: Answer::Lines { .. }, letters, .. },
+            Correction::Lines { lines, columns, letters: new },
+        ) => {
             let mut edits = Vec::new();
-            // `.slt` has queries without letters, which stay without.
-            if let Some(columns) = columns.filter(|columns| *columns != letters.len() && !letters.is_empty()) {
+            // `.slt` has queries without letters, which stay so unless the adapter knows them.
+            if let Some(new) = new {
+                edits.push(match letters.is_empty() {
+                    true => Edit::new(writer.word(0)?.end..writer.word(0)?.end, format!(" {new}")),
+                    false => Edit::new(writer.word(1)?, new.as_bytes()),
+                });
+            } else if let Some(columns) = columns.filter(|columns| *columns != letters.len() && !letters.is_empty()) {
                 edits.push(Edit::new(writer.word(1)?, fitting(letters, columns)?));
             }
             edits.extend(writer.lines(lines, style));
             Ok(edits)
         }
-        (Step::Query { expect: Answer::Error { .. }, .. }, Correction::Lines { lines, columns }) => {
-            let letters = fitting(b"", columns.unwrap_or(0))?;
+        (Step::Query { expect: Answer::Error { .. }, .. }, Correction::Lines { lines, columns, letters }) => {
+            let letters = match letters {
+                Some(letters) => letters.clone().into_bytes(),
+                None => fitting(b"", columns.unwrap_or(0))?,
+            };
             let lines =
                 if style == Style::Folded { lines.iter().map(|line| folded(line)).collect() } else { lines.clone() };
             Ok(vec![writer.directive(1, letters)?, writer.section(&lines, 0)])
@@ -223,7 +236,7 @@ const MOST_LINES: usize = 10_000;
 
 /// What must change, if lines may stay that match by the dialect's rules.
 fn hunks(old: &[&[u8]], new: &[Vec<u8>], dialect: Dialect, style: Style) -> Vec<Hunk> {
-    if style != Style::Keeping || old.len() + new.len() > MOST_LINES {
+    if !matches!(style, Style::Keeping | Style::Exact) || old.len() + new.len() > MOST_LINES {
         return vec![Hunk { old: 0..old.len(), new: 0..new.len() }];
     }
     let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
@@ -231,8 +244,8 @@ fn hunks(old: &[&[u8]], new: &[Vec<u8>], dialect: Dialect, style: Style) -> Vec<
         .iter()
         .map(|line| Some(text(line)).filter(|line| dialect == Dialect::Slt && line.contains(IGNORE)))
         .collect();
-    // Whitespace is folded unless something is ignored: the crate's rule.
-    let fold = dialect == Dialect::Slt && patterns.iter().all(Option::is_none);
+    // White space is folded unless something is ignored: the crate's rule.
+    let fold = style == Style::Keeping && dialect == Dialect::Slt && patterns.iter().all(Option::is_none);
     let key = |line: &[u8]| if fold { folded(line) } else { line.to_vec() };
     let old: Vec<Vec<u8>> = old.iter().map(|line| key(line)).collect();
     let keys: Vec<Vec<u8>> = new.iter().map(|line| key(line)).collect();

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Complaint, Executor, Results};
 use crate::engine::{Done, EngineError};
-use crate::script::{Answer, Completion, Dialect, Sort};
-use crate::trial::answer;
+use crate::script::{Answer, Completion, Dialect, Lines, Sort};
 use crate::trial::bless::Correction;
+use crate::trial::{answer, words};
 
 impl<'a> Executor<'_, 'a> {
     pub(super) fn judge_statement(
@@ -46,52 +47,86 @@ impl<'a> Executor<'_, 'a> {
         sort: Sort,
         result: Result<Done, EngineError>,
     ) -> Result<(), Complaint> {
-        let (lines, row_wise) = match (expect, result) {
+        let (lines, row_wise, done) = match (expect, result) {
             (Answer::Error { row_wise, .. }, Ok(_)) => {
                 self.comparison.order(&self.rows, sort);
                 let message = "query succeeded, but should have failed".to_owned();
-                return Err(Complaint { correction: self.result(*row_wise, false), ..Complaint::from(message) });
+                return Err(Complaint { correction: self.result(*row_wise, false, b""), ..Complaint::from(message) });
             }
             (Answer::Error { expected, .. }, Err(error)) => return judge_error("query", expected, error),
             (Answer::Lines { .. }, Err(error)) => {
                 return Err(Complaint::corrected_by(format!("query failed: {error}"), Correction::Error(error)));
             }
-            (Answer::Lines { lines, row_wise }, Ok(_)) => (lines, *row_wise),
+            (Answer::Lines { lines, row_wise }, Ok(done)) => (lines, *row_wise, done),
         };
-        if self.rows.is_uneven() {
+        // The crate compares rows of whatever widths, as they are written.
+        if self.rows.is_uneven() && self.dialect != Dialect::Slt {
             return Err("the engine returned rows of different widths".to_owned().into());
         }
         self.comparison.order(&self.rows, sort);
         let columns = self.rows.columns().filter(|columns| *columns != letters.len());
         if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
-            let letters = String::from_utf8_lossy(letters);
+            let declared = String::from_utf8_lossy(letters);
             let unit = if columns == 1 { "column" } else { "columns" };
             let are = if letters.len() == 1 { "is" } else { "are" };
-            let message = format!("query returned {columns} {unit}, but {} {are} declared ({letters})", letters.len());
-            let correction = self.result(row_wise, answer::is_hashed(lines));
+            let message = format!("query returned {columns} {unit}, but {} {are} declared ({declared})", letters.len());
+            let correction = self.result(row_wise, answer::is_hashed(lines), letters);
             return Err(Complaint { correction, ..Complaint::from(message) });
         }
-        if self.comparison.agrees(&self.rows, lines, row_wise) {
+        if done == Done::Rows
+            && let Err(message) = self.check_columns(letters)?
+        {
+            let correction = self.result(row_wise, answer::is_hashed(lines), letters);
+            return Err(Complaint { correction, ..Complaint::from(message) });
+        }
+        if self.agrees(lines, row_wise)? {
             return Ok(());
         }
         Err(Complaint {
-            message: self.comparison.summary(&self.rows, lines, row_wise),
             results: Some(Results::Rows),
-            correction: self.result(row_wise, answer::is_hashed(lines)),
+            correction: self.result(row_wise, answer::is_hashed(lines), letters),
+            ..Complaint::from(self.comparison.summary(&self.rows, lines, row_wise))
         })
     }
 
-    /// The actual result, as a record would have to expect it; computed only if requested.
-    fn result(&self, row_wise: bool, hashed: bool) -> Result<Box<Correction>, String> {
+    /// Whether the columns have types that the query may return, as the engine's author has it; the outer error is a panic.
+    fn check_columns(&self, declared: &[u8]) -> Result<Result<(), String>, Complaint> {
+        let Some(rule) = self.rules.columns.as_ref().filter(|_| self.dialect == Dialect::Slt) else {
+            return Ok(Ok(()));
+        };
+        let declared = String::from_utf8_lossy(declared);
+        guarded("validator of column types", || rule(self.rows.letters(), &declared))
+    }
+
+    /// Whether the result is the expected one, by the rules of the engine's author or else of the dialect.
+    pub(super) fn agrees(&self, lines: &Lines<'_>, row_wise: bool) -> Result<bool, Complaint> {
+        match &self.rules.results {
+            Some(rule) if self.dialect == Dialect::Slt && !answer::is_hashed(lines) => {
+                let actual = self.comparison.strings(&self.rows, row_wise);
+                let expected: Vec<String> =
+                    lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+                guarded("validator", || rule(&actual, &expected))
+            }
+            _ => Ok(self.comparison.agrees(&self.rows, lines, row_wise)),
+        }
+    }
+
+    /// What came, as a record that declares these letters would have to expect it; worked out only where that is wanted.
+    fn result(&self, row_wise: bool, hashed: bool, declared: &[u8]) -> Result<Box<Correction>, String> {
         if !self.bless {
             return Err(String::new());
         }
-        if self.rows.is_uneven() {
+        if self.rows.is_uneven() && self.dialect != Dialect::Slt {
             return Err("the engine returned rows of different widths".to_owned());
         }
         let hashed = hashed || (self.hash_threshold > 0 && self.rows.len() as u64 > self.hash_threshold);
         let lines = self.comparison.lines(&self.rows, row_wise, hashed);
-        Ok(Box::new(Correction::Lines { lines, columns: self.rows.columns() }))
+        // What the adapter says of the types is better than a guess; but letters stay that are right.
+        let letters = Some(self.rows.letters()).filter(|letters| !letters.is_empty());
+        let stay = !declared.is_empty() && letters.is_none_or(|letters| letters.chars().count() == declared.len());
+        let wrong = !matches!(self.check_columns(declared), Ok(Ok(())));
+        let letters = letters.filter(|_| wrong || !stay).map(str::to_owned);
+        Ok(Box::new(Correction::Lines { lines, columns: self.rows.columns(), letters }))
     }
 
     /// All results under one label must be equal; the first one is the reference.
@@ -124,6 +159,14 @@ impl<'a> Executor<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// Calls a function of the engine's author, whose panic fails the record.
+fn guarded<T>(what: &str, call: impl FnOnce() -> T) -> Result<T, Complaint> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Complaint {
+        panicked: true,
+        ..Complaint::from(format!("the engine's {what} panicked: {}", words(&*panic)))
+    })
 }
 
 fn judge_error(

@@ -1,0 +1,146 @@
+//! The command line of a test target, with flags of the target's own; and flags of other runners, typed by habit.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use md5::{Digest, Md5};
+
+use super::help::{AFTER_HELP, name_variable};
+use super::{Config, Flags, check_typed, readable_help};
+
+/// No flags of one's own.
+#[derive(Debug, Args)]
+pub(crate) struct NoFlags {}
+
+impl Config {
+    /// Reads a test binary's command line, the program's name first.
+    ///
+    /// # Errors
+    /// `--help` (which is to be printed), and everything that cannot be used; a complaint names the flag or variable.
+    pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
+        Config::with_own::<NoFlags>(arguments).map(|(config, _)| config)
+    }
+
+    /// Reads a test binary's command line, which has flags of the target's own too.
+    ///
+    /// # Errors
+    /// As for [`from_command_line`](Config::from_command_line).
+    pub fn with_own<A: Args>(arguments: impl IntoIterator<Item = OsString>) -> Result<(Config, A), clap::Error> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let mut command =
+            A::augment_args(readable_help(Flags::augment_args(Command::new("slt"))).next_help_heading(OWN))
+                .about("Runs SQLLogicTest files, each as one test.")
+                .override_usage("cargo test --test NAME -- [OPTIONS] [FILTERS]...")
+                .after_help(AFTER_HELP);
+        let matches = command.try_get_matches_from_mut(&arguments).map_err(|error| match ours_for(&error) {
+            Some(hint) => clap::Error::raw(error.kind(), format!("{hint}\n")),
+            None => name_variable(error, &command, &arguments),
+        })?;
+        let flags = Flags::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let own = A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        check_typed(&matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        let config = Config::from_flags(flags).map_err(|message| command.error(ErrorKind::ValueValidation, message))?;
+        Ok((Config { own: given::<A>(&matches), ..config }, own))
+    }
+}
+
+const OWN: &str = "Options of this test target";
+
+/// The flags of the target's own that were given, each with a sum of its values, which may be secret.
+fn given<A: Args>(matches: &ArgMatches) -> Vec<(String, String)> {
+    let command = A::augment_args(Command::new("own"));
+    let own = command.get_arguments().filter_map(|argument| {
+        let id = argument.get_id().as_str();
+        matches.value_source(id).filter(|source| *source != ValueSource::DefaultValue)?;
+        let values: Vec<&[u8]> = matches.get_raw(id)?.map(|value| value.as_encoded_bytes()).collect();
+        let value = match values.as_slice() {
+            [b"true"] => "on".to_owned(),
+            values => format!("a value of MD5 {:x}", Md5::digest(values.join(&0))),
+        };
+        Some((format!("--{}", argument.get_long().unwrap_or(id)), value))
+    });
+    own.collect()
+}
+
+/// What answers to the flags of DataFusion's runner and of `sqllogictest-bin`.
+const FOREIGN: &[(&str, &str)] = &[
+    ("--complete", "`--bless` rewrites what failing records expect, `--bless=check` only shows it"),
+    ("--override", "`--bless` rewrites what failing records expect, `--bless=check` only shows it"),
+    ("--timing-summary", "`--report-time` shows each file's time, and every summary the slowest files"),
+    ("--include-tpch", "all files of the suite run, but for those that `Suite::exclude` leaves out"),
+    ("--include-sqlite", "`--root` names another folder of files; `Suite::exclude` leaves files out"),
+    ("--postgres-runner", "`--engine postgres://…` runs the files on a server"),
+    ("--substrait-round-trip", "`main_with` gives a test target flags of its own"),
+    ("--jobs", "`--test-threads N`, or `--parallel --workers N`"),
+    ("-j", "`--test-threads N`, or `--parallel --workers N`"),
+    ("--junit", "each run writes `junit.xml` to its folder of results (`--results`)"),
+    ("--partition-id", "`--shard K/N` runs one of N parts"),
+    ("--partition-count", "`--shard K/N` runs one of N parts"),
+    ("--host", "it is part of the URL that `--engine` takes"),
+    ("--port", "it is part of the URL that `--engine` takes"),
+    ("--db", "each file has a database of its own; the server is part of the URL that `--engine` takes"),
+    ("--user", "it is part of the URL that `--engine` takes"),
+    ("--pass", "it is part of the URL in the variable `SQLLOGICTEST_ENGINE`"),
+];
+
+/// The answer to a flag of another runner, if the error is about one.
+fn ours_for(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return None };
+    let name = typed.split('=').next().unwrap_or_default();
+    let (_, ours) = FOREIGN.iter().find(|(foreign, _)| *foreign == name)?;
+    Some(format!("`{name}` is a flag of another runner: here, {ours}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Args)]
+    struct Own {
+        /// Run the slow files too
+        #[arg(long, env = "SLT_TEST_INCLUDE_SLOW")]
+        include_tpch: bool,
+        #[arg(long, default_value = "7")]
+        depth: u32,
+    }
+
+    fn read<A: Args>(arguments: &[&str]) -> Result<(Config, A), clap::Error> {
+        Config::with_own(["slt"].iter().chain(arguments).map(OsString::from))
+    }
+
+    #[test]
+    fn flags_of_ones_own_stand_beside_ours_and_count_for_who_may_share_a_run() {
+        let (config, own) = read::<Own>(&["--include-tpch", "joins", "--test-threads", "3"]).unwrap();
+        assert!(own.include_tpch && own.depth == 7 && config.threads == 3);
+        assert_eq!(config.filter.patterns, ["joins"]);
+        assert_eq!(config.own, [("--include-tpch".to_owned(), "on".to_owned())]);
+        let of_depth = |depth| read::<Own>(&["--depth", depth]).unwrap().0.own;
+        assert_ne!(of_depth("8"), of_depth("9"));
+        assert_eq!(read::<Own>(&[]).unwrap().0.own, []);
+        assert_eq!(read::<Own>(&["--depth", "x"]).unwrap_err().kind(), ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn a_flag_of_another_runner_is_answered_with_ours() {
+        for (typed, ours) in
+            [("--complete", "`--bless`"), ("--include-tpch", "`Suite::exclude`"), ("-j", "--test-threads")]
+        {
+            let error = read::<NoFlags>(&[typed]).unwrap_err();
+            assert!(error.to_string().contains(ours) && error.exit_code() == 2, "{error}");
+        }
+        let error = read::<NoFlags>(&["--no-such-flag"]).unwrap_err().to_string();
+        assert!(error.contains("unexpected argument '--no-such-flag'"), "{error}");
+        for (foreign, _) in FOREIGN {
+            assert_eq!(
+                read::<NoFlags>(&[foreign]).unwrap_err().kind(),
+                ErrorKind::UnknownArgument,
+                "{foreign} is ours"
+            );
+        }
+    }
+}

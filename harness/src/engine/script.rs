@@ -1,0 +1,77 @@
+//! What an engine is told of the script that a database is for.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+use tempfile::TempDir;
+
+use crate::suite::TestFile;
+
+/// The script that a connection is for.
+///
+/// ```
+/// # use slt_harness::engine::Script;
+/// fn database_of(script: &Script) -> std::io::Result<std::path::PathBuf> {
+///     Ok(script.scratch()?.join("data.db")) // removed when the script has ended
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Script {
+    /// The trial's name: the path below the root, with `/`.
+    pub name: String,
+    /// Where the file is.
+    pub path: PathBuf,
+    /// The folder of test files that it was found in.
+    pub root: PathBuf,
+    /// The name of the connection; none for the script's default one.
+    pub connection: Option<String>,
+    scratch: Scratch,
+}
+
+impl Script {
+    /// A script of that name, for tests of an engine without a file.
+    pub fn named(name: impl Into<String>) -> Script {
+        let name = name.into();
+        let (path, root) = (PathBuf::from(&name), PathBuf::from("."));
+        Script { name, path, root, connection: None, scratch: Scratch::default() }
+    }
+
+    /// The script in that file.
+    pub(crate) fn of(file: &TestFile, scratch: Scratch) -> Script {
+        let (name, path, root) = (file.script().to_owned(), file.path.clone(), file.root.clone());
+        Script { name, path, root, connection: None, scratch }
+    }
+
+    /// The same script, seen from the connection of that name.
+    #[must_use]
+    pub fn on(&self, connection: Option<&str>) -> Script {
+        Script { connection: connection.map(str::to_owned), ..self.clone() }
+    }
+
+    /// The script's own folder, `$__TEST_DIR__` in its text: empty at first, and removed when the script has ended.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn scratch(&self) -> io::Result<&Path> {
+        self.scratch.folder()
+    }
+}
+
+/// A folder that is made when somebody first asks for it, and removed with the last that knows of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scratch(Arc<OnceCell<TempDir>>);
+
+impl Scratch {
+    /// The folder, made if need be.
+    pub(crate) fn folder(&self) -> io::Result<&Path> {
+        self.0.get_or_try_init(TempDir::new).map(TempDir::path)
+    }
+
+    /// The folder, if it was made.
+    pub(crate) fn made(&self) -> Option<&Path> {
+        self.0.get().map(TempDir::path)
+    }
+}

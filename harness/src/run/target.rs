@@ -1,0 +1,181 @@
+//! A test target: a suite, an engine, and what its author has to say on how they are run.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{leave, run, usage};
+use crate::config::{Config, RunValues, SetUp};
+use crate::crash;
+use crate::engine::{Engine, IntoEngine};
+use crate::process;
+use crate::suite::Suite;
+
+/// A target is a suite and the engine that it runs on, with defaults for what flags and variables do not say.
+///
+/// ```no_run
+/// # use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
+/// # struct MyDb;
+/// # impl DB for MyDb {
+/// #     type Error = std::io::Error;
+/// #     type ColumnType = DefaultColumnType;
+/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { unimplemented!() }
+/// # }
+/// # fn start_server() -> std::io::Result<u16> { Ok(5432) }
+/// # fn connect(_: &str) -> std::io::Result<MyDb> { Ok(MyDb) }
+/// use slt_harness::{Target, run_value};
+///
+/// fn main() -> std::process::ExitCode {
+///     let suite = Suite::new("tests/slt").exclude(["tpch/**"], "slow");
+///     Target::new(suite, || connect(&run_value("MY_PORT").unwrap_or_default()))
+///         .file_timeout(std::time::Duration::from_secs(60))
+///         .label("mydb")
+///         .before_run(|values| Ok::<_, std::io::Error>(values.set("MY_PORT", start_server()?.to_string())))
+///         .main()
+/// }
+/// ```
+#[must_use = "`main` runs it"]
+pub struct Target {
+    suite: Suite,
+    engine: Arc<dyn Engine>,
+    file_timeout: Option<Duration>,
+    query_timeout: Option<Duration>,
+    labels: Vec<String>,
+    known_failures: Option<PathBuf>,
+    set_up: SetUp,
+}
+
+impl Target {
+    /// A target that runs `suite` on `engine`.
+    pub fn new<How>(suite: Suite, engine: impl IntoEngine<How>) -> Target {
+        Target {
+            suite,
+            engine: engine.into_engine(),
+            file_timeout: None,
+            query_timeout: None,
+            labels: Vec::new(),
+            known_failures: None,
+            set_up: SetUp::default(),
+        }
+    }
+
+    /// How long one file may take, unless `--file-timeout` says otherwise.
+    pub fn file_timeout(mut self, limit: Duration) -> Target {
+        self.file_timeout = Some(limit);
+        self
+    }
+
+    /// How long one record may take, unless `--query-timeout` says otherwise.
+    pub fn query_timeout(mut self, limit: Duration) -> Target {
+        self.query_timeout = Some(limit);
+        self
+    }
+
+    /// A further name by which `skipif` and `onlyif` know the engine; `--label` adds more.
+    pub fn label(mut self, name: impl Into<String>) -> Target {
+        self.labels.push(name.into());
+        self
+    }
+
+    /// The list of known failures, unless `--known-failures` names another one. A relative path is sought in the package
+    /// that is being tested. While the file is not there, and with `--write-known-failures`, there is no list.
+    pub fn known_failures(mut self, list: impl Into<PathBuf>) -> Target {
+        let base = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+        self.known_failures = Some(base.join(list.into()));
+        self
+    }
+
+    /// How large a stack each trial has, in bytes, in every mode; 8 MiB if this is less, and more if `RUST_MIN_STACK` is.
+    pub fn stack_size(self, bytes: usize) -> Target {
+        crash::ask_for_stack(bytes);
+        self
+    }
+
+    /// Does something once for each run, before the first file: make data, start a server. Its values reach every process of
+    /// the run.
+    ///
+    /// With threads or `--workers` this happens in the process that was started, and never in a worker. Under nextest, and
+    /// for processes that share a run by hand (`--parallel`), a process of its own does it, once for all of them, and
+    /// [`after_run`](Target::after_run) when they have gone. If it fails, no file is run, and the exit code is 4.
+    pub fn before_run<E: Display>(
+        mut self,
+        before: impl Fn(&mut RunValues) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Target {
+        self.set_up.before = Some(Arc::new(move |values| before(values).map_err(|error| error.to_string())));
+        self
+    }
+
+    /// Does something once for each run, after the last file, in the process that did [`before_run`](Target::before_run);
+    /// also if that failed. An error makes the exit code of a green run 4.
+    pub fn after_run<E: Display>(mut self, after: impl Fn() -> Result<(), E> + Send + Sync + 'static) -> Target {
+        self.set_up.after = Some(Arc::new(move || after().map_err(|error| error.to_string())));
+        self
+    }
+
+    /// Runs the target as this process's command line and environment ask; see
+    /// [`ExitStatus`](crate::summary::ExitStatus) for the exit codes.
+    pub fn main(self) -> ExitCode {
+        if let Some(code) = process::guardian::enter_if_asked() {
+            return code;
+        }
+        match Config::from_command_line(std::env::args_os()) {
+            Ok(config) => self.run(config),
+            Err(error) => usage(&error).into(),
+        }
+    }
+
+    fn run(self, mut config: Config) -> ExitCode {
+        let Target { suite, engine, file_timeout, query_timeout, labels, known_failures, set_up } = self;
+        let options = &mut config.options;
+        options.file_timeout = options.file_timeout.or(file_timeout);
+        options.query_timeout = options.query_timeout.or(query_timeout);
+        options.labels.splice(0..0, labels);
+        if config.known.list.is_none() && config.known.first.is_none() {
+            config.known.list = known_failures.filter(|list| list.exists());
+        }
+        config.set_up = set_up;
+        leave(run(suite, engine, config))
+    }
+}
+
+/// The whole `main` of a test target that has flags of its own: these are parsed with all others, shown by `--help`, and
+/// what all who share a run must have in common. Runners that pass no flags on need a variable for each (`env`).
+///
+/// ```no_run
+/// # use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
+/// # struct MyDb;
+/// # impl DB for MyDb {
+/// #     type Error = std::io::Error;
+/// #     type ColumnType = DefaultColumnType;
+/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { unimplemented!() }
+/// # }
+/// use slt_harness::{Target, clap};
+///
+/// #[derive(clap::Args)]
+/// struct Own {
+///     /// Run the files of TPC-H too
+///     #[arg(long, env = "INCLUDE_TPCH")]
+///     include_tpch: bool,
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     slt_harness::main_with(|own: Own| {
+///         let suite = Suite::new("tests/slt");
+///         let suite = if own.include_tpch { suite } else { suite.exclude(["tpch/**"], "without `--include-tpch`") };
+///         Target::new(suite, || Ok::<_, std::io::Error>(MyDb))
+///     })
+/// }
+/// ```
+pub fn main_with<A: Args>(target: impl FnOnce(A) -> Target) -> ExitCode {
+    if let Some(code) = process::guardian::enter_if_asked() {
+        return code;
+    }
+    match Config::with_own(std::env::args_os()) {
+        Ok((config, own)) => target(own).run(config),
+        Err(error) => usage(&error).into(),
+    }
+}

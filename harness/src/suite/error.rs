@@ -1,0 +1,48 @@
+//! Why a suite could not be listed.
+
+use std::path::PathBuf;
+
+/// Why a suite could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A root that is not there.
+    #[error("no such folder: `{}`", .0.display())]
+    NoSuchRoot(PathBuf),
+    /// A folder or a link that could not be followed; a loop of links is one of these.
+    #[error("cannot list `{}`: {reason}", .path.display())]
+    Unreadable {
+        /// The entry at fault.
+        path: PathBuf,
+        /// The system's words, or the loop that was found.
+        reason: String,
+    },
+    /// Roots without a single test file.
+    #[error("no `.test` or `.slt` file below {}", list(.0))]
+    Empty(Vec<PathBuf>),
+    /// A file that was named, whose name does not say what dialect it is in.
+    #[error("cannot tell from its name which dialect `{}` is in: say `--dialect slt` or `--dialect classic`", .0.display())]
+    NoDialect(PathBuf),
+    /// A pattern of the suite's settings that is none.
+    #[error("the suite's setting `{setting}`: `{pattern}` is not a file pattern: {reason}")]
+    BadPattern {
+        /// The setting.
+        setting: &'static str,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Links that lead out of the folders of test files.
+    #[error(
+        "these lead out of the folder of test files (copy the files, or name their own folder with `--root`):\n{}",
+        .0.iter().map(|path| format!("  `{}`", path.display())).collect::<Vec<_>>().join("\n")
+    )]
+    LeadsOut(Vec<PathBuf>),
+    /// File names that no test runner can carry.
+    #[error("test files with unusable names:\n{}", .0.join("\n"))]
+    BadNames(Vec<String>),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,34 @@
+//! Why a record failed, and what it would have to expect instead.
+
+use crate::trial::bless::Correction;
+
+/// The expected and the actual result.
+pub(in crate::trial) enum Results {
+    /// The rows of a query. They become text only after the verdict, and outside every time limit.
+    Rows,
+    /// The expected and the actual output of a command.
+    Printed(String, String),
+}
+
+/// Why a record failed: a message and, for results, the expected and the actual one.
+pub(in crate::trial) struct Complaint {
+    pub(in crate::trial) message: String,
+    pub(in crate::trial) results: Option<Results>,
+    /// What the record would have to expect instead, or why it cannot be rewritten.
+    pub(in crate::trial) correction: Result<Box<Correction>, String>,
+    /// Whether a function of the engine's author panicked, which ends the script.
+    pub(in crate::trial) panicked: bool,
+}
+
+impl From<String> for Complaint {
+    fn from(message: String) -> Self {
+        let correction = Err("only what a statement or a query returns can be written down".to_owned());
+        Complaint { message, results: None, correction, panicked: false }
+    }
+}
+
+impl Complaint {
+    pub(in crate::trial) fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
+        Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
+    }
+}
