@@ -88,8 +88,10 @@ fn hooks(arguments: &[&str], variables: &[(&str, &str)]) -> (Said, Vec<String>) 
     let mut command = cargo_test_command(&HOOKS);
     command.arg("--").args(arguments).env("ECHO_LOG", &log).env("SLT_RESULTS", folder.path().join("results"));
     let said = Said::of(command.envs(variables.iter().copied()));
-    let log = fs::read_to_string(log).unwrap_or_default();
-    (said, log.lines().map(str::to_owned).collect())
+    let read = || fs::read_to_string(&log).unwrap_or_default();
+    // Processes that share a run by hand do not wait for the process that ends their set-up.
+    wait_until("the set-up is ended", || !read().contains("before") || read().contains("after"));
+    (said, read().lines().map(str::to_owned).collect())
 }
 
 /// The words of a log, and whether one process wrote them all.

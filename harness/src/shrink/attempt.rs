@@ -179,6 +179,7 @@ pub(crate) fn run(folder: &Path, engine: &Arc<dyn Engine>, options: &Options) ->
         planned: None,
         dialect,
         excerpt: None,
+        excluded: None,
     };
     let file = match task.line {
         Some(line) => file.with_excerpt(Excerpt { named: line, line, alone: false }),

@@ -406,6 +406,7 @@ impl State<'_> {
                 lines => Ok(Box::new(Correction::Lines {
                     lines: actual.written(lines).into_iter().map(String::into_bytes).collect(),
                     columns: Some(columns),
+                    letters: None,
                 })),
             };
             Complaint { correction, ..Complaint::from(complaint) }

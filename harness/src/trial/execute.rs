@@ -137,22 +137,21 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.database.keep()
     }
 
-    /// Lets the engine check what the script has left behind, on each of its connections.
-    ///
-    /// # Errors
-    /// What the first check complains of.
-    pub(super) fn after_script(&mut self) -> Result<(), String> {
-        let _in_engine = InEngine::again();
+    /// Lets the engine check what the script has left behind, on each of its connections. A complaint fails the script.
+    pub(super) fn after_script(&mut self, tally: &mut Tally<'_>) {
+        let _in_engine = InEngine::reenter();
         for session in std::iter::once(&mut self.default).chain(self.named.values_mut()) {
-            match catch_unwind(AssertUnwindSafe(|| session.after_script())) {
-                Ok(result) => result.map_err(|error| format!("after the last record: {error}"))?,
+            let message = match catch_unwind(AssertUnwindSafe(|| session.after_script())) {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => format!("after the last record: {error}"),
                 Err(panic) => {
-                    self.lost = Some(CutShort::Panicked);
-                    return Err(format!("the check after the last record panicked: {}", super::words(&*panic)));
+                    tally.cut_short = Some(CutShort::Panicked);
+                    format!("the check after the last record panicked: {}", super::words(&*panic))
                 }
-            }
+            };
+            (tally.line, tally.included) = (0, None);
+            return tally.fail_unasked(Failure { message, ..tally.here() });
         }
-        Ok(())
     }
 
     /// Runs a record and records its result.

@@ -54,7 +54,7 @@ fn edits(
 ) -> Result<Vec<Edit>, String> {
     let writer = Writer { text, place, retry: false };
     match (action, correction) {
-        (Action::Query(query), Correction::Lines { lines, columns }) => {
+        (Action::Query(query), Correction::Lines { lines, columns, .. }) => {
             let mut edits = Vec::new();
             let letters = query.letters.as_bytes();
             if let Some(columns) = columns.filter(|columns| *columns != letters.len()) {
