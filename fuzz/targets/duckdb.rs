@@ -42,7 +42,7 @@ fn walk(mut cursor: Cursor<'_, '_>, scope: &mut Fixed, steps: &mut u64) -> Resul
                 let _ = scope.0.replace(sql, step.place.line, |name| cursor.lookup(name));
             }
             Event::Together(mut passes) => {
-                while let Some(pass) = passes.next()? {
+                while let Some(pass) = passes.next_pass()? {
                     assert!(pass.concurrent_pass().is_some() && pass.pass().is_some());
                     walk(pass, scope, steps)?;
                 }

@@ -139,7 +139,7 @@ fn reach(
             }
             Event::Skipped(_) => {}
             Event::Together(mut passes) => {
-                while let Some(pass) = passes.next()? {
+                while let Some(pass) = passes.next_pass()? {
                     if !reach(pass, engine, left, reached)? {
                         return Ok(false);
                     }

@@ -5,7 +5,7 @@
 //! same split:
 //!
 //! 1. A file weighs the microseconds it took last time, plus one. A file that is not in the history weighs the mean of
-//! those that are, rounded down; without a history all weigh the same.
+//!    those that are, rounded down; without a history all weigh the same.
 //! 2. The heaviest file comes first; among equal weights, the one whose name has the lower MD5.
 //! 3. Each file goes to the shard with the least weight so far; among equals, to the first.
 //!

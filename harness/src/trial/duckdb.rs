@@ -189,7 +189,7 @@ impl State<'_> {
             }
         }
         loop {
-            match passes.next() {
+            match passes.next_pass() {
                 Ok(None) => return Flow::GoesOn,
                 Ok(Some(mut pass)) => {
                     let flow = self.walk(&mut pass, executor, tally);

@@ -246,7 +246,7 @@ impl<'r> Actual<'r> {
         let value_wise = self.columns > 1
             && lines.len() > 1
             && lines.len() != self.rows()
-            && lines.len() % self.columns == 0
+            && lines.len().is_multiple_of(self.columns)
             && !lines.iter().any(|line| line.contains('\t'));
         match self.values.is_empty() {
             true => Vec::new(),

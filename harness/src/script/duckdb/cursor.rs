@@ -202,7 +202,7 @@ impl<'s, 'a> Passes<'s, 'a> {
     ///
     /// # Errors
     /// There are too many.
-    pub fn next(&mut self) -> Result<Option<Cursor<'s, 'a>>, SyntaxError> {
+    pub fn next_pass(&mut self) -> Result<Option<Cursor<'s, 'a>>, SyntaxError> {
         let Some(value) = self.values.next() else { return Ok(None) };
         self.bound.count(&self.of.place)?;
         let own = self.of.names.iter().copied().zip(self.of.parts(value));

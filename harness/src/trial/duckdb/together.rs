@@ -34,7 +34,7 @@ pub(super) fn run<'s, 'a>(
     let mut all_begun = false;
     loop {
         while flow == Flow::GoesOn && !all_begun && run.under_way.len() < MOST {
-            flow = match passes.next() {
+            flow = match passes.next_pass() {
                 Ok(Some(pass)) => run.go_on(pass, state, executor, tally),
                 Ok(None) => {
                     all_begun = true;

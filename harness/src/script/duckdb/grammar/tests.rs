@@ -44,7 +44,7 @@ fn walk_from(mut cursor: Cursor<'_, '_>, walked: &mut Vec<String>) -> Result<(),
             Event::Step(step) => step.place.line.to_string(),
             Event::Skipped(step) => format!("-{}", step.place.line),
             Event::Together(mut passes) => {
-                while let Some(pass) = passes.next().map_err(said)? {
+                while let Some(pass) = passes.next_pass().map_err(said)? {
                     walk_from(pass, walked)?;
                 }
                 continue;
