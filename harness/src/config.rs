@@ -50,6 +50,8 @@ pub struct Config {
     pub shard: Option<Shard>,
     /// The history that they are shared out by, if not the one in the folder for results.
     pub shard_history: Option<PathBuf>,
+    /// Run only the files that failed when they last ran.
+    pub failed: bool,
     /// Of a record that a filter names, run nothing but that record.
     pub only: bool,
     /// List names instead of running them.
@@ -194,9 +196,10 @@ impl Config {
         Ok(Config {
             roots: (!flags.roots.is_empty()).then(|| roots(flags.roots)),
             dialect,
-            filter: Filter { patterns, skips: libtest.skip, exact: libtest.exact },
+            filter: Filter::new(patterns, libtest.skip, libtest.exact),
             shard: flags.shard,
             shard_history: flags.shard_history,
+            failed: flags.failed,
             only,
             list: libtest.list,
             only_ignored: (libtest.ignored && !libtest.include_ignored) || libtest.bench,

@@ -27,6 +27,7 @@ mod interrupts;
 mod kills;
 mod known;
 mod known_doors;
+mod last;
 mod misuse;
 mod nextest;
 mod odd_servers;

@@ -45,6 +45,10 @@ pub struct Flags {
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = OURS)]
     pub(super) roots: Vec<PathBuf>,
 
+    /// Run only the files that failed when they last ran; filters choose among these
+    #[arg(long, env = "SLT_FAILED", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) failed: bool,
+
     /// Filters where none are typed, separated by commas
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,

@@ -8,7 +8,7 @@ use super::rust_path::rust_path;
 /// A filter is the positional arguments, `--skip` and `--exact` of a libtest command line.
 ///
 /// A file is in if one of `patterns` (or none are given) and none of `skips` matches its name or its Rust path: by
-/// substring, or wholly if `exact`.
+/// substring, by pattern (`join*.slt`, `select/??.test`; `*` matches `/` too), or wholly if `exact`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Any of these lets a file in; an empty list lets all in.
@@ -23,6 +23,13 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// A filter as it is typed: what begins with `!` is not to be let in.
+    pub fn new(typed: Vec<String>, skips: Vec<String>, exact: bool) -> Self {
+        let (out, patterns): (Vec<String>, Vec<String>) = typed.into_iter().partition(|typed| typed.starts_with('!'));
+        let skips = skips.into_iter().chain(out.into_iter().map(|typed| typed[1..].to_owned())).collect();
+        Filter { patterns, skips, exact }
+    }
+
     /// Whether the filter lets this file in.
     pub fn lets_in(&self, file: &TestFile) -> bool {
         self.admits(&file.name, &file.rust_path)
@@ -41,10 +48,23 @@ impl Filter {
     fn admits(&self, name: &str, rust_path: &str) -> bool {
         let matches = |pattern: &String| match self.exact {
             true => name == pattern || rust_path == pattern,
-            false => name.contains(pattern.as_str()) || rust_path.contains(pattern.as_str()),
+            false => contains(name, pattern) || contains(rust_path, pattern),
         };
         (self.patterns.is_empty() || self.patterns.iter().any(matches)) && !self.skips.iter().any(matches)
     }
+}
+
+/// Whether a name contains a filter or, if that is a pattern, ends in something that matches it, from the start or a `/`.
+fn contains(name: &str, filter: &str) -> bool {
+    if name.contains(filter) {
+        return true;
+    }
+    if !filter.contains(['*', '?', '[']) {
+        return false;
+    }
+    let Ok(pattern) = glob::Pattern::new(filter) else { return false };
+    let tails = name.match_indices('/').map(|(at, _)| &name[at + 1..]);
+    std::iter::once(name).chain(tails).any(|tail| pattern.matches(tail))
 }
 
 /// A filter such as `joins.slt:5172`, taken apart: the file, and the line in it. A Rust path (`a::b`) is none.
@@ -108,6 +128,13 @@ mod tests {
         assert!(lets_in(&["evidence/in1.test"], &["evidence"], true));
         assert!(lets_in(&["evidence::in1_test"], &[], true));
         assert!(!lets_in(&["in1.test"], &[], true));
+        for pattern in ["in*.test", "evidence/*", "*1.test", "in?.test", "in[0-9].*", "e*.test"] {
+            assert!(lets_in(&[pattern], &[], false) && !lets_in(&[], &[pattern], false), "{pattern}");
+            assert!(!lets_in(&[pattern], &[], true), "{pattern}");
+        }
+        for pattern in ["in*", "n1.t?st", "in[2-9].test", "in[", "*.slt", "vidence/*"] {
+            assert_eq!(lets_in(&[pattern], &[], false), pattern == "in*", "{pattern}");
+        }
     }
 
     #[test]

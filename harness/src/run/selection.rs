@@ -1,0 +1,122 @@
+//! Which files a run is about: those of the suite that the filters let in.
+
+use std::path::Path;
+
+use super::part::Part;
+use super::{RunError, excerpts};
+use crate::config::Config;
+use crate::outcome::Scope;
+use crate::suite::{Filter, Suite, SuiteError, TestFile, nearest, with_line};
+
+/// The files that a run is about.
+pub(super) struct Selection {
+    pub(super) files: Vec<TestFile>,
+    pub(super) filtered_out: u64,
+    pub(super) scope: Scope,
+    pub(super) part: Option<Part>,
+}
+
+/// Finds the files, and takes this machine's part of them.
+///
+/// # Errors
+/// They cannot be listed, or the filters let none in where that is no success.
+pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
+    let filter = &config.filter;
+    let one = match filter.patterns.as_slice() {
+        // One whole name is looked up without listing folders, so that its cost does not grow with the suite.
+        [name] if filter.exact => match suite.find(name)? {
+            None => with_line(name).map(|(file, _)| suite.find(file)).transpose()?.flatten(),
+            found => found,
+        },
+        _ => None,
+    };
+    let is_listed = one.is_none();
+    let (mut files, total) = match one {
+        Some(file) => (vec![file], 1),
+        None => {
+            let files = found(suite, filter)?;
+            if let Some(judge) = &config.options.known {
+                for warning in judge.list.check(files.iter().map(|file| file.name.as_str()), &judge.engine)? {
+                    note!("warning: {warning}");
+                }
+            }
+            let total = files.len();
+            (files, total)
+        }
+    };
+    if let Some(chosen) = excerpts::chosen(&files, config)? {
+        // Nothing is kept of such a run that would have to say what it was about.
+        let (filtered_out, scope) = (total.saturating_sub(chosen.len()) as u64, Scope::default());
+        return Ok(Selection { files: chosen, filtered_out, scope, part: None });
+    }
+    if filter.exact && !config.list {
+        let known = |name: &&String| files.iter().any(|file| file.name == **name || file.rust_path == **name);
+        let unknown: Vec<&String> = filter.patterns.iter().filter(|name| !known(name)).collect();
+        if !unknown.is_empty() {
+            let line = |name: &&String| format!("no test file is named `{name}`{}", suggestion(&files, name));
+            return Err(RunError::NoSuchName(unknown.iter().map(line).collect::<Vec<_>>().join("\n")));
+        }
+    }
+    let unmatched = unmatched(&files, config);
+    files.retain(|file| !config.only_ignored && filter.lets_in(file));
+    if files.is_empty() && !config.list && is_strict(config) {
+        return Err(RunError::NoMatch(unmatched.unwrap_or_else(|| "no test file matches the filters".to_owned())));
+    }
+    // nextest asks for what it was told by the list, and shows nothing of this.
+    if let Some(words) = unmatched.filter(|_| !config.list && !config.nextest) {
+        note!("warning: {words}");
+    }
+    let part = Part::take(&mut files, config)?;
+    let filtered_out = (total - files.len()) as u64;
+    let scope = Scope {
+        roots: suite.roots().iter().map(|root| shown(root)).collect(),
+        suite: is_listed.then_some(total as u64),
+        filter: filter.clone(),
+    };
+    Ok(Selection { files, filtered_out, scope, part })
+}
+
+/// The files that the suite lists, and those that a filter names in full though the suite does not list them: a file such
+/// as `x.slt.part` or `x.test_slow`, where a dialect is chosen for it.
+pub(super) fn found(suite: &Suite, filter: &Filter) -> Result<Vec<TestFile>, SuiteError> {
+    let named = filter.patterns.iter().filter_map(|name| suite.find(name).transpose());
+    let named = named.collect::<Result<Vec<TestFile>, SuiteError>>()?;
+    let mut files = match suite.discover() {
+        Err(SuiteError::Empty(_)) if !named.is_empty() => Vec::new(),
+        listed => listed?,
+    };
+    files.extend(named);
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files.dedup_by(|a, b| a.name == b.name);
+    Ok(files)
+}
+
+/// A path as it is typed from the current folder, where it leads down from there.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path).display().to_string()
+}
+
+/// Whether a run that checks nothing is no success. Test targets do as libtest does, unless they are shared out.
+pub(super) fn is_strict(config: &Config) -> bool {
+    config.table || config.parallel.is_some()
+}
+
+/// The words on filters that match no file, if there are such.
+fn unmatched(files: &[TestFile], config: &Config) -> Option<String> {
+    let filter = &config.filter;
+    let matches_none = |pattern: &&String| {
+        let alone = Filter { patterns: vec![(*pattern).clone()], skips: Vec::new(), exact: filter.exact };
+        !files.iter().any(|file| alone.lets_in(file))
+    };
+    let told = |pattern: &String| format!("no test file matches `{pattern}`{}", suggestion(files, pattern));
+    let words: Vec<String> = filter.patterns.iter().filter(matches_none).map(told).collect();
+    (!words.is_empty()).then(|| words.join("\n"))
+}
+
+/// The end of a sentence about a name that no file has: ``; did you mean `a.test`?``. Empty if no name is like it.
+pub(crate) fn suggestion(files: &[TestFile], name: &str) -> String {
+    let near: Vec<String> = nearest(files, name).into_iter().map(|name| format!("`{name}`")).collect();
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
+}

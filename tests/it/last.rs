@@ -1,0 +1,65 @@
+//! `--failed` and filters with `*` and `!`: which files a run is about.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+
+#[test]
+fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
+    let files = folder(&[("a/bad.test", FAILS), ("a/good.test", PASSES), ("b/bad.slt", FAILS), ("b/good.slt", PASSES)]);
+    for program in [Path::new(env!("CARGO_BIN_EXE_slt")), target_binary()] {
+        let results = folder(&[]);
+        let run = |arguments: &[&str]| {
+            let mut command = command(program);
+            if program.ends_with("slt") {
+                command.arg("run");
+            }
+            command.args(arguments).arg("--root").arg(files.path()).env("SLT_RESULTS", results.path());
+            Said::of(&mut command)
+        };
+        let none = run(&["--failed"]);
+        assert!(none.code == 2 && none.err.contains("no run has left a history in"), "{none:?}");
+        assert_eq!(run(&[]).code, 101);
+        let one = run(&["--failed", "slt"]);
+        assert_eq!(one.verdicts(), ["test b/bad.slt ... FAILED"], "{one:?}");
+        // The other one has still failed when it last ran.
+        let both = run(&["--failed", "--test-threads", "1"]);
+        assert_eq!(both.verdicts(), ["test a/bad.test ... FAILED", "test b/bad.slt  ... FAILED"], "{both:?}");
+        let two = run(&["--failed", "--parallel"]);
+        assert_eq!(two.verdicts(), ["test a/bad.test ... FAILED", "test b/bad.slt  ... FAILED"], "{two:?}");
+        let other = run(&["--failed", "good"]);
+        assert!(
+            other.code == 5 && other.err.contains("no filter matches a file that failed when it last ran"),
+            "{other:?}"
+        );
+        // It is repaired, and then there is nothing left to run: that is no success.
+        fs::write(files.path().join("a/bad.test"), PASSES).unwrap();
+        fs::write(files.path().join("b/bad.slt"), PASSES).unwrap();
+        assert_eq!(run(&["--failed"]).code, 0);
+        let nothing = run(&["--failed"]);
+        assert!(nothing.code == 5 && nothing.err.contains("no file failed when it last ran"), "{nothing:?}");
+        fs::write(files.path().join("a/bad.test"), FAILS).unwrap();
+        fs::write(files.path().join("b/bad.slt"), FAILS).unwrap();
+    }
+}
+
+#[test]
+fn filters_take_patterns_and_leave_out_what_begins_with_an_exclamation_mark() {
+    let names = ["a/join1.test", "a/join2.test", "a/other.test", "b/join1.slt"];
+    let files = folder(&names.map(|name| (name, PASSES)));
+    let listed = |arguments: &[&str]| {
+        let mut command = command(env!("CARGO_BIN_EXE_slt"));
+        command.arg("list").args(arguments).arg("--root").arg(files.path());
+        let said = Said::of(&mut command);
+        let names = said.out.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["join*.test"]), ["a/join1.test", "a/join2.test"]);
+    assert_eq!(listed(&["a/*"]), ["a/join1.test", "a/join2.test", "a/other.test"]);
+    assert_eq!(listed(&["join?.slt"]), ["b/join1.slt"]);
+    assert_eq!(listed(&["join[2-9].*"]), ["a/join2.test"]);
+    assert_eq!(listed(&["join", "!slt"]), ["a/join1.test", "a/join2.test"]);
+    assert_eq!(listed(&["!join*.test"]), ["a/other.test", "b/join1.slt"]);
+    assert_eq!(listed(&["!a/", "!b/"]), [""; 0]);
+}
