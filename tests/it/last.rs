@@ -63,3 +63,32 @@ fn filters_take_patterns_and_leave_out_what_begins_with_an_exclamation_mark() {
     assert_eq!(listed(&["!join*.test"]), ["a/other.test", "b/join1.slt"]);
     assert_eq!(listed(&["!a/", "!b/"]), [""; 0]);
 }
+
+#[test]
+fn the_command_for_a_file_that_failed_fails_it_again_the_same_way() {
+    let files = folder(&[
+        ("tests/loop.test", "loop i 0 2\n\nquery I\nSELECT ${i}\n----\n1\n\nendloop\n"),
+        ("tests/other.test", "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 3\n----\n4\n"),
+        ("known.toml", "[[known]]\npath = \"other.test\"\nreason = \"one\"\nfailed = 1\n"),
+    ]);
+    let run = |command: &mut std::process::Command| Said::of(command.current_dir(files.path()));
+    let first = run(command(env!("CARGO_BIN_EXE_slt")).args(["run", "--root", "tests", "--dialect", "duckdb"]).args([
+        "--known-failures",
+        "known.toml",
+        "--label",
+        "it's",
+        "--lenient",
+    ]));
+    assert_eq!(first.code, 101, "{first:?}");
+    for name in ["loop.test", "other.test"] {
+        let line = first.out.lines().find(|line| line.contains(" --exact ") && line.ends_with(name));
+        let line = line.unwrap_or_else(|| panic!("no command for {name}: {first:?}"));
+        let second = run(command("sh").args(["-c", line]));
+        let failure = |said: &Said| {
+            let text = said.out.split(&format!("---- {name} stdout ----")).nth(1).unwrap_or_default();
+            text.split("\n\n").next().unwrap_or_default().to_owned()
+        };
+        assert!(second.code == 101 && !failure(&first).is_empty(), "{second:?}");
+        assert_eq!(failure(&first), failure(&second));
+    }
+}

@@ -85,6 +85,12 @@ pub(super) fn rerun_command(config: &Config) -> String {
     for root in config.roots.iter().flatten() {
         let _ = write!(command, " --root {}", quoted(&root.to_string_lossy()));
     }
+    if let Some(dialect) = config.dialect {
+        let _ = write!(command, " --dialect {}", dialect.name());
+    }
+    if let Some(list) = &config.known.list {
+        let _ = write!(command, " --known-failures {}", quoted(&list.to_string_lossy()));
+    }
     if let Some(engine) = &config.engine {
         let shown = engine.to_string();
         // If the variable has a password, it stays in the variable, and must not be shown otherwise.
