@@ -20,6 +20,8 @@ use crate::worker::Policy;
 mod flags;
 mod github;
 mod help;
+#[cfg(test)]
+mod options;
 mod own;
 mod parallel;
 mod set_up;

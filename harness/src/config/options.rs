@@ -1,0 +1,95 @@
+//! Checks `docs/options.md`, which is made of the flags.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::{Arg, Args, Command};
+
+use super::Flags;
+
+const HEAD: &str = "\
+# Options
+
+The flags of a test target (`cargo test --test slt -- FLAGS`) and of `slt run`. Each has a variable, for runners that do
+not pass flags on; a flag overrides its variable. A switch is on for every value of its variable but an empty one, `0`,
+`no`, `false` and `off`.
+
+libtest's flags work too: several filters, `--exact`, `--skip`, `--list`, `--ignored`, `--include-ignored`,
+`--test-threads`, `--format pretty|terse|json`, `--report-time`, `--shuffle`, `--shuffle-seed`, `--logfile`, `--color`,
+`--quiet` (`SQLLOGICTEST_QUIET`), `--nocapture` and `-Z unstable-options`, and the variables `RUST_TEST_THREADS`,
+`RUST_TEST_SHUFFLE` and `RUST_TEST_SHUFFLE_SEED`.
+
+A target can set defaults in code (`Target`) and take flags of its own: [engines.md](engines.md).
+
+This page is made of the flags by `SLT_BLESS=1 cargo test --lib options`.
+";
+
+/// Where more is said about a flag.
+const PAGES: &[(&str, &str)] = &[
+    ("bless", "bless.md"),
+    ("dialect", "format.md"),
+    ("engine", "engines.md"),
+    ("engine-version", "parallel.md#who-may-take-part"),
+    ("known-failures", "known.md"),
+    ("lenient", "format.md"),
+    ("parallel", "parallel.md"),
+    ("report", "results.md"),
+    ("results", "results.md#where"),
+    ("shard", "parallel.md#machines-that-share-nothing"),
+];
+
+fn page() -> String {
+    let command = Flags::augment_args(Command::new("slt"));
+    let flags: Vec<&Arg> = command.get_arguments().filter(|arg| arg.get_env().is_some()).collect();
+    let mut headings: Vec<&str> = flags.iter().filter_map(|arg| arg.get_help_heading()).collect();
+    headings.dedup();
+    headings.sort_unstable();
+    headings.dedup();
+    let mut page = HEAD.to_owned();
+    for heading in headings {
+        let _ = write!(page, "\n## {heading}\n\n| flag | variable | |\n|---|---|---|\n");
+        for flag in flags.iter().filter(|flag| flag.get_help_heading() == Some(heading) && !flag.is_hide_set()) {
+            page.push_str(&row(flag));
+        }
+    }
+    page
+}
+
+fn row(flag: &Arg) -> String {
+    let long = flag.get_long().expect("a flag with a variable has a name");
+    let value = match flag.get_value_names() {
+        Some([name, ..]) if flag.get_action().takes_values() => match flag.get_num_args() {
+            Some(count) if count.min_values() == 0 && flag.is_require_equals_set() => format!("[={name}]"),
+            Some(count) if count.min_values() == 0 => format!(" [{name}]"),
+            _ => format!(" {name}"),
+        },
+        _ => String::new(),
+    };
+    let mut names = format!("`--{long}{value}`");
+    for alias in flag.get_visible_aliases().unwrap_or_default() {
+        let _ = write!(names, ", `--{alias}`");
+    }
+    let variable = flag.get_env().unwrap_or_default().to_string_lossy();
+    let help = flag.get_long_help().or(flag.get_help()).map(ToString::to_string).unwrap_or_default();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+    let more = PAGES.iter().find(|(name, _)| *name == long);
+    let more = more.map(|(_, to)| format!(": [{}]({to})", to.split('#').next().unwrap_or(to))).unwrap_or_default();
+    format!("| {names} | `{variable}` | {help}{more} |\n")
+}
+
+#[test]
+fn the_page_of_options_is_what_the_flags_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/options.md");
+    let page = page();
+    if std::env::var_os("SLT_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        page == written,
+        "docs/options.md is not what the flags say: `SLT_BLESS=1 cargo test --lib options` writes it"
+    );
+    for (name, _) in PAGES {
+        assert!(page.contains(&format!("`--{name}")), "{name}");
+    }
+}
