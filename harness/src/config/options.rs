@@ -17,7 +17,7 @@ not pass flags on; a flag overrides its variable. A switch is on for every value
 libtest's flags work too: several filters, `--exact`, `--skip`, `--list`, `--ignored`, `--include-ignored`,
 `--test-threads`, `--format pretty|terse|json`, `--report-time`, `--shuffle`, `--shuffle-seed`, `--logfile`, `--color`,
 `--quiet` (`SQLLOGICTEST_QUIET`), `--nocapture` and `-Z unstable-options`, and the variables `RUST_TEST_THREADS`,
-`RUST_TEST_SHUFFLE` and `RUST_TEST_SHUFFLE_SEED`.
+`RUST_TEST_SHUFFLE` and `RUST_TEST_SHUFFLE_SEED`. `SQLLOGICTEST_QUERY_TIMEOUT_MS` is `--query-timeout` in milliseconds.
 
 A target can set defaults in code (`Target`) and take flags of its own: [engines.md](engines.md).
 
