@@ -101,7 +101,7 @@ fn what_names_no_record_is_refused_with_the_nearest() {
         (&["run", "jions.slt:8"], "no test file matches `jions.slt`; is it `joins.slt`?"),
         (&["run", "s:8"], "`s` names 2 files, and a line is one file's"),
         (&["run", "joins.slt:8", "other"], "`joins.slt:8` is a record, and `other` is none"),
-        (&["run", "--shard", "1/2", "joins.slt:8"], "it goes without `--shard`"),
+        (&["run", "--shard", "1/2", "joins.slt:8"], "it cannot be combined with `--shard`"),
         (&["run", "--only", "joins.slt"], "it needs a filter such as `joins.slt:12`"),
         (&["test", "--only", "joins.slt"], "it needs a line"),
     ] {

@@ -94,7 +94,7 @@ fn micros(time: SystemTime) -> u64 {
 pub(super) fn run_id() -> String {
     match getrandom::u32() {
         Ok(random) => format!("{random:08x}"),
-        // No run is worth failing for want of a random number.
+        // A run does not fail because there is no random number.
         Err(_) => format!("p{}", std::process::id()),
     }
 }

@@ -5,7 +5,7 @@ use crate::config::{Config, Known};
 use crate::script::{outline, source};
 use crate::suite::{Excerpt, TestFile, nearest, with_line};
 
-/// Whether only records of these files are to be judged.
+/// Whether the run judges only records of these files.
 pub(super) fn are(files: &[TestFile]) -> bool {
     files.iter().any(|file| file.excerpt.is_some())
 }
@@ -15,9 +15,9 @@ pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<T
     let filter = &config.filter;
     // A file may have such a name itself.
     let is_name = |pattern: &str| files.iter().any(|file| file.name.contains(pattern));
-    let parted =
+    let split =
         |pattern: &String| with_line(pattern).filter(|_| !is_name(pattern)).map(|(name, line)| (name.to_owned(), line));
-    let (named, others): (Vec<_>, Vec<_>) = filter.patterns.iter().partition(|pattern| parted(pattern).is_some());
+    let (named, others): (Vec<_>, Vec<_>) = filter.patterns.iter().partition(|pattern| split(pattern).is_some());
     let complain = |message: String| Err(RunError::Excerpt(message));
     let Some(first) = named.first() else {
         return match config.only {
@@ -29,10 +29,12 @@ pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<T
         return complain(format!("`{first}` is a record, and `{other}` is none: run one after the other"));
     }
     if config.shard.is_some() {
-        return complain(format!("`{first}` is a record, and only files are shared out: it goes without `--shard`"));
+        return complain(format!(
+            "`{first}` is a record, and only files are shared out: it cannot be combined with `--shard`"
+        ));
     }
     let mut chosen: Vec<TestFile> = Vec::new();
-    for (name, line) in named.into_iter().filter_map(parted) {
+    for (name, line) in named.into_iter().filter_map(split) {
         let file = one(files, &name, filter.exact).map_err(RunError::Excerpt)?;
         let file = excerpt(file.clone(), line, config.only).map_err(RunError::Excerpt)?;
         if chosen.iter().all(|other| other.name != file.name) {
@@ -42,7 +44,7 @@ pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<T
     Ok(Some(chosen))
 }
 
-/// A file of which only the record in a line is to be judged.
+/// A file of which the run judges only the record in a line.
 ///
 /// # Errors
 /// There is no record in that line; the nearest is named.
@@ -84,7 +86,8 @@ fn one<'f>(files: &'f [TestFile], wanted: &str, exact: bool) -> Result<&'f TestF
 /// Drops what is about whole files from the choices for a run of single records.
 pub(super) fn settle(config: &mut Config) -> Result<(), RunError> {
     if config.known.first.is_some() {
-        let message = "`--write-known-failures` lists files, and a record is none: it goes without `FILE:LINE`";
+        let message =
+            "`--write-known-failures` lists files, and a record is none: it cannot be combined with `FILE:LINE`";
         return Err(RunError::Excerpt(message.to_owned()));
     }
     config.known = Known::default();

@@ -185,7 +185,7 @@ impl Run<'_> {
         }
         let figures = statistics.text() + &passes(snapshot.outcomes());
         let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
-        // A first list covers all files, whoever ran them; each process removes from a list what it saw pass.
+        // A first list covers all files, of all processes; each process removes from a list what it saw pass.
         let whole = self.config.known.first.is_some() && snapshot.is_complete();
         let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
         known::keep(self.config, &**self.engine, judged);

@@ -82,7 +82,7 @@ impl Places {
         gate.lock_exclusive().map(|()| gate)
     }
 
-    /// Locked, together with others, by whoever needs the set-up.
+    /// Locked, together with others, by each process that needs the set-up.
     fn visitors(&self) -> io::Result<File> {
         open(&self.0.join("visitors"))
     }

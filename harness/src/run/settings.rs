@@ -14,7 +14,7 @@ use crate::worker::Policy;
 ///
 /// Unset ones are omitted. So are those that change no verdict: workers, order, budget, reports.
 pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine, suite: &Suite) -> Settings {
-    // Each field by name: whoever adds one must decide whether it belongs here.
+    // Each field by name: an engineer who adds one must decide whether it belongs here.
     let Options {
         fail_fast,
         file_timeout,

@@ -23,7 +23,7 @@ use crate::suite::Suite;
 /// # impl DB for MyDb {
 /// #     type Error = std::io::Error;
 /// #     type ColumnType = DefaultColumnType;
-/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { unimplemented!() }
+/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { Ok(DBOutput::StatementComplete(0)) }
 /// # }
 /// # fn start_server() -> std::io::Result<u16> { Ok(5432) }
 /// # fn connect(_: &str) -> std::io::Result<MyDb> { Ok(MyDb) }
@@ -151,7 +151,7 @@ impl Target {
 /// # impl DB for MyDb {
 /// #     type Error = std::io::Error;
 /// #     type ColumnType = DefaultColumnType;
-/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { unimplemented!() }
+/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { Ok(DBOutput::StatementComplete(0)) }
 /// # }
 /// use slt_harness::{Target, clap};
 ///

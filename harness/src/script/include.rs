@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 /// Finds the files that `pattern` names, seen from the folder of `file`, in order of their names.
 ///
 /// # Errors
-/// A fragment for people: the pattern is malformed, names nothing, or leads out of `root`, be it by `..`, by an absolute
+/// A fragment for people: the pattern is malformed, names nothing, or leads out of `root`, by `..`, by an absolute
 /// path or by a link.
 pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<PathBuf>, String> {
     let folder = file.parent().unwrap_or(Path::new(""));

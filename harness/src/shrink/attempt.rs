@@ -232,7 +232,7 @@ pub(super) fn failure(ended: &Ended) -> Option<(u64, Symptom)> {
 /// A symptom is the kind of a failure, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Symptom {
-    /// The record did something else than the script says; what came, where that is a result.
+    /// The record did something else than the script says; the actual result, if there is one.
     Failed { message: String, actual: Option<String> },
     /// Its process died.
     Crashed { how: String },

@@ -8,7 +8,7 @@ use super::rust_path::rust_path;
 /// A filter is the positional arguments, `--skip` and `--exact` of a libtest command line.
 ///
 /// A file is in if one of `patterns` (or none are given) and none of `skips` matches its name or its Rust path: by
-/// substring, by pattern (`join*.slt`, `select/??.test`; `*` matches `/` too), or wholly if `exact`.
+/// substring, by pattern (`join*.slt`, `select/??.test`; `*` matches `/` too), or as a whole if `exact`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Any of these lets a file in; an empty list lets all in.

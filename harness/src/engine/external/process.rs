@@ -115,7 +115,7 @@ fn spawn(mut command: Command) -> io::Result<Child> {
         let (orders, received) = mpsc::channel::<Order>();
         thread::spawn(move || {
             for (mut command, answer) in received {
-                // Whoever gave the order waits for the answer.
+                // The caller waits for the answer.
                 let _ = answer.send(command.spawn());
             }
         });

@@ -94,7 +94,7 @@ impl Executor<'_, '_> {
         together.begin(pass, Request { sql, letters, dialect: self.dialect })
     }
 
-    /// Waits for the record that ends next, and tells its pass; the next [`run`](Executor::run) yields what came of it.
+    /// Waits for the record that ends next, and tells its pass; the next [`run`](Executor::run) returns its result.
     pub(in crate::trial) fn wait(
         &mut self,
         together: &mut dyn Together,

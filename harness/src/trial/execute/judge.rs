@@ -111,7 +111,7 @@ impl<'a> Executor<'_, 'a> {
         }
     }
 
-    /// What came, as a record that declares these letters would have to expect it; worked out only where that is wanted.
+    /// The actual result, as a record that declares these letters would have to expect it; worked out only where that is wanted.
     fn result(&self, row_wise: bool, hashed: bool, declared: &[u8]) -> Result<Box<Correction>, String> {
         if !self.bless {
             return Err(String::new());
