@@ -42,6 +42,8 @@ macro_rules! say {
 
 mod escape;
 
+mod diff;
+
 mod environment;
 
 pub mod suite;

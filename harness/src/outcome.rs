@@ -194,7 +194,8 @@ pub struct Failure {
     /// The actual result, formatted like `expected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
-    /// The diff of `expected` and `actual`, with lines prefixed by `-`, `+` or a blank.
+    /// The diff of `expected` and `actual`, with lines prefixed by `-`, `+` or a blank; `?` marks what differs in the two
+    /// lines above it, and `@@ line 17 @@` says where the next expected line that differs is in the file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
 }
@@ -210,16 +211,38 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.message)?;
+/// A part of a failure as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The message.
+    Message,
+    /// The SQL.
+    Sql,
+    /// The diff, after a line of its own that says so.
+    Diff,
+    /// Where the record is.
+    Place,
+}
+
+impl Failure {
+    /// The parts, in the order in which they are shown, each on lines of its own.
+    pub fn parts(&self) -> Vec<(Part, String)> {
+        let mut parts = vec![(Part::Message, self.message.clone())];
         if !self.sql.is_empty() {
-            write!(f, "\n[SQL] {}", self.sql)?;
+            parts.push((Part::Sql, format!("[SQL] {}", self.sql)));
         }
         if !self.diff.is_empty() {
-            write!(f, "\n[Diff] (-expected|+actual)\n{}", self.diff)?;
+            parts.push((Part::Diff, format!("[Diff] (-expected|+actual)\n{}", self.diff)));
         }
-        write!(f, "\nat {}", self.place())
+        parts.push((Part::Place, format!("at {}", self.place())));
+        parts
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self.parts().into_iter().map(|(_, text)| text).collect();
+        f.write_str(&parts.join("\n"))
     }
 }
 
@@ -383,7 +406,12 @@ impl Outcome {
 
     /// The failures as text: each ends with `at file:line`; a count represents those that were omitted.
     pub fn failure_text(&self) -> String {
-        let mut text: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
+        self.failures_as(Failure::to_string)
+    }
+
+    /// The same with each failure as `shown`.
+    pub fn failures_as(&self, shown: impl Fn(&Failure) -> String) -> String {
+        let mut text: Vec<String> = self.failures.iter().map(shown).collect();
         let shown = self.failures.len() as u64 + self.rewritable.saturating_sub(1);
         if self.records.failed > shown {
             text.push(format!("… and {} more failing records", self.records.failed - shown));

@@ -18,6 +18,7 @@ pub mod legacy;
 pub mod libtest;
 #[cfg(feature = "commands")]
 pub mod merge;
+pub mod paint;
 #[cfg_attr(not(feature = "bar"), path = "report/no_progress.rs")]
 pub mod progress;
 #[cfg(feature = "commands")]

@@ -376,10 +376,19 @@ fn show_progress(printer: &mut Printer, config: &Config, planned: Option<&[Strin
     let color = match config.color {
         ColorSetting::Always => true,
         ColorSetting::Never => false,
-        ColorSetting::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+        ColorSetting::Auto => cargo_color().unwrap_or(AutoStream::choice(&io::stderr())) != ColorChoice::Never,
     };
     let progress = Progress::new(planned, workers, known.collect(), color);
     printer.show_progress(progress, config.logfile.is_none() && io::stdout().is_terminal());
+}
+
+/// The colours that `CARGO_TERM_COLOR` asks for. Cargo runs test programs without its own flag `--color`.
+fn cargo_color() -> Option<ColorChoice> {
+    match std::env::var("CARGO_TERM_COLOR").ok()?.as_str() {
+        "always" => Some(ColorChoice::Always),
+        "never" => Some(ColorChoice::Never),
+        _ => None,
+    }
 }
 
 fn output(config: &Config) -> Result<Box<dyn Write + Send>, RunError> {
@@ -388,7 +397,7 @@ fn output(config: &Config) -> Result<Box<dyn Write + Send>, RunError> {
         ColorSetting::Never => ColorChoice::Never,
         ColorSetting::Auto if config.logfile.is_some() => ColorChoice::Never,
         // `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have their say.
-        ColorSetting::Auto => AutoStream::choice(&io::stdout()),
+        ColorSetting::Auto => cargo_color().unwrap_or(AutoStream::choice(&io::stdout())),
     };
     Ok(match &config.logfile {
         None => Box::new(AutoStream::new(io::stdout(), choice)),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
+use crate::diff;
 use crate::engine::Engine;
 use crate::known::{Expectation, Judge};
 use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
@@ -19,7 +20,6 @@ use crate::suite::{TestFile, shown};
 mod answer;
 mod apart;
 mod bless;
-mod diff;
 mod duckdb;
 mod excerpt;
 mod execute;
@@ -178,6 +178,7 @@ struct Tally<'f> {
     engine: Duration,
     /// What the engine calls itself, where only a connection tells that.
     called: String,
+    path: &'f Path,
     shown: Cow<'f, str>,
     included: Option<std::sync::Arc<str>>,
     line: u64,
@@ -201,6 +202,7 @@ impl<'f> Tally<'f> {
             halted: None,
             engine: Duration::ZERO,
             called: String::new(),
+            path,
             shown: shown(path),
             included: None,
             line: 0,

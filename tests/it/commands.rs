@@ -104,7 +104,7 @@ fn the_commands_read_the_results_of_runs() {
     assert_eq!(run(&["--parallel", "--workers", "2"]).code, 101);
     let status = slt(results.path(), &["status"]);
     assert!(status.code == 0 && status.out.starts_with("FAILED: 1 of 3 files\n"), "{status:?}");
-    assert!(status.out.contains("a/broken.test  FAILED  query result mismatch at "), "{status:?}");
+    assert!(status.out.contains("a/broken.test  FAILED  the value differs at "), "{status:?}");
     let diff: Value = serde_json::from_str(&slt(results.path(), &["diff", "--json"]).out).unwrap();
     let names = |list: &str| diff[list].as_array().unwrap().iter().map(|c| c["name"].clone()).collect::<Vec<_>>();
     assert_eq!(

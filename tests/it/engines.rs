@@ -290,7 +290,7 @@ fn a_list_of_known_failures_is_for_the_server_that_it_names() {
             std::fs::write(&list, &text).unwrap();
             let arguments = [&["--known-failures", path], way].concat();
             let said = run(root.path(), &server.url, &arguments);
-            assert_eq!((said.code, said.verdict("fails.test")), (0, Some("known failure (query result mismatch)")));
+            assert_eq!((said.code, said.verdict("fails.test")), (0, Some("known failure (the value differs)")));
             std::fs::write(&list, text.replace(name, "sqlite")).unwrap();
             let said = run(root.path(), &server.url, &arguments);
             assert_eq!((said.code, said.verdict("fails.test")), (101, Some("FAILED")), "{said:?}");

@@ -118,7 +118,7 @@ fn what_an_engines_author_says_holds_in_threads_and_in_workers() {
         for text in [
             "query columns mismatch\n  declared: R\n  actual:   I\n",
             "query columns mismatch\n  declared: III\n  actual:   I\n",
-            "[SQL] T a  b\n[Diff] (-expected|+actual)\n- a b\n+ a  b\n",
+            "[SQL] T a  b\n[Diff] (-expected|+actual)\n@@ line 4 @@\n- \"a·b\"\n+ \"a··b\"\n",
             "after the last record: a setting is left changed\n",
         ] {
             assert_eq!(said.out.matches(text).count(), 1, "{text}: {said:?}");

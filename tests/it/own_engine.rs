@@ -241,7 +241,7 @@ fn an_own_engine_takes_fewer_than_15_lines_and_fails_at_the_wrong_record() {
         ["test a/fails.test  ... FAILED", "test a/passes.test ... ok", "test errors.slt    ... ok",]
     );
     let text = failure(&said, "a/fails.test");
-    assert!(text.contains("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n- 2\n+ 1\nat "), "{text}");
+    assert!(text.contains("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n@@ line 6 @@\n- 2\n+ 1\nat "), "{text}");
     assert!(text.ends_with("tests/readme/a/fails.test:3"), "{text}");
     assert_eq!(said.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
 }
@@ -252,7 +252,7 @@ fn an_async_engine_gets_the_letters_of_each_query() {
     assert_eq!(said.code, 101, "{said:?}");
     assert_eq!(said.verdict("as_declared.test"), Some("ok"), "{said:?}");
     let text = failure(&said, "not_as_declared.test");
-    assert!(text.contains("- I of IT\n- T of IT\n+ I of II\n+ I of II\n"), "{text}");
+    assert!(text.contains("- I of IT\n+ I of II\n- T of IT\n+ I of II\n"), "{text}");
 }
 
 #[test]

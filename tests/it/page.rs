@@ -57,7 +57,7 @@ fn the_page_loads_searches_opens_and_sends_no_request() {
     browser.value("document.querySelector('.change a').click()");
     let opened = browser.value("document.querySelector('#list details[open]').textContent");
     let opened = opened.as_str().unwrap();
-    for words in ["good/b.test", "query result mismatch", "tests/good/b.test:3", "SELECT 1", "- 2+ 1", "--exact"] {
+    for words in ["good/b.test", "the value differs", "tests/good/b.test:3", "SELECT 1", "- 2+ 1", "--exact"] {
         assert!(opened.contains(words), "no {words} in {opened}");
     }
 
@@ -156,7 +156,7 @@ fn github_gets_a_summary_and_annotations() {
         command.env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", root.path()).env("GITHUB_STEP_SUMMARY", &summary);
         Said::of(&mut command)
     };
-    let annotation = "::error file=deep/b.test,line=3,title=deep/b.test%3A FAILED::query result mismatch%0A";
+    let annotation = "::error file=deep/b.test,line=3,title=deep/b.test%3A FAILED::the value differs%0A";
     let said = on_github(&[]);
     assert!(said.code == 101 && said.out.lines().any(|line| line.starts_with(annotation)), "{said:?}");
     let text = fs::read_to_string(&summary).unwrap();

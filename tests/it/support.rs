@@ -28,7 +28,7 @@ pub fn target_binary() -> &'static Path {
 /// A command for `program` without the variables that would affect it or the runner of this test.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
-    let steering = ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_TEST_", "GITHUB_"];
+    let steering = ["SLT_", "SQLLOGICTEST_", "NEXTEST", "RUST_TEST_", "GITHUB_", "CARGO_TERM_COLOR", "NO_COLOR"];
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| steering.iter().any(|prefix| name.starts_with(prefix))) {
             command.env_remove(name);

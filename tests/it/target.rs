@@ -18,7 +18,8 @@ fn a_failing_file_exits_with_101_and_names_file_and_line_serially_and_in_paralle
         );
         let place = format!("at {}:3", root.path().join("a/fail.test").display());
         assert!(
-            said.out.contains(&format!("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n- 2\n+ 1\n{place}\n")),
+            said.out
+                .contains(&format!("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n@@ line 6 @@\n- 2\n+ 1\n{place}\n")),
             "{said:?}"
         );
         assert_eq!(said.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
@@ -197,5 +198,28 @@ fn fail_fast_starts_nothing_after_a_failure() {
     let root = folder(&[("1.test", two), ("2.test", PASSES)]);
     let said = run(root.path(), &["--fail-fast", "--test-threads", "1"]);
     assert_eq!(said.verdict("2.test"), Some("not run (an earlier failure)"));
-    assert_eq!((said.code, said.out.matches("query result mismatch").count()), (101, 1), "{said:?}");
+    assert_eq!((said.code, said.out.matches("the value differs").count()), (101, 1), "{said:?}");
+}
+
+#[test]
+fn diffs_have_colours_only_where_they_are_wanted() {
+    let root = folder(&[("a.test", "query I\nSELECT 1\n----\n2\n")]);
+    let shown = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = command(target_binary());
+        let results = root.path().join("results");
+        command.arg("--root").arg(root.path()).args(arguments).env("SLT_RESULTS", &results);
+        let said = Said::of(command.envs(variables.iter().copied()));
+        assert_eq!(said.code, 101, "{said:?}");
+        for file in ["results.json", "junit.xml"] {
+            let kept = std::fs::read(results.join(file)).unwrap();
+            assert!(!kept.contains(&0x1b), "{file}");
+        }
+        said.out.contains("\u{1b}[32m+ 1\u{1b}[0m")
+    };
+    assert!(shown(&["--color", "always"], &[]));
+    assert!(shown(&[], &[("CARGO_TERM_COLOR", "always")]));
+    assert!(shown(&["--color", "always"], &[("CARGO_TERM_COLOR", "never"), ("NO_COLOR", "1")]));
+    assert!(!shown(&[], &[]), "no terminal");
+    assert!(!shown(&["--color", "never"], &[("CARGO_TERM_COLOR", "always")]));
+    assert!(!shown(&["--format", "json"], &[("CARGO_TERM_COLOR", "always")]));
 }

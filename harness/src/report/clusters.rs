@@ -108,11 +108,18 @@ pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
     causes
 }
 
+/// How a message begins about the output of a command.
+const OUTPUT: &str = "the command printed something else";
+
 /// The cause of one failure.
 fn cause(failure: &Failure) -> String {
     if let (Some(expected), Some(actual)) = (&failure.expected, &failure.actual) {
-        let head = failure.message.lines().next().unwrap_or_default().split(": ").next().unwrap_or_default();
-        return format!("{}: {}", normal(head), difference(expected, actual));
+        // The message says how many rows differ, and in which columns, which varies.
+        let head = match failure.message.starts_with(OUTPUT) {
+            true => OUTPUT,
+            false => "query result mismatch",
+        };
+        return format!("{head}: {}", difference(expected, actual));
     }
     // If an error is not the expected one, the second line has its text.
     match failure.message.split_once("\n  actual:") {

@@ -7,14 +7,15 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use serde_json::json;
 
 mod failures;
 
+use super::paint::{self, painted};
 use super::progress::Progress;
 use crate::escape;
-use crate::outcome::{Counts, Outcome, Verdict};
+use crate::outcome::{Counts, Failure, Outcome, Verdict};
 use crate::suite::TestFile;
 use failures::Failures;
 
@@ -180,12 +181,12 @@ impl Printer {
         self.ended += 1;
         self.rewritten.0 += outcome.rewritten;
         self.rewritten.1 += u64::from(outcome.rewritten > 0);
-        let failure = outcome.verdict.is_failure().then(|| failure_text(outcome));
+        let failure = outcome.verdict.is_failure().then(|| failure_text(outcome, Failure::to_string, str::to_owned));
         match self.layout.format {
             Format::Json => self.ended_json(outcome, failure.as_deref()),
             Format::Pretty => {
                 let mut line = if self.layout.serial { String::new() } else { self.head(&outcome.name) };
-                line.push_str(&painted(&escape::line(&outcome.verdict_text()), &outcome.verdict));
+                line.push_str(&painted(&escape::line(&outcome.verdict_text()), color(&outcome.verdict)));
                 if self.layout.report_time && !matches!(outcome.verdict, Verdict::NotRun { .. }) {
                     line.push_str(&format!(" <{:.3}s>", outcome.wall().as_secs_f64()));
                 }
@@ -197,7 +198,7 @@ impl Printer {
                     Verdict::KnownFailure { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => "i",
                     _ => "F",
                 };
-                let mut text = painted(letter, &outcome.verdict);
+                let mut text = painted(letter, color(&outcome.verdict));
                 if self.ended.is_multiple_of(TERSE_WIDTH) {
                     text.push_str(&format!(" {}/{}\n", self.ended, self.planned));
                 }
@@ -209,7 +210,8 @@ impl Printer {
                 // Best effort: the exit code does not depend on it.
                 let _ = writeln!(io::stderr(), "Error: {}", escape::text(&failure));
             } else {
-                self.failures.add(outcome, failure);
+                self.failures
+                    .add(outcome, failure_text(outcome, paint::failure, |text| escape::text(text).into_owned()));
             }
         }
     }
@@ -270,7 +272,7 @@ impl Printer {
             let verdict = if failed > 0 { Verdict::Failed } else { Verdict::Passed };
             self.line(&format!(
                 "\ntest result: {}. {} passed; {failed} failed; {ignored} ignored; 0 measured; {filtered_out} filtered out; finished in {:.2}s\n",
-                painted(&verdict.to_string(), &verdict), counts.passed, elapsed.as_secs_f64()
+                painted(&verdict.to_string(), color(&verdict)), counts.passed, elapsed.as_secs_f64()
             ));
         }
         self.flush()
@@ -336,39 +338,36 @@ impl Drop for Printer {
     }
 }
 
-/// The text for a failed trial.
-fn failure_text(outcome: &Outcome) -> String {
+/// The text for a failed trial, with its failures and other foreign texts as `failure` and `other` write them.
+fn failure_text(outcome: &Outcome, failure: fn(&Failure) -> String, other: fn(&str) -> String) -> String {
     let verdict = match outcome.verdict {
         Verdict::Failed => String::new(),
-        ref verdict => format!("{verdict}\n"),
+        ref verdict => format!("{}\n", other(&verdict.to_string())),
     };
     let output = match outcome.output.as_str() {
         "" => String::new(),
-        output => format!("\n\nwhat the process printed:\n{output}"),
+        output => format!("\n\nwhat the process printed:\n{}", other(output)),
     };
-    format!("{verdict}{}{output}", outcome.failure_text()).trim_end().to_owned()
+    format!("{verdict}{}{output}", outcome.failures_as(failure)).trim_end().to_owned()
 }
 
 fn tests(count: u64) -> String {
     format!("{count} test{}", if count == 1 { "" } else { "s" })
 }
 
-fn painted(text: &str, verdict: &Verdict) -> String {
-    let color = match verdict {
+fn color(verdict: &Verdict) -> AnsiColor {
+    match verdict {
         Verdict::Passed => AnsiColor::Green,
         Verdict::Flaky { .. } | Verdict::KnownFailure { .. } | Verdict::Ignored { .. } | Verdict::NotRun { .. } => {
             AnsiColor::Yellow
         }
         _ => AnsiColor::Red,
-    };
-    let style = Style::new().fg_color(Some(color.into()));
-    format!("{style}{text}{style:#}")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Failure;
     use crate::summary::Summary;
     use std::sync::{Arc, Mutex};
 

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 
+use super::paint::{self, painted};
 use super::words::milliseconds;
 use crate::escape;
 use crate::outcome::{Failure, Outcome};
@@ -98,7 +99,7 @@ impl Watch for Transcript {
         let took = took.map(|took| format!("  {}", milliseconds(took))).unwrap_or_default();
         state.write(&format!("{}{took}\n", painted(word, color)));
         if let Some(failure) = failure {
-            state.write(&format!("\n{}\n\n", escape::text(&failure.to_string())));
+            state.write(&format!("\n{}\n\n", paint::failure(failure)));
         }
     }
 
@@ -107,7 +108,7 @@ impl Watch for Transcript {
         if state.open.take().is_some() {
             state.write("\n");
         }
-        state.write(&format!("\n{}\n", escape::text(&failure.to_string())));
+        state.write(&format!("\n{}\n", paint::failure(failure)));
     }
 
     fn kept(&self, database: &str) {
@@ -147,11 +148,6 @@ fn headline(sql: &[u8]) -> String {
     }
     let more = lines.next().is_some() && first.len() + 2 <= WIDTH;
     first.iter().collect::<String>() + if more { " …" } else { "" }
-}
-
-fn painted(text: &str, color: AnsiColor) -> String {
-    let style = Style::new().fg_color(Some(color.into()));
-    format!("{style}{text}{style:#}")
 }
 
 #[cfg(test)]

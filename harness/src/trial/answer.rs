@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use md5::{Digest, Md5};
 
+use crate::diff::{Shape, Sides};
 use crate::engine::Rows;
 use crate::script::{Lines, Sort};
 
@@ -25,14 +26,39 @@ pub(super) struct Comparison {
 }
 
 /// Both results of a mismatch as text.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Texts {
-    /// The expected result.
-    pub(super) expected: String,
-    /// The actual result.
-    pub(super) actual: String,
+    /// The lines of the expected result.
+    pub(super) expected: Vec<String>,
+    /// Those of the actual result.
+    pub(super) actual: Vec<String>,
     /// Both in the form in which they are compared, if that is not byte by byte.
-    pub(super) compared: Option<(String, String)>,
+    pub(super) compared: Option<(Vec<String>, Vec<String>)>,
+    /// How lines make rows.
+    pub(super) shape: Shape,
+    /// Whether the actual lines were sorted.
+    pub(super) sorted: bool,
+}
+
+impl Texts {
+    /// What is compared, with the line in the file of each expected line, if these are known.
+    pub(super) fn sides<'t>(&'t self, numbers: &'t [u64]) -> Sides<'t> {
+        let own = (&self.expected, &self.actual);
+        let (expected, actual) = self.compared.as_ref().map_or(own, |(expected, actual)| (expected, actual));
+        let numbers = if numbers.len() == expected.len() { numbers } else { &[] };
+        Sides { expected, actual, shape: self.shape, sorted: self.sorted, numbers }
+    }
+}
+
+/// The form of a result in a script.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// Whether a line is a row.
+    pub(super) row_wise: bool,
+    /// Whether the dialect's own rules hold, and not those of the engine's author.
+    pub(super) usual: bool,
+    /// How many columns the record declares.
+    pub(super) declared: usize,
 }
 
 /// A piece is the unit of sorting: a row, or a value.
@@ -153,46 +179,18 @@ impl Comparison {
         }
     }
 
-    /// What is wrong with a result, as one line.
-    pub(super) fn summary(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> String {
-        let (unit, actual) = match row_wise && self.sort != Sort::Values {
-            true => ("rows", rows.count()),
-            false => ("values", rows.len()),
-        };
-        let (unit, expected) = match HashLine::of(lines) {
-            Some(hash) => ("values", usize::try_from(hash.count).unwrap_or(usize::MAX)),
-            None => (unit, lines.count()),
-        };
-        let actual = if unit == "values" { rows.len() } else { actual };
-        match expected == actual {
-            true => "query result mismatch".to_owned(),
-            false => {
-                let unit = if expected == 1 { unit.trim_end_matches('s') } else { unit };
-                format!("query result mismatch: expected {expected} {unit}, got {actual}")
-            }
-        }
-    }
-
     /// The expected and the actual result as text: one value per line or, row-wise, one row per line; hashed if the
-    /// expected result is.
+    /// expected result is. The record declares this many columns.
     ///
     /// Where the dialect's own rules hold (`usual`), so does what they make of white space.
-    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool, usual: bool) -> Texts {
+    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, form: Form) -> Texts {
+        let Form { row_wise, usual, declared } = form;
         let expected: Vec<&[u8]> = lines.iter().collect();
         let actual = self.lines(rows, row_wise, is_hashed(lines));
+        let actual: Vec<&[u8]> = actual.iter().map(Vec::as_slice).collect();
         // With `<slt:ignore>`, a value may span lines.
         let line_feeds = !(matches!(lines, Lines::List(_)) && ignores(&expected));
-        let written = |lines: &mut dyn Iterator<Item = &[u8]>, backslashes: bool| {
-            lines.map(|line| shown(line, backslashes, line_feeds)).collect::<Vec<_>>().join("\n")
-        };
-        let pair = |backslashes| {
-            let actual = written(&mut actual.iter().map(Vec::as_slice), backslashes);
-            (written(&mut expected.iter().copied(), backslashes), actual)
-        };
-        let (mut expected_text, mut actual_text) = pair(false);
-        if expected_text == actual_text {
-            (expected_text, actual_text) = pair(true);
-        }
+        let (expected_lines, actual_lines) = written(&expected, &actual, line_feeds);
         let compared = (usual && matches!(lines, Lines::List(_)) && line_feeds && !is_hashed(lines)).then(|| {
             // This comparison ignores whitespace, so whitespace must not show in the diff.
             let actual: Vec<Vec<u8>> = match row_wise {
@@ -200,13 +198,16 @@ impl Comparison {
                 false => self.values(rows).map(normalized).collect(),
             };
             let expected: Vec<Vec<u8>> = expected.iter().map(|line| normalized(line)).collect();
-            let pair = |backslashes| {
-                let expected = written(&mut expected.iter().map(Vec::as_slice), backslashes);
-                (expected, written(&mut actual.iter().map(Vec::as_slice), backslashes))
-            };
-            Some(pair(false)).filter(|(expected, actual)| expected != actual).unwrap_or_else(|| pair(true))
+            written(&expected, &actual, true)
         });
-        Texts { expected: expected_text, actual: actual_text, compared }
+        let shape = match rows.columns() {
+            _ if is_hashed(lines) => Shape::Hash,
+            _ if !line_feeds => Shape::Ignoring,
+            _ if self.sort == Sort::Values || (!row_wise && rows.is_uneven()) => Shape::Sorted,
+            columns if row_wise => Shape::Blanks(columns),
+            columns => Shape::Values(columns.unwrap_or(declared).max(1)),
+        };
+        Texts { expected: expected_lines, actual: actual_lines, compared, shape, sorted: self.sort != Sort::None }
     }
 
     /// The result as the lines of a script: as a hash, row-wise with one row per line, or with one value per line.
@@ -360,6 +361,19 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(bytes)
+}
+
+/// Both results as text, so that they are not the same unless they are; with `line_feeds`, values have them escaped.
+fn written<T: AsRef<[u8]>>(expected: &[T], actual: &[T], line_feeds: bool) -> (Vec<String>, Vec<String>) {
+    let lines = |lines: &[T], backslashes: bool| -> Vec<String> {
+        let shown = lines.iter().map(|line| shown(line.as_ref(), backslashes, line_feeds));
+        match line_feeds {
+            true => shown.collect(),
+            false => shown.flat_map(|value| value.split('\n').map(str::to_owned).collect::<Vec<_>>()).collect(),
+        }
+    };
+    let pair = |backslashes| (lines(expected, backslashes), lines(actual, backslashes));
+    Some(pair(false)).filter(|(expected, actual)| expected != actual).unwrap_or_else(|| pair(true))
 }
 
 /// A value as text that shows what distinguishes it from others: bytes that are not UTF-8 are written `\xE9`, a line

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use crate::engine::{Done, EngineError};
 use crate::outcome::CutShort;
-use crate::script::duckdb::compare::{self, Actual, Mismatch};
+use crate::script::duckdb::compare::{self, Actual, Differing, Mismatch};
 use crate::script::duckdb::{
     self, Action, Cursor, Event, Expect, MOST_RECORDS, Names, Passes, Query, Scope, Statement, Texts,
 };
 use crate::script::{Completion, Labels, Record, Step, SyntaxError};
 use crate::suite::TestFile;
 
+use super::answer;
 use super::bless::Correction;
 use super::execute::{Complaint, Executor, Results};
 use super::{Ending, Options, Tally, Turn};
@@ -485,7 +486,10 @@ fn pass_name(pass: u64) -> String {
 
 impl From<Mismatch> for Complaint {
     fn from(mismatch: Mismatch) -> Self {
-        let results = mismatch.lines.map(|(expected, actual)| Results::Printed(expected, actual));
+        let results = mismatch.results.map(|Differing { expected, actual, compared, shape, sorted }| {
+            let compared = compared.map(|actual| (expected.clone(), actual));
+            Results::Texts(Box::new(answer::Texts { expected, actual, compared, shape, sorted }))
+        });
         Complaint { results, ..Complaint::from(mismatch.message) }
     }
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
+use crate::diff::{self, Shape};
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Rules, Scratch, Script, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Dialect, Lines, Record, Step};
@@ -15,12 +16,13 @@ use crate::suite::TestFile;
 mod complaint;
 mod connections;
 mod judge;
+mod places;
 
-use super::answer::{self, Comparison, Fingerprint, Texts};
+use super::answer::{self, Comparison, Fingerprint, Form, Texts};
 use super::bless::{self, Correction};
 use super::variables::Variables;
 use super::watchdog::Watchdog;
-use super::{Ending, Options, Tally, Watch, diff, system};
+use super::{Ending, Options, Tally, Watch, system};
 pub(super) use complaint::{Complaint, Results};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
@@ -208,18 +210,23 @@ impl<'e, 'a> Executor<'e, 'a> {
             };
             let limit = if self.whole { usize::MAX } else { diff::LONGEST };
             tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
-            let mut failure = Failure { message: tally.with_those_before(complaint.message), ..tally.here() };
+            let mut failure = Failure { message: complaint.message, ..tally.here() };
             tally.sql.clear();
             // No more failures than these are kept, so no more are formatted.
             if self.whole || tally.failures.len() < MAX_FAILURES {
                 let _paused = self.watchdog.as_ref().map(Watchdog::pause);
-                if let Some(Texts { expected, actual, compared }) = self.texts(complaint.results, &record.step) {
-                    let (old, new) = compared.as_ref().map_or((&expected, &actual), |(old, new)| (old, new));
-                    failure.diff = diff::lines(old, new, limit);
-                    let shorten = |text| Some(diff::shorten(text, limit));
-                    (failure.expected, failure.actual) = (shorten(expected), shorten(actual));
+                if let Some(texts) = self.texts(complaint.results, &record.step) {
+                    let numbers = places::of_expected(&record, &texts.expected, self.dialect, tally.path);
+                    let sides = texts.sides(&numbers);
+                    if sides.shape != Shape::Text {
+                        failure.message = sides.words();
+                    }
+                    failure.diff = sides.text(limit);
+                    let shorten = |lines: &[String]| Some(diff::shorten(lines.join("\n"), limit));
+                    (failure.expected, failure.actual) = (shorten(&texts.expected), shorten(&texts.actual));
                 }
             }
+            failure.message = tally.with_those_before(failure.message);
             return self.fail(&record, failure, complaint.correction, tally);
         }
     }
@@ -227,9 +234,11 @@ impl<'e, 'a> Executor<'e, 'a> {
     /// The results of a failed record, as text.
     fn texts(&self, results: Option<Results>, step: &Step<'_>) -> Option<Texts> {
         match (results?, step) {
-            (Results::Printed(expected, actual), _) => Some(Texts { expected, actual, compared: None }),
-            (Results::Rows, Step::Query { expect: Answer::Lines { lines, row_wise }, .. }) => {
-                Some(self.comparison.texts(&self.rows, lines, *row_wise, self.rules.results.is_none()))
+            (Results::Texts(texts), _) => Some(*texts),
+            (Results::Rows, Step::Query { expect: Answer::Lines { lines, row_wise }, letters, .. }) => {
+                let usual = self.rules.results.is_none();
+                let form = Form { row_wise: *row_wise, usual, declared: letters.len() };
+                Some(self.comparison.texts(&self.rows, lines, form))
             }
             (Results::Rows, _) => None,
         }
@@ -312,7 +321,13 @@ impl<'e, 'a> Executor<'e, 'a> {
                 match stdout {
                     Some(expected) if expected.as_bytes() != printed => Err(Complaint {
                         message: "the command printed something else".to_owned(),
-                        results: Some(Results::Printed(expected.clone(), answer::shown(&printed, false, false))),
+                        results: Some(Results::Texts(Box::new(Texts {
+                            expected: expected.split('\n').map(str::to_owned).collect(),
+                            actual: answer::shown(&printed, false, false).split('\n').map(str::to_owned).collect(),
+                            compared: None,
+                            shape: Shape::Text,
+                            sorted: false,
+                        }))),
                         ..Complaint::from(String::new())
                     }),
                     _ => Ok(()),

@@ -14,7 +14,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Adds a file that failed, and what is to be said of it.
+    /// Adds a file that failed, and what is to be said of it, escaped.
     pub(super) fn add(&mut self, outcome: &Outcome, text: String) {
         if let (Some(CutShort::NoConnection), [only]) = (outcome.cut_short, outcome.failures.as_slice()) {
             self.unconnected.entry(only.message.clone()).or_default().push(outcome.name.clone());
@@ -30,12 +30,12 @@ impl Failures {
         self.texts.sort();
         let mut said = "\nfailures:\n\n".to_owned();
         let mut say = |head: &str, text: &str| {
-            said.push_str(&format!("---- {head} stdout ----\n{}\n\n", escape::text(text)));
+            said.push_str(&format!("---- {head} stdout ----\n{text}\n\n"));
         };
         // What is the same for several files, such as a server that is down, is said once.
         self.unconnected.retain(|_, names| names.len() > 1);
         for (message, names) in &self.unconnected {
-            say(&format!("{} files that could not connect", names.len()), message);
+            say(&format!("{} files that could not connect", names.len()), &escape::text(message));
         }
         let alone = |name: &String| !self.unconnected.values().any(|names| names.contains(name));
         for (name, text) in self.texts.iter().filter(|(name, _)| alone(name)) {

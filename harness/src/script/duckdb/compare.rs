@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 
 use super::error::{Pattern, matches};
 use super::number::{Decimal, float, is_near};
+use crate::diff::Shape;
 use crate::script::Sort;
 
 /// How a line begins that names a file with the expected values.
@@ -17,6 +18,7 @@ pub struct Actual<'r> {
     values: Vec<&'r [u8]>,
     columns: usize,
     kinds: Vec<Kind>,
+    sorted: bool,
 }
 
 /// How the values of a column are compared.
@@ -100,13 +102,30 @@ fn boolean(text: &str) -> Option<bool> {
 pub struct Mismatch {
     /// In a line.
     pub message: String,
-    /// The lines that are expected, and the actual ones in the same form.
-    pub lines: Option<(String, String)>,
+    /// Both results, if it is one of results.
+    pub(crate) results: Option<Differing>,
 }
+
+/// An expected and an actual result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Differing {
+    pub(crate) expected: Vec<String>,
+    /// In the form of `expected`.
+    pub(crate) actual: Vec<String>,
+    /// The same, where values that count as equal are written as the script writes them.
+    pub(crate) compared: Option<Vec<String>>,
+    /// How lines make rows; [`Shape::Text`] if the message already says what differs.
+    pub(crate) shape: Shape,
+    /// Whether `actual` was sorted.
+    pub(crate) sorted: bool,
+}
+
+/// What a mismatch says before it is known how the results differ.
+pub(crate) const MISMATCH: &str = "query result mismatch";
 
 impl From<String> for Mismatch {
     fn from(message: String) -> Self {
-        Mismatch { message, lines: None }
+        Mismatch { message, results: None }
     }
 }
 
@@ -121,11 +140,12 @@ impl<'r> Actual<'r> {
             kind => kind,
         };
         let kinds = (0..columns).map(kind).collect();
-        Actual { values: values.collect(), columns, kinds }
+        Actual { values: values.collect(), columns, kinds, sorted: false }
     }
 
     /// Brings the rows, or all values, into the order of their texts.
     pub fn sort(&mut self, sort: Sort) {
+        self.sorted = sort != Sort::None;
         match sort {
             Sort::None => {}
             Sort::Values => self.values.sort_unstable(),
@@ -163,21 +183,25 @@ impl<'r> Actual<'r> {
                 return Ok(());
             }
             let actual = format!("{} values hashing to {actual}", self.values.len());
-            return Err(Mismatch {
-                message: "query result mismatch".to_owned(),
-                lines: Some((lines.join("\n"), actual)),
-            });
+            let expected = lines.iter().map(|line| (*line).to_owned()).collect();
+            let results =
+                Differing { expected, actual: vec![actual], compared: None, shape: Shape::Hash, sorted: false };
+            return Err(Mismatch { message: MISMATCH.to_owned(), results: Some(results) });
         }
         let (rows, columns) = (self.rows(), self.columns);
         let row_wise = (columns > 1 && lines.len() == rows) || lines.iter().all(|line| line.contains('\t'));
-        let mismatch = |message: String| {
-            let rows = self.shown(if row_wise { columns } else { 1 });
-            Err(Mismatch { message, lines: Some((lines.join("\n"), rows)) })
+        let shape = if row_wise { Shape::Tabs } else { Shape::Values(columns) };
+        let width = if row_wise { columns } else { 1 };
+        let mismatch = |message: String, shape: Shape, compared: Option<Vec<String>>| {
+            let expected = lines.iter().map(|line| (*line).to_owned()).collect();
+            Err(Mismatch {
+                message,
+                results: Some(Differing { expected, actual: self.shown(width), compared, shape, sorted: self.sorted }),
+            })
         };
-        let (unit, wanted) = if row_wise { ("row", rows) } else { ("value", self.values.len()) };
+        let wanted = if row_wise { rows } else { self.values.len() };
         if lines.len() != wanted {
-            let plural = if lines.len() == 1 { "" } else { "s" };
-            return mismatch(format!("query result mismatch: expected {} {unit}{plural}, got {wanted}", lines.len()));
+            return mismatch(MISMATCH.to_owned(), shape, None);
         }
         let mut expected: Vec<&str> = Vec::with_capacity(self.values.len());
         for line in lines {
@@ -191,27 +215,43 @@ impl<'r> Actual<'r> {
             if pieces != columns {
                 let values = if pieces == 1 { "value" } else { "values" };
                 let message = format!(
-                    "query result mismatch: `{line}` has {pieces} {values} for {columns} columns (a tab separates values, \
-                     an empty one is `(empty)`)"
+                    "`{line}` has {pieces} {values} for {columns} columns (a tab separates values, an empty one is `(empty)`)"
                 );
-                return mismatch(message);
+                return mismatch(message, Shape::Text, None);
             }
         }
-        self.values_agree(&expected, replace)?.map_or(Ok(()), |()| mismatch("query result mismatch".to_owned()))
+        match self.differing(&expected, replace)? {
+            None => Ok(()),
+            Some(values) => mismatch(MISMATCH.to_owned(), shape, Some(joined(&values, width))),
+        }
     }
 
-    /// Whether the result is `expected`, value for value; `Some` if it is not.
-    fn values_agree(
+    /// If the result is not `expected`, value for value: the actual values, those that are equal as in `expected`.
+    fn differing(
         &self,
         expected: &[&str],
         replace: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<()>, Mismatch> {
-        for (index, (actual, expected)) in self.values.iter().zip(expected).enumerate() {
-            if !equal(actual, expected, self.kinds[index % self.columns], replace)? {
-                return Ok(Some(()));
+    ) -> Result<Option<Vec<Cow<'_, str>>>, Mismatch> {
+        let equal = |(index, expected): (usize, &&str)| {
+            equal(self.values[index], expected, self.kinds[index % self.columns], replace)
+        };
+        let mut first = None;
+        for (index, expected) in expected.iter().enumerate() {
+            if !equal((index, expected))? {
+                first = Some(index);
+                break;
             }
         }
-        Ok(None)
+        let Some(first) = first else { return Ok(None) };
+        let mut values = Vec::with_capacity(expected.len());
+        for (index, expected) in expected.iter().enumerate() {
+            let is_equal = index < first || (index > first && equal((index, expected))?);
+            values.push(match is_equal {
+                true => Cow::Owned((*expected).to_owned()),
+                false => String::from_utf8_lossy(self.values[index]),
+            });
+        }
+        Ok(Some(values))
     }
 
     /// Whether the result has exactly the values of a file: its lines have `|` between values, and the first one is a
@@ -223,18 +263,24 @@ impl<'r> Actual<'r> {
         let mut records = separated(text).into_iter();
         records.next();
         let records: Vec<Vec<String>> = records.collect();
-        let lines = || {
-            let expected: Vec<String> = records.iter().map(|record| record.join("\t")).collect();
-            Some((expected.join("\n"), self.shown(self.columns)))
+        let mismatch = |compared: Option<Vec<String>>| {
+            let expected = records.iter().map(|record| record.join("\t")).collect();
+            let results = Differing {
+                expected,
+                actual: self.shown(self.columns),
+                compared,
+                shape: Shape::Tabs,
+                sorted: self.sorted,
+            };
+            Err(Mismatch { message: MISMATCH.to_owned(), results: Some(results) })
         };
         if records.len() != self.rows() || records.iter().any(|record| record.len() != self.columns) {
-            let message = format!("query result mismatch: the file has {} rows, got {}", records.len(), self.rows());
-            return Err(Mismatch { message, lines: lines() });
+            return mismatch(None);
         }
         let expected: Vec<&str> = records.iter().flatten().map(String::as_str).collect();
-        match self.values_agree(&expected, &|_| None)? {
+        match self.differing(&expected, &|_| None)? {
             None => Ok(()),
-            Some(()) => Err(Mismatch { message: "query result mismatch".to_owned(), lines: lines() }),
+            Some(values) => mismatch(Some(joined(&values, self.columns))),
         }
     }
 
@@ -250,16 +296,22 @@ impl<'r> Actual<'r> {
             && !lines.iter().any(|line| line.contains('\t'));
         match self.values.is_empty() {
             true => Vec::new(),
-            false => self.shown(if value_wise { 1 } else { self.columns }).split('\n').map(str::to_owned).collect(),
+            false => {
+                let lines = self.shown(if value_wise { 1 } else { self.columns });
+                lines.join("\n").split('\n').map(str::to_owned).collect()
+            }
         }
     }
 
     /// The values as lines, so many in each.
-    fn shown(&self, width: usize) -> String {
-        let text = |value: &&[u8]| String::from_utf8_lossy(value).into_owned();
-        let rows = self.values.chunks(width).map(|row| row.iter().map(text).collect::<Vec<_>>().join("\t"));
-        rows.collect::<Vec<_>>().join("\n")
+    fn shown(&self, width: usize) -> Vec<String> {
+        joined(&self.values.iter().map(|value| String::from_utf8_lossy(value)).collect::<Vec<_>>(), width)
     }
+}
+
+/// Values as lines, so many in each.
+fn joined(values: &[Cow<'_, str>], width: usize) -> Vec<String> {
+    values.chunks(width).map(|row| row.join("\t")).collect()
 }
 
 fn equal(

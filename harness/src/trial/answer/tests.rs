@@ -1,6 +1,5 @@
 //! Results compared with expected lines.
 
-use super::super::diff;
 use super::*;
 use crate::script::{Answer, Labels, Step, classic};
 
@@ -124,23 +123,30 @@ fn mismatches_say_what_is_missing() {
     let rows = rows(&[&["1", "x"], &["2", "y"]]);
     let mut comparison = Comparison::default();
     comparison.order(&rows, Sort::None);
-    let summary = with_block("1\nx", |lines| comparison.summary(&rows, lines, false));
-    assert_eq!(summary, "query result mismatch: expected 2 values, got 4");
+    let form = Form { row_wise: false, usual: true, declared: 2 };
+    let words = with_block("1\nx", |lines| comparison.texts(&rows, lines, form).sides(&[]).words());
+    assert_eq!(words, "1 row too many (1 expected, 2 returned)");
     let lines = Lines::List(vec!["1 x".into(), "2 z".into()]);
-    assert_eq!(comparison.summary(&rows, &lines, true), "query result mismatch");
-    let texts = comparison.texts(&rows, &lines, true, true);
-    assert_eq!((&*texts.expected, &*texts.actual), ("1 x\n2 z", "1 x\n2 y"));
+    let texts = comparison.texts(&rows, &lines, Form { row_wise: true, ..form });
+    assert_eq!((texts.expected.join("\n"), texts.actual.join("\n")), ("1 x\n2 z".into(), "1 x\n2 y".into()));
+    assert_eq!(texts.sides(&[]).words(), "column 2 differs in 1 of 2 rows");
+    let none = Rows::default();
+    comparison.order(&none, Sort::None);
+    let words = with_block("1\nx", |lines| comparison.texts(&none, lines, form).sides(&[]).words());
+    assert_eq!(words, "1 row missing (1 expected, none returned)");
 }
 
 /// The two sides of the diff of a mismatch in an `.slt` file, whose lines are rows.
-fn compared(table: &[&[&[u8]]], expected: &[&str]) -> (String, String) {
+fn compared(table: &[&[&[u8]]], expected: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut rows = Rows::default();
     table.iter().for_each(|row| rows.push_row(row.iter().copied()));
     let mut comparison = Comparison::default();
     comparison.order(&rows, Sort::None);
     let lines = Lines::List(expected.iter().map(|&line| line.to_owned()).collect());
     assert!(!comparison.agrees(&rows, &lines, true), "{table:?}");
-    let texts = comparison.texts(&rows, &lines, true, true);
+    let texts = comparison.texts(&rows, &lines, Form { row_wise: true, usual: true, declared: 1 });
+    let text = texts.sides(&[]).text(usize::MAX);
+    assert!(text.lines().any(|line| line.starts_with(['-', '+'])), "{text}");
     texts.compared.unwrap_or((texts.expected, texts.actual))
 }
 
@@ -168,14 +174,13 @@ fn a_mismatch_never_looks_the_same_on_both_sides() {
     ];
     for (expected, actual) in pairs {
         assert_ne!(expected, actual);
-        assert!(diff::lines(&expected, &actual, usize::MAX).lines().any(|line| line.starts_with(['-', '+'])));
     }
 }
 
 #[test]
 fn whitespace_differences_are_not_in_the_diff() {
     let (expected, actual) = compared(&[&[b"a", b"b  c"], &[b"x", b"1"]], &["a\tb c  ", "x  2"]);
-    assert_eq!((&*expected, &*actual), ("a b c\nx 2", "a b c\nx 1"));
+    assert_eq!((expected, actual), (vec!["a b c".into(), "x 2".into()], vec!["a b c".into(), "x 1".into()]));
 }
 
 #[test]

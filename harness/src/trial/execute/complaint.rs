@@ -1,13 +1,14 @@
 //! Why a record failed, and what it would have to expect instead.
 
+use crate::trial::answer::Texts;
 use crate::trial::bless::Correction;
 
 /// The expected and the actual result.
 pub(in crate::trial) enum Results {
     /// The rows of a query. They become text only after the verdict, and outside every time limit.
     Rows,
-    /// The expected and the actual output of a command.
-    Printed(String, String),
+    /// They are text already.
+    Texts(Box<Texts>),
 }
 
 /// Why a record failed: a message and, for results, the expected and the actual one.

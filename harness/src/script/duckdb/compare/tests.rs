@@ -80,10 +80,10 @@ fn only_the_actual_rows_are_sorted() {
         actual.sort(sort);
         actual.shown(1)
     };
-    assert_eq!(sorted(Sort::Rows, 2), "10\na\n9\nb");
-    assert_eq!(sorted(Sort::Rows, 1), "10\n9\na\nb");
-    assert_eq!(sorted(Sort::Values, 2), "10\n9\na\nb");
-    assert_eq!(sorted(Sort::None, 2), "9\nb\n10\na");
+    assert_eq!(sorted(Sort::Rows, 2).join("\n"), "10\na\n9\nb");
+    assert_eq!(sorted(Sort::Rows, 1).join("\n"), "10\n9\na\nb");
+    assert_eq!(sorted(Sort::Values, 2).join("\n"), "10\n9\na\nb");
+    assert_eq!(sorted(Sort::None, 2).join("\n"), "9\nb\n10\na");
 }
 
 #[test]
