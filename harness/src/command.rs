@@ -1,5 +1,6 @@
 //! The `slt` command: subcommands over the same runs as a test target's.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::config::{self, Flags};
+use crate::config::{self, Flags, Read};
 use crate::engine::Engine;
 use crate::escape;
 use crate::process;
@@ -87,6 +88,12 @@ enum Action {
     ///
     /// Example: slt list --root tests/corpus evidence/
     List(Flags),
+    /// Show the settings that are in force, and where each comes from: a flag, a variable, `slt.toml`
+    ///
+    /// Takes the flags of `slt run`, and shows what that would do with them.
+    ///
+    /// Example: slt config --profile ci --format json
+    Config(Flags),
     /// Show the last run, or another, at a glance
     ///
     /// Example: slt status
@@ -137,33 +144,40 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         return code;
     }
     let mut command = Slt::command();
-    for (name, after) in [("run", AFTER_RUN), ("list", "")] {
+    for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
         command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_help(after));
     }
     for name in ["test", "check", "shrink"] {
         command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
     }
-    let parsed = command.try_get_matches_from_mut(std::env::args_os());
-    let checked = parsed.and_then(|matches| {
-        let checked = match matches.subcommand() {
-            Some(("run" | "list", flags)) => config::check_typed(flags),
+    let mut command = config::with_profile(command);
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let parsed = config::read(&mut command, &arguments, |error, _| error);
+    let checked = parsed.and_then(|read| {
+        let checked = match read.matches.subcommand() {
+            Some(("run" | "list" | "config", flags)) => config::check_typed(flags),
             Some(("test", flags)) => config::check_bless(flags),
             _ => Ok(()),
         };
         checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
-        Slt::from_arg_matches(&matches)
+        Ok((Slt::from_arg_matches(&read.matches)?, read))
     });
     match checked {
-        Ok(slt) => leave(act(slt.action, suite, engine)),
+        Ok((slt, read)) => leave(act(slt.action, read, suite, engine)),
         Err(error) => usage(&error).into(),
     }
 }
 
-fn act(action: Action, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
+fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
+    let suite = match read.on(suite) {
+        Ok(suite) => suite,
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
     match action {
-        Action::Run(flags) => run::run(flags, suite, engine),
+        Action::Run(flags) => run::run(flags, read, suite, engine),
+        Action::Config(flags) => run::config(flags, read, suite, engine),
         Action::Check(flags) => check::run(&flags, suite),
-        Action::List(flags) => run::list(flags, suite, engine),
+        Action::List(flags) => run::list(flags, read, suite, engine),
         Action::Status(flags) => concluded(status::run(&flags)),
         Action::Punchlist(flags) => concluded(punchlist::run(&flags)),
         Action::Analyze(flags) => concluded(analyze::run(&flags)),

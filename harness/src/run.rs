@@ -14,6 +14,7 @@ use crate::config::{Config, SLICES};
 use crate::crash;
 use crate::engine::{ChoiceError, Engine, IntoEngine};
 use crate::environment;
+use crate::escape;
 use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
@@ -56,6 +57,34 @@ pub use target::{Target, main_with};
 /// that a target can say.
 pub fn main<How>(suite: Suite, engine: impl IntoEngine<How>) -> ExitCode {
     Target::new(suite, engine).main()
+}
+
+/// The suite with what the package's file with settings says of it. The stack that the file asks for is given to trials.
+///
+/// # Errors
+/// The settings name a root that is not there.
+pub(crate) fn under_settings(suite: Suite, config: &Config) -> Result<Suite, String> {
+    let Some(settings) = &config.settings else { return Ok(suite) };
+    if let Some(bytes) = settings.stack_size() {
+        crash::ask_for_stack(bytes);
+    }
+    settings.on(suite, config.roots.is_some())
+}
+
+/// Shows the settings that are in force, and where each comes from.
+pub(crate) fn show_config(config: &Config) -> ExitStatus {
+    let text = match config.format {
+        Some(Format::Json) => escape::json(&config.in_force.json()).into_owned(),
+        _ => escape::text(&config.in_force.text()).into_owned(),
+    };
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            note!("error: {}", RunError::Output(error));
+            ExitStatus::Broken
+        }
+        _ => ExitStatus::Passed,
+    }
 }
 
 /// Ends `main` with the exit code of a run. A process that has left threads behind in an engine ends here and now: what

@@ -98,6 +98,11 @@ impl Suite {
         self.exclusions.words()
     }
 
+    /// The dialects by pattern, in words.
+    pub(crate) fn dialect_rules(&self) -> Vec<String> {
+        self.dialects.rules.iter().map(|(pattern, dialect)| format!("{pattern} ({dialect})")).collect()
+    }
+
     /// The same settings on other roots.
     #[must_use]
     pub fn at(mut self, roots: impl IntoIterator<Item = PathBuf>) -> Self {

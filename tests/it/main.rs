@@ -41,6 +41,7 @@ mod scripts_in_parallel;
 mod seeded;
 mod server_queue;
 mod servers;
+mod settings;
 mod shards;
 mod shared_queue;
 mod shrink;

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::faulty_support::{alive_with, wait_until};
 use crate::hooks::HOOKS;
+use crate::settings::SETTLED;
 use crate::support::{FAILS, PASSES, Said, command};
 
 /// The project's test targets: each an engine with the files it is run on.
@@ -187,7 +188,8 @@ fn project() -> PathBuf {
     let library = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-engine");
     let mut manifest = format!(
-        "[package]\nname = \"own-engine\"\nedition = \"2024\"\nautotests = false\n\n[workspace]\n\n\
+        "[package]\nname = \"own-engine\"\nedition = \"2024\"\nautotests = false\n\n\
+         [workspace]\nmembers = [\"settled\"]\n\n\
          [dev-dependencies]\nasync-trait = \"0.1\"\nslt-harness = {{ path = {:?} }}\n\n[profile.dev]\ndebug = 0\n",
         library.join("harness")
     );
@@ -200,6 +202,9 @@ fn project() -> PathBuf {
         }
     }
     write(&project.join("Cargo.toml"), &manifest);
+    for (name, text) in SETTLED {
+        write(&project.join("settled").join(name), &text.replace("LIBRARY", &format!("{:?}", library.join("harness"))));
+    }
     write(&project.join("src/lib.rs"), "");
     project
 }
@@ -211,6 +216,13 @@ fn cargo_test(target: &Target) -> Said {
 
 /// The command `cargo test` on one target of the project, with the versions that the library itself is built with.
 pub fn cargo_test_command(target: &Target) -> Command {
+    let mut cargo = in_project("test");
+    cargo.args(["--test", target.name]);
+    cargo
+}
+
+/// The command `cargo WORD` in the project.
+pub fn in_project(word: &str) -> Command {
     let project = project();
     let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
     // Cargo changes the copy, so a second copy shows whether it is out of date.
@@ -221,7 +233,7 @@ pub fn cargo_test_command(target: &Target) -> Command {
     }
     let mut cargo = command(env!("CARGO"));
     cargo.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
-    cargo.args(["test", "--test", target.name]);
+    cargo.arg(word);
     cargo
 }
 

@@ -3,23 +3,34 @@
 use std::sync::Arc;
 
 use super::complain;
-use crate::config::{self, Config, Flags};
+use crate::config::{self, Config, Flags, Read};
 use crate::engine::Engine;
-use crate::suite::Suite;
+use crate::suite::{Suite, shown};
 use crate::summary::ExitStatus;
 
 /// Runs the files; with `--parallel` on a worker for each processor, unless told how many.
-pub(super) fn run(flags: Flags, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
-    go(flags, suite, engine, false)
+pub(super) fn run(flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
+    go(flags, read, suite, engine, false)
 }
 
 /// Lists the files.
-pub(super) fn list(flags: Flags, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
-    go(flags, suite, engine, true)
+pub(super) fn list(flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
+    go(flags, read, suite, engine, true)
 }
 
-fn go(flags: Flags, suite: Suite, engine: Arc<dyn Engine>, list: bool) -> ExitStatus {
-    match Config::from_flags(flags) {
+/// Shows the settings that are in force for `slt run` with these flags.
+pub(super) fn config(mut flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
+    flags.show_config = true;
+    go(flags, read, suite, engine, false)
+}
+
+fn go(flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>, list: bool) -> ExitStatus {
+    match Config::from_flags(flags).map(|config| config.under(read)) {
+        Ok(mut config) if config.show_config => {
+            config.in_force.set_default("roots", suite.roots().iter().map(|root| shown(root).into_owned()).collect());
+            config.in_force.set_default("engine", vec![engine.name().to_owned()]);
+            crate::run::show_config(&config)
+        }
         Ok(mut config) => {
             let list = list || config.list;
             if let Some(parallel) = &mut config.parallel {

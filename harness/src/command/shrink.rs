@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{complain, paths};
-use crate::config::{self, ENGINE, Secret, TrialFlags, seconds, secret, without_secrets};
+use crate::config::{self, ENGINE, Secret, TrialFlags, hand_on, seconds, secret, without_secrets};
 use crate::crash;
 use crate::engine::{Choice, Engine};
 use crate::escape;
@@ -245,6 +245,7 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
         Some(choice) => command.env(ENGINE, choice.secret()),
         None => command.env_remove(ENGINE),
     };
+    hand_on(&mut command);
     command
 }
 

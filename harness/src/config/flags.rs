@@ -46,6 +46,14 @@ pub struct Flags {
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = OURS)]
     pub(super) roots: Vec<PathBuf>,
 
+    /// The profile of `slt.toml` that the settings are taken from, over those at the top of that file
+    #[arg(long, value_name = "NAME", env = "SQLLOGICTEST_PROFILE", help_heading = OURS)]
+    pub(super) profile: Option<String>,
+
+    /// Show the settings that are in force, each with where it comes from, and run nothing
+    #[arg(long, help_heading = OURS)]
+    pub(crate) show_config: bool,
+
     /// Run only the files that failed when they last ran; filters choose among these
     #[arg(long, env = "SLT_FAILED", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) failed: bool,

@@ -19,6 +19,7 @@ libtest's flags work too: several filters, `--exact`, `--skip`, `--list`, `--ign
 `--quiet` (`SQLLOGICTEST_QUIET`), `--nocapture` and `-Z unstable-options`, and the variables `RUST_TEST_THREADS`,
 `RUST_TEST_SHUFFLE` and `RUST_TEST_SHUFFLE_SEED`. `SQLLOGICTEST_QUERY_TIMEOUT_MS` is `--query-timeout` in milliseconds.
 
+A file can hold settings under both: [settings.md](settings.md), which also has the flags `--profile` and `--show-config`.
 A target can set defaults in code (`Target`) and take flags of its own: [engines.md](engines.md).
 
 This page is made of the flags by `SLT_BLESS=1 cargo test --lib options`.
@@ -33,6 +34,7 @@ const PAGES: &[(&str, &str)] = &[
     ("known-failures", "known.md"),
     ("lenient", "format.md"),
     ("parallel", "parallel.md"),
+    ("profile", "settings.md"),
     ("report", "results.md"),
     ("results", "results.md#where"),
     ("shard", "parallel.md#machines-that-share-nothing"),

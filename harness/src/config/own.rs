@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use md5::{Digest, Md5};
 
 use super::help::{AFTER_HELP, name_variable};
-use super::{Config, Flags, check_typed, readable_help};
+use super::{Config, Flags, check_typed, read, readable_help};
 
 /// No flags of one's own.
 #[derive(Debug, Args)]
@@ -34,15 +34,16 @@ impl Config {
                 .about("Runs SQLLogicTest files, each as one test.")
                 .override_usage("cargo test --test NAME -- [OPTIONS] [FILTERS]...")
                 .after_help(AFTER_HELP);
-        let matches = command.try_get_matches_from_mut(&arguments).map_err(|error| match ours_for(&error) {
+        let read = read(&mut command, &arguments, |error, command| match ours_for(&error) {
             Some(hint) => clap::Error::raw(error.kind(), format!("{hint}\n")),
-            None => name_variable(error, &command, &arguments),
+            None => name_variable(error, command, &arguments),
         })?;
-        let flags = Flags::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        let own = A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        check_typed(&matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        let matches = &read.matches;
+        let flags = Flags::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+        let own = A::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+        check_typed(matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
         let config = Config::from_flags(flags).map_err(|message| command.error(ErrorKind::ValueValidation, message))?;
-        Ok((Config { own: given::<A>(&matches), ..config }, own))
+        Ok((Config { own: given::<A>(matches), ..config }.under(read), own))
     }
 }
 

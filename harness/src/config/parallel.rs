@@ -138,7 +138,7 @@ fn run_id(text: &str) -> Result<String, String> {
 }
 
 /// A size in bytes: a number, with K, M or G for powers of 1024.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let upper = text.to_ascii_uppercase();
     let short = upper.trim_end_matches("IB").trim_end_matches('B');
     let (digits, factor) = match short.strip_suffix(['K', 'M', 'G']) {

@@ -82,36 +82,41 @@ pub(super) fn rerun_command(config: &Config) -> String {
         None => format!("{} run", quoted(&program.to_string_lossy())),
     };
     // Everything that decides whether a record passes, whether set by flag or variable.
+    // What the file with settings and the target's code say holds again by itself.
+    let typed = |key: &str| config.in_force.is_typed(key);
+    if let Some(profile) = config.settings.as_ref().and_then(|settings| settings.named_profile()) {
+        let _ = write!(command, " --profile {}", quoted(profile));
+    }
     for root in config.roots.iter().flatten() {
         let _ = write!(command, " --root {}", quoted(&root.to_string_lossy()));
     }
     if let Some(dialect) = config.dialect {
         let _ = write!(command, " --dialect {}", dialect.name());
     }
-    if let Some(list) = &config.known.list {
+    if let Some(list) = config.known.list.as_ref().filter(|_| typed("known-failures")) {
         let _ = write!(command, " --known-failures {}", quoted(&list.to_string_lossy()));
     }
-    if let Some(engine) = &config.engine {
+    if let Some(engine) = config.engine.as_ref().filter(|_| typed("engine")) {
         let shown = engine.to_string();
         // If the variable has a password, it stays in the variable, and must not be shown otherwise.
         if shown == engine.secret() || env::var_os(ENGINE).is_none() {
             let _ = write!(command, " --engine {}", quoted(&shown));
         }
     }
-    for label in &config.options.labels {
+    for label in config.options.labels.iter().filter(|_| typed("labels")) {
         let _ = write!(command, " --label {}", quoted(label));
     }
     let limits = [("--file-timeout", config.options.file_timeout), ("--query-timeout", config.options.query_timeout)];
     for (flag, limit) in limits {
-        if let Some(limit) = limit {
+        if let Some(limit) = limit.filter(|_| typed(&flag[2..])) {
             let _ = write!(command, " {flag} {}", limit.as_secs_f64());
         }
     }
-    if let Some(most) = config.options.max_records {
+    if let Some(most) = config.options.max_records.filter(|_| typed("max-records")) {
         let _ = write!(command, " --max-records {most}");
     }
     for (flag, sets) in [("--select-tags", &config.options.tags.select), ("--skip-tags", &config.options.tags.skip)] {
-        for set in sets {
+        for set in sets.iter().filter(|_| typed(&flag[2..])) {
             let _ = write!(command, " {flag} {}", quoted(&set.join(",")));
         }
     }
@@ -121,7 +126,7 @@ pub(super) fn rerun_command(config: &Config) -> String {
         ("--lenient", config.options.lenient),
     ];
     for (flag, chosen) in switches {
-        if chosen {
+        if chosen && typed(&flag[2..]) {
             let _ = write!(command, " {flag}");
         }
     }

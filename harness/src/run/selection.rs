@@ -40,6 +40,12 @@ pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunErr
                     note!("warning: {warning}");
                 }
             }
+            // nextest asks for a list alone, and reads no notes.
+            if let Some(settings) = config.settings.as_ref().filter(|_| !config.list) {
+                for idle in settings.idle(files.iter().map(|file| file.name.as_str())) {
+                    note!("note: {idle}");
+                }
+            }
             let total = files.len();
             (files, total)
         }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunError;
 use super::folder::folder as results;
-use crate::config::{Config, SetUp};
+use crate::config::{Config, SetUp, hand_on};
 use crate::environment;
 use crate::process;
 use crate::summary::ExitStatus;
@@ -150,6 +150,7 @@ fn start_keeper(config: &Config, places: &Places) -> io::Result<()> {
     let watched = if config.nextest { getppid().map_or(0, |pid| pid.as_raw_nonzero().get()) } else { 0 };
     let mut command = process::same_executable();
     command.args(std::env::args_os().skip(1)).env(FOLDER, &places.0).env(WATCHED, watched.to_string());
+    hand_on(&mut command);
     // It outlives this process, and must hold nothing that others wait for.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut keeper = command.spawn()?;

@@ -58,7 +58,9 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
     set("--repeat", (parallel.repeat == Repeat::UntilBudget).then(|| "until-budget".to_owned()));
     set("--known-failures", known.as_ref().map(|judge| judge.list.digest()));
     set("--ratchet", on(config.known.ratchet));
-    set("Suite::exclude", list(&suite.exclusions()));
+    set("exclude", list(&suite.exclusions()));
+    let stack = config.settings.as_ref().and_then(|settings| settings.stack_size());
+    set("stack-size", stack.map(|bytes| format!("{bytes} bytes")));
     config.own.iter().for_each(|(flag, value)| set(flag, Some(value.clone())));
     if let Some(Bless { check, errors }) = bless {
         set(REWRITES, Some(if *check { CHECK } else { "on" }.to_owned()));
@@ -116,7 +118,7 @@ mod tests {
         let suite = Suite::from_roots([std::env::temp_dir()]).exclude(["b/**", "a.slt"], "slow");
         let engine = Choice::Sqlite.engine().unwrap();
         let settings = settings(&config, &config.parallel.clone().unwrap(), &*engine, &suite);
-        assert_eq!((settings["Suite::exclude"].as_str(), settings["--include-tpch"].as_str()), ("a.slt, b/**", "on"));
+        assert_eq!((settings["exclude"].as_str(), settings["--include-tpch"].as_str()), ("a.slt, b/**", "on"));
         assert_eq!(settings.len(), of(&[]).len() + 2);
     }
 

@@ -1,19 +1,20 @@
 //! A test target: a suite, an engine, and what its author has to say on how they are run.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{leave, run, usage};
+use super::{leave, run, show_config, under_settings, usage};
 use crate::config::{Config, RunValues, SetUp};
 use crate::crash;
 use crate::engine::{Engine, IntoEngine};
 use crate::process;
-use crate::suite::Suite;
+use crate::suite::{self, Suite};
+use crate::summary::ExitStatus;
 
 /// A target is a suite and the engine that it runs on, with defaults for what flags and variables do not say.
 ///
@@ -46,6 +47,7 @@ pub struct Target {
     query_timeout: Option<Duration>,
     labels: Vec<String>,
     known_failures: Option<PathBuf>,
+    stack_size: Option<usize>,
     set_up: SetUp,
 }
 
@@ -59,17 +61,18 @@ impl Target {
             query_timeout: None,
             labels: Vec::new(),
             known_failures: None,
+            stack_size: None,
             set_up: SetUp::default(),
         }
     }
 
-    /// How long one file may take, unless `--file-timeout` says otherwise.
+    /// How long one file may take, unless `--file-timeout` or `slt.toml` says otherwise.
     pub fn file_timeout(mut self, limit: Duration) -> Target {
         self.file_timeout = Some(limit);
         self
     }
 
-    /// How long one record may take, unless `--query-timeout` says otherwise.
+    /// How long one record may take, unless `--query-timeout` or `slt.toml` says otherwise.
     pub fn query_timeout(mut self, limit: Duration) -> Target {
         self.query_timeout = Some(limit);
         self
@@ -81,7 +84,7 @@ impl Target {
         self
     }
 
-    /// The list of known failures, unless `--known-failures` names another one. A relative path is sought in the package
+    /// The list of known failures, unless `--known-failures` or `slt.toml` names another one. A relative path is sought in the package
     /// that is being tested. While the file is not there, and with `--write-known-failures`, there is no list.
     pub fn known_failures(mut self, list: impl Into<PathBuf>) -> Target {
         let base = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
@@ -90,8 +93,8 @@ impl Target {
     }
 
     /// How large a stack each trial has, in bytes, in every mode; 8 MiB if this is less, and more if `RUST_MIN_STACK` is.
-    pub fn stack_size(self, bytes: usize) -> Target {
-        crash::ask_for_stack(bytes);
+    pub fn stack_size(mut self, bytes: usize) -> Target {
+        self.stack_size = Some(bytes);
         self
     }
 
@@ -129,7 +132,35 @@ impl Target {
     }
 
     fn run(self, mut config: Config) -> ExitCode {
-        let Target { suite, engine, file_timeout, query_timeout, labels, known_failures, set_up } = self;
+        let Target { suite, engine, file_timeout, query_timeout, labels, known_failures, stack_size, set_up } = self;
+        let shown = |path: &Path| suite::shown(path).into_owned();
+        let seconds = |limit: Option<Duration>| limit.map(|limit| format!("{} s", limit.as_secs_f64()));
+        for (key, value) in [
+            ("roots", suite.roots().iter().map(|root| shown(root)).collect()),
+            ("exclude", suite.exclusions()),
+            ("dialect", suite.dialect_rules()),
+            ("engine", vec![engine.name().to_owned()]),
+            ("labels", labels.clone()),
+            ("known-failures", known_failures.iter().map(|list| shown(list)).collect()),
+            ("file-timeout", seconds(file_timeout).into_iter().collect()),
+            ("query-timeout", seconds(query_timeout).into_iter().collect()),
+            ("stack-size", stack_size.map(|bytes| bytes.to_string()).into_iter().collect()),
+        ] {
+            config.in_force.add_code(key, value);
+        }
+        if let Some(bytes) = stack_size {
+            crash::ask_for_stack(bytes);
+        }
+        let suite = match under_settings(suite, &config) {
+            Ok(suite) => suite,
+            Err(message) => {
+                note!("error: {message}");
+                return ExitStatus::Usage.into();
+            }
+        };
+        if config.show_config {
+            return leave(show_config(&config));
+        }
         let options = &mut config.options;
         options.file_timeout = options.file_timeout.or(file_timeout);
         options.query_timeout = options.query_timeout.or(query_timeout);

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::{Places, RunError, title};
-use crate::config::{Config, ENGINE, without_secrets};
+use crate::config::{Config, ENGINE, hand_on, without_secrets};
 use crate::engine::{Choice, Engine};
 use crate::environment;
 use crate::process;
@@ -36,6 +36,7 @@ pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Place
     if let Some(choice) = engine {
         command.env(ENGINE, choice.secret());
     }
+    hand_on(&mut command);
     command.envs(environment::run_values());
     command
 }

@@ -1,0 +1,374 @@
+//! Settings in a file: `slt.toml` beside the `Cargo.toml` of a package, or `[package.metadata.slt]` in that.
+//!
+//! Every key stands below its flag and its variable. clap decides between the three: a key becomes the default of its flag.
+//! Keys about the suite have no flag to give a default to, and are applied to the suite ([`Settings::on`]).
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::{Arc, OnceLock};
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
+use glob::Pattern;
+use serde::{Deserialize, Serialize};
+use toml_edit::Document;
+
+use super::in_force::InForce;
+use crate::suite::{Dialect, Suite, shown};
+use keys::KEYS;
+
+pub(super) mod keys;
+mod layers;
+
+/// The file for settings.
+const FILE: &str = "slt.toml";
+
+/// The profile that is under every other one, and the only one where none is named.
+const DEFAULT: &str = "default";
+
+/// The flag that names a profile.
+pub(super) const PROFILE: &str = "profile";
+
+/// Carries the settings of a run to its other processes, in JSON: they must not read a file that has changed meanwhile.
+const HANDED_ON: &str = "SLT_WORKER_SETTINGS";
+
+/// The most bytes that the settings may take as JSON: the system limits how long one variable may be.
+const MOST_BYTES: usize = 100_000;
+
+/// Settings are what a file says for one run: the keys at its top, and over them those of its profiles.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// The file, as a user types it from the current folder.
+    pub(super) file: String,
+    /// The profile that was named, or `default` if the file has one.
+    pub(super) profile: Option<String>,
+    entries: Vec<Entry>,
+}
+
+/// A key of the file, with its value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: Value,
+    /// Where the key is, counted from 1.
+    pub(super) line: usize,
+    /// The profile that it belongs to.
+    pub(super) profile: Option<String>,
+}
+
+/// The value of a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Value {
+    /// One value, or several, each as its flag takes it.
+    Words(Vec<String>),
+    /// What holds for the files that match a pattern.
+    Rules(Vec<Rule>),
+}
+
+/// What holds for the files whose names match a pattern: a dialect, or the reason why they are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Rule {
+    pub(super) pattern: String,
+    pub(super) what: String,
+    pub(super) line: usize,
+}
+
+impl Settings {
+    /// The settings of the package in `folder`, if it has some, with those of the profile of that name.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not TOML, has an unknown key or a wrong value, or has no such profile. The message
+    /// names file and line.
+    pub(super) fn read(folder: &Path, profile: Option<&str>) -> Result<Option<Settings>, String> {
+        let Some((path, text)) = found(folder)? else {
+            return match profile {
+                Some(name) => Err(format!("no profile `{name}`: there is no `{}`", shown(&folder.join(FILE)))),
+                None => Ok(None),
+            };
+        };
+        let file = shown(&path).into_owned();
+        let document = Document::parse(text.as_str()).map_err(|error| not_toml(&file, &text, &error))?;
+        let is_manifest = path.ends_with(MANIFEST);
+        let source = layers::Source::new(&file, &text, folder, is_manifest);
+        let table = match is_manifest {
+            true => in_manifest(&document).expect("it has been found there"),
+            false => document.as_table() as &dyn toml_edit::TableLike,
+        };
+        let (top, profiles) = source.layers(table)?;
+        if let Some(name) = profile.filter(|name| *name != DEFAULT && !profiles.iter().any(|(known, _)| known == name))
+        {
+            let mut known: Vec<String> = profiles.iter().map(|(name, _)| format!("`{name}`")).collect();
+            known.sort_unstable();
+            let known =
+                if known.is_empty() { "has no profiles".to_owned() } else { format!("has {}", known.join(", ")) };
+            return Err(format!("no profile `{name}`: `{file}` {known}"));
+        }
+        let mut entries = top;
+        for layer in [DEFAULT].into_iter().chain(profile.filter(|name| *name != DEFAULT)) {
+            for entry in profiles.iter().filter(|(name, _)| name == layer).flat_map(|(_, entries)| entries) {
+                entries.retain(|other| other.key != entry.key);
+                entries.push(entry.clone());
+            }
+        }
+        let has_default = profiles.iter().any(|(name, _)| name == DEFAULT);
+        let profile = profile.or(has_default.then_some(DEFAULT)).map(str::to_owned);
+        Ok(Some(Settings { file, profile, entries }))
+    }
+
+    /// What the file says of a key.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// The profile, unless it is the one that is in force without being named.
+    pub(crate) fn named_profile(&self) -> Option<&str> {
+        self.profile.as_deref().filter(|name| *name != DEFAULT)
+    }
+
+    fn words(&self, key: &str) -> Option<&[String]> {
+        match &self.entry(key)?.value {
+            Value::Words(words) => Some(words),
+            Value::Rules(_) => None,
+        }
+    }
+
+    fn rules(&self, key: &str) -> &[Rule] {
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Value::Rules(rules)) => rules,
+            _ => &[],
+        }
+    }
+
+    /// The size of the stack for trials, in bytes.
+    pub(crate) fn stack_size(&self) -> Option<usize> {
+        self.words("stack-size")?.first()?.parse().ok()
+    }
+
+    /// The suite with what the file says of it. Roots that were named in another way (`has_roots`) stay.
+    ///
+    /// # Errors
+    /// A root of the file is not there.
+    pub(crate) fn on(&self, mut suite: Suite, has_roots: bool) -> Result<Suite, String> {
+        if let (Some(roots), false) = (self.words("roots"), has_roots) {
+            for root in roots {
+                if let Err(error) = Path::new(root).metadata() {
+                    let line = self.entry("roots").map_or(0, |entry| entry.line);
+                    let why = match error.kind() {
+                        Io::NotFound => "there is no such file or folder".to_owned(),
+                        _ => error.to_string(),
+                    };
+                    return Err(format!("{}:{line}: `roots`: `{root}`: {why}", self.file));
+                }
+            }
+            suite = suite.at(roots.iter().map(PathBuf::from));
+        }
+        for rule in self.rules("exclude") {
+            suite = suite.exclude([rule.pattern.as_str()], &rule.what);
+        }
+        for rule in self.rules("dialect") {
+            let dialect: Dialect = rule.what.parse()?;
+            suite = suite.dialect(rule.pattern.as_str(), dialect);
+        }
+        Ok(suite)
+    }
+
+    /// A sentence on each pattern of the file that matches none of these names.
+    pub(crate) fn idle<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
+        let of = |key: &'static str| self.rules(key).iter().map(move |rule| (key, rule));
+        let is_idle = |(_, rule): &(&str, &Rule)| {
+            let pattern = Pattern::new(&rule.pattern).ok();
+            !pattern.is_some_and(|pattern| names.clone().any(|name| pattern.matches(name)))
+        };
+        let told = |(key, rule): (&str, &Rule)| {
+            format!("{}:{}: `{key}`: no test file matches `{}`", self.file, rule.line, rule.pattern)
+        };
+        of("exclude").chain(of("dialect")).filter(is_idle).map(told).collect()
+    }
+
+    /// The command with the keys of the file as defaults of its flags, but for those that `matches` says are beaten.
+    fn defaults(&self, mut command: Command, matches: &ArgMatches) -> Command {
+        // Roots belong to the suite, and are not to look like roots that were typed.
+        for key in KEYS.iter().filter(|key| key.name != "roots") {
+            let id = key.id();
+            let has_flag = command.get_arguments().any(|arg| arg.get_id() == id.as_str() && key.is_of(arg));
+            let words = self.words(key.name).filter(|_| has_flag && key.beaten_by(matches).is_none());
+            if let Some(words) = words {
+                let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+                command = command.mut_arg(&id, |arg| arg.default_values(words));
+            }
+        }
+        command
+    }
+}
+
+/// The file with settings in a folder, and its text.
+fn found(folder: &Path) -> Result<Option<(PathBuf, String)>, String> {
+    let read = |path: PathBuf| match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == Io::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read `{}`: {error}", shown(&path))),
+    };
+    let own = read(folder.join(FILE))?;
+    // A manifest that cannot be read or parsed is cargo's business; most have no such table.
+    let manifest = read(folder.join(MANIFEST)).ok().flatten().filter(|(_, text)| {
+        let has_table = |document: Document<&str>| in_manifest(&document).is_some();
+        text.contains("slt") && Document::parse(text.as_str()).is_ok_and(has_table)
+    });
+    match (own, manifest) {
+        (Some((own, _)), Some((manifest, _))) => Err(format!(
+            "settings are in two places, `{}` and `[package.metadata.slt]` of `{}`: keep one of them",
+            shown(&own),
+            shown(&manifest)
+        )),
+        (own, manifest) => Ok(own.or(manifest)),
+    }
+}
+
+const MANIFEST: &str = "Cargo.toml";
+
+/// The key of a manifest that names the package's targets for `slt`, and is no setting of a run.
+const TARGETS: &str = "targets";
+
+/// The table of a manifest that holds settings, if it has one.
+fn in_manifest<'d>(document: &'d Document<&str>) -> Option<&'d dyn toml_edit::TableLike> {
+    let package = document.as_table().get("package")?.as_table_like()?;
+    let table = package.get("metadata")?.as_table_like()?.get("slt")?.as_table_like()?;
+    table.iter().any(|(key, _)| key != TARGETS).then_some(table)
+}
+
+fn not_toml(file: &str, text: &str, error: &toml_edit::TomlError) -> String {
+    let line = error.span().map_or(1, |span| layers::line_of(text, span.start));
+    format!("{file}:{line}: {}", error.message().trim_end().replace('\n', "; "))
+}
+
+/// The folder of the package that is being tested (`CARGO_MANIFEST_DIR`), or else of the one around the current folder: the
+/// nearest folder with settings or a package.
+fn package() -> PathBuf {
+    if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
+        return folder.into();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let is_package = |folder: &&Path| {
+        let has_package = |text: String| {
+            Document::parse(text.as_str()).is_ok_and(|document| document.as_table().contains_key("package"))
+        };
+        folder.join(FILE).exists() || fs::read_to_string(folder.join(MANIFEST)).is_ok_and(has_package)
+    };
+    here.ancestors().find(is_package).unwrap_or(&here).to_path_buf()
+}
+
+/// What this process's settings are for its other processes: set once they are read.
+static IN_USE: OnceLock<String> = OnceLock::new();
+
+/// Gives a process of the same run the settings of this one.
+pub(crate) fn hand_on(process: &mut Process) {
+    if let Some(settings) = IN_USE.get() {
+        process.env(HANDED_ON, settings);
+    }
+}
+
+/// A command line that was read, with the settings under it.
+pub(crate) struct Read {
+    pub(crate) matches: ArgMatches,
+    pub(crate) settings: Option<Arc<Settings>>,
+    pub(crate) in_force: InForce,
+}
+
+impl Read {
+    /// The suite with what the settings say of it, for a command that takes one; and the stack that they ask for.
+    ///
+    /// # Errors
+    /// The settings name a root that is not there.
+    #[cfg(feature = "commands")]
+    pub(crate) fn on(&self, suite: Suite) -> Result<Suite, String> {
+        let (name, own) = innermost(&self.matches);
+        // `query` has the flag for another purpose.
+        let takes_suite = name != Some("query") && own.try_contains_id("roots").is_ok();
+        match self.settings.as_ref().filter(|_| takes_suite) {
+            Some(settings) => {
+                settings.stack_size().into_iter().for_each(crate::crash::ask_for_stack);
+                settings.on(suite, own.contains_id("roots"))
+            }
+            None => Ok(suite),
+        }
+    }
+}
+
+/// The command with the flag `--profile` for every subcommand that has none.
+#[cfg(feature = "commands")]
+pub(crate) fn with_profile(mut command: Command) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let flags = <super::Flags as clap::Args>::augment_args(Command::new("slt"));
+    let profile = flags.get_arguments().find(|arg| arg.get_id() == PROFILE).expect("it is there");
+    for name in names {
+        command = command.mut_subcommand(name, |sub| {
+            let has_it = sub.get_arguments().any(|arg| arg.get_id() == PROFILE);
+            let own = || profile.clone().help_heading(None::<&str>).hide_env_values(true);
+            if has_it { sub } else { sub.arg(own()) }
+        });
+    }
+    command
+}
+
+/// Reads a command line whose flags have the settings of the package as defaults.
+///
+/// # Errors
+/// The command line, a variable or the settings cannot be used; or `--help`, which is to be printed. `worded` may say an
+/// error about the command line in other words.
+pub(crate) fn read(
+    command: &mut Command,
+    arguments: &[OsString],
+    worded: impl Fn(clap::Error, &Command) -> clap::Error,
+) -> Result<Read, clap::Error> {
+    let unusable = |message: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"));
+    let mut plain = command.clone();
+    let first = plain.try_get_matches_from_mut(arguments);
+    let mut matches = first.map_err(|error| worded(error, &plain))?;
+    let settings = {
+        let (_, own) = innermost(&matches);
+        let profile = own.try_get_one::<String>(PROFILE).ok().flatten();
+        settings_in_use(profile.map(String::as_str)).map_err(unusable)?
+    };
+    if let Some(settings) = &settings {
+        let (name, own) = innermost(&matches);
+        *command = match name {
+            Some(name) => command.clone().mut_subcommand(name, |sub| settings.defaults(sub, own)),
+            None => settings.defaults(command.clone(), own),
+        };
+        matches = command.try_get_matches_from_mut(arguments).map_err(|error| worded(error, command))?;
+    } else {
+        *command = plain;
+    }
+    let (name, own) = innermost(&matches);
+    let flags = name.and_then(|name| command.find_subcommand(name)).unwrap_or(command);
+    let in_force = InForce::new(flags, own, settings.as_ref());
+    Ok(Read { matches, settings: settings.map(Arc::new), in_force })
+}
+
+/// The subcommand that was typed with its flags, or the flags of a command without.
+fn innermost(matches: &ArgMatches) -> (Option<&str>, &ArgMatches) {
+    match matches.subcommand() {
+        Some((name, own)) => (Some(name), own),
+        None => (None, matches),
+    }
+}
+
+fn settings_in_use(profile: Option<&str>) -> Result<Option<Settings>, String> {
+    let settings = match std::env::var(HANDED_ON) {
+        Ok(json) => serde_json::from_str(&json).map_err(|error| format!("`{HANDED_ON}`: {error}"))?,
+        Err(_) => Settings::read(&package(), profile)?,
+    };
+    let json = serde_json::to_string(&settings).expect("plain data becomes JSON in memory");
+    if json.len() > MOST_BYTES {
+        let file = settings.map_or(String::new(), |settings| settings.file);
+        return Err(format!("the settings in `{file}` are too long: {} bytes, of at most {MOST_BYTES}", json.len()));
+    }
+    IN_USE.get_or_init(|| json);
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The keys that a file with settings may have.
+
+use std::path::Path;
+
+use clap::{Arg, ArgMatches};
+use toml_edit::{Item, Value as Toml};
+
+/// A key, which is named as its flag is.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(super) kind: Kind,
+    /// Other flags, and variables without a flag, that beat it where they are given.
+    beaten_by: &'static [&'static str],
+    /// Whether it adds to what the target's code says, instead of replacing it.
+    pub(crate) adds: bool,
+}
+
+/// What a key may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Texts,
+    Path,
+    Paths,
+    Engine,
+    Queue,
+    Seconds,
+    /// A whole number, or this word.
+    Whole(Option<&'static str>),
+    Size,
+    Switch,
+    Dialects,
+    Exclusions,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, beaten_by: &[], adds: false }
+}
+
+/// All keys, in the order in which they are shown.
+pub(crate) const KEYS: &[Key] = &[
+    key("roots", Kind::Paths),
+    Key { adds: true, ..key("exclude", Kind::Exclusions) },
+    Key { adds: true, ..key("dialect", Kind::Dialects) },
+    key("engine", Kind::Engine),
+    Key { adds: true, ..key("labels", Kind::Texts) },
+    Key { beaten_by: &["write_known_failures"], ..key("known-failures", Kind::Path) },
+    key("file-timeout", Kind::Seconds),
+    Key { beaten_by: &["query_timeout_ms"], ..key("query-timeout", Kind::Seconds) },
+    key("interrupt-grace", Kind::Seconds),
+    key("max-records", Kind::Whole(None)),
+    key("stack-size", Kind::Size),
+    Key { beaten_by: &["write_known_failures"], ..key("fail-fast", Kind::Switch) },
+    key("allow-system", Kind::Switch),
+    key("allow-env", Kind::Switch),
+    key("lenient", Kind::Switch),
+    key("select-tags", Kind::Texts),
+    key("skip-tags", Kind::Texts),
+    key("keep-db-on-failure", Kind::Switch),
+    key("results", Kind::Path),
+    key("report", Kind::Switch),
+    Key { beaten_by: &["RUST_TEST_THREADS"], ..key("test-threads", Kind::Whole(None)) },
+    key("parallel", Kind::Switch),
+    key("workers", Kind::Whole(Some("cores"))),
+    key("time-budget", Kind::Seconds),
+    key("allow-incomplete", Kind::Switch),
+    key("retries", Kind::Whole(None)),
+    key("crash-retries", Kind::Whole(None)),
+    key("repeat", Kind::Whole(Some("until-budget"))),
+    key("seed", Kind::Whole(None)),
+    key("memory-limit", Kind::Size),
+    key("queue", Kind::Queue),
+    key("engine-version", Kind::Text),
+    key("keep-runs", Kind::Whole(None)),
+];
+
+impl Key {
+    /// The id of its flag.
+    pub(crate) fn id(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// Whether the flag with its id means the same: one with a variable does; `slt shrink --seed` is another seed.
+    pub(super) fn is_of(&self, arg: &Arg) -> bool {
+        arg.get_env().is_some() || self.beaten_by.iter().any(|name| is_variable(name))
+    }
+
+    /// What beats it though it is not its own flag or variable: a flag's id, or a variable.
+    pub(crate) fn beaten_by(&self, matches: &ArgMatches) -> Option<&'static str> {
+        self.beaten_by.iter().copied().find(|name| match is_variable(name) {
+            true => std::env::var_os(name).is_some(),
+            false => matches.try_contains_id(name).unwrap_or(false),
+        })
+    }
+
+    /// The key's value as it is shown; without passwords.
+    pub(crate) fn shown(&self, word: &str) -> String {
+        let hidden = || "(cannot be shown)".to_owned();
+        match self.kind {
+            Kind::Engine => word.parse().map_or_else(|_| hidden(), |choice: crate::engine::Choice| choice.to_string()),
+            Kind::Queue => crate::queue::Place::parse(word.into()).map_or_else(|_| hidden(), |place| place.to_string()),
+            Kind::Seconds => format!("{word} s"),
+            Kind::Path | Kind::Paths => crate::suite::shown(Path::new(word)).into_owned(),
+            _ => word.to_owned(),
+        }
+    }
+}
+
+/// Whether a name is that of a variable.
+pub(crate) fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+}
+
+impl Kind {
+    /// What it may hold, in words.
+    pub(super) fn expected(self) -> String {
+        match self {
+            Kind::Text | Kind::Engine => "a text in quotes".to_owned(),
+            Kind::Path => "a path in quotes".to_owned(),
+            Kind::Queue => "a path or a URL in quotes".to_owned(),
+            Kind::Texts => "a list of texts, such as [\"a\", \"b\"]".to_owned(),
+            Kind::Paths => "a list of paths, such as [\"tests/slt\"]".to_owned(),
+            Kind::Seconds => "a number of seconds".to_owned(),
+            Kind::Whole(None) => "a whole number".to_owned(),
+            Kind::Whole(Some(word)) => format!("a whole number or \"{word}\""),
+            Kind::Size => "a number of bytes, or a size such as \"512M\"".to_owned(),
+            Kind::Switch => "true or false".to_owned(),
+            Kind::Dialects => {
+                "a dialect, or a table of patterns and dialects, such as { \"a/**\" = \"slt\" }".to_owned()
+            }
+            Kind::Exclusions => "tables such as { files = [\"tpch/**\"], reason = \"slow\" }".to_owned(),
+        }
+    }
+
+    /// The words of a value, as the flag takes them; none if the value is of another type. Paths are relative to `folder`.
+    pub(super) fn words(self, item: &Item, folder: &Path) -> Option<Vec<String>> {
+        let path = |text: &str| folder.join(text).to_string_lossy().into_owned();
+        let texts = || item.as_array()?.iter().map(Toml::as_str).collect::<Option<Vec<&str>>>();
+        let number = || item.as_integer().map(|number| number.to_string());
+        let one = |word: String| Some(vec![word]);
+        match self {
+            Kind::Text => one(item.as_str()?.to_owned()),
+            Kind::Path => one(path(item.as_str()?)),
+            Kind::Engine => one(engine(item.as_str()?, folder)),
+            Kind::Queue => match item.as_str()? {
+                url if url.contains("://") => one(url.to_owned()),
+                file => one(path(file)),
+            },
+            Kind::Texts => Some(texts()?.into_iter().map(str::to_owned).collect()),
+            Kind::Paths => Some(texts()?.into_iter().map(path).collect()),
+            Kind::Seconds => one(number().or_else(|| item.as_float().map(|number| number.to_string()))?),
+            Kind::Whole(word) => {
+                one(number().or_else(|| item.as_str().filter(|text| Some(*text) == word).map(str::to_owned))?)
+            }
+            Kind::Size => one(number().or_else(|| item.as_str().map(str::to_owned))?),
+            Kind::Switch => one(item.as_bool()?.to_string()),
+            Kind::Dialects | Kind::Exclusions => None,
+        }
+    }
+}
+
+/// An engine; the program of an external one is relative to the folder, if it is named by a relative path.
+fn engine(text: &str, folder: &Path) -> String {
+    let Some(command) = text.strip_prefix("external:") else { return text.to_owned() };
+    let command = command.trim_start();
+    let (program, rest) = command.split_at(command.find(char::is_whitespace).unwrap_or(command.len()));
+    if !program.contains('/') || program.contains(['"', '\'', '\\']) || Path::new(program).is_absolute() {
+        return text.to_owned();
+    }
+    let program = folder.join(program).to_string_lossy().into_owned();
+    let program = shlex::try_quote(&program).map_or_else(|_| program.clone(), std::borrow::Cow::into_owned);
+    format!("external:{program}{rest}")
+}
