@@ -63,7 +63,10 @@ fn main() -> std::process::ExitCode {
                 values.set("ECHO_PORT", "7");
                 if std::env::var("ECHO_FAIL").is_ok() { Err(io::Error::other("no port is free")) } else { Ok(()) }
             })
-            .after_run(|| log("after"))
+            .after_run(|| {
+                log("after")?;
+                if std::env::var("ECHO_FAIL_AFTER").is_ok() { Err(io::Error::other("the port is still open")) } else { Ok(()) }
+            })
     })
 }
 "#,
@@ -89,8 +92,6 @@ fn hooks(arguments: &[&str], variables: &[(&str, &str)]) -> (Said, Vec<String>) 
     command.arg("--").args(arguments).env("ECHO_LOG", &log).env("SLT_RESULTS", folder.path().join("results"));
     let said = Said::of(command.envs(variables.iter().copied()));
     let read = || fs::read_to_string(&log).unwrap_or_default();
-    // Processes that share a run by hand do not wait for the process that ends their set-up.
-    wait_until("the set-up is ended", || !read().contains("before") || read().contains("after"));
     (said, read().lines().map(str::to_owned).collect())
 }
 
@@ -162,6 +163,18 @@ fn a_set_up_that_fails_ends_the_run_with_4_before_any_file_and_its_teardown_stil
     }
     let (said, log) = hooks(&["--list"], &[]);
     assert!(said.code == 0 && log.is_empty(), "a list needs no set-up: {log:?} {said:?}");
+}
+
+#[test]
+fn a_teardown_that_fails_ends_a_green_run_with_4_and_says_why() {
+    for arguments in [&["ok.slt"][..], &["ok.slt", "--parallel", "--workers", "2"], &["ok.slt", "--parallel"]] {
+        let (said, log) = hooks(arguments, &[("ECHO_FAIL_AFTER", "1")]);
+        assert_eq!(said.code, 4, "{arguments:?} {said:?}");
+        assert!(said.err.contains("(`after_run`) failed: the port is still open"), "{arguments:?} {said:?}");
+        assert_eq!(by_one_process(&log), (vec!["before", "after"], true), "{arguments:?}: {log:?}");
+    }
+    let (said, _) = hooks(&["ok.slt", "--parallel"], &[]);
+    assert_eq!(said.code, 0, "an earlier failure is forgotten: {said:?}");
 }
 
 #[test]

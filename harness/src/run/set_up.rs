@@ -46,19 +46,20 @@ pub(super) fn around(
     } else if config.nextest || joined {
         let visit = Visit::begin(config).map_err(RunError::SetUp)?;
         let status = run();
-        drop(visit);
-        status
+        // Nextest waits for its tests, and its run is over only when it has ended itself.
+        after(status, if config.nextest { Ok(()) } else { visit.end() })
     } else {
         let begun = config.set_up.begin().map(environment::set_run_values);
         let status = begun.map_err(RunError::SetUp).and_then(|()| run());
-        match config.set_up.end() {
-            Ok(()) => status,
-            Err(error) => {
-                note!("error: {AFTER}: {error}");
-                status.map(|status| if status == ExitStatus::Passed { ExitStatus::Broken } else { status })
-            }
-        }
+        after(status, config.set_up.end())
     }
+}
+
+/// How a run ends whose teardown ended like this.
+fn after(status: Result<ExitStatus, RunError>, torn_down: Result<(), String>) -> Result<ExitStatus, RunError> {
+    let Err(error) = torn_down else { return status };
+    note!("error: {AFTER}: {error}");
+    status.map(|status| if status == ExitStatus::Passed { ExitStatus::Broken } else { status })
 }
 
 const AFTER: &str = "what is to be done after the run (`after_run`) failed";
@@ -96,6 +97,11 @@ impl Places {
         self.0.join("notice.json")
     }
 
+    /// What a teardown that failed says. It stays when the keeper has ended.
+    fn failure(&self) -> PathBuf {
+        self.0.with_extension("failed")
+    }
+
     fn read(&self) -> Option<Notice> {
         serde_json::from_slice(&fs::read(self.notice()).ok()?).ok()
     }
@@ -106,9 +112,33 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// A visit lasts for as long as a process needs the set-up of its run.
-struct Visit(#[allow(dead_code)] File);
+struct Visit {
+    places: Places,
+    lock: File,
+}
 
 impl Visit {
+    /// Waits until the keeper has ended the set-up, if this was the last visit; how that ended.
+    fn end(self) -> Result<(), String> {
+        FileExt::unlock(&self.lock).map_err(|error| error.to_string())?;
+        loop {
+            // The keeper ends the set-up while it holds the gate.
+            let gate = self.places.gate();
+            if gate.is_err() || !self.places.notice().exists() {
+                return fs::read_to_string(self.places.failure()).map_or(Ok(()), Err);
+            }
+            if FileExt::try_lock_exclusive(&self.lock).is_err() {
+                return Ok(()); // Others visit.
+            }
+            if self.places.keeper().is_ok_and(|keeper| FileExt::try_lock_exclusive(&keeper).is_ok()) {
+                return Err("its process was killed".to_owned());
+            }
+            let _ = FileExt::unlock(&self.lock);
+            drop(gate);
+            thread::sleep(TICK);
+        }
+    }
+
     fn begin(config: &Config) -> Result<Visit, String> {
         let run = match std::env::var(NEXTEST_RUN) {
             Ok(run) if config.nextest => run,
@@ -118,7 +148,7 @@ impl Visit {
         let places = Places(folder.join(run));
         let error = |error: io::Error| format!("cannot use the folder `{}`: {error}", places.0.display());
         fs::create_dir_all(&places.0).map_err(error)?;
-        let _gate = places.gate().map_err(error)?;
+        let gate = places.gate().map_err(error)?;
         // The last keeper may just have removed it.
         fs::create_dir_all(&places.0).map_err(error)?;
         let visitors = places.visitors().map_err(error)?;
@@ -136,7 +166,8 @@ impl Visit {
             None => return Err(format!("its process ended; `{}` has what it printed", log(&places.0).display())),
         }
         FileExt::lock_shared(&visitors).map_err(error)?;
-        Ok(Visit(visitors))
+        drop(gate);
+        Ok(Visit { places, lock: visitors })
     }
 }
 
@@ -147,6 +178,7 @@ fn log(folder: &Path) -> PathBuf {
 /// Starts a keeper, and waits until it has said something or ended.
 fn start_keeper(config: &Config, places: &Places) -> io::Result<()> {
     let log = File::create(log(&places.0))?;
+    let _ = fs::remove_file(places.failure());
     let watched = if config.nextest { getppid().map_or(0, |pid| pid.as_raw_nonzero().get()) } else { 0 };
     let mut command = process::same_executable();
     command.args(std::env::args_os().skip(1)).env(FOLDER, &places.0).env(WATCHED, watched.to_string());
@@ -194,6 +226,9 @@ fn keep(set_up: &SetUp, places: &Places, watched: Option<Pid>) -> io::Result<Exi
         let gate = places.gate()?;
         if FileExt::try_lock_exclusive(&visitors).is_ok() {
             let torn_down = if failed { torn_down } else { set_up.end() };
+            if let Err(error) = &torn_down {
+                fs::write(places.failure(), error)?;
+            }
             fs::remove_dir_all(&places.0)?;
             drop(gate);
             return Ok(match torn_down {
