@@ -27,6 +27,7 @@ mod paths;
 mod punchlist;
 mod query;
 mod report;
+mod review;
 mod run;
 mod runs;
 mod shrink;
@@ -120,6 +121,10 @@ enum Action {
     ///
     /// Example: slt report --open
     Report(report::Flags),
+    /// Accept or reject the new results that `--bless=review` wrote, record by record
+    ///
+    /// Example: slt review select/joins.test
+    Review(review::Flags),
     /// Write a Rust function for each test file, for editors that find tests by reading Rust
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
@@ -184,6 +189,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> Exi
         Action::Diff(flags) => concluded(diff::run(&flags)),
         Action::Query(flags) => concluded(query::run(&flags)),
         Action::Report(flags) => concluded(report::run(&flags)),
+        Action::Review(flags) => review::run(&flags, suite),
         Action::Shrink(flags) => shrink::run(suite, &engine, flags),
         Action::Test(flags) => test::test(suite, &engine, flags),
         Action::Stubs(flags) => stubs::run(&flags, suite),

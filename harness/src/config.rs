@@ -15,7 +15,7 @@ use crate::outcome::Shard;
 use crate::queue::Place;
 use crate::report::libtest::Format;
 use crate::suite::{Dialect, Filter};
-use crate::trial::Options;
+use crate::trial::{How, Options};
 use crate::worker::Policy;
 
 mod flags;
@@ -204,7 +204,7 @@ impl Config {
         }
         let spans_machines =
             parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);
-        if spans_machines && options.bless.as_ref().is_some_and(|bless| !bless.check) {
+        if spans_machines && options.bless.is_some_and(|bless| bless.how != How::Check) {
             return Err(
                 "`--bless` rewrites files of this machine, so it cannot be used with a queue on a server".to_owned()
             );

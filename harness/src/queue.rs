@@ -40,7 +40,7 @@ pub use error::QueueError;
 pub use live::{Live, Running};
 pub use open::{OpenOptions, Opened};
 pub use place::{Place, PlaceError};
-pub use plan::{CHECK, Plan, PlanEntry, PlanError, REWRITES, Settings};
+pub use plan::{CHECK, Plan, PlanEntry, PlanError, REVIEW, REWRITES, Settings};
 
 use crate::outcome::{Attempt, Outcome};
 

@@ -19,6 +19,7 @@ mod rust_path;
 mod stubs;
 
 pub use dialect::Dialect;
+pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::Excerpt;
 pub use filter::{Filter, nearest, with_line};
@@ -156,6 +157,7 @@ impl Suite {
                 match name_of(entry.path().strip_prefix(base).unwrap_or(entry.path())) {
                     Ok(name) => match self.dialects.of(&name) {
                         Some(dialect) => files.push(self.file(name, entry.into_path(), base, dialect)),
+                        None if dialect::waits_for_review(&name) => return Err(SuiteError::Waits(entry.into_path())),
                         None => return Err(SuiteError::NoDialect(entry.into_path())),
                     },
                     Err(complaint) => bad_names.push(complaint),

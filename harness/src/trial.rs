@@ -3,19 +3,17 @@
 //! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) both call
 //! [`run`]. Knows nothing about queues, other files or reports.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
 use crate::diff;
 use crate::engine::Engine;
-use crate::known::{Expectation, Judge};
-use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
+use crate::known::Judge;
+use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, content, slt, source};
-use crate::suite::{TestFile, shown};
+use crate::suite::TestFile;
 
 mod answer;
 mod apart;
@@ -24,17 +22,21 @@ mod duckdb;
 mod excerpt;
 mod execute;
 mod system;
+mod tally;
 mod variables;
 mod watchdog;
 
 pub(crate) use apart::{INTERRUPTED, left_threads_behind, run_apart};
-pub use bless::Bless;
-use bless::{Blessings, Conclusion};
+use bless::Blessings;
+#[cfg(feature = "commands")]
+pub(crate) use bless::review;
+pub use bless::{Bless, How};
 pub use duckdb::Tags;
 #[cfg(feature = "commands")]
 pub(crate) use excerpt::without_those_before;
 use excerpt::{Excerpted, Turn};
 use execute::Executor;
+use tally::Tally;
 
 /// What a trial may do, and its time limits.
 #[derive(Debug, Clone, Default)]
@@ -157,193 +159,6 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(without a message)")
 }
-
-/// A tally is the state of a trial so far, and its position; it survives a panic.
-struct Tally<'f> {
-    watch: &'f dyn Watch,
-    blessings: Option<Blessings>,
-    rewritten: u64,
-    rewritable: u64,
-    records: RecordCounts,
-    failures: Vec<Failure>,
-    failed_records: Vec<RecordId>,
-    /// The script's entry in the list of known failures, if it is listed.
-    expectation: Option<Expectation<'f>>,
-    /// The one record that is judged, if it is not all of them.
-    excerpted: Option<Excerpted>,
-    /// Why the script does not run to its end.
-    cut_short: Option<CutShort>,
-    /// The line of the `halt` that it ended with.
-    halted: Option<u64>,
-    engine: Duration,
-    /// What the engine calls itself, where only a connection tells that.
-    called: String,
-    path: &'f Path,
-    shown: Cow<'f, str>,
-    included: Option<std::sync::Arc<str>>,
-    line: u64,
-    pass: String,
-    sql: String,
-}
-
-impl<'f> Tally<'f> {
-    fn new(path: &'f Path, watch: &'f dyn Watch) -> Self {
-        Tally {
-            watch,
-            blessings: None,
-            rewritten: 0,
-            rewritable: 0,
-            records: RecordCounts::default(),
-            failures: Vec::new(),
-            failed_records: Vec::new(),
-            expectation: None,
-            excerpted: None,
-            cut_short: None,
-            halted: None,
-            engine: Duration::ZERO,
-            called: String::new(),
-            path,
-            shown: shown(path),
-            included: None,
-            line: 0,
-            pass: String::new(),
-            sql: String::new(),
-        }
-    }
-
-    fn at(&mut self, record: &Record<'_>) {
-        self.line = record.line;
-        self.pass.clone_from(&record.pass);
-        if self.included != record.included_from {
-            self.included.clone_from(&record.included_from);
-        }
-    }
-
-    /// Reports to the watch how another record than the current one ended.
-    fn ended(&self, record: &Record<'_>, ending: Ending<'_>) {
-        self.watch.ended(record.included_from.as_deref().unwrap_or(&self.shown), record, ending);
-    }
-
-    fn file(&self) -> &str {
-        self.included.as_deref().unwrap_or(&self.shown)
-    }
-
-    /// A failure of the current record, without texts.
-    fn here(&self) -> Failure {
-        Failure {
-            file: self.file().to_owned(),
-            line: self.line,
-            pass: self.pass.clone(),
-            message: String::new(),
-            sql: self.sql.clone(),
-            expected: None,
-            actual: None,
-            diff: String::new(),
-        }
-    }
-
-    /// Adds a failure of the record with this SQL; a record without SQL is identified by the error.
-    fn fail(&mut self, failure: Failure, text: &[u8]) {
-        let text = if text.is_empty() { failure.message.as_bytes() } else { text };
-        let id = RecordId::in_pass(text, failure.line, &failure.pass);
-        self.count_failed(vec![id]);
-        if self.failures.len() < MAX_FAILURES {
-            self.failures.push(failure);
-        }
-    }
-
-    fn count_failed(&mut self, records: Vec<RecordId>) {
-        self.records.failed += records.len() as u64;
-        if let Some(expectation) = &mut self.expectation {
-            records.iter().for_each(|record| expectation.failed(record));
-        }
-        let room = MAX_FAILED_RECORDS.saturating_sub(self.failed_records.len());
-        self.failed_records.extend(records.into_iter().take(room));
-    }
-
-    /// A record matched.
-    fn pass(&mut self, record: &Record<'_>) {
-        self.records.passed += u64::from(record.step.counts());
-        if let Some(expectation) = &mut self.expectation {
-            expectation.passed(record.step.text(), record.line, &record.pass);
-        }
-    }
-
-    /// Whether there is a failure that is not known.
-    fn has_new_failure(&self) -> bool {
-        match &self.expectation {
-            Some(expectation) => expectation.has_new_failure(),
-            None => self.records.failed > 0,
-        }
-    }
-
-    /// Adds a failure that is not a record's.
-    fn fail_unasked(&mut self, failure: Failure) {
-        let failure = match self.blessings {
-            Some(_) => bless::refused(failure, "only what a statement or a query returns can be written down"),
-            None => failure,
-        };
-        self.watch.failed(&failure);
-        let text = failure.sql.clone();
-        self.fail(failure, text.as_bytes());
-    }
-
-    /// Rewrites the corrected records, and records the result.
-    fn conclude(&mut self) {
-        let mut shown: Option<Failure> = None;
-        for conclusion in self.blessings.take().into_iter().flat_map(Blessings::conclude) {
-            match conclusion {
-                Conclusion::Rewritten(records) => {
-                    self.rewritten += records.len() as u64;
-                    self.records.passed += records.len() as u64;
-                    if let Some(expectation) = &mut self.expectation {
-                        records.into_iter().for_each(|record| expectation.passed_record(record));
-                    }
-                }
-                Conclusion::Rewritable(records, failure) => {
-                    self.rewritable += records.len() as u64;
-                    self.count_failed(records);
-                    match &mut shown {
-                        None => shown = Some(failure),
-                        Some(shown) => shown.diff = format!("{}\n{}", shown.diff, failure.diff),
-                    }
-                }
-                Conclusion::Failing(records, failures) => {
-                    self.count_failed(records);
-                    failures.iter().for_each(|failure| self.watch.failed(failure));
-                    self.failures.extend(failures);
-                }
-            }
-        }
-        if let Some(mut failure) = shown {
-            let records = if self.rewritable == 1 { "record" } else { "records" };
-            failure.message = format!("{} {records} would be rewritten", self.rewritable);
-            self.watch.failed(&failure);
-            self.failures.insert(0, failure);
-        }
-        self.failures.truncate(MAX_FAILURES);
-    }
-
-    /// An error of the whole script, or of its format.
-    fn fail_script(&mut self, error: SyntaxError, why: CutShort) {
-        self.cut_short = Some(why);
-        let file = error
-            .included_from
-            .as_deref()
-            .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
-        self.sql.clear();
-        self.pass.clear();
-        // A file that cannot be parsed may be a secret file: do not show its text.
-        let message = match why {
-            CutShort::SyntaxError => diff::shorten(error.message, LONGEST_SYNTAX_ERROR),
-            _ => error.message,
-        };
-        self.fail_unasked(Failure { file, line: error.line, message, ..self.here() });
-    }
-}
-
-/// How many bytes of a syntax error's message are shown.
-const LONGEST_SYNTAX_ERROR: usize = 400;
 
 fn script(
     file: &TestFile,

@@ -26,7 +26,7 @@ fn read(path: impl AsRef<Path>) -> String {
 }
 
 /// The ways to run a folder: in one process, as one worker, and with its own workers.
-const WAYS: [&[&str]; 3] = [&[], &["--parallel"], &["--parallel", "--workers", "2"]];
+pub const WAYS: [&[&str]; 3] = [&[], &["--parallel"], &["--parallel", "--workers", "2"]];
 
 fn run_with(root: &Path, way: &[&str], arguments: &[&str]) -> Said {
     let results = tempfile::tempdir().unwrap();
@@ -93,9 +93,10 @@ fn a_file_that_changed_meanwhile_is_not_overwritten() {
 #[test]
 fn invalid_values_of_bless_are_named() {
     let root = folder(&[("x.test", FAILS)]);
-    for (arguments, words) in
-        [(&["--bless=chek"][..], "`--bless=check`"), (&["--bless-errors"], "it needs `--bless` too")]
-    {
+    for (arguments, words) in [
+        (&["--bless=chek"][..], "`--bless=check` or `--bless=review`"),
+        (&["--bless-errors"], "it needs `--bless` too"),
+    ] {
         for said in [run(root.path(), arguments), slt(&[&["test", "x.test"], arguments].concat(), root.path())] {
             assert_eq!((said.code, said.err.contains(words)), (2, true), "{said:?}");
         }

@@ -35,6 +35,7 @@ mod own_engine;
 mod page;
 mod parallel;
 mod results;
+mod review;
 mod same_run;
 mod scope;
 mod scripts_in_parallel;

@@ -13,7 +13,7 @@ use super::{chosen, milliseconds, seconds};
 use crate::engine::Choice;
 use crate::outcome::Shard;
 use crate::suite::Dialect;
-use crate::trial::{Bless, Options, Tags};
+use crate::trial::{Bless, How, Options, Tags};
 
 /// The flags of a test binary, as they are typed.
 #[derive(Debug, Clone, Args)]
@@ -173,8 +173,9 @@ pub struct TrialFlags {
     #[arg(long, value_name = "TAGS", env = "SQLLOGICTEST_SKIP_TAGS", value_delimiter = ';', help_heading = OURS)]
     pub(super) skip_tags: Vec<String>,
 
-    /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes
-    #[arg(long, value_name = "check", env = "SQLLOGICTEST_BLESS", num_args = 0..=1, default_missing_value = "1",
+    /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes, and
+    /// `review` writes them to `FILE.new` for `slt review`
+    #[arg(long, value_name = "check|review", env = "SQLLOGICTEST_BLESS", num_args = 0..=1, default_missing_value = "1",
           require_equals = true, value_parser = bless, help_heading = OURS)]
     pub(super) bless: Option<Blessing>,
 
@@ -191,11 +192,7 @@ impl TrialFlags {
 
     /// What a trial may do, as far as these flags say it.
     pub(crate) fn options(self) -> Options {
-        let check = match self.bless {
-            None | Some(Blessing::No) => None,
-            Some(Blessing::Write) => Some(false),
-            Some(Blessing::Check) => Some(true),
-        };
+        let how = self.bless.and_then(|Blessing(how)| how);
         Options {
             fail_fast: self.fail_fast,
             file_timeout: self.file_timeout,
@@ -207,27 +204,24 @@ impl TrialFlags {
             lenient: self.lenient,
             tags: Tags { select: Tags::sets(self.select_tags), skip: Tags::sets(self.skip_tags) },
             keep_database: self.keep_db_on_failure,
-            bless: check.map(|check| Bless { check, errors: self.bless_errors }),
+            bless: how.map(|how| Bless { how, errors: self.bless_errors }),
             ..Options::default()
         }
     }
 }
 
-/// Whether expectations are rewritten.
+/// How expectations are rewritten, if they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blessing {
-    No,
-    Write,
-    Check,
-}
+pub(super) struct Blessing(Option<How>);
 
-/// `check`, or what clap takes for true or false in the variables of other flags.
+/// `check`, `review`, or what clap takes for true or false in the variables of other flags.
 fn bless(text: &str) -> Result<Blessing, String> {
     match text.to_ascii_lowercase().as_str() {
-        "check" => Ok(Blessing::Check),
-        "1" | "true" | "yes" | "y" | "on" | "t" => Ok(Blessing::Write),
-        "" | "0" | "false" | "no" | "n" | "off" | "f" => Ok(Blessing::No),
-        _ => Err("`--bless` takes no value, or `--bless=check`".to_owned()),
+        "check" => Ok(Blessing(Some(How::Check))),
+        "review" => Ok(Blessing(Some(How::Review))),
+        "1" | "true" | "yes" | "y" | "on" | "t" => Ok(Blessing(Some(How::Write))),
+        "" | "0" | "false" | "no" | "n" | "off" | "f" => Ok(Blessing(None)),
+        _ => Err("`--bless` takes no value, or `--bless=check` or `--bless=review`".to_owned()),
     }
 }
 

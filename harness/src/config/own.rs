@@ -67,8 +67,8 @@ fn given<A: Args>(matches: &ArgMatches) -> Vec<(String, String)> {
 
 /// What answers to the flags of DataFusion's runner and of `sqllogictest-bin`.
 const FOREIGN: &[(&str, &str)] = &[
-    ("--complete", "`--bless` rewrites what failing records expect, `--bless=check` only shows it"),
-    ("--override", "`--bless` rewrites what failing records expect, `--bless=check` only shows it"),
+    ("--complete", "`--bless` rewrites what failing records expect, `--bless=check` only shows it, `slt review` asks"),
+    ("--override", "`--bless` rewrites what failing records expect, `--bless=check` only shows it, `slt review` asks"),
     ("--timing-summary", "`--report-time` shows each file's time, and every summary the slowest files"),
     ("--include-tpch", "all files of the suite run, but for those that `Suite::exclude` leaves out"),
     ("--include-sqlite", "`--root` names another folder of files; `Suite::exclude` leaves files out"),

@@ -104,7 +104,7 @@ impl Plan {
     /// Whether the run rewrites its files: then a later participant cannot tell whether the files are still those of
     /// the run.
     pub fn rewrites(&self) -> bool {
-        self.settings.get(REWRITES).is_some_and(|bless| bless != CHECK)
+        self.settings.get(REWRITES).is_some_and(|bless| bless != CHECK && bless != REVIEW)
     }
 
     /// The entries in claim order.
@@ -165,6 +165,9 @@ impl Plan {
 
 /// The value of [`REWRITES`] for a run that only shows what it would rewrite.
 pub const CHECK: &str = "check";
+
+/// The value of [`REWRITES`] for a run that writes beside the files what it would rewrite.
+pub const REVIEW: &str = "review";
 
 #[cfg(test)]
 mod tests {

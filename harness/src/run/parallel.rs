@@ -23,6 +23,7 @@ use crate::script::content::contents;
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
+use crate::trial::How;
 use crate::worker::{End, Job, work};
 
 mod crew;
@@ -49,7 +50,7 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     parallel.order.sort(&mut task.files, &history);
     let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
     // Files that the run rewrites do not stay as planned.
-    let rewrites = config.options.bless.as_ref().is_some_and(|bless| !bless.check);
+    let rewrites = config.options.bless.is_some_and(|bless| bless.how == How::Write);
     let plan = plan(&task.files, parallel.repeat, !rewrites)?;
     let plan = plan.with_settings(settings(config, parallel, &*task.engine, &task.suite));
     let options = OpenOptions {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
-use crate::queue::{CHECK, REWRITES, Settings};
+use crate::queue::{CHECK, REVIEW, REWRITES, Settings};
 use crate::suite::Suite;
-use crate::trial::{Bless, Options};
+use crate::trial::{Bless, How, Options};
 use crate::worker::Policy;
 
 /// The settings of a run, by flag or another name.
@@ -62,10 +62,15 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
     let stack = config.settings.as_ref().and_then(|settings| settings.stack_size());
     set("stack-size", stack.map(|bytes| format!("{bytes} bytes")));
     config.own.iter().for_each(|(flag, value)| set(flag, Some(value.clone())));
-    if let Some(Bless { check, errors }) = bless {
-        set(REWRITES, Some(if *check { CHECK } else { "on" }.to_owned()));
+    if let Some(Bless { how, errors }) = bless {
+        let words = match how {
+            How::Write => "on",
+            How::Review => REVIEW,
+            How::Check => CHECK,
+        };
+        set(REWRITES, Some(words.to_owned()));
         set("--bless-errors", on(*errors));
-        if !check {
+        if *how != How::Check {
             // Elsewhere there are other files to rewrite.
             let roots = suite.roots().iter().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
             set("--root", list(&roots.map(|root| root.display().to_string()).collect::<Vec<_>>()));

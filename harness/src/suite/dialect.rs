@@ -57,6 +57,14 @@ impl FromStr for Dialect {
     }
 }
 
+/// What is added to a test file's name for the new results that wait beside it.
+pub(crate) const WAITING: &str = ".new";
+
+/// Whether a file of that name is what `--bless=review` writes beside a test file: never a test file itself.
+pub(super) fn waits_for_review(name: &str) -> bool {
+    name.ends_with(WAITING)
+}
+
 /// Which dialect the files of a suite are in.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dialects {
@@ -67,8 +75,12 @@ pub(super) struct Dialects {
 }
 
 impl Dialects {
-    /// The dialect of the file of that name: the one for all files, the last matching rule's, or the extension's.
+    /// The dialect of the file of that name: the one for all files, the last matching rule's, or the extension's. New
+    /// results that wait beside a file (`x.slt.new`) have none.
     pub(super) fn of(&self, name: &str) -> Option<Dialect> {
+        if waits_for_review(name) {
+            return None;
+        }
         self.chosen(name).or_else(|| Dialect::by_extension(Path::new(name)))
     }
 
@@ -106,6 +118,7 @@ mod tests {
         assert_eq!(dialects.of("a/x.test"), Some(Dialect::Slt));
         assert_eq!(dialects.of("a/old/x.slt"), Some(Dialect::Classic), "the last rule counts");
         assert_eq!(dialects.of("b/x.test"), Some(Dialect::Classic));
+        assert_eq!((dialects.of("a/x.test.new"), dialects.of("x.slt.new")), (None, None), "whatever the rules");
         dialects.all = Some(Dialect::Slt);
         assert_eq!((dialects.of("a/old/x.slt"), dialects.of("x.serial")), (Some(Dialect::Slt), Some(Dialect::Slt)));
         dialects.rules.push(("[".into(), Dialect::Slt));

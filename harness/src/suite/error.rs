@@ -22,6 +22,9 @@ pub enum SuiteError {
     /// A file that was named, whose name does not say what dialect it is in.
     #[error("cannot tell from its name which dialect `{}` is in: say `--dialect slt` or `--dialect classic`", .0.display())]
     NoDialect(PathBuf),
+    /// A file that was named, and holds what `--bless=review` wrote.
+    #[error("`{}` holds new results, and is no test file: `slt review` shows them", .0.display())]
+    Waits(PathBuf),
     /// A pattern of the suite's settings that is none.
     #[error("the suite's setting `{setting}`: `{pattern}` is not a file pattern: {reason}")]
     BadPattern {

@@ -19,6 +19,7 @@ use super::diff;
 
 mod duckdb;
 mod edit;
+pub(crate) mod review;
 mod rewrite;
 
 use edit::{Edit, Style};
@@ -26,10 +27,22 @@ use edit::{Edit, Style};
 /// How failing records are rewritten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bless {
-    /// Show what would change, and write nothing.
-    pub check: bool,
+    /// What becomes of the new text.
+    pub how: How,
     /// Also write errors as expected.
     pub errors: bool,
+}
+
+/// What becomes of the text that expects what the engine returned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum How {
+    /// It replaces the file.
+    #[default]
+    Write,
+    /// It is written beside the file, as `FILE.new`, for `slt review`; the records still fail.
+    Review,
+    /// It is shown, and nothing is written; the records still fail.
+    Check,
 }
 
 /// A correction is what a record would have to expect in order to pass.
@@ -57,6 +70,8 @@ pub(super) struct Blessings {
     root: PathBuf,
     /// Names that conditions accept for the engine.
     labels: Labels,
+    /// Whether only one record of the script is judged.
+    is_excerpt: bool,
     /// A draft for each file: the script's, and those of included files.
     drafts: Vec<Draft>,
     /// The draft of a record, by the file that it was included from.
@@ -66,6 +81,8 @@ pub(super) struct Blessings {
 /// A draft is the pending change of one file.
 #[derive(Debug)]
 struct Draft {
+    /// Whether other scripts may have more to say on this file, because they include it.
+    is_shared: bool,
     /// The file itself, with links resolved; or why it cannot be rewritten.
     path: Result<PathBuf, String>,
     text: Vec<u8>,
@@ -78,6 +95,9 @@ struct Draft {
     /// Every run of a record that will be rewritten.
     corrected: Vec<RecordId>,
 }
+
+/// Puts a draft's new text where it belongs; says why not, as a fragment.
+type Write<'w> = dyn Fn(&Draft, &Path, &[u8]) -> Result<(), String> + 'w;
 
 /// The state of a record in a draft.
 #[derive(Debug)]
@@ -121,6 +141,7 @@ impl Blessings {
             script: file.path.clone(),
             root: file.root.clone(),
             labels: Labels::default(),
+            is_excerpt: file.excerpt.is_some(),
             drafts: Vec::new(),
             names: HashMap::new(),
         }
@@ -207,7 +228,7 @@ impl Blessings {
                 let path = real(shown, &self.root);
                 let same = |draft: &Draft| path.is_ok() && draft.path == path;
                 let index = self.drafts.iter().position(same).unwrap_or_else(|| {
-                    self.drafts.push(Draft::read(path));
+                    self.drafts.push(Draft { is_shared: included_from.is_some(), ..Draft::read(path) });
                     self.drafts.len() - 1
                 });
                 self.names.insert(included_from.clone(), index);
@@ -217,11 +238,27 @@ impl Blessings {
         &mut self.drafts[index]
     }
 
-    /// Writes the collected corrections, and returns the result for each file.
-    pub(super) fn conclude(self) -> Vec<Conclusion> {
-        let Blessings { bless, dialect, root, labels, drafts, .. } = self;
+    /// Where the new text goes.
+    pub(super) fn how(&self) -> How {
+        self.bless.how
+    }
+
+    /// Writes the collected corrections, and returns the result for each file. `is_whole` tells whether the script ran to its
+    /// end.
+    pub(super) fn conclude(self, is_whole: bool) -> Vec<Conclusion> {
+        let Blessings { bless, dialect, script, root, labels, is_excerpt, drafts, .. } = self;
         let read = |text: &[u8], path: &Path| kept(text, path, dialect, &labels, &root);
-        drafts.into_iter().flat_map(|draft| draft.conclude(bless.check, &read)).collect()
+        let has_news = drafts.iter().any(|draft| !draft.is_shared && !draft.corrected.is_empty());
+        if bless.how == How::Review && is_whole && !is_excerpt && !has_news {
+            // What an earlier run wrote there is no longer so.
+            real(&script, &root).iter().for_each(|script| review::discard(script));
+        }
+        let write = |draft: &Draft, path: &Path, edited: &[u8]| match bless.how {
+            How::Check => Ok(()),
+            How::Write => rewrite::rewrite(path, &draft.text, edited),
+            How::Review => review::propose(path, &draft.text, edited, dialect, draft.is_shared || is_excerpt),
+        };
+        drafts.into_iter().flat_map(|draft| draft.conclude(bless.how, &read, &write)).collect()
     }
 }
 
@@ -234,7 +271,15 @@ impl Draft {
             Err(_) => (path, Vec::new()),
         };
         let starts = source::Lines::new(&text).map(|line| line.start).collect();
-        Draft { path, text, starts, records: BTreeMap::new(), failures: Vec::new(), corrected: Vec::new() }
+        Draft {
+            is_shared: false,
+            path,
+            text,
+            starts,
+            records: BTreeMap::new(),
+            failures: Vec::new(),
+            corrected: Vec::new(),
+        }
     }
 
     /// Enters how a record is to be rewritten.
@@ -264,8 +309,15 @@ impl Draft {
         }
     }
 
-    fn conclude(self, check: bool, read: &dyn Fn(&[u8], &Path) -> Option<Records>) -> Vec<Conclusion> {
-        let Draft { path: Ok(path), text, records, failures, corrected, .. } = self else { return Vec::new() };
+    fn conclude(
+        mut self,
+        how: How,
+        read: &dyn Fn(&[u8], &Path) -> Option<Records>,
+        write: &Write<'_>,
+    ) -> Vec<Conclusion> {
+        let Ok(path) = self.path.clone() else { return Vec::new() };
+        let (failures, corrected) = (std::mem::take(&mut self.failures), std::mem::take(&mut self.corrected));
+        let Draft { text, records, .. } = &self;
         let mut edits = Vec::new();
         for state in records.values() {
             if let RecordState::Corrected(more) = state {
@@ -285,18 +337,19 @@ impl Draft {
             conclusions.push(Conclusion::Failing(disputed, because(still, reason)));
         }
         if !corrected.is_empty() {
-            let edited = edit::apply(&text, 0..text.len(), edits);
+            let edited = edit::apply(text, 0..text.len(), edits);
             let corrected_at = |line: &u64| matches!(records.get(line), Some(RecordState::Corrected(..)));
-            let unharmed = || leaves_others(read(&text, &path)?, read(&edited, &path)?, corrected_at);
+            let unharmed = || leaves_others(read(text, &path)?, read(&edited, &path)?, corrected_at);
             conclusions.push(if unharmed() != Some(true) {
                 Conclusion::Failing(corrected, because(failures, HARM))
-            } else if check {
-                let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();
-                let diff = diff::unified(&file, &text, &edited);
-                Conclusion::Rewritable(corrected, Failure { file, line, diff, ..Failure::default() })
             } else {
-                match rewrite::rewrite(&path, &text, &edited) {
-                    Ok(()) => Conclusion::Rewritten(corrected),
+                match write(&self, &path, &edited) {
+                    Ok(()) if how == How::Write => Conclusion::Rewritten(corrected),
+                    Ok(()) => {
+                        let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();
+                        let diff = diff::unified(&file, text, &edited);
+                        Conclusion::Rewritable(corrected, Failure { file, line, diff, ..Failure::default() })
+                    }
                     Err(reason) => Conclusion::Failing(corrected, because(failures, &reason)),
                 }
             });

@@ -10,36 +10,41 @@ use crate::script::source;
 
 /// Replaces the content of `path` by `after`, if it is still `before`; keeps permissions.
 ///
-/// `path` must not be a link: a link would be replaced by a file. Other calls for a file in the same folder wait, in
-/// this process or another one; a call that finds `after` already there succeeds.
+/// `path` must not be a link: a link would be replaced by a file. A call that finds `after` already there succeeds.
 ///
 /// # Errors
 /// As a fragment: the file has changed, cannot be written, or the system refuses something.
 pub(super) fn rewrite(path: &Path, before: &[u8], after: &[u8]) -> Result<(), String> {
+    alone(path, |folder| match source::read(path)? {
+        present if present == after => Ok(Ok(())),
+        present if present != before => Ok(Err(CHANGED.to_owned())),
+        _ => replace(path, path, folder, after).map(Ok),
+    })
+}
+
+/// Does something in the folder of `path`, and syncs the folder. Other calls for files in that folder wait, in this process or
+/// another one.
+///
+/// # Errors
+/// As a fragment: those of `act`, which names the file if the system refuses something.
+pub(super) fn alone(path: &Path, act: impl FnOnce(&Path) -> io::Result<Result<(), String>>) -> Result<(), String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = |error: io::Error| format!("`{}` cannot be written: {error}", path.display());
     let lock = File::open(folder).map_err(system)?;
     FileExt::lock_exclusive(&lock)
         .map_err(|error| format!("the folder `{}` cannot be locked: {error}", folder.display()))?;
-    let replaced = source::read(path).and_then(|present| match present == after {
-        true => Ok(true),
-        false if present != before => Ok(false),
-        false => replace(path, folder, after).and_then(|()| lock.sync_all()).map(|()| true),
-    });
+    let acted = act(folder).and_then(|acted| lock.sync_all().map(|()| acted));
     // Unlocked explicitly, because a child that another thread is starting would keep it locked.
     let unlocked = FileExt::unlock(&lock);
-    match replaced.map_err(system)? {
-        true => unlocked.map_err(system),
-        false => Err(CHANGED.to_owned()),
-    }
+    acted.map_err(system)?.and_then(|()| unlocked.map_err(system))
 }
 
 /// Why a file that somebody else has changed is not rewritten.
 pub(super) const CHANGED: &str = "the file has changed since it was read";
 
-/// Writes a file beside the old one and renames it over the old one.
-fn replace(path: &Path, folder: &Path, text: &[u8]) -> io::Result<()> {
-    let permissions = path.metadata()?.permissions();
+/// Writes a file in `folder`, with the permissions of `like`, and renames it to `path`.
+pub(super) fn replace(path: &Path, like: &Path, folder: &Path, text: &[u8]) -> io::Result<()> {
+    let permissions = like.metadata()?.permissions();
     if permissions.readonly() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
     }

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::Bless;
+use super::{Bless, How};
 use crate::engine::sqlite::Sqlite;
 use crate::outcome::{Outcome, Verdict};
 use crate::suite::Suite;
 use crate::trial::{Options, run};
 
-const WRITE: Bless = Bless { check: false, errors: false };
-const WITH_ERRORS: Bless = Bless { check: false, errors: true };
+const WRITE: Bless = Bless { how: How::Write, errors: false };
+const WITH_ERRORS: Bless = Bless { how: How::Write, errors: true };
 
 /// Runs one script of a folder.
 fn trial(root: &Path, name: &str, bless: Option<Bless>) -> Outcome {
@@ -189,12 +189,31 @@ fn records_are_rewritten_in_place_and_an_included_file_is_never_disputed() {
 #[test]
 fn checking_shows_what_would_change_and_writes_nothing() {
     let script = "statement ok\nSELECT 1\n\nquery I\nSELECT 1\n----\n2\n";
-    let (text, outcome, _) = blessed("x.test", script.as_bytes(), Bless { check: true, errors: false });
+    let (text, outcome, _) = blessed("x.test", script.as_bytes(), Bless { how: How::Check, errors: false });
     assert_eq!(text, script.as_bytes());
     assert_eq!((&outcome.verdict, outcome.rewritten, outcome.records.failed), (&Verdict::Failed, 0, 1));
     let failure = outcome.failure_text();
     assert!(failure.starts_with("1 record would be rewritten\n"), "{failure}");
     assert!(failure.contains("@@ -4,4 +4,4 @@\n query I\n SELECT 1\n ----\n-2\n+1\n"), "{failure}");
+}
+
+#[test]
+fn new_results_wait_until_a_run_has_none() {
+    let root = tempfile::tempdir().unwrap();
+    let (path, new) = (root.path().join("x.test"), root.path().join("x.test.new"));
+    let script = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 2\n----\n3\n";
+    fs::write(&path, script).unwrap();
+    let review = Some(Bless { how: How::Review, errors: false });
+    let outcome = trial(root.path(), "x.test", review);
+    assert_eq!((&outcome.verdict, outcome.rewritten, outcome.rewritable), (&Verdict::Failed, 0, 2));
+    assert!(outcome.failure_text().starts_with("2 records would be rewritten: `slt review`"), "{outcome:?}");
+    assert!(fs::read_to_string(&new).unwrap().ends_with("SELECT 1\n----\n1\n\nquery I\nSELECT 2\n----\n2\n"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), script);
+    // What waits is no test file, and goes when nothing differs any more.
+    assert_eq!(Suite::from_roots([root.path().to_path_buf()]).discover().unwrap().len(), 1);
+    fs::write(&path, "statement ok\nSELECT 1\n").unwrap();
+    assert_eq!(trial(root.path(), "x.test", review).verdict, Verdict::Passed);
+    assert!(!new.exists());
 }
 
 /// A script of queries, each with some wrong lines; with random comments, conditions and line ends.
@@ -344,6 +363,16 @@ proptest! {
         let text = String::from_utf8(text).unwrap();
         prop_assert!(!outcome.verdict.is_failure(), "{}", outcome.failure_text());
         prop_assert!(!again.verdict.is_failure(), "{}\n{}", text, again.failure_text());
+        // The same text waits for a review, and the file stays as it is.
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("x.slt");
+        fs::write(&path, &script).unwrap();
+        let review = Bless { how: How::Review, errors: true };
+        let outcome = trial(root.path(), "x.slt", Some(review));
+        prop_assert_eq!(fs::read_to_string(&path).unwrap(), script.as_str());
+        let waits = super::review::Proposal::read(&super::review::beside(&path)).ok().flatten();
+        prop_assert_eq!(waits.map_or(script.clone(), |waits| String::from_utf8(waits.text).unwrap()), text.as_str());
+        prop_assert_eq!(outcome.verdict.is_failure(), script != text);
         let mut rest = text.as_str();
         for (record, passes, number) in &records {
             // A passing record stays unchanged; of the others, the SQL does, and all is in its old order.
