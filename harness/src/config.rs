@@ -76,6 +76,8 @@ pub struct Config {
     pub logfile: Option<PathBuf>,
     /// Show each trial's time.
     pub report_time: bool,
+    /// Whether the summary says where the time of the run went.
+    pub timings: bool,
     /// How many trials run at a time, at least 1.
     pub threads: usize,
     /// Shuffle the order, by this seed.
@@ -223,6 +225,7 @@ impl Config {
             color: libtest.color.unwrap_or_default(),
             logfile: libtest.logfile.map(PathBuf::from),
             report_time: flags.report_time.is_some(),
+            timings: flags.timings,
             threads: threads(libtest.test_threads)?,
             shuffle: shuffle_seed(flags.shuffle, flags.shuffle_seed)?,
             interrupt_grace: flags.interrupt_grace,

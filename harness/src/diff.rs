@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use similar::{Algorithm, DiffOp, TextDiff, capture_diff_slices_deadline, group_diff_ops};
 
+mod returned;
 mod value;
 mod words;
+
+pub(crate) use returned::Returned;
 
 /// How many bytes of a text a message shows: an engine that returns megabytes must not flood a terminal.
 pub(crate) const LONGEST: usize = 4096;

@@ -198,6 +198,10 @@ pub struct Failure {
     /// lines above it, and `@@ line 17 @@` says where the next expected line that differs is in the file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
+    /// The first and the last rows that were returned, if the script lists only a hash of the result, and where the others
+    /// are.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub returned: String,
 }
 
 impl Failure {
@@ -220,6 +224,8 @@ pub enum Part {
     Sql,
     /// The diff, after a line of its own that says so.
     Diff,
+    /// What was returned, if the script lists only a hash of it.
+    Returned,
     /// Where the record is.
     Place,
 }
@@ -233,6 +239,9 @@ impl Failure {
         }
         if !self.diff.is_empty() {
             parts.push((Part::Diff, format!("[Diff] (-expected|+actual)\n{}", self.diff)));
+        }
+        if !self.returned.is_empty() {
+            parts.push((Part::Returned, format!("[Returned] {}", self.returned)));
         }
         parts.push((Part::Place, format!("at {}", self.place())));
         parts
@@ -458,8 +467,7 @@ mod tests {
             message: "m".into(),
             sql: "SELECT 1".into(),
             expected: Some("1".into()),
-            actual: None,
-            diff: String::new(),
+            ..Failure::default()
         });
         for verdict in [
             Verdict::Passed,

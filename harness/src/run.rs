@@ -51,6 +51,9 @@ pub(crate) use selection::suggestion;
 use selection::{Selection, is_strict, select};
 pub use target::{Target, main_with};
 
+/// The folder in that for results where the values are of which scripts list only a hash.
+const RETURNED: &str = "returned";
+
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
 ///
 /// The suite's roots give way to `--root` and `SLT_CORPUS`. See [`ExitStatus`] for the exit codes, and [`Target`] for more
@@ -202,6 +205,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     if let Some(assignment) = Assignment::from_env() {
         return assignment.work(&suite, &engine, &config);
     }
+    config.options.returned = Some(folder::folder(&config).join(RETURNED));
     if config.failed {
         last::settle(&suite, &mut config)?;
     }
@@ -215,6 +219,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         excerpts::settle(&mut config)?;
     }
     let mut printer = Printer::new(output(&config)?, layout(&config), &files);
+    printer.rerun_by(closing::rerun_command(&config));
     if config.list {
         // nextest wants names alone, which it asks for as `terse`.
         printer.list(&files, config.format == Some(Format::Terse));
@@ -288,7 +293,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     let mut figures = String::new();
     // Under nextest each file is a process, whose figures nobody wants.
     if !config.nextest && !outcomes.is_empty() {
-        figures.push_str(&Statistics::new(summary.total, wall, workers, outcomes.iter()).text());
+        figures.push_str(&Statistics::new(summary.total, wall, workers, outcomes.iter()).text(config.timings));
     }
     let printed = print_end(&mut printer, config, &summary, (filtered_out, wall), &figures);
     known::keep(config, &*engine, &outcomes);

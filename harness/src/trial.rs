@@ -3,7 +3,7 @@
 //! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) both call
 //! [`run`]. Knows nothing about queues, other files or reports.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +21,8 @@ mod bless;
 mod duckdb;
 mod excerpt;
 mod execute;
+mod panics;
+mod returned;
 mod system;
 mod tally;
 mod variables;
@@ -59,6 +61,8 @@ pub struct Options {
     pub bless: Option<Bless>,
     /// Keep the full texts of failures, however long.
     pub whole_texts: bool,
+    /// The folder for files with all values of a result of which the script lists only a hash.
+    pub returned: Option<PathBuf>,
     /// Names that conditions accept for the engine, besides its own.
     pub labels: Vec<String>,
     /// How many records one script of DuckDB's dialect may run, those in loops each time that they run; none for ten million.
@@ -119,9 +123,9 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
     let expectation = options.known.as_ref().and_then(|judge| judge.expectation(&file.name));
     let excerpted = file.excerpt.map(Excerpted::new);
     let mut tally = Tally { blessings, expectation, excerpted, ..Tally::new(&file.path, watch) };
-    let verdict = catch_unwind(AssertUnwindSafe(|| script(file, engine, options, watch, &mut tally)));
+    let verdict = panics::catch(|| script(file, engine, options, watch, &mut tally));
     let verdict = verdict.unwrap_or_else(|panic| {
-        let message = format!("the engine's adapter panicked: {}", words(&*panic));
+        let message = format!("the engine's adapter panicked{panic}");
         tally.cut_short = Some(CutShort::Panicked);
         tally.fail_unasked(Failure { message, ..tally.here() });
         tally.conclude();
@@ -152,12 +156,6 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The message of a panic.
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(without a message)")
 }
 
 fn script(

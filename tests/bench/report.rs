@@ -78,6 +78,7 @@ fn failure(file: &str, record: u64) -> Failure {
         expected: Some(rows(0)),
         actual: Some(rows(1)),
         diff: rows(0).lines().map(|row| format!("- {row}\n")).collect(),
+        ..Failure::default()
     }
 }
 

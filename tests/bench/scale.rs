@@ -34,7 +34,7 @@ fn bench() -> Result<(), String> {
     let server = servers::postgres();
     let run = |arguments: &[&str]| -> Result<(Cost, String), String> {
         let mut command = Command::new(&binary);
-        command.args(arguments).arg("--results").arg(results.path());
+        command.args(arguments).args(["--timings", "--results"]).arg(results.path());
         if let (true, Some(server)) = (arguments.contains(&"--run-id"), &server) {
             command.env("SQLLOGICTEST_WORK_QUEUE", &server.url);
         }

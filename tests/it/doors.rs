@@ -68,7 +68,6 @@ fn run(place: &Place, arguments: &str, queue: Option<&str>) -> Ended {
     if let Some(queue) = queue {
         command.env("SQLLOGICTEST_WORK_QUEUE", queue);
     }
-    command.env("RUST_BACKTRACE", "0");
     // A core file helps nobody here.
     place.start_command(without_core(&command)).wait()
 }

@@ -42,7 +42,8 @@ fn a_panic_of_the_engine_is_a_failure_like_any_other() {
     let ended = place.run("--workers 2").exits(101);
     assert_eq!(ended.verdict("bad.test"), "FAILED");
     ended.others_passed("bad.test");
-    ended.says("the engine's adapter panicked: the engine has had enough");
+    ended.says("the engine's adapter panicked at ");
+    ended.says(": the engine has had enough\n");
     ended.says("at tests/bad.test:4");
 }
 

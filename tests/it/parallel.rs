@@ -73,7 +73,7 @@ fn a_time_budget_leaves_files_unrun() {
 fn a_resumed_run_counts_only_its_own_time() {
     let place = slow(12, 400);
     place.run("--workers 2 --time-budget 1").exits(3);
-    let ended = place.run("--workers 2 --resume").exits(0);
+    let ended = place.run("--workers 2 --resume --timings").exits(0);
     ended.says("files     12 passed, 0 failed, 0 ignored, 0 not run");
     let busy = ended.stdout.split_once("busy ").and_then(|(_, rest)| rest.split_once(" %")).map(|(busy, _)| busy);
     let busy: f64 = busy.expect("a line on the workers").parse().unwrap();

@@ -24,7 +24,7 @@ fn times_told(all: &[Ended]) -> BTreeMap<String, u32> {
 #[test]
 fn two_processes_share_the_files_and_each_reports_its_own() {
     let place = Place::with_many(12, &fault("sleep 100"));
-    let runs = [place.start("--run-id one"), place.start("--run-id one")];
+    let runs = [place.start("--run-id one --timings"), place.start("--run-id one --timings")];
     let all = runs.map(|run| run.wait().exits(0));
     let told = times_told(&all);
     assert!(told.len() == 12 && told.values().all(|times| *times == 1), "{told:?}");

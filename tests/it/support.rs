@@ -35,7 +35,7 @@ pub fn command(program: impl AsRef<Path>) -> Command {
         }
     }
     // Test runs must not replace the user's own results.
-    command.env("SLT_RESULTS", Path::new(env!("CARGO_TARGET_TMPDIR")).join("results"));
+    command.env("RUST_BACKTRACE", "0").env("SLT_RESULTS", Path::new(env!("CARGO_TARGET_TMPDIR")).join("results"));
     command
 }
 

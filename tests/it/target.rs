@@ -223,3 +223,52 @@ fn diffs_have_colours_only_where_they_are_wanted() {
     assert!(!shown(&["--color", "never"], &[("CARGO_TERM_COLOR", "always")]));
     assert!(!shown(&["--format", "json"], &[("CARGO_TERM_COLOR", "always")]));
 }
+
+#[test]
+fn a_wrong_hash_shows_what_was_returned_and_keeps_all_of_it() {
+    let sql = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 40) SELECT i, -i FROM n";
+    let script = |hash: &str| format!("query II nosort\n{sql}\n----\n80 values hashing to {hash}\n");
+    let root = folder(&[("a/b.test", &script(&"0".repeat(32))), ("c.test", PASSES)]);
+    for arguments in [&[][..], &["--parallel", "--workers", "2"]] {
+        let results = tempfile::tempdir().unwrap();
+        let stale = results.path().join("returned/stale.txt");
+        std::fs::create_dir(results.path().join("returned")).unwrap();
+        let hour = std::time::Duration::from_secs(3600);
+        std::fs::File::create(&stale).unwrap().set_modified(std::time::SystemTime::now() - hour).unwrap();
+        let mut command = command(target_binary());
+        command.arg("--root").arg(root.path()).args(arguments).env("SLT_RESULTS", results.path());
+        let said = Said::of(&mut command);
+        let path = results.path().join("returned/a%2Fb.test+1.txt");
+        let shown = format!(
+            "[Returned] 40 rows\n  1 -1\n  2 -2\n  3 -3\n  4 -4\n  5 -5\n  … 30 rows\n  36 -36\n  37 -37\n  38 -38\n  39 -39\n  \
+             40 -40\nall of them, one value per line: {}\nat ",
+            path.display()
+        );
+        assert!(said.code == 101 && said.out.contains(&shown), "{said:?}");
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(kept.starts_with("1\n-1\n2\n") && kept.lines().count() == 80 && !stale.exists());
+        // The file is what is hashed.
+        let hash = said.out.split("+ 80 values hashing to ").nth(1).unwrap();
+        std::fs::write(root.path().join("a/b.test"), script(&hash[..32])).unwrap();
+        let mut sum = std::process::Command::new("md5sum");
+        let sum = sum.arg(&path).output().unwrap();
+        assert!(String::from_utf8_lossy(&sum.stdout).contains(&hash[..32]), "{sum:?}");
+        std::fs::write(root.path().join("a/b.test"), script(&"0".repeat(32))).unwrap();
+    }
+}
+
+#[test]
+fn each_failure_is_told_once_with_its_command_and_figures_only_where_they_are_wanted() {
+    let root = folder(&[("a.test", FAILS), ("it's.test", FAILS), ("c.test", PASSES)]);
+    let said = run(root.path(), &[]);
+    let ends = said.out.split("\nfailures:\n").nth(1).unwrap();
+    assert_eq!(ends.matches("---- a.test stdout ----").count(), 1, "{said:?}");
+    let again: Vec<&str> = ends.lines().filter(|line| line.starts_with("run again: ")).collect();
+    assert!(again.len() == 2 && again[0].ends_with(" --exact a.test"), "{again:?}");
+    assert!(again[1].ends_with(" --exact \"it's.test\""), "{again:?}");
+    assert!(said.out.contains("\nrecords   1 passed, 2 failed, 0 skipped\n"), "{said:?}");
+    let figures = |said: &Said| ["busy", "makespan", "in the harness"].map(|word| said.out.contains(word));
+    assert_eq!(figures(&said), [false; 3], "{said:?}");
+    let said = run(root.path(), &["--timings"]);
+    assert_eq!(figures(&said), [true; 3], "{said:?}");
+}

@@ -33,6 +33,10 @@ pub struct Flags {
     #[arg(long, value_name = "STYLE", num_args = 0..=1, default_missing_value = "plain", require_equals = true)]
     pub(super) report_time: Option<String>,
 
+    /// Show where the time of the run went: in the engine, in the harness, over the workers
+    #[arg(long, env = "SLT_TIMINGS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) timings: bool,
+
     /// Run files in random order
     #[arg(long)]
     pub(super) shuffle: bool,

@@ -157,6 +157,7 @@ pub(crate) fn an_outcome_is_kept_whole(start: fn(Plan) -> Join) {
             expected: Some(String::new()),
             actual: None,
             diff: "-1\n+2".into(),
+            returned: String::new(),
         })
         .collect();
     a.finish(lease, outcome.clone()).unwrap();

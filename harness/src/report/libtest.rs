@@ -95,6 +95,11 @@ impl Printer {
         self.progress = Some(progress);
     }
 
+    /// Shows how each failing file is run again: by this command, which lacks only its name.
+    pub fn rerun_by(&mut self, command: String) {
+        self.failures.again = command;
+    }
+
     /// Lists names, as `--list` does.
     pub fn list(&mut self, files: &[TestFile], terse: bool) {
         if self.layout.format == Format::Json {
@@ -443,9 +448,6 @@ statement failed: no
 [SQL] SELECT
 at a/2.test:3
 
-
-failures:
-    a/2.test
 
 test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 4 filtered out; finished in 1.23s
 

@@ -20,7 +20,7 @@ pub fn failure(failure: &Failure) -> String {
             None => styled(&escape::text(&text), Style::new().bold()),
         },
         Part::Diff => diff(&text),
-        Part::Sql | Part::Place => escape::text(&text).into_owned(),
+        Part::Sql | Part::Returned | Part::Place => escape::text(&text).into_owned(),
     });
     parts.collect::<Vec<_>>().join("\n")
 }

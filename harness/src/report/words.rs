@@ -118,6 +118,11 @@ pub fn valid_xml(text: &str) -> String {
     text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }
 
+/// A word, quoted for a shell.
+pub fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
+}
+
 /// The first line of a text that somebody else wrote, escaped, with at most `most` of its characters.
 pub fn first_line(text: &str, most: usize) -> String {
     let mut shown = String::new();

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::RETURNED;
 use super::closing;
 use super::folder::{Origin, folder};
 use super::part::Part;
@@ -135,6 +137,9 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
         }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
+    if locked.is_some() {
+        forget_values(&path.join(RETURNED), results.started_us);
+    }
     #[cfg(feature = "page")]
     let previous = Results::read(&path.join("results.json")).ok();
     #[cfg_attr(not(feature = "page"), expect(unused_mut))]
@@ -156,6 +161,18 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
         let _ = write!(io::stdout(), "{}", escape::text(&closing::words(config.table, &results, &written)));
     }
     tell_github(config, &results);
+}
+
+/// Removes the files with returned values that are older than the run. They are best removed, so no error counts.
+fn forget_values(folder: &Path, started_us: u64) {
+    // A file system's clock may be behind.
+    let started =
+        (UNIX_EPOCH + Duration::from_micros(started_us)).checked_sub(Duration::from_secs(60)).unwrap_or(UNIX_EPOCH);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| modified < started) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The job summary and the annotations, where GitHub runs this; a complaint changes no verdict.

@@ -1,4 +1,4 @@
-//! Messages after a run: where it failed and how to rerun that, what was slow, what was written.
+//! Messages after a run: what was slow, what was written; and the command that runs a file again.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,9 +9,7 @@ use super::folder::test_binary;
 use crate::config::{Config, ENGINE};
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
-
-/// How many failures are listed with their commands; the files have all of them.
-const MOST_FAILURES: usize = 10;
+use crate::report::words::{quoted, time};
 
 /// How many of the slowest files are listed.
 const SLOWEST: usize = 5;
@@ -22,7 +20,6 @@ pub(super) fn words(slt: bool, results: &Results, written: &Written) -> String {
     if slt {
         text.push_str(&slowest(results));
     }
-    text.push_str(&failures(results));
     if !written.files.is_empty() {
         let files = written.files.iter().map(|file| format!("  {}", file.display()));
         let files: Vec<String> = files.collect();
@@ -46,29 +43,7 @@ fn slowest(results: &Results) -> String {
     outcomes.sort_by_key(|outcome| (std::cmp::Reverse(outcome.wall_us), &outcome.name));
     let mut text = "slowest files:\n".to_owned();
     for outcome in &outcomes[..SLOWEST] {
-        let _ = writeln!(text, "{:>10.3} s  {}", outcome.wall().as_secs_f64(), outcome.name);
-    }
-    text
-}
-
-fn failures(results: &Results) -> String {
-    let mut names: Vec<&str> = results
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.verdict.is_failure())
-        .map(|outcome| outcome.name.as_str())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.is_empty() {
-        return String::new();
-    }
-    let mut text = "to run one that failed again:\n".to_owned();
-    for name in names.iter().take(MOST_FAILURES) {
-        let _ = writeln!(text, "  {} {}", results.again, quoted(name));
-    }
-    if names.len() > MOST_FAILURES {
-        let _ = writeln!(text, "  … and {} more", names.len() - MOST_FAILURES);
+        let _ = writeln!(text, "{:>12}  {}", time(outcome.wall()), outcome.name);
     }
     text
 }
@@ -154,11 +129,6 @@ fn cargo_command(package: &str, program: &Path) -> Option<String> {
     Some(format!("cargo test{profile} -p {} --test {} --", quoted(package), quoted(&target)))
 }
 
-/// A word, quoted for a shell.
-fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,19 +167,5 @@ mod tests {
         insta::assert_snapshot!("slt", words(true, &results, &written));
         insta::assert_snapshot!("cargo", words(false, &results, &written));
         assert_eq!(words(false, &Results::default(), &Written::default()), "");
-    }
-
-    #[test]
-    fn each_failure_has_its_command() {
-        let mut outcomes: Vec<Outcome> =
-            (0..12).map(|number| Outcome::new(format!("{number:02}.test"), Verdict::Failed)).collect();
-        outcomes.push(Outcome::new("it's/here.test", Verdict::Crashed { how: "SIGSEGV".into() }));
-        outcomes.push(Outcome::new("passes.test", Verdict::Passed));
-        let results = Results { outcomes, again: "slt run --exact".into(), ..Results::default() };
-        let text = failures(&results);
-        assert!(text.contains("\n  slt run --exact 00.test\n") && text.ends_with("  … and 3 more\n"), "{text}");
-        let last = Results { outcomes: results.outcomes[12..].to_vec(), ..results };
-        assert!(failures(&last).ends_with("\n  slt run --exact \"it's/here.test\"\n"));
-        assert_eq!(failures(&Results::default()), "");
     }
 }

@@ -184,7 +184,7 @@ impl Run<'_> {
             // All files of the run limit its time; this process ran only some of them.
             statistics.longest = None;
         }
-        let figures = statistics.text() + &passes(snapshot.outcomes());
+        let figures = statistics.text(self.config.timings) + &passes(snapshot.outcomes());
         let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         // A first list covers all files, of all processes; each process removes from a list what it saw pass.
         let whole = self.config.known.first.is_some() && snapshot.is_complete();
@@ -254,7 +254,7 @@ impl Run<'_> {
         let summary = ledger.summary(outcomes.iter().copied());
         // It cannot tell how busy others were, nor its own workers if it had none.
         let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
-        let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text();
+        let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text(self.config.timings);
         figures.push_str(&passes(outcomes.iter().copied()));
         let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, &**self.engine, outcomes.iter().copied());

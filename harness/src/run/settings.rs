@@ -25,6 +25,7 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
         keep_database: _,
         bless,
         whole_texts: _,
+        returned: _,
         labels,
         max_records,
         lenient,

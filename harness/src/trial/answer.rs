@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use md5::{Digest, Md5};
 
-use crate::diff::{Shape, Sides};
+use crate::diff::{Returned, Shape, Sides};
 use crate::engine::Rows;
 use crate::script::{Lines, Sort};
 
@@ -38,6 +38,8 @@ pub(super) struct Texts {
     pub(super) shape: Shape,
     /// Whether the actual lines were sorted.
     pub(super) sorted: bool,
+    /// What was returned, if the script lists only a hash of it.
+    pub(super) returned: Option<Returned>,
 }
 
 impl Texts {
@@ -207,7 +209,12 @@ impl Comparison {
             columns if row_wise => Shape::Blanks(columns),
             columns => Shape::Values(columns.unwrap_or(declared).max(1)),
         };
-        Texts { expected: expected_lines, actual: actual_lines, compared, shape, sorted: self.sort != Sort::None }
+        let returned = (shape == Shape::Hash).then(|| Returned {
+            values: self.values(rows).map(<[u8]>::to_vec).collect(),
+            columns: if self.sort == Sort::Values { 1 } else { rows.columns().unwrap_or(declared) },
+        });
+        let sorted = self.sort != Sort::None;
+        Texts { expected: expected_lines, actual: actual_lines, compared, shape, sorted, returned }
     }
 
     /// The result as the lines of a script: as a hash, row-wise with one row per line, or with one value per line.

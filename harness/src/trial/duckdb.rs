@@ -486,9 +486,10 @@ fn pass_name(pass: u64) -> String {
 
 impl From<Mismatch> for Complaint {
     fn from(mismatch: Mismatch) -> Self {
-        let results = mismatch.results.map(|Differing { expected, actual, compared, shape, sorted }| {
+        let results = mismatch.results.map(|results| {
+            let Differing { expected, actual, compared, shape, sorted, returned } = *results;
             let compared = compared.map(|actual| (expected.clone(), actual));
-            Results::Texts(Box::new(answer::Texts { expected, actual, compared, shape, sorted }))
+            Results::Texts(Box::new(answer::Texts { expected, actual, compared, shape, sorted, returned }))
         });
         Complaint { results, ..Complaint::from(mismatch.message) }
     }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
-use crate::diff::{self, Shape};
+use crate::diff::{self, Returned, Shape};
 use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Rules, Scratch, Script, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Dialect, Lines, Record, Step};
@@ -22,7 +22,7 @@ use super::answer::{self, Comparison, Fingerprint, Form, Texts};
 use super::bless::{self, Correction};
 use super::variables::Variables;
 use super::watchdog::Watchdog;
-use super::{Ending, Options, Tally, Watch, system};
+use super::{Ending, Options, Tally, Watch, panics, returned, system};
 pub(super) use complaint::{Complaint, Results};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
@@ -45,6 +45,10 @@ pub(super) struct Executor<'e, 'a> {
     bless: bool,
     /// Whether failures keep their full texts.
     whole: bool,
+    /// Where to write what was returned, if the script lists only a hash of it.
+    returned: Option<&'e Path>,
+    /// The name of the script.
+    file: &'e str,
     variables: Variables,
     watchdog: Option<Watchdog>,
     allow_system: bool,
@@ -60,9 +64,9 @@ pub(super) struct Executor<'e, 'a> {
 impl<'e, 'a> Executor<'e, 'a> {
     /// Connects before the first record, so that a connection error never counts as an expected one.
     pub(super) fn connect(
-        file: &TestFile,
+        file: &'e TestFile,
         engine: &'e dyn Engine,
-        options: &Options,
+        options: &'e Options,
         watch: &'e dyn Watch,
     ) -> Result<Self, EngineError> {
         let scratch = Scratch::default();
@@ -86,6 +90,8 @@ impl<'e, 'a> Executor<'e, 'a> {
             answered: None,
             bless: options.bless.is_some(),
             whole: options.whole_texts,
+            returned: options.returned.as_deref(),
+            file: &file.name,
             variables: Variables::new(options.allow_env, database_name, scratch),
             watchdog,
             allow_system: options.allow_system,
@@ -143,12 +149,12 @@ impl<'e, 'a> Executor<'e, 'a> {
     pub(super) fn after_script(&mut self, tally: &mut Tally<'_>) {
         let _in_engine = InEngine::reenter();
         for session in std::iter::once(&mut self.default).chain(self.named.values_mut()) {
-            let message = match catch_unwind(AssertUnwindSafe(|| session.after_script())) {
+            let message = match panics::catch(|| session.after_script()) {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => format!("after the last record: {error}"),
                 Err(panic) => {
                     tally.cut_short = Some(CutShort::Panicked);
-                    format!("the check after the last record panicked: {}", super::words(&*panic))
+                    format!("the check after the last record panicked{panic}")
                 }
             };
             (tally.line, tally.included) = (0, None);
@@ -222,6 +228,9 @@ impl<'e, 'a> Executor<'e, 'a> {
                         failure.message = sides.words();
                     }
                     failure.diff = sides.text(limit);
+                    if let Some(returned) = &texts.returned {
+                        failure.returned = self.returned_by(&record, returned);
+                    }
                     let shorten = |lines: &[String]| Some(diff::shorten(lines.join("\n"), limit));
                     (failure.expected, failure.actual) = (shorten(&texts.expected), shorten(&texts.actual));
                 }
@@ -229,6 +238,15 @@ impl<'e, 'a> Executor<'e, 'a> {
             failure.message = tally.with_those_before(failure.message);
             return self.fail(&record, failure, complaint.correction, tally);
         }
+    }
+
+    /// The first and the last rows of a result of which the script lists only a hash, and where the others are.
+    fn returned_by(&self, record: &Record<'_>, returned: &Returned) -> String {
+        let text = returned.text(self.whole);
+        let Some(folder) = self.returned else { return text };
+        let included = record.included_from.as_deref().unwrap_or_default();
+        let said = returned::keep(returned, folder, &[self.file, &record.line.to_string(), &record.pass, included]);
+        format!("{text}\n{said}")
     }
 
     /// The results of a failed record, as text.
@@ -327,6 +345,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                             compared: None,
                             shape: Shape::Text,
                             sorted: false,
+                            returned: None,
                         }))),
                         ..Complaint::from(String::new())
                     }),
@@ -418,12 +437,12 @@ impl<'e, 'a> Executor<'e, 'a> {
         let request = Request { sql, letters, dialect: self.dialect };
         let clock = Instant::now();
         // Caught here, where the record is known, so that no session is dropped during a panic.
-        let result = catch_unwind(AssertUnwindSafe(|| session.run(request, rows)));
+        let result = panics::catch(|| session.run(request, rows));
         tally.engine += clock.elapsed();
         drop(in_engine);
         let result = result.map_err(|panic| {
             self.lost = Some(CutShort::Panicked);
-            Complaint::from(format!("the engine's adapter panicked: {}", super::words(&*panic)))
+            Complaint::from(format!("the engine's adapter panicked{panic}"))
         })?;
         self.settle(what, result)
     }

@@ -95,6 +95,7 @@ impl<'f> Tally<'f> {
             expected: None,
             actual: None,
             diff: String::new(),
+            returned: String::new(),
         }
     }
 

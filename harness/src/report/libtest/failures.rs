@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::escape;
 use crate::outcome::{CutShort, Outcome};
+use crate::report::words::quoted;
+
+/// How many names of files that failed for the same reason are listed.
+const MOST_NAMES: usize = 10;
 
 /// What is to be said of the files that failed.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
+    /// The command that runs a file again, up to its name; empty if unknown.
+    pub(super) again: String,
     texts: Vec<(String, String)>,
     /// Files to which no connection could be made, by what was said.
     unconnected: BTreeMap<String, Vec<String>>,
@@ -22,28 +28,34 @@ impl Failures {
         self.texts.push((outcome.name.clone(), text));
     }
 
-    /// All of it, escaped: the texts, and the names once more; nothing if nothing failed.
+    /// All of it, escaped: each failing file once, with the command that runs it again; nothing if nothing failed.
     pub(super) fn text(mut self) -> String {
         if self.texts.is_empty() {
             return String::new();
         }
         self.texts.sort();
+        let again = |name: &str| match self.again.as_str() {
+            "" => String::new(),
+            command => format!("run again: {} {}\n", escape::line(command), escape::line(&quoted(name))),
+        };
         let mut said = "\nfailures:\n\n".to_owned();
-        let mut say = |head: &str, text: &str| {
-            said.push_str(&format!("---- {head} stdout ----\n{text}\n\n"));
+        let mut say = |head: &str, text: &str, name: &str| {
+            said.push_str(&format!("---- {head} stdout ----\n{text}\n{}\n", again(name)));
         };
         // What is the same for several files, such as a server that is down, is said once.
         self.unconnected.retain(|_, names| names.len() > 1);
-        for (message, names) in &self.unconnected {
-            say(&format!("{} files that could not connect", names.len()), &escape::text(message));
+        for (message, names) in &mut self.unconnected {
+            names.sort();
+            let mut listed: Vec<_> = names.iter().take(MOST_NAMES).map(|name| escape::line(name)).collect();
+            if names.len() > MOST_NAMES {
+                listed.push(format!("… and {} more", names.len() - MOST_NAMES).into());
+            }
+            let text = format!("{}\nfiles: {}", escape::text(message), listed.join(", "));
+            say(&format!("{} files that could not connect", names.len()), &text, &names[0]);
         }
-        let alone = |name: &String| !self.unconnected.values().any(|names| names.contains(name));
+        let alone = |name: &String| !self.unconnected.values().any(|names| names.binary_search(name).is_ok());
         for (name, text) in self.texts.iter().filter(|(name, _)| alone(name)) {
-            say(&escape::line(name), text);
-        }
-        said.push_str("\nfailures:\n");
-        for (name, _) in &self.texts {
-            said.push_str(&format!("    {}\n", escape::line(name)));
+            say(&escape::line(name), text, name);
         }
         said
     }
@@ -66,10 +78,17 @@ mod tests {
             failures.add(&unconnected(name, message), format!("{message}\nat {name}"));
         }
         failures.add(&Outcome::new("d", Verdict::Failed), "x".into());
+        failures.again = "slt run --exact".to_owned();
         assert_eq!(
             failures.text(),
-            "\nfailures:\n\n---- 2 files that could not connect stdout ----\nnobody listens\n\n---- c stdout ----\n\
-             wrong password\nat c\n\n---- d stdout ----\nx\n\n\nfailures:\n    a\n    b\n    c\n    d\n"
+            "\nfailures:\n\n---- 2 files that could not connect stdout ----\nnobody listens\nfiles: a, b\n\
+             run again: slt run --exact a\n\n---- c stdout ----\nwrong password\nat c\n\
+             run again: slt run --exact c\n\n---- d stdout ----\nx\nrun again: slt run --exact d\n\n"
+        );
+        let mut many = Failures::default();
+        (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "nobody listens"), String::new()));
+        assert!(
+            many.text().contains("---- 40 files that could not connect stdout ----\nnobody listens\nfiles: 00, 01, ")
         );
         assert_eq!(Failures::default().text(), "");
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::super::RETURNED;
 use super::{Places, RunError, title};
 use crate::config::{Config, ENGINE, hand_on, without_secrets};
 use crate::engine::{Choice, Engine};
@@ -15,6 +16,7 @@ use crate::queue::{OpenOptions, Opened, Place};
 use crate::suite::{Suite, TestFile};
 use crate::summary::ExitStatus;
 use crate::supervisor::{OUTPUT, headline};
+use crate::trial::Options;
 use crate::worker::{Job, Policy, Witness, work};
 
 /// Variables that make a process a worker: its label, the queue, the run's id, the supervisor's number there, and the
@@ -115,11 +117,12 @@ impl Assignment {
         if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
             process::limit_memory(bytes)?;
         }
+        let options = Options { returned: Some(self.options.pages.join(RETURNED)), ..config.options.clone() };
         let mut queue = self.queue.join(&self.run_id, &self.options)?;
         let job = Job {
             suite,
             engine,
-            options: &config.options,
+            options: &options,
             policy: config
                 .parallel
                 .as_ref()

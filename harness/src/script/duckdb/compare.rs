@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 
 use super::error::{Pattern, matches};
 use super::number::{Decimal, float, is_near};
-use crate::diff::Shape;
+use crate::diff::{Returned, Shape};
 use crate::script::Sort;
 
 /// How a line begins that names a file with the expected values.
@@ -103,7 +103,7 @@ pub struct Mismatch {
     /// In a line.
     pub message: String,
     /// Both results, if it is one of results.
-    pub(crate) results: Option<Differing>,
+    pub(crate) results: Option<Box<Differing>>,
 }
 
 /// An expected and an actual result.
@@ -118,6 +118,8 @@ pub(crate) struct Differing {
     pub(crate) shape: Shape,
     /// Whether `actual` was sorted.
     pub(crate) sorted: bool,
+    /// What was returned, if the script lists only a hash of it.
+    pub(crate) returned: Option<Returned>,
 }
 
 /// What a mismatch says before it is known how the results differ.
@@ -184,9 +186,11 @@ impl<'r> Actual<'r> {
             }
             let actual = format!("{} values hashing to {actual}", self.values.len());
             let expected = lines.iter().map(|line| (*line).to_owned()).collect();
-            let results =
-                Differing { expected, actual: vec![actual], compared: None, shape: Shape::Hash, sorted: false };
-            return Err(Mismatch { message: MISMATCH.to_owned(), results: Some(results) });
+            let values = self.values.iter().map(|value| value.to_vec()).collect();
+            let returned = Some(Returned { values, columns: self.columns });
+            let (actual, shape) = (vec![actual], Shape::Hash);
+            let results = Differing { expected, actual, compared: None, shape, sorted: false, returned };
+            return Err(Mismatch { message: MISMATCH.to_owned(), results: Some(Box::new(results)) });
         }
         let (rows, columns) = (self.rows(), self.columns);
         let row_wise = (columns > 1 && lines.len() == rows) || lines.iter().all(|line| line.contains('\t'));
@@ -196,7 +200,14 @@ impl<'r> Actual<'r> {
             let expected = lines.iter().map(|line| (*line).to_owned()).collect();
             Err(Mismatch {
                 message,
-                results: Some(Differing { expected, actual: self.shown(width), compared, shape, sorted: self.sorted }),
+                results: Some(Box::new(Differing {
+                    expected,
+                    actual: self.shown(width),
+                    compared,
+                    shape,
+                    sorted: self.sorted,
+                    returned: None,
+                })),
             })
         };
         let wanted = if row_wise { rows } else { self.values.len() };
@@ -271,8 +282,9 @@ impl<'r> Actual<'r> {
                 compared,
                 shape: Shape::Tabs,
                 sorted: self.sorted,
+                returned: None,
             };
-            Err(Mismatch { message: MISMATCH.to_owned(), results: Some(results) })
+            Err(Mismatch { message: MISMATCH.to_owned(), results: Some(Box::new(results)) })
         };
         if records.len() != self.rows() || records.iter().any(|record| record.len() != self.columns) {
             return mismatch(None);

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Complaint, Executor, Results};
 use crate::engine::{Done, EngineError};
 use crate::script::duckdb::compare::MISMATCH;
 use crate::script::{Answer, Completion, Dialect, Lines, Sort};
 use crate::trial::bless::Correction;
-use crate::trial::{answer, words};
+use crate::trial::{answer, panics};
 
 impl<'a> Executor<'_, 'a> {
     pub(super) fn judge_statement(
@@ -164,9 +163,9 @@ impl<'a> Executor<'_, 'a> {
 
 /// Calls a function of the engine's author, whose panic fails the record.
 fn guarded<T>(what: &str, call: impl FnOnce() -> T) -> Result<T, Complaint> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Complaint {
+    panics::catch(call).map_err(|panic| Complaint {
         panicked: true,
-        ..Complaint::from(format!("the engine's {what} panicked: {}", words(&*panic)))
+        ..Complaint::from(format!("the engine's {what} panicked{panic}"))
     })
 }
 
