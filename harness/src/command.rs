@@ -1,6 +1,5 @@
 //! The `slt` command: subcommands over the same runs as a test target's.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,34 +8,31 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
+use crate::action::{check, complain, shrink, stubs, test};
 use crate::config::{self, Flags, Read};
 use crate::engine::Engine;
 use crate::escape;
 use crate::process;
-use crate::run::{leave, usage, with_causes};
+use crate::run::{Target, leave, usage, with_causes};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
 mod analyze;
-mod check;
+mod cargo;
 mod clean;
 mod diff;
 mod error;
+mod handover;
 mod merge;
-mod paths;
 mod punchlist;
 mod query;
 mod report;
 mod review;
 mod run;
 mod runs;
-mod shrink;
 mod status;
-mod stubs;
-mod test;
 
 use error::CommandError;
-use test::TestFlags;
 
 /// Runs SQLLogicTest files against a SQL engine, each exactly once
 #[derive(Debug, Parser)]
@@ -57,7 +53,8 @@ Examples:
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
 2 the command line or a variable cannot be used; 4 the harness itself could not go on;
-5 no file matches the filters, or nothing in those that do could be checked.";
+5 no file matches the filters, or nothing in those that do could be checked;
+6 the package's test target could not be built or started.";
 
 const AFTER_RUN: &str = "\
 Examples:
@@ -67,7 +64,8 @@ Examples:
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
 2 the command line or a variable cannot be used; 4 the harness itself could not go on;
-5 no file matches the filters, or nothing in those that do could be checked.";
+5 no file matches the filters, or nothing in those that do could be checked;
+6 the package's test target could not be built or started.";
 
 #[derive(Debug, Subcommand)]
 enum Action {
@@ -78,7 +76,7 @@ enum Action {
     /// Run one test file and show every record as it ends
     ///
     /// Example: slt test tests/corpus/select/joins.test
-    Test(TestFlags),
+    Test(test::TestFlags),
     /// Make the shortest script that still fails the same way
     ///
     /// Takes away records, then rows of INSERTs, then parts of the SQL, and runs each shorter script in a process of its own.
@@ -148,6 +146,10 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     if let Some(code) = process::guardian::enter_if_asked() {
         return code;
     }
+    let (arguments, why) = match handover::attempt(std::env::args_os().collect()) {
+        Ok(own) => own,
+        Err(status) => return status.into(),
+    };
     let mut command = Slt::command();
     for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
         command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_help(after));
@@ -155,8 +157,13 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     for name in ["test", "check", "shrink"] {
         command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
     }
+    for name in handover::COMMANDS {
+        command = command.mut_subcommand(name, |command| {
+            let after = command.get_after_help().map(|after| format!("{after}\n\n")).unwrap_or_default();
+            command.after_help(format!("{after}{}", cargo::HELP))
+        });
+    }
     let mut command = config::with_profile(command);
-    let arguments: Vec<OsString> = std::env::args_os().collect();
     let parsed = config::read(&mut command, &arguments, |error, _| error);
     let checked = parsed.and_then(|read| {
         let checked = match read.matches.subcommand() {
@@ -168,16 +175,29 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Ok((Slt::from_arg_matches(&read.matches)?, read))
     });
     match checked {
-        Ok((slt, read)) => leave(act(slt.action, read, suite, engine)),
+        Ok((slt, read)) => {
+            let why = why.filter(|_| !names_engine(&read));
+            leave(act(slt.action, read, suite, engine, why))
+        }
         Err(error) => usage(&error).into(),
     }
 }
 
-fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
+/// Whether a flag, a variable or the settings name an engine.
+fn names_engine(read: &Read) -> bool {
+    read.matches.subcommand().is_some_and(|(_, flags)| matches!(flags.try_get_raw("engine"), Ok(Some(_))))
+}
+
+/// Does what is asked for; `why` says why that is on the engine of `slt`.
+fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: Option<String>) -> ExitStatus {
     let suite = match read.on(suite) {
         Ok(suite) => suite,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
+    let runs = matches!(action, Action::Run(_) | Action::Test(_) | Action::Shrink(_));
+    if let Some(why) = why.filter(|_| runs) {
+        note!("on {}: {why}", engine.name());
+    }
     match action {
         Action::Run(flags) => run::run(flags, read, suite, engine),
         Action::Config(flags) => run::config(flags, read, suite, engine),
@@ -190,9 +210,9 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> Exi
         Action::Query(flags) => concluded(query::run(&flags)),
         Action::Report(flags) => concluded(report::run(&flags)),
         Action::Review(flags) => review::run(&flags, suite),
-        Action::Shrink(flags) => shrink::run(suite, &engine, flags),
-        Action::Test(flags) => test::test(suite, &engine, flags),
-        Action::Stubs(flags) => stubs::run(&flags, suite),
+        Action::Shrink(flags) => shrink::run(Target::new(suite, engine), flags),
+        Action::Test(flags) => test::test(Target::new(suite, engine), flags),
+        Action::Stubs(flags) => stubs::run(&flags, suite, "slt"),
         Action::Clean(flags) => clean::run(&flags),
         Action::Merge(flags) => merge::run(&flags),
     }
@@ -231,10 +251,4 @@ fn print_json(value: &impl Serialize) -> Result<ExitStatus, CommandError> {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("plain data becomes JSON in memory") + "\n"
-}
-
-/// Prints an error and hands back the exit code that goes with it.
-fn complain(message: &str, status: ExitStatus) -> ExitStatus {
-    note!("error: {message}");
-    status
 }

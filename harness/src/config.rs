@@ -35,17 +35,18 @@ pub(crate) use flags::secret;
 pub(crate) use flags::{ENGINE, roots};
 pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
+#[cfg(feature = "commands")]
 pub(crate) use help::readable_help;
+#[cfg(not(feature = "commands"))]
+use help::readable_help;
 pub use in_force::InForce;
+pub(crate) use own::{NoFlags, OWN};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
-#[cfg(feature = "commands")]
 pub(crate) use parallel::cores;
 pub use set_up::{RunValues, SetUp};
 pub use settings::Settings;
-#[cfg(feature = "commands")]
-pub(crate) use settings::with_profile;
-pub(crate) use settings::{Read, hand_on, read};
+pub(crate) use settings::{Read, hand_on, read, with_profile};
 
 /// A config is everything that a user has chosen for one run.
 #[derive(Debug, Clone)]
@@ -98,6 +99,8 @@ pub struct Config {
     pub quiet: bool,
     /// Show the summary by category.
     pub table: bool,
+    /// The `slt` command that has handed the run over to this test target, up to its flags.
+    pub handed_over: Option<String>,
     /// Whether nextest runs this process.
     pub nextest: bool,
     /// Whether the environment asks for a slice of the files ([`SLICES`]), which there is none of.
@@ -236,6 +239,7 @@ impl Config {
             parallel,
             quiet,
             table: false,
+            handed_over: None,
             nextest,
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
             engine,

@@ -18,6 +18,13 @@ fn is_ours(name: &OsStr) -> bool {
         || [&b"SLT_PARENT"[..], b"SLT_GUARDIAN", b"SLT_REMOTE_QUEUE"].contains(&name)
 }
 
+/// Whether another process of this program has started this one for a part of its work: as a worker, for a try of
+/// `slt shrink`, or to keep the set-up of a run.
+#[cfg(feature = "commands")]
+pub(crate) fn is_helper() -> bool {
+    ["SLT_WORKER_QUEUE", "SLT_SHRINK", "SLT_SET_UP_FOLDER"].iter().any(|name| std::env::var_os(name).is_some())
+}
+
 /// Keeps this program's variables from `command`.
 pub(crate) fn withhold(command: &mut Command) {
     std::env::vars_os().map(|(name, _)| name).filter(|name| is_ours(name)).for_each(|name| {

@@ -32,7 +32,6 @@ macro_rules! note {
 
 /// Prints a line to standard output, escaped, for the commands that print a few. If standard output is closed, it is
 /// lost.
-#[cfg(feature = "commands")]
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;
@@ -85,12 +84,15 @@ pub mod config;
 
 mod run;
 
+mod action;
+
 #[cfg(feature = "commands")]
 pub mod command;
 
+pub use action::{main, main_with};
 pub use clap;
 pub use engine::{Adapter, Skip};
 pub use environment::run_value;
-pub use run::{Target, main, main_with, run};
+pub use run::{Target, run};
 pub use sqllogictest;
 pub use suite::Suite;

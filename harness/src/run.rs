@@ -12,7 +12,7 @@ use libtest_mimic::ColorSetting;
 
 use crate::config::{Config, SLICES};
 use crate::crash;
-use crate::engine::{ChoiceError, Engine, IntoEngine};
+use crate::engine::{ChoiceError, Engine};
 use crate::environment;
 use crate::escape;
 use crate::history::{self, History, Order};
@@ -44,23 +44,17 @@ mod settings;
 mod target;
 
 use account::About;
+#[cfg(feature = "commands")]
+pub(crate) use closing::program;
 use parallel::Assignment;
 use part::Part;
-#[cfg(feature = "commands")]
 pub(crate) use selection::suggestion;
 use selection::{Selection, is_strict, select};
-pub use target::{Target, main_with};
+pub(crate) use set_up::around_here;
+pub use target::Target;
 
 /// The folder in that for results where the values are of which scripts list only a hash.
 const RETURNED: &str = "returned";
-
-/// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
-///
-/// The suite's roots give way to `--root` and `SLT_CORPUS`. See [`ExitStatus`] for the exit codes, and [`Target`] for more
-/// that a target can say.
-pub fn main<How>(suite: Suite, engine: impl IntoEngine<How>) -> ExitCode {
-    Target::new(suite, engine).main()
-}
 
 /// The suite with what the package's file with settings says of it. The stack that the file asks for is given to trials.
 ///

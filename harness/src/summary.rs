@@ -33,6 +33,8 @@ pub enum ExitStatus {
     /// No file matches the filters, or nothing in the matching files could be checked: only in `slt run` and parallel
     /// runs.
     Nothing = 5,
+    /// `slt` could not build or start the test target of the package.
+    NotBuilt = 6,
     /// Some file failed, crashed, timed out or ran out of memory; the code that libtest uses.
     Failed = 101,
 }

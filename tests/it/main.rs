@@ -22,6 +22,7 @@ mod excerpts;
 mod faults;
 mod faulty_support;
 mod foreign;
+mod handover;
 mod hooks;
 mod interrupts;
 mod kills;

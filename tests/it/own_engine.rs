@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// As in the README: a minimal engine, here one that selects what it is told.
-const README: Target = Target {
+pub const README: Target = Target {
     name: "readme",
     source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
 struct MyDb;
@@ -172,7 +172,7 @@ fn main() -> std::process::ExitCode {
 const TARGETS: [&Target; 6] = [&README, &LETTERS, &PANICS, &UNREACHABLE, &WAITS, &HOOKS];
 
 /// Writes a file unless it has that content: so cargo rebuilds nothing, and no test writes what another one reads.
-fn write(path: &Path, text: &str) {
+pub fn write(path: &Path, text: &str) {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return;
     }
@@ -209,6 +209,22 @@ fn project() -> PathBuf {
     project
 }
 
+/// The target folder of all projects that tests write, so that the library is built once.
+pub fn target_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-engine/target")
+}
+
+/// Gives a project the versions that the library itself is built with.
+pub fn copy_versions(project: &Path) {
+    let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    // Cargo changes the copy, so a second copy shows whether it is out of date.
+    let copied = project.join("Cargo.lock.copied");
+    if !fs::read_to_string(&copied).is_ok_and(|old| old == versions) {
+        write(&project.join("Cargo.lock"), &versions);
+        write(&copied, &versions);
+    }
+}
+
 /// `cargo test` on one target of the project.
 fn cargo_test(target: &Target) -> Said {
     Said::of(&mut cargo_test_command(target))
@@ -224,15 +240,9 @@ pub fn cargo_test_command(target: &Target) -> Command {
 /// The command `cargo WORD` in the project.
 pub fn in_project(word: &str) -> Command {
     let project = project();
-    let versions = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
-    // Cargo changes the copy, so a second copy shows whether it is out of date.
-    let copied = project.join("Cargo.lock.copied");
-    if !fs::read_to_string(&copied).is_ok_and(|old| old == versions) {
-        write(&project.join("Cargo.lock"), &versions);
-        write(&copied, &versions);
-    }
+    copy_versions(&project);
     let mut cargo = command(env!("CARGO"));
-    cargo.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
+    cargo.current_dir(&project).env("CARGO_TARGET_DIR", target_folder());
     cargo.arg(word);
     cargo
 }

@@ -16,6 +16,7 @@ impl Package {
     fn new() -> Package {
         let package = Package(folder(&[
             ("Cargo.toml", "[package]\nname = \"my-engine\"\n"),
+            ("src/lib.rs", ""),
             ("tests/a.test", PASSES),
             ("tests/b.test", FAILS),
             ("tests/sub/c.test", PASSES),

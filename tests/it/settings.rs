@@ -14,7 +14,7 @@ use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
 /// A package with these settings and these test files in `tests/slt`.
 fn package(settings: &str, files: &[(&str, &str)]) -> TempDir {
     let files: Vec<(String, &str)> = files.iter().map(|(name, text)| (format!("tests/slt/{name}"), *text)).collect();
-    let mut all = vec![("slt.toml", settings), ("Cargo.toml", "[package]\nname = \"probe\"\n")];
+    let mut all = vec![("slt.toml", settings), ("Cargo.toml", "[package]\nname = \"probe\"\n"), ("src/lib.rs", "")];
     all.extend(files.iter().map(|(name, text)| (name.as_str(), *text)));
     folder(&all)
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::complain;
-use crate::config::{self, Config, Flags, Read};
+use crate::action::{as_command, complain};
+use crate::config::{Config, Flags, Read};
 use crate::engine::Engine;
 use crate::suite::{Suite, shown};
 use crate::summary::ExitStatus;
 
-/// Runs the files; with `--parallel` on a worker for each processor, unless told how many.
+/// Runs the files.
 pub(super) fn run(flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>) -> ExitStatus {
     go(flags, read, suite, engine, false)
 }
@@ -31,13 +31,7 @@ fn go(flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>, list: boo
             config.in_force.set_default("engine", vec![engine.name().to_owned()]);
             crate::run::show_config(&config)
         }
-        Ok(mut config) => {
-            let list = list || config.list;
-            if let Some(parallel) = &mut config.parallel {
-                parallel.workers = parallel.workers.or(Some(config::cores()));
-            }
-            crate::run::run(suite, engine, Config { list, table: !list, ..config })
-        }
+        Ok(config) => crate::run::run(suite, engine, as_command(config, list)),
         Err(message) => complain(&message, ExitStatus::Usage),
     }
 }

@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 
 use clap::Args;
 
+use super::handover;
 use crate::outcome::{Results, ResultsError};
 
 /// Where the runs are on record.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Recorded {
-    /// Folder with the results of runs, or with such folders [default: target/slt]
+    /// Folder with the results of runs, or with such folders [default: `slt` in cargo's target folder]
     #[arg(long, value_name = "DIR", env = "SLT_RESULTS", hide_env_values = true)]
     results: Option<PathBuf>,
 
@@ -121,17 +122,30 @@ impl Recorded {
     }
 
     fn choose(&self) -> Result<PathBuf, RunsError> {
-        let base = self.results.as_deref().unwrap_or(Path::new(BASE));
+        let (bases, packages) = match &self.results {
+            Some(named) => (vec![named.clone()], Vec::new()),
+            None => handover::results(Path::new(BASE)),
+        };
+        let base = bases.first().map_or(Path::new(BASE), PathBuf::as_path);
         let is_named = self.test.is_some() || self.package.is_some();
         if self.results.is_some() && !is_named && (holds_results(base) || !base.exists()) {
             return Ok(base.to_owned());
         }
-        let all = left_in(base)?;
+        let mut all = Vec::new();
+        for base in &bases {
+            all.extend(left_in(base)?);
+        }
         let same = |wanted: &Option<String>, name: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.replace('-', "_") == name.replace('-', "_"))
         };
         let mut found: Vec<&Left> = all.iter().collect();
         found.retain(|left| same(&self.test, &left.test) && same(&self.package, &left.package));
+        // Several may have left results in the target folder of a workspace: the one of the package here is meant.
+        let is_here = |left: &&Left| packages.iter().any(|package| same(&Some(package.clone()), &left.package));
+        let here: Vec<&Left> = found.iter().copied().filter(is_here).collect();
+        if let ([_], None) = (here.as_slice(), &self.package) {
+            found = here;
+        }
         let shown = || base.display().to_string();
         match found.as_slice() {
             [one] => Ok(one.path.clone()),

@@ -47,7 +47,7 @@ impl Config {
     }
 }
 
-const OWN: &str = "Options of this test target";
+pub(crate) const OWN: &str = "Options of this test target";
 
 /// The flags of the target's own that were given, each with a sum of its values, which may be secret.
 fn given<A: Args>(matches: &ArgMatches) -> Vec<(String, String)> {

@@ -282,7 +282,6 @@ impl Read {
     ///
     /// # Errors
     /// The settings name a root that is not there.
-    #[cfg(feature = "commands")]
     pub(crate) fn on(&self, suite: Suite) -> Result<Suite, String> {
         let (name, own) = innermost(&self.matches);
         // `query` has the flag for another purpose.
@@ -298,7 +297,6 @@ impl Read {
 }
 
 /// The command with the flag `--profile` for every subcommand that has none.
-#[cfg(feature = "commands")]
 pub(crate) fn with_profile(mut command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let flags = <super::Flags as clap::Args>::augment_args(Command::new("slt"));

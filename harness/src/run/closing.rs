@@ -50,11 +50,13 @@ fn slowest(results: &Results) -> String {
 
 /// The command that reruns one of these files, up to its name.
 pub(super) fn rerun_command(config: &Config) -> String {
-    let program = env::args_os().next().unwrap_or_default();
-    let mut command = match env::var_os("SLT_PROGRAM") {
-        _ if !config.table => cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy())),
-        Some(script) => format!("{} run", quoted(&script.to_string_lossy())),
-        None => format!("{} run", quoted(&program.to_string_lossy())),
+    let mut command = match &config.handed_over {
+        Some(command) => command.clone(),
+        None if config.table => format!("{} run", program()),
+        None => {
+            let program = env::args_os().next().unwrap_or_default();
+            cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy()))
+        }
     };
     // Everything that decides whether a record passes, whether set by flag or variable.
     // What the file with settings and the target's code say holds again by itself.
@@ -107,6 +109,16 @@ pub(super) fn rerun_command(config: &Config) -> String {
     }
     command.push_str(" --exact");
     command
+}
+
+/// The command `slt` as it was typed.
+pub(crate) fn program() -> String {
+    let program = env::args_os().next().unwrap_or_default();
+    match env::var_os("SLT_PROGRAM") {
+        Some(script) => quoted(&script.to_string_lossy()),
+        None if Path::new(&program).file_stem() == Some(OsStr::new("cargo-slt")) => "cargo slt".to_owned(),
+        None => quoted(&program.to_string_lossy()),
+    }
 }
 
 /// The cargo command that started this test target; `None` if cargo did not.

@@ -28,7 +28,7 @@ pub(super) struct Origin {
 impl Origin {
     /// `slt run`, or else the test target that this program is.
     pub(super) fn new(config: &Config) -> Origin {
-        if config.table {
+        if config.table && config.handed_over.is_none() {
             return Origin { package: "slt".to_owned(), target: "run".to_owned() };
         }
         let program = program();

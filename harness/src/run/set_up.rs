@@ -49,10 +49,23 @@ pub(super) fn around(
         // Nextest waits for its tests, and its run is over only when it has ended itself.
         after(status, if config.nextest { Ok(()) } else { visit.end() })
     } else {
-        let begun = config.set_up.begin().map(environment::set_run_values);
-        let status = begun.map_err(RunError::SetUp).and_then(|()| run());
-        after(status, config.set_up.end())
+        here(&config.set_up, run)
     }
+}
+
+/// Does something between set-up and teardown, all in this process.
+fn here(set_up: &SetUp, run: impl FnOnce() -> Result<ExitStatus, RunError>) -> Result<ExitStatus, RunError> {
+    let begun = set_up.begin().map(environment::set_run_values);
+    let status = begun.map_err(RunError::SetUp).and_then(|()| run());
+    after(status, set_up.end())
+}
+
+/// The same for commands that are no run; a set-up that fails is reported.
+pub(crate) fn around_here(set_up: &SetUp, act: impl FnOnce() -> ExitStatus) -> ExitStatus {
+    here(set_up, || Ok(act())).unwrap_or_else(|error| {
+        note!("error: {error}");
+        error.status()
+    })
 }
 
 /// How a run ends whose teardown ended like this.

@@ -2,19 +2,16 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
-
-use super::{leave, run, show_config, under_settings, usage};
+use super::{run, show_config, under_settings};
 use crate::config::{Config, RunValues, SetUp};
 use crate::crash;
 use crate::engine::{Engine, IntoEngine};
-use crate::process;
 use crate::suite::{self, Suite};
 use crate::summary::ExitStatus;
+use crate::trial::Options;
 
 /// A target is a suite and the engine that it runs on, with defaults for what flags and variables do not say.
 ///
@@ -41,14 +38,14 @@ use crate::summary::ExitStatus;
 /// ```
 #[must_use = "`main` runs it"]
 pub struct Target {
-    suite: Suite,
-    engine: Arc<dyn Engine>,
+    pub(crate) suite: Suite,
+    pub(crate) engine: Arc<dyn Engine>,
     file_timeout: Option<Duration>,
     query_timeout: Option<Duration>,
     labels: Vec<String>,
     known_failures: Option<PathBuf>,
     stack_size: Option<usize>,
-    set_up: SetUp,
+    pub(crate) set_up: SetUp,
 }
 
 impl Target {
@@ -119,22 +116,21 @@ impl Target {
         self
     }
 
-    /// Runs the target as this process's command line and environment ask; see
-    /// [`ExitStatus`](crate::summary::ExitStatus) for the exit codes.
-    pub fn main(self) -> ExitCode {
-        if let Some(code) = process::guardian::enter_if_asked() {
-            return code;
+    /// Applies what the target says where flags and variables do not.
+    pub(crate) fn settle(&self, options: &mut Options) {
+        if let Some(bytes) = self.stack_size {
+            crash::ask_for_stack(bytes);
         }
-        match Config::from_command_line(std::env::args_os()) {
-            Ok(config) => self.run(config),
-            Err(error) => usage(&error).into(),
-        }
+        options.file_timeout = options.file_timeout.or(self.file_timeout);
+        options.query_timeout = options.query_timeout.or(self.query_timeout);
+        options.labels.splice(0..0, self.labels.iter().cloned());
     }
 
-    fn run(self, mut config: Config) -> ExitCode {
-        let Target { suite, engine, file_timeout, query_timeout, labels, known_failures, stack_size, set_up } = self;
+    /// One pass over the suite.
+    pub(crate) fn run(self, mut config: Config) -> ExitStatus {
+        let Target { suite, engine, file_timeout, query_timeout, labels, known_failures, stack_size, .. } = &self;
         let shown = |path: &Path| suite::shown(path).into_owned();
-        let seconds = |limit: Option<Duration>| limit.map(|limit| format!("{} s", limit.as_secs_f64()));
+        let seconds = |limit: &Option<Duration>| limit.map(|limit| format!("{} s", limit.as_secs_f64()));
         for (key, value) in [
             ("roots", suite.roots().iter().map(|root| shown(root)).collect()),
             ("exclude", suite.exclusions()),
@@ -148,65 +144,22 @@ impl Target {
         ] {
             config.in_force.add_code(key, value);
         }
-        if let Some(bytes) = stack_size {
-            crash::ask_for_stack(bytes);
-        }
+        self.settle(&mut config.options);
+        let Target { suite, engine, known_failures, set_up, .. } = self;
         let suite = match under_settings(suite, &config) {
             Ok(suite) => suite,
             Err(message) => {
                 note!("error: {message}");
-                return ExitStatus::Usage.into();
+                return ExitStatus::Usage;
             }
         };
         if config.show_config {
-            return leave(show_config(&config));
+            return show_config(&config);
         }
-        let options = &mut config.options;
-        options.file_timeout = options.file_timeout.or(file_timeout);
-        options.query_timeout = options.query_timeout.or(query_timeout);
-        options.labels.splice(0..0, labels);
         if config.known.list.is_none() && config.known.first.is_none() {
             config.known.list = known_failures.filter(|list| list.exists());
         }
         config.set_up = set_up;
-        leave(run(suite, engine, config))
-    }
-}
-
-/// The whole `main` of a test target that has flags of its own: these are parsed with all others, shown by `--help`, and
-/// what all who share a run must have in common. Runners that pass no flags on need a variable for each (`env`).
-///
-/// ```no_run
-/// # use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
-/// # struct MyDb;
-/// # impl DB for MyDb {
-/// #     type Error = std::io::Error;
-/// #     type ColumnType = DefaultColumnType;
-/// #     fn run(&mut self, _: &str) -> Result<DBOutput<DefaultColumnType>, std::io::Error> { Ok(DBOutput::StatementComplete(0)) }
-/// # }
-/// use slt_harness::{Target, clap};
-///
-/// #[derive(clap::Args)]
-/// struct Own {
-///     /// Run the files of TPC-H too
-///     #[arg(long, env = "INCLUDE_TPCH")]
-///     include_tpch: bool,
-/// }
-///
-/// fn main() -> std::process::ExitCode {
-///     slt_harness::main_with(|own: Own| {
-///         let suite = Suite::new("tests/slt");
-///         let suite = if own.include_tpch { suite } else { suite.exclude(["tpch/**"], "without `--include-tpch`") };
-///         Target::new(suite, || Ok::<_, std::io::Error>(MyDb))
-///     })
-/// }
-/// ```
-pub fn main_with<A: Args>(target: impl FnOnce(A) -> Target) -> ExitCode {
-    if let Some(code) = process::guardian::enter_if_asked() {
-        return code;
-    }
-    match Config::with_own(std::env::args_os()) {
-        Ok((config, own)) => target(own).run(config),
-        Err(error) => usage(&error).into(),
+        run(suite, engine, config)
     }
 }

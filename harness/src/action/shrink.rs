@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -14,9 +13,11 @@ use super::{complain, paths};
 use crate::config::{self, ENGINE, Secret, TrialFlags, hand_on, seconds, secret, without_secrets};
 use crate::crash;
 use crate::engine::{Choice, Engine};
+use crate::environment;
 use crate::escape;
 use crate::process::{self, Family, Interrupts};
 use crate::run::excerpts::excerpt;
+use crate::run::{Target, around_here};
 use crate::shrink::{self, INTERRUPTED, Plan, ShrinkError, Shrunk, Symptom};
 use crate::suite::{Suite, TestFile, with_line};
 use crate::summary::ExitStatus;
@@ -25,7 +26,7 @@ use crate::trial::Options;
 /// The flags of `slt shrink`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// The file that fails, as for `slt test`; `FILE:LINE` is the record in that line, otherwise the first that fails
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -73,7 +74,7 @@ Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budg
 101 it does not fail each time; 2 the command line or a variable cannot be used; 4 tries cannot be made.";
 
 /// Shrinks the file, or runs one try of a process that does.
-pub(super) fn run(suite: Suite, engine: &Arc<dyn Engine>, flags: Flags) -> ExitStatus {
+pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
     let chosen = match flags.trial.engine().and_then(|choice| {
         let engine = choice.as_ref().map(Choice::engine).transpose().map_err(|error| format!("`--engine`: {error}"))?;
         Ok((choice, engine))
@@ -81,13 +82,15 @@ pub(super) fn run(suite: Suite, engine: &Arc<dyn Engine>, flags: Flags) -> ExitS
         Ok(chosen) => chosen,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
+    let mut options = flags.trial.clone().options();
+    target.settle(&mut options);
     let (choice, own) = chosen;
-    let engine = own.as_ref().unwrap_or(engine);
+    let Target { suite, engine, set_up, .. } = target;
+    let engine = own.unwrap_or(engine);
     let (dialect, only) = (flags.trial.dialect, flags.trial.only);
-    let options = flags.trial.clone().options();
     if let Some(folder) = shrink::asked_for() {
         let options = Options { bless: None, fail_fast: true, whole_texts: true, keep_database: false, ..options };
-        return match shrink::attempt(&folder, engine, &options) {
+        return match shrink::attempt(&folder, &engine, &options) {
             Ok(()) => ExitStatus::Passed,
             Err(message) => complain(&message, ExitStatus::Broken),
         };
@@ -95,15 +98,18 @@ pub(super) fn run(suite: Suite, engine: &Arc<dyn Engine>, flags: Flags) -> ExitS
     if only {
         return complain("`--only` runs one record alone, and `slt shrink` finds out what it needs", ExitStatus::Usage);
     }
+    if let Some(choice) = &choice {
+        note!("on {choice}");
+    }
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
     let suite = match dialect {
         Some(dialect) => suite.all_in(dialect),
         None => suite,
     };
-    match go(&suite, &**engine, choice.as_ref(), &flags) {
+    around_here(&set_up, || match go(&suite, &*engine, choice.as_ref(), &options, &flags) {
         Ok(status) => status,
         Err((message, status)) => complain(&message, status),
-    }
+    })
 }
 
 /// How much later than its limit a try is killed.
@@ -111,7 +117,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 type Failed = (String, ExitStatus);
 
-fn go(suite: &Suite, engine: &dyn Engine, choice: Option<&Choice>, flags: &Flags) -> Result<ExitStatus, Failed> {
+fn go(
+    suite: &Suite,
+    engine: &dyn Engine,
+    choice: Option<&Choice>,
+    options: &Options,
+    flags: &Flags,
+) -> Result<ExitStatus, Failed> {
     let usage = |message: String| (message, ExitStatus::Usage);
     let broken = |message: String| (message, ExitStatus::Broken);
     let (file, line) = chosen(&flags.file, suite).map_err(usage)?;
@@ -125,7 +137,7 @@ fn go(suite: &Suite, engine: &dyn Engine, choice: Option<&Choice>, flags: &Flags
     let reference = reference(flags, engine).map_err(usage)?;
     let arguments = without_reference(without_secrets(std::env::args_os().skip(1)));
     let command = |on_reference: bool| command(&arguments, if on_reference { reference.as_ref() } else { choice });
-    let Options { query_timeout, file_timeout, .. } = flags.trial.clone().options();
+    let Options { query_timeout, file_timeout, .. } = *options;
     // What exceeds a limit of its own ends by itself a moment later, unless it cannot be interrupted.
     let with_patience = |limit: Duration| limit + PATIENCE;
     let plan = Plan {
@@ -246,6 +258,7 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
         None => command.env_remove(ENGINE),
     };
     hand_on(&mut command);
+    command.envs(environment::run_values());
     command
 }
 

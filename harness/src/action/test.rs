@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::environment;
 use crate::report::transcript::Transcript;
 use crate::run::excerpts::excerpt;
+use crate::run::{Target, around_here};
 use crate::suite::{Suite, TestFile, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::{self, Options};
@@ -19,7 +20,7 @@ use crate::trial::{self, Options};
 /// The flags of `slt test`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct TestFlags {
+pub(crate) struct TestFlags {
     /// The file: a path from the current folder, or else a name below the root. `FILE:LINE` is the record in that line:
     /// what stands before it is run without being judged
     #[arg(value_name = "FILE")]
@@ -44,7 +45,10 @@ Examples:
 Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable cannot be used.";
 
 /// Runs the file and shows each record as it ends.
-pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> ExitStatus {
+pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
+    let mut options = Options { whole_texts: true, ..flags.trial.clone().options() };
+    target.settle(&mut options);
+    let Target { suite, engine, set_up, .. } = target;
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots)) };
     let suite = match flags.trial.dialect {
         Some(dialect) => suite.all_in(dialect),
@@ -54,17 +58,26 @@ pub(super) fn test(suite: Suite, engine: &Arc<dyn Engine>, flags: TestFlags) -> 
         Ok(file) => file,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
-    let chosen = match flags.trial.engine().map(|choice| choice.map(|choice| choice.engine()).transpose()) {
-        Ok(Ok(chosen)) => chosen,
-        Ok(Err(error)) => return complain(&format!("`--engine`: {error}"), ExitStatus::Usage),
+    let chosen = match flags.trial.engine().map(|choice| choice.map(|choice| (choice.engine(), choice))) {
+        Ok(chosen) => chosen,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
-    let engine = chosen.as_ref().unwrap_or(engine);
+    let engine = match chosen {
+        None => engine,
+        Some((Ok(engine), choice)) => {
+            note!("on {choice}");
+            engine
+        }
+        Some((Err(error), _)) => return complain(&format!("`--engine`: {error}"), ExitStatus::Usage),
+    };
     environment::forget();
-    let options = Options { whole_texts: true, ..flags.trial.options() };
+    around_here(&set_up, || show(&file, &engine, &options))
+}
+
+fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitStatus {
     let transcript = Arc::new(Transcript::new(Box::new(anstream::stdout())));
     let _armed = crash::arm();
-    let outcome = trial::run_apart(&file, engine, &options, Arc::clone(&transcript), &|| false);
+    let outcome = trial::run_apart(file, engine, options, Arc::clone(&transcript), &|| false);
     match transcript.finish(&outcome) {
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,

@@ -1,11 +1,12 @@
 //! `slt check`: what is wrong in test files, found without an engine.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{complain, concluded, print, print_raw};
+use super::complain;
 use crate::check::{Finding, Severity, check};
 use crate::config;
 use crate::escape;
@@ -15,7 +16,7 @@ use crate::summary::ExitStatus;
 /// The flags of `slt check`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// Files and folders: paths from the current folder, or names below the root; without any, all files of the suite
     #[arg(value_name = "PATHS")]
     paths: Vec<PathBuf>,
@@ -53,7 +54,7 @@ Exit codes: 0 no errors; 101 errors; 2 the command line or a variable cannot be 
 4 the findings cannot be written; 5 no test file in a folder that was named.";
 
 /// Checks the files and prints what was found.
-pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
+pub(crate) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
     let suite = match flags.dialect {
         Some(dialect) => suite.all_in(dialect),
@@ -74,10 +75,13 @@ pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
                 lines.push_str(&written(&finding, flags.format));
             }
         }
-        let printed = if flags.format == Format::Json { print_raw(&lines) } else { print(&lines) };
-        let status = concluded(printed);
-        if status != ExitStatus::Passed {
-            return status;
+        let mut out = io::stdout().lock();
+        match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+            // A reader that has seen enough is no reason to fail.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                return complain(&format!("cannot write to standard output: {error}"), ExitStatus::Broken);
+            }
+            _ => {}
         }
     }
     note!("{}", totals.in_words());

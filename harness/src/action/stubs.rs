@@ -1,6 +1,6 @@
 //! `slt stubs`: a Rust function for each test file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,30 +11,31 @@ use crate::summary::ExitStatus;
 
 /// The flags of `slt stubs`.
 #[derive(Debug, Args)]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// Folder with test files, or one such file (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
-    /// Where to write; the test target takes it in with `include!("slt/stubs.rs");`
-    #[arg(long, value_name = "PATH", default_value = "tests/slt/stubs.rs")]
-    output: PathBuf,
+    /// Where to write; the test target takes it in with `include!("slt/stubs.rs");`. Default: `tests/TARGET/stubs.rs`
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
 
     /// Write nothing, and fail if the file is not up to date
     #[arg(long)]
     check: bool,
 }
 
-/// Writes the stubs, or checks that they are up to date.
-pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
-    let suite = if flags.roots.is_empty() { suite } else { Suite::from_roots(config::roots(flags.roots.clone())) };
+/// Writes the stubs of the test target of that name, or checks that they are up to date.
+pub(crate) fn run(flags: &Flags, suite: Suite, test: &str) -> ExitStatus {
+    let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
+    let output = flags.output.clone().unwrap_or_else(|| Path::new("tests").join(test).join("stubs.rs"));
     let files = match suite.discover() {
         Ok(files) => files,
         Err(error) => return complain(&error.to_string(), ExitStatus::Usage),
     };
-    let (path, source) = (flags.output.display(), stubs(&files));
+    let (path, source) = (output.display(), stubs(&files));
     let count = format!("{} file{}", files.len(), if files.len() == 1 { "" } else { "s" });
-    let present = std::fs::read_to_string(&flags.output);
+    let present = std::fs::read_to_string(&output);
     if flags.check {
         return match present {
             Ok(present) if present == source => ExitStatus::Passed,
@@ -46,8 +47,8 @@ pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
         say!("`{path}` is up to date: {count}");
         return ExitStatus::Passed;
     }
-    let folder = flags.output.parent().map_or(Ok(()), std::fs::create_dir_all);
-    match folder.and_then(|()| std::fs::write(&flags.output, source)) {
+    let folder = output.parent().map_or(Ok(()), std::fs::create_dir_all);
+    match folder.and_then(|()| std::fs::write(&output, source)) {
         Ok(()) => {
             say!("wrote `{path}`: {count}");
             ExitStatus::Passed

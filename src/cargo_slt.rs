@@ -1,0 +1,9 @@
+//! `slt` under the name by which cargo finds it: `cargo slt`.
+
+use std::process::ExitCode;
+
+use slt_harness::{Suite, command, engine::Choice};
+
+fn main() -> ExitCode {
+    command::main(Suite::new("tests/corpus"), Choice::Sqlite.engine_or_refusal())
+}

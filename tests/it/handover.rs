@@ -1,0 +1,218 @@
+//! `slt` in the packages of others: it hands commands over to their test targets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::own_engine::{README, copy_versions, target_folder, write};
+use crate::support::{FAILS, PASSES, Said, command, folder};
+
+/// A test target that uses the harness only where it does not matter, and would be green.
+const STRANGER: &str = "fn main() {\n    let _ = slt_harness::suite::Suite::new(\"x\");\n    \
+                        std::fs::write(\"ran\", \"\").unwrap();\n}\n";
+
+/// A workspace with a package `one` that has one target, `two` that has two, and `stranger`; and a package `broken` beside it.
+fn workspace() -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("handover");
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness");
+    let manifest = |name: &str, tests: &[(&str, bool)], more: &str| {
+        let mut text = format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\nautotests = false\n{more}\n[dev-dependencies]\n\
+             slt-harness = {{ path = {library:?} }}\n"
+        );
+        for (test, harness) in tests {
+            text.push_str(&format!("\n[[test]]\nname = \"{test}\"\nharness = {harness}\n"));
+        }
+        write(&root.join(name).join("Cargo.toml"), &text);
+        write(&root.join(name).join("src/lib.rs"), "");
+    };
+    let profile = "\n[profile.dev]\ndebug = 0\n";
+    write(
+        &root.join("Cargo.toml"),
+        &format!(
+            "[workspace]\nmembers = [\"one\", \"two\", \"stranger\"]\nexclude = [\"broken\"]\nresolver = \"3\"\n{profile}"
+        ),
+    );
+    copy_versions(&root);
+    manifest("one", &[("readme", false), ("unit", true)], "");
+    write(&root.join("one/tests/readme.rs"), README.source);
+    write(&root.join("one/tests/unit.rs"), "#[test]\nfn passes() {}\n");
+    for (file, text) in README.files {
+        write(&root.join("one/tests/readme").join(file), text);
+    }
+    manifest("two", &[("first", false), ("second-slt", false)], "");
+    for name in ["first", "second-slt"] {
+        write(
+            &root.join(format!("two/tests/{name}.rs")),
+            &README.source.replace("tests/readme", &format!("tests/{name}")),
+        );
+        write(&root.join(format!("two/tests/{name}/of_{name}.test")), PASSES);
+    }
+    manifest("stranger", &[("slt", false)], "");
+    write(&root.join("stranger/tests/slt.rs"), STRANGER);
+    manifest("broken", &[("slt", false)], &format!("\n[workspace]\n{profile}"));
+    copy_versions(&root.join("broken"));
+    write(&root.join("broken/tests/slt.rs"), "fn main() { no_such_function() }\n");
+    root
+}
+
+fn slt(folder: &Path, arguments: &[&str]) -> Said {
+    Said::of(slt_command(folder).args(arguments))
+}
+
+fn slt_command(folder: &Path) -> Command {
+    let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+    slt.current_dir(folder).env("CARGO_TARGET_DIR", target_folder()).env_remove("SLT_RESULTS");
+    slt
+}
+
+#[test]
+fn commands_are_about_the_engine_and_the_files_of_the_package() {
+    let one = workspace().join("one");
+    let run = slt(&one, &["run"]);
+    assert_eq!(run.code, 101, "{run:?}");
+    assert_eq!(run.verdict("a/fails.test"), Some("FAILED"), "{run:?}");
+    // The text of this error is the engine's own.
+    assert_eq!(run.verdict("errors.slt"), Some("ok"), "{run:?}");
+    let kept = target_folder().join("slt/one/readme/results.json");
+    let results: serde_json::Value = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+    assert_eq!((&results["target"], &results["total"]["planned"]), (&"one/readme".into(), &3.into()), "{results}");
+    let again = run.out.lines().find_map(|line| line.strip_prefix("run again: ")).unwrap_or_else(|| panic!("{run:?}"));
+    assert!(again.ends_with(" run --exact a/fails.test"), "{again}");
+    let mut shell = slt_command(&one);
+    let shell = Said::of(
+        Command::new("sh").arg("-c").arg(again).current_dir(&one).envs(
+            shell
+                .env("SLT_RESULTS", target_folder().join("again"))
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        ),
+    );
+    assert_eq!((shell.code, shell.verdicts().len()), (101, 1), "{shell:?}");
+
+    let status = slt(&one.join("tests"), &["status"]);
+    assert!(status.out.starts_with("FAILED: 1 of 3 files\n") && status.out.contains("one/readme"), "{status:?}");
+    let list = slt(&one, &["list", "--format", "terse"]);
+    assert_eq!((list.code, list.out.lines().count()), (0, 3), "{list:?}");
+    let test = slt(&one, &["test", "a/fails.test:3"]);
+    assert!(test.code == 101 && test.out.contains("- 2\n+ 1\n"), "{test:?}");
+    // By a path from a folder below the package's.
+    let passes = slt(&one.join("tests/readme"), &["test", "a/passes.test"]);
+    assert!(passes.code == 0, "{passes:?}");
+    let check = slt(&one, &["check"]);
+    assert!(check.code == 0 && check.err.contains("3 files checked: no errors"), "{check:?}");
+    let stubs = slt(&one.join("tests"), &["stubs", "--check"]);
+    assert!(stubs.code == 101 && stubs.err.contains("cannot read `tests/readme/stubs.rs`"), "{stubs:?}");
+    let config = slt(&one, &["config"]);
+    let roots = config.out.lines().find(|line| line.starts_with("roots ")).unwrap_or_default();
+    assert!(roots.contains("tests/readme") && roots.ends_with("the target's code"), "{config:?}");
+    let review = slt(&one.join("tests"), &["review"]);
+    let below = format!("no new results wait below `{}`", "readme");
+    assert!(review.code == 0 && review.out.contains(&below), "{review:?}");
+    let workers = slt(&one, &["run", "--parallel", "--workers", "2", "passes"]);
+    assert!(workers.code == 0 && workers.verdict("a/passes.test") == Some("ok"), "{workers:?}");
+}
+
+#[test]
+fn cargo_slt_is_slt() {
+    let one = workspace().join("one");
+    let bin = Path::new(env!("CARGO_BIN_EXE_cargo-slt")).parent().unwrap();
+    let path = std::env::join_paths(
+        [bin.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut cargo = command(env!("CARGO"));
+    cargo.current_dir(&one).env("CARGO_TARGET_DIR", target_folder()).env("PATH", path.unwrap());
+    let said =
+        Said::of(cargo.args(["slt", "run", "--locked", "fails"]).env("SLT_RESULTS", target_folder().join("cargo-slt")));
+    assert_eq!((said.code, said.verdicts().len()), (101, 1), "{said:?}");
+    assert!(said.out.contains("\nrun again: cargo slt run --locked --exact a/fails.test\n"), "{said:?}");
+}
+
+#[test]
+fn one_of_several_targets_is_named() {
+    let root = workspace();
+    let several = slt(&root.join("two"), &["list"]);
+    assert_eq!(several.code, 2, "{several:?}");
+    assert!(several.err.ends_with("name one:\n  -p two --test first\n  -p two --test second-slt\n"), "{several:?}");
+    assert_eq!(several.out, "");
+    let second = slt(&root.join("two"), &["list", "--test", "second-slt", "--format", "terse"]);
+    assert!(second.code == 0 && second.out == "of_second-slt.test: test\n", "{second:?}");
+    let all = slt(&root, &["run"]);
+    assert_eq!(all.code, 2, "{all:?}");
+    for line in ["-p one --test readme", "-p two --test first", "-p two --test second-slt"] {
+        assert!(all.err.contains(&format!("\n  {line}")), "{all:?}");
+    }
+    assert!(!all.err.contains("stranger --test"), "{all:?}");
+    let one = slt(&root, &["test", "-p", "one", "one/tests/readme/a/passes.test"]);
+    assert_eq!(one.code, 0, "{one:?}");
+    for (arguments, words) in [
+        (&["run", "-p", "one", "--test", "unit"][..], "`unit` of `one` does not use slt-harness"),
+        (&["run", "-p", "one", "--test", "nosuch"], "`one` has no test target `nosuch`"),
+        (&["run", "-p", "three"], "no package `three` is here"),
+        (&["run", "--test"], "`--test` needs a value"),
+    ] {
+        let said = slt(&root, arguments);
+        assert!(said.code == 2 && said.err.contains(words) && said.out.is_empty(), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_target_that_does_not_use_the_harness_is_not_started() {
+    let stranger = workspace().join("stranger");
+    for command in ["run", "list", "stubs"] {
+        let said = slt(&stranger, &[command]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("the test target `slt` of `stranger` does not call `slt_harness::main`"), "{said:?}");
+        assert!(!stranger.join("ran").exists() && said.out.is_empty(), "{said:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_built_is_never_green() {
+    let root = workspace();
+    let broken = slt(&root.join("broken"), &["run"]);
+    assert_eq!(broken.code, 6, "{broken:?}");
+    assert!(broken.err.contains("no_such_function"), "cargo's own words are shown: {broken:?}");
+    assert!(broken.err.ends_with("error: cargo could not build the test target `slt` of `broken`\n"), "{broken:?}");
+    let none = Said::of(slt_command(&root.join("one")).env("CARGO", "/no/such/cargo").arg("run"));
+    assert!(none.code == 6 && none.err.contains("cannot run `/no/such/cargo`"), "{none:?}");
+    let place = folder(&[("Cargo.toml", "[package]\nname = 1\n"), ("tests/corpus/a.test", PASSES)]);
+    let invalid = slt(place.path(), &["run"]);
+    assert!(invalid.code == 6 && invalid.err.contains("`cargo metadata` failed: "), "{invalid:?}");
+    for said in [broken, none, invalid] {
+        assert_eq!(said.out, "", "{said:?}");
+    }
+    let status = slt(place.path(), &["status"]);
+    assert!(status.code == 2 && status.err.contains("looking in `target/slt`"), "{status:?}");
+}
+
+#[test]
+fn a_command_that_the_target_lacks_is_answered_with_what_to_write() {
+    let said = slt(&workspace().join("one"), &["shrink", "a/fails.test"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("in `Cargo.toml`, write `features = [\"commands\"]` for `slt-harness`"), "{said:?}");
+}
+
+#[test]
+fn slt_has_its_own_engine_where_no_target_is_or_another_is_named() {
+    let place = folder(&[("a.test", PASSES), ("b.test", FAILS)]);
+    let own = slt(place.path(), &["run", "--root", "."]);
+    assert!(own.code == 101 && own.err.contains("on sqlite: no cargo package is here\n"), "{own:?}");
+    let test = slt(place.path(), &["test", "a.test"]);
+    assert!(test.code == 0 && test.err.contains("on sqlite: no cargo package is here\n"), "{test:?}");
+    let release = slt(place.path(), &["run", "--release", "--root", "."]);
+    assert!(release.code == 2 && release.err.contains("`--release` says how a test target is built"), "{release:?}");
+    let package = folder(&[
+        ("Cargo.toml", "[package]\nname = \"p\"\nedition = \"2024\"\n"),
+        ("src/lib.rs", ""),
+        ("x/a.test", PASSES),
+    ]);
+    let without = slt(package.path(), &["run", "--root", "x"]);
+    let words = "on sqlite: `p` has no test target that uses slt-harness\n";
+    assert!(without.code == 0 && without.err.contains(words), "{without:?}");
+    let one = workspace().join("one");
+    let mut named = slt_command(&one);
+    named.env("SLT_RESULTS", place.path().join("results"));
+    let named = Said::of(named.args(["run", "--engine", "sqlite", "--root", "tests/readme", "errors"]));
+    assert!(named.code == 101 && named.err.contains("on sqlite\n"), "SQLite has another error: {named:?}");
+}
