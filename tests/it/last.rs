@@ -81,7 +81,8 @@ fn the_command_for_a_file_that_failed_fails_it_again_the_same_way() {
     ]));
     assert_eq!(first.code, 101, "{first:?}");
     for name in ["loop.test", "other.test"] {
-        let line = first.out.lines().find(|line| line.contains(" --exact ") && line.ends_with(name));
+        let mut commands = first.out.lines().filter_map(|line| line.strip_prefix("run again: "));
+        let line = commands.find(|line| line.contains(" --exact ") && line.ends_with(name));
         let line = line.unwrap_or_else(|| panic!("no command for {name}: {first:?}"));
         let second = run(command("sh").args(["-c", line]));
         let failure = |said: &Said| {
