@@ -63,6 +63,8 @@ pub struct Config {
     pub shard_history: Option<PathBuf>,
     /// Run only the files that failed when they last ran.
     pub failed: bool,
+    /// Run only the files that hold something else than when they last passed.
+    pub changed: bool,
     /// Of a record that a filter names, run nothing but that record.
     pub only: bool,
     /// List names instead of running them.
@@ -221,6 +223,7 @@ impl Config {
             shard: flags.shard,
             shard_history: flags.shard_history,
             failed: flags.failed,
+            changed: flags.changed,
             only,
             list: libtest.list,
             only_ignored: (libtest.ignored && !libtest.include_ignored) || libtest.bench,

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `stamp` is the file's size and modification time. It shows that a file has changed since, and is empty for files
-//! that another machine ran. Unreadable lines, such as one torn by a kill, are skipped. Losing the history costs the
+//! that another machine ran. `green`, in lines of files that did not fail, is what the file held (`script::content`), for
+//! `--changed`. Unreadable lines, such as one torn by a kill, are skipped. Losing the history costs the
 //! order, never a result.
 
 use std::collections::HashMap;
@@ -42,6 +43,9 @@ pub struct Entry {
     /// Peak resident memory while it ran, in bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
+    /// What the file held in the last run in which it did not fail, as `script::content` sums it up, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<String>,
 }
 
 impl Entry {
@@ -94,7 +98,9 @@ impl History {
         let mut lines = 0;
         for line in text.split(|byte| *byte == b'\n') {
             lines += 1;
-            if let Ok(entry) = serde_json::from_slice::<Entry>(line) {
+            if let Ok(mut entry) = serde_json::from_slice::<Entry>(line) {
+                let before = entries.remove(&entry.name).and_then(|before: Entry| before.green);
+                entry.green = entry.green.or(before);
                 entries.insert(entry.name.clone(), entry);
             }
         }
@@ -153,12 +159,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// Appends the outcome of a file; files that were not run are skipped.
+    /// Appends the outcome of a file; files that were not run are skipped. `planned` is what the file held, where the outcome
+    /// does not say it.
     ///
     /// # Errors
     /// The system's error.
-    pub fn append(&mut self, file: &TestFile, outcome: &Outcome) -> io::Result<()> {
-        self.write(outcome, || stamp(&file.path))
+    pub fn append(&mut self, file: &TestFile, outcome: &Outcome, planned: Option<&str>) -> io::Result<()> {
+        let content = Some(outcome.content.as_str()).filter(|content| !content.is_empty()).or(planned);
+        self.write(outcome, content, || stamp(&file.path))
     }
 
     /// Appends the outcome of a file on another machine, whose modification time means nothing here.
@@ -166,21 +174,23 @@ impl Log {
     /// # Errors
     /// The system's error.
     pub fn append_foreign(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.write(outcome, String::new)
+        self.write(outcome, None, String::new)
     }
 
-    fn write(&mut self, outcome: &Outcome, stamp: impl FnOnce() -> String) -> io::Result<()> {
+    fn write(&mut self, outcome: &Outcome, content: Option<&str>, stamp: impl FnOnce() -> String) -> io::Result<()> {
         if matches!(outcome.verdict, Verdict::NotRun { .. }) {
             return Ok(());
         }
         let verdict = serde_json::to_value(&outcome.verdict)?["verdict"].as_str().unwrap_or_default().to_owned();
-        let entry = Entry {
+        let mut entry = Entry {
             name: outcome.name.clone(),
             stamp: stamp(),
             verdict,
             wall_us: outcome.wall_us,
             peak_bytes: outcome.peak_bytes,
+            green: None,
         };
+        entry.green = content.filter(|_| !entry.failed()).map(str::to_owned);
         // One write for the whole line, so that lines of two processes do not mix.
         self.file.write_all(&line(&entry)?)
     }
@@ -226,12 +236,12 @@ mod tests {
         assert_eq!(history.get("a.test"), None);
         let mut log = history.log().unwrap();
         let mut outcome = Outcome::new("a.test", Verdict::Failed);
-        log.append(&a, &outcome).unwrap();
+        log.append(&a, &outcome, None).unwrap();
         outcome.verdict = Verdict::Passed;
         outcome.wall_us = 7;
-        log.append(&a, &outcome).unwrap();
-        log.append(&b, &Outcome::new("b.test", Verdict::Crashed { how: "SIGSEGV".into() })).unwrap();
-        log.append(&b, &Outcome::new("b.test", Verdict::NotRun { reason: "time budget".into() })).unwrap();
+        log.append(&a, &outcome, None).unwrap();
+        log.append(&b, &Outcome::new("b.test", Verdict::Crashed { how: "SIGSEGV".into() }), None).unwrap();
+        log.append(&b, &Outcome::new("b.test", Verdict::NotRun { reason: "time budget".into() }), None).unwrap();
         let history = History::read(folder.path()).unwrap();
         let entry = history.get("a.test").unwrap();
         assert_eq!((entry.wall_us, entry.failed(), entry.stamp.as_str()), (7, false, stamp(&a.path).as_str()));
@@ -239,14 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_held_when_it_last_passed_outlives_failures() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = file(folder.path(), "a.test");
+        let mut log = History::read(folder.path()).unwrap().log().unwrap();
+        let outcome = |verdict, content: &str| Outcome { content: content.into(), ..Outcome::new("a.test", verdict) };
+        let green = || History::read(folder.path()).unwrap().get("a.test").and_then(|entry| entry.green.clone());
+        log.append(&a, &outcome(Verdict::Failed, "one"), None).unwrap();
+        assert_eq!(green(), None);
+        log.append(&a, &outcome(Verdict::Passed, "two"), Some("another")).unwrap();
+        log.append(&a, &outcome(Verdict::Failed, "three"), None).unwrap();
+        log.append_foreign(&outcome(Verdict::Passed, "")).unwrap();
+        assert_eq!(green().as_deref(), Some("two"));
+        log.append(&a, &outcome(Verdict::Passed, ""), Some("planned")).unwrap();
+        assert_eq!(green().as_deref(), Some("planned"));
+    }
+
+    #[test]
     fn a_torn_line_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (file(folder.path(), "a.test"), file(folder.path(), "b.test"));
         let mut log = History::read(folder.path()).unwrap().log().unwrap();
-        log.append(&a, &Outcome::new("a.test", Verdict::Passed)).unwrap();
+        log.append(&a, &Outcome::new("a.test", Verdict::Passed), None).unwrap();
         log.file.write_all(b"{\"name\":\"b.te").unwrap();
         let mut log = History::read(folder.path()).unwrap().log().unwrap();
-        log.append(&b, &Outcome::new("b.test", Verdict::Failed)).unwrap();
+        log.append(&b, &Outcome::new("b.test", Verdict::Failed), None).unwrap();
         let history = History::read(folder.path()).unwrap();
         assert!(!history.get("a.test").unwrap().failed() && history.get("b.test").unwrap().failed());
     }
@@ -259,7 +286,7 @@ mod tests {
         for wall_us in 0..1500 {
             let mut outcome = Outcome::new("a.test", Verdict::Passed);
             outcome.wall_us = wall_us;
-            log.append(&a, &outcome).unwrap();
+            log.append(&a, &outcome, None).unwrap();
         }
         log.file.write_all(b"{\"name\":\"a.te").unwrap();
         assert_eq!(History::read(folder.path()).unwrap().get("a.test").unwrap().wall_us, 1499);

@@ -311,6 +311,9 @@ pub struct Outcome {
     /// The pass over the suite, counted from 1 (`--repeat`).
     #[serde(default = "one")]
     pub pass: u32,
+    /// What the file held when it was read, as `script::content` sums it up; empty if another process read it.
+    #[serde(skip)]
+    pub content: String,
 }
 
 /// An attempt is a run of a trial that did not pass and was followed by another.
@@ -383,6 +386,7 @@ impl Outcome {
             attempt: 1,
             earlier: Vec::new(),
             pass: 1,
+            content: String::new(),
         };
         outcome.cut_short = outcome.why_cut_short();
         outcome

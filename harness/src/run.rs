@@ -200,7 +200,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         return assignment.work(&suite, &engine, &config);
     }
     config.options.returned = Some(folder::folder(&config).join(RETURNED));
-    if config.failed {
+    if config.failed || config.changed {
         last::settle(&suite, &mut config)?;
     }
     // A worker's supervisor sees how it ends.

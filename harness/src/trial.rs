@@ -142,6 +142,7 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
         cut_short: tally.cut_short,
         passing_pins,
         engine: tally.called,
+        content: tally.content,
         wall_us: micros(clock.elapsed()),
         engine_us: micros(tally.engine),
         started_us: micros(started),
@@ -176,7 +177,7 @@ fn script(
             return Verdict::Failed;
         }
     };
-    if !content::is_as_planned(file, &text) {
+    let Ok(held) = content::held(file, &text) else {
         // Copies are compared before a process joins. A name alone does not identify the content on another machine,
         // and the planned content may no longer exist anywhere.
         let host = rustix::system::uname();
@@ -184,7 +185,8 @@ fn script(
         let message = format!("not the file that was planned: the copy on `{host}` has changed since the run began");
         tally.fail_script(whole(message), CutShort::Unreadable);
         return Verdict::Failed;
-    }
+    };
+    tally.content = held;
     let connecting = InEngine::enter(&tally.shown, 0, b"");
     let connected = Executor::connect(file, engine, options, watch);
     drop(connecting);

@@ -45,6 +45,52 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
 }
 
 #[test]
+fn only_what_has_changed_since_it_passed_is_run_until_nothing_has() {
+    let included = "include part.inc\n\nquery I\nSELECT 1\n----\n1\n";
+    for program in [Path::new(env!("CARGO_BIN_EXE_slt")), target_binary()] {
+        for way in [&[][..], &["--test-threads", "1"], &["--parallel", "--workers", "2"], &["--parallel"]] {
+            let files = folder(&[
+                ("bad.test", FAILS),
+                ("good.test", PASSES),
+                ("including.slt", included),
+                ("part.inc", "statement ok\nSELECT 1\n"),
+            ]);
+            let results = folder(&[]);
+            let run = |arguments: &[&str]| {
+                let mut command = command(program);
+                if program.ends_with("slt") {
+                    command.arg("run");
+                }
+                command.args(arguments).args(way).arg("--root").arg(files.path()).env("SLT_RESULTS", results.path());
+                Said::of(&mut command)
+            };
+            let verdicts = |said: Said| {
+                let words = |line: &&str| line.split_whitespace().skip(1).step_by(2).collect::<Vec<_>>().join(" ");
+                (said.code, said.verdicts().iter().map(words).collect::<Vec<_>>().join(", "))
+            };
+            let all = "bad.test FAILED, good.test ok, including.slt ok".to_owned();
+            assert_eq!(verdicts(run(&["--changed"])), (101, all), "none has passed yet: {way:?}");
+            assert_eq!(verdicts(run(&["--changed"])), (101, "bad.test FAILED".to_owned()), "{way:?}");
+            fs::write(files.path().join("bad.test"), PASSES).unwrap();
+            fs::write(files.path().join("part.inc"), "statement ok\nSELECT 2\n").unwrap();
+            assert_eq!(verdicts(run(&["--changed", "including"])), (0, "including.slt ok".to_owned()), "{way:?}");
+            assert_eq!(verdicts(run(&["--changed"])), (0, "bad.test ok".to_owned()), "{way:?}");
+            let nothing = run(&["--changed"]);
+            assert!(
+                nothing.code == 5 && nothing.err.contains("no file has changed since it last passed"),
+                "{nothing:?}"
+            );
+            // It fails, and then it holds again what it held when it passed.
+            fs::write(files.path().join("good.test"), FAILS).unwrap();
+            assert_eq!(verdicts(run(&["--changed"])), (101, "good.test FAILED".to_owned()), "{way:?}");
+            fs::write(files.path().join("good.test"), PASSES).unwrap();
+            assert_eq!(run(&["--changed"]).code, 5, "{way:?}");
+            assert_eq!(verdicts(run(&["--changed", "--failed"])), (0, "good.test ok".to_owned()), "{way:?}");
+        }
+    }
+}
+
+#[test]
 fn filters_take_patterns_and_leave_out_what_begins_with_an_exclamation_mark() {
     let names = ["a/join1.test", "a/join2.test", "a/other.test", "b/join1.slt"];
     let files = folder(&names.map(|name| (name, PASSES)));

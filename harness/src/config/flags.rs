@@ -62,6 +62,11 @@ pub struct Flags {
     #[arg(long, env = "SLT_FAILED", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) failed: bool,
 
+    /// Run only the files that hold something else than when they last passed, counting what they include, and those that
+    /// never passed; with `--failed` also those that failed
+    #[arg(long, env = "SLT_CHANGED", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    pub(super) changed: bool,
+
     /// Filters where none are typed, separated by commas
     #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,

@@ -122,7 +122,7 @@ mod tests {
             ("changed", Verdict::Passed, 5),
         ] {
             let file = files.iter().find(|file| file.name == name).unwrap();
-            log.append(file, &Outcome { wall_us, ..Outcome::new(name, verdict) }).unwrap();
+            log.append(file, &Outcome { wall_us, ..Outcome::new(name, verdict) }, None).unwrap();
         }
         fs::write(folder.path().join("changed"), "something else").unwrap();
         order.sort(&mut files, &History::read(folder.path()).unwrap());

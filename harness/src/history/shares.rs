@@ -80,8 +80,14 @@ mod tests {
 
     fn history(durations: &[(&str, u64)]) -> History {
         let entry = |&(name, wall_us): &(&str, u64)| {
-            let entry =
-                Entry { name: name.into(), stamp: String::new(), verdict: "passed".into(), wall_us, peak_bytes: None };
+            let entry = Entry {
+                name: name.into(),
+                stamp: String::new(),
+                verdict: "passed".into(),
+                wall_us,
+                peak_bytes: None,
+                green: None,
+            };
             (name.to_owned(), entry)
         };
         History { path: PathBuf::new(), entries: durations.iter().map(entry).collect::<HashMap<_, _>>() }

@@ -110,7 +110,7 @@ pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]
     let append = || -> io::Result<()> {
         let mut log = History::read(&folder(config))?.log()?;
         let known = outcomes.iter().filter_map(|outcome| Some((files.get(outcome.name.as_str())?, outcome)));
-        known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome))
+        known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome, None))
     };
     if let Err(error) = append() {
         note!("warning: the history could not be written: {error}");

@@ -23,14 +23,21 @@ pub fn content(file: &TestFile) -> String {
     sum_up(&file.path, has_includes(file.dialect)).map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
 }
 
-/// Whether `text`, just read from the file, is what was planned, and so are the files that it includes.
-pub fn is_as_planned(file: &TestFile, text: &[u8]) -> bool {
-    let Some(planned) = &file.planned else { return true };
+/// What the file held when `text` was just read from it, and what it includes; an error if that is not what was planned.
+pub fn held(file: &TestFile, text: &[u8]) -> Result<String, Unplanned> {
     let mut sum = Sum::new(has_includes(file.dialect));
     sum.take(text);
     // Includes are read only where the file itself is the right one.
-    sum.matches(file, planned) && *planned == sum.with_included(file)
+    if file.planned.as_ref().is_some_and(|planned| !sum.matches(file, planned)) {
+        return Err(Unplanned);
+    }
+    let held = sum.with_included(file);
+    if file.planned.as_ref().is_some_and(|planned| *planned != held) { Err(Unplanned) } else { Ok(held) }
 }
+
+/// A file does not hold what was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unplanned;
 
 /// What each of the files holds, by as many threads as there are cores: a corpus is large.
 pub fn contents(files: &[TestFile]) -> Vec<String> {
@@ -221,10 +228,10 @@ mod tests {
     fn what_was_read_is_held_against_what_was_planned() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path(), "");
-        assert!(is_as_planned(&file, b"anything"));
+        assert_eq!(held(&file, b"123456789").as_deref(), Ok("classic 9-cbf43926"));
         let file = TestFile { planned: Some("classic 9-cbf43926".to_owned()), ..file };
-        assert!(is_as_planned(&file, b"123456789"));
-        assert!(!is_as_planned(&file, b"123456780") && !is_as_planned(&file, b"1234567890"));
+        assert!(held(&file, b"123456789").is_ok());
+        assert!(held(&file, b"123456780").is_err() && held(&file, b"1234567890").is_err());
     }
 
     #[test]
@@ -260,12 +267,12 @@ mod tests {
         assert!(!content(&find("b.test")).contains('+'));
         let text = fs::read(&file.path).unwrap();
         let planned = TestFile { planned: Some(first.clone()), ..file.clone() };
-        assert!(is_as_planned(&planned, &text));
+        assert!(held(&planned, &text).is_ok());
         write("deep/c.any", "statement ok\nSELECT 3\n\ninclude ../sub/a.slt");
-        assert!(content(&file) != first && !is_as_planned(&planned, &text));
+        assert!(content(&file) != first && held(&planned, &text).is_err());
         write("deep/c.any", "statement ok\nSELECT 2\n\ninclude ../sub/a.slt");
         write("d.part", "");
-        assert!(content(&file).contains("+3-") && !is_as_planned(&planned, &text));
+        assert!(content(&file).contains("+3-") && held(&planned, &text).is_err());
         fs::remove_file(root.join("d.part")).unwrap();
         assert_ne!(content(&TestFile { dialect: Dialect::Classic, ..file }), first);
         // DuckDB's dialect seeks a file in the folders above the script.

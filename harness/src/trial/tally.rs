@@ -34,6 +34,8 @@ pub(super) struct Tally<'f> {
     pub(super) engine: Duration,
     /// What the engine calls itself, where only a connection tells that.
     pub(super) called: String,
+    /// What the file held, as `content` sums it up.
+    pub(super) content: String,
     pub(super) path: &'f Path,
     pub(super) shown: Cow<'f, str>,
     pub(super) included: Option<Arc<str>>,
@@ -58,6 +60,7 @@ impl<'f> Tally<'f> {
             halted: None,
             engine: Duration::ZERO,
             called: String::new(),
+            content: String::new(),
             path,
             shown: shown(path),
             included: None,

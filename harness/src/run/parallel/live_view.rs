@@ -54,11 +54,11 @@ impl LiveView {
         }
     }
 
-    /// Shows a new outcome.
-    fn news(&mut self, outcome: &Outcome) {
+    /// Shows a new outcome of a file that was `planned` to hold this.
+    fn news(&mut self, outcome: &Outcome, planned: Option<&str>) {
         self.ended(outcome);
         if let (Some(file), None) = (self.files.get(&outcome.name), &self.complaint) {
-            self.complaint = self.log.append(file, outcome).err();
+            self.complaint = self.log.append(file, outcome, planned).err();
         }
     }
 
@@ -95,7 +95,7 @@ impl Audience for LiveView {
                 let PlanEntry { name, pass } = &plan.entries()[*entry];
                 self.printer.dropped(&title(name, *pass));
             }
-            Event::Finished { outcome, .. } => self.news(outcome),
+            Event::Finished { entry, outcome, .. } => self.news(outcome, plan.content(*entry)),
             _ => {}
         }
     }
@@ -138,7 +138,7 @@ impl Witness for JoinReporter {
     }
 
     fn ended(&mut self, outcome: &Outcome) {
-        self.view.news(outcome);
+        self.view.news(outcome, None);
         self.outcomes.push(outcome.clone());
     }
 
