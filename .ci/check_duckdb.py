@@ -21,7 +21,7 @@ def main(expected, folder, slt, engine):
         sys.exit(f"error: {expected} names no file")
     slt = os.path.abspath(slt)
     with tempfile.TemporaryDirectory() as results:
-        environment = {**os.environ, "SQLLOGICTEST_FILES": ",".join(wanted), "SQLLOGICTEST_ENGINE": engine}
+        environment = {**os.environ, "SLT_FILES": ",".join(wanted), "SLT_ENGINE": engine}
         command = [slt, "run", "--root", "test", "--exact", "--dialect", "duckdb", "--parallel", "--workers", "2",
                    "--file-timeout", "60", "--results", results, "--quiet"]
         done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)

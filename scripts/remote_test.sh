@@ -29,7 +29,7 @@ Options
   --help             this text
 
 FILTERS choose files by name; everything after `--` goes to `slt run` unchanged.
-SQLLOGICTEST_ENGINE is passed on; like the queue, it never appears on a command line.
+SLT_ENGINE is passed on; like the queue, it never appears on a command line.
 Examples:
   scripts/remote_test.sh --host big-machine --workers 64 --time 600
   scripts/remote_test.sh --host me@10.0.0.7:2222 --status
@@ -180,8 +180,9 @@ setup_host() { remotely setup; }
 # What a host reads during its run: secrets, an empty line, and then one line every two seconds. When the input or the
 # lines end, the host stops, however this script ends.
 lifeline() {
-    if [ -n "$queue" ]; then printf '%s\n' "SQLLOGICTEST_WORK_QUEUE=$queue" "SQLLOGICTEST_RUN_ID=$run_id"; fi
-    if [ -n "${SQLLOGICTEST_ENGINE:-}" ]; then printf '%s\n' "SQLLOGICTEST_ENGINE=$SQLLOGICTEST_ENGINE"; fi
+    if [ -n "$queue" ]; then printf '%s\n' "SLT_QUEUE=$queue" "SLT_RUN_ID=$run_id"; fi
+    local engine=${SLT_ENGINE:-${SQLLOGICTEST_ENGINE:-}}
+    if [ -n "$engine" ]; then printf '%s\n' "SLT_ENGINE=$engine"; fi
     echo
     if [ -n "$detach" ]; then return; fi
     # More than 128 means that the time is over; the pipe closes when no writer is left.

@@ -31,11 +31,11 @@ def parse(arguments):
     )
     parser.add_argument("filters", nargs="*", metavar="FILTER", help="run only files whose name contains this")
     parser.add_argument("--workers", type=count, metavar="N",
-                        help="worker processes (default: SQLLOGICTEST_WORKERS, or one for each processor)")
+                        help="worker processes (default: SLT_WORKERS, or one for each processor)")
     parser.add_argument("--time-budget", "--time", type=seconds, metavar="SECS",
-                        help="begin no further file after so long (default: SQLLOGICTEST_TIME_BUDGET, or no limit)")
+                        help="begin no further file after so long (default: SLT_TIME_BUDGET, or no limit)")
     parser.add_argument("--file-timeout", "--timeout", type=seconds, metavar="SECS",
-                        help="how long one file may take (default: SQLLOGICTEST_FILE_TIMEOUT, or no limit)")
+                        help="how long one file may take (default: SLT_FILE_TIMEOUT, or no limit)")
     parser.add_argument("--seed", type=int, metavar="N", help="shuffle files of equal rank by this seed")
     parser.add_argument("--results", metavar="DIR", help="folder for results, history, logs and queue")
     parser.add_argument("--corpus", metavar="DIR", help="folder with test files, instead of the bundled ones")
@@ -66,7 +66,7 @@ def seconds(text):
 def binary_arguments(options):
     """The test binary's command line for these options."""
     arguments = ["--parallel"]
-    if options.workers is None and not os.environ.get("SQLLOGICTEST_WORKERS"):
+    if options.workers is None and not (os.environ.get("SLT_WORKERS") or os.environ.get("SQLLOGICTEST_WORKERS")):
         options.workers = os.cpu_count() or 1
     for flag, value in [
         ("--workers", options.workers),

@@ -21,11 +21,12 @@ class CommandLine(unittest.TestCase):
 
     def test_without_a_number_there_is_a_worker_for_each_processor(self):
         with unittest.mock.patch.dict(os.environ):
+            os.environ.pop("SLT_WORKERS", None)
             os.environ.pop("SQLLOGICTEST_WORKERS", None)
             self.assertEqual(self.arguments(), ["--parallel", "--workers", str(os.cpu_count())])
 
     def test_a_number_in_the_environment_is_left_to_the_binary(self):
-        with unittest.mock.patch.dict(os.environ, {"SQLLOGICTEST_WORKERS": "3"}):
+        with unittest.mock.patch.dict(os.environ, {"SLT_WORKERS": "3"}):
             self.assertEqual(self.arguments(), ["--parallel"])
             self.assertEqual(self.arguments("--workers", "4"), ["--parallel", "--workers", "4"])
 

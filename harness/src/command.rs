@@ -59,7 +59,7 @@ Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some
 const AFTER_RUN: &str = "\
 Examples:
   slt run --root tests/corpus select                 files whose name contains `select`
-  slt run --parallel --workers 8 --time 300 --report
+  slt run --workers 8 --time 300 --report
   slt run --known-failures known.toml --ratchet
 
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use libtest_mimic::{ColorSetting, FormatSetting};
 
 use crate::engine::Choice;
+use crate::environment;
 use crate::history::Order;
 use crate::outcome::Shard;
 use crate::queue::Place;
@@ -170,7 +171,7 @@ const NEXTEST: &str = "NEXTEST";
 pub const SLICES: &str = "SQLLOGICTEST_TOTAL_WORKERS";
 
 /// The environment variable that stands for `--quiet`.
-const QUIET: &str = "SQLLOGICTEST_QUIET";
+const QUIET: &str = "SLT_QUIET";
 
 impl Config {
     /// Checks flags that were read by somebody else's parser.
@@ -186,8 +187,11 @@ impl Config {
                 flags.files.into_iter().map(|pattern| pattern.trim().to_owned()).filter(|p| !p.is_empty()).collect();
         }
         let quiet = libtest.quiet
-            || std::env::var(QUIET).is_ok_and(|text| {
-                !matches!(text.to_ascii_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+            || environment::variable(QUIET).is_some_and(|text| {
+                !matches!(
+                    text.to_string_lossy().to_ascii_lowercase().as_str(),
+                    "" | "0" | "n" | "no" | "f" | "false" | "off"
+                )
             });
         let format = match libtest.format {
             _ if libtest.quiet => Some(Format::Terse),
@@ -305,17 +309,17 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         return Ok(None);
     }
     if flags.repeat == Some(Repeat::UntilBudget) && flags.time_budget.is_none() {
-        let flag = "`--repeat until-budget` (or `SQLLOGICTEST_REPEAT`)";
+        let flag = "`--repeat until-budget` (or `SLT_REPEAT`)";
         return Err(format!("{flag} needs `--time-budget`"));
     }
     if flags.memory_limit.is_some() && flags.workers.is_none() {
-        let flag = "`--memory-limit` (or `SQLLOGICTEST_MEMORY_LIMIT`)";
+        let flag = "`--memory-limit` (or `SLT_MEMORY_LIMIT`)";
         return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
     let queue = flags.queue.map(|typed| Place::parse(typed.0)).transpose();
-    let queue = queue.map_err(|error| format!("`--queue` (or `SQLLOGICTEST_WORK_QUEUE`): {error}"))?;
+    let queue = queue.map_err(|error| format!("`--queue` (or `SLT_QUEUE`): {error}"))?;
     if queue.as_ref().is_some_and(Place::spans_machines) && flags.run_id.is_none() {
-        return Err("a queue on a server holds many runs: it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)".to_owned());
+        return Err("a queue on a server holds many runs: it needs `--run-id` (or `SLT_RUN_ID`)".to_owned());
     }
     Ok(Some(Parallel {
         workers: flags.workers,
@@ -333,25 +337,41 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
     }))
 }
 
-/// Refuses flags that mean nothing in one process by itself; their variables are let pass, being set for many.
+/// Flags that make a run one of many processes that share it.
+const JOINING: [&str; 3] = ["queue", "run_id", "resume"];
+
+/// Flags that make a run one of workers.
+const WORKING: [&str; 7] = ["workers", "time_budget", "retries", "crash_retries", "repeat", "seed", "memory_limit"];
+
+impl Flags {
+    /// Makes the run parallel if a flag was typed that only parallel runs have: with a worker for each processor, or, if
+    /// the flag is about joining others, as `--parallel` does. Variables and settings do not: they are set for many runs.
+    pub(crate) fn imply(&mut self, matches: &ArgMatches) {
+        if implying(matches).is_some() {
+            self.parallel.parallel = true;
+            if !any_typed(matches, &JOINING) {
+                self.parallel.workers = self.parallel.workers.or_else(|| Some(cores()));
+            }
+        }
+    }
+}
+
+fn any_typed(matches: &ArgMatches, names: &[&str]) -> bool {
+    names.iter().any(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
+}
+
+/// The id of a flag that was typed and makes the run parallel, though nothing says so by itself.
+fn implying(matches: &ArgMatches) -> Option<&'static str> {
+    let says_so = matches.try_get_one::<bool>("parallel").ok().flatten().copied();
+    let mut names = JOINING.into_iter().chain(WORKING).filter(|_| says_so == Some(false));
+    names.find(|name| any_typed(matches, &[name]))
+}
+
+/// Refuses flags that mean nothing without others; their variables are let pass, being set for many runs.
 pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
-    let typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-    let shared = matches.get_flag("parallel") || matches.get_flag("list");
-    let names = [
-        "workers",
-        "queue",
-        "run_id",
-        "engine_version",
-        "keep_runs",
-        "resume",
-        "time_budget",
-        "allow_incomplete",
-        "retries",
-        "crash_retries",
-        "repeat",
-        "seed",
-        "memory_limit",
-    ];
+    let typed = |name: &str| any_typed(matches, &[name]);
+    let shared = matches.get_flag("parallel") || matches.get_flag("list") || implying(matches).is_some();
+    let names = ["engine_version", "keep_runs", "allow_incomplete"];
     check_bless(matches)?;
     if typed("ratchet") && !matches.contains_id("known_failures") {
         return Err("`--ratchet` keeps a list up to date: it needs `--known-failures`".to_owned());

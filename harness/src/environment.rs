@@ -4,15 +4,103 @@
 //! would act as one of our workers, and the URL of a queue or an engine may contain a password.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+/// The variables of the flags, each with the name that it had before, if it had another: that works too.
+pub(crate) const VARIABLES: &[(&str, Option<&str>)] = &[
+    ("SLT_ALLOW_ENV", Some("SQLLOGICTEST_ALLOW_ENV")),
+    ("SLT_ALLOW_INCOMPLETE", Some("SQLLOGICTEST_ALLOW_INCOMPLETE")),
+    ("SLT_ALLOW_SYSTEM", Some("SQLLOGICTEST_ALLOW_SYSTEM")),
+    ("SLT_BLESS", Some("SQLLOGICTEST_BLESS")),
+    ("SLT_BLESS_ERRORS", Some("SQLLOGICTEST_BLESS_ERRORS")),
+    ("SLT_CHANGED", None),
+    ("SLT_CORPUS", None),
+    ("SLT_CRASH_RETRIES", Some("SQLLOGICTEST_CRASH_RETRIES")),
+    ("SLT_DIALECT", Some("SQLLOGICTEST_DIALECT")),
+    ("SLT_ENGINE", Some("SQLLOGICTEST_ENGINE")),
+    ("SLT_ENGINE_VERSION", Some("SQLLOGICTEST_ENGINE_VERSION")),
+    ("SLT_FAILED", None),
+    ("SLT_FAIL_FAST", Some("SQLLOGICTEST_FAIL_FAST")),
+    ("SLT_FILES", Some("SQLLOGICTEST_FILES")),
+    ("SLT_FILE_TIMEOUT", Some("SQLLOGICTEST_FILE_TIMEOUT")),
+    ("SLT_INTERRUPT_GRACE", Some("SQLLOGICTEST_INTERRUPT_GRACE")),
+    ("SLT_KEEP_DB_ON_FAILURE", Some("SQLLOGICTEST_KEEP_DB_ON_FAILURE")),
+    ("SLT_KEEP_RUNS", Some("SQLLOGICTEST_KEEP_RUNS")),
+    ("SLT_KNOWN_FAILURES", Some("SQLLOGICTEST_KNOWN_FAILURES")),
+    ("SLT_LABELS", Some("SQLLOGICTEST_LABELS")),
+    ("SLT_LENIENT", Some("SQLLOGICTEST_LENIENT")),
+    ("SLT_MAX_RECORDS", Some("SQLLOGICTEST_MAX_RECORDS")),
+    ("SLT_MEMORY_LIMIT", Some("SQLLOGICTEST_MEMORY_LIMIT")),
+    ("SLT_ONLY", None),
+    ("SLT_PARALLEL", Some("SQLLOGICTEST_USE_WORK_QUEUE")),
+    ("SLT_PROFILE", Some("SQLLOGICTEST_PROFILE")),
+    ("SLT_QUERY_TIMEOUT", Some("SQLLOGICTEST_QUERY_TIMEOUT")),
+    ("SLT_QUERY_TIMEOUT_MS", Some("SQLLOGICTEST_QUERY_TIMEOUT_MS")),
+    ("SLT_QUEUE", Some("SQLLOGICTEST_WORK_QUEUE")),
+    ("SLT_QUIET", Some("SQLLOGICTEST_QUIET")),
+    ("SLT_RATCHET", Some("SQLLOGICTEST_RATCHET")),
+    ("SLT_REPEAT", Some("SQLLOGICTEST_REPEAT")),
+    ("SLT_REPORT", Some("SQLLOGICTEST_REPORT")),
+    ("SLT_RESULTS", None),
+    ("SLT_RESUME", Some("SQLLOGICTEST_RESUME")),
+    ("SLT_RETRIES", Some("SQLLOGICTEST_RETRIES")),
+    ("SLT_RUN_ID", Some("SQLLOGICTEST_RUN_ID")),
+    ("SLT_SEED", Some("SQLLOGICTEST_SEED")),
+    ("SLT_SELECT_TAGS", Some("SQLLOGICTEST_SELECT_TAGS")),
+    ("SLT_SHARD", Some("SQLLOGICTEST_SHARD")),
+    ("SLT_SHARD_HISTORY", Some("SQLLOGICTEST_SHARD_HISTORY")),
+    ("SLT_SKIP_TAGS", Some("SQLLOGICTEST_SKIP_TAGS")),
+    ("SLT_TIMINGS", None),
+    ("SLT_TIME_BUDGET", Some("SQLLOGICTEST_TIME_BUDGET")),
+    ("SLT_WORKERS", Some("SQLLOGICTEST_WORKERS")),
+    ("SLT_WRITE_KNOWN_FAILURES", Some("SQLLOGICTEST_WRITE_KNOWN_FAILURES")),
+];
+
+/// The name that a variable had before.
+fn earlier_name(name: &OsStr) -> Option<&'static str> {
+    VARIABLES.iter().find(|(known, _)| *known == name).and_then(|(_, earlier)| *earlier)
+}
+
+/// The earlier name of a variable, where only that is set.
+pub(crate) fn earlier_name_in_use(name: &OsStr) -> Option<&'static str> {
+    let earlier = earlier_name(name)?;
+    (std::env::var_os(name).is_none() && std::env::var_os(earlier).is_some()).then_some(earlier)
+}
+
+/// The value of a variable, by whichever of its names.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).or_else(|| std::env::var_os(earlier_name(OsStr::new(name))?))
+}
+
+/// A sentence on the first variable whose two names hold different values.
+pub(crate) fn contradiction() -> Option<String> {
+    VARIABLES.iter().find_map(|(name, earlier)| {
+        let earlier = (*earlier)?;
+        let differ = std::env::var_os(name)? != std::env::var_os(earlier)?;
+        differ.then(|| format!("`{name}` and `{earlier}` are one variable, but hold different values: set only one"))
+    })
+}
+
+/// Sets a variable for a process, or removes it, whichever name this process has it by.
+pub(crate) fn set_for(command: &mut Command, name: &str, value: Option<&OsStr>) {
+    earlier_name(OsStr::new(name)).into_iter().for_each(|earlier| {
+        command.env_remove(earlier);
+    });
+    match value {
+        Some(value) => command.env(name, value),
+        None => command.env_remove(name),
+    };
+}
+
 /// Whether a variable is only for this program.
 ///
-/// `SLT_RUN_TOKEN` is not: it identifies all processes of a run when the run ends. Nor are names of folders, such as
-/// `SLT_CORPUS`, and variables for drivers.
+/// `SLT_RUN_TOKEN` is not: it identifies all processes of a run when the run ends. Nor are variables for drivers.
 fn is_ours(name: &OsStr) -> bool {
+    if VARIABLES.iter().any(|(known, _)| *known == name) {
+        return true;
+    }
     let name = name.as_encoded_bytes();
     [&b"SQLLOGICTEST_"[..], b"SLT_WORKER", b"SLT_SHRINK", b"SLT_SET_UP"].iter().any(|prefix| name.starts_with(prefix))
         || [&b"SLT_PARENT"[..], b"SLT_GUARDIAN", b"SLT_REMOTE_QUEUE"].contains(&name)
@@ -81,10 +169,12 @@ mod tests {
 
     #[test]
     fn this_programs_variables_are_recognised() {
-        for name in ["SQLLOGICTEST_WORK_QUEUE", "SQLLOGICTEST_ENGINE", "SLT_WORKER", "SLT_WORKER_QUEUE", "SLT_PARENT"] {
+        for name in
+            ["SQLLOGICTEST_WORK_QUEUE", "SLT_QUEUE", "SLT_CORPUS", "SLT_WORKER", "SLT_WORKER_QUEUE", "SLT_PARENT"]
+        {
             assert!(is_ours(OsStr::new(name)), "{name}");
         }
-        for name in ["SLT_RUN_TOKEN", "SLT_PROTOCOL", "SLT_DATABASE", "SLT_CORPUS", "PGPASSWORD", "PATH"] {
+        for name in ["SLT_RUN_TOKEN", "SLT_PROTOCOL", "SLT_DATABASE", "PGPASSWORD", "PATH"] {
             assert!(!is_ours(OsStr::new(name)), "{name}");
         }
     }

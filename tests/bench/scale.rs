@@ -36,7 +36,7 @@ fn bench() -> Result<(), String> {
         let mut command = Command::new(&binary);
         command.args(arguments).args(["--timings", "--results"]).arg(results.path());
         if let (true, Some(server)) = (arguments.contains(&"--run-id"), &server) {
-            command.env("SQLLOGICTEST_WORK_QUEUE", &server.url);
+            command.env("SLT_QUEUE", &server.url);
         }
         let (clock, before) = (Instant::now(), cpu_of_children()?);
         let output = command.output().map_err(|error| format!("cannot run `{}`: {error}", binary.display()))?;

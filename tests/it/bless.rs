@@ -101,8 +101,8 @@ fn invalid_values_of_bless_are_named() {
             assert_eq!((said.code, said.err.contains(words)), (2, true), "{said:?}");
         }
     }
-    let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SQLLOGICTEST_BLESS", "perhaps"));
-    assert_eq!((said.code, said.err.contains("SQLLOGICTEST_BLESS")), (2, true), "{said:?}");
+    let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SLT_BLESS", "perhaps"));
+    assert_eq!((said.code, said.err.contains("SLT_BLESS")), (2, true), "{said:?}");
     assert_eq!(read(root.path().join("x.test")), FAILS);
 }
 
@@ -133,10 +133,7 @@ fn variables_work_like_the_flags() {
     let root = folder(&[("x.slt", error)]);
     let with = |bless: &str, errors: &str| {
         let mut command = command(target_binary());
-        command
-            .env("SLT_CORPUS", root.path())
-            .env("SQLLOGICTEST_BLESS", bless)
-            .env("SQLLOGICTEST_BLESS_ERRORS", errors);
+        command.env("SLT_CORPUS", root.path()).env("SLT_BLESS", bless).env("SLT_BLESS_ERRORS", errors);
         Said::of(&mut command).code
     };
     assert_eq!((with("0", "1"), with("check", "1"), with("1", "0")), (101, 101, 101));

@@ -100,7 +100,7 @@ fn any_file_is_read_by_the_dialect_that_is_named() {
     ]);
     assert_eq!(check(folder.path(), &["a.test_slow", "--dialect", "duckdb"]).code, 0);
     assert_eq!(check(folder.path(), &["b.slt.serial", "c.test", "--dialect", "slt"]).code, 0);
-    assert_eq!(Said::of(slt(folder.path()).arg("c.test").env("SQLLOGICTEST_DIALECT", "slt")).code, 0);
+    assert_eq!(Said::of(slt(folder.path()).arg("c.test").env("SLT_DIALECT", "slt")).code, 0);
     let said = check(folder.path(), &["c.test"]);
     assert!(said.code == 101 && said.out.contains("belongs to the sqllogictest-rs dialect"), "{said:?}");
     let said = check(folder.path(), &["b.slt.serial"]);

@@ -66,7 +66,7 @@ fn run(place: &Place, arguments: &str, queue: Option<&str>) -> Ended {
     command.args(["--root", "tests", "--results", "results", "--file-timeout", "1"]);
     command.args(arguments.split_whitespace());
     if let Some(queue) = queue {
-        command.env("SQLLOGICTEST_WORK_QUEUE", queue);
+        command.env("SLT_QUEUE", queue);
     }
     // A core file helps nobody here.
     place.start_command(without_core(&command)).wait()

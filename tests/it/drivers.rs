@@ -120,12 +120,11 @@ fn child_processes_inherit_no_variables_of_this_program() {
     // It answers with the names of its variables that are ours, and with its own password.
     let driver = r#"
 import json, os, sys
-names = sorted(name for name in os.environ if name.startswith(("SLT_", "SQLLOGICTEST_")) and name != "SLT_RESULTS")
+names = sorted(name for name in os.environ if name.startswith(("SLT_", "SQLLOGICTEST_")))
 while sys.stdin.buffer.read1(4096):
     print(json.dumps({"result": [[os.environ["OWN_PASSWORD"] + ":" + ",".join(names)]]}), flush=True)
 "#;
-    let system =
-        "system ok\nenv | grep -oE '^(SLT|SQLLOGICTEST)_[A-Z_]*' | grep -v RESULTS | sort | tr '\\n' ,\n----\n";
+    let system = "system ok\nenv | grep -oE '^(SLT|SQLLOGICTEST)_[A-Z_]*' | sort | tr '\\n' ,\n----\n";
     let root = folder(&[("driver.py", driver)]);
     let engine = format!("external:python3 {}", root.path().join("driver.py").display());
     for (arguments, token) in [
@@ -139,9 +138,9 @@ while sys.stdin.buffer.read1(4096):
         std::fs::write(root.path().join("a.slt"), query).unwrap();
         let mut command = command(target_binary());
         command.args(["--root", root.path().to_str().unwrap()]).args(arguments);
-        command.env("SQLLOGICTEST_ENGINE", &engine).env("SQLLOGICTEST_ALLOW_SYSTEM", "1").env("OWN_PASSWORD", "pass");
+        command.env("SLT_ENGINE", &engine).env("SLT_ALLOW_SYSTEM", "1").env("OWN_PASSWORD", "pass");
         command.env("SLT_RESULTS", root.path().join("results")).env_remove("SLT_CORPUS").env_remove("SLT_RUN_TOKEN");
-        command.env("SQLLOGICTEST_WORK_QUEUE", root.path().join("queue"));
+        command.env("SLT_QUEUE", root.path().join("queue"));
         let said = Said::of(&mut command);
         assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
     }

@@ -116,7 +116,7 @@ fn tags_choose_files_and_the_reason_is_told() {
     assert_eq!(said.verdict("both.duckdb.test"), Some("ok"), "{said:?}");
     assert_eq!(said.verdict("fast.duckdb.test"), Some("ignored (not selected by its tags: it has fast)"), "{said:?}");
     let mut skipping = command(env!("CARGO_BIN_EXE_slt"));
-    skipping.current_dir(root.path()).env("SQLLOGICTEST_SKIP_TAGS", "x;storage").args(["run", "--root", "."]);
+    skipping.current_dir(root.path()).env("SLT_SKIP_TAGS", "x;storage").args(["run", "--root", "."]);
     let said = Said::of(skipping.args(["--results", "results"]));
     assert_eq!(said.verdict("both.duckdb.test"), Some("ignored (left out by its tags: storage)"), "{said:?}");
     assert_eq!(said.verdict("fast.duckdb.test"), Some("ok"), "{said:?}");

@@ -14,14 +14,14 @@ pub fn run(root: &Path, engine: &str, arguments: &[&str]) -> Said {
 
 pub fn on(root: &Path, engine: &str) -> Command {
     let mut command = command(target_binary());
-    command.env("SLT_CORPUS", root).env("SQLLOGICTEST_ENGINE", engine).env("SLT_RESULTS", root.join("results"));
+    command.env("SLT_CORPUS", root).env("SLT_ENGINE", engine).env("SLT_RESULTS", root.join("results"));
     command
 }
 
 /// The output of `slt clean`.
 fn clean(server: &Server, arguments: &[&str]) -> Said {
     let mut clean = command(env!("CARGO_BIN_EXE_slt"));
-    Said::of(clean.env("SQLLOGICTEST_ENGINE", &server.url).arg("clean").args(arguments))
+    Said::of(clean.env("SLT_ENGINE", &server.url).arg("clean").args(arguments))
 }
 
 /// Runs statements on a server, each of which must succeed.
@@ -165,7 +165,7 @@ fn the_database_of_a_file_that_fails_is_kept_on_demand_and_cleaned_up_later() {
             assert_eq!((said.code, said.out), (0, words), "{}", said.err);
         }
         let mut test = command(env!("CARGO_BIN_EXE_slt"));
-        test.env("SQLLOGICTEST_ENGINE", &server.url).arg("test").arg(root.path().join("fails.slt"));
+        test.env("SLT_ENGINE", &server.url).arg("test").arg(root.path().join("fails.slt"));
         let said = Said::of(test.arg("--keep-db-on-failure"));
         assert!(said.code == 101 && said.out.contains("\nkept the database `slt_"), "{said:?}");
         assert!(clean(server, &[]).out.starts_with("dropped database `slt_"));
@@ -323,7 +323,7 @@ fn a_missing_server_fails_each_file_and_is_never_an_expected_error() {
             assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
         }
         let mut one = command(env!("CARGO_BIN_EXE_slt"));
-        one.env("SQLLOGICTEST_ENGINE", engine).arg("test").arg(root.path().join("error.slt"));
+        one.env("SLT_ENGINE", engine).arg("test").arg(root.path().join("error.slt"));
         let said = Said::of(&mut one);
         assert_eq!((said.code, said.out.matches(words).count()), (101, 1), "{said:?}");
         assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
@@ -342,7 +342,7 @@ pub fn assert_holds_no_secret(results: &Path) {
 fn invalid_engines_exit_with_2() {
     let root = folder(&[("a.test", PASSES)]);
     for (engine, words) in [
-        ("oracle://me:hunter2@h", "`--engine` (or `SQLLOGICTEST_ENGINE`): no such engine: use `sqlite`"),
+        ("oracle://me:hunter2@h", "`--engine` (or `SLT_ENGINE`): no such engine: use `sqlite`"),
         ("postgres://me:hunter2@h:port/db", "cannot use `postgres://me@h:…`: invalid connection string"),
         ("mysql://me:hunter2@h/db?x=hunter2", "cannot use `mysql://me@h/db`: "),
         ("external:", "`external:` wants a command"),

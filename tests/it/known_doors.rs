@@ -52,7 +52,7 @@ fn interrupted(queue: Option<&str>, run_id: impl Fn(&str, bool) -> String) {
                 let mut command = place.command(arguments);
                 command.args(["--known-failures", "known.toml", "--run-id", &run_id(verdict, judged_before)]);
                 if let Some(queue) = queue {
-                    command.env("SQLLOGICTEST_WORK_QUEUE", queue);
+                    command.env("SLT_QUEUE", queue);
                 }
                 place.start_command(command).wait()
             };

@@ -17,25 +17,25 @@ fn with_variables(place: &Place, variables: &[(&str, &str)]) -> Ended {
 fn an_invalid_value_is_named_with_its_flag_or_variable() {
     let place = Place::with_many(1, PASSES);
     for (flag, variable, value, words) in [
-        ("--workers", "SQLLOGICTEST_WORKERS", "0", "must be at least 1"),
-        ("--workers", "SQLLOGICTEST_WORKERS", "-1", "not a number of processes"),
-        ("--workers", "SQLLOGICTEST_WORKERS", "many", "not a number of processes"),
-        ("--time-budget", "SQLLOGICTEST_TIME_BUDGET", "-1", "not a possible time"),
-        ("--time-budget", "SQLLOGICTEST_TIME_BUDGET", "0", "must be more than 0"),
-        ("--time-budget", "SQLLOGICTEST_TIME_BUDGET", "abc", "not a number of seconds"),
-        ("--file-timeout", "SQLLOGICTEST_FILE_TIMEOUT", "soon", "not a number of seconds"),
-        ("--query-timeout-ms", "SQLLOGICTEST_QUERY_TIMEOUT_MS", "1.5", "not a number of milliseconds"),
-        ("--memory-limit", "SQLLOGICTEST_MEMORY_LIMIT", "much", "not a size such as `512M`"),
-        ("--repeat", "SQLLOGICTEST_REPEAT", "0", "must be at least 1"),
-        ("--seed", "SQLLOGICTEST_SEED", "x", "invalid digit"),
-        ("--run-id", "SQLLOGICTEST_RUN_ID", "a b", "an id is up to 100 letters"),
+        ("--workers", "SLT_WORKERS", "0", "must be at least 1"),
+        ("--workers", "SLT_WORKERS", "-1", "not a number of processes"),
+        ("--workers", "SLT_WORKERS", "many", "not a number of processes"),
+        ("--time-budget", "SLT_TIME_BUDGET", "-1", "not a possible time"),
+        ("--time-budget", "SLT_TIME_BUDGET", "0", "must be more than 0"),
+        ("--time-budget", "SLT_TIME_BUDGET", "abc", "not a number of seconds"),
+        ("--file-timeout", "SLT_FILE_TIMEOUT", "soon", "not a number of seconds"),
+        ("--query-timeout-ms", "SLT_QUERY_TIMEOUT_MS", "1.5", "not a number of milliseconds"),
+        ("--memory-limit", "SLT_MEMORY_LIMIT", "much", "not a size such as `512M`"),
+        ("--repeat", "SLT_REPEAT", "0", "must be at least 1"),
+        ("--seed", "SLT_SEED", "x", "invalid digit"),
+        ("--run-id", "SLT_RUN_ID", "a b", "an id is up to 100 letters"),
     ] {
         let mut command = place.command("");
         command.arg(flag).arg(value);
         let ended = place.start_command(command).wait().exits(2);
         ended.says(words);
         ended.says(flag);
-        let ended = with_variables(&place, &[("SQLLOGICTEST_USE_WORK_QUEUE", "1"), (variable, value)]).exits(2);
+        let ended = with_variables(&place, &[("SLT_PARALLEL", "1"), (variable, value)]).exits(2);
         ended.says(words);
         ended.says(variable);
     }
@@ -43,24 +43,29 @@ fn an_invalid_value_is_named_with_its_flag_or_variable() {
 }
 
 #[test]
-fn a_flag_for_parallel_runs_needs_parallel() {
+fn a_flag_for_parallel_runs_implies_parallel_where_it_says_enough_and_its_variable_does_not() {
     let place = Place::with_many(1, PASSES);
     let mut command = place.dress(clean(place.command("").get_program()));
-    command.args(["--root", "tests", "--time-budget", "5"]);
-    place.start_command(command).wait().exits(2).says("`--time-budget` is for parallel runs: it needs `--parallel`");
-    let queue = ("SQLLOGICTEST_USE_WORK_QUEUE", "1");
-    let ended = with_variables(&place, &[queue, ("SQLLOGICTEST_MEMORY_LIMIT", "1G")]).exits(2);
-    ended.says("(or `SQLLOGICTEST_MEMORY_LIMIT`) is for worker processes: it needs `--workers`");
-    let ended = with_variables(&place, &[queue, ("SQLLOGICTEST_REPEAT", "until-budget")]).exits(2);
-    ended.says("(or `SQLLOGICTEST_REPEAT`) needs `--time-budget`");
+    command.args(["--root", "tests", "--keep-runs", "5"]);
+    place.start_command(command).wait().exits(2).says("`--keep-runs` is for parallel runs: it needs `--parallel`");
+    let mut command = place.dress(clean(place.command("").get_program()));
+    command.args(["--root", "tests", "--time-budget", "60", "--results", "shared"]);
+    let ended = place.start_command(command).wait().exits(0);
+    ended.says("started a new run");
+    let ended = with_variables(&place, &[("SLT_TIME_BUDGET", "60"), ("SLT_WORKERS", "2")]).exits(0);
+    assert!(!ended.stderr.contains("started a new run"), "{ended}");
+    let queue = ("SLT_PARALLEL", "1");
+    let ended = with_variables(&place, &[queue, ("SLT_MEMORY_LIMIT", "1G")]).exits(2);
+    ended.says("(or `SLT_MEMORY_LIMIT`) is for worker processes: it needs `--workers`");
+    let ended = with_variables(&place, &[queue, ("SLT_REPEAT", "until-budget")]).exits(2);
+    ended.says("(or `SLT_REPEAT`) needs `--time-budget`");
 }
 
 #[test]
 fn variables_of_earlier_tools_keep_their_meaning_or_have_a_warning() {
     let place = Place::new([("hang.test", fault("hang"))]);
-    let queue = ("SQLLOGICTEST_USE_WORK_QUEUE", "1");
-    let ended =
-        with_variables(&place, &[queue, ("SQLLOGICTEST_WORKERS", "1"), ("SQLLOGICTEST_QUERY_TIMEOUT_MS", "500")]);
+    let queue = ("SLT_PARALLEL", "1");
+    let ended = with_variables(&place, &[queue, ("SLT_WORKERS", "1"), ("SLT_QUERY_TIMEOUT_MS", "500")]);
     assert_eq!(ended.exits(101).verdict("hang.test"), "timed out after 0.5 s");
     let place = Place::with_many(3, PASSES);
     let slices = [("SQLLOGICTEST_WORKER_ID", "1"), ("SQLLOGICTEST_TOTAL_WORKERS", "2"), ("SQLLOGICTEST_VERBOSE", "1")];

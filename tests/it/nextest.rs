@@ -172,10 +172,10 @@ fn variables_replace_the_flags_that_nextest_does_not_pass_on() {
     let said = Said::of(
         nextest
             .run(path(&root))
-            .env("SQLLOGICTEST_FILES", "endless, a/passes")
-            .env("SQLLOGICTEST_FILE_TIMEOUT", "1")
-            .env("SQLLOGICTEST_USE_WORK_QUEUE", "1")
-            .env("SQLLOGICTEST_WORKERS", "2"),
+            .env("SLT_FILES", "endless, a/passes")
+            .env("SLT_FILE_TIMEOUT", "1")
+            .env("SLT_PARALLEL", "1")
+            .env("SLT_WORKERS", "2"),
     );
     assert_eq!(said.code, 100, "{}", said.err);
     let report = nextest.report();
@@ -189,9 +189,9 @@ fn variables_replace_the_flags_that_nextest_does_not_pass_on() {
 fn an_invalid_variable_is_named_when_listing() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("passes.test", PASSES)]);
-    let said = Said::of(nextest.run(path(&root)).env("SQLLOGICTEST_FILE_TIMEOUT", "soon"));
+    let said = Said::of(nextest.run(path(&root)).env("SLT_FILE_TIMEOUT", "soon"));
     assert_ne!(said.code, 0, "{said:?}");
-    assert!(said.err.contains("SQLLOGICTEST_FILE_TIMEOUT"), "{}", said.err);
+    assert!(said.err.contains("SLT_FILE_TIMEOUT"), "{}", said.err);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_file_that_disappears_before_its_test_fails() {
     let root = folder(&[("b.slt", PASSES), ("c.slt", PASSES)]);
     let remove = format!("system ok\nrm '{}'\n", root.path().join("b.slt").display());
     fs::write(root.path().join("a.slt"), remove).unwrap();
-    let said = Said::of(nextest.run(path(&root)).args(["--test-threads", "1"]).env("SQLLOGICTEST_ALLOW_SYSTEM", "1"));
+    let said = Said::of(nextest.run(path(&root)).args(["--test-threads", "1"]).env("SLT_ALLOW_SYSTEM", "1"));
     assert_eq!(said.code, 100, "{}", said.err);
     let report = nextest.report();
     assert!(report["a.slt"].failure.is_none() && report["c.slt"].failure.is_none(), "{report:?}");

@@ -355,7 +355,7 @@ fn json_and_quiet_runs_print_only_verdicts() {
     let quiet = serial(root.path(), results.path(), &["--quiet"]);
     assert!(quiet.out.trim_end().lines().last().unwrap().starts_with("test result: "), "{quiet:?}");
     let mut by_variable = command(target_binary());
-    by_variable.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).env("SQLLOGICTEST_QUIET", "1");
+    by_variable.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).env("SLT_QUIET", "1");
     let by_variable = Said::of(&mut by_variable);
     assert_eq!(by_variable.out.lines().count(), quiet.out.lines().count(), "{by_variable:?}");
     let plain = serial(root.path(), results.path(), &[]);
@@ -373,7 +373,9 @@ fn the_command_that_a_failure_names_runs_that_file() {
         let said = Said::of(&mut run);
         let line = said.out.lines().find(|line| line.contains(" --exact ")).unwrap_or_else(|| panic!("{said:?}"));
         let mut shell = command("sh");
-        let again = Said::of(shell.env("SLT_RESULTS", results.path()).args(["-c", line.trim()]));
+        let again = Said::of(
+            shell.env("SLT_RESULTS", results.path()).args(["-c", line.trim().trim_start_matches("run again: ")]),
+        );
         assert_eq!((again.code, again.verdicts()), (101, vec!["test a b/f.test ... FAILED"]), "{line}: {again:?}");
     }
 }
@@ -409,7 +411,7 @@ fn a_terminal_shows_a_bar_below_whole_lines() {
     assert!(parallel.code == 101 && parallel.out.contains(bar), "{parallel:?}");
     for (arguments, variables) in [
         (&["--quiet"][..], &[][..]),
-        (&[], &[("SQLLOGICTEST_QUIET", "1")]),
+        (&[], &[("SLT_QUIET", "1")]),
         (&["--format", "json"], &[]),
         (&[], &[("TERM", "dumb")]),
     ] {

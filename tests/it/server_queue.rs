@@ -26,7 +26,7 @@ fn run_id(name: &str) -> String {
 fn start(place: &Place, server: &Server, machine: &str, arguments: &str) -> Running {
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--parallel", "--results", machine]).args(arguments.split_whitespace());
-    command.env("SQLLOGICTEST_WORK_QUEUE", url(server));
+    command.env("SLT_QUEUE", url(server));
     place.start_command(command)
 }
 
@@ -204,7 +204,7 @@ fn a_password_that_the_queues_server_refuses_is_an_error_that_does_not_show_it()
 fn invalid_uses_are_clear_errors() {
     with_server(|server| {
         let place = Place::with_many(2, &fault("sleep 1"));
-        start(&place, server, "one", "").wait().exits(2).says("it needs `--run-id` (or `SQLLOGICTEST_RUN_ID`)");
+        start(&place, server, "one", "").wait().exits(2).says("it needs `--run-id` (or `SLT_RUN_ID`)");
         start(&place, server, "one", "--run-id x --bless")
             .wait()
             .exits(2)

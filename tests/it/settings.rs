@@ -61,53 +61,42 @@ type Sample = (&'static str, &'static str, &'static str, [&'static str; 5], &'st
 /// Every key that has a flag. `$` is the package's folder.
 const SAMPLES: &[Sample] = &[
     ("roots", "--root", "SLT_CORPUS", ["['a']", "['b']", "['c']", "d", "e"], ""),
-    (
-        "engine",
-        "--engine",
-        "SQLLOGICTEST_ENGINE",
-        ["'sqlite'", "'external:a'", "'external:b'", "external:c", "sqlite"],
-        "",
-    ),
-    ("labels", "--label", "SQLLOGICTEST_LABELS", ["['a']", "['b']", "['c']", "d", "e"], ""),
-    ("known-failures", "--known-failures", "SQLLOGICTEST_KNOWN_FAILURES", ["'a'", "'b'", "'c'", "d", "e"], ""),
-    ("file-timeout", "--file-timeout", "SQLLOGICTEST_FILE_TIMEOUT", ["1", "2", "3.5", "4", "5"], " s"),
-    ("query-timeout", "--query-timeout", "SQLLOGICTEST_QUERY_TIMEOUT", ["1", "2", "3.5", "4", "5"], " s"),
-    ("interrupt-grace", "--interrupt-grace", "SQLLOGICTEST_INTERRUPT_GRACE", ["1", "2", "3.5", "4", "5"], " s"),
-    ("max-records", "--max-records", "SQLLOGICTEST_MAX_RECORDS", ["1", "2", "3", "4", "5"], ""),
-    ("fail-fast", "--fail-fast", "SQLLOGICTEST_FAIL_FAST", ["true", "false", "true", "false", ""], ""),
-    ("allow-system", "--allow-system", "SQLLOGICTEST_ALLOW_SYSTEM", ["true", "false", "true", "false", ""], ""),
-    ("allow-env", "--allow-env", "SQLLOGICTEST_ALLOW_ENV", ["true", "false", "true", "false", ""], ""),
-    ("lenient", "--lenient", "SQLLOGICTEST_LENIENT", ["true", "false", "true", "false", ""], ""),
-    ("select-tags", "--select-tags", "SQLLOGICTEST_SELECT_TAGS", ["['a']", "['b']", "['c']", "d", "e"], ""),
-    ("skip-tags", "--skip-tags", "SQLLOGICTEST_SKIP_TAGS", ["['a']", "['b']", "['c']", "d", "e"], ""),
+    ("engine", "--engine", "SLT_ENGINE", ["'sqlite'", "'external:a'", "'external:b'", "external:c", "sqlite"], ""),
+    ("labels", "--label", "SLT_LABELS", ["['a']", "['b']", "['c']", "d", "e"], ""),
+    ("known-failures", "--known-failures", "SLT_KNOWN_FAILURES", ["'a'", "'b'", "'c'", "d", "e"], ""),
+    ("file-timeout", "--file-timeout", "SLT_FILE_TIMEOUT", ["1", "2", "3.5", "4", "5"], " s"),
+    ("query-timeout", "--query-timeout", "SLT_QUERY_TIMEOUT", ["1", "2", "3.5", "4", "5"], " s"),
+    ("interrupt-grace", "--interrupt-grace", "SLT_INTERRUPT_GRACE", ["1", "2", "3.5", "4", "5"], " s"),
+    ("max-records", "--max-records", "SLT_MAX_RECORDS", ["1", "2", "3", "4", "5"], ""),
+    ("fail-fast", "--fail-fast", "SLT_FAIL_FAST", ["true", "false", "true", "false", ""], ""),
+    ("allow-system", "--allow-system", "SLT_ALLOW_SYSTEM", ["true", "false", "true", "false", ""], ""),
+    ("allow-env", "--allow-env", "SLT_ALLOW_ENV", ["true", "false", "true", "false", ""], ""),
+    ("lenient", "--lenient", "SLT_LENIENT", ["true", "false", "true", "false", ""], ""),
+    ("select-tags", "--select-tags", "SLT_SELECT_TAGS", ["['a']", "['b']", "['c']", "d", "e"], ""),
+    ("skip-tags", "--skip-tags", "SLT_SKIP_TAGS", ["['a']", "['b']", "['c']", "d", "e"], ""),
     (
         "keep-db-on-failure",
         "--keep-db-on-failure",
-        "SQLLOGICTEST_KEEP_DB_ON_FAILURE",
+        "SLT_KEEP_DB_ON_FAILURE",
         ["true", "false", "true", "false", ""],
         "",
     ),
     ("results", "--results", "SLT_RESULTS", ["'a'", "'b'", "'c'", "d", "e"], ""),
-    ("report", "--report", "SQLLOGICTEST_REPORT", ["true", "false", "true", "false", ""], ""),
+    ("report", "--report", "SLT_REPORT", ["true", "false", "true", "false", ""], ""),
+    ("timings", "--timings", "SLT_TIMINGS", ["true", "false", "true", "false", ""], ""),
     ("test-threads", "--test-threads", "RUST_TEST_THREADS", ["1", "2", "3", "4", "5"], ""),
-    ("parallel", "--parallel", "SQLLOGICTEST_USE_WORK_QUEUE", ["true", "false", "true", "false", ""], ""),
-    ("workers", "--workers", "SQLLOGICTEST_WORKERS", ["1", "2", "'cores'", "4", "5"], ""),
-    ("time-budget", "--time-budget", "SQLLOGICTEST_TIME_BUDGET", ["1", "2", "3.5", "4", "5"], " s"),
-    (
-        "allow-incomplete",
-        "--allow-incomplete",
-        "SQLLOGICTEST_ALLOW_INCOMPLETE",
-        ["true", "false", "true", "false", ""],
-        "",
-    ),
-    ("retries", "--retries", "SQLLOGICTEST_RETRIES", ["1", "2", "3", "4", "5"], ""),
-    ("crash-retries", "--crash-retries", "SQLLOGICTEST_CRASH_RETRIES", ["1", "2", "3", "4", "5"], ""),
-    ("repeat", "--repeat", "SQLLOGICTEST_REPEAT", ["1", "2", "'until-budget'", "4", "5"], ""),
-    ("seed", "--seed", "SQLLOGICTEST_SEED", ["1", "2", "3", "4", "5"], ""),
-    ("memory-limit", "--memory-limit", "SQLLOGICTEST_MEMORY_LIMIT", ["1", "2", "'1K'", "4", "5"], ""),
-    ("queue", "--queue", "SQLLOGICTEST_WORK_QUEUE", ["'a'", "'b'", "'c'", "d", "e"], ""),
-    ("engine-version", "--engine-version", "SQLLOGICTEST_ENGINE_VERSION", ["'a'", "'b'", "'c'", "d", "e"], ""),
-    ("keep-runs", "--keep-runs", "SQLLOGICTEST_KEEP_RUNS", ["1", "2", "3", "4", "5"], ""),
+    ("parallel", "--parallel", "SLT_PARALLEL", ["true", "false", "true", "false", ""], ""),
+    ("workers", "--workers", "SLT_WORKERS", ["1", "2", "'cores'", "4", "5"], ""),
+    ("time-budget", "--time-budget", "SLT_TIME_BUDGET", ["1", "2", "3.5", "4", "5"], " s"),
+    ("allow-incomplete", "--allow-incomplete", "SLT_ALLOW_INCOMPLETE", ["true", "false", "true", "false", ""], ""),
+    ("retries", "--retries", "SLT_RETRIES", ["1", "2", "3", "4", "5"], ""),
+    ("crash-retries", "--crash-retries", "SLT_CRASH_RETRIES", ["1", "2", "3", "4", "5"], ""),
+    ("repeat", "--repeat", "SLT_REPEAT", ["1", "2", "'until-budget'", "4", "5"], ""),
+    ("seed", "--seed", "SLT_SEED", ["1", "2", "3", "4", "5"], ""),
+    ("memory-limit", "--memory-limit", "SLT_MEMORY_LIMIT", ["1", "2", "'1K'", "4", "5"], ""),
+    ("queue", "--queue", "SLT_QUEUE", ["'a'", "'b'", "'c'", "d", "e"], ""),
+    ("engine-version", "--engine-version", "SLT_ENGINE_VERSION", ["'a'", "'b'", "'c'", "d", "e"], ""),
+    ("keep-runs", "--keep-runs", "SLT_KEEP_RUNS", ["1", "2", "3", "4", "5"], ""),
 ];
 
 /// How a value of the file is shown.
@@ -155,13 +144,25 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
     check(in_force(&mut config(&with_default)), 1, &|index, _| format!("default:{}", count + index + 2));
     let of_profile = |index: usize, _: &Sample| format!("ci:{}", 2 * count + index + 3);
     check(in_force(config(&all).args(["--profile", "ci"])), 2, &of_profile);
-    check(in_force(config(&all).env("SQLLOGICTEST_PROFILE", "ci")), 2, &of_profile);
+    check(in_force(config(&all).env("SLT_PROFILE", "ci")), 2, &of_profile);
     let by_variable = || {
         let mut command = config(&all);
         command.args(["--profile", "ci"]).envs(SAMPLES.iter().map(|(_, _, variable, values, _)| (variable, values[3])));
         command
     };
     check(in_force(&mut by_variable()), 3, &|_, (_, _, variable, ..)| format!("variable {variable}"));
+    // The names that variables had before work too, and are said where they decide.
+    let earlier = |name: &str| match name {
+        "SLT_CORPUS" | "SLT_RESULTS" | "SLT_TIMINGS" | "RUST_TEST_THREADS" => name.to_owned(),
+        "SLT_PARALLEL" => "SQLLOGICTEST_USE_WORK_QUEUE".to_owned(),
+        "SLT_QUEUE" => "SQLLOGICTEST_WORK_QUEUE".to_owned(),
+        name => name.replace("SLT_", "SQLLOGICTEST_"),
+    };
+    let mut by_earlier_name = config(&all);
+    by_earlier_name.envs(SAMPLES.iter().map(|(_, _, variable, values, _)| (earlier(variable), values[3])));
+    check(in_force(by_earlier_name.env("SQLLOGICTEST_PROFILE", "ci")), 3, &|_, (_, _, variable, ..)| {
+        format!("variable {}", earlier(variable))
+    });
     let flags = SAMPLES.iter().flat_map(|(_, flag, _, values, _)| [*flag, values[4]]).filter(|word| !word.is_empty());
     check(in_force(by_variable().args(flags)), 4, &|_, (_, flag, ..)| format!("flag {flag}"));
     // Each key has a sample, but for those that no flag can name.
@@ -198,7 +199,7 @@ fn settings_decide_what_a_target_runs_in_threads_with_workers_and_by_hand() {
         said.err.contains("--profile all --exact slow/b.test") || said.out.contains("--profile all --exact"),
         "{said:?}"
     );
-    let said = Said::of(target(place.path()).env("SQLLOGICTEST_PROFILE", "al"));
+    let said = Said::of(target(place.path()).env("SLT_PROFILE", "al"));
     assert_eq!((said.code, said.err.as_str()), (2, "error: no profile `al`: `slt.toml` has `all`\n"));
     // The flag is for every file, and leaves patterns no say.
     let said = Said::of(target(place.path()).args(["--dialect", "classic", "odd"]));
@@ -288,6 +289,26 @@ fn slt_goes_by_the_settings_of_the_package_around_the_current_folder() {
     let outside = tempfile::tempdir().unwrap();
     let said = Said::of(slt(outside.path(), "config").env("SLT_RESULTS", outside.path()));
     assert!(said.code == 0 && said.out.starts_with("settings: no file\n"), "{said:?}");
+}
+
+#[test]
+fn two_names_of_one_variable_must_agree() {
+    let place = package("", &[("a.test", PASSES)]);
+    let run = |new: &str, old: &str| {
+        let mut command = target(place.path());
+        command.args(["--root", "tests/slt"]).env("SLT_FILE_TIMEOUT", new).env("SQLLOGICTEST_FILE_TIMEOUT", old);
+        Said::of(&mut command)
+    };
+    assert_eq!(run("30", "30").code, 0);
+    let said = run("30", "40");
+    let words = "error: `SLT_FILE_TIMEOUT` and `SQLLOGICTEST_FILE_TIMEOUT` are one variable, but hold different values: \
+                 set only one\n";
+    assert_eq!((said.code, said.err.as_str()), (2, words));
+    // Workers are given the engine by its variable, whichever name it had.
+    let mut command = target(place.path());
+    command.args(["--root", "tests/slt", "--workers", "1"]).env("SQLLOGICTEST_ENGINE", "sqlite");
+    let said = Said::of(&mut command);
+    assert_eq!((said.code, said.verdict("a.test")), (0, Some("ok")), "{said:?}");
 }
 
 #[test]
@@ -395,7 +416,7 @@ fn every_process_of_nextest_goes_by_the_settings() {
     {
         let mut command = in_project("nextest");
         command.args(["run", "-p", "settled", "--test", "coded", "--no-fail-fast", "--color", "never"]);
-        let said = Said::of(command.args(["--status-level", "all"]).env("SQLLOGICTEST_PROFILE", profile));
+        let said = Said::of(command.args(["--status-level", "all"]).env("SLT_PROFILE", profile));
         let verdict = |name: &str, verdict: &str| {
             said.err.lines().any(|line| line.trim_start().starts_with(verdict) && line.ends_with(&format!(" {name}")))
         };

@@ -72,8 +72,8 @@ fn an_invalid_shard_is_refused() {
         let said = place.run("r", &["--shard", value]);
         assert!(said.code == 2 && said.err.contains(words) && said.err.contains("--shard <K/N>"), "{said:?}");
         let mut by_variable = command(target_binary());
-        let said = Said::of(by_variable.env("SLT_CORPUS", place.path("suite")).env("SQLLOGICTEST_SHARD", value));
-        assert!(said.code == 2 && said.err.contains(words) && said.err.contains("`SQLLOGICTEST_SHARD`"), "{said:?}");
+        let said = Said::of(by_variable.env("SLT_CORPUS", place.path("suite")).env("SLT_SHARD", value));
+        assert!(said.code == 2 && said.err.contains(words) && said.err.contains("`SLT_SHARD`"), "{said:?}");
     }
     let said = place.run("r", &["--shard", "1/2", "--shard-history", "absent"]);
     assert!(said.code == 2 && said.err.contains("`--shard-history`: cannot read `absent`"), "{said:?}");
@@ -118,7 +118,7 @@ fn nextest_lists_a_shard_and_runs_what_it_listed() {
     let nextest = |arguments: &[&str]| {
         let mut run = command(target_binary());
         run.env("SLT_CORPUS", place.path("suite")).env("SLT_RESULTS", place.path("r"));
-        Said::of(run.env("NEXTEST", "1").env("SQLLOGICTEST_SHARD", "1/2").args(arguments))
+        Said::of(run.env("NEXTEST", "1").env("SLT_SHARD", "1/2").args(arguments))
     };
     let listed = nextest(&["--list", "--format", "terse"]);
     assert_eq!((listed.code, listed.out.lines().count()), (0, 2), "{listed:?}");

@@ -211,8 +211,8 @@ fn the_variables_of_earlier_tools_share_a_queue() {
     command = {
         let mut plain = place.dress(clean(command.get_program()));
         plain.args(["--root", "tests"]);
-        plain.env("SQLLOGICTEST_USE_WORK_QUEUE", "1").env("SQLLOGICTEST_TIME_BUDGET", "60");
-        plain.env("SQLLOGICTEST_WORK_QUEUE", place.path("shared/queue")).env("SLT_RESULTS", "results");
+        plain.env("SLT_PARALLEL", "1").env("SLT_TIME_BUDGET", "60");
+        plain.env("SLT_QUEUE", place.path("shared/queue")).env("SLT_RESULTS", "results");
         plain
     };
     let ended = place.start_command(command).wait().exits(0);

@@ -129,7 +129,7 @@ fn an_invalid_value_is_named_and_exits_with_2() {
         (&["--test-threads", "0"], "`--test-threads` is 0"),
         (&["--format", "junit"], "'junit'"),
         (&["--file-timeout", "-1"], "'-1' for '--file-timeout <SECS>'"),
-        (&["--workers", "2"], "`--workers` is for parallel runs: it needs `--parallel`"),
+        (&["--keep-runs", "2"], "`--keep-runs` is for parallel runs: it needs `--parallel`"),
         (&["--parallel", "--workers", "0"], "'0' for '--workers"),
     ] {
         let said = run(root.path(), arguments);
@@ -138,8 +138,8 @@ fn an_invalid_value_is_named_and_exits_with_2() {
     }
     for (variable, value, words) in [
         ("RUST_TEST_THREADS", "0", "`RUST_TEST_THREADS` is 0"),
-        ("SQLLOGICTEST_FILE_TIMEOUT", "abc", "`SQLLOGICTEST_FILE_TIMEOUT`"),
-        ("SQLLOGICTEST_TIME_BUDGET", "soon", "`SQLLOGICTEST_TIME_BUDGET`"),
+        ("SLT_FILE_TIMEOUT", "abc", "`SLT_FILE_TIMEOUT`"),
+        ("SLT_TIME_BUDGET", "soon", "`SLT_TIME_BUDGET`"),
     ] {
         let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env(variable, value));
         assert_eq!(said.code, 2, "{said:?}");
@@ -151,7 +151,7 @@ fn an_invalid_value_is_named_and_exits_with_2() {
 fn flags_have_variables_and_override_them() {
     let root = three();
     let mut by_variable = command(target_binary());
-    by_variable.env("SLT_CORPUS", root.path()).env("SQLLOGICTEST_FILES", "pass, other").env("RUST_TEST_THREADS", "1");
+    by_variable.env("SLT_CORPUS", root.path()).env("SLT_FILES", "pass, other").env("RUST_TEST_THREADS", "1");
     assert_eq!(Said::of(&mut by_variable).verdicts().len(), 2);
     assert_eq!(Said::of(by_variable.arg("pass")).verdicts().len(), 1);
     let elsewhere = folder(&[("only.test", PASSES)]);

@@ -26,7 +26,7 @@ pub(crate) struct Flags {
     roots: Vec<PathBuf>,
 
     /// The dialect that every file is read by, whatever its extension: `slt`, `classic` or `duckdb`
-    #[arg(long, value_name = "NAME", env = "SQLLOGICTEST_DIALECT")]
+    #[arg(long, value_name = "NAME", env = "SLT_DIALECT")]
     dialect: Option<Dialect>,
 
     /// How findings are written: as text, or as one JSON object a line

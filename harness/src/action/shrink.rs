@@ -1,6 +1,6 @@
 //! `slt shrink FILE[:LINE]`: the shortest script that still fails the same way.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -253,10 +253,7 @@ fn reference(flags: &Flags, engine: &dyn Engine) -> Result<Option<Choice>, Strin
 fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
     let mut command = process::same_executable();
     command.args(arguments);
-    match engine {
-        Some(choice) => command.env(ENGINE, choice.secret()),
-        None => command.env_remove(ENGINE),
-    };
+    environment::set_for(&mut command, ENGINE, engine.map(Choice::secret).as_deref().map(OsStr::new));
     hand_on(&mut command);
     command.envs(environment::run_values());
     command

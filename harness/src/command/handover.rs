@@ -86,7 +86,7 @@ pub(super) fn attempt(mut arguments: Vec<OsString>) -> Result<Own, ExitStatus> {
 fn has_engine(arguments: &[OsString]) -> bool {
     let is_flag = |word: &&OsString| *word == "--engine" || word.as_encoded_bytes().starts_with(b"--engine=");
     arguments.iter().take_while(|word| *word != "--").any(|word| is_flag(&word))
-        || env::var_os(ENGINE).is_some_and(|engine| !engine.is_empty())
+        || environment::variable(ENGINE).is_some_and(|engine| !engine.is_empty())
 }
 
 /// Whether the files of the suite are named.
@@ -255,9 +255,10 @@ fn set_variables(target: &mut Command, name: &str, here: &Path) {
     let command = Slt::command();
     let flags = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
     for flag in flags.filter(|flag| flag.get_long().is_some_and(|long| PATHS.contains(&long))) {
-        let value = flag.get_env().and_then(|variable| Some((variable, env::var_os(variable)?)));
+        let variable = flag.get_env().and_then(OsStr::to_str);
+        let value = variable.and_then(|variable| Some((variable, environment::variable(variable)?)));
         if let Some((variable, value)) = value.filter(|(_, value)| !value.is_empty()) {
-            target.env(variable, path(here, &value));
+            environment::set_for(target, variable, Some(&path(here, &value)));
         }
     }
 }

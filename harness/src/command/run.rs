@@ -24,7 +24,8 @@ pub(super) fn config(mut flags: Flags, read: Read, suite: Suite, engine: Arc<dyn
     go(flags, read, suite, engine, false)
 }
 
-fn go(flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>, list: bool) -> ExitStatus {
+fn go(mut flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>, list: bool) -> ExitStatus {
+    flags.imply(read.own());
     match Config::from_flags(flags).map(|config| config.under(read)) {
         Ok(mut config) if config.show_config => {
             config.in_force.set_default("roots", suite.roots().iter().map(|root| shown(root).into_owned()).collect());

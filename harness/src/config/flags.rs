@@ -51,7 +51,7 @@ pub struct Flags {
     pub(super) roots: Vec<PathBuf>,
 
     /// The profile of `slt.toml` that the settings are taken from, over those at the top of that file
-    #[arg(long, value_name = "NAME", env = "SQLLOGICTEST_PROFILE", help_heading = OURS)]
+    #[arg(long, value_name = "NAME", env = "SLT_PROFILE", help_heading = OURS)]
     pub(super) profile: Option<String>,
 
     /// Show the settings that are in force, each with where it comes from, and run nothing
@@ -68,19 +68,19 @@ pub struct Flags {
     pub(super) changed: bool,
 
     /// Filters where none are typed, separated by commas
-    #[arg(long = "files", value_name = "FILTERS", env = "SQLLOGICTEST_FILES", value_delimiter = ',', help_heading = OURS)]
+    #[arg(long = "files", value_name = "FILTERS", env = "SLT_FILES", value_delimiter = ',', help_heading = OURS)]
     pub(super) files: Vec<String>,
 
     /// Run only the K-th of N parts of the files, as one of N machines that share them; `slt merge` joins their results
-    #[arg(long, value_name = "K/N", env = "SQLLOGICTEST_SHARD", help_heading = OURS)]
+    #[arg(long, value_name = "K/N", env = "SLT_SHARD", help_heading = OURS)]
     pub(super) shard: Option<Shard>,
 
     /// With `--shard`: share the files out by this history, not by the one in the folder for results
-    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_SHARD_HISTORY", help_heading = OURS)]
+    #[arg(long, value_name = "FILE", env = "SLT_SHARD_HISTORY", help_heading = OURS)]
     pub(super) shard_history: Option<PathBuf>,
 
     /// Write the results as one HTML page too: `report.html` in the folder for results
-    #[arg(long, env = "SQLLOGICTEST_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) report: bool,
 
     /// Folder for results, history, logs and queue; default: `slt/PACKAGE/TARGET` in cargo's target folder
@@ -88,7 +88,7 @@ pub struct Flags {
     pub(super) results: Option<PathBuf>,
 
     /// After the first Ctrl-C: how many seconds the files that run have to end, before they are left [default: 10]
-    #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_INTERRUPT_GRACE", value_parser = seconds, default_value = "10",
+    #[arg(long, value_name = "SECS", env = "SLT_INTERRUPT_GRACE", value_parser = seconds, default_value = "10",
           hide_default_value = true, allow_negative_numbers = true, help_heading = OURS)]
     pub(super) interrupt_grace: Duration,
 
@@ -106,15 +106,15 @@ pub struct Flags {
 #[derive(Debug, Clone, Args)]
 pub struct KnownFlags {
     /// List of files that are known to fail (TOML): these fail nothing, and one of them that passes does
-    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_KNOWN_FAILURES", help_heading = OURS)]
+    #[arg(long, value_name = "FILE", env = "SLT_KNOWN_FAILURES", help_heading = OURS)]
     pub(super) known_failures: Option<PathBuf>,
 
     /// With `--known-failures`: take off the list what passes now, instead of failing
-    #[arg(long, env = "SQLLOGICTEST_RATCHET", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_RATCHET", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) ratchet: bool,
 
     /// Make the first list of known failures of what fails in this run
-    #[arg(long, value_name = "FILE", env = "SQLLOGICTEST_WRITE_KNOWN_FAILURES", help_heading = OURS)]
+    #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = OURS)]
     pub(super) write_known_failures: Option<PathBuf>,
 }
 
@@ -127,11 +127,11 @@ pub struct TrialFlags {
     pub(super) engine: Option<Secret>,
 
     /// The dialect that every file is read by, whatever its extension: `slt`, `classic` or `duckdb`
-    #[arg(long, value_name = "NAME", env = "SQLLOGICTEST_DIALECT", help_heading = OURS)]
+    #[arg(long, value_name = "NAME", env = "SLT_DIALECT", help_heading = OURS)]
     pub(crate) dialect: Option<Dialect>,
 
     /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
-    #[arg(long, env = "SQLLOGICTEST_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) keep_db_on_failure: bool,
 
     /// With a filter such as `joins.slt:12`: run that record alone, and not what stands before it
@@ -139,57 +139,57 @@ pub struct TrialFlags {
     pub(crate) only: bool,
 
     /// Stop at the first record that fails and is not known to, and begin no further file
-    #[arg(long, env = "SQLLOGICTEST_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) fail_fast: bool,
 
     /// How long one file may take, in seconds
-    #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
+    #[arg(long, value_name = "SECS", env = "SLT_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
     pub(super) file_timeout: Option<Duration>,
 
     /// How long one record may take, in seconds
-    #[arg(long, value_name = "SECS", env = "SQLLOGICTEST_QUERY_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
+    #[arg(long, value_name = "SECS", env = "SLT_QUERY_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
     pub(super) query_timeout: Option<Duration>,
 
     /// The same in milliseconds, as earlier tools have it in the environment
-    #[arg(long, value_name = "MS", env = "SQLLOGICTEST_QUERY_TIMEOUT_MS", value_parser = milliseconds, hide = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "MS", env = "SLT_QUERY_TIMEOUT_MS", value_parser = milliseconds, hide = true, allow_negative_numbers = true)]
     pub(super) query_timeout_ms: Option<Duration>,
 
     /// A further name that `skipif` and `onlyif` know the engine by (repeatable)
-    #[arg(long = "label", value_name = "NAME", env = "SQLLOGICTEST_LABELS", value_delimiter = ',', help_heading = OURS)]
+    #[arg(long = "label", value_name = "NAME", env = "SLT_LABELS", value_delimiter = ',', help_heading = OURS)]
     pub(super) labels: Vec<String>,
 
     /// Let `system` records run commands
-    #[arg(long, env = "SQLLOGICTEST_ALLOW_SYSTEM", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_ALLOW_SYSTEM", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) allow_system: bool,
 
     /// Let `control substitution on` see environment variables
-    #[arg(long, env = "SQLLOGICTEST_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) allow_env: bool,
 
     /// How many records a file of DuckDB's dialect may run, counting those in loops each time [default: 10000000]
-    #[arg(long, value_name = "N", env = "SQLLOGICTEST_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = OURS)]
+    #[arg(long, value_name = "N", env = "SLT_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = OURS)]
     pub(super) max_records: Option<u64>,
 
     /// DuckDB's dialect: let pass what DuckDB's own runner lets pass unchecked
-    #[arg(long, env = "SQLLOGICTEST_LENIENT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_LENIENT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) lenient: bool,
 
     /// Run only files of DuckDB's dialect with all of these tags, separated by commas (repeatable: or with all of those)
-    #[arg(long, value_name = "TAGS", env = "SQLLOGICTEST_SELECT_TAGS", value_delimiter = ';', help_heading = OURS)]
+    #[arg(long, value_name = "TAGS", env = "SLT_SELECT_TAGS", value_delimiter = ';', help_heading = OURS)]
     pub(super) select_tags: Vec<String>,
 
     /// Leave out files of DuckDB's dialect with all of these tags, separated by commas (repeatable)
-    #[arg(long, value_name = "TAGS", env = "SQLLOGICTEST_SKIP_TAGS", value_delimiter = ';', help_heading = OURS)]
+    #[arg(long, value_name = "TAGS", env = "SLT_SKIP_TAGS", value_delimiter = ';', help_heading = OURS)]
     pub(super) skip_tags: Vec<String>,
 
     /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes, and
     /// `review` writes them to `FILE.new` for `slt review`
-    #[arg(long, value_name = "check|review", env = "SQLLOGICTEST_BLESS", num_args = 0..=1, default_missing_value = "1",
+    #[arg(long, value_name = "check|review", env = "SLT_BLESS", num_args = 0..=1, default_missing_value = "1",
           require_equals = true, value_parser = bless, help_heading = OURS)]
     pub(super) bless: Option<Blessing>,
 
     /// With `--bless`: errors too become what is expected
-    #[arg(long, env = "SQLLOGICTEST_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
     pub(super) bless_errors: bool,
 }
 
@@ -237,7 +237,7 @@ fn bless(text: &str) -> Result<Blessing, String> {
 const OURS: &str = "SQLLogicTest options";
 
 /// The variable that names the engine.
-pub(crate) const ENGINE: &str = "SQLLOGICTEST_ENGINE";
+pub(crate) const ENGINE: &str = "SLT_ENGINE";
 
 /// A text that is not to be shown, not even if it cannot be used.
 #[derive(Clone)]

@@ -21,8 +21,7 @@ pub(crate) fn readable_help(command: Command) -> Command {
         .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
         .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
         .mut_arg("quiet", |arg| {
-            arg.help("One character for each file (`--format terse`) and no progress [env: SQLLOGICTEST_QUIET]")
-                .long_help(None)
+            arg.help("One character for each file (`--format terse`) and no progress [env: SLT_QUIET]").long_help(None)
         })
         .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
         .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))

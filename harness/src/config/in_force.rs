@@ -7,6 +7,7 @@ use clap::{ArgMatches, Command};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
+use super::implying;
 use super::settings::Settings;
 use super::settings::keys::{KEYS, Key, is_variable};
 use super::settings::{Entry, Value};
@@ -90,6 +91,11 @@ impl InForce {
         self.rows.iter().any(|row| row.key == key && matches!(row.from, From::Flag(_) | From::Variable(_)))
     }
 
+    /// Whether a variable decides this key.
+    pub(crate) fn is_in_variable(&self, key: &str) -> bool {
+        self.rows.iter().any(|row| row.key == key && matches!(row.from, From::Variable(_)))
+    }
+
     /// A table for people.
     pub(crate) fn text(&self) -> String {
         let file = self.file.as_deref().map_or("settings: no file".to_owned(), |file| format!("settings: {file}"));
@@ -160,6 +166,9 @@ fn given(flags: &Command, matches: &ArgMatches, key: &'static Key) -> Option<Row
         let words = matches.get_raw(id)?.map(|word| key.shown(&word.to_string_lossy())).collect();
         Some((words, from))
     };
+    if let Some(id) = implying(matches).filter(|_| key.name == "parallel") {
+        return row(vec!["true".to_owned()], of_flag(id)?.1);
+    }
     if let Some((value, from)) = of_flag(&key.id()) {
         return row(value, from);
     }

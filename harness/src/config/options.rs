@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Arg, Args, Command};
 
 use super::Flags;
+use crate::environment::VARIABLES;
 
 const HEAD: &str = "\
 # Options
@@ -16,8 +17,8 @@ not pass flags on; a flag overrides its variable. A switch is on for every value
 
 libtest's flags work too: several filters, `--exact`, `--skip`, `--list`, `--ignored`, `--include-ignored`,
 `--test-threads`, `--format pretty|terse|json`, `--report-time`, `--shuffle`, `--shuffle-seed`, `--logfile`, `--color`,
-`--quiet` (`SQLLOGICTEST_QUIET`), `--nocapture` and `-Z unstable-options`, and the variables `RUST_TEST_THREADS`,
-`RUST_TEST_SHUFFLE` and `RUST_TEST_SHUFFLE_SEED`. `SQLLOGICTEST_QUERY_TIMEOUT_MS` is `--query-timeout` in milliseconds.
+`--quiet` (`SLT_QUIET`), `--nocapture` and `-Z unstable-options`, and the variables `RUST_TEST_THREADS`,
+`RUST_TEST_SHUFFLE` and `RUST_TEST_SHUFFLE_SEED`. `SLT_QUERY_TIMEOUT_MS` is `--query-timeout` in milliseconds.
 
 A file can hold settings under both: [settings.md](settings.md), which also has the flags `--profile` and `--show-config`.
 A target can set defaults in code (`Target`) and take flags of its own: [engines.md](engines.md).
@@ -47,7 +48,7 @@ fn page() -> String {
     headings.dedup();
     headings.sort_unstable();
     headings.dedup();
-    let mut page = HEAD.to_owned();
+    let mut page = format!("{HEAD}\n{}", earlier_names());
     for heading in headings {
         let _ = write!(page, "\n## {heading}\n\n| flag | variable | |\n|---|---|---|\n");
         for flag in flags.iter().filter(|flag| flag.get_help_heading() == Some(heading) && !flag.is_hide_set()) {
@@ -55,6 +56,21 @@ fn page() -> String {
         }
     }
     page
+}
+
+/// What to know of the names that variables had before.
+fn earlier_names() -> String {
+    let listed = |names: Vec<String>| names.join(", ");
+    let regular = |name: &str| name.replacen("SLT_", "SQLLOGICTEST_", 1);
+    let named = VARIABLES.iter().filter_map(|(name, earlier)| Some((name, (*earlier)?)));
+    let odd = named.filter(|(name, earlier)| regular(name) != *earlier);
+    let odd = listed(odd.map(|(name, earlier)| format!("`{earlier}` for `{name}`")).collect());
+    let none = VARIABLES.iter().filter(|(_, earlier)| earlier.is_none());
+    let none = listed(none.map(|(name, _)| format!("`{name}`")).collect());
+    format!(
+        "The variables had other names before, which still work: `SQLLOGICTEST_…` for `SLT_…`, and {odd}. {none} had no other. \
+         If both names are set, and to different values, that is an error.\n"
+    )
 }
 
 fn row(flag: &Arg) -> String {
@@ -93,5 +109,20 @@ fn the_page_of_options_is_what_the_flags_say() {
     );
     for (name, _) in PAGES {
         assert!(page.contains(&format!("`--{name}")), "{name}");
+    }
+}
+
+#[test]
+fn every_variable_of_a_flag_is_in_the_table_of_variables() {
+    let command = Flags::augment_args(Command::new("slt"));
+    let of_flags: Vec<String> =
+        command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect();
+    let by_hand = ["SLT_QUIET"];
+    for (name, earlier) in VARIABLES {
+        assert!(of_flags.iter().any(|flag| flag == name) || by_hand.contains(name), "{name} has no flag");
+        assert!(earlier.is_none_or(|earlier| earlier.starts_with("SQLLOGICTEST_")), "{name}");
+    }
+    for flag in of_flags {
+        assert!(VARIABLES.iter().any(|(name, _)| *name == flag), "{flag} is not in the table");
     }
 }

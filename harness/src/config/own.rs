@@ -39,8 +39,9 @@ impl Config {
             None => name_variable(error, command, &arguments),
         })?;
         let matches = &read.matches;
-        let flags = Flags::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+        let mut flags = Flags::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
         let own = A::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
+        flags.imply(matches);
         check_typed(matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
         let config = Config::from_flags(flags).map_err(|message| command.error(ErrorKind::ValueValidation, message))?;
         Ok((Config { own: given::<A>(matches), ..config }.under(read), own))
@@ -74,8 +75,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("--include-sqlite", "`--root` names another folder of files; `Suite::exclude` leaves files out"),
     ("--postgres-runner", "`--engine postgres://…` runs the files on a server"),
     ("--substrait-round-trip", "`main_with` gives a test target flags of its own"),
-    ("--jobs", "`--test-threads N`, or `--parallel --workers N`"),
-    ("-j", "`--test-threads N`, or `--parallel --workers N`"),
+    ("--jobs", "`--test-threads N`, or `--workers N`"),
+    ("-j", "`--test-threads N`, or `--workers N`"),
     ("--junit", "each run writes `junit.xml` to its folder of results (`--results`)"),
     ("--partition-id", "`--shard K/N` runs one of N parts"),
     ("--partition-count", "`--shard K/N` runs one of N parts"),
@@ -83,7 +84,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("--port", "it is part of the URL that `--engine` takes"),
     ("--db", "each file has a database of its own; the server is part of the URL that `--engine` takes"),
     ("--user", "it is part of the URL that `--engine` takes"),
-    ("--pass", "it is part of the URL in the variable `SQLLOGICTEST_ENGINE`"),
+    ("--pass", "it is part of the URL in the variable `SLT_ENGINE`"),
 ];
 
 /// The answer to a flag of another runner, if the error is about one.

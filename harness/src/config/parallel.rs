@@ -13,67 +13,67 @@ use super::seconds;
 #[derive(Debug, Clone, Args)]
 pub struct ParallelFlags {
     /// Share the files with all processes that name the same queue: join the run under way, or begin one
-    #[arg(long, env = "SQLLOGICTEST_USE_WORK_QUEUE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
+    #[arg(long, env = "SLT_PARALLEL", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) parallel: bool,
 
     /// Start and supervise N worker processes; without a number, one for each processor
-    #[arg(long, value_name = "N", env = "SQLLOGICTEST_WORKERS", num_args = 0..=1, default_missing_value = "cores",
+    #[arg(long, value_name = "N", env = "SLT_WORKERS", num_args = 0..=1, default_missing_value = "cores",
           value_parser = workers, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) workers: Option<u32>,
 
     /// Where the run is kept: the path of a file (default: `queue` in the results folder), or `postgres://…` for several
     /// machines. A URL with a password is better kept in the variable, as every user of the machine can read command lines
-    #[arg(long, value_name = "QUEUE", env = "SQLLOGICTEST_WORK_QUEUE", value_parser = OsStringValueParser::new().map(Typed),
+    #[arg(long, value_name = "QUEUE", env = "SLT_QUEUE", value_parser = OsStringValueParser::new().map(Typed),
           hide_env_values = true, help_heading = PARALLEL)]
     pub(super) queue: Option<Typed>,
 
     /// Start or join the run of this id and no other
-    #[arg(long, value_name = "ID", env = "SQLLOGICTEST_RUN_ID", value_parser = run_id, help_heading = PARALLEL)]
+    #[arg(long, value_name = "ID", env = "SLT_RUN_ID", value_parser = run_id, help_heading = PARALLEL)]
     pub(super) run_id: Option<String>,
 
     /// The version of the engine, for an engine that cannot say it or whose program each machine builds for itself: only
     /// processes with the same one share a run [default: what the engine says, or the build of this program]
-    #[arg(long, value_name = "TEXT", env = "SQLLOGICTEST_ENGINE_VERSION", help_heading = PARALLEL)]
+    #[arg(long, value_name = "TEXT", env = "SLT_ENGINE_VERSION", help_heading = PARALLEL)]
     pub(super) engine_version: Option<String>,
 
     /// Keep so many runs on the server of the queue, the latest [default: 20]
-    #[arg(long, value_name = "N", env = "SQLLOGICTEST_KEEP_RUNS", default_value = "20", hide_default_value = true,
+    #[arg(long, value_name = "N", env = "SLT_KEEP_RUNS", default_value = "20", hide_default_value = true,
           help_heading = PARALLEL)]
     pub(super) keep_runs: usize,
 
     /// Go on with a run that was left incomplete, instead of beginning a new one
-    #[arg(long, env = "SQLLOGICTEST_RESUME", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
+    #[arg(long, env = "SLT_RESUME", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) resume: bool,
 
     /// Begin no further file after so many seconds; what has begun is finished
-    #[arg(long, visible_alias = "time", value_name = "SECS", env = "SQLLOGICTEST_TIME_BUDGET", value_parser = seconds, allow_negative_numbers = true,
+    #[arg(long, visible_alias = "time", value_name = "SECS", env = "SLT_TIME_BUDGET", value_parser = seconds, allow_negative_numbers = true,
           help_heading = PARALLEL)]
     pub(super) time_budget: Option<Duration>,
 
     /// Exit with 0 even if files were left unrun
-    #[arg(long, env = "SQLLOGICTEST_ALLOW_INCOMPLETE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
+    #[arg(long, env = "SLT_ALLOW_INCOMPLETE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) allow_incomplete: bool,
 
     /// Run a file that failed up to N times more; if it passes then, it is `flaky`
-    #[arg(long, value_name = "N", env = "SQLLOGICTEST_RETRIES", default_value = "0", hide_default_value = true,
+    #[arg(long, value_name = "N", env = "SLT_RETRIES", default_value = "0", hide_default_value = true,
           help_heading = PARALLEL)]
     pub(super) retries: u32,
 
     /// Run a file whose process died up to N times more [default: 1]
-    #[arg(long, value_name = "N", env = "SQLLOGICTEST_CRASH_RETRIES", default_value = "1", hide_default_value = true,
+    #[arg(long, value_name = "N", env = "SLT_CRASH_RETRIES", default_value = "1", hide_default_value = true,
           help_heading = PARALLEL)]
     pub(super) crash_retries: u32,
 
     /// Run the whole suite N times over, or `until-budget` is spent
-    #[arg(long, value_name = "N", env = "SQLLOGICTEST_REPEAT", value_parser = repeat, help_heading = PARALLEL)]
+    #[arg(long, value_name = "N", env = "SLT_REPEAT", value_parser = repeat, help_heading = PARALLEL)]
     pub(super) repeat: Option<Repeat>,
 
     /// Shuffle files of equal rank (failed last time, new or changed, others) by this seed, not the longest first
-    #[arg(long, value_name = "SEED", env = "SQLLOGICTEST_SEED", help_heading = PARALLEL)]
+    #[arg(long, value_name = "SEED", env = "SLT_SEED", help_heading = PARALLEL)]
     pub(super) seed: Option<u64>,
 
     /// How much address space each worker may have, such as `512M` or `4G`
-    #[arg(long, value_name = "SIZE", env = "SQLLOGICTEST_MEMORY_LIMIT", value_parser = size, help_heading = PARALLEL)]
+    #[arg(long, value_name = "SIZE", env = "SLT_MEMORY_LIMIT", value_parser = size, help_heading = PARALLEL)]
     pub(super) memory_limit: Option<u64>,
 }
 

@@ -4,6 +4,7 @@
 //! Keys about the suite have no flag to give a default to, and are applied to the suite ([`Settings::on`]).
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,13 @@ use std::process::Command as Process;
 use std::sync::{Arc, OnceLock};
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use glob::Pattern;
 use serde::{Deserialize, Serialize};
 use toml_edit::Document;
 
 use super::in_force::InForce;
+use crate::environment;
 use crate::suite::{Dialect, Suite, shown};
 use keys::KEYS;
 
@@ -39,7 +41,7 @@ const HANDED_ON: &str = "SLT_WORKER_SETTINGS";
 const MOST_BYTES: usize = 100_000;
 
 /// Settings are what a file says for one run: the keys at its top, and over them those of its profiles.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// The file, as a user types it from the current folder.
     pub(super) file: String,
@@ -74,6 +76,13 @@ pub(super) struct Rule {
     pub(super) pattern: String,
     pub(super) what: String,
     pub(super) line: usize,
+}
+
+impl fmt::Debug for Settings {
+    /// Not the values, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("file", &self.file).field("profile", &self.profile).finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -278,6 +287,12 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    /// The flags of the subcommand that was typed.
+    #[cfg(feature = "commands")]
+    pub(crate) fn own(&self) -> &ArgMatches {
+        innermost(&self.matches).1
+    }
+
     /// The suite with what the settings say of it, for a command that takes one; and the stack that they ask for.
     ///
     /// # Errors
@@ -322,6 +337,10 @@ pub(crate) fn read(
     worded: impl Fn(clap::Error, &Command) -> clap::Error,
 ) -> Result<Read, clap::Error> {
     let unusable = |message: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"));
+    if let Some(message) = environment::contradiction() {
+        return Err(unusable(message));
+    }
+    *command = by_any_name(command.clone());
     let mut plain = command.clone();
     let first = plain.try_get_matches_from_mut(arguments);
     let mut matches = first.map_err(|error| worded(error, &plain))?;
@@ -344,6 +363,17 @@ pub(crate) fn read(
     let flags = name.and_then(|name| command.find_subcommand(name)).unwrap_or(command);
     let in_force = InForce::new(flags, own, settings.as_ref());
     Ok(Read { matches, settings: settings.map(Arc::new), in_force })
+}
+
+/// The command with the earlier names of variables where only these are set.
+fn by_any_name(command: Command) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let by_any_name = |arg: Arg| match arg.get_env().and_then(environment::earlier_name_in_use) {
+        Some(earlier) => arg.env(earlier),
+        None => arg,
+    };
+    let command = command.mut_args(by_any_name);
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| sub.mut_args(by_any_name)))
 }
 
 /// The subcommand that was typed with its flags, or the flags of a command without.

@@ -27,7 +27,7 @@ fn engines_are_chosen_and_their_secrets_kept() {
     assert!(!format!("{chosen:?}").contains("hunter2") && chosen.options.keep_database);
     assert_eq!(chosen.engine.unwrap().to_string(), "postgres://me@h/db");
     let complaint = config(&["--engine", "oracle://me:hunter2@h/db"]).unwrap_err();
-    assert!(complaint.contains("`--engine` (or `SQLLOGICTEST_ENGINE`): no such engine"), "{complaint}");
+    assert!(complaint.contains("`--engine` (or `SLT_ENGINE`): no such engine"), "{complaint}");
     assert!(!complaint.contains("hunter2"), "{complaint}");
 }
 
@@ -56,7 +56,7 @@ fn a_queue_on_a_server_needs_a_run_id_and_its_password_is_kept() {
     let parallel = chosen.parallel.unwrap();
     assert_eq!((parallel.queue.unwrap().to_string(), parallel.keep_runs), ("postgres://me@h/db".to_owned(), 3));
     let complaint = config(&["--parallel", "--queue", "oracle://me:hunter2@h"]).unwrap_err();
-    assert!(complaint.contains("`--queue` (or `SQLLOGICTEST_WORK_QUEUE`): no such queue"), "{complaint}");
+    assert!(complaint.contains("`--queue` (or `SLT_QUEUE`): no such queue"), "{complaint}");
     assert!(!complaint.contains("hunter2"), "{complaint}");
     let complaint = config(&[&queue[..], &["--run-id", "one", "--bless"]].concat()).unwrap_err();
     assert!(complaint.contains("`--bless` rewrites files of this machine"), "{complaint}");
@@ -94,4 +94,30 @@ fn a_limit_in_milliseconds_gives_way_to_one_in_seconds() {
 #[test]
 fn flags_are_consistent() {
     Flags::augment_args(Command::new("slt")).debug_assert();
+}
+
+#[test]
+fn a_typed_flag_of_parallel_runs_makes_the_run_parallel() {
+    let parallel = |arguments: &[&str]| config(arguments).unwrap().parallel;
+    assert!(parallel(&[]).is_none());
+    for arguments in [["--time-budget", "5"], ["--retries", "1"], ["--crash-retries", "0"], ["--repeat", "2"]] {
+        assert_eq!(parallel(&arguments).unwrap().workers, Some(cores()), "{arguments:?}");
+    }
+    assert_eq!(parallel(&["--seed", "3", "--workers", "5"]).unwrap().workers, Some(5));
+    assert_eq!(parallel(&["--memory-limit", "1G"]).unwrap().workers, Some(cores()));
+    // Processes that join others by hand work themselves.
+    for arguments in [&["--run-id", "x"][..], &["--resume"], &["--queue", "q", "--time-budget", "5"], &["--parallel"]] {
+        assert_eq!(parallel(arguments).unwrap().workers, None, "{arguments:?}");
+    }
+    assert!(parallel(&["--workers", "2", "--list"]).is_none());
+    for (arguments, words) in [
+        (&["--keep-runs", "3"][..], "`--keep-runs` is for parallel runs: it needs `--parallel`"),
+        (&["--engine-version", "3"], "it needs `--parallel`"),
+        (&["--allow-incomplete"], "it needs `--parallel`"),
+        (&["--parallel", "--memory-limit", "1G"], "it needs `--workers`"),
+        (&["--repeat", "until-budget"], "needs `--time-budget`"),
+    ] {
+        let message = config(arguments).unwrap_err();
+        assert!(message.contains(words), "{message}");
+    }
 }

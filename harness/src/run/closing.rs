@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::folder::test_binary;
-use crate::config::{Config, ENGINE};
+use crate::config::Config;
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
 use crate::report::words::{quoted, time};
@@ -76,7 +76,7 @@ pub(super) fn rerun_command(config: &Config) -> String {
     if let Some(engine) = config.engine.as_ref().filter(|_| typed("engine")) {
         let shown = engine.to_string();
         // If the variable has a password, it stays in the variable, and must not be shown otherwise.
-        if shown == engine.secret() || env::var_os(ENGINE).is_none() {
+        if shown == engine.secret() || !config.in_force.is_in_variable("engine") {
             let _ = write!(command, " --engine {}", quoted(&shown));
         }
     }

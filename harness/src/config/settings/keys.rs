@@ -60,6 +60,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("keep-db-on-failure", Kind::Switch),
     key("results", Kind::Path),
     key("report", Kind::Switch),
+    key("timings", Kind::Switch),
     Key { beaten_by: &["RUST_TEST_THREADS"], ..key("test-threads", Kind::Whole(None)) },
     key("parallel", Kind::Switch),
     key("workers", Kind::Whole(Some("cores"))),

@@ -173,6 +173,7 @@ fn settings_that_are_handed_on_are_the_same_and_hide_passwords_when_shown() {
     assert_eq!(back.unwrap().entries, settings.entries);
     let command = <crate::config::Flags as clap::Args>::augment_args(Command::new("slt"));
     let matches = command.clone().try_get_matches_from(["slt", "--seed", "4"]).unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
     let in_force = InForce::new(&command, &matches, Some(&settings));
     for text in [in_force.text(), in_force.json()] {
         assert!(text.contains("postgres://me@h/db") && !text.contains("hunter2"), "{text}");

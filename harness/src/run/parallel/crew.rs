@@ -36,7 +36,7 @@ pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Place
     command.env(LABEL, label).env(QUEUE, places.queue.secret()).env(RUN_ID, run_id);
     command.env(PARENT, supervisor.to_string()).env(PAGES, &places.results);
     if let Some(choice) = engine {
-        command.env(ENGINE, choice.secret());
+        environment::set_for(&mut command, ENGINE, Some(choice.secret().as_ref()));
     }
     hand_on(&mut command);
     command.envs(environment::run_values());
