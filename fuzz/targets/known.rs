@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use slt_harness::known::{Judge, KnownFailures};
-use slt_harness::outcome::{Outcome, Verdict};
+use slt_harness::unstable::known::{Judge, KnownFailures};
+use slt_harness::unstable::outcome::{Outcome, Verdict};
 
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().expect("a folder").keep().join("known.toml"));
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use slt_harness::outcome::{Outcome, Verdict};
-use slt_harness::queue::file::FileQueue;
-use slt_harness::queue::{Claim, EntryState, OpenOptions, Plan, PlanEntry, Queue};
+use slt_harness::unstable::outcome::{Outcome, Verdict};
+use slt_harness::unstable::queue::file::FileQueue;
+use slt_harness::unstable::queue::{Claim, EntryState, OpenOptions, Plan, PlanEntry, Queue};
 
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().expect("a folder").keep());
 

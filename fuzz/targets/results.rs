@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use slt_harness::outcome::Results;
-use slt_harness::report::clusters::Clusters;
-use slt_harness::report::compare::Comparison;
-use slt_harness::report::merge::merge;
-use slt_harness::report::status::Status;
+use slt_harness::unstable::outcome::Results;
+use slt_harness::unstable::report::clusters::Clusters;
+use slt_harness::unstable::report::compare::Comparison;
+use slt_harness::unstable::report::merge::merge;
+use slt_harness::unstable::report::status::Status;
 
 static FILE: LazyLock<PathBuf> =
     LazyLock::new(|| tempfile::tempdir().expect("a folder").keep().join("results.json"));

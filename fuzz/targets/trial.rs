@@ -9,8 +9,8 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use slt_harness::Suite;
 use slt_harness::engine::{Database, Done, Engine, EngineError, Request, Rows, Session};
-use slt_harness::outcome::Verdict;
-use slt_harness::trial::{Options, run};
+use slt_harness::unstable::outcome::Verdict;
+use slt_harness::unstable::trial::{Options, run};
 
 /// Answers `fail …` with an error and everything else with its words, one row per line.
 struct Echo;

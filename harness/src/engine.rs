@@ -10,18 +10,18 @@ use std::time::Duration;
 use crate::script::Dialect;
 
 mod adapter;
-mod choice;
+pub(crate) mod choice;
 #[cfg(feature = "external")]
-pub mod external;
+mod external;
 mod identity;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod line;
 #[cfg(feature = "mysql")]
-pub mod mysql;
+mod mysql;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "external"))]
 mod names;
 #[cfg(feature = "postgres")]
-pub mod postgres;
+pub(crate) mod postgres;
 mod rows;
 mod rules;
 mod script;
@@ -33,8 +33,8 @@ mod text;
 mod tokio;
 
 pub(crate) use adapter::UNNAMED;
-pub use adapter::{Adapter, AsConnect, AsEngine, AsShared, IntoEngine, Skip};
-pub use choice::{Choice, ChoiceError, CleanError, Leftover, LeftoverState, Url};
+pub use adapter::{Adapter, IntoEngine, Skip};
+pub(crate) use choice::*;
 pub use rows::Rows;
 pub use rules::{ColumnRule, ResultRule, Rules};
 pub(crate) use script::Scratch;
@@ -133,6 +133,7 @@ pub trait Database {
 
 /// How a database is opened during a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Opening<'o> {
     /// A file, or a new database in memory.
     Load {
@@ -209,6 +210,7 @@ pub type Interrupter = Arc<dyn Fn() + Send + Sync>;
 
 /// A request is what a session is asked to run.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Request<'a> {
     /// The SQL: the bytes of the file, which need not be UTF-8 in a classic script.
     pub sql: &'a [u8],
@@ -216,6 +218,13 @@ pub struct Request<'a> {
     pub letters: Option<&'a [u8]>,
     /// The formatting rules for the values.
     pub dialect: Dialect,
+}
+
+impl<'a> Request<'a> {
+    /// A request, for an engine that passes its own to another one.
+    pub fn new(sql: &'a [u8], letters: Option<&'a [u8]>, dialect: Dialect) -> Self {
+        Request { sql, letters, dialect }
+    }
 }
 
 /// The result of a request that did not fail.
@@ -230,48 +239,69 @@ pub enum Done {
 /// An error that an engine returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct EngineError {
     /// The engine's message.
     pub message: String,
     /// The five characters of SQLSTATE, if the engine reports them.
     pub sqlstate: Option<String>,
-    /// Whether the engine ran out of memory.
-    pub out_of_memory: bool,
-    /// Whether the connection is lost, so that the error says nothing about the SQL.
-    pub lost: bool,
-    /// Whether the SQL could not be sent to the engine unchanged, so that the error is not the engine's.
-    pub refused: bool,
-    /// Whether the script is not for this engine: from whatever opens the script's first connection, it leaves the script
+    /// What kind of error it is.
+    pub kind: ErrorKind,
+}
+
+/// What an error means for the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The engine returned it for the SQL. Only this kind counts as an error that a script expects.
+    Sql,
+    /// The engine ran out of memory.
+    OutOfMemory,
+    /// The connection is lost, so the error says nothing about the SQL.
+    Lost,
+    /// The SQL could not be sent to the engine unchanged, so the error is not the engine's.
+    Refused,
+    /// The script is not for this engine: if opening the script's first connection returns this, the script is left
     /// out, and the message is the reason.
-    pub skip: bool,
+    Skip,
 }
 
 impl EngineError {
-    /// An error without SQLSTATE.
+    /// An error that the engine returned for the SQL, without SQLSTATE.
     pub fn new(message: impl Into<String>) -> Self {
-        EngineError {
-            message: message.into(),
-            sqlstate: None,
-            out_of_memory: false,
-            lost: false,
-            refused: false,
-            skip: false,
-        }
+        EngineError { message: message.into(), sqlstate: None, kind: ErrorKind::Sql }
+    }
+
+    /// The same error, of this kind.
+    #[must_use]
+    pub fn of_kind(self, kind: ErrorKind) -> Self {
+        EngineError { kind, ..self }
+    }
+
+    /// The same error, with the five characters of SQLSTATE.
+    #[must_use]
+    pub fn with_sqlstate(self, sqlstate: Option<String>) -> Self {
+        EngineError { sqlstate, ..self }
+    }
+
+    /// Whether the connection is lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.kind == ErrorKind::Lost
     }
 
     /// An error that ends the connection. It never counts as an error that a script expects.
     pub fn lost(message: impl Into<String>) -> Self {
-        EngineError { lost: true, ..EngineError::new(message) }
+        EngineError::new(message).of_kind(ErrorKind::Lost)
     }
 
     /// An error on the way to the engine: SQL that cannot be sent to it. It never counts as an error that a script
     /// expects.
     pub fn refused(message: impl Into<String>) -> Self {
-        EngineError { refused: true, ..EngineError::new(message) }
+        EngineError::new(message).of_kind(ErrorKind::Refused)
     }
 
     /// The answer of an engine that a script is not for: the script is `ignored`, with this reason.
     pub fn skip(reason: impl Into<String>) -> Self {
-        EngineError { skip: true, ..EngineError::new(reason) }
+        EngineError::new(reason).of_kind(ErrorKind::Skip)
     }
 }

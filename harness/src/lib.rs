@@ -19,7 +19,13 @@
 //! }
 //! ```
 //!
-//! Modules are in the order in which data flows: each imports only those above it.
+//! [`Adapter`] says more of an engine, [`Target`] of a run, [`Suite`] of the files. [`engine`] is for engines that are not
+//! adapters.
+
+// Modules are in the order in which data flows: each imports only those above it.
+
+// What only `slt` uses is not dead.
+#![cfg_attr(not(feature = "unstable"), allow(dead_code, unused_imports))]
 
 /// Prints a line to standard error, escaped. If standard error is closed, the line is lost: `eprintln!` would panic
 /// there, and abort a run whose terminal was closed.
@@ -45,54 +51,124 @@ mod diff;
 
 mod environment;
 
-pub mod suite;
+mod suite;
 
-pub mod script;
+mod script;
 
-pub mod check;
+mod check;
 
 pub mod engine;
 
-pub mod outcome;
+mod outcome;
 
-pub mod known;
+mod known;
 
 mod crash;
 
-pub mod trial;
+mod trial;
 
-pub mod history;
+mod history;
 
-pub mod queue;
+mod queue;
 
-pub mod process;
+mod process;
 
-pub mod worker;
+mod worker;
 
-pub mod summary;
+mod summary;
 
-pub mod supervisor;
+mod supervisor;
 
 #[cfg(feature = "commands")]
 mod shrink;
 
-pub mod report;
+mod report;
 
-pub mod libtest;
+mod libtest;
 
-pub mod config;
+mod config;
 
 mod run;
 
 mod action;
 
 #[cfg(feature = "commands")]
-pub mod command;
+mod command;
 
 pub use action::{main, main_with};
 pub use clap;
 pub use engine::{Adapter, Skip};
 pub use environment::run_value;
-pub use run::{Target, run};
+pub use run::Target;
 pub use sqllogictest;
-pub use suite::Suite;
+pub use suite::{Dialect, Suite};
+
+/// What a run writes to `results.json`, for programs that read it, and how it ends.
+pub mod results {
+    pub use crate::outcome::{
+        Attempt, Counts, CutShort, Failure, Outcome, Part, Portion, RecordCounts, RecordId, Results, ResultsError,
+        Scope, Shard, Verdict,
+    };
+    pub use crate::summary::ExitStatus;
+}
+
+/// Every module, for the `slt` command and for this project's own tests and benchmarks. Anything here changes without
+/// notice, in any version.
+#[cfg(feature = "unstable")]
+#[doc(hidden)]
+pub mod unstable {
+    pub use crate::run::run;
+    pub mod check {
+        pub use crate::check::*;
+    }
+    #[cfg(feature = "commands")]
+    pub mod command {
+        pub use crate::command::*;
+    }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod engine {
+        pub use crate::engine::choice::*;
+        pub use crate::engine::*;
+    }
+    pub mod history {
+        pub use crate::history::*;
+    }
+    pub mod known {
+        pub use crate::known::*;
+    }
+    pub mod libtest {
+        pub use crate::libtest::*;
+    }
+    pub mod outcome {
+        pub use crate::outcome::*;
+    }
+    pub mod process {
+        pub use crate::process::*;
+    }
+    pub mod queue {
+        pub use crate::queue::*;
+    }
+    pub mod report {
+        pub use crate::report::*;
+    }
+    pub mod script {
+        pub use crate::script::*;
+    }
+    pub mod suite {
+        pub use crate::suite::*;
+    }
+    pub mod summary {
+        pub use crate::summary::*;
+    }
+    pub mod supervisor {
+        pub use crate::supervisor::*;
+    }
+    pub mod trial {
+        pub use crate::trial::*;
+    }
+    pub mod worker {
+        pub use crate::worker::*;
+    }
+}

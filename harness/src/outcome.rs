@@ -22,6 +22,7 @@ pub use shard::{Shard, ShardError, Split};
 /// A verdict is how one trial ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Verdict {
     /// Every record that applies to the engine matched.
     Passed,
@@ -217,6 +218,7 @@ impl Failure {
 
 /// A part of a failure as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Part {
     /// The message.
     Message,
@@ -271,10 +273,10 @@ pub struct Outcome {
     /// How many of the failing records `--bless=check` would rewrite; the first failure shows them all, as one diff.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rewritable: u64,
-    /// The first failures of the last attempt, at most [`MAX_FAILURES`].
+    /// The first failures of the last attempt, at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
-    /// The records that failed in the last attempt, at most [`MAX_FAILED_RECORDS`].
+    /// The records that failed in the last attempt, at most 1000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_records: Vec<RecordId>,
     /// Why the last attempt did not run the script to its end; `None` if it did. A `halt` is an end, too.
@@ -318,6 +320,7 @@ pub struct Outcome {
 
 /// An attempt is a run of a trial that did not pass and was followed by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Attempt {
     /// The verdict.
     #[serde(flatten)]

@@ -21,6 +21,7 @@ pub struct Summary {
 /// The exit codes of the test binary and of `slt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ExitStatus {
     /// All planned files passed, or had nothing to check.
     Passed = 0,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
 use crate::diff;
-use crate::engine::Engine;
+use crate::engine::{Engine, ErrorKind};
 use crate::known::Judge;
 use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
 use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, content, slt, source};
@@ -193,7 +193,7 @@ fn script(
     let mut executor = match connected {
         Ok(executor) => executor,
         // The author of the engine leaves it out.
-        Err(error) if error.skip => return Verdict::Ignored { reason: error.message },
+        Err(error) if error.kind == ErrorKind::Skip => return Verdict::Ignored { reason: error.message },
         Err(error) => {
             let message = format!("cannot connect to {}: {error}", engine.name());
             tally.fail_script(whole(message), CutShort::NoConnection);

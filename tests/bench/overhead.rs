@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use slt_harness::Suite;
 use slt_harness::engine::{Engine, EngineError, Request, Rows, Session, sqlite::Sqlite};
-use slt_harness::script::{Dialect, Labels, Record, Step, classic};
-use slt_harness::suite::TestFile;
-use slt_harness::trial::{self, Options};
+use slt_harness::unstable::script::{Dialect, Labels, Record, Step, classic};
+use slt_harness::unstable::suite::TestFile;
+use slt_harness::unstable::trial::{self, Options};
 
 mod runner;
 
@@ -145,7 +145,7 @@ fn replay(subject: &Subject) -> Result<Cost, Box<dyn Error>> {
             Step::Query { sql, letters, .. } => Some((sql, Some(&**letters))),
             _ => None,
         })
-        .map(|(sql, letters)| Request { sql, letters, dialect: Dialect::Classic })
+        .map(|(sql, letters)| Request::new(sql, letters, Dialect::Classic))
         .collect();
     Ok(timed(|| {
         let mut session = connect(&subject.file.name)?;

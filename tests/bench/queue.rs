@@ -24,8 +24,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use fs2::FileExt;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use slt_harness::outcome::{Outcome, Verdict};
-use slt_harness::queue::{Claim, Lease, OpenOptions, Place, Plan, PlanEntry, Queue};
+use slt_harness::unstable::outcome::{Outcome, Verdict};
+use slt_harness::unstable::queue::{Claim, Lease, OpenOptions, Place, Plan, PlanEntry, Queue};
 
 #[allow(dead_code)] // MySQL is for others.
 #[path = "../it/servers.rs"]

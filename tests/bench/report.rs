@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use slt_harness::outcome::{Failure, Outcome, RESULTS_VERSION, RecordCounts, Results, Verdict};
-use slt_harness::report::files::Folder;
-use slt_harness::report::{html, junit, legacy};
-use slt_harness::summary::Summary;
+use slt_harness::unstable::outcome::{Failure, Outcome, RESULTS_VERSION, RecordCounts, Results, Verdict};
+use slt_harness::unstable::report::files::Folder;
+use slt_harness::unstable::report::{html, junit, legacy};
+use slt_harness::unstable::summary::Summary;
 
 const FILES: usize = 10_000;
 const ROUNDS: usize = 5;

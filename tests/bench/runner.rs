@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::error::Error;
 
 use md5::{Digest, Md5};
+use slt_harness::Dialect;
 use slt_harness::engine::{Done, EngineError, Request, Rows, Session};
-use slt_harness::script::Dialect;
 use slt_harness::sqllogictest::parser::{self, Control, QueryExpect, Record, ResultMode};
 use slt_harness::sqllogictest::{
     ColumnType, DB, DBOutput, DefaultColumnType, Normalizer, RecordOutput, Runner, default_validator,
@@ -38,7 +38,7 @@ impl DB for Ours {
         CURRENT.with_borrow_mut(|current| {
             let Current { session, rows, letters } = current.as_mut().expect("connected before the first record");
             rows.clear();
-            let request = Request { sql: sql.as_bytes(), letters: letters.as_deref(), dialect: Dialect::Classic };
+            let request = Request::new(sql.as_bytes(), letters.as_deref(), Dialect::Classic);
             Ok(match session.run(request, rows)? {
                 Done::Changed(count) => DBOutput::StatementComplete(count),
                 Done::Rows => {

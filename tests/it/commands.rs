@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use slt_harness::outcome::{Counts, Failure, Outcome, RESULTS_VERSION, RecordCounts, Results, Verdict};
-use slt_harness::suite::category;
+use slt_harness::unstable::outcome::{Counts, Failure, Outcome, RESULTS_VERSION, RecordCounts, Results, Verdict};
+use slt_harness::unstable::suite::category;
 use tempfile::TempDir;
 
 use crate::support::{FAILS, PASSES, Said, command, folder};

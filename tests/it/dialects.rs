@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use slt_harness::Dialect;
+use slt_harness::Suite;
 use slt_harness::engine::sqlite::Sqlite;
-use slt_harness::script::Dialect;
-use slt_harness::suite::Suite;
-use slt_harness::trial::{self, Options};
+use slt_harness::unstable::trial::{self, Options};
 
 use crate::support::{Said, command, folder, run};
 

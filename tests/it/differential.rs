@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use slt_harness::engine::IntoEngine;
-use slt_harness::outcome::CutShort;
-use slt_harness::script::{Dialect, Record};
 use slt_harness::sqllogictest::parser::{Condition, ExpectedError, Record as Theirs, parse_file};
 use slt_harness::sqllogictest::{
     AsyncDB, DBOutput, DefaultColumnType, QueryExpect, Runner, StatementExpect, default_normalizer,
 };
-use slt_harness::suite::{Suite, TestFile};
-use slt_harness::trial::{self, Ending, Options, Watch};
+use slt_harness::unstable::outcome::CutShort;
+use slt_harness::unstable::script::{Dialect, Record};
+use slt_harness::unstable::suite::{Suite, TestFile};
+use slt_harness::unstable::trial::{self, Ending, Options, Watch};
 
 type Parsed = Theirs<DefaultColumnType>;
 

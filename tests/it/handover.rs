@@ -8,7 +8,7 @@ use crate::own_engine::{README, copy_versions, target_folder, write};
 use crate::support::{FAILS, PASSES, Said, command, folder};
 
 /// A test target that uses the harness only where it does not matter, and would be green.
-const STRANGER: &str = "fn main() {\n    let _ = slt_harness::suite::Suite::new(\"x\");\n    \
+const STRANGER: &str = "fn main() {\n    let _ = slt_harness::Suite::new(\"x\");\n    \
                         std::fs::write(\"ran\", \"\").unwrap();\n}\n";
 
 /// A workspace with a package `one` that has one target, `two` that has two, and `stranger`; and a package `broken` beside it.

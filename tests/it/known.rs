@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use slt_harness::known::KnownFailures;
+use slt_harness::unstable::known::KnownFailures;
 
 use crate::faulty_support::{Place, fault};
 use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
@@ -87,7 +87,7 @@ fn through(place: &Place, door: &str, arguments: &str) -> crate::faulty_support:
 /// An entry for `a.test` that pins these records.
 fn entry(records: &[(&str, u64)], more: &str) -> String {
     let pin = |(sql, line): &(&str, u64)| {
-        format!("{{ sql = \"{}\", line = {line} }}", slt_harness::outcome::RecordId::new(sql, *line).sql)
+        format!("{{ sql = \"{}\", line = {line} }}", slt_harness::unstable::outcome::RecordId::new(sql, *line).sql)
     };
     let pins: Vec<String> = records.iter().map(pin).collect();
     format!("[[known]]\npath = \"a.test\"\nreason = \"r\"\nrecords = [{}]\n{more}", pins.join(", "))

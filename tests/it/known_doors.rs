@@ -13,7 +13,7 @@ const SCRIPT: &str = "statement ok\nFAULT error x\n\nstatement ok\nFAULT lost\n\
 /// An entry that pins lines 1 and 4, with more of it.
 fn entry(more: &str) -> String {
     let pin = |(sql, line): (&str, u64)| {
-        format!("{{ sql = \"{}\", line = {line} }}", slt_harness::outcome::RecordId::new(sql, line).sql)
+        format!("{{ sql = \"{}\", line = {line} }}", slt_harness::unstable::outcome::RecordId::new(sql, line).sql)
     };
     let pins = [("FAULT error x", 1), ("FAULT lost", 4)].map(pin).join(", ");
     format!("[[known]]\npath = \"a.test\"\nreason = \"r\"\nrecords = [{pins}]\n{more}")

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agreement;
+mod api;
 mod bad_input;
 mod bless;
 mod browser;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use slt_harness::outcome::RecordId;
+use slt_harness::unstable::outcome::RecordId;
 
 use crate::faulty_support::{Ended, Place};
 use crate::support::{Said, command};

@@ -383,14 +383,14 @@ impl Conversation {
 
     fn ask(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
         let answer = self.put(question);
-        self.is_lost |= matches!(&answer, Err(error) if error.lost);
+        self.is_lost |= matches!(&answer, Err(error) if error.is_lost());
         answer
     }
 
     /// Sends a request that is not SQL.
     fn command(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
         match self.ask(question)? {
-            Answer { err: Some(message), sqlstate, .. } => Err(EngineError { sqlstate, ..EngineError::new(message) }),
+            Answer { err: Some(message), sqlstate, .. } => Err(EngineError::new(message).with_sqlstate(sqlstate)),
             answer => Ok(answer),
         }
     }

@@ -158,10 +158,10 @@ mod tests {
         let line = Line::new(&Arc::default()).unwrap();
         line.given_up.notify_one();
         assert_eq!(line.trust.limit(), MANAGE);
-        assert!(line.wait(std::future::pending::<()>()).unwrap_err().lost);
+        assert!(line.wait(std::future::pending::<()>()).unwrap_err().is_lost());
         assert_eq!(line.trust.limit(), GIVE_UP);
         line.manage(std::future::ready(())).unwrap();
         assert_eq!(line.trust.limit(), MANAGE);
-        assert!(line.within(Duration::from_millis(1), std::future::pending::<()>()).unwrap_err().lost);
+        assert!(line.within(Duration::from_millis(1), std::future::pending::<()>()).unwrap_err().is_lost());
     }
 }

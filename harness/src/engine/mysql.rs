@@ -11,7 +11,7 @@ use super::choice::{ChoiceError, Leftover, LeftoverState, Url};
 use super::line::{CONNECT, GOODBYE, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
-use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 
 /// How long the connection with the lock may be idle: a year, the server's maximum.
 const IDLE: u32 = 31_536_000;
@@ -73,7 +73,7 @@ impl Mysql {
                 true if dry => LeftoverState::Dropped,
                 true => match session.manage(&format!("DROP DATABASE IF EXISTS `{name}`")) {
                     Ok(()) => LeftoverState::Dropped,
-                    Err(error) if error.lost => return Err(error),
+                    Err(error) if error.is_lost() => return Err(error),
                     Err(error) => LeftoverState::Stays(error.message),
                 },
             };
@@ -241,7 +241,8 @@ impl MysqlSession {
     fn column(&mut self, sql: &str) -> Result<Vec<String>, EngineError> {
         let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
         let rows = self.line.manage(connection.query::<Row, _>(sql));
-        let rows = rows.and_then(|rows| rows.map_err(engine_error)).inspect_err(|error| self.lost |= error.lost)?;
+        let rows =
+            rows.and_then(|rows| rows.map_err(engine_error)).inspect_err(|error| self.lost |= error.is_lost())?;
         Ok(rows.into_iter().filter_map(|row| row.as_ref(0).and_then(bytes).map(text)).collect())
     }
 }
@@ -357,12 +358,13 @@ fn bits_as_number(bits: &[u8]) -> String {
 /// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
 fn engine_error(error: mysql_async::Error) -> EngineError {
     match &error {
-        mysql_async::Error::Server(said) => EngineError {
-            sqlstate: Some(said.state.clone()),
+        mysql_async::Error::Server(said) => {
+            let error = EngineError::new(format!("ERROR {} ({}): {}", said.code, said.state, said.message));
+            let error = error.with_sqlstate(Some(said.state.clone()));
             // The server is shutting down, or somebody has killed this connection.
-            lost: matches!(said.code, 1053 | 1927 | 3169),
-            ..EngineError::new(format!("ERROR {} ({}): {}", said.code, said.state, said.message))
-        },
+            let is_lost = matches!(said.code, 1053 | 1927 | 3169);
+            if is_lost { error.of_kind(ErrorKind::Lost) } else { error }
+        }
         mysql_async::Error::Io(mysql_async::IoError::Io(error)) => EngineError::lost(error.to_string()),
         _ => EngineError::lost(error.to_string()),
     }

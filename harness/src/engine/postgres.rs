@@ -13,7 +13,7 @@ use super::choice::{ChoiceError, Leftover, LeftoverState, Url};
 use super::line::{CONNECT, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
-use super::{Database, Done, Engine, EngineError, Interrupter, Request, Rows, Session};
+use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 
 pub(crate) mod address;
 
@@ -169,7 +169,7 @@ impl Server {
         });
         Ok(match dropped {
             Ok(()) => LeftoverState::Dropped,
-            Err(error) if error.lost => return Err(error),
+            Err(error) if error.is_lost() => return Err(error),
             Err(error) if error.sqlstate.as_deref() == Some("55006") => LeftoverState::InUse,
             Err(error) => LeftoverState::Stays(error.message),
         })
@@ -356,11 +356,11 @@ impl Session for PostgresSession {
 /// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
 fn engine_error(error: &tokio_postgres::Error) -> EngineError {
     match error.as_db_error() {
-        Some(said) => EngineError {
-            sqlstate: Some(said.code().code().to_owned()),
-            lost: matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
-            ..EngineError::new(said.to_string())
-        },
+        Some(said) => {
+            let error = EngineError::new(said.to_string()).with_sqlstate(Some(said.code().code().to_owned()));
+            let is_lost = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+            if is_lost { error.of_kind(ErrorKind::Lost) } else { error }
+        }
         None => EngineError::lost(with_cause(error)),
     }
 }

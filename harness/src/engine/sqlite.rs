@@ -11,7 +11,7 @@ use std::sync::{Arc, Once, OnceLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::{Database, Done, Engine, EngineError, Interrupter, Opening, Request, Rows, Session};
+use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Opening, Request, Rows, Session};
 use crate::script::Dialect;
 
 mod guard;
@@ -209,8 +209,12 @@ impl SqliteSession {
         // next call on this connection, and it is copied here before that.
         let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.handle())) };
         // SAFETY: as above.
-        let out_of_memory = unsafe { ffi::sqlite3_errcode(self.handle()) } == ffi::SQLITE_NOMEM;
-        EngineError { out_of_memory, ..EngineError::new(message.to_string_lossy()) }
+        let error = EngineError::new(message.to_string_lossy());
+        // SAFETY: as above.
+        match unsafe { ffi::sqlite3_errcode(self.handle()) } {
+            ffi::SQLITE_NOMEM => error.of_kind(ErrorKind::OutOfMemory),
+            _ => error,
+        }
     }
 
     /// Prepares the first statement of `sql` and moves `sql` past it; `None` if only whitespace and comments are left.

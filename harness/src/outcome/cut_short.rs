@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Why a script did not run to its end, so that its later records were not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CutShort {
     /// The file could not be read, or has changed since it was planned.
     Unreadable,

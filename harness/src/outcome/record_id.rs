@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A record id identifies a record of a file by its text and its line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RecordId {
     /// The first 16 hex digits of the MD5 of its SQL.
     pub sql: String,

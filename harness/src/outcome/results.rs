@@ -18,7 +18,7 @@ pub const RESULTS_VERSION: u32 = 1;
 /// Every planned trial is in `outcomes` exactly once for each pass; `total` and `categories` are their sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
-    /// The version of the format, [`RESULTS_VERSION`].
+    /// The version of the format, 1.
     pub version: u32,
     /// The run's id: of a shared queue its own, of a run in one process one that was made up.
     pub run_id: String,
@@ -69,6 +69,7 @@ pub struct Results {
 
 /// Why results could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ResultsError {
     /// The file is not there, or is out of reach.
     #[error("cannot read the results `{path}`")]

@@ -11,6 +11,7 @@ use crate::suite::Filter;
 /// A scope says how the files of a run were chosen. Together with the names in the outcomes, it distinguishes a file
 /// that no longer exists from one that the run did not cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Scope {
     /// The roots of the suite, relative to the folder where the run started if they are inside it.
     pub roots: Vec<String>,
@@ -27,6 +28,7 @@ const MOST_FILTERS: usize = 3;
 
 /// The part of a suite that a run covered. Its text is ``1 of 360 files (filter: `joins`)``.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Portion {
     files: u64,
     suite: Option<u64>,

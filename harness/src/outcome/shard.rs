@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A shard is one part of a suite whose files are split over machines. Its text is `2/4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Shard {
     /// Its number, counted from 1.
     pub index: u32,
@@ -68,6 +69,7 @@ impl FromStr for Shard {
 
 /// A split is a whole suite with the files of each of its shards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Split {
     /// How many files all shards have together.
     pub files: u64,

@@ -17,7 +17,7 @@ use super::{Child, Mark, ProcessError, Stdin, same_executable};
 /// and its last child are dropped instead, the guardian does the work of `end`.
 ///
 /// ```no_run
-/// use slt_harness::process::{Family, Stdin, guardian, same_executable};
+/// use slt_harness::unstable::process::{Family, Stdin, guardian, same_executable};
 /// use std::{path::Path, process::ExitCode, time::Duration};
 ///
 /// fn main() -> ExitCode {

@@ -7,6 +7,7 @@ use glob::Pattern;
 
 /// A dialect is the set of rules by which a script is read and its results are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Dialect {
     /// SQLite's original format, `.test`: bytes, one value a line, values formatted by letters.
     Classic,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
 use crate::diff::{self, Returned, Shape};
-use crate::engine::{Database, Done, Engine, EngineError, Request, Rows, Rules, Scratch, Script, Session};
+use crate::engine::{Database, Done, Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Dialect, Lines, Record, Step};
 use crate::suite::TestFile;
@@ -454,14 +454,15 @@ impl<'e, 'a> Executor<'e, 'a> {
         result: Result<Done, EngineError>,
     ) -> Result<Result<Done, EngineError>, Complaint> {
         // Not an expected error: the limit says nothing about the SQL.
-        self.out_of_memory |= self.memory_limited && matches!(&result, Err(error) if error.out_of_memory);
+        self.out_of_memory |=
+            self.memory_limited && matches!(&result, Err(error) if error.kind == ErrorKind::OutOfMemory);
         match result {
             // Not an expected error either: the record did not run.
-            Err(error) if error.lost => {
+            Err(error) if error.kind == ErrorKind::Lost => {
                 self.lost = Some(CutShort::ConnectionLost);
                 Err(format!("the connection to {} is lost: {error}", self.engine).into())
             }
-            Err(error) if error.refused => Err(format!("{what} failed: {error}").into()),
+            Err(error) if error.kind == ErrorKind::Refused => Err(format!("{what} failed: {error}").into()),
             result => Ok(result),
         }
     }

@@ -44,7 +44,7 @@ use seeds::Seeds;
 
 fn main() -> ExitCode {
     match std::env::var_os("FAULTY_COMMAND") {
-        Some(_) => slt_harness::command::main(Suite::new("tests/corpus"), Arc::new(Faulty)),
+        Some(_) => slt_harness::unstable::command::main(Suite::new("tests/corpus"), Arc::new(Faulty)),
         None => slt_harness::main(Suite::new("tests/corpus"), Faulty),
     }
 }

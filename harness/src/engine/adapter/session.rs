@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures::task::AtomicWaker;
 use sqllogictest::{AsyncDB, ColumnType, DBOutput};
 
-use super::super::{Done, EngineError, Interrupter, Request, Rows, Session};
+use super::super::{Done, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 use super::{Hooks, letters};
 use crate::script::Dialect;
 
@@ -81,10 +81,9 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
         }
         let result = hooks.runtime.block_on(cancellation.guard(db.run(sql)))?;
         let result = result.ok_or_else(|| EngineError::lost("the request was given up, and its connection with it"))?;
-        let output = result.map_err(|error| EngineError {
-            sqlstate: D::error_sql_state(&error),
-            out_of_memory: is_out_of_memory(&error),
-            ..EngineError::new(error.to_string())
+        let output = result.map_err(|error| {
+            let kind = if is_out_of_memory(&error) { ErrorKind::OutOfMemory } else { ErrorKind::Sql };
+            EngineError::new(error.to_string()).with_sqlstate(D::error_sql_state(&error)).of_kind(kind)
         })?;
         match output {
             DBOutput::Rows { types, rows: values } => {
@@ -189,7 +188,10 @@ mod tests {
         };
         assert_eq!(run("SELECT 'é'".as_bytes()), Ok(Done::Changed(0)));
         let error = run(b"SELECT '\xE9'").unwrap_err();
-        assert!(error.refused && error.message.starts_with("this engine takes UTF-8 only: "), "{error}");
+        assert!(
+            error.kind == ErrorKind::Refused && error.message.starts_with("this engine takes UTF-8 only: "),
+            "{error}"
+        );
     }
 
     /// Never answers, but does not keep its thread busy either.
@@ -225,7 +227,7 @@ mod tests {
         let interrupt = session.interrupter().unwrap();
         let thread = std::thread::spawn(move || interrupt());
         let request = Request { sql: b"SELECT 1", letters: None, dialect: Dialect::Classic };
-        assert!(session.run(request, &mut Rows::default()).unwrap_err().lost);
+        assert!(session.run(request, &mut Rows::default()).unwrap_err().is_lost());
         thread.join().unwrap();
     }
 

@@ -37,7 +37,7 @@ impl Answer {
     ) -> Result<Done, EngineError> {
         match self {
             Answer { err: Some(message), sqlstate, result: None, count: None, .. } => {
-                Err(EngineError { sqlstate, ..EngineError::new(message) })
+                Err(EngineError::new(message).with_sqlstate(sqlstate))
             }
             Answer { result: None, count: Some(count), .. } if extended => Ok(Done::Changed(count)),
             Answer { result: Some(result), columns, types, count: None, err: None, .. } => {

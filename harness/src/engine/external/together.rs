@@ -52,7 +52,7 @@ impl Together for Connections {
                 None => Err(EngineError::lost("it answered what was not asked, or without the `id` of the question")),
             });
         conversation.is_lost |= match &answer {
-            Ok((_, Err(error))) | Err(error) => error.lost,
+            Ok((_, Err(error))) | Err(error) => error.is_lost(),
             Ok(_) => false,
         };
         answer

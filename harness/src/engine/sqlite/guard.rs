@@ -110,7 +110,7 @@ unsafe extern "C" fn authorize(
 #[cfg(test)]
 mod tests {
     use super::super::Sqlite;
-    use crate::engine::{Database, Engine, EngineError, Request, Rows};
+    use crate::engine::{Database, Engine, EngineError, ErrorKind, Request, Rows};
     use crate::script::Dialect;
 
     /// The result of SQL in a script of this name, with the given scratch folder.
@@ -174,7 +174,10 @@ mod tests {
                     "PRAGMA Temp_Store_Directory('/')",
                 ] {
                     let error = run(&mut *database, sql).unwrap_err();
-                    assert!(error.refused && error.message.ends_with(super::ALLOWED), "{script}: {sql}: {error}");
+                    assert!(
+                        error.kind == ErrorKind::Refused && error.message.ends_with(super::ALLOWED),
+                        "{script}: {sql}: {error}"
+                    );
                 }
                 // SQLite has no such functions, or they are off.
                 for sql in
