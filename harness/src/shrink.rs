@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::Family;
 use crate::script::outline::Kind;
-use crate::suite::TestFile;
+use crate::suite::{At, TestFile};
 
 mod attempt;
 mod pieces;
@@ -32,8 +32,8 @@ use tokens::Token;
 /// What is to be shrunk, and how.
 pub(crate) struct Plan<'p> {
     pub file: &'p TestFile,
-    /// A line of the record, if one is named; otherwise the first that fails is meant.
-    pub line: Option<u64>,
+    /// A line of the record, and a pass of its loops, if they are named; otherwise the first that fails is meant.
+    pub at: Option<At>,
     /// The process of a try: on the engine or, if so said, on the reference.
     pub command: &'p dyn Fn(bool) -> Command,
     pub has_reference: bool,
@@ -102,6 +102,7 @@ pub(crate) fn shrink(
         folder: folder.path(),
         file: plan.file,
         command: plan.command,
+        pass: plan.at.as_ref().map_or("", |at| at.pass.as_str()),
         record_limit: plan.record_limit,
         interrupted,
     };
@@ -194,7 +195,7 @@ impl Shrinker<'_> {
     /// Finds the record that fails, and drops what comes after it; returns its line in the file.
     fn find(&mut self) -> Result<u64, ShrinkError> {
         let name = self.plan.file.script().to_owned();
-        let target = match self.plan.line {
+        let target = match self.plan.at.as_ref().map(|at| at.line) {
             Some(line) => {
                 let covers = |piece: &Piece| piece.kind.is_record() && (piece.lines.0..=piece.lines.1).contains(&line);
                 self.best.iter().position(covers)

@@ -21,7 +21,7 @@ mod stubs;
 pub use dialect::Dialect;
 pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
-pub use excerpt::Excerpt;
+pub use excerpt::{At, Excerpt};
 pub use filter::{Filter, nearest, with_line};
 use rust_path::rust_path;
 pub use stubs::stubs;

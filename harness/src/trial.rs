@@ -121,7 +121,7 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
     let clock = Instant::now();
     let blessings = options.bless.map(|bless| Blessings::new(bless, file));
     let expectation = options.known.as_ref().and_then(|judge| judge.expectation(&file.name));
-    let excerpted = file.excerpt.map(Excerpted::new);
+    let excerpted = file.excerpt.clone().map(Excerpted::new);
     let mut tally = Tally { blessings, expectation, excerpted, ..Tally::new(&file.path, watch) };
     let verdict = panics::catch(|| script(file, engine, options, watch, &mut tally));
     let verdict = verdict.unwrap_or_else(|panic| {

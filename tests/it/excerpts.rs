@@ -150,6 +150,52 @@ fn a_record_of_a_loop_is_judged_in_each_pass() {
 }
 
 #[test]
+fn one_pass_of_a_loop_is_judged_where_it_is_named() {
+    // The record in line 8 is right while there are fewer than 4 rows, and is wrong for i=1,j=2 and later passes.
+    let script = "statement ok\nCREATE TABLE t(a)\n\nloop i 0 2\n\nforeach j 0 1 2\n\nquery I\nSELECT count(*) < 5 FROM t\n----\n1\n\n\
+                  statement ok\nINSERT INTO t VALUES ({i}{j})\n\nendloop\n\nendloop\n\nstatement ok\nSELECT nothing\n";
+    let name = "a.duckdb.test";
+    let here = Here::new(name, script);
+    for (door, program) in [(&["run"][..], Path::new(env!("CARGO_BIN_EXE_slt"))), (&[], target_binary())] {
+        let run = |at: &str| here.run(program, &[door, &[&format!("{name}:{at}")]].concat());
+        for (at, named, code, passed) in [
+            ("9(i=1,j=1)", "9(i=1,j=1)", 0, 1),
+            ("8 (i=1, j=2)", "8(i=1,j=2)", 101, 0),
+            ("9(i=0)", "9(i=0)", 0, 3),
+            ("9(i=1)", "9(i=1)", 101, 2),
+        ] {
+            let said = run(at);
+            assert_eq!(said.code, code, "{at}: {said:?}");
+            let verdict = if code == 0 { "ok" } else { "FAILED" };
+            assert_eq!(said.verdict(&format!("{name}:{named}")), Some(verdict), "{at}: {said:?}");
+            let failed = u32::from(code != 0);
+            let records = format!("records   {passed} passed, {failed} failed, 0 skipped");
+            assert!(said.out.contains(&records), "{at}: {said:?}");
+        }
+        let none = run("9(i=2,j=0)");
+        assert_eq!(none.code, 101, "{none:?}");
+        assert!(none.out.contains("has no pass (i=2,j=0), but (i=0, j=0), (i=0, j=1), "), "{none:?}");
+        let outside = run("20(i=1)");
+        assert!(outside.code == 2 && outside.err.contains("is in none: it is `a.duckdb.test:20`"), "{outside:?}");
+    }
+    let test = here.slt(&["test", &format!("{name}:8(i=0,j=2)")]);
+    assert!(test.code == 0 && test.out.contains("records: 1 passed; 0 failed; 0 skipped"), "{test:?}");
+    let classic = Here::new("b.test", crate::support::PASSES).slt(&["run", "b.test:2(i=1)"]);
+    assert!(classic.code == 2 && classic.err.contains("`(i=1)` names a pass of a loop"), "{classic:?}");
+    // A run of the file names the pass that failed, with a command that runs it.
+    let whole = here.slt(&["run", "duckdb"]);
+    let command =
+        whole.out.lines().find_map(|line| line.strip_prefix("that pass: ")).unwrap_or_else(|| panic!("{whole:?}"));
+    assert!(command.ends_with("'a.duckdb.test:8(i=1,j=2)'"), "{command}");
+    let again = Said::of(crate::support::command("sh").args(["-c", command]));
+    assert_eq!((again.code, again.verdict("a.duckdb.test:8(i=1,j=2)")), (101, Some("FAILED")), "{again:?}");
+    let shrunk = here.slt(&["shrink", "--reference", "none", &format!("{name}:8(i=1,j=2)")]);
+    assert!(shrunk.code == 0 && shrunk.out.contains("a.duckdb.test:8"), "{shrunk:?}");
+    let text = fs::read_to_string(here.folder.path().join("a.min.duckdb.test")).unwrap();
+    assert!(text.contains("loop i") && !text.contains("SELECT nothing"), "{text}");
+}
+
+#[test]
 fn what_ends_everything_before_the_record_is_told() {
     let place = Place::new([("bad.test", fault("lost") + "\nstatement ok\nSELECT 1\n")]);
     let mut serial = place.serial();

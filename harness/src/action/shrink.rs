@@ -19,7 +19,7 @@ use crate::process::{self, Family, Interrupts};
 use crate::run::excerpts::excerpt;
 use crate::run::{Target, around_here};
 use crate::shrink::{self, INTERRUPTED, Plan, ShrinkError, Shrunk, Symptom};
-use crate::suite::{Suite, TestFile, with_line};
+use crate::suite::{At, Suite, TestFile, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::Options;
 
@@ -126,7 +126,7 @@ fn go(
 ) -> Result<ExitStatus, Failed> {
     let usage = |message: String| (message, ExitStatus::Usage);
     let broken = |message: String| (message, ExitStatus::Broken);
-    let (file, line) = chosen(&flags.file, suite).map_err(usage)?;
+    let (file, at) = chosen(&flags.file, suite).map_err(usage)?;
     let (script, sql) = match &flags.output {
         Some(path) => (path.clone(), path.with_extension("sql")),
         None => beside(&file.path),
@@ -142,7 +142,7 @@ fn go(
     let with_patience = |limit: Duration| limit + PATIENCE;
     let plan = Plan {
         file: &file,
-        line,
+        at,
         command: &command,
         has_reference: reference.is_some(),
         limit: flags.try_timeout.or(file_timeout.map(with_patience)),
@@ -186,17 +186,17 @@ fn title(file: &TestFile, shrunk: &Shrunk) -> String {
 }
 
 /// The file, and the line that is named.
-fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<u64>), String> {
+fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<At>), String> {
     let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
     match named {
         Some(_) if path.to_str().is_some_and(|name| matches!(suite.find(name), Ok(Some(_)))) => {
             Ok((paths::file(path, suite)?, None))
         }
-        Some((name, line)) => {
+        Some((name, at)) => {
             let file = paths::file(Path::new(name), suite)?;
             // The line is looked up now, as the error names the nearest record.
-            excerpt(file.clone(), line, false)?;
-            Ok((file, Some(line)))
+            excerpt(file.clone(), at.clone(), false)?;
+            Ok((file, Some(at)))
         }
         None => Ok((paths::file(path, suite)?, None)),
     }

@@ -93,7 +93,7 @@ fn chosen(path: &Path, suite: &Suite, alone: bool) -> Result<TestFile, String> {
         Some(_) if path.to_str().is_some_and(|name| matches!(suite.find(name), Ok(Some(_)))) => {
             paths::file(path, suite)
         }
-        Some((name, line)) => excerpt(paths::file(Path::new(name), suite)?, line, alone),
+        Some((name, at)) => excerpt(paths::file(Path::new(name), suite)?, at, alone),
         None if alone => Err("`--only` runs one record alone: it needs a line, as in `joins.slt:12`".to_owned()),
         None => paths::file(path, suite),
     }

@@ -3,7 +3,7 @@
 use super::RunError;
 use crate::config::{Config, Known};
 use crate::script::{outline, source};
-use crate::suite::{Excerpt, TestFile, nearest, with_line};
+use crate::suite::{At, Excerpt, TestFile, nearest, with_line};
 
 /// Whether the run judges only records of these files.
 pub(super) fn are(files: &[TestFile]) -> bool {
@@ -16,7 +16,7 @@ pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<T
     // A file may have such a name itself.
     let is_name = |pattern: &str| files.iter().any(|file| file.name.contains(pattern));
     let split =
-        |pattern: &String| with_line(pattern).filter(|_| !is_name(pattern)).map(|(name, line)| (name.to_owned(), line));
+        |pattern: &String| with_line(pattern).filter(|_| !is_name(pattern)).map(|(name, at)| (name.to_owned(), at));
     let (named, others): (Vec<_>, Vec<_>) = filter.patterns.iter().partition(|pattern| split(pattern).is_some());
     let complain = |message: String| Err(RunError::Excerpt(message));
     let Some(first) = named.first() else {
@@ -34,9 +34,9 @@ pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<T
         ));
     }
     let mut chosen: Vec<TestFile> = Vec::new();
-    for (name, line) in named.into_iter().filter_map(split) {
+    for (name, at) in named.into_iter().filter_map(split) {
         let file = one(files, &name, filter.exact).map_err(RunError::Excerpt)?;
-        let file = excerpt(file.clone(), line, config.only).map_err(RunError::Excerpt)?;
+        let file = excerpt(file.clone(), at, config.only).map_err(RunError::Excerpt)?;
         if chosen.iter().all(|other| other.name != file.name) {
             chosen.push(file);
         }
@@ -44,13 +44,20 @@ pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<T
     Ok(Some(chosen))
 }
 
-/// A file of which the run judges only the record in a line.
+/// A file of which the run judges only the record in a line, in one pass of its loops if one is named.
 ///
 /// # Errors
-/// There is no record in that line; the nearest is named.
-pub(crate) fn excerpt(file: TestFile, named: u64, alone: bool) -> Result<TestFile, String> {
+/// There is no record in that line; the nearest is named. Or the record is in no loop.
+pub(crate) fn excerpt(file: TestFile, named: At, alone: bool) -> Result<TestFile, String> {
     let text = source::read(&file.path).map_err(|error| format!("cannot read `{}`: {error}", file.path.display()))?;
-    let record = outline::record_at(&text, file.dialect, &file.name, named)?;
+    let record = outline::record_at(&text, file.dialect, &file.name, named.line)?;
+    if !named.pass.is_empty() && !outline::is_in_loop(&text, file.dialect, record.line) {
+        let name = &file.name;
+        return Err(format!(
+            "`({})` names a pass of a loop, and the record in line {} of `{name}` is in none: it is `{name}:{}`",
+            named.pass, named.line, record.line
+        ));
+    }
     Ok(file.with_excerpt(Excerpt { named, line: record.line, alone }))
 }
 

@@ -154,6 +154,17 @@ pub fn record_at(text: &[u8], dialect: Dialect, name: &str, line: u64) -> Result
     Err(format!("{why}; the nearest record is `{name}:{}`: {}", nearest.line, headline(text, nearest)))
 }
 
+/// Whether a loop is around the part in this line.
+pub fn is_in_loop(text: &[u8], dialect: Dialect, line: u64) -> bool {
+    let before = parts(text, dialect).into_iter().take_while(|part| part.line < line);
+    let open = before.fold(0_u64, |open, part| match part.kind {
+        Kind::Loop => open + 1,
+        Kind::End => open.saturating_sub(1),
+        _ => open,
+    });
+    open > 0
+}
+
 /// The first line of a record's SQL, for people.
 fn headline(text: &[u8], part: &Part) -> String {
     let sql = text.get(part.place.directive.end..part.place.sql_end).unwrap_or_default();
@@ -191,6 +202,8 @@ mod tests {
         let loops = "loop i 0 2\n\nstatement ok\nSELECT {i}\n\nendloop\n";
         let kinds: Vec<Kind> = parts(loops.as_bytes(), Dialect::DuckDb).iter().map(|part| part.kind).collect();
         assert_eq!(kinds, [Kind::Loop, Kind::Statement, Kind::End]);
+        let two = format!("{loops}\nstatement ok\nSELECT 1\n");
+        assert!(is_in_loop(two.as_bytes(), Dialect::DuckDb, 3) && !is_in_loop(two.as_bytes(), Dialect::DuckDb, 8));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::environment;
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::process::{self, Child, Exit, Family, ProcessError, Stdin};
-use crate::suite::{Dialect, Excerpt, TestFile};
+use crate::suite::{At, Dialect, Excerpt, TestFile};
 use crate::trial::{self, Options, Watch};
 
 /// Tells a process that it runs one try.
@@ -40,6 +40,8 @@ struct Task {
     dialect: String,
     /// The line of the record that is judged; the whole script without it.
     line: Option<u64>,
+    /// The pass of the loops around it; empty for every pass.
+    pass: String,
 }
 
 /// How a try ended.
@@ -61,6 +63,8 @@ pub(super) struct Bench<'b> {
     pub folder: &'b Path,
     pub file: &'b TestFile,
     pub command: &'b dyn Fn(bool) -> Command,
+    /// The pass of the loops around the record, if one is named.
+    pub pass: &'b str,
     /// How long one record may run before its process is killed.
     pub record_limit: Option<Duration>,
     pub interrupted: &'b mut dyn FnMut() -> bool,
@@ -91,6 +95,7 @@ impl Bench<'_> {
             root: self.file.root.clone(),
             dialect: self.file.dialect.to_string(),
             line,
+            pass: self.pass.to_owned(),
         };
         fs::write(path("try.json"), serde_json::to_vec(&task).map_err(io::Error::other)?)?;
         let mut command = (self.command)(on_reference);
@@ -182,7 +187,7 @@ pub(crate) fn run(folder: &Path, engine: &Arc<dyn Engine>, options: &Options) ->
         excluded: None,
     };
     let file = match task.line {
-        Some(line) => file.with_excerpt(Excerpt { named: line, line, alone: false }),
+        Some(line) => file.with_excerpt(Excerpt { named: At::new(line, &task.pass), line, alone: false }),
         None => file,
     };
     let running = File::create(folder.join("running")).map_err(|error| format!("cannot write the line: {error}"))?;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TestFile;
 use super::rust_path::rust_path;
+use super::{At, TestFile};
 
 /// A filter is the positional arguments, `--skip` and `--exact` of a libtest command line.
 ///
@@ -67,8 +67,21 @@ fn contains(name: &str, filter: &str) -> bool {
     std::iter::once(name).chain(tails).any(|tail| pattern.matches(tail))
 }
 
-/// A filter such as `joins.slt:5172`, taken apart: the file, and the line in it. A Rust path (`a::b`) is none.
-pub fn with_line(pattern: &str) -> Option<(&str, u64)> {
+/// A filter such as `joins.slt:5172` or `loops.test:12(i=3)`, split into the file and the place in it. A Rust path (`a::b`) is
+/// none.
+pub fn with_line(pattern: &str) -> Option<(&str, At)> {
+    if pattern.ends_with(')') {
+        let opened = pattern.match_indices('(').filter_map(|(at, _)| {
+            let pass = &pattern[at + 1..pattern.len() - 1];
+            let (file, line) = split_line(pattern[..at].trim_end())?;
+            pass.contains('=').then(|| (file, At::new(line, pass)))
+        });
+        return opened.into_iter().next();
+    }
+    split_line(pattern).map(|(file, line)| (file, At::new(line, "")))
+}
+
+fn split_line(pattern: &str) -> Option<(&str, u64)> {
     let (file, line) = pattern.rsplit_once(':')?;
     let is_number = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
     // What is too large for a number is beyond every file's end.
@@ -139,10 +152,13 @@ mod tests {
 
     #[test]
     fn a_line_behind_a_name_is_found() {
-        assert_eq!(with_line("a/b.slt:12"), Some(("a/b.slt", 12)));
-        assert_eq!(with_line("joins:0"), Some(("joins", 0)));
-        assert_eq!(with_line("a.slt:99999999999999999999"), Some(("a.slt", u64::MAX)));
-        for name in ["a.slt", "a.slt:", ":12", "a::12", "a.slt:1x", "12"] {
+        assert_eq!(with_line("a/b.slt:12"), Some(("a/b.slt", At::new(12, ""))));
+        assert_eq!(with_line("joins:0"), Some(("joins", At::new(0, ""))));
+        assert_eq!(with_line("a.slt:99999999999999999999"), Some(("a.slt", At::new(u64::MAX, ""))));
+        for pattern in ["a (b).test:4(i=3,t=DECIMAL(4,1))", "a (b).test:4 (i=3, t=DECIMAL(4,1))"] {
+            assert_eq!(with_line(pattern), Some(("a (b).test", At::new(4, "i=3, t=DECIMAL(4,1)"))));
+        }
+        for name in ["a.slt", "a.slt:", ":12", "a::12", "a.slt:1x", "12", "a.slt(i=3)", "a.slt:4(i)", "a.slt:4()"] {
             assert_eq!(with_line(name), None, "{name}");
         }
     }

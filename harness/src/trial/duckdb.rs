@@ -223,7 +223,7 @@ impl State<'_> {
         executor: &mut Executor<'_, '_>,
         tally: &mut Tally<'_>,
     ) -> Flow {
-        match tally.turn_of(step) {
+        match tally.turn_of(step, &|| cursor.pass()) {
             Turn::Over => return Flow::Over,
             Turn::LeftOut => return Flow::GoesOn,
             Turn::Before | Turn::Judged => {}
@@ -466,7 +466,7 @@ fn actual<'r>(executor: &'r Executor<'_, '_>, columns: usize, lenient: bool) -> 
 
 /// A step does not apply.
 fn leave_out(step: &duckdb::Step<'_>, cursor: &Cursor<'_, '_>, tally: &mut Tally<'_>) -> Flow {
-    if step.action.counts() && tally.is_to_be_judged(&step.place) {
+    if step.action.counts() && tally.is_to_be_judged(&step.place, &|| cursor.pass()) {
         tally.records.skipped += 1;
         tally.ended(&record(&step.place, cursor.pass().unwrap_or_default(), None, Step::Skip), Ending::Skipped);
     }

@@ -14,6 +14,10 @@ pub(super) struct Excerpted {
     before: bool,
     /// Whether the record has been reached.
     reached: bool,
+    /// Whether the only pass that is named has been reached.
+    done: bool,
+    /// The first passes of the record that are not meant.
+    others: Vec<String>,
     /// The last line of the loop that the record is in; 0 without one.
     last: u64,
     /// What only sets how records are run, which holds even where the record runs alone.
@@ -44,6 +48,8 @@ impl Excerpted {
             excerpt,
             before: true,
             reached: false,
+            done: false,
+            others: Vec::new(),
             last: 0,
             settings: Vec::new(),
             ran: 0,
@@ -64,12 +70,22 @@ impl Excerpted {
     /// Why the record was not reached, though nothing has ended the script.
     pub(super) fn missing(&self, cut_short: bool) -> Option<SyntaxError> {
         let line = self.excerpt.line;
-        let words = format!("the record in line {line} was not reached: the script ends, or leaves it out, before it");
+        let words = match self.others.as_slice() {
+            [] => format!("the record in line {line} was not reached: the script ends, or leaves it out, before it"),
+            others => {
+                let others: Vec<String> = others.iter().map(|pass| format!("({pass})")).collect();
+                let more = if others.len() == MOST_PASSES { ", …" } else { "" };
+                let wanted = &self.excerpt.named.pass;
+                format!("the record in line {line} has no pass ({wanted}), but {}{more}", others.join(", "))
+            }
+        };
         (!self.reached && !cut_short).then(|| SyntaxError::new(line, words))
     }
 
-    fn turn(&mut self, is_own: bool, line: u64, is_sleep: bool) -> Turn {
-        let turn = match is_own && line == self.excerpt.line {
+    /// `pass` says in which pass of the loops around it the record is.
+    fn turn(&mut self, is_own: bool, line: u64, is_sleep: bool, pass: &dyn Fn() -> Option<String>) -> Turn {
+        let is_meant = is_own && line == self.excerpt.line && self.takes(pass);
+        let turn = match is_meant {
             true => Turn::Judged,
             false if self.reached => Turn::Over,
             false if self.excerpt.alone && (!is_own || is_sleep || !self.settings.contains(&line)) => Turn::LeftOut,
@@ -79,19 +95,36 @@ impl Excerpted {
         self.before = turn != Turn::Judged;
         turn
     }
+
+    fn takes(&mut self, pass: &dyn Fn() -> Option<String>) -> bool {
+        let named = &self.excerpt.named;
+        if named.pass.is_empty() {
+            return true;
+        }
+        let pass = pass().unwrap_or_default();
+        self.done |= named.is(&pass);
+        let takes = named.takes(&pass);
+        if !takes && self.others.len() < MOST_PASSES {
+            self.others.push(pass);
+        }
+        takes
+    }
 }
+
+/// How many passes an error lists.
+const MOST_PASSES: usize = 5;
 
 impl Tally<'_> {
     /// What is to become of the next record.
     pub(super) fn turn(&mut self, record: &Record<'_>) -> Turn {
         let is_sleep = matches!(record.step, Step::Sleep(_));
         match &mut self.excerpted {
-            Some(excerpted) => excerpted.turn(record.included_from.is_none(), record.line, is_sleep),
+            Some(excerpted) => excerpted.turn(record.included_from.is_none(), record.line, is_sleep, &|| None),
             None => Turn::Judged,
         }
     }
 
-    /// Finds the record in a script with loops: if it stands in a loop, it is judged in each pass.
+    /// Finds the record in a script with loops: if it is in a loop, it is judged in each pass, or in the one that is named.
     pub(super) fn find_in(&mut self, script: &Script<'_>) {
         let Some(excerpted) = &mut self.excerpted else { return };
         let target = excerpted.excerpt.line;
@@ -101,19 +134,20 @@ impl Tally<'_> {
 
     /// What is to become of the next step of a script with loops: what stands behind the record in its loop is run for the
     /// next pass.
-    pub(super) fn turn_of(&mut self, step: &Duck<'_>) -> Turn {
+    pub(super) fn turn_of(&mut self, step: &Duck<'_>, pass: &dyn Fn() -> Option<String>) -> Turn {
         let Some(excerpted) = &mut self.excerpted else { return Turn::Judged };
         let (own, is_sleep) = (step.place.file.is_none(), matches!(step.action, Action::Sleep(_)));
-        match excerpted.turn(own, step.place.line, is_sleep) {
+        match excerpted.turn(own, step.place.line, is_sleep, pass) {
+            Turn::Over if excerpted.done => Turn::Over,
             Turn::Over if !own || step.place.line <= excerpted.last => Turn::Before,
             turn => turn,
         }
     }
 
     /// Whether a step is the record that is judged, or all are.
-    pub(super) fn is_to_be_judged(&mut self, place: &Place) -> bool {
+    pub(super) fn is_to_be_judged(&mut self, place: &Place, pass: &dyn Fn() -> Option<String>) -> bool {
         match &mut self.excerpted {
-            Some(excerpted) => excerpted.turn(place.file.is_none(), place.line, false) == Turn::Judged,
+            Some(excerpted) => excerpted.turn(place.file.is_none(), place.line, false, pass) == Turn::Judged,
             None => true,
         }
     }

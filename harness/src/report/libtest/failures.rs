@@ -1,10 +1,12 @@
 //! The failures that stand at the end of libtest's output.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::escape;
 use crate::outcome::{CutShort, Outcome};
 use crate::report::words::quoted;
+use crate::suite::{At, with_line};
 
 /// How many names of files that failed for the same reason are listed.
 const MOST_NAMES: usize = 10;
@@ -14,7 +16,8 @@ const MOST_NAMES: usize = 10;
 pub(super) struct Failures {
     /// The command that runs a file again, up to its name; empty if unknown.
     pub(super) again: String,
-    texts: Vec<(String, String)>,
+    /// The names of files, what is to be said of each, and the record that failed first, if that is in a loop.
+    texts: Vec<(String, String, Option<String>)>,
     /// Files to which no connection could be made, by what was said.
     unconnected: BTreeMap<String, Vec<String>>,
 }
@@ -25,7 +28,7 @@ impl Failures {
         if let (Some(CutShort::NoConnection), [only]) = (outcome.cut_short, outcome.failures.as_slice()) {
             self.unconnected.entry(only.message.clone()).or_default().push(outcome.name.clone());
         }
-        self.texts.push((outcome.name.clone(), text));
+        self.texts.push((outcome.name.clone(), text, in_loop(outcome)));
     }
 
     /// All of it, escaped: each failing file once, with the command that runs it again; nothing if nothing failed.
@@ -34,13 +37,14 @@ impl Failures {
             return String::new();
         }
         self.texts.sort();
-        let again = |name: &str| match self.again.as_str() {
+        let command = |what: &str, name: &str| match self.again.as_str() {
             "" => String::new(),
-            command => format!("run again: {} {}\n", escape::line(command), escape::line(&quoted(name))),
+            command => format!("{what}: {} {}\n", escape::line(command), escape::line(&quoted(name))),
         };
         let mut said = "\nfailures:\n\n".to_owned();
-        let mut say = |head: &str, text: &str, name: &str| {
-            said.push_str(&format!("---- {head} stdout ----\n{text}\n{}\n", again(name)));
+        let mut say = |head: &str, text: &str, name: &str, pass: Option<&str>| {
+            let again = command("run again", name) + &pass.map(|pass| command("that pass", pass)).unwrap_or_default();
+            said.push_str(&format!("---- {head} stdout ----\n{text}\n{again}\n"));
         };
         // What is the same for several files, such as a server that is down, is said once.
         self.unconnected.retain(|_, names| names.len() > 1);
@@ -51,14 +55,23 @@ impl Failures {
                 listed.push(format!("… and {} more", names.len() - MOST_NAMES).into());
             }
             let text = format!("{}\nfiles: {}", escape::text(message), listed.join(", "));
-            say(&format!("{} files that could not connect", names.len()), &text, &names[0]);
+            say(&format!("{} files that could not connect", names.len()), &text, &names[0], None);
         }
         let alone = |name: &String| !self.unconnected.values().any(|names| names.binary_search(name).is_ok());
-        for (name, text) in self.texts.iter().filter(|(name, _)| alone(name)) {
-            say(&escape::line(name), text, name);
+        for (name, text, pass) in self.texts.iter().filter(|(name, ..)| alone(name)) {
+            say(&escape::line(name), text, name, pass.as_deref());
         }
         said
     }
+}
+
+/// The record of a file that failed first, named with the pass of its loops, as `loops.test:4(i=3)`; nothing outside of loops,
+/// in files that are included, and where that is the trial itself.
+fn in_loop(outcome: &Outcome) -> Option<String> {
+    let failure = outcome.failures.first().filter(|failure| !failure.pass.is_empty())?;
+    let script = with_line(&outcome.name).map_or(outcome.name.as_str(), |(script, _)| script);
+    let name = format!("{script}:{}", At::new(failure.line, &failure.pass));
+    (Path::new(&failure.file).ends_with(script) && name != outcome.name).then_some(name)
 }
 
 #[cfg(test)]
@@ -85,6 +98,13 @@ mod tests {
              run again: slt run --exact a\n\n---- c stdout ----\nwrong password\nat c\n\
              run again: slt run --exact c\n\n---- d stdout ----\nx\nrun again: slt run --exact d\n\n"
         );
+        let looped = Failure { file: "tests/l.test".into(), line: 4, pass: "i=3, j=2".into(), ..Failure::default() };
+        let mut loops = Failures { again: "slt run --exact".to_owned(), ..Failures::default() };
+        for name in ["l.test", "l.test:4(i=3,j=2)", "other.test"] {
+            loops.add(&Outcome { failures: vec![looped.clone()], ..Outcome::new(name, Verdict::Failed) }, "x".into());
+        }
+        let text = loops.text();
+        assert_eq!(text.matches("\nthat pass: slt run --exact 'l.test:4(i=3,j=2)'\n").count(), 1, "{text}");
         let mut many = Failures::default();
         (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "nobody listens"), String::new()));
         assert!(
