@@ -2,7 +2,7 @@
 
 #[cfg(feature = "page")]
 pub mod by_file;
-#[cfg(feature = "commands")]
+#[cfg(feature = "page")]
 pub mod clusters;
 #[cfg(feature = "page")]
 pub mod columns;

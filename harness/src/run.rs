@@ -31,6 +31,7 @@ use crate::supervisor::SupervisorError;
 use crate::trial;
 
 mod account;
+mod checkout;
 mod closing;
 pub(crate) mod excerpts;
 mod folder;

@@ -34,7 +34,7 @@ fn bench() -> Result<(), String> {
     timed("sqllogictest_results.json", || {
         serde_json::to_vec(&legacy::Legacy::new(&results)).map(|bytes| bytes.len()).map_err(|e| e.to_string())
     })?;
-    timed("report.html", || Ok(html::page(&results, Some(&results)).len()))?;
+    timed("report.html", || Ok(html::page(&results, Some(&results), &[]).len()))?;
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     timed("all files, on disk", || write(folder.path(), &results))
 }

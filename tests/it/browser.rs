@@ -87,6 +87,11 @@ impl Browser {
     /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, path: &Path) {
         self.call("Page.navigate", json!({ "url": format!("file://{}", path.display()) }));
+        self.loaded();
+    }
+
+    /// Waits until the page is loaded, if it was not before.
+    pub fn loaded(&mut self) {
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.receive();
             self.events.push(event);

@@ -43,7 +43,7 @@ fn the_page_loads_searches_opens_and_sends_no_request() {
     browser.key("Escape", "");
     assert_eq!(browser.value("document.querySelectorAll('#list > li').length"), 6);
     let search = |words: &str| format!("search.value = '{words}'; search.dispatchEvent(new Event('input')); {shown}");
-    assert_eq!(browser.value(&search("MISMATCH good")), json!(["good/b.test"]));
+    assert_eq!(browser.value(&search("DIFFERS good")), json!(["good/b.test"]));
     assert_eq!(browser.value(&search("nothing like it")), json!([]));
     assert_eq!(browser.value(&search("")).as_array().map(Vec::len), Some(6));
 
@@ -55,7 +55,7 @@ fn the_page_loads_searches_opens_and_sends_no_request() {
 
     // A link shows its file, open, with its failures.
     browser.value("document.querySelector('.change a').click()");
-    let opened = browser.value("document.querySelector('#list details[open]').textContent");
+    let opened = browser.value("document.activeElement.closest('#failures details[open]').textContent");
     let opened = opened.as_str().unwrap();
     for words in ["good/b.test", "the value differs", "tests/good/b.test:3", "SELECT 1", "- 2+ 1", "--exact"] {
         assert!(opened.contains(words), "no {words} in {opened}");
@@ -80,6 +80,90 @@ fn the_page_loads_searches_opens_and_sends_no_request() {
 
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
     assert_eq!(browser.requests(), [format!("file://{}", path.display())]);
+}
+
+#[test]
+fn a_link_leads_to_its_failure_with_and_without_the_script() {
+    let Some(mut browser) = Browser::start() else { return };
+    let names: Vec<String> = (0..60).map(|n| format!("{n:02} é.test")).collect();
+    let script = |n: usize| if n < 20 { FAILS } else { PASSES };
+    let files: Vec<(&str, &str)> = names.iter().enumerate().map(|(n, name)| (name.as_str(), script(n))).collect();
+    let root = folder(&files);
+    let results = tempfile::tempdir().unwrap();
+    // A file that fails, passes and fails again.
+    for (text, arguments) in [(FAILS, &[][..]), (PASSES, &[]), (FAILS, &["--report"])] {
+        fs::write(root.path().join(&names[0]), text).unwrap();
+        assert_eq!(run(root.path(), results.path(), arguments).code, 101);
+    }
+    let page = results.path().join("report.html");
+    let desktop = json!({ "width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+    browser.call("Emulation.setDeviceMetricsOverride", desktop);
+    browser.open(&page);
+
+    // Failures come first, with their history and a command to copy.
+    assert_eq!(browser.value("document.querySelector('main > section').id"), "failures");
+    let flaky = "[...document.querySelectorAll('#failures summary')].filter((s) => s.textContent.includes('flaky')).map((s) => s.querySelector('.past').title)";
+    assert_eq!(browser.value(flaky), json!(["Last runs: failed, passed, failed"]));
+    browser.value("document.querySelector('#failures .copy').click()");
+    let copied =
+        "new Promise((done) => setTimeout(() => done(document.querySelector('#failures .copy').textContent), 100))";
+    assert_eq!(browser.value(copied), "Copied");
+
+    // A fragment leads to a record, now and after loading the page again; a click leads there, too.
+    let top = |id: &str| format!("document.getElementById('{id}').getBoundingClientRect().top");
+    let is_at_the_top = |top: &Value| (0.0..40.0).contains(&top.as_f64().unwrap());
+    browser.value("location.hash = '#12%20%C3%A9.test:3'");
+    browser.settle();
+    let there = browser.value(&top("12 é.test:3"));
+    assert!(is_at_the_top(&there), "{there}");
+    let reload = |browser: &mut Browser| {
+        browser.events.clear();
+        browser.call("Page.reload", json!({}));
+        browser.loaded();
+        browser.settle();
+        browser.settle();
+    };
+    reload(&mut browser);
+    let there = browser.value(&top("12 é.test:3"));
+    assert!(is_at_the_top(&there), "{there}");
+    browser.value("document.querySelector('#slowest a[data-file^=\"0\"], #changes a').click()");
+    browser.settle();
+    let focused = browser.value("document.activeElement.closest('.file').getBoundingClientRect().top");
+    assert!(is_at_the_top(&focused), "{focused}");
+
+    // One that passes is opened in the list, below the search.
+    browser.value("location.hash = '#45%20%C3%A9.test'");
+    let row = "[document.querySelector('#list details[open]').getBoundingClientRect().top, search.form.getBoundingClientRect().bottom, search.form.getBoundingClientRect().top]";
+    for _ in 0..2 {
+        browser.settle();
+        let place = browser.value(row);
+        let [row, below, search] = [0, 1, 2].map(|index| place[index].as_f64().unwrap());
+        assert!(search >= 0.0 && row >= below && row < below + 40.0, "{place}");
+        reload(&mut browser);
+    }
+    // The search stays in view with the first of its results.
+    browser.value("search.value = ''; search.dispatchEvent(new Event('input')); scrollTo(0, 1e6)");
+    browser.settle();
+    browser.value("search.value = 'test'; search.dispatchEvent(new Event('input'))");
+    browser.settle();
+    let place =
+        browser.value("[search.getBoundingClientRect().top, list.firstElementChild.getBoundingClientRect().top]");
+    let [search, first] = [0, 1].map(|index| place[index].as_f64().unwrap());
+    assert!(search >= 0.0 && first > search && first < 400.0, "{place}");
+    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+
+    // Without the script, failures are there to be read, and nothing that would do nothing.
+    browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+    browser.call("Emulation.setDeviceMetricsOverride", phone);
+    browser.events.clear();
+    browser.open(&page);
+    let seen = |selector: &str| {
+        format!("[...document.querySelectorAll('{selector}')].filter((e) => e.offsetHeight > 0).length")
+    };
+    assert_eq!(browser.value(&seen("#failures .file[open] .diff .came")), 20);
+    assert_eq!(browser.value(&seen(".drawn, button")), 0);
+    assert_eq!(browser.value("document.documentElement.scrollWidth"), 390);
 }
 
 /// The target, with a folder for results.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::runs::{RUN_HELP, Recorded, before, is_file};
+use super::runs::{RUN_HELP, Recorded, before, is_file, past};
 use super::{CommandError, print};
 use crate::report::files::replace;
 use crate::report::html;
@@ -45,7 +45,9 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
         Some(path) => path.clone(),
         None => flags.recorded.folder()?.join("report.html"),
     };
-    let page = html::page(&results, previous.as_ref());
+    let copies = flags.recorded.copies().unwrap_or_default();
+    let past = past(&results, &copies, html::PAST_RUNS);
+    let page = html::page(&results, previous.as_ref(), &past);
     replace(&path, page.as_bytes())
         .map_err(|source| CommandError::Write { path: path.display().to_string(), source })?;
     let status = print(&format!("{}\n", path.display()))?;

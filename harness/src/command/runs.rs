@@ -275,6 +275,13 @@ pub(super) fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
     any
 }
 
+/// The last runs before one, at most so many; those that cannot be read are left out.
+pub(super) fn past(results: &Results, copies: &[Copy], most: usize) -> Vec<Results> {
+    let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
+    let read = others.filter_map(|copy| Results::read(&copy.path).ok());
+    read.filter(|other| other.started_us < results.started_us).take(most).collect()
+}
+
 /// Whether a run has left its results in this folder.
 fn holds_results(folder: &Path) -> bool {
     let copies = fs::read_dir(folder.join("runs")).into_iter().flatten().flatten();

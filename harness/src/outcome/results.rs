@@ -27,6 +27,12 @@ pub struct Results {
     /// The machine that the run was made on, by its own name for itself; empty if it has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
+    /// The commit that was checked out where the run was started, as far as CI or git tell; empty if unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub commit: String,
+    /// The branch, likewise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub branch: String,
     /// The seed that shuffled the files, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,

@@ -113,6 +113,13 @@ impl Folder {
         written.add(&self.path.join("report.html"), page.as_bytes());
     }
 
+    /// The last runs, at most so many; those that cannot be read are left out.
+    #[cfg(feature = "page")]
+    pub fn past(&self, most: usize) -> Vec<Results> {
+        let copies = self.copies().unwrap_or_default();
+        copies.iter().rev().filter_map(|path| Results::read(path).ok()).take(most).collect()
+    }
+
     /// Writes the copy that is kept when the next run has taken the place of `results.json`.
     fn write_copy(&self, results: &Results, written: &mut Written) {
         let copy = self.runs().join(copy_name(results));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::data::Data;
+use self::past::Past;
 use self::words::{moment, number};
 use super::compare::{Change, Comparison, Standing};
 use super::statistics::Statistics;
@@ -16,7 +17,9 @@ use super::words::{pass_rate, percentage, record_rate, time, valid_xml};
 use crate::outcome::{Counts, Outcome, Results, Verdict};
 
 mod data;
+mod failures;
 mod lanes;
+mod past;
 mod tables;
 mod words;
 
@@ -31,10 +34,15 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// How many names each list of changes shows.
 const MOST_CHANGES: usize = 100;
 
-/// The page: a whole HTML document, compared with an earlier run if there is one.
-pub fn page(results: &Results, previous: Option<&Results>) -> String {
+/// How many runs before it a page shows of each file.
+pub const PAST_RUNS: usize = past::MOST_RUNS;
+
+/// The page: a whole HTML document, compared with an earlier run if there is one. Those of the last runs that are
+/// comparable tell the past of each file.
+pub fn page(results: &Results, previous: Option<&Results>, past: &[Results]) -> String {
     let lanes = lanes::lanes(results);
-    let data = Data::new(results, &lanes);
+    let past = Past::new(results, past);
+    let data = Data::new(results, &lanes, &past);
     let headline = headline(&results.total);
     let markup = html! {
         (DOCTYPE)
@@ -54,6 +62,7 @@ pub fn page(results: &Results, previous: Option<&Results>) -> String {
                 (header(results, &headline, previous.is_some()))
                 main {
                     (defects(results))
+                    (failures::failures(results, &data, &past))
                     (figures(results))
                     @if let Some(previous) = previous { (changes(results, previous)) }
                     (tables::categories(results))
@@ -145,6 +154,9 @@ fn header(results: &Results, headline: &str, compared: bool) -> Markup {
                     span { time datetime=(machine) { (human) } }
                 }
                 span { "run " code { (results.run_id) } }
+                @if !results.commit.is_empty() { span { "commit " code { (results.commit.get(..12).unwrap_or(&results.commit)) } } }
+                @if !results.branch.is_empty() { span { "branch " code { (results.branch) } } }
+                @if !results.host.is_empty() { span { "on " (results.host) } }
                 @if let Some(shard) = results.shard { span { "shard " (shard.index) " of " (shard.of) } }
                 span { (number(results.workers.into())) @if results.workers == 1 { " worker" } @else { " workers" } }
                 span { (time(Duration::from_micros(results.wall_us))) }
@@ -152,6 +164,7 @@ fn header(results: &Results, headline: &str, compared: bool) -> Markup {
             (stack(&kinds(&results.outcomes), "hero"))
             (legend(&kinds(&results.outcomes)))
             nav aria-label="Sections" {
+                @if results.total.failures() > 0 { a href="#failures" { "Failures" } }
                 @if compared { a href="#changes" { "Changes" } }
                 a href="#categories" { "Categories" }
                 a href="#timeline" { "Timeline" }
@@ -291,7 +304,7 @@ fn change_list(title: &str, class: &str, changes: &[Change]) -> Markup {
                 ul {
                     @for change in changes.iter().take(MOST_CHANGES) {
                         li {
-                            @if change.after.is_some() { a href="#files" data-file=(change.name) { (change.name) } }
+                            @if change.after.is_some() { a href={ "#" (failures::fragment(&change.name)) } data-file=(change.name) { (change.name) } }
                             @else { span { (change.name) } }
                             " " span .detail { (detail(change)) }
                         }
@@ -324,7 +337,7 @@ fn files(results: &Results, data: &Data<'_>) -> Markup {
     html! {
         section #files aria-labelledby="files-title" {
             h2 #files-title { "Files" }
-            noscript { p .note { "The list of files needs JavaScript." } }
+            noscript { p .note { "The list of files needs JavaScript; the failures above do not." } }
             form .tools .sticky .drawn role="search" {
                 label .search {
                     span .unseen { "Search names and messages" }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::RETURNED;
+use super::checkout::Checkout;
 use super::closing;
 use super::folder::{Origin, folder};
 use super::part::Part;
@@ -69,6 +70,8 @@ impl About<'_> {
             run_id: self.run_id,
             engine,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            commit: String::new(),
+            branch: String::new(),
             seed: self.seed,
             again: String::new(),
             target: String::new(),
@@ -133,7 +136,9 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     complaint.iter().for_each(|complaint| warn(complaint));
     let results = match account() {
         Ok(results) => {
-            Results { again: closing::rerun_command(config), target: Origin::new(config).to_string(), ..results }
+            let Checkout { commit, branch } = Checkout::here();
+            let (again, target) = (closing::rerun_command(config), Origin::new(config).to_string());
+            Results { again, target, commit, branch, ..results }
         }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
     };
@@ -151,7 +156,9 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
             other.engine == results.engine && other.shard == results.shard && other.has_suite_of(&results)
         };
         let previous = previous.filter(|other| other.run_id != results.run_id && comparable(other));
-        folder.write_page(&html::page(&results, previous.as_ref()), &mut written);
+        // Its own copy is the last one.
+        let past = folder.past(html::PAST_RUNS + 1);
+        folder.write_page(&html::page(&results, previous.as_ref(), &past), &mut written);
     }
     drop(locked);
     written.complaints.iter().for_each(|complaint| warn(complaint));

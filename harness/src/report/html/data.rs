@@ -1,11 +1,13 @@
 //! The data of the page's script: columns of figures, and the texts of failures.
 
+use std::collections::HashMap;
 use std::io;
 
 use memchr::memchr3_iter;
 use serde::Serialize;
 
 use super::lanes::{self, Lane, Span};
+use super::past::Past;
 use super::{KINDS, kind};
 use crate::outcome::{Outcome, Results};
 
@@ -24,7 +26,7 @@ pub(super) struct Data<'r> {
     /// The end of the timeline, in microseconds since the first file started.
     end: u64,
     /// The command that reruns one of the files, without its name; empty if unknown.
-    again: &'r str,
+    pub again: &'r str,
     names: Vec<&'r str>,
     kind: Vec<usize>,
     note: Vec<String>,
@@ -41,7 +43,14 @@ pub(super) struct Data<'r> {
     /// The process; 0 if there was only one.
     worker: Vec<u32>,
     lanes: Vec<&'r [Span]>,
+    /// The verdicts of the last runs, of each file whose past is known; see [`Past::digits`].
+    past: Vec<String>,
+    /// Whether the file is flaky, by its past.
+    flaky: Vec<bool>,
     texts: Vec<Option<Texts<'r>>>,
+    /// The index of each outcome's texts, by its name and pass.
+    #[serde(skip)]
+    places: HashMap<(&'r str, u32), usize>,
     /// How many files have less text here than in the results.
     #[serde(skip)]
     pub shortened: u64,
@@ -49,30 +58,33 @@ pub(super) struct Data<'r> {
 
 /// The texts of one file that failed.
 #[derive(Debug, Default, Serialize)]
-struct Texts<'r> {
+pub(super) struct Texts<'r> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    failures: Vec<Text<'r>>,
+    pub failures: Vec<Text<'r>>,
     #[serde(skip_serializing_if = "str::is_empty")]
-    output: &'r str,
+    pub output: &'r str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
+    pub cut: bool,
 }
 
+/// The texts of one failure.
 #[derive(Debug, Serialize)]
-struct Text<'r> {
-    file: &'r str,
-    line: u64,
+pub(super) struct Text<'r> {
+    pub file: &'r str,
+    pub line: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
-    pass: &'r str,
-    message: &'r str,
+    pub pass: &'r str,
+    pub message: &'r str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    sql: &'r str,
+    pub sql: &'r str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    diff: &'r str,
+    pub diff: &'r str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub returned: &'r str,
 }
 
 impl<'r> Data<'r> {
-    pub(super) fn new(results: &'r Results, lanes: &'r [Lane]) -> Data<'r> {
+    pub(super) fn new(results: &'r Results, lanes: &'r [Lane], past: &Past<'_>) -> Data<'r> {
         let outcomes = &results.outcomes;
         let origin = lanes::origin(results);
         let (kinds, notes): (Vec<_>, Vec<_>) = outcomes.iter().map(|outcome| kind(&outcome.verdict)).unzip();
@@ -95,9 +107,18 @@ impl<'r> Data<'r> {
             skipped: outcomes.iter().map(|outcome| outcome.records.skipped).collect(),
             worker: outcomes.iter().map(|outcome| outcome.worker).collect(),
             lanes: lanes.iter().map(|lane| lane.spans.as_slice()).collect(),
+            past: outcomes.iter().map(|outcome| past.digits(&outcome.name)).collect(),
+            flaky: outcomes.iter().map(|outcome| past.is_flaky(&outcome.name)).collect(),
             texts,
+            places: outcomes.iter().zip(0..).map(|(outcome, at)| ((&*outcome.name, outcome.pass), at)).collect(),
             shortened,
         }
+    }
+
+    /// The texts of one of the outcomes, if it has any.
+    pub(super) fn texts_of(&self, outcome: &Outcome) -> Option<&Texts<'r>> {
+        let at = self.places.get(&(outcome.name.as_str(), outcome.pass))?;
+        self.texts[*at].as_ref()
     }
 
     /// The data as JSON that is safe inside a `<script>`.
@@ -190,6 +211,7 @@ fn cut(outcome: &Outcome, (count, longest, others): (usize, usize, usize)) -> (T
         message: short(&failure.message, longest),
         sql: short(&failure.sql, others),
         diff: short(&failure.diff, others),
+        returned: short(&failure.returned, others),
     });
     let failures = failures.collect();
     let output = short(&outcome.output, others);

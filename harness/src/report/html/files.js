@@ -65,13 +65,16 @@
     const cut = name.lastIndexOf("/") + 1;
     const folder = element("i", "", name.slice(0, cut));
     const pass = data.pass[index] > 1 ? ` (pass ${data.pass[index]})` : "";
+    const title = element("span", "title", element("span", "name", folder, name.slice(cut) + pass));
+    if (data.past[index]) title.append(" ", past(index));
+    if (data.flaky[index]) title.append(" ", element("span", "badge flaky", "flaky"));
     const [checked, failed] = [data.passed[index] + data.failed[index], data.failed[index]];
     const tell = failed > 0 ? `${number(failed)} of ${number(checked)} records failed` : data.note[index];
     const summary = element(
       "summary",
       "",
       element("span", `badge ${kindClass(index)}`, kindWord(index)),
-      element("span", "name", folder, name.slice(cut) + pass),
+      title,
       element("span", "tell", tell),
       element("span", "took", data.start[index] === null && data.wall[index] === 0 ? "" : seconds(data.wall[index])),
     );
@@ -82,6 +85,16 @@
     const item = element("li", "", details);
     item.dataset.index = index;
     return item;
+  };
+
+  // A mark for each of the last runs; the digits are verdicts.
+  const past = (index) => {
+    const verdicts = [...data.past[index]].map((digit) => (digit === "-" ? ["absent", "not in the run"] : data.kinds[Number(digit)]));
+    const marks = element("span", "past", ...verdicts.map(([name]) => element("span", `dot ${name}`)));
+    marks.title = `Last runs: ${verdicts.map(([, word]) => word).join(", ")}`;
+    marks.setAttribute("role", "img");
+    marks.setAttribute("aria-label", marks.title);
+    return marks;
   };
 
   // The body is created when it is first opened.
@@ -111,11 +124,19 @@
     if (left > 0 && texts) made.append(element("p", "label", `… and ${number(left)} more failing records`));
     if (texts?.output) made.append(element("span", "label", "What the process printed"), text("output", texts.output));
     if (texts?.cut) made.append(element("p", "label", "Shortened here; results.json holds more."));
+    const link = element("a", "", "Link to this file");
+    link.href = fragment(data.names[index]);
+    const again = element("p", "again", link);
     if (data.again) {
-      made.append(element("span", "label", "To run it again"), text("sql", `${data.again} ${quoted(data.names[index])}`));
+      const copy = element("button", "copy", "Copy");
+      copy.type = "button";
+      again.prepend(element("code", "", `${data.again} ${quoted(data.names[index])}`), " ", copy, " ");
     }
+    made.append(again);
     return made;
   };
+
+  const fragment = (name) => `#${encodeURIComponent(name).replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
 
   // A word, quoted for a shell.
   const quoted = (word) => (/^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
@@ -126,6 +147,8 @@
     return made;
   };
 
+  const classes = { "-": "gone", "+": "came", "?": "mark", "@": "where" };
+
   const failureOf = (failure) => {
     const pass = failure.pass ? ` (${failure.pass})` : "";
     const at = failure.line > 0 ? `${failure.file}:${failure.line}${pass}` : failure.file;
@@ -134,11 +157,11 @@
     if (failure.diff) {
       const diff = text("diff", "");
       for (const line of failure.diff.split("\n")) {
-        const className = line.startsWith("-") ? "gone" : line.startsWith("+") ? "came" : "";
-        diff.append(element("span", className, line || " "));
+        diff.append(element("span", classes[line.startsWith("@@") ? "@" : line[0]] ?? "", line || " "));
       }
       made.append(element("span", "label", "− expected, + actual"), diff);
     }
+    if (failure.returned) made.append(element("span", "label", "Returned"), text("output", failure.returned));
     return made;
   };
 
@@ -147,8 +170,26 @@
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.kind === kind));
   };
 
-  // Shows one file, opened, and clears the search.
+  // How far below the top of the window a row must be, so that the search does not cover it.
+  const clear = () => list.style.setProperty("--tools", `${search.form.offsetHeight + 8}px`);
+
+  // Opens an element among the failures, and scrolls to it.
+  const reveal = (there) => {
+    const details = there.closest("details");
+    if (details) details.open = true;
+    there.scrollIntoView({ block: "start", behavior: "instant" });
+    (details?.querySelector("summary") ?? there).focus({ preventScroll: true });
+  };
+
+  // Shows one file, opened: among the failures, or else in the list, whose search it replaces.
   slt.show = (index) => {
+    const name = data.names[index];
+    if (decoded() !== name) history.replaceState(null, "", fragment(name));
+    const there = document.getElementById(name);
+    if (there) {
+      reveal(there);
+      return;
+    }
     choose("");
     search.value = data.names[index];
     update();
@@ -158,11 +199,40 @@
     // Now, because the browser reports the opening later, and the scroll position depends on the height.
     fill(details, index);
     details.open = true;
-    item.scrollIntoView({ block: "center" });
+    clear();
+    item.scrollIntoView({ block: "start", behavior: "instant" });
     item.querySelector("summary").focus({ preventScroll: true });
   };
 
-  search.addEventListener("input", update);
+  const decoded = () => {
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return "";
+    }
+  };
+
+  // Follows `#file` and `#file:line`.
+  const follow = () => {
+    const wanted = decoded();
+    const there = wanted && document.getElementById(wanted);
+    if (there) {
+      if (there.closest("#failures .file")) reveal(there);
+      return;
+    }
+    const index = [wanted, wanted.replace(/:\d+(\([^)]*\))?$/, "")].map((name) => data.names.indexOf(name)).find((at) => at >= 0);
+    if (index !== undefined) slt.show(index);
+  };
+  addEventListener("hashchange", follow);
+  // When everything above has its height.
+  addEventListener("load", () => requestAnimationFrame(follow));
+
+  // The results begin below the search, wherever one has scrolled to.
+  search.addEventListener("input", () => {
+    update();
+    const section = document.getElementById("files");
+    if (section.getBoundingClientRect().top < 0) section.scrollIntoView({ block: "start", behavior: "instant" });
+  });
   search.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && search.value !== "") {
       event.preventDefault();
@@ -179,7 +249,23 @@
       update();
     });
   }
+  const copied = async (button) => {
+    const code = button.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(code);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 2000);
+  };
   document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button.copy");
+    if (button) copied(button);
     const link = event.target.closest?.("a[data-file]");
     const index = link ? data.names.indexOf(link.dataset.file) : -1;
     if (index >= 0) {

@@ -155,7 +155,7 @@ pub(super) fn slowest(results: &Results) -> Markup {
                             @for outcome in order {
                                 @let (kind, _) = kind(&outcome.verdict);
                                 tr {
-                                    th scope="row" { a href="#files" data-file=(outcome.name) { (outcome.name) } }
+                                    th scope="row" { a href={ "#" (super::failures::fragment(&outcome.name)) } data-file=(outcome.name) { (outcome.name) } }
                                     td .left { span class={ "badge " (KINDS[kind].0) } { (KINDS[kind].1) } }
                                     td .wide {
                                         span .meter aria-hidden="true" {

@@ -45,7 +45,7 @@ fn hostile_names_and_texts_stay_texts() {
     let mut run = results(vec![failing(hostile), ignored]);
     run.engine = hostile.into();
     run.run_id = hostile.into();
-    let page = page(&run, Some(&results(vec![])));
+    let page = page(&run, Some(&results(vec![])), &[]);
     assert!(!page.contains("<script>alert"), "a script got in");
     assert!(!page.contains("<img"), "an element got in");
     assert_eq!(page.matches("<script").count(), 1 + SCRIPTS.len());
@@ -54,7 +54,7 @@ fn hostile_names_and_texts_stay_texts() {
 
 #[test]
 fn the_page_contains_no_url() {
-    let page = page(&results(vec![failing("a")]), None);
+    let page = page(&results(vec![failing("a")]), None, &[]);
     for scheme in ["http://", "https://", "src=", "@import", "url("] {
         assert!(!page.contains(scheme), "{scheme}");
     }
@@ -72,7 +72,7 @@ fn the_headline_says_how_the_run_ended() {
     assert_eq!(headline_of(vec![passed(), not_run()]), "1 of 2 files were not run, none failed");
     let known = Outcome::new("k", Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() });
     assert_eq!(headline_of(vec![passed(), known.clone()]), "1 of 2 files passed, the failures are known");
-    let page = page(&results(vec![passed(), known]), None);
+    let page = page(&results(vec![passed(), known]), None, &[]);
     assert!(page.contains("1 of 2 that had something to check passed"), "a known failure is no pass");
     assert!(page.contains("<th scope=\"col\">Known failures</th>"));
     assert_eq!(headline_of(vec![passed(), not_run(), failing("x")]), "1 of 3 files failed");
@@ -81,21 +81,21 @@ fn the_headline_says_how_the_run_ended() {
 #[test]
 fn counts_that_do_not_add_up_are_reported_first() {
     let sound = results(vec![failing("a"), Outcome::new("b", Verdict::Passed)]);
-    assert!(!page(&sound, None).contains("role=\"alert\""));
+    assert!(!page(&sound, None, &[]).contains("role=\"alert\""));
     let mut short = sound.clone();
     short.outcomes.pop();
-    assert!(page(&short, None).contains("role=\"alert\""));
+    assert!(page(&short, None, &[]).contains("role=\"alert\""));
     let mut open = sound;
     open.total.planned += 1;
-    assert!(page(&open, None).contains("role=\"alert\""));
+    assert!(page(&open, None, &[]).contains("role=\"alert\""));
 }
 
 #[test]
 fn a_run_with_a_missing_shard_is_not_green() {
     let mut run = results(vec![Outcome::new("a", Verdict::Passed)]);
-    assert!(page(&run, None).contains("<h1 class=\"good\">"));
+    assert!(page(&run, None, &[]).contains("<h1 class=\"good\">"));
     run.missing_shards = vec![Shard { index: 2, of: 3 }];
-    let page = page(&run, None);
+    let page = page(&run, None, &[]);
     assert!(page.contains("shard 2 of 3") && !page.contains("<h1 class=\"good\">"));
 }
 
@@ -120,4 +120,35 @@ fn every_verdict_has_a_color_and_a_word() {
         let first = verdict.to_string().split(' ').next().unwrap().to_lowercase();
         assert!(verdict.is_pass() || word.starts_with(&first), "{verdict} is called {word}");
     }
+}
+
+#[test]
+fn failures_come_first_as_html_each_file_once_under_its_cause() {
+    let mut outcomes: Vec<Outcome> =
+        (0..40).map(|n| Outcome { name: format!("{n:02}.test"), ..failing("no table t1") }).collect();
+    outcomes[3].failures[0].message = "another <cause>".into();
+    outcomes[3].failures[0].diff = "@@ line 5 @@\n- 1\n+ 2\n? ^".into();
+    outcomes.push(Outcome::new("passes.test", Verdict::Passed));
+    let mut run = results(outcomes);
+    (run.commit, run.branch, run.host) = ("0123456789abcdef".into(), "a/b".into(), "build-7".into());
+    run.again = "slt run --exact".into();
+    let page = page(&run, None, &[]);
+    assert!(page.contains("commit <code>0123456789ab</code>") && page.contains("branch <code>a/b</code>"), "{page}");
+    assert!(page.contains("on build-7"));
+    let failures = page.split("<section id=\"failures\"").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(page.find("id=\"failures\"") < page.find("aria-label=\"Figures\""));
+    assert!(failures.contains("40 files by 2 causes") && failures.contains("… and 14 more with this cause"));
+    assert_eq!(failures.matches("<details class=\"file\"").count(), 26);
+    for text in [
+        "<details class=\"file\" id=\"03.test\" open>",
+        "id=\"03.test:3\"",
+        "href=\"#03.test:3\"",
+        "another &lt;cause&gt;",
+        "<span class=\"where\">@@ line 5 @@</span><span class=\"gone\">- 1</span><span class=\"came\">+ 2</span><span class=\"mark\">? ^</span>",
+        "<code>slt run --exact 03.test</code>",
+    ] {
+        assert!(failures.contains(text), "{text} is not in {failures}");
+    }
+    assert!(!failures.contains("passes.test"));
+    assert_eq!(failures::fragment("a b/é#%.test:3 (i=1)"), "a%20b/%C3%A9%23%25.test:3%20(i=1)");
 }
