@@ -56,6 +56,19 @@ Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some
 5 no file matches the filters, or nothing in those that do could be checked;
 6 the package's test target could not be built or started.";
 
+/// What `slt` alone says. It has done nothing, so it is no success.
+const FIRST: &str = "\
+slt runs SQLLogicTest files, each exactly once. What to do first:
+
+  slt list                 the files: those of the test target of the package here, or those in `tests/corpus`
+  slt run                  run them
+  slt run --root FOLDER    run the files in another folder
+  slt test FILE            run one file, and show every record
+  slt check FILE           find what is wrong in a file, without an engine
+  slt status               the last run at a glance
+
+`slt --help` lists all commands, `slt run --help` all flags. `slt.toml` can hold settings: `slt config` shows them.";
+
 const AFTER_RUN: &str = "\
 Examples:
   slt run --root tests/corpus select                 files whose name contains `select`
@@ -146,21 +159,26 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     if let Some(code) = process::guardian::enter_if_asked() {
         return code;
     }
+    if std::env::args_os().len() == 1 {
+        note!("{FIRST}");
+        return ExitStatus::Usage.into();
+    }
     let (arguments, why) = match handover::attempt(std::env::args_os().collect()) {
         Ok(own) => own,
         Err(status) => return status.into(),
     };
     let mut command = Slt::command();
     for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
-        command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_help(after));
+        command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_long_help(after));
     }
     for name in ["test", "check", "shrink"] {
         command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
     }
     for name in handover::COMMANDS {
         command = command.mut_subcommand(name, |command| {
-            let after = command.get_after_help().map(|after| format!("{after}\n\n")).unwrap_or_default();
-            command.after_help(format!("{after}{}", cargo::HELP))
+            let after = command.get_after_long_help().or(command.get_after_help());
+            let after = after.map(|after| format!("{after}\n\n")).unwrap_or_default();
+            command.after_long_help(format!("{after}{}", cargo::HELP))
         });
     }
     let mut command = config::with_profile(command);

@@ -314,3 +314,12 @@ fn each_command_is_documented_and_its_help_has_an_example() {
         assert!(said.out.contains("Example"), "{name}: {said:?}");
     }
 }
+
+#[test]
+fn slt_alone_says_what_to_do_first_and_is_no_success() {
+    let said = Said::of(&mut command(env!("CARGO_BIN_EXE_slt")));
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    for words in ["slt list ", "slt run --root FOLDER ", "slt config"] {
+        assert!(said.err.contains(words), "{said:?}");
+    }
+}

@@ -34,7 +34,7 @@ pub struct Flags {
     pub(super) report_time: Option<String>,
 
     /// Show where the time of the run went: in the engine, in the harness, over the workers
-    #[arg(long, env = "SLT_TIMINGS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_TIMINGS", value_parser = FalseyValueParser::new(), help_heading = OUTPUT)]
     pub(super) timings: bool,
 
     /// Run files in random order
@@ -47,49 +47,49 @@ pub struct Flags {
 
     /// Folder with test files, or one such file, instead of the suite's own (repeatable); a value that is no path is a list
     /// separated by `:`
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = OURS)]
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = WHICH)]
     pub(super) roots: Vec<PathBuf>,
 
     /// The profile of `slt.toml` that the settings are taken from, over those at the top of that file
-    #[arg(long, value_name = "NAME", env = "SLT_PROFILE", help_heading = OURS)]
+    #[arg(long, value_name = "NAME", env = "SLT_PROFILE", help_heading = SETTINGS)]
     pub(super) profile: Option<String>,
 
     /// Show the settings that are in force, each with where it comes from, and run nothing
-    #[arg(long, help_heading = OURS)]
+    #[arg(long, help_heading = SETTINGS)]
     pub(crate) show_config: bool,
 
     /// Run only the files that failed when they last ran; filters choose among these
-    #[arg(long, env = "SLT_FAILED", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_FAILED", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(super) failed: bool,
 
     /// Run only the files that hold something else than when they last passed, counting what they include, and those that
     /// never passed; with `--failed` also those that failed
-    #[arg(long, env = "SLT_CHANGED", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_CHANGED", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(super) changed: bool,
 
     /// Filters where none are typed, separated by commas
-    #[arg(long = "files", value_name = "FILTERS", env = "SLT_FILES", value_delimiter = ',', help_heading = OURS)]
+    #[arg(long = "files", value_name = "FILTERS", env = "SLT_FILES", value_delimiter = ',', help_heading = WHICH)]
     pub(super) files: Vec<String>,
 
     /// Run only the K-th of N parts of the files, as one of N machines that share them; `slt merge` joins their results
-    #[arg(long, value_name = "K/N", env = "SLT_SHARD", help_heading = OURS)]
+    #[arg(long, value_name = "K/N", env = "SLT_SHARD", help_heading = WHICH)]
     pub(super) shard: Option<Shard>,
 
     /// With `--shard`: share the files out by this history, not by the one in the folder for results
-    #[arg(long, value_name = "FILE", env = "SLT_SHARD_HISTORY", help_heading = OURS)]
+    #[arg(long, value_name = "FILE", env = "SLT_SHARD_HISTORY", help_heading = WHICH)]
     pub(super) shard_history: Option<PathBuf>,
 
     /// Write the results as one HTML page too: `report.html` in the folder for results
-    #[arg(long, env = "SLT_REPORT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_REPORT", value_parser = FalseyValueParser::new(), help_heading = OUTPUT)]
     pub(super) report: bool,
 
     /// Folder for results, history, logs and queue; default: `slt/PACKAGE/TARGET` in cargo's target folder
-    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OURS)]
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OUTPUT)]
     pub(super) results: Option<PathBuf>,
 
     /// After the first Ctrl-C: how many seconds the files that run have to end, before they are left [default: 10]
     #[arg(long, value_name = "SECS", env = "SLT_INTERRUPT_GRACE", value_parser = seconds, default_value = "10",
-          hide_default_value = true, allow_negative_numbers = true, help_heading = OURS)]
+          hide_default_value = true, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) interrupt_grace: Duration,
 
     #[command(flatten)]
@@ -106,15 +106,15 @@ pub struct Flags {
 #[derive(Debug, Clone, Args)]
 pub struct KnownFlags {
     /// List of files that are known to fail (TOML): these fail nothing, and one of them that passes does
-    #[arg(long, value_name = "FILE", env = "SLT_KNOWN_FAILURES", help_heading = OURS)]
+    #[arg(long, value_name = "FILE", env = "SLT_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) known_failures: Option<PathBuf>,
 
     /// With `--known-failures`: take off the list what passes now, instead of failing
-    #[arg(long, env = "SLT_RATCHET", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_RATCHET", value_parser = FalseyValueParser::new(), help_heading = EXPECTED)]
     pub(super) ratchet: bool,
 
     /// Make the first list of known failures of what fails in this run
-    #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = OURS)]
+    #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) write_known_failures: Option<PathBuf>,
 }
 
@@ -123,31 +123,31 @@ pub struct KnownFlags {
 pub struct TrialFlags {
     /// What to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. A URL with a password is
     /// better kept in the variable, as every user of the machine can read command lines
-    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = OURS)]
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = HOW)]
     pub(super) engine: Option<Secret>,
 
     /// The dialect that every file is read by, whatever its extension: `slt`, `classic` or `duckdb`
-    #[arg(long, value_name = "NAME", env = "SLT_DIALECT", help_heading = OURS)]
+    #[arg(long, value_name = "NAME", env = "SLT_DIALECT", help_heading = HOW)]
     pub(crate) dialect: Option<Dialect>,
 
     /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
-    #[arg(long, env = "SLT_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) keep_db_on_failure: bool,
 
     /// With a filter such as `joins.slt:12`: run that record alone, and not what stands before it
-    #[arg(long, env = "SLT_ONLY", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_ONLY", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(crate) only: bool,
 
     /// Stop at the first record that fails and is not known to, and begin no further file
-    #[arg(long, env = "SLT_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) fail_fast: bool,
 
     /// How long one file may take, in seconds
-    #[arg(long, value_name = "SECS", env = "SLT_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
+    #[arg(long, value_name = "SECS", env = "SLT_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) file_timeout: Option<Duration>,
 
     /// How long one record may take, in seconds
-    #[arg(long, value_name = "SECS", env = "SLT_QUERY_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = OURS)]
+    #[arg(long, value_name = "SECS", env = "SLT_QUERY_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) query_timeout: Option<Duration>,
 
     /// The same in milliseconds, as earlier tools have it in the environment
@@ -155,41 +155,41 @@ pub struct TrialFlags {
     pub(super) query_timeout_ms: Option<Duration>,
 
     /// A further name that `skipif` and `onlyif` know the engine by (repeatable)
-    #[arg(long = "label", value_name = "NAME", env = "SLT_LABELS", value_delimiter = ',', help_heading = OURS)]
+    #[arg(long = "label", value_name = "NAME", env = "SLT_LABELS", value_delimiter = ',', help_heading = HOW)]
     pub(super) labels: Vec<String>,
 
     /// Let `system` records run commands
-    #[arg(long, env = "SLT_ALLOW_SYSTEM", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_ALLOW_SYSTEM", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) allow_system: bool,
 
     /// Let `control substitution on` see environment variables
-    #[arg(long, env = "SLT_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) allow_env: bool,
 
     /// How many records a file of DuckDB's dialect may run, counting those in loops each time [default: 10000000]
-    #[arg(long, value_name = "N", env = "SLT_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = OURS)]
+    #[arg(long, value_name = "N", env = "SLT_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = HOW)]
     pub(super) max_records: Option<u64>,
 
     /// DuckDB's dialect: let pass what DuckDB's own runner lets pass unchecked
-    #[arg(long, env = "SLT_LENIENT", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_LENIENT", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) lenient: bool,
 
     /// Run only files of DuckDB's dialect with all of these tags, separated by commas (repeatable: or with all of those)
-    #[arg(long, value_name = "TAGS", env = "SLT_SELECT_TAGS", value_delimiter = ';', help_heading = OURS)]
+    #[arg(long, value_name = "TAGS", env = "SLT_SELECT_TAGS", value_delimiter = ';', help_heading = WHICH)]
     pub(super) select_tags: Vec<String>,
 
     /// Leave out files of DuckDB's dialect with all of these tags, separated by commas (repeatable)
-    #[arg(long, value_name = "TAGS", env = "SLT_SKIP_TAGS", value_delimiter = ';', help_heading = OURS)]
+    #[arg(long, value_name = "TAGS", env = "SLT_SKIP_TAGS", value_delimiter = ';', help_heading = WHICH)]
     pub(super) skip_tags: Vec<String>,
 
     /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes, and
     /// `review` writes them to `FILE.new` for `slt review`
     #[arg(long, value_name = "check|review", env = "SLT_BLESS", num_args = 0..=1, default_missing_value = "1",
-          require_equals = true, value_parser = bless, help_heading = OURS)]
+          require_equals = true, value_parser = bless, help_heading = EXPECTED)]
     pub(super) bless: Option<Blessing>,
 
     /// With `--bless`: errors too become what is expected
-    #[arg(long, env = "SLT_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = OURS)]
+    #[arg(long, env = "SLT_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = EXPECTED)]
     pub(super) bless_errors: bool,
 }
 
@@ -234,7 +234,12 @@ fn bless(text: &str) -> Result<Blessing, String> {
     }
 }
 
-const OURS: &str = "SQLLogicTest options";
+// What flags are listed under, in the order of the help.
+pub(super) const WHICH: &str = "Which files";
+pub(super) const HOW: &str = "How files are run";
+pub(super) const EXPECTED: &str = "What is expected";
+pub(super) const OUTPUT: &str = "Output and results";
+pub(super) const SETTINGS: &str = "Settings";
 
 /// The variable that names the engine.
 pub(crate) const ENGINE: &str = "SLT_ENGINE";

@@ -2,39 +2,84 @@
 
 use std::ffi::OsString;
 
-use clap::Command;
 use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command};
+
+use super::flags::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::parallel::PARALLEL;
 
 /// A command that takes [`Flags`](super::Flags), with help for people who run SQLLogicTest files.
 pub(crate) fn readable_help(command: Command) -> Command {
     command
         .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
-        .mut_args(|arg| arg.hide_env_values(true))
-        .mut_arg("filter", |arg| arg.help("Run only files whose name contains this").long_help(None))
-        .mut_arg("nocapture", |arg| arg.help("Accepted: nothing is captured in one process").long_help(None))
-        .mut_arg("show_output", |arg| arg.hide(true))
-        .mut_arg("unstable_flags", |arg| arg.value_name("FLAG").help("Accepted: `unstable-options`").long_help(None))
-        .mut_arg("test", |arg| arg.help("Accepted: all files are tests").long_help(None))
-        .mut_arg("bench", |arg| arg.help("Run benchmarks instead, of which there are none").long_help(None))
-        .mut_arg("list", |arg| arg.help("List names instead of running the files").long_help(None))
-        .mut_arg("ignored", |arg| arg.help("Run only files marked as ignored, of which there are none").long_help(None))
-        .mut_arg("include_ignored", |arg| arg.help("Accepted: every file is run anyway").long_help(None))
-        .mut_arg("exact", |arg| arg.help("Filters are whole names; one that names no file is an error").long_help(None))
-        .mut_arg("quiet", |arg| {
-            arg.help("One character for each file (`--format terse`) and no progress [env: SLT_QUIET]").long_help(None)
-        })
-        .mut_arg("skip", |arg| arg.help("Leave out files whose name contains this (repeatable)").long_help(None))
-        .mut_arg("logfile", |arg| arg.help("Write the results to this file, not to standard output").long_help(None))
-        .mut_arg("test_threads", |arg| {
-            arg.value_name("N").help("How many files run at a time; default: the number of processors").long_help(None)
-        })
-        .mut_arg("color", |arg| {
-            arg.hide_possible_values(true).help("When to colour the results; default: on a terminal").long_help(None)
-        })
-        .mut_arg("format", |arg| {
-            arg.hide_possible_values(true).help("A line, a character or a JSON object for each file").long_help(None)
+        .after_help("`--help` shows all flags, the exit codes and examples.")
+        // `mut_args` keeps the order of the flags, and so that of the headings.
+        .mut_args(|arg| {
+            let is_short = IN_SHORT_HELP.contains(&arg.get_id().as_str());
+            readable(arg.hide_env_values(true).hide_short_help(!is_short))
         })
 }
+
+/// A flag of libtest in the words of this program; flags of ours stay as they are.
+fn readable(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        // These change nothing here, and are accepted for tools. They come first, so their headings set the order of all.
+        "include_ignored" => arg.hide(true).help_heading(WHICH),
+        "ignored" => arg.hide(true).help_heading(HOW),
+        "test" => arg.hide(true).help_heading(EXPECTED),
+        "bench" => arg.hide(true).help_heading(PARALLEL),
+        "nocapture" => arg.hide(true).help_heading(OUTPUT),
+        "show_output" => arg.hide(true).help_heading(SETTINGS),
+        "no_capture" | "unstable_flags" => arg.hide(true),
+        "filter" => arg.help("Run only files whose name contains this").long_help(None),
+        "list" => said(arg, WHICH, "List names instead of running the files"),
+        "exact" => said(arg, WHICH, "Filters are whole names; one that names no file is an error"),
+        "skip" => said(arg, WHICH, "Leave out files whose name contains this (repeatable)"),
+        "test_threads" => {
+            said(arg.value_name("N"), HOW, "How many files run at a time; default: the number of processors")
+        }
+        "shuffle" | "shuffle_seed" => arg.help_heading(HOW),
+        "report_time" => arg.help_heading(OUTPUT),
+        "quiet" => said(arg, OUTPUT, "One character for each file (`--format terse`) and no progress [env: SLT_QUIET]"),
+        "logfile" => said(arg, OUTPUT, "Write the results to this file, not to standard output"),
+        "color" => said(arg.hide_possible_values(true), OUTPUT, "When to colour the results; default: on a terminal"),
+        "format" => said(arg.hide_possible_values(true), OUTPUT, "A line, a character or a JSON object for each file"),
+        _ => arg,
+    }
+}
+
+fn said(arg: Arg, heading: &'static str, words: &'static str) -> Arg {
+    arg.help_heading(heading).help(words).long_help(None)
+}
+
+/// The flags that `-h` shows: those that are used often.
+const IN_SHORT_HELP: [&str; 25] = [
+    "filter",
+    "more_filters",
+    "exact",
+    "skip",
+    "list",
+    "roots",
+    "failed",
+    "changed",
+    "engine",
+    "dialect",
+    "labels",
+    "file_timeout",
+    "query_timeout",
+    "test_threads",
+    "known_failures",
+    "bless",
+    "format",
+    "report",
+    "results",
+    "profile",
+    "parallel",
+    "workers",
+    "time_budget",
+    "retries",
+    "help",
+];
 
 pub(super) const AFTER_HELP: &str = "\
 Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;

@@ -6,6 +6,8 @@ use std::path::Path;
 use clap::{Arg, Args, Command};
 
 use super::Flags;
+use super::flags::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::parallel::PARALLEL;
 use crate::environment::VARIABLES;
 
 const HEAD: &str = "\
@@ -44,10 +46,8 @@ const PAGES: &[(&str, &str)] = &[
 fn page() -> String {
     let command = Flags::augment_args(Command::new("slt"));
     let flags: Vec<&Arg> = command.get_arguments().filter(|arg| arg.get_env().is_some()).collect();
-    let mut headings: Vec<&str> = flags.iter().filter_map(|arg| arg.get_help_heading()).collect();
-    headings.dedup();
-    headings.sort_unstable();
-    headings.dedup();
+    let headings = [WHICH, HOW, EXPECTED, PARALLEL, OUTPUT, SETTINGS];
+    assert!(flags.iter().all(|arg| arg.is_hide_set() || arg.get_help_heading().is_some_and(|h| headings.contains(&h))));
     let mut page = format!("{HEAD}\n{}", earlier_names());
     for heading in headings {
         let _ = write!(page, "\n## {heading}\n\n| flag | variable | |\n|---|---|---|\n");

@@ -33,7 +33,7 @@ impl Config {
             A::augment_args(readable_help(Flags::augment_args(Command::new("slt"))).next_help_heading(OWN))
                 .about("Runs SQLLogicTest files, each as one test.")
                 .override_usage("cargo test --test NAME -- [OPTIONS] [FILTERS]...")
-                .after_help(AFTER_HELP);
+                .after_long_help(AFTER_HELP);
         let read = read(&mut command, &arguments, |error, command| match ours_for(&error) {
             Some(hint) => clap::Error::raw(error.kind(), format!("{hint}\n")),
             None => name_variable(error, command, &arguments),

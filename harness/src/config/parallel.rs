@@ -77,7 +77,7 @@ pub struct ParallelFlags {
     pub(super) memory_limit: Option<u64>,
 }
 
-const PARALLEL: &str = "Parallel runs";
+pub(super) const PARALLEL: &str = "Parallel runs";
 
 /// What was typed for a queue. It is not to be shown, for it may hold a password.
 #[derive(Clone)]

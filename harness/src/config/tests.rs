@@ -121,3 +121,31 @@ fn a_typed_flag_of_parallel_runs_makes_the_run_parallel() {
         assert!(message.contains(words), "{message}");
     }
 }
+
+#[test]
+fn the_short_help_has_the_usual_flags_and_the_long_one_all_that_have_an_effect() {
+    let help = |flag: &str| config(&[flag]).unwrap_err();
+    let (short, long) = (help("-h"), help("--help"));
+    for shown in ["--root", "--engine", "--workers", "--profile", "`--help` shows all flags"] {
+        assert!(short.contains(shown), "{shown}: {short}");
+    }
+    for (left_out, words) in [("--crash-retries", "Run a file whose process died"), ("--logfile", "Exit codes: 0")] {
+        assert!(!short.contains(left_out) && long.contains(left_out) && long.contains(words), "{left_out}");
+    }
+    for hidden in
+        ["--nocapture", "--no-capture", "--include-ignored", "--bench", "  --test ", "-Z", "By default, all tests"]
+    {
+        assert!(!short.contains(hidden) && !long.contains(hidden), "{hidden}");
+    }
+    let headings = [
+        "Which files:",
+        "How files are run:",
+        "What is expected:",
+        "Parallel runs:",
+        "Output and results:",
+        "Settings:",
+    ];
+    let at =
+        headings.map(|heading| long.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{heading}: {long}")));
+    assert!(at.is_sorted(), "{long}");
+}
