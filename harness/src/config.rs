@@ -33,8 +33,8 @@ mod settings;
 use flags::KnownFlags;
 #[cfg(feature = "commands")]
 pub(crate) use flags::secret;
-pub(crate) use flags::{ENGINE, roots};
-pub use flags::{Flags, Secret, TrialFlags};
+pub(crate) use flags::{ENGINE, REFERENCE, roots};
+pub use flags::{Flags, ReferenceFlag, Secret, TrialFlags};
 pub use github::GitHub;
 #[cfg(feature = "commands")]
 pub(crate) use help::readable_help;
@@ -110,6 +110,8 @@ pub struct Config {
     pub sliced: bool,
     /// What to run on, if not on the engine of the test target.
     pub engine: Option<Choice>,
+    /// What to compare with, if with anything.
+    pub reference: Option<Choice>,
     /// Which failures are known.
     pub known: Known,
     /// The flags of the test target's own that were given, each with its value or a sum of it.
@@ -202,6 +204,7 @@ impl Config {
             None => None,
         };
         let engine = flags.trial.engine()?;
+        let reference = flags.reference.choice()?;
         let memory_limit = flags.parallel.memory_limit;
         // nextest shares the files out itself, a process each: the variable is then meant for others.
         let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
@@ -219,6 +222,9 @@ impl Config {
             return Err(
                 "`--bless` rewrites files of this machine, so it cannot be used with a queue on a server".to_owned()
             );
+        }
+        if reference.is_some() && options.bless.is_some() {
+            return Err(WITH_BLESS.to_owned());
         }
         Ok(Config {
             roots: (!flags.roots.is_empty()).then(|| roots(flags.roots)),
@@ -250,6 +256,7 @@ impl Config {
             nextest,
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
             engine,
+            reference,
             known: known(flags.known, fail_fast)?,
             own: Vec::new(),
             set_up: SetUp::default(),
@@ -264,6 +271,10 @@ impl Config {
         Config { settings: read.settings, in_force: read.in_force, ..self }
     }
 }
+
+/// Why `--reference` and `--bless` exclude each other.
+pub(crate) const WITH_BLESS: &str =
+    "`--reference` compares with what the files expect, which `--bless` changes: use one of them";
 
 /// What the flags on known failures come to.
 fn known(flags: KnownFlags, fail_fast: bool) -> Result<Known, String> {
@@ -284,19 +295,19 @@ pub(crate) fn chosen(engine: &Secret) -> Result<Choice, String> {
     engine.text().parse().map_err(|error| format!("`--engine` (or `{ENGINE}`): {error}"))
 }
 
-/// A command line without the flags whose values may hold a password, `--engine` and `--queue`: for processes that are
+/// A command line without the flags whose values may hold a password, `--engine`, `--reference` and `--queue`: for processes that are
 /// told these by their environment.
 pub(crate) fn without_secrets(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
     let mut rest = Vec::new();
     while let Some(argument) = arguments.next() {
         let bytes = argument.as_encoded_bytes();
-        if argument == "--engine" || argument == "--queue" {
+        if argument == "--engine" || argument == "--reference" || argument == "--queue" {
             arguments.next();
         } else if argument == "--" {
             rest.push(argument);
             rest.extend(arguments.by_ref());
-        } else if !bytes.starts_with(b"--engine=") && !bytes.starts_with(b"--queue=") {
+        } else if ![&b"--engine="[..], b"--reference=", b"--queue="].iter().any(|flag| bytes.starts_with(flag)) {
             rest.push(argument);
         }
     }

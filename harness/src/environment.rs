@@ -41,6 +41,7 @@ pub(crate) const VARIABLES: &[(&str, Option<&str>)] = &[
     ("SLT_QUEUE", Some("SQLLOGICTEST_WORK_QUEUE")),
     ("SLT_QUIET", Some("SQLLOGICTEST_QUIET")),
     ("SLT_RATCHET", Some("SQLLOGICTEST_RATCHET")),
+    ("SLT_REFERENCE", None),
     ("SLT_REPEAT", Some("SQLLOGICTEST_REPEAT")),
     ("SLT_REPORT", Some("SQLLOGICTEST_REPORT")),
     ("SLT_RESULTS", None),

@@ -93,7 +93,8 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
         } else {
             lock(&shared.running).insert(file.name.clone(), Instant::now());
             let is_unwanted = || shared.interruption.is_over();
-            let outcome = trial::run_apart(&file, &shared.engine, &shared.options, Arc::new(()), &is_unwanted);
+            let outcome =
+                trial::run_compared(&file, &shared.engine, &shared.options, &Arc::new(()), true, &is_unwanted, &|| {});
             lock(&shared.running).remove(&file.name);
             match outcome.verdict {
                 // It has already failed, and will not run to its end.

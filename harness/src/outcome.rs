@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod comparison;
 mod counts;
 mod cut_short;
+mod failure;
 mod record_id;
 mod results;
 mod scope;
 mod shard;
 
+pub use comparison::{Agrees, Compared, Comparison, MAX_COMPARED};
 pub use counts::Counts;
 pub use cut_short::CutShort;
+pub use failure::{Failure, Part};
 pub use record_id::RecordId;
 pub use results::{RESULTS_VERSION, Results, ResultsError};
 pub use scope::{Portion, Scope};
@@ -174,89 +178,6 @@ impl std::ops::AddAssign for RecordCounts {
     }
 }
 
-/// One record that did not match.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// The file, as the user would type it from the folder where the run started.
-    pub file: String,
-    /// The record's line in that file, counted from 1; 0 if the failure concerns the whole file.
-    pub line: u64,
-    /// The variables of the loops around the record, as in `i=3, t=INTEGER`; empty outside of loops.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub pass: String,
-    /// What was wrong, in one or a few lines.
-    pub message: String,
-    /// The SQL; empty if there was none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub sql: String,
-    /// The expected result, if the script lists one: one value per line, or in row-wise files one row per line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<String>,
-    /// The actual result, formatted like `expected`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actual: Option<String>,
-    /// The diff of `expected` and `actual`, with lines prefixed by `-`, `+` or a blank; `?` marks what differs in the two
-    /// lines above it, and `@@ line 17 @@` says where the next expected line that differs is in the file.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub diff: String,
-    /// The first and the last rows that were returned, if the script lists only a hash of the result, and where the others
-    /// are.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub returned: String,
-}
-
-impl Failure {
-    /// Where the record is: `file:line`, with the pass if it is in a loop.
-    pub fn place(&self) -> String {
-        match (self.line, self.pass.as_str()) {
-            (0, _) => self.file.clone(),
-            (line, "") => format!("{}:{line}", self.file),
-            (line, pass) => format!("{}:{line} ({pass})", self.file),
-        }
-    }
-}
-
-/// A part of a failure as it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Part {
-    /// The message.
-    Message,
-    /// The SQL.
-    Sql,
-    /// The diff, after a line of its own that says so.
-    Diff,
-    /// What was returned, if the script lists only a hash of it.
-    Returned,
-    /// Where the record is.
-    Place,
-}
-
-impl Failure {
-    /// The parts, in the order in which they are shown, each on lines of its own.
-    pub fn parts(&self) -> Vec<(Part, String)> {
-        let mut parts = vec![(Part::Message, self.message.clone())];
-        if !self.sql.is_empty() {
-            parts.push((Part::Sql, format!("[SQL] {}", self.sql)));
-        }
-        if !self.diff.is_empty() {
-            parts.push((Part::Diff, format!("[Diff] (-expected|+actual)\n{}", self.diff)));
-        }
-        if !self.returned.is_empty() {
-            parts.push((Part::Returned, format!("[Returned] {}", self.returned)));
-        }
-        parts.push((Part::Place, format!("at {}", self.place())));
-        parts
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self.parts().into_iter().map(|(_, text)| text).collect();
-        f.write_str(&parts.join("\n"))
-    }
-}
-
 /// An outcome is a verdict with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -285,6 +206,9 @@ pub struct Outcome {
     /// The pinned records of the list of known failures that passed in the last attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passing_pins: Vec<RecordId>,
+    /// How its records end on the reference, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
     /// The output of the process during the last attempt, or the end of long output; only kept for a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
@@ -379,6 +303,7 @@ impl Outcome {
             failed_records: Vec::new(),
             cut_short: None,
             passing_pins: Vec::new(),
+            comparison: None,
             output: String::new(),
             engine: String::new(),
             wall_us: 0,

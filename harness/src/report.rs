@@ -8,6 +8,7 @@ pub mod clusters;
 pub mod columns;
 #[cfg(feature = "page")]
 pub mod compare;
+pub mod comparison;
 pub mod files;
 pub mod github;
 #[cfg(feature = "page")]

@@ -12,7 +12,7 @@ use libtest_mimic::ColorSetting;
 
 use crate::config::{Config, SLICES};
 use crate::crash;
-use crate::engine::{ChoiceError, Engine};
+use crate::engine::{ChoiceError, Engine, EngineError};
 use crate::environment;
 use crate::escape;
 use crate::history::{self, History, Order};
@@ -24,11 +24,11 @@ use crate::queue::{PlanError, QueueError};
 use crate::report::libtest::{Format, Layout, Printer};
 use crate::report::progress::Progress;
 use crate::report::statistics::Statistics;
-use crate::report::{table, words};
+use crate::report::{comparison, table, words};
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::SupervisorError;
-use crate::trial;
+use crate::trial::{self, Reference};
 
 mod account;
 mod checkout;
@@ -110,6 +110,10 @@ enum RunError {
     Suite(#[from] SuiteError),
     #[error("`--engine`: {0}")]
     Engine(#[from] ChoiceError),
+    #[error("`--reference`: {0}")]
+    ReferenceChoice(ChoiceError),
+    #[error("cannot connect to the reference {name}, so no file was run: {error}")]
+    Reference { name: String, error: EngineError },
     #[error(transparent)]
     Known(#[from] KnownError),
     #[error("{0} (`--exact` wants whole names)")]
@@ -145,6 +149,7 @@ impl RunError {
         match self {
             RunError::Suite(_)
             | RunError::Engine(_)
+            | RunError::ReferenceChoice(_)
             | RunError::Known(_)
             | RunError::NoSuchName(_)
             | RunError::Excerpt(_)
@@ -193,6 +198,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
         Some(choice) => choice.engine()?,
         None => engine,
     };
+    if let Some(choice) = &config.reference {
+        config.options.reference = Some(Reference::new(choice.engine().map_err(RunError::ReferenceChoice)?));
+    }
     config.options.known = known::judge(&config, &*engine)?;
     if let Some(path) = config.known.first.as_ref().filter(|path| path.exists()) {
         return Err(KnownError::Exists(path.display().to_string()).into());
@@ -223,6 +231,10 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, mut config: Config) -> Result<
     }
     if let Some(choice) = config.engine.as_ref().filter(|_| !config.nextest) {
         note!("on {choice}");
+    }
+    if let (Some(reference), Some(file)) = (&config.options.reference, files.first()) {
+        let error = |error| RunError::Reference { name: reference.name().to_owned(), error };
+        reference.probe(file).map_err(error)?;
     }
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);
@@ -290,6 +302,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
     if !config.nextest && !outcomes.is_empty() {
         figures.push_str(&Statistics::new(summary.total, wall, workers, outcomes.iter()).text(config.timings));
     }
+    figures.push_str(&comparison::text(&outcomes));
     let printed = print_end(&mut printer, config, &summary, (filtered_out, wall), &figures);
     known::keep(config, &*engine, &outcomes);
     // A shard without files has results all the same: a merge that does not get them has to think that it is missing.
@@ -351,6 +364,9 @@ fn print_end(
 fn conclude(summary: &Summary, config: &Config) -> ExitStatus {
     for defect in &summary.defects {
         note!("error: the account does not add up: {defect}");
+    }
+    if let Some(reference) = &summary.unreachable {
+        note!("error: the reference could not be reached for every file: {reference}");
     }
     let allowed = config.parallel.as_ref().is_some_and(|parallel| parallel.allow_incomplete);
     let status = match summary.exit_status(allowed) {

@@ -16,6 +16,8 @@ pub struct Summary {
     pub not_run: Vec<String>,
     /// Inconsistencies; empty in every sound run.
     pub defects: Vec<String>,
+    /// The reference that could not be reached for some file, if so.
+    pub unreachable: Option<String>,
 }
 
 /// The exit codes of the test binary and of `slt`.
@@ -60,6 +62,10 @@ impl Summary {
             *open.entry((name, pass)).or_default() += 1;
         }
         for outcome in outcomes {
+            let lost = outcome.comparison.as_ref().filter(|comparison| comparison.unreachable);
+            if let Some(comparison) = lost.filter(|_| summary.unreachable.is_none()) {
+                summary.unreachable = Some(format!("{}: {}", comparison.reference, comparison.why));
+            }
             match open.get_mut(&(outcome.name.as_str(), outcome.pass)) {
                 Some(count) if *count > 0 => *count -= 1,
                 Some(_) => summary.defects.push(format!("`{}` has more than one outcome", outcome.name)),
@@ -92,6 +98,8 @@ impl Summary {
             ExitStatus::Broken
         } else if self.total.failures() > 0 {
             ExitStatus::Failed
+        } else if self.unreachable.is_some() {
+            ExitStatus::Broken
         } else if self.total.not_run > 0 && !allow_incomplete {
             ExitStatus::Incomplete
         } else {

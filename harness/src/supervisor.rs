@@ -36,6 +36,8 @@ pub struct Supervision<'s> {
     pub policy: Policy,
     /// The time limit for a file.
     pub file_timeout: Option<Duration>,
+    /// Whether workers also run each file on a reference, after its verdict.
+    pub compares: bool,
     /// The time limit for a record.
     pub query_timeout: Option<Duration>,
     /// The limit of a worker's address space in bytes, if any.
@@ -306,14 +308,14 @@ impl Supervisor<'_> {
 
     /// Ends workers whose file or record takes too long.
     fn enforce(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
-        let Supervision { file_timeout, query_timeout, policy, .. } = self.supervision;
+        let Supervision { file_timeout, query_timeout, policy, compares, .. } = self.supervision;
         for slot in &mut self.slots {
             let Some((worker, current)) =
                 slot.worker().and_then(|worker| Some((worker, self.current.get_mut(&worker)?)))
             else {
                 continue;
             };
-            if query_timeout.is_some() || (file_timeout.is_some() && policy.retries > 0) {
+            if query_timeout.is_some() || (file_timeout.is_some() && (policy.retries > 0 || *compares)) {
                 let record = queue.running(worker)?;
                 let trial = |record: &Option<Running>| record.as_ref().map(|record| record.trial);
                 if record != current.record {
@@ -323,6 +325,10 @@ impl Supervisor<'_> {
                     // The next attempt, under the same lease, gets the full time.
                     current.since = Instant::now();
                     current.reported = false;
+                }
+                if *compares && record.is_none() {
+                    // The file is judged, and now runs on the reference, with limits of its own.
+                    (current.since, current.record_since) = (Instant::now(), Instant::now());
                 }
                 current.record = record;
             }

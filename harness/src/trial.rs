@@ -18,6 +18,7 @@ use crate::suite::TestFile;
 mod answer;
 mod apart;
 mod bless;
+mod compare;
 mod duckdb;
 mod excerpt;
 mod execute;
@@ -28,11 +29,14 @@ mod tally;
 mod variables;
 mod watchdog;
 
-pub(crate) use apart::{INTERRUPTED, left_threads_behind, run_apart};
+pub(crate) use apart::{INTERRUPTED, left_threads_behind};
 use bless::Blessings;
 #[cfg(feature = "commands")]
 pub(crate) use bless::review;
 pub use bless::{Bless, How};
+pub use compare::Reference;
+use compare::Role;
+pub(crate) use compare::run_compared;
 pub use duckdb::Tags;
 #[cfg(feature = "commands")]
 pub(crate) use excerpt::without_those_before;
@@ -73,6 +77,8 @@ pub struct Options {
     pub tags: Tags,
     /// The list of known failures to check outcomes against.
     pub known: Option<Arc<Judge>>,
+    /// An engine that results are compared with. It changes no verdict.
+    pub reference: Option<Reference>,
 }
 
 /// A watch is told which record is about to run, so that a crash can be attributed to that record.
@@ -113,16 +119,20 @@ impl Watch for () {
     fn running(&self, _: &str, _: u64, _: &[u8]) {}
 }
 
-/// Runs one script on a fresh database of `engine`.
+/// Runs one script on a fresh database of `engine`; on no reference.
 ///
 /// Never panics because of the engine or the file: every error is in the outcome, with its position.
 pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch) -> Outcome {
+    run_as(file, engine, options, watch, Role::Plain).0
+}
+
+fn run_as(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch, role: Role) -> (Outcome, Role) {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
     let blessings = options.bless.map(|bless| Blessings::new(bless, file));
     let expectation = options.known.as_ref().and_then(|judge| judge.expectation(&file.name));
     let excerpted = file.excerpt.clone().map(Excerpted::new);
-    let mut tally = Tally { blessings, expectation, excerpted, ..Tally::new(&file.path, watch) };
+    let mut tally = Tally { blessings, expectation, excerpted, role, ..Tally::new(&file.path, watch) };
     let verdict = panics::catch(|| script(file, engine, options, watch, &mut tally));
     let verdict = verdict.unwrap_or_else(|panic| {
         let message = format!("the engine's adapter panicked{panic}");
@@ -149,10 +159,11 @@ pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn 
         ..Outcome::new(&file.name, verdict)
     };
     let outcome = Outcome { cut_short: outcome.why_cut_short(), ..outcome };
-    match &options.known {
+    let outcome = match &options.known {
         Some(judge) => judge.judge(outcome),
         None => outcome,
-    }
+    };
+    (outcome, tally.role)
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -203,8 +214,21 @@ fn script(
     if engine.labels().is_empty() {
         tally.called = executor.name();
     }
-    let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
-    let labels = Labels::new(names);
+    let labels = match &mut tally.role {
+        // The reference runs the same records.
+        Role::Comparing(comparing) => {
+            executor.serve_as_reference(comparing.trace.rules());
+            comparing.trace.labels.clone()
+        }
+        role => {
+            let names = std::iter::once(executor.name()).chain(engine.labels()).chain(options.labels.iter().cloned());
+            let labels = Labels::new(names);
+            if let Role::Traced(trace) = role {
+                trace.labels = labels.clone();
+            }
+            labels
+        }
+    };
     if let Some(blessings) = &mut tally.blessings {
         blessings.for_engine(&labels);
     }

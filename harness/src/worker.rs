@@ -221,10 +221,9 @@ fn trial(
     page.0.begins();
     // A crash before the first record is attributed to the file.
     page.running(&file.path.to_string_lossy(), 0, b"");
-    let mut outcome = match job.apart {
-        true => trial::run_apart(file, job.engine, job.options, page, job.is_unwanted),
-        false => trial::run(file, &**job.engine, job.options, &*page),
-    };
+    // Its supervisor gives the file as much time again as it has had, as long as nothing is on the page.
+    let judged = || page.0.clear();
+    let mut outcome = trial::run_compared(file, job.engine, job.options, &page, job.apart, job.is_unwanted, &judged);
     if outcome.verdict.is_failure() {
         outcome.output = witness.printed();
     }

@@ -11,6 +11,7 @@ mod browser;
 mod cases;
 mod check;
 mod commands;
+mod compare;
 mod dialects;
 mod differential;
 mod doors;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{complain, paths};
-use crate::config::{self, ENGINE, Secret, TrialFlags, hand_on, seconds, secret, without_secrets};
+use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, seconds, without_secrets};
 use crate::crash;
 use crate::engine::{Choice, Engine};
 use crate::environment;
@@ -31,10 +31,8 @@ pub(crate) struct Flags {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// An engine that is right, as for `--engine`: a shorter script counts only if the record passes there. Default: embedded
-    /// SQLite, if that is not the engine itself and the record passes there; `none` for no reference
-    #[arg(long, value_name = "ENGINE", value_parser = secret)]
-    reference: Option<Secret>,
+    #[command(flatten)]
+    reference: ReferenceFlag,
 
     /// Where to write the script; the SQL is written beside it. Default: `FILE.min.slt`, with the file's own extension
     #[arg(long, value_name = "PATH")]
@@ -69,6 +67,9 @@ Examples:
   slt shrink select/joins.test:5172                  writes select/joins.min.test and select/joins.min.sql
   slt shrink crash.slt --engine external:./driver    the first record that fails, crashes or hangs
   slt shrink slow.slt:12 --query-timeout 2           a record that takes longer than 2 s
+
+With --reference, a shorter script counts only if the record passes there. Default: embedded SQLite, if that is not the
+engine itself and the record passes there.
 
 Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget); 5 nothing fails;
 101 it does not fail each time; 2 the command line or a variable cannot be used; 4 tries cannot be made.";
@@ -135,7 +136,7 @@ fn go(
         may_be_written(path).map_err(usage)?;
     }
     let reference = reference(flags, engine).map_err(usage)?;
-    let arguments = without_reference(without_secrets(std::env::args_os().skip(1)));
+    let arguments = without_secrets(std::env::args_os().skip(1));
     let command = |on_reference: bool| command(&arguments, if on_reference { reference.as_ref() } else { choice });
     let Options { query_timeout, file_timeout, .. } = *options;
     // What exceeds a limit of its own ends by itself a moment later, unless it cannot be interrupted.
@@ -234,13 +235,9 @@ fn may_be_written(path: &Path) -> Result<(), String> {
 
 /// The engine that is right: the one that is named, or SQLite if the engine is another.
 fn reference(flags: &Flags, engine: &dyn Engine) -> Result<Option<Choice>, String> {
-    match flags.reference.as_ref().map(Secret::text) {
-        Some("none") => Ok(None),
-        Some(text) => {
-            let choice: Choice = text.parse().map_err(|error| format!("`--reference`: {error}"))?;
-            choice.engine().map_err(|error| format!("`--reference`: {error}"))?;
-            Ok(Some(choice))
-        }
+    match flags.reference.choice()? {
+        Some(choice) => Ok(Some(choice)),
+        None if flags.reference.is_none() => Ok(None),
         None => {
             let sqlite = Choice::Sqlite.engine().ok();
             Ok(sqlite.filter(|sqlite| sqlite.identity() != engine.identity()).map(|_| Choice::Sqlite))
@@ -257,19 +254,6 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
     hand_on(&mut command);
     command.envs(environment::run_values());
     command
-}
-
-fn without_reference(arguments: Vec<OsString>) -> Vec<OsString> {
-    let mut rest = Vec::new();
-    let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
-        if argument == "--reference" {
-            arguments.next();
-        } else if !argument.as_encoded_bytes().starts_with(b"--reference=") {
-            rest.push(argument);
-        }
-    }
-    rest
 }
 
 /// Says what was found and written, and shows it if it is short.
@@ -347,11 +331,5 @@ mod tests {
         ] {
             assert_eq!(beside(Path::new(name)), (script.into(), sql.into()));
         }
-    }
-
-    #[test]
-    fn no_try_is_given_the_reference_as_an_argument() {
-        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        assert_eq!(without_reference(words("shrink --reference x a --reference=y b")), words("shrink a b"));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{complain, paths};
-use crate::config::{self, TrialFlags};
+use crate::config::{self, ReferenceFlag, TrialFlags, WITH_BLESS};
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
@@ -15,7 +15,7 @@ use crate::run::excerpts::excerpt;
 use crate::run::{Target, around_here};
 use crate::suite::{Suite, TestFile, with_line};
 use crate::summary::ExitStatus;
-use crate::trial::{self, Options};
+use crate::trial::{self, Options, Reference};
 
 /// The flags of `slt test`.
 #[derive(Debug, Args)]
@@ -30,6 +30,9 @@ pub(crate) struct TestFlags {
     /// the suite, that folder is the current one, if the path leads down from there, or else the file's own
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
+
+    #[command(flatten)]
+    reference: ReferenceFlag,
 
     #[command(flatten)]
     trial: TrialFlags,
@@ -70,17 +73,32 @@ pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
         }
         Some((Err(error), _)) => return complain(&format!("`--engine`: {error}"), ExitStatus::Usage),
     };
+    options.reference = match flags.reference.choice().map(|choice| choice.map(|choice| choice.engine()).transpose()) {
+        Ok(Ok(reference)) => reference.map(Reference::new),
+        Ok(Err(error)) => return complain(&format!("`--reference`: {error}"), ExitStatus::Usage),
+        Err(message) => return complain(&message, ExitStatus::Usage),
+    };
+    if options.reference.is_some() && options.bless.is_some() {
+        return complain(WITH_BLESS, ExitStatus::Usage);
+    }
     environment::forget();
     around_here(&set_up, || show(&file, &engine, &options))
 }
 
 fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitStatus {
+    if let Some(reference) = &options.reference
+        && let Err(error) = reference.probe(file)
+    {
+        let message = format!("cannot connect to the reference {}, so the file was not run: {error}", reference.name());
+        return complain(&message, ExitStatus::Broken);
+    }
     let transcript = Arc::new(Transcript::new(Box::new(anstream::stdout())));
     let _armed = crash::arm();
-    let outcome = trial::run_apart(file, engine, options, Arc::clone(&transcript), &|| false);
+    let outcome = trial::run_compared(file, engine, options, &transcript, true, &|| false, &|| {});
     match transcript.finish(&outcome) {
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,
+        Ok(()) if outcome.comparison.as_ref().is_some_and(|comparison| comparison.unreachable) => ExitStatus::Broken,
         Ok(()) => ExitStatus::Passed,
     }
 }

@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::runs::{RUN_HELP, Recorded};
 use super::{CommandError, print, print_json};
+use crate::outcome::Results;
 use crate::report::clusters::Clusters;
+use crate::report::comparison;
 use crate::summary::ExitStatus;
 
 #[derive(Debug, Args)]
@@ -24,6 +26,14 @@ pub(super) struct Flags {
     json: bool,
 }
 
+/// What a reference said of the records, if there was one.
+fn compared(results: &Results) -> String {
+    match comparison::list(&results.outcomes) {
+        list if list.is_empty() => list,
+        list => format!("\n{list}"),
+    }
+}
+
 /// How many causes are listed as the first to fix.
 const MOST: usize = 10;
 
@@ -34,7 +44,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
         note!("a run of {portion}");
     }
     match (flags.top_fixes, flags.json) {
-        (false, false) => print(&clusters.text()),
+        (false, false) => print(&(clusters.text() + &compared(&results))),
         (false, true) => print_json(&clusters),
         (true, false) => print(&clusters.top_fixes_text(MOST)),
         (true, true) => print_json(&clusters.top_fixes(MOST)),

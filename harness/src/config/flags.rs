@@ -96,6 +96,9 @@ pub struct Flags {
     pub(super) trial: TrialFlags,
 
     #[command(flatten)]
+    pub(super) reference: ReferenceFlag,
+
+    #[command(flatten)]
     pub(super) known: KnownFlags,
 
     #[command(flatten)]
@@ -117,6 +120,42 @@ pub struct KnownFlags {
     #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) write_known_failures: Option<PathBuf>,
 }
+
+/// The flag of whatever compares with a second engine.
+#[derive(Debug, Clone, Args)]
+pub struct ReferenceFlag {
+    /// A second engine, as for `--engine`: records run there too, and who agrees with the script is shown. It changes no
+    /// verdict. `none` for no reference
+    #[arg(long, value_name = "ENGINE", env = REFERENCE, value_parser = secret, hide_env_values = true, help_heading = EXPECTED)]
+    reference: Option<Secret>,
+}
+
+impl ReferenceFlag {
+    /// The engine that is named, if one is.
+    ///
+    /// # Errors
+    /// It is no engine, or not one of this program.
+    pub(crate) fn choice(&self) -> Result<Option<Choice>, String> {
+        let named = self.reference.as_ref().map(Secret::text).filter(|text| *text != NO_REFERENCE);
+        let Some(text) = named else { return Ok(None) };
+        let error = |error| format!("`--reference` (or `{REFERENCE}`): {error}");
+        let choice: Choice = text.parse().map_err(error)?;
+        choice.engine().map_err(error)?;
+        Ok(Some(choice))
+    }
+
+    /// Whether the user wants none.
+    #[cfg(feature = "commands")]
+    pub(crate) fn is_none(&self) -> bool {
+        self.reference.as_ref().is_some_and(|text| text.text() == NO_REFERENCE)
+    }
+}
+
+/// Replaces the name of a reference where there is to be none.
+const NO_REFERENCE: &str = "none";
+
+/// The variable that names the reference.
+pub(crate) const REFERENCE: &str = "SLT_REFERENCE";
 
 /// The flags of whatever runs a script.
 #[derive(Debug, Clone, Args)]

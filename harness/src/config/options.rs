@@ -38,6 +38,7 @@ const PAGES: &[(&str, &str)] = &[
     ("lenient", "format.md"),
     ("parallel", "parallel.md"),
     ("profile", "settings.md"),
+    ("reference", "compare.md"),
     ("report", "results.md"),
     ("results", "results.md#where"),
     ("shard", "parallel.md#machines-that-share-nothing"),

@@ -158,6 +158,7 @@ pub(crate) fn an_outcome_is_kept_whole(start: fn(Plan) -> Join) {
             actual: None,
             diff: "-1\n+2".into(),
             returned: String::new(),
+            reference: String::new(),
         })
         .collect();
     a.finish(lease, outcome.clone()).unwrap();

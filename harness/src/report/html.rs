@@ -65,6 +65,7 @@ pub fn page(results: &Results, previous: Option<&Results>, past: &[Results]) -> 
                     (failures::failures(results, &data, &past))
                     (figures(results))
                     @if let Some(previous) = previous { (changes(results, previous)) }
+                    (tables::comparison(results))
                     (tables::categories(results))
                     (tables::timeline(results, &lanes))
                     (tables::slowest(results))

@@ -19,7 +19,7 @@ pub fn failure(failure: &Failure) -> String {
             }
             None => styled(&escape::text(&text), Style::new().bold()),
         },
-        Part::Diff => diff(&text),
+        Part::Diff | Part::Reference => diff(&text),
         Part::Sql | Part::Returned | Part::Place => escape::text(&text).into_owned(),
     });
     parts.collect::<Vec<_>>().join("\n")

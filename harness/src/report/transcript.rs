@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anstyle::AnsiColor;
 
+use super::comparison;
 use super::paint::{self, painted};
 use super::words::milliseconds;
 use crate::escape;
@@ -65,6 +66,7 @@ impl Transcript {
             records.skipped,
             outcome.wall().as_secs_f64()
         ));
+        state.write(&escape::text(&comparison::list([outcome])));
         match state.error.take() {
             Some(error) => Err(error),
             None => state.out.flush(),

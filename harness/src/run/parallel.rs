@@ -18,6 +18,7 @@ use crate::libtest::SLOW;
 use crate::outcome::{Outcome, Scope, Verdict};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
+use crate::report::comparison;
 use crate::report::statistics::{Statistics, passes};
 use crate::script::content::contents;
 use crate::suite::{Suite, TestFile};
@@ -184,7 +185,8 @@ impl Run<'_> {
             // All files of the run limit its time; this process ran only some of them.
             statistics.longest = None;
         }
-        let figures = statistics.text(self.config.timings) + &passes(snapshot.outcomes());
+        let figures =
+            statistics.text(self.config.timings) + &passes(snapshot.outcomes()) + &comparison::text(&outcomes);
         let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         // A first list covers all files, of all processes; each process removes from a list what it saw pass.
         let whole = self.config.known.first.is_some() && snapshot.is_complete();
@@ -225,13 +227,14 @@ impl Run<'_> {
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
-        let command = |label: &str| crew::command(label, &run_id, number, places, self.config.engine.as_ref());
+        let command = |label: &str| crew::command(label, &run_id, number, places, self.config);
         let supervision = Supervision {
             workers,
             command: &command,
             engine: self.engine.name(),
             policy: self.parallel.policy,
             file_timeout: self.config.options.file_timeout,
+            compares: self.config.options.reference.is_some(),
             query_timeout: self.config.options.query_timeout,
             memory_limit: self.parallel.memory_limit,
             deadline: self.deadline(),
@@ -256,6 +259,7 @@ impl Run<'_> {
         let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
         let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text(self.config.timings);
         figures.push_str(&passes(outcomes.iter().copied()));
+        figures.push_str(&comparison::text(outcomes.iter().copied()));
         let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
         known::keep(self.config, &**self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);

@@ -31,6 +31,7 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
         lenient,
         tags,
         known,
+        reference,
     } = &config.options;
     let Policy { retries, crash_retries } = parallel.policy;
     let mut settings = Settings::new();
@@ -43,6 +44,8 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
     };
     set("engine", Some(engine));
     set("slt-harness", Some(env!("CARGO_PKG_VERSION").to_owned()));
+    // It changes no verdict, but what the results say of each file.
+    set("--reference", reference.as_ref().map(|reference| reference.name().to_owned()));
     set("--label", list(labels));
     set("--fail-fast", on(*fail_fast));
     set("--file-timeout", file_timeout.map(seconds));

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Ending, Options, Watch, micros, run};
+use super::compare::Role;
+use super::{Ending, Options, Watch, micros, run_as};
 use crate::crash::{self, Slot};
 use crate::engine::Engine;
 use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
@@ -39,7 +40,7 @@ pub(crate) fn left_threads_behind() -> bool {
     ABANDONED.load(Ordering::Relaxed)
 }
 
-/// Like [`run`], on its own thread with a stack of [`stack_bytes`](crash::stack_bytes).
+/// Like [`run`](super::run), on its own thread with a stack of [`stack_bytes`](crash::stack_bytes).
 ///
 /// If the engine is still busy shortly after a time limit, the trial is [abandoned](Verdict::TimedOut). The same
 /// happens as soon as `is_unwanted` returns true: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so
@@ -49,18 +50,27 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
     engine: &Arc<dyn Engine>,
     options: &Options,
     watch: Arc<W>,
+    role: Role,
     is_unwanted: &dyn Fn() -> bool,
-) -> Outcome {
-    let Some(slot) = Slot::take() else { return run(file, &**engine, options, &*watch) };
+) -> (Outcome, Option<Role>) {
+    let here = |watch: &W, role| {
+        let (outcome, role) = run_as(file, &**engine, options, watch, role);
+        (outcome, Some(role))
+    };
+    let Some(slot) = Slot::take() else { return here(&watch, role) };
     let started = SystemTime::now();
     let clock = Instant::now();
     let trial = Arc::new(Apart { slot, watch, tally: Mutex::default() });
     let (sender, receiver) = mpsc::sync_channel(1);
+    // Taken back if no thread can be started.
+    let role = Arc::new(Mutex::new(Some(role)));
     let body = {
+        let given = Arc::clone(&role);
         let (file, engine, options, trial) = (file.clone(), Arc::clone(engine), options.clone(), Arc::clone(&trial));
         move || {
             let _adopted = trial.slot.adopt();
-            let outcome = run(&file, &*engine, &options, &*trial);
+            let role = given.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            let outcome = run_as(&file, &*engine, &options, &*trial, role);
             // Nobody waits for it if it was abandoned.
             let _ = sender.send(outcome);
         }
@@ -70,16 +80,17 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
         Err(_) => {
             // If no thread can be started, run on this one.
             slot.release();
-            return run(file, &**engine, options, &*trial.watch);
+            let role = role.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            return here(&trial.watch, role);
         }
     };
     let (mut version, mut since) = (slot.version(), clock);
     let (verdict, limit) = loop {
         match receiver.recv_timeout(TICK) {
-            Ok(outcome) => {
+            Ok((outcome, role)) => {
                 // It has reported everything; what remains are the engine's thread-local destructors.
                 let _ = thread.join();
-                return outcome;
+                return (outcome, Some(role));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 // `run` catches panics, so this one came from a thread-local destructor of the engine.
@@ -134,10 +145,11 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
         started_us: micros(started.duration_since(UNIX_EPOCH).unwrap_or_default()),
         ..Outcome::new(&file.name, verdict)
     };
-    match &options.known {
+    let outcome = match &options.known {
         Some(judge) if outcome.verdict.is_failure() => judge.judge(outcome),
         _ => outcome,
-    }
+    };
+    (outcome, None)
 }
 
 /// A trial on another thread: its reports are passed on while somebody waits for it.
@@ -270,7 +282,7 @@ mod tests {
         fs::write(&path, "statement ok\nSELECT 1\n\nstatement ok\nSELECT 2\n").unwrap();
         let file = crate::suite::Suite::new(folder.path()).find("a.test").unwrap().unwrap();
         let engine: Arc<dyn Engine> = Arc::new(Hangs(hangs));
-        run_apart(&file, &engine, options, Arc::new(()), is_unwanted)
+        run_apart(&file, &engine, options, Arc::new(()), Role::Plain, is_unwanted).0
     }
 
     #[test]

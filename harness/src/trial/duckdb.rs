@@ -6,18 +6,18 @@ use std::path::Path;
 
 use crate::engine::{Done, EngineError};
 use crate::outcome::CutShort;
-use crate::script::duckdb::compare::{self, Actual, Differing, Mismatch};
+use crate::script::duckdb::compare::{self, Actual, Mismatch};
 use crate::script::duckdb::{
     self, Action, Cursor, Event, Expect, MOST_RECORDS, Names, Passes, Query, Scope, Statement, Texts,
 };
 use crate::script::{Completion, Labels, Record, Step, SyntaxError};
 use crate::suite::TestFile;
 
-use super::answer;
 use super::bless::Correction;
-use super::execute::{Complaint, Executor, Results};
+use super::execute::{Complaint, Executor};
 use super::{Ending, Options, Tally, Turn};
 
+mod alike;
 mod other;
 mod tags;
 mod together;
@@ -300,6 +300,10 @@ impl State<'_> {
                     let correction = edits.map(|edits| Box::new(Correction::Edits(edits)));
                     Complaint { correction, ..complaint }
                 }
+                (None, Ok(correction)) => {
+                    let is_alike = alike::is_alike(&step.action, record, &correction, executor, tally);
+                    Complaint { correction: Ok(correction), is_alike, ..complaint }
+                }
                 (_, correction) => Complaint { correction, ..complaint },
             })
         });
@@ -482,15 +486,4 @@ struct Here<'h, 's, 'a> {
 /// The connection of a pass of a concurrent loop. No script can name it so.
 fn pass_name(pass: u64) -> String {
     format!("pass {pass}")
-}
-
-impl From<Mismatch> for Complaint {
-    fn from(mismatch: Mismatch) -> Self {
-        let results = mismatch.results.map(|results| {
-            let Differing { expected, actual, compared, shape, sorted, returned } = *results;
-            let compared = compared.map(|actual| (expected.clone(), actual));
-            Results::Texts(Box::new(answer::Texts { expected, actual, compared, shape, sorted, returned }))
-        });
-        Complaint { results, ..Complaint::from(mismatch.message) }
-    }
 }

@@ -13,6 +13,7 @@ use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Dialect, Lines, Record, Step};
 use crate::suite::TestFile;
 
+mod compare;
 mod complaint;
 mod connections;
 mod judge;
@@ -20,6 +21,7 @@ mod places;
 
 use super::answer::{self, Comparison, Fingerprint, Form, Texts};
 use super::bless::{self, Correction};
+use super::compare::Comparing;
 use super::variables::Variables;
 use super::watchdog::Watchdog;
 use super::{Ending, Options, Tally, Watch, panics, returned, system};
@@ -43,6 +45,10 @@ pub(super) struct Executor<'e, 'a> {
     answered: Option<Result<Done, EngineError>>,
     /// Whether to collect corrections.
     bless: bool,
+    /// Whether failing results are compared with those of another engine.
+    compares: bool,
+    /// Whether this is the other engine, which runs no commands.
+    is_reference: bool,
     /// Whether failures keep their full texts.
     whole: bool,
     /// Where to write what was returned, if the script lists only a hash of it.
@@ -89,6 +95,8 @@ impl<'e, 'a> Executor<'e, 'a> {
             hash_threshold: 0,
             answered: None,
             bless: options.bless.is_some(),
+            compares: options.reference.is_some(),
+            is_reference: false,
             whole: options.whole_texts,
             returned: options.returned.as_deref(),
             file: &file.name,
@@ -101,6 +109,12 @@ impl<'e, 'a> Executor<'e, 'a> {
             engine: engine.name(),
             watch,
         })
+    }
+
+    /// From now on the script runs on the reference: by the rules of the judged engine, and without `system` commands, which
+    /// have run once.
+    pub(super) fn serve_as_reference(&mut self, rules: Rules) {
+        (self.rules, self.compares, self.is_reference) = (rules, true, true);
     }
 
     /// The engine's own name once it is connected.
@@ -132,7 +146,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             None if options.fail_fast && tally.has_new_failure() => Some(CutShort::FirstFailure),
             None => None,
         };
-        tally.cut_short.is_some() || InEngine::is_abandoned()
+        tally.cut_short.is_some() || InEngine::is_abandoned() || tally.of_judged().is_some_and(Comparing::is_over)
     }
 
     /// The rows that the last request returned.
@@ -206,6 +220,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
                 (None, Ok(())) => {
                     tally.pass(&record);
+                    self.compare(&record, None, tally);
                     if let Some(blessings) = &mut tally.blessings {
                         blessings.passed(&record);
                     }
@@ -214,6 +229,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 (None, Err(_)) if attempt < attempts && self.lost.is_none() => continue,
                 (None, Err(complaint)) => complaint,
             };
+            self.compare(&record, Some(&complaint), tally);
             let limit = if self.whole { usize::MAX } else { diff::LONGEST };
             tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
             let mut failure = Failure { message: complaint.message, ..tally.here() };
@@ -325,6 +341,9 @@ impl<'e, 'a> Executor<'e, 'a> {
                 self.bind(variables)
             }
             Step::System { command, stdout } => {
+                if self.is_reference {
+                    return Ok(());
+                }
                 self.watch.running(tally.file(), record.line, command.as_bytes());
                 let _in_command = InEngine::enter(tally.file(), record.line, command.as_bytes());
                 if !self.allow_system {

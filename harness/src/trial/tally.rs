@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bless::{self, Blessings, Conclusion, How};
+use super::compare::Role;
 use super::excerpt::Excerpted;
 use super::{Ending, Watch};
 use crate::diff;
@@ -18,6 +19,7 @@ use crate::suite::shown;
 pub(super) struct Tally<'f> {
     pub(super) watch: &'f dyn Watch,
     pub(super) blessings: Option<Blessings>,
+    pub(super) role: Role,
     pub(super) rewritten: u64,
     pub(super) rewritable: u64,
     pub(super) records: RecordCounts,
@@ -49,6 +51,7 @@ impl<'f> Tally<'f> {
         Tally {
             watch,
             blessings: None,
+            role: Role::Plain,
             rewritten: 0,
             rewritable: 0,
             records: RecordCounts::default(),
@@ -99,6 +102,7 @@ impl<'f> Tally<'f> {
             actual: None,
             diff: String::new(),
             returned: String::new(),
+            reference: String::new(),
         }
     }
 

@@ -8,7 +8,8 @@ use maud::{Markup, html};
 use super::lanes::Lane;
 use super::words::{number, share};
 use super::{KINDS, kind, kinds, stack};
-use crate::outcome::{Counts, Outcome, Results};
+use crate::outcome::{Comparison, Counts, Outcome, Results};
+use crate::report::comparison::records;
 use crate::report::words::{pass_rate, percentage, rate, time};
 use crate::suite::category;
 
@@ -72,6 +73,44 @@ fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome], known: bool)
             td { (percentage(pass_rate(counts))) }
             (cell(counts.records.failed, "bad"))
             td { (time(busy)) }
+        }
+    }
+}
+
+/// How many records are in the table of the comparison.
+const MOST_COMPARED: usize = 100;
+
+/// What the reference says, if there was one; empty otherwise.
+pub(super) fn comparison(results: &Results) -> Markup {
+    let Some(sum) = Comparison::sum(results.outcomes.iter().filter_map(|outcome| outcome.comparison.as_ref())) else {
+        return html! {};
+    };
+    let records: Vec<_> = records(&results.outcomes).collect();
+    html! {
+        section #comparison aria-labelledby="comparison-title" {
+            h2 #comparison-title { "Compared with " (sum.reference) }
+            p .note { (sum.to_string()) "." }
+            @if !records.is_empty() {
+                div .scroll role="region" aria-labelledby="comparison-title" tabindex="0" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "Record" } th scope="col" .wide { "Right" } th scope="col" .wide { "On the reference" }
+                        } }
+                        tbody {
+                            @for (reference, record) in records.iter().take(MOST_COMPARED) {
+                                tr {
+                                    th scope="row" { (record.place()) }
+                                    td .wide { (record.agrees.words(reference)) }
+                                    td .wide { (record.message.lines().next().unwrap_or_default()) }
+                                }
+                            }
+                        }
+                    }
+                }
+                @if records.len() > MOST_COMPARED {
+                    p .note { (number((records.len() - MOST_COMPARED) as u64)) " more are in results.json." }
+                }
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::super::RETURNED;
 use super::{Places, RunError, title};
-use crate::config::{Config, ENGINE, hand_on, without_secrets};
-use crate::engine::{Choice, Engine};
+use crate::config::{Config, ENGINE, REFERENCE, hand_on, without_secrets};
+use crate::engine::Engine;
 use crate::environment;
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place};
@@ -30,13 +30,15 @@ const PAGES: &str = "SLT_WORKER_PAGES";
 /// The process of the worker with that `label`: this program with these arguments, and where the work is.
 ///
 /// Engine and queue are passed in the environment, which nobody else can read, because their URLs may hold a password.
-pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Places, engine: Option<&Choice>) -> Command {
+pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Places, config: &Config) -> Command {
     let mut command = process::same_executable();
     command.args(without_secrets(std::env::args_os().skip(1)));
     command.env(LABEL, label).env(QUEUE, places.queue.secret()).env(RUN_ID, run_id);
     command.env(PARENT, supervisor.to_string()).env(PAGES, &places.results);
-    if let Some(choice) = engine {
-        environment::set_for(&mut command, ENGINE, Some(choice.secret().as_ref()));
+    for (name, choice) in [(ENGINE, &config.engine), (REFERENCE, &config.reference)] {
+        if let Some(choice) = choice {
+            environment::set_for(&mut command, name, Some(choice.secret().as_ref()));
+        }
     }
     hand_on(&mut command);
     command.envs(environment::run_values());

@@ -1,5 +1,6 @@
 //! Why a record failed, and what it would have to expect instead.
 
+use crate::script::duckdb::compare::{Differing, Mismatch};
 use crate::trial::answer::Texts;
 use crate::trial::bless::Correction;
 
@@ -19,17 +20,30 @@ pub(in crate::trial) struct Complaint {
     pub(in crate::trial) correction: Result<Box<Correction>, String>,
     /// Whether a function of the engine's author panicked, which ends the script.
     pub(in crate::trial) panicked: bool,
+    /// Whether the judged engine returned the same, where this is the reference and the dialect has found that out itself.
+    pub(in crate::trial) is_alike: Option<bool>,
 }
 
 impl From<String> for Complaint {
     fn from(message: String) -> Self {
         let correction = Err("only what a statement or a query returns can be written down".to_owned());
-        Complaint { message, results: None, correction, panicked: false }
+        Complaint { message, results: None, correction, panicked: false, is_alike: None }
     }
 }
 
 impl Complaint {
     pub(in crate::trial) fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
         Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
+    }
+}
+
+impl From<Mismatch> for Complaint {
+    fn from(mismatch: Mismatch) -> Self {
+        let results = mismatch.results.map(|results| {
+            let Differing { expected, actual, compared, shape, sorted, returned } = *results;
+            let compared = compared.map(|actual| (expected.clone(), actual));
+            Results::Texts(Box::new(Texts { expected, actual, compared, shape, sorted, returned }))
+        });
+        Complaint { results, ..Complaint::from(mismatch.message) }
     }
 }

@@ -1,0 +1,177 @@
+//! `--reference` runs each record on a second engine too, and says who agrees with the script.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bless::WAYS;
+use crate::servers::servers;
+use crate::support::{PASSES, Said, command, folder, target_binary};
+
+/// A driver that answers everything with one row `1`; with an argument it hangs at a 7 instead, or starts no more than
+/// twice: to be asked for the extension, and to be tried out.
+const ONES: &str = r#"
+import json, os, sys, time
+
+if sys.argv[1:] == ["twice"]:
+    with open("starts", "a") as starts:
+        starts.write("x")
+    if os.path.getsize("starts") > 2:
+        sys.exit(1)
+text = ""
+while piece := sys.stdin.buffer.read1(4096).decode():
+    text += piece
+    while text:
+        try:
+            request, end = json.JSONDecoder().raw_decode(text)
+        except json.JSONDecodeError:
+            break
+        text = text[end:]
+        if sys.argv[1:] == ["hang"] and "7" in request["sql"]:
+            time.sleep(60)
+        print(json.dumps({"result": [["1"]]}), flush=True)
+"#;
+
+/// The engine that this driver is, in a folder for it.
+fn ones(folder: &Path, argument: &str) -> String {
+    let driver = folder.join("ones.py");
+    fs::write(&driver, ONES).unwrap();
+    format!("external:python3 {} {argument}", driver.display()).trim_end().to_owned()
+}
+
+/// One record for each way in which two engines can agree with a script, the first being right on both.
+const SCRIPT: &str = "statement ok\nCREATE TABLE t(a)\n\nquery I\nSELECT 1\n----\n1\n\nquery I\nSELECT 2\n----\n2\n\n\
+    query I\nSELECT 3\n----\n1\n\nquery I\nSELECT 2 - 1\n----\n5\n\nquery I\nSELECT 6\n----\n5\n\n\
+    skipif sqlite\nquery I\nSELECT 7\n----\n7\n\nonlyif sqlite\nquery I\nSELECT 8\n----\n8\n";
+
+fn with(root: &Path, way: &[&str], arguments: &[&str]) -> (Said, Value) {
+    let results = tempfile::tempdir().unwrap();
+    let mut command = command(target_binary());
+    command.env("SLT_CORPUS", root).env("SLT_RESULTS", results.path());
+    let said = Said::of(command.args(way).args(arguments));
+    let text = fs::read_to_string(results.path().join("results.json")).unwrap_or_else(|_| "null".to_owned());
+    (said, serde_json::from_str(&text).unwrap())
+}
+
+#[test]
+fn records_are_sorted_by_who_agrees_and_no_verdict_changes() {
+    let root = folder(&[("a.slt", SCRIPT), ("b.slt", PASSES)]);
+    let ones = ones(root.path(), "");
+    for way in WAYS {
+        let (alone, _) = with(root.path(), way, &[]);
+        let (said, results) = with(root.path(), way, &["--reference", &ones]);
+        assert_eq!((said.code, said.result(), said.verdicts()), (101, alone.result(), alone.verdicts()), "{said:?}");
+        let (sum, rest) =
+            ("8 records compared with the external driver", ": 3 as expected on both, 2 only here, 1 only on");
+        assert!(said.out.contains(sum) && said.out.contains(rest), "{said:?}");
+        let a = results["outcomes"].as_array().unwrap().iter().find(|outcome| outcome["name"] == "a.slt").unwrap();
+        let comparison = &a["comparison"];
+        let counts = ["both", "only_engine", "only_reference", "neither_alike", "neither_different"];
+        assert_eq!(counts.map(|count| &comparison[count]), [2, 2, 1, 1, 1].map(|count| json!(count)).each_ref(), "{a}");
+        let records = comparison["records"].as_array().unwrap();
+        let shown: Vec<_> =
+            records.iter().map(|record| (record["line"].as_u64().unwrap(), &record["agrees"])).collect();
+        let agrees =
+            ["only_engine", "only_reference", "neither_alike", "neither_different", "only_engine"].map(Value::from);
+        assert_eq!(shown, [9, 14, 19, 24, 36].into_iter().zip(&agrees).collect::<Vec<_>>(), "{a}");
+        assert_eq!(a["records"], json!({"passed": 4, "failed": 3, "skipped": 1}));
+        // Each failure says what the reference says.
+        for words in ["`, and not here", "` returns the same as this engine", "` returns something else"] {
+            assert!(said.out.contains(words), "{words}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_behind_a_hash_are_shown() {
+    let root = folder(&[("a.test", "query I\nSELECT 2\n----\n1 values hashing to b026324c6904b2a9cb4b88d6d61c81d1\n")]);
+    let ones = ones(root.path(), "");
+    let (said, results) = with(root.path(), &[], &["--reference", &ones]);
+    assert!(said.out.contains("\n(-reference|+actual)\n") && said.out.contains("\n- 1\n+ 2\nat "), "{said:?}");
+    assert_eq!(results["outcomes"][0]["comparison"]["only_reference"], 1, "{results}");
+}
+
+#[test]
+fn a_reference_that_cannot_be_reached_fails_the_run_and_no_file() {
+    let root = folder(&[("a.slt", PASSES), ("b.slt", PASSES)]);
+    for way in WAYS {
+        for engine in ["external:/nowhere/driver", "postgres://me:hunter2@127.0.0.1:1/db"] {
+            let (said, _) = with(root.path(), way, &["--reference", engine]);
+            assert_eq!((said.code, said.verdicts().len()), (4, 0), "{said:?}");
+            assert!(said.err.contains("cannot connect to the reference") && !said.err.contains("hunter2"), "{said:?}");
+        }
+        // It goes away during the run.
+        let here = tempfile::tempdir().unwrap();
+        let mut command = command(target_binary());
+        command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", here.path()).current_dir(here.path());
+        let said = Said::of(command.args(way).args(["--reference", &ones(here.path(), "twice")]));
+        assert!(said.code == 4 && said.out.contains("2 passed; 0 failed"), "{said:?}");
+        assert!(
+            said.out.contains("2 not compared") && said.err.contains("the reference could not be reached"),
+            "{said:?}"
+        );
+    }
+    let (said, _) = with(root.path(), &[], &["--reference", "oracle"]);
+    assert!(said.code == 2 && said.err.contains("`--reference` (or `SLT_REFERENCE`): no such engine"), "{said:?}");
+    let (said, _) = with(root.path(), &[], &["--reference", "sqlite", "--bless"]);
+    assert!(said.code == 2 && said.err.contains("which `--bless` changes"), "{said:?}");
+    let (said, results) = with(root.path(), &[], &["--reference", "none"]);
+    assert!(said.code == 0 && results["outcomes"][0].get("comparison").is_none(), "{said:?}");
+}
+
+#[test]
+fn a_reference_that_hangs_costs_the_file_none_of_its_time() {
+    let root = folder(&[("a.slt", "query I\nSELECT 7\n----\n7\n")]);
+    let hangs = ones(root.path(), "hang");
+    for way in WAYS {
+        let (said, results) =
+            with(root.path(), way, &["--reference", &hangs, "--file-timeout", "1", "--query-timeout", "1"]);
+        assert!(said.out.contains("1 passed; 0 failed"), "{said:?}");
+        let comparison = &results["outcomes"][0]["comparison"];
+        assert!(comparison["why"].as_str().unwrap().starts_with("timed out after 1 s"), "{results}");
+    }
+}
+
+#[test]
+fn one_file_on_two_engines_is_shown_by_slt() {
+    let root = folder(&[("a.slt", SCRIPT)]);
+    let ones = ones(root.path(), "");
+    let slt = |arguments: &[&str]| {
+        let mut command = command(env!("CARGO_BIN_EXE_slt"));
+        Said::of(command.args(arguments).env("SLT_RESULTS", root.path().join("results")).current_dir(root.path()))
+    };
+    let said = slt(&["test", "a.slt", "--reference", &ones]);
+    let sum = ": 2 as expected on both, 2 only here, 1 only on ";
+    assert!(said.code == 101 && said.out.contains(sum), "{said:?}");
+    assert!(said.out.contains("  a.slt:9: as expected here, and not on the external driver `python3"), "{said:?}");
+    let said = slt(&["test", "a.slt", "--reference", "external:/nowhere/driver"]);
+    assert!(said.code == 4 && said.err.contains("cannot connect to the reference"), "{said:?}");
+    assert_eq!(slt(&["run", "--root", "a.slt", "--reference", &ones, "--report"]).code, 101);
+    let said = slt(&["analyze"]);
+    assert!(said.out.contains(sum) && said.out.contains("a.slt:14: as expected on the external driver"), "{said:?}");
+    let page = fs::read_to_string(root.path().join("results/report.html")).unwrap();
+    assert!(page.contains("Compared with the external driver") && page.contains("a.slt:24"));
+}
+
+#[test]
+fn databases_are_references_and_have_references() {
+    let script = "statement ok\nCREATE TABLE t(a INTEGER, b TEXT)\n\nstatement ok\nINSERT INTO t VALUES (2, 'x'), (1, 'y')\n\n\
+        query IT rowsort\nSELECT a, b FROM t\n----\n1 y\n2 x\n\nstatement error\nSELECT nothing FROM t\n\n\
+        query I\nSELECT length(b) + 5 FROM t WHERE a = 1\n----\n7\n\nonlyif sqlite\nquery T\nSELECT typeof(a) FROM t LIMIT 1\n----\ninteger\n";
+    let (servers, _turn) = servers();
+    let root = folder(&[("a.slt", script)]);
+    let (said, results) = with(root.path(), &[], &["--reference", "sqlite"]);
+    let counts = |results: &Value| {
+        ["both", "only_engine", "neither_alike"]
+            .map(|count| results["outcomes"][0]["comparison"][count].as_u64().unwrap())
+    };
+    assert_eq!((said.code, counts(&results)), (101, [5, 0, 1]), "{said:?} {results}");
+    for server in servers {
+        let (said, results) = with(root.path(), &[], &["--reference", &server.url]);
+        // Only SQLite has `typeof`, and the record that is for SQLite runs on the reference too.
+        assert_eq!((said.code, counts(&results)), (101, [4, 1, 1]), "{said:?} {results}");
+        let (said, results) = with(root.path(), &["--parallel"], &["--engine", &server.url, "--reference", "sqlite"]);
+        assert_eq!((said.code, counts(&results)), (101, [4, 0, 1]), "{said:?} {results}");
+    }
+}
