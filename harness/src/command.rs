@@ -31,6 +31,7 @@ mod review;
 mod run;
 mod runs;
 mod status;
+mod watch;
 
 use error::CommandError;
 
@@ -96,6 +97,10 @@ enum Action {
     Shrink(shrink::Flags),
     /// Check test files without an engine: what cannot be read, and what can never run
     Check(check::Flags),
+    /// Run again what changed or failed, whenever a test file or the test target's program changes
+    ///
+    /// Takes the filters and flags of `slt run`.
+    Watch(watch::Flags),
     /// List the names of test files
     ///
     /// Example: slt list --root tests/corpus evidence/
@@ -218,6 +223,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
     }
     match action {
         Action::Run(flags) => run::run(flags, read, suite, engine),
+        Action::Watch(_) => watch::run(&suite),
         Action::Config(flags) => run::config(flags, read, suite, engine),
         Action::Check(flags) => check::run(&flags, suite),
         Action::List(flags) => run::list(flags, read, suite, engine),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::faulty_support::wait_until;
 use crate::own_engine::{README, copy_versions, target_folder, write};
 use crate::support::{FAILS, PASSES, Said, command, folder};
 
@@ -215,4 +216,30 @@ fn slt_has_its_own_engine_where_no_target_is_or_another_is_named() {
     named.env("SLT_RESULTS", place.path().join("results"));
     let named = Said::of(named.args(["run", "--engine", "sqlite", "--root", "tests/readme", "errors"]));
     assert!(named.code == 101 && named.err.contains("on sqlite\n"), "SQLite has another error: {named:?}");
+}
+
+#[test]
+fn watch_runs_what_changed_or_failed_until_ctrl_c() {
+    let files = folder(&[("a.test", PASSES), ("b.test", FAILS)]);
+    let results = folder(&[]);
+    let out = fs::File::create(results.path().join("out")).unwrap();
+    let mut watch = slt_command(files.path());
+    watch.args(["watch", "--root", "."]).env("SLT_RESULTS", results.path().join("results"));
+    watch.stdin(std::process::Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+    let mut watch = watch.spawn().unwrap();
+    let said = || fs::read_to_string(results.path().join("out")).unwrap();
+    let runs = |wanted: usize| {
+        wait_until("it watches", || said().matches("watching 2 files; Ctrl-C ends\n").count() == wanted);
+        said().rsplit("running ").next().unwrap().to_owned()
+    };
+    let first = runs(1);
+    assert!(first.contains("test a.test ... ok") && first.contains("test b.test ... FAILED"), "{first}");
+    fs::write(files.path().join("a.test"), PASSES.to_owned() + "\n# More.\n").unwrap();
+    let second = runs(2);
+    assert!(second.contains("test a.test ... ok") && second.contains("test b.test ... FAILED"), "{second}");
+    fs::write(files.path().join("b.test"), PASSES).unwrap();
+    let third = runs(3);
+    assert!(!third.contains("test a.test") && third.contains("test b.test ... ok"), "{third}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&watch), rustix::process::Signal::INT).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(0), "{}", said());
 }

@@ -96,6 +96,26 @@ fn has_roots(arguments: &[OsString]) -> bool {
         || env::var_os("SLT_CORPUS").is_some_and(|roots| !roots.is_empty())
 }
 
+/// What `slt run` with these arguments is about: the roots and the program of the test target that it goes to; or nothing if it
+/// goes to none.
+///
+/// # Errors
+/// What is wrong has been printed; the exit code.
+pub(super) fn watched(mut arguments: Vec<OsString>) -> Result<Option<(Vec<PathBuf>, PathBuf)>, ExitStatus> {
+    let options = Options::take(&mut arguments).map_err(|message| complain(&message, ExitStatus::Usage))?;
+    if has_engine(&arguments) {
+        return Ok(None);
+    }
+    let target = target(&options).map_err(|error| {
+        let status = if let CargoError::Choice(_) = error { ExitStatus::Usage } else { ExitStatus::NotBuilt };
+        complain(&error.to_string(), status)
+    })?;
+    let Ok(target) = target else { return Ok(None) };
+    let roots = target.roots(&options, &profile(&arguments));
+    let roots = roots.map_err(|message| complain(&message, ExitStatus::NotBuilt))?;
+    Ok(Some((roots, target.built.program)))
+}
+
 /// The flag that names a profile of the settings, with its value.
 fn profile(arguments: &[OsString]) -> Vec<OsString> {
     let at = arguments.iter().position(|word| word == "--profile").map(|at| arguments[at..].iter().take(2));
