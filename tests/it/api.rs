@@ -1,4 +1,4 @@
-//! The documentation has no errors. The public items of `slt-harness`, as its documentation lists them: `SLT_BLESS=1 cargo test --test it api` writes the
+//! The documentation has no errors. The public items of `slt-harness`, as its documentation lists them: `SLT_TEST_UPDATE=1 cargo test --test it api` writes the
 //! list again.
 
 use std::fs;
@@ -23,7 +23,7 @@ fn the_public_items_of_the_library_are_these() {
     items.sort();
     assert!(items.len() <= 40, "more than 40 public items:\n{}", items.concat());
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/api.txt");
-    if std::env::var_os("SLT_BLESS").is_some() {
+    if std::env::var_os("SLT_TEST_UPDATE").is_some() {
         fs::write(&list, items.concat()).unwrap();
     }
     assert_eq!(items.concat(), fs::read_to_string(&list).unwrap());

@@ -1,6 +1,6 @@
 //! Scripts that must fail, each with exactly the text in `NAME.expected`.
 //!
-//! `SLT_BLESS=1 cargo test --test it cases` regenerates these; then read them as a user would.
+//! `SLT_TEST_UPDATE=1 cargo test --test it cases` regenerates these; then read them as a user would.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn every_case_fails_with_its_expected_text_serially_and_in_parallel() {
     let found = cases("1");
     assert_eq!(found, cases("4"));
     assert!(found.len() > 50, "{} cases", found.len());
-    let bless = std::env::var_os("SLT_BLESS").is_some();
+    let bless = std::env::var_os("SLT_TEST_UPDATE").is_some();
     for (name, text) in found {
         let beside = folder.join(format!("{name}.expected"));
         if bless {

@@ -25,7 +25,7 @@ libtest's flags work too: several filters, `--exact`, `--skip`, `--list`, `--ign
 A file can hold settings under both: [settings.md](settings.md), which also has the flags `--profile` and `--show-config`.
 A target can set defaults in code (`Target`) and take flags of its own: [engines.md](engines.md).
 
-This page is made of the flags by `SLT_BLESS=1 cargo test --lib options`.
+This page is made of the flags by `SLT_TEST_UPDATE=1 cargo test --lib options`.
 ";
 
 /// Where more is said about a flag.
@@ -100,13 +100,13 @@ fn row(flag: &Arg) -> String {
 fn the_page_of_options_is_what_the_flags_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/options.md");
     let page = page();
-    if std::env::var_os("SLT_BLESS").is_some() {
+    if std::env::var_os("SLT_TEST_UPDATE").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         page == written,
-        "docs/options.md is not what the flags say: `SLT_BLESS=1 cargo test --lib options` writes it"
+        "docs/options.md is not what the flags say: `SLT_TEST_UPDATE=1 cargo test --lib options` writes it"
     );
     for (name, _) in PAGES {
         assert!(page.contains(&format!("`--{name}")), "{name}");

@@ -208,7 +208,6 @@ impl SqliteSession {
         // SAFETY: the handle is that of an open connection; SQLite returns NUL-terminated text that is valid until the
         // next call on this connection, and it is copied here before that.
         let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.handle())) };
-        // SAFETY: as above.
         let error = EngineError::new(message.to_string_lossy());
         // SAFETY: as above.
         match unsafe { ffi::sqlite3_errcode(self.handle()) } {

@@ -1,7 +1,7 @@
 //! The verdicts of `tests/slt.rs` are those of DataFusion's own runner, in every way to run it: the same files fail, each
 //! with the same number of failing records. `expected.txt` lists them.
 //!
-//! `SLT_BLESS=1 cargo test --test verdicts own` makes the list again, with DataFusion's own runner.
+//! `SLT_TEST_UPDATE=1 cargo test --test verdicts own` makes the list again, with DataFusion's own runner.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -113,9 +113,9 @@ fn own_runner() {
         }
     }
     assert!(printed.contains(&format!("{} failures", failing.len())), "{printed}");
-    if env::var_os("SLT_BLESS").is_some() {
+    if env::var_os("SLT_TEST_UPDATE").is_some() {
         let head = "# The files that fail in DataFusion's own runner, as their data is not in its published package: how many\n\
-                    # of their records do. `SLT_BLESS=1 cargo test --test verdicts own` writes this list.\n";
+                    # of their records do. `SLT_TEST_UPDATE=1 cargo test --test verdicts own` writes this list.\n";
         let lines: String = failing.iter().map(|(file, count)| format!("{count} {file}\n")).collect();
         fs::write(LIST, format!("{head}{lines}")).unwrap();
     }
