@@ -163,7 +163,8 @@ fn print_roots(suite: &Suite) -> ExitStatus {
     }
 }
 
-/// The config of `slt run` or `slt list`; with `--parallel`, there is a worker for each processor, unless told how many.
+/// The config of `slt run` or `slt list`; with `--parallel`, there is a worker for each processor, unless
+/// the command line says how many.
 pub(crate) fn as_command(mut config: Config, list: bool) -> Config {
     let list = list || config.list;
     if let Some(parallel) = &mut config.parallel {

@@ -212,7 +212,7 @@ pub struct Outcome {
     /// The output of the process during the last attempt, or the end of long output; only kept for a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// What the engine calls itself, where only a connection tells that.
+    /// What the engine calls itself, where only a connection knows that.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub engine: String,
     /// Wall time of the last attempt, in microseconds.

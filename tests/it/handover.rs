@@ -9,10 +9,10 @@ use crate::own_engine::{README, copy_versions, target_folder, write};
 use crate::support::{FAILS, PASSES, Said, command, folder};
 
 /// A test target that uses the harness only where it does not matter, and would be green.
-const STRANGER: &str = "fn main() {\n    let _ = slt_harness::Suite::new(\"x\");\n    \
+const FOREIGN: &str = "fn main() {\n    let _ = slt_harness::Suite::new(\"x\");\n    \
                         std::fs::write(\"ran\", \"\").unwrap();\n}\n";
 
-/// A workspace with a package `one` that has one target, `two` that has two, and `stranger`; and a package `broken` beside it.
+/// A workspace with a package `one` that has one target, `two` that has two, and `foreign`; and a package `broken` beside it.
 fn workspace() -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("handover");
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness");
@@ -31,7 +31,7 @@ fn workspace() -> PathBuf {
     write(
         &root.join("Cargo.toml"),
         &format!(
-            "[workspace]\nmembers = [\"one\", \"two\", \"stranger\"]\nexclude = [\"broken\"]\nresolver = \"3\"\n{profile}"
+            "[workspace]\nmembers = [\"one\", \"two\", \"foreign\"]\nexclude = [\"broken\"]\nresolver = \"3\"\n{profile}"
         ),
     );
     copy_versions(&root);
@@ -49,8 +49,8 @@ fn workspace() -> PathBuf {
         );
         write(&root.join(format!("two/tests/{name}/of_{name}.test")), PASSES);
     }
-    manifest("stranger", &[("slt", false)], "");
-    write(&root.join("stranger/tests/slt.rs"), STRANGER);
+    manifest("foreign", &[("slt", false)], "");
+    write(&root.join("foreign/tests/slt.rs"), FOREIGN);
     manifest("broken", &[("slt", false)], &format!("\n[workspace]\n{profile}"));
     copy_versions(&root.join("broken"));
     write(&root.join("broken/tests/slt.rs"), "fn main() { no_such_function() }\n");
@@ -143,7 +143,7 @@ fn one_of_several_targets_is_named() {
     for line in ["-p one --test readme", "-p two --test first", "-p two --test second-slt"] {
         assert!(all.err.contains(&format!("\n  {line}")), "{all:?}");
     }
-    assert!(!all.err.contains("stranger --test"), "{all:?}");
+    assert!(!all.err.contains("foreign --test"), "{all:?}");
     let one = slt(&root, &["test", "-p", "one", "one/tests/readme/a/passes.test"]);
     assert_eq!(one.code, 0, "{one:?}");
     for (arguments, words) in [
@@ -159,12 +159,12 @@ fn one_of_several_targets_is_named() {
 
 #[test]
 fn a_target_that_does_not_use_the_harness_is_not_started() {
-    let stranger = workspace().join("stranger");
+    let foreign = workspace().join("foreign");
     for command in ["run", "list", "stubs"] {
-        let said = slt(&stranger, &[command]);
+        let said = slt(&foreign, &[command]);
         assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("the test target `slt` of `stranger` does not call `slt_harness::main`"), "{said:?}");
-        assert!(!stranger.join("ran").exists() && said.out.is_empty(), "{said:?}");
+        assert!(said.err.contains("the test target `slt` of `foreign` does not call `slt_harness::main`"), "{said:?}");
+        assert!(!foreign.join("ran").exists() && said.out.is_empty(), "{said:?}");
     }
 }
 

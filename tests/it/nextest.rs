@@ -151,8 +151,8 @@ fn a_failing_file_exits_with_100_and_junit_shows_position_sql_and_diff() {
     assert_eq!(report.len(), 2, "{report:?}");
     assert!(report["a/passes.test"].failure.is_none(), "{report:?}");
     let place = root.path().join("a/fails.test").display().to_string();
-    let told = format!("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n@@ line 6 @@\n- 2\n+ 1\nat {place}:3");
-    assert!(report["a/fails.test"].failure.as_ref().is_some_and(|text| text.contains(&told)), "{report:?}");
+    let shown = format!("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n@@ line 6 @@\n- 2\n+ 1\nat {place}:3");
+    assert!(report["a/fails.test"].failure.as_ref().is_some_and(|text| text.contains(&shown)), "{report:?}");
 }
 
 #[test]

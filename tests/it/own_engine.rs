@@ -117,7 +117,7 @@ impl DB for Never {
     }
 }
 fn main() -> std::process::ExitCode {
-    slt_harness::main(Suite::new("tests/unreachable"), || Err::<Never, _>("nobody listens"))
+    slt_harness::main(Suite::new("tests/unreachable"), || Err::<Never, _>("no server"))
 }
 "#,
     files: &[
@@ -303,7 +303,7 @@ fn an_unreachable_engine_never_counts_as_an_expected_error() {
     assert_eq!(said.code, 101, "{said:?}");
     let text = failure(&said, "3 files that could not connect");
     assert!(text.starts_with("cannot connect to the engine: nobody listens"), "{text}");
-    assert_eq!(said.out.matches("nobody listens").count(), 1, "what is the same everywhere is said once: {said:?}");
+    assert_eq!(said.out.matches("no server").count(), 1, "what is the same everywhere is said once: {said:?}");
     for (name, _) in UNREACHABLE.files {
         let listed = text.lines().find_map(|line| line.strip_prefix("files: ")).unwrap_or_default();
         assert!(listed.split(", ").any(|listed| listed == *name), "{said:?}");

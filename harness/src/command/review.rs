@@ -152,7 +152,8 @@ impl Waiting {
         self.changes.pieces().count()
     }
 
-    /// The same decision for each record. What must end otherwise than before is told.
+    /// The same decision for each record. A record that now expects an error instead of success, or the other way round,
+    /// gets a line.
     fn all(&self, decision: Decision) -> (Vec<Decision>, bool) {
         for piece in self.changes.pieces().filter(|_| decision == Decision::Accept) {
             if let Some(turn) = piece.turn() {
@@ -162,7 +163,7 @@ impl Waiting {
         (vec![decision; self.len()], true)
     }
 
-    /// Asks for each record; also tells whether the user wants to see more files.
+    /// Asks for each record; also returns whether the user wants to see more files.
     ///
     /// # Errors
     /// That the user interrupted it, or the terminal failed.

@@ -106,7 +106,7 @@ impl InForce {
         let head = ("key".to_owned(), "value".to_owned(), "from".to_owned());
         let rows: Vec<(String, String, String)> = [head].into_iter().chain(rows).collect();
         let keys = rows.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
-        // A long value is in nobody's way where the next column follows it.
+        // Values of more than 40 characters do not widen the column.
         let values = rows.iter().map(|(_, value, _)| value.width()).filter(|width| *width <= 40).max().unwrap_or(0);
         for (key, value, from) in rows {
             let fill = " ".repeat(values.saturating_sub(value.width()));

@@ -191,10 +191,10 @@ impl Settings {
             let pattern = Pattern::new(&rule.pattern).ok();
             !pattern.is_some_and(|pattern| names.clone().any(|name| pattern.matches(name)))
         };
-        let told = |(key, rule): (&str, &Rule)| {
+        let describe = |(key, rule): (&str, &Rule)| {
             format!("{}:{}: `{key}`: no test file matches `{}`", self.file, rule.line, rule.pattern)
         };
-        of("exclude").chain(of("dialect")).filter(is_idle).map(told).collect()
+        of("exclude").chain(of("dialect")).filter(is_idle).map(describe).collect()
     }
 
     /// The command with the keys of the file as defaults of its flags, but for those that `matches` says are beaten.

@@ -48,7 +48,7 @@ impl About<'_> {
             started => started.saturating_add(outcome.wall_us),
         };
         outcomes.sort_by_key(end);
-        // Workers have heard its name, where only a connection tells that.
+        // Workers have heard its name, where only a connection knows that.
         let heard = outcomes.iter().map(|outcome| &outcome.engine).find(|name| !name.is_empty());
         let engine = match (self.engine.name(), heard) {
             (UNNAMED, Some(heard)) => heard.clone(),

@@ -243,7 +243,7 @@ impl Blessings {
         self.bless.how
     }
 
-    /// Writes the collected corrections, and returns the result for each file. `is_whole` tells whether the script ran to its
+    /// Writes the collected corrections, and returns the result for each file. `is_whole` says whether the script ran to its
     /// end.
     pub(super) fn conclude(self, is_whole: bool) -> Vec<Conclusion> {
         let Blessings { bless, dialect, script, root, labels, is_excerpt, drafts, .. } = self;

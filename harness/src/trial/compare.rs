@@ -48,7 +48,7 @@ impl Reference {
         let (reference, file) = (self.clone(), file.clone());
         let (sender, receiver) = mpsc::channel();
         let probe = move || {
-            // Nobody waits for it if it takes too long.
+            // The run goes on without it if it takes too long.
             let _ = sender.send(reference.connect(&file));
         };
         let late = |_| EngineError::new(format!("it does not answer within {} s", PATIENCE.as_secs()));

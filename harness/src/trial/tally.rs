@@ -34,7 +34,7 @@ pub(super) struct Tally<'f> {
     /// The line of the `halt` that it ended with.
     pub(super) halted: Option<u64>,
     pub(super) engine: Duration,
-    /// What the engine calls itself, where only a connection tells that.
+    /// What the engine calls itself, where only a connection knows that.
     pub(super) called: String,
     /// What the file held, as `content` sums it up.
     pub(super) content: String,

@@ -236,7 +236,7 @@ mod tests {
         let engine = Adapter::with_context(
             async |script| match script.name.as_str() {
                 "gis.slt" => Err(io::Error::other(Skip::new("no spatial types"))),
-                "bad.slt" => Err(io::Error::other("nobody listens")),
+                "bad.slt" => Err(io::Error::other("no server")),
                 name => Ok(name.to_owned()),
             },
             async |context, script| {
@@ -249,7 +249,7 @@ mod tests {
         let identity = engine.identity();
         let open = |name: &str| engine.open(&Script::named(name)).map(drop).unwrap_err();
         assert_eq!(open("gis.slt"), EngineError::skip("no spatial types"));
-        assert_eq!(open("bad.slt"), EngineError::new("nobody listens"));
+        assert_eq!(open("bad.slt"), EngineError::new("no server"));
         let script = Script::named("a.slt");
         let mut database = engine.open(&script).unwrap();
         for name in [None, Some("b")] {

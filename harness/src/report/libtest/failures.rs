@@ -87,7 +87,7 @@ mod tests {
             ..Outcome::new(name, Verdict::Failed)
         };
         let mut failures = Failures::default();
-        for (name, message) in [("b", "nobody listens"), ("a", "nobody listens"), ("c", "wrong password")] {
+        for (name, message) in [("b", "no server"), ("a", "no server"), ("c", "wrong password")] {
             failures.add(&unconnected(name, message), format!("{message}\nat {name}"));
         }
         failures.add(&Outcome::new("d", Verdict::Failed), "x".into());
@@ -106,7 +106,7 @@ mod tests {
         let text = loops.text();
         assert_eq!(text.matches("\nthat pass: slt run --exact 'l.test:4(i=3,j=2)'\n").count(), 1, "{text}");
         let mut many = Failures::default();
-        (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "nobody listens"), String::new()));
+        (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "no server"), String::new()));
         assert!(
             many.text().contains("---- 40 files that could not connect stdout ----\nnobody listens\nfiles: 00, 01, ")
         );
