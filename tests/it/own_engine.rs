@@ -117,13 +117,13 @@ impl DB for Never {
     }
 }
 fn main() -> std::process::ExitCode {
-    slt_harness::main(Suite::new("tests/unreachable"), || Err::<Never, _>("no server"))
+    slt_harness::main(Suite::new("tests/unreachable"), || Err::<Never, _>("nothing listens there"))
 }
 "#,
     files: &[
         ("classic.test", "statement error\nCREATE TABLE t(a)\n"),
         ("modern.slt", "statement error\nCREATE TABLE t(a)\n"),
-        ("worded.slt", "statement error nobody listens\nCREATE TABLE t(a)\n"),
+        ("worded.slt", "statement error nothing listens there\nCREATE TABLE t(a)\n"),
     ],
 };
 
@@ -302,8 +302,12 @@ fn an_unreachable_engine_never_counts_as_an_expected_error() {
     let said = cargo_test(&UNREACHABLE);
     assert_eq!(said.code, 101, "{said:?}");
     let text = failure(&said, "3 files that could not connect");
-    assert!(text.starts_with("cannot connect to the engine: nobody listens"), "{text}");
-    assert_eq!(said.out.matches("no server").count(), 1, "what is the same everywhere is said once: {said:?}");
+    assert!(text.starts_with("cannot connect to the engine: nothing listens there"), "{text}");
+    assert_eq!(
+        said.out.matches("nothing listens there").count(),
+        1,
+        "what is the same everywhere is said once: {said:?}"
+    );
     for (name, _) in UNREACHABLE.files {
         let listed = text.lines().find_map(|line| line.strip_prefix("files: ")).unwrap_or_default();
         assert!(listed.split(", ").any(|listed| listed == *name), "{said:?}");
