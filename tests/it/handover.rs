@@ -243,3 +243,12 @@ fn watch_runs_what_changed_or_failed_until_ctrl_c() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&watch), rustix::process::Signal::INT).unwrap();
     assert_eq!(watch.wait().unwrap().code(), Some(0), "{}", said());
 }
+
+#[test]
+fn a_package_without_a_target_for_commands_needs_no_cargo() {
+    let manifest = "[package]\nname = \"plain\"\n[package.metadata.slt]\ntargets = []\n";
+    let folder = folder(&[("Cargo.toml", manifest)]);
+    let said =
+        Said::of(command(env!("CARGO_BIN_EXE_slt")).arg("run").current_dir(folder.path()).env("CARGO", "/no/cargo"));
+    assert!(said.code == 0 && said.err.contains("`plain` names no test target"), "{} {}", said.code, said.err);
+}

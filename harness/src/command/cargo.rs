@@ -305,7 +305,7 @@ impl Package {
     /// Why the package has no test target for commands.
     pub(super) fn why_none(&self) -> String {
         match self.says() {
-            Some(_) => format!("`[package.metadata.slt]` of `{}` names no test target", self.name),
+            Some(_) => none_named(&self.name),
             None => format!("`{}` has no test target that uses {HARNESS}", self.name),
         }
     }
@@ -365,6 +365,19 @@ impl Package {
             }
         }
     }
+}
+
+pub(super) fn none_named(package: &str) -> String {
+    format!("`[package.metadata.slt]` of `{package}` names no test target")
+}
+
+/// The name of the package in a manifest that says itself that no test target is for commands. Cargo need not be asked
+/// then, and a machine that only runs a built `slt` need not have it.
+pub(super) fn names_none(manifest: &Path) -> Option<String> {
+    let document: DocumentMut = fs::read_to_string(manifest).ok()?.parse().ok()?;
+    let package = document.get("package")?;
+    let targets = package.get("metadata")?.get("slt")?.get("targets")?.as_array()?;
+    targets.is_empty().then(|| package.get("name")?.as_str().map(str::to_owned))?
 }
 
 /// The test targets in a manifest that have `harness = false`.

@@ -11,7 +11,7 @@ use std::process::Command;
 use clap::CommandFactory;
 use memmap2::Mmap;
 
-use super::cargo::{Built, CargoError, LIBRARY_PATH, Metadata, Options, Package, program as cargo};
+use super::cargo::{self, Built, CargoError, LIBRARY_PATH, Metadata, Options, Package, program as cargo};
 use super::{Slt, complain};
 use crate::action::{HANDED_OVER, MARK, Order, ROOTS};
 use crate::config::ENGINE;
@@ -135,6 +135,9 @@ fn target(options: &Options) -> Result<Result<TestTarget, String>, CargoError> {
     let Some(manifest) = options.manifest() else {
         return Ok(Err("no cargo package is here".to_owned()));
     };
+    if let Some(package) = cargo::names_none(&manifest).filter(|_| options.typed.is_empty()) {
+        return Ok(Err(cargo::none_named(&package)));
+    }
     let metadata = options.metadata(&manifest)?;
     let chosen = metadata.chosen(&manifest, options)?;
     let mut found: Vec<(Built, &Package)> = Vec::new();
