@@ -94,7 +94,7 @@ mod tests {
         failures.again = "slt run --exact".to_owned();
         assert_eq!(
             failures.text(),
-            "\nfailures:\n\n---- 2 files that could not connect stdout ----\nnobody listens\nfiles: a, b\n\
+            "\nfailures:\n\n---- 2 files that could not connect stdout ----\nno server\nfiles: a, b\n\
              run again: slt run --exact a\n\n---- c stdout ----\nwrong password\nat c\n\
              run again: slt run --exact c\n\n---- d stdout ----\nx\nrun again: slt run --exact d\n\n"
         );
@@ -108,7 +108,7 @@ mod tests {
         let mut many = Failures::default();
         (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "no server"), String::new()));
         assert!(
-            many.text().contains("---- 40 files that could not connect stdout ----\nnobody listens\nfiles: 00, 01, ")
+            many.text().contains("---- 40 files that could not connect stdout ----\nno server\nfiles: 00, 01, ")
         );
         assert_eq!(Failures::default().text(), "");
     }
