@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use slt_harness::unstable::script::{Labels, classic};
+use slt_harness::unstable::dialect::classic;
+use slt_harness::unstable::script::Labels;
 
 fuzz_target!(|text: &[u8]| {
     let labels = Labels::new(["sqlite".to_owned()]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use slt_harness::unstable::script::duckdb::{Cursor, Event, Names, Scope, Texts, parse};
+use slt_harness::unstable::dialect::duckdb::{Cursor, Event, Names, Scope, Texts, parse};
 use slt_harness::unstable::script::{Labels, SyntaxError};
 
 /// A root with one file that can be included, beside which the script stands that never is on disk.

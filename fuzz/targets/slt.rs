@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use slt_harness::unstable::script::{Labels, slt};
+use slt_harness::unstable::dialect::slt;
+use slt_harness::unstable::script::Labels;
 
 /// A root with one file that can be included. The script is beside it, but never on disk.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {

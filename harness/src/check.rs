@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::script::{Dialect, SyntaxError, source};
+use crate::dialect::Dialect;
+use crate::script::{SyntaxError, source};
 use crate::suite::{TestFile, shown};
 
 mod conditions;
@@ -132,7 +133,7 @@ impl Report<'_> {
             kind,
             message: error.message,
             dialect: self.file.dialect.name(),
-            known_to: error.known_to.into_iter().map(Dialect::name).collect(),
+            known_to: error.known_to,
         });
     }
 

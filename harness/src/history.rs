@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `stamp` is the file's size and modification time. It shows that a file has changed since, and is empty for files
-//! that another machine ran. `green`, in lines of files that did not fail, is what the file held (`script::content`), for
+//! that another machine ran. `green`, in lines of files that did not fail, is what the file held (`suite::content`), for
 //! `--changed`. Unreadable lines, such as one torn by a kill, are skipped. Losing the history costs the
 //! order, never a result.
 
@@ -43,7 +43,7 @@ pub struct Entry {
     /// Peak resident memory while it ran, in bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
-    /// What the file held in the last run in which it did not fail, as `script::content` sums it up, if known.
+    /// What the file held in the last run in which it did not fail, as `suite::content` sums it up, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green: Option<String>,
 }
@@ -223,7 +223,7 @@ mod tests {
             root: folder.into(),
             planned: None,
             excerpt: None,
-            dialect: crate::suite::Dialect::Classic,
+            dialect: crate::dialect::Dialect::Classic,
             excluded: None,
         }
     }

@@ -51,9 +51,13 @@ mod diff;
 
 mod environment;
 
-mod suite;
+mod exchange;
 
 mod script;
+
+mod dialect;
+
+mod suite;
 
 mod check;
 
@@ -97,11 +101,12 @@ mod command;
 
 pub use action::{main, main_with};
 pub use clap;
+pub use dialect::Dialect;
 pub use engine::{Adapter, Skip};
 pub use environment::run_value;
 pub use run::Target;
 pub use sqllogictest;
-pub use suite::{Dialect, Suite};
+pub use suite::Suite;
 
 /// What a run writes to `results.json`, for programs that read it, and how it ends.
 pub mod results {
@@ -127,6 +132,9 @@ pub mod unstable {
     }
     pub mod config {
         pub use crate::config::*;
+    }
+    pub mod dialect {
+        pub use crate::dialect::*;
     }
     pub mod engine {
         pub use crate::engine::choice::*;

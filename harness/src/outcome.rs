@@ -237,7 +237,7 @@ pub struct Outcome {
     /// The pass over the suite, counted from 1 (`--repeat`).
     #[serde(default = "one")]
     pub pass: u32,
-    /// What the file held when it was read, as `script::content` sums it up; empty if another process read it.
+    /// What the file held when it was read, as `suite::content` sums it up; empty if another process read it.
     #[serde(skip)]
     pub content: String,
 }

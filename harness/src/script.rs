@@ -1,7 +1,6 @@
 //! What a test file says: its text, read into records.
 //!
-//! Three dialects: [`classic`] (`.test`), as SQLite's own runner reads it, [`slt`] (`.slt`), as the `sqllogictest` crate
-//! does, and [`duckdb`]. The first two yield [`Record`]s; a script of the third has loops, and is walked step by step.
+//! Records are the same in every dialect; the [dialects](crate::dialect) read them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,23 +8,10 @@ use std::time::Duration;
 
 use sqllogictest::parser::ExpectedError;
 
-pub mod classic;
 mod condition;
-pub mod content;
-pub mod duckdb;
-mod foreign;
-mod include;
-pub mod outline;
-mod place;
-mod prepare;
-pub mod slt;
 pub mod source;
 
-pub use crate::suite::Dialect;
-pub use condition::Labels;
-#[cfg(feature = "commands")]
-pub(crate) use include::resolve as included;
-pub use place::Place;
+pub use condition::{Condition, Labels};
 
 /// A record is one step of a script.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +33,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(line: u64, step: Step<'a>) -> Self {
+    pub(crate) fn new(line: u64, step: Step<'a>) -> Self {
         Record {
             included_from: None,
             line,
@@ -213,9 +199,12 @@ impl Lines<'_> {
 /// A block is a part of the file, from the start of its first line to the end of its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block<'a> {
-    text: &'a [u8],
-    count: usize,
-    plain: bool,
+    /// Its text.
+    pub(crate) text: &'a [u8],
+    /// How many lines it has, without comment lines.
+    pub(crate) count: usize,
+    /// Whether it is nothing but its lines.
+    pub(crate) plain: bool,
 }
 
 impl<'a> Block<'a> {
@@ -235,8 +224,8 @@ pub struct SyntaxError {
     pub line: u64,
     /// What is wrong and, where that helps, what would be right.
     pub message: String,
-    /// The dialects to which what is wrong belongs, if it belongs to others.
-    pub known_to: Vec<Dialect>,
+    /// The names of the dialects to which what is wrong belongs, if it belongs to others.
+    pub known_to: Vec<&'static str>,
 }
 
 impl SyntaxError {
@@ -245,6 +234,3 @@ impl SyntaxError {
         SyntaxError { included_from: None, line, message: message.into(), known_to: Vec::new() }
     }
 }
-
-#[cfg(test)]
-mod properties;

@@ -14,8 +14,8 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::dialect::outline::Kind;
 use crate::process::Family;
-use crate::script::outline::Kind;
 use crate::suite::{At, TestFile};
 
 mod attempt;

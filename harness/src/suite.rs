@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use walkdir::WalkDir;
 
+pub use crate::dialect::Dialect;
 use dialect::Dialects;
 use exclude::Exclusions;
 
+pub mod content;
 mod dialect;
 mod error;
 mod excerpt;
@@ -18,7 +20,6 @@ mod filter;
 mod rust_path;
 mod stubs;
 
-pub use dialect::Dialect;
 pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::{At, Excerpt};
@@ -45,7 +46,7 @@ pub struct TestFile {
     pub path: PathBuf,
     /// The root it was found under: nothing outside is read on its behalf.
     pub root: PathBuf,
-    /// What it must hold, as `script::content` sums it up: a process that runs it refuses anything else.
+    /// What it must hold, as `suite::content` sums it up: a process that runs it refuses anything else.
     pub planned: Option<String>,
     /// The dialect that it is read by.
     pub dialect: Dialect,

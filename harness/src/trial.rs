@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
+use crate::dialect::{Dialect, classic, slt};
 use crate::diff;
 use crate::engine::{Engine, ErrorKind};
 use crate::known::Judge;
 use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
-use crate::script::{Dialect, Labels, Record, Step, SyntaxError, classic, content, slt, source};
-use crate::suite::TestFile;
+use crate::script::{Labels, Record, Step, SyntaxError, source};
+use crate::suite::{TestFile, content};
 
 mod answer;
 mod apart;

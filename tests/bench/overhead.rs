@@ -17,9 +17,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use slt_harness::Dialect;
 use slt_harness::Suite;
 use slt_harness::engine::{Engine, EngineError, Request, Rows, Session, sqlite::Sqlite};
-use slt_harness::unstable::script::{Dialect, Labels, Record, Step, classic};
+use slt_harness::unstable::dialect::classic;
+use slt_harness::unstable::script::{Labels, Record, Step};
 use slt_harness::unstable::suite::TestFile;
 use slt_harness::unstable::trial::{self, Options};
 

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use slt_harness::Dialect;
 use slt_harness::engine::IntoEngine;
 use slt_harness::sqllogictest::parser::{Condition, ExpectedError, Record as Theirs, parse_file};
 use slt_harness::sqllogictest::{
     AsyncDB, DBOutput, DefaultColumnType, QueryExpect, Runner, StatementExpect, default_normalizer,
 };
 use slt_harness::unstable::outcome::CutShort;
-use slt_harness::unstable::script::{Dialect, Record};
+use slt_harness::unstable::script::Record;
 use slt_harness::unstable::suite::{Suite, TestFile};
 use slt_harness::unstable::trial::{self, Ending, Options, Watch};
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::conditions::contradiction;
 use super::labels::{Expected, Labels as SameResults, is_hash};
 use super::{Kind, Severity, Survey};
-use crate::script::duckdb::MOST_RECORDS;
-use crate::script::duckdb::{Action, Cursor, Event, Node, Over, Scope, Script, Step, Texts, parse};
+use crate::dialect::duckdb::MOST_RECORDS;
+use crate::dialect::duckdb::{Action, Cursor, Event, Node, Over, Scope, Script, Step, Texts, parse};
 use crate::script::{Labels, SyntaxError};
 use crate::suite::TestFile;
 

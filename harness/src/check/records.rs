@@ -3,7 +3,8 @@
 use super::conditions::{Sought, contradiction};
 use super::labels::{Expected, Labels as SameResults, is_hash};
 use super::{Kind, Severity, Survey};
-use crate::script::{Answer, Dialect, Labels, Lines, Record, Step, SyntaxError, classic, slt};
+use crate::dialect::{Dialect, classic, slt};
+use crate::script::{Answer, Labels, Lines, Record, Step, SyntaxError};
 use crate::suite::TestFile;
 
 /// Reads a whole script; what is wrong in one that can be read is among the findings.

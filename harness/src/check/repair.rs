@@ -1,6 +1,7 @@
 //! Goes on after an error, so that one call finds more than the first one of a file.
 
-use crate::script::{Dialect, SyntaxError, source};
+use crate::dialect::Dialect;
+use crate::script::{SyntaxError, source};
 
 /// How many errors of one file are told.
 const MOST_ERRORS: usize = 20;

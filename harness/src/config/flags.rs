@@ -10,9 +10,9 @@ use clap::builder::FalseyValueParser;
 
 use super::parallel::ParallelFlags;
 use super::{chosen, milliseconds, seconds};
+use crate::dialect::Dialect;
 use crate::engine::Choice;
 use crate::outcome::Shard;
-use crate::suite::Dialect;
 use crate::trial::{Bless, How, Options, Tags};
 
 /// The flags of a test binary, as they are typed.

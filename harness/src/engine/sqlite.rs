@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Opening, Request, Rows, Session};
-use crate::script::Dialect;
+use crate::dialect::Dialect;
 
 mod guard;
 mod pages;

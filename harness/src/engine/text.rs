@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use super::{Request, Rows};
-use crate::script::Dialect;
+use crate::dialect::Dialect;
 
 /// The letters that format a request's values; without letters, a value is the engine's own text.
 #[derive(Debug, Clone, Copy)]

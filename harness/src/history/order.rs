@@ -109,7 +109,7 @@ mod tests {
                     root: folder.path().into(),
                     planned: None,
                     excerpt: None,
-                    dialect: crate::suite::Dialect::Classic,
+                    dialect: crate::dialect::Dialect::Classic,
                     excluded: None,
                 }
             })

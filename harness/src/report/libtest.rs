@@ -397,7 +397,7 @@ mod tests {
             path: name.into(),
             root: "".into(),
             planned: None,
-            dialect: crate::suite::Dialect::Classic,
+            dialect: crate::dialect::Dialect::Classic,
             excerpt: None,
             excluded: None,
         }

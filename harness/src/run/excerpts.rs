@@ -2,7 +2,8 @@
 
 use super::RunError;
 use crate::config::{Config, Known};
-use crate::script::{outline, source};
+use crate::dialect::outline;
+use crate::script::source;
 use crate::suite::{At, Excerpt, TestFile, nearest, with_line};
 
 /// Whether the run judges only records of these files.

@@ -6,7 +6,7 @@ use super::folder::folder;
 use super::selection::found;
 use crate::config::Config;
 use crate::history::History;
-use crate::script::content::contents;
+use crate::suite::content::contents;
 use crate::suite::{Filter, Suite, TestFile};
 
 /// Replaces the filter by the names of the files that are meant and that the filter lets in.

@@ -20,7 +20,7 @@ use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::comparison;
 use crate::report::statistics::{Statistics, passes};
-use crate::script::content::contents;
+use crate::suite::content::contents;
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};

@@ -100,7 +100,7 @@ fn line_feed(text: &[u8]) -> Option<usize> {
 ///
 /// # Errors
 /// The first one's line.
-pub(super) fn check(text: &[u8]) -> Result<(), SyntaxError> {
+pub(crate) fn check(text: &[u8]) -> Result<(), SyntaxError> {
     let lone = memchr::memchr_iter(b'\r', text).find(|at| text.get(at + 1).is_some_and(|next| *next != b'\n'));
     match lone {
         None => Ok(()),
@@ -114,7 +114,7 @@ pub(super) fn check(text: &[u8]) -> Result<(), SyntaxError> {
 /// Whether SQL is nothing but white space, semicolons and comments (`-- …`, `/* … */`, lines of `# …`).
 ///
 /// `/*!` and `/*+` begin what some engines run.
-pub(super) fn is_without_sql(sql: &[u8]) -> bool {
+pub(crate) fn is_without_sql(sql: &[u8]) -> bool {
     let mut rest = sql;
     loop {
         rest = rest.trim_ascii_start();
@@ -189,6 +189,17 @@ fn special(file_type: std::fs::FileType) -> &'static str {
 #[cfg(not(unix))]
 fn special(_: std::fs::FileType) -> &'static str {
     "something else"
+}
+
+/// Text of a script in a message: in back-ticks, readable whatever its bytes, and short.
+pub(crate) fn quote(text: &[u8]) -> String {
+    const LONGEST: usize = 60;
+    let text = String::from_utf8_lossy(text);
+    match text.char_indices().nth(LONGEST) {
+        None if text.is_empty() => "nothing".to_owned(),
+        None => format!("`{}`", text.escape_debug()),
+        Some((end, _)) => format!("`{}…`", text[..end].escape_debug()),
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::script::outline::{Kind, parts};
-use crate::script::{Dialect, included, source};
+use crate::dialect::outline::{Kind, parts};
+use crate::dialect::{Dialect, slt};
+use crate::script::source;
 use crate::suite::TestFile;
 
 /// A piece is one record or directive of a script, as text.
@@ -48,7 +49,7 @@ fn read(
                 return Err(format!("`{pattern}` is included through {MOST_OPEN} files, and no more is allowed"));
             }
             open.push(path.to_path_buf());
-            for included in included(&pattern, path, &file.root)? {
+            for included in slt::included(&pattern, path, &file.root)? {
                 read(&included, file, false, open, all)?;
             }
             open.pop();

@@ -122,7 +122,7 @@ mod tests {
             root: "r".into(),
             planned: None,
             excerpt: None,
-            dialect: crate::suite::Dialect::Classic,
+            dialect: crate::dialect::Dialect::Classic,
             excluded: None,
         };
         let own = |list: &[&str]| list.iter().map(|&pattern| pattern.to_owned()).collect();
@@ -172,7 +172,7 @@ mod tests {
             root: "r".into(),
             planned: None,
             excerpt: None,
-            dialect: crate::suite::Dialect::Classic,
+            dialect: crate::dialect::Dialect::Classic,
             excluded: None,
         };
         let files = ["select/joins.test", "select/cte.test", "index/joint.test", "x.slt"].map(file);

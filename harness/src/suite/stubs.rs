@@ -60,7 +60,7 @@ mod tests {
             root: "".into(),
             planned: None,
             excerpt: None,
-            dialect: crate::suite::Dialect::Classic,
+            dialect: crate::dialect::Dialect::Classic,
             excluded: None,
         };
         let source = stubs(&[file("b::x::one_test"), file("b::two_slt"), file("three_test")]);

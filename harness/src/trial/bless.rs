@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::dialect::{Dialect, Place, classic, slt};
 use crate::engine::EngineError;
 use crate::outcome::{Failure, MAX_FAILURES, RecordId};
-use crate::script::{
-    Answer, Completion, Dialect, Labels, Lines, Place, Record, Step, SyntaxError, classic, slt, source,
-};
+use crate::script::{Answer, Completion, Labels, Lines, Record, Step, SyntaxError, source};
 use crate::suite::TestFile;
 
 use super::diff;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::engine::{Done, EngineError};
-use crate::outcome::CutShort;
-use crate::script::duckdb::compare::{self, Actual, Mismatch};
-use crate::script::duckdb::{
+use crate::dialect::duckdb::compare::{self, Actual, Mismatch};
+use crate::dialect::duckdb::{
     self, Action, Cursor, Event, Expect, MOST_RECORDS, Names, Passes, Query, Scope, Statement, Texts,
 };
+use crate::engine::{Done, EngineError};
+use crate::outcome::CutShort;
 use crate::script::{Completion, Labels, Record, Step, SyntaxError};
 use crate::suite::TestFile;
 

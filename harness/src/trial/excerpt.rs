@@ -1,9 +1,10 @@
 //! One record of a script: what runs before it runs without being judged, and nothing runs after it.
 
 use super::{CutShort, Tally};
-use crate::script::duckdb::{Action, Node, Place, Script, Step as Duck};
-use crate::script::outline::{self, Kind};
-use crate::script::{Dialect, Record, Step, SyntaxError};
+use crate::dialect::Dialect;
+use crate::dialect::duckdb::{Action, Node, Place, Script, Step as Duck};
+use crate::dialect::outline::{self, Kind};
+use crate::script::{Record, Step, SyntaxError};
 use crate::suite::Excerpt;
 
 /// An excerpted script, and how far it is.

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
+use crate::dialect::Dialect;
 use crate::diff::{self, Returned, Shape};
 use crate::engine::{Database, Done, Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script, Session};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
-use crate::script::{Answer, Dialect, Lines, Record, Step};
+use crate::script::{Answer, Lines, Record, Step};
 use crate::suite::TestFile;
 
 mod compare;

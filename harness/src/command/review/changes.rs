@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::script::Dialect;
-use crate::script::outline::parts;
+use crate::dialect::Dialect;
+use crate::dialect::outline::parts;
 
 /// Two texts of one script, piece by piece: each piece begins with the directive of a record, and what is before the first
 /// belongs to the first.

@@ -10,9 +10,9 @@ use super::keys::{KEYS, Key, Kind};
 use super::{Entry, PROFILE, Rule, TARGETS, Value};
 use crate::config::Flags;
 use crate::config::parallel::size;
+use crate::dialect::Dialect;
 use crate::engine::Choice;
 use crate::queue::Place;
-use crate::suite::Dialect;
 
 /// The file that is read.
 pub(super) struct Source<'s> {

@@ -15,7 +15,7 @@ use sqllogictest::{AsyncDB, ColumnType, DBOutput};
 
 use super::super::{Done, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 use super::{Hooks, letters};
-use crate::script::Dialect;
+use crate::dialect::Dialect;
 
 /// How long an engine's own interrupter may take before the request is given up.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::dialect::Dialect;
 use crate::engine::text::Letters;
 use crate::engine::{Done, EngineError, Request, Rows};
-use crate::script::Dialect;
 
 /// All possible answers of a driver.
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 //! Tests with drivers of one line of shell.
 
 use super::*;
-use crate::script::Dialect;
+use crate::dialect::Dialect;
 
 const CLASSIC: Request<'static> = Request { sql: b"SELECT", letters: Some(b"IT"), dialect: Dialect::Classic };
 

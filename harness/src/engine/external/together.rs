@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::{Conversation, Question};
+use crate::dialect::Dialect;
 use crate::engine::{Done, EngineError, Request, Rows, Together};
-use crate::script::Dialect;
 
 /// How many passes of one loop may have connections.
 pub(super) const MOST: u64 = 1 << 32;

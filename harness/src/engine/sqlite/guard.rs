@@ -110,8 +110,8 @@ unsafe extern "C" fn authorize(
 #[cfg(test)]
 mod tests {
     use super::super::Sqlite;
+    use crate::dialect::Dialect;
     use crate::engine::{Database, Engine, EngineError, ErrorKind, Request, Rows};
-    use crate::script::Dialect;
 
     /// The result of SQL in a script of this name, with the given scratch folder.
     fn run(database: &mut dyn Database, sql: &str) -> Result<String, EngineError> {

@@ -12,7 +12,7 @@
 //! holder of the lock that sees this creates the run again.
 //!
 //! The plan starts at byte 512: one line of what verdicts depend on besides the files, then one line for each entry in
-//! claim order, with a digest of its file (see [`content`](mod@crate::script::content)). Blanks and a newline pad its
+//! claim order, with a digest of its file (see [`content`](mod@crate::suite::content)). Blanks and a newline pad its
 //! `plan_bytes` to a multiple of 128; there the journal starts (see [`frame`](super::frame)):
 //!
 //! ```text

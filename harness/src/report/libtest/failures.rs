@@ -107,9 +107,7 @@ mod tests {
         assert_eq!(text.matches("\nthat pass: slt run --exact 'l.test:4(i=3,j=2)'\n").count(), 1, "{text}");
         let mut many = Failures::default();
         (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "no server"), String::new()));
-        assert!(
-            many.text().contains("---- 40 files that could not connect stdout ----\nno server\nfiles: 00, 01, ")
-        );
+        assert!(many.text().contains("---- 40 files that could not connect stdout ----\nno server\nfiles: 00, 01, "));
         assert_eq!(Failures::default().text(), "");
     }
 }

@@ -1,7 +1,8 @@
 //! Results compared with expected lines.
 
 use super::*;
-use crate::script::{Answer, Labels, Step, classic};
+use crate::dialect::classic;
+use crate::script::{Answer, Labels, Step};
 
 fn rows(table: &[&[&str]]) -> Rows {
     let mut rows = Rows::default();

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::edit::{self, Edit, Style, Writer};
 use super::{Blessings, CANNOT_HOLD, Correction, Kept, Records, rewrite};
-use crate::script::duckdb::{self, Action, Expect, Node, Query, Texts};
-use crate::script::{Dialect, Place, Record};
+use crate::dialect::duckdb::{self, Action, Expect, Node, Query, Texts};
+use crate::dialect::{Dialect, Place};
+use crate::script::Record;
 
 impl Blessings {
     /// The edits by which a record expects what `correction` says; `agrees` tells whether the present result is the one that

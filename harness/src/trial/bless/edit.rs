@@ -7,8 +7,9 @@ use sqllogictest::default_normalizer;
 use sqllogictest::parser::ExpectedError;
 
 use super::Correction;
+use crate::dialect::{Dialect, Place};
 use crate::engine::EngineError;
-use crate::script::{Answer, Completion, Dialect, Place, Record, Step};
+use crate::script::{Answer, Completion, Record, Step};
 
 /// An edit replaces a range by a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use md5::{Digest, Md5};
 #[cfg(feature = "commands")]
 use super::rewrite::rewrite;
 use super::rewrite::{alone, replace};
-use crate::script::{Dialect, source};
+use crate::dialect::Dialect;
+use crate::script::source;
 use crate::suite::WAITING;
 
 /// How the first line of such a file begins.

@@ -1,8 +1,8 @@
 //! Whether a reference returns what the judged engine did.
 
 use super::actual;
+use crate::dialect::duckdb::Action;
 use crate::script::Record;
-use crate::script::duckdb::Action;
 use crate::trial::Tally;
 use crate::trial::bless::Correction;
 use crate::trial::execute::Executor;

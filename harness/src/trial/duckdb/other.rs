@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::{Here, State};
+use crate::dialect::duckdb::{self, Action, Load, Requirement};
 use crate::engine::Opening;
-use crate::script::duckdb::{self, Action, Load, Requirement};
 use crate::trial::Tally;
 use crate::trial::execute::Executor;
 

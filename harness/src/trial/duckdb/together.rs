@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::{Flow, Running, State, leave_out};
+use crate::dialect::duckdb::{Action, Cursor, Event, Passes, Step};
 use crate::engine::Together;
 use crate::outcome::CutShort;
-use crate::script::duckdb::{Action, Cursor, Event, Passes, Step};
 use crate::trial::Tally;
 use crate::trial::execute::Executor;
 

@@ -1,8 +1,9 @@
 //! How a record ended, for the comparison of two engines.
 
 use super::{Complaint, Executor};
+use crate::dialect::Dialect;
 use crate::diff::Shape;
-use crate::script::{Answer, Dialect, Lines, Record, Sort, Step};
+use crate::script::{Answer, Lines, Record, Sort, Step};
 use crate::trial::answer;
 use crate::trial::bless::Correction;
 use crate::trial::compare::{OnReference, Role, is_compared};

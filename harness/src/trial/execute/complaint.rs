@@ -1,6 +1,6 @@
 //! Why a record failed, and what it would have to expect instead.
 
-use crate::script::duckdb::compare::{Differing, Mismatch};
+use crate::dialect::duckdb::compare::{Differing, Mismatch};
 use crate::trial::answer::Texts;
 use crate::trial::bless::Correction;
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
 use super::{Complaint, Executor, Results};
+use crate::dialect::Dialect;
+use crate::dialect::duckdb::compare::MISMATCH;
 use crate::engine::{Done, EngineError};
-use crate::script::duckdb::compare::MISMATCH;
-use crate::script::{Answer, Completion, Dialect, Lines, Sort};
+use crate::script::{Answer, Completion, Lines, Sort};
 use crate::trial::bless::Correction;
 use crate::trial::{answer, panics};
 

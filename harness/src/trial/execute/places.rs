@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::script::{Dialect, Place, Record, source};
+use crate::dialect::{Dialect, Place};
+use crate::script::{Record, source};
 use crate::trial::answer;
 
 /// The line of each expected line; none if the file does not have exactly these lines there, which are then from somewhere

@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Sort;
+use crate::script::Sort;
 
 pub mod compare;
 mod condition;

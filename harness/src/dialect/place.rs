@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Dialect;
 use super::classic::is_delimiter;
-use super::source::{Line, Lines};
+use crate::script::source::{Line, Lines};
 
 /// A place is where one record stands in a text, in bytes; ranges of lines leave out `\n` or `\r\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]

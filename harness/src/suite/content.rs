@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::{Dialect, duckdb, include};
-use crate::suite::TestFile;
+use super::TestFile;
+use crate::dialect::{Dialect, duckdb, slt};
 
 /// What the file holds, and what it includes.
 pub fn content(file: &TestFile) -> String {
@@ -171,7 +171,7 @@ fn has_includes(dialect: Dialect) -> bool {
 fn resolve(pattern: &str, path: &Path, file: &TestFile) -> Vec<PathBuf> {
     match file.dialect {
         Dialect::DuckDb => duckdb::find(pattern, &file.path, &file.root, None).into_iter().collect(),
-        Dialect::Slt | Dialect::Classic => include::resolve(pattern, path, &file.root).unwrap_or_default(),
+        Dialect::Slt | Dialect::Classic => slt::included(pattern, path, &file.root).unwrap_or_default(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Directives of one line.
 
-use crate::script::classic::quote;
+use crate::script::source::quote;
 use std::time::Duration;
 
 use super::{Flow, Parser, error_at, include};
-use crate::script::duckdb::{Action, Condition, Load, Loop, Node, Over, Place, Step, lists, require};
-use crate::script::{Dialect, SyntaxError, foreign};
+use crate::dialect::duckdb::{Action, Condition, Load, Loop, Node, Over, Place, Step, lists, require};
+use crate::dialect::{Dialect, foreign};
+use crate::script::SyntaxError;
 
 /// All directives.
 const KNOWN: &[&str] = &[

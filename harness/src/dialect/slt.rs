@@ -22,10 +22,14 @@ use sqllogictest::parser::{
 };
 use sqllogictest::{ColumnType, Connection, QueryExpect, StatementExpect};
 
-use super::classic::quote;
-use super::condition::Labels;
-use super::prepare::prepare;
-use super::{Answer, Completion, Lines, Record, Sort, Step, SyntaxError, include, source};
+use crate::script::source::{self, quote};
+use crate::script::{Answer, Completion, Labels, Lines, Record, Sort, Step, SyntaxError};
+
+mod include;
+mod prepare;
+
+pub(crate) use include::resolve as included;
+use prepare::prepare;
 
 /// A column letter as it stands in the file, whatever an engine makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

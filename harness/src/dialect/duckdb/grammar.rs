@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::words::{Lines, words};
 use super::{Action, Condition, Expect, Loop, Node, Place, Query, Script, Statement, Step, Texts, include};
-use crate::script::{Dialect, Sort, SyntaxError, foreign};
+use crate::dialect::{Dialect, foreign};
+use crate::script::{Sort, SyntaxError};
 
 mod directive;
 

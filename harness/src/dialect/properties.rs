@@ -4,7 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Labels, Record, Step, SyntaxError, classic, slt};
+use super::{classic, slt};
+use crate::script::{Answer, Completion, Labels, Record, Step, SyntaxError};
 
 fn labels() -> Labels {
     Labels::new(["sqlite"])
@@ -112,9 +113,9 @@ fn read(record: &Record<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match &record.step {
         Step::Skip => "skip".to_owned(),
-        Step::Statement { sql, expect: super::Completion::Ok } => format!("ok {}", text(sql)),
+        Step::Statement { sql, expect: Completion::Ok } => format!("ok {}", text(sql)),
         Step::Statement { sql, .. } => format!("error {}", text(sql)),
-        Step::Query { sql, letters, sort, expect: super::Answer::Lines { lines, .. }, .. } => {
+        Step::Query { sql, letters, sort, expect: Answer::Lines { lines, .. }, .. } => {
             let lines: Vec<String> = lines.iter().map(text).collect();
             format!("{} {sort:?} {} = {}", text(letters), text(sql), lines.join(","))
         }

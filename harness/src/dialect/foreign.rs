@@ -1,6 +1,7 @@
 //! What other dialects know and this one does not: most often, such a file is read by the wrong rules.
 
-use super::{Dialect, SyntaxError};
+use super::Dialect;
+use crate::script::SyntaxError;
 
 const SLT: &[Dialect] = &[Dialect::Slt];
 const DUCKDB: &[Dialect] = &[Dialect::DuckDb];
@@ -52,7 +53,7 @@ pub(super) fn error(line: u64, what: &str, dialects: &[Dialect], here: Dialect) 
         _ => "other dialects",
     };
     let message = format!("{what} belongs to {whose}: {}", flags.join(" or "));
-    SyntaxError { known_to: others, ..SyntaxError::new(line, message) }
+    SyntaxError { known_to: others.into_iter().map(Dialect::name).collect(), ..SyntaxError::new(line, message) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `skipif` and `onlyif`: by the engine, or by a loop's variable.
 
+use crate::script::Condition as ByEngine;
 use crate::script::Labels;
-use crate::script::condition::Condition as ByEngine;
 
 /// A condition of one step. Only its first word counts, in lower case, as in DuckDB's own runner.
 #[derive(Debug, Clone, PartialEq, Eq)]

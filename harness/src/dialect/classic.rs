@@ -24,9 +24,9 @@ use std::borrow::Cow;
 
 use sqllogictest::parser::ExpectedError;
 
-use super::condition::{Condition, Labels};
-use super::source::{self, Line, Lines};
-use super::{Answer, Block, Completion, Dialect, Lines as Expected, Record, Sort, Step, SyntaxError, foreign};
+use super::{Dialect, foreign};
+use crate::script::source::{self, Line, Lines, quote};
+use crate::script::{Answer, Block, Completion, Condition, Labels, Lines as Expected, Record, Sort, Step, SyntaxError};
 
 /// A parser yields the records of a classic script, one at a time, without copying it.
 ///
@@ -315,17 +315,6 @@ impl<'a> Iterator for Words<'a> {
 /// `----`, trailing white space allowed.
 pub(super) fn is_delimiter(line: &[u8]) -> bool {
     line.starts_with(b"----") && line[4..].trim_ascii_start().is_empty()
-}
-
-/// Text of a script in a message: in back-ticks, readable whatever its bytes, and short.
-pub(super) fn quote(text: &[u8]) -> String {
-    const LONGEST: usize = 60;
-    let text = String::from_utf8_lossy(text);
-    match text.char_indices().nth(LONGEST) {
-        None if text.is_empty() => "nothing".to_owned(),
-        None => format!("`{}`", text.escape_debug()),
-        Some((end, _)) => format!("`{}…`", text[..end].escape_debug()),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
+use crate::dialect::duckdb::{Cursor, Event, Query, Scope};
 use crate::script::Labels;
-use crate::script::duckdb::{Cursor, Event, Query, Scope};
 
 fn with_script<T>(text: &str, use_it: impl FnOnce(&Script<'_>) -> T) -> T {
     let texts = Texts::new(text.as_bytes()).unwrap();

@@ -6,9 +6,9 @@
 //! applies. Comments and repeated empty lines between records are left out too, as that parser makes a record of each.
 //! Where it would take one record for a part of another, that is an error here.
 
-use super::condition::{Condition, Labels};
-use super::source::Lines;
-use super::{Dialect, SyntaxError, foreign};
+use crate::dialect::{Dialect, foreign};
+use crate::script::source::Lines;
+use crate::script::{Condition, Labels, SyntaxError};
 
 /// A text for the crate's parser.
 #[derive(Debug, PartialEq, Eq)]
@@ -190,7 +190,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                          ends at two empty lines, so put another one above this line (in DuckDB's dialect it ends at \
                          one: `--dialect duckdb`)"
                     );
-                    let known_to = vec![Dialect::DuckDb];
+                    let known_to = vec![Dialect::DuckDb.name()];
                     return Err(SyntaxError { known_to, ..SyntaxError::new(number, message) });
                 }
                 place = Place::Text { blank_before: empty };

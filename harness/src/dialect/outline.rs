@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::source::{Line, Lines};
 use super::{Dialect, Place};
+use crate::script::source::{Line, Lines};
 
 /// What a part of a script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
