@@ -69,6 +69,8 @@ mod known;
 
 mod crash;
 
+mod event;
+
 mod trial;
 
 mod history;
@@ -135,6 +137,9 @@ pub mod unstable {
     }
     pub mod dialect {
         pub use crate::dialect::*;
+    }
+    pub mod event {
+        pub use crate::event::*;
     }
     pub mod engine {
         pub use crate::engine::choice::*;

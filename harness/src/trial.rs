@@ -11,6 +11,7 @@ use crate::crash::InEngine;
 use crate::dialect::{Dialect, classic, slt};
 use crate::diff;
 use crate::engine::{Engine, ErrorKind};
+use crate::event::{Ending, Event, Reporter};
 use crate::known::Judge;
 use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
 use crate::script::{Labels, Record, Step, SyntaxError, source};
@@ -82,59 +83,27 @@ pub struct Options {
     pub reference: Option<Reference>,
 }
 
-/// A watch is told which record is about to run, so that a crash can be attributed to that record.
-pub trait Watch {
-    /// Called before each record that runs: its file, its line, its SQL. Must be very cheap.
-    fn running(&self, file: &str, line: u64, sql: &[u8]);
-
-    /// The same for a record that only makes ready for the one that is judged.
-    fn preparing(&self, file: &str, line: u64, sql: &[u8]) {
-        self.running(file, line, sql);
-    }
-
-    /// Called after each record, including skipped ones, with its file.
-    fn ended(&self, _file: &str, _record: &Record<'_>, _ending: Ending<'_>) {}
-
-    /// Called for each failure that is not a record's: of the whole script, or of its rewriting.
-    fn failed(&self, _failure: &Failure) {}
-
-    /// Called with the name of the script's database if it is kept.
-    fn kept(&self, _database: &str) {}
-}
-
-/// The result of a record.
-#[derive(Debug, Clone, Copy)]
-pub enum Ending<'f> {
-    /// It matched, or had nothing to check.
-    Passed,
-    /// Its conditions exclude this engine.
-    Skipped,
-    /// It did not match.
-    Failed(&'f Failure),
-    /// It did not match, and will be rewritten (`--bless`).
-    Corrected(&'f Failure),
-}
-
-/// Ignores everything.
-impl Watch for () {
-    fn running(&self, _: &str, _: u64, _: &[u8]) {}
-}
-
 /// Runs one script on a fresh database of `engine`; on no reference.
 ///
 /// Never panics because of the engine or the file: every error is in the outcome, with its position.
-pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch) -> Outcome {
-    run_as(file, engine, options, watch, Role::Plain).0
+pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, reporter: &dyn Reporter) -> Outcome {
+    run_as(file, engine, options, reporter, Role::Plain).0
 }
 
-fn run_as(file: &TestFile, engine: &dyn Engine, options: &Options, watch: &dyn Watch, role: Role) -> (Outcome, Role) {
+fn run_as(
+    file: &TestFile,
+    engine: &dyn Engine,
+    options: &Options,
+    reporter: &dyn Reporter,
+    role: Role,
+) -> (Outcome, Role) {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
     let blessings = options.bless.map(|bless| Blessings::new(bless, file));
     let expectation = options.known.as_ref().and_then(|judge| judge.expectation(&file.name));
     let excerpted = file.excerpt.clone().map(Excerpted::new);
-    let mut tally = Tally { blessings, expectation, excerpted, role, ..Tally::new(&file.path, watch) };
-    let verdict = panics::catch(|| script(file, engine, options, watch, &mut tally));
+    let mut tally = Tally { blessings, expectation, excerpted, role, ..Tally::new(&file.path, reporter) };
+    let verdict = panics::catch(|| script(file, engine, options, reporter, &mut tally));
     let verdict = verdict.unwrap_or_else(|panic| {
         let message = format!("the engine's adapter panicked{panic}");
         tally.cut_short = Some(CutShort::Panicked);
@@ -175,7 +144,7 @@ fn script(
     file: &TestFile,
     engine: &dyn Engine,
     options: &Options,
-    watch: &dyn Watch,
+    reporter: &dyn Reporter,
     tally: &mut Tally<'_>,
 ) -> Verdict {
     if let Some(reason) = &file.excluded {
@@ -200,7 +169,7 @@ fn script(
     };
     tally.content = held;
     let connecting = InEngine::enter(&tally.shown, 0, b"");
-    let connected = Executor::connect(file, engine, options, watch);
+    let connected = Executor::connect(file, engine, options, reporter);
     drop(connecting);
     let mut executor = match connected {
         Ok(executor) => executor,
@@ -286,7 +255,7 @@ fn script(
     };
     if options.keep_database && verdict.is_failure() {
         let kept = executor.keep();
-        kept.iter().for_each(|kept| tally.watch.kept(kept));
+        kept.iter().for_each(|kept| tally.reporter.report(Event::DatabaseKept(kept)));
         match (kept, tally.failures.last_mut()) {
             (Some(kept), Some(failure)) => failure.message.push_str(&format!("\nkept the {kept} for you to look at")),
             (Some(kept), None) => note!("{}: kept the {kept} for you to look at", tally.shown),
@@ -320,8 +289,7 @@ fn records<'a>(
             Step::Skip if tally.is_before() => {}
             Step::Skip => {
                 tally.records.skipped += 1;
-                let file = record.included_from.as_deref().unwrap_or(&tally.shown);
-                tally.watch.ended(file, &record, Ending::Skipped);
+                tally.ended(&record, Ending::Skipped);
             }
             Step::Halt => {
                 tally.halted = Some(record.line);

@@ -8,12 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
+use crate::event::{Event, Reporter};
 use crate::known::Judge;
 use crate::outcome::{Attempt, CutShort, Failure, Outcome, RecordCounts, RecordId, Verdict};
 use crate::process::PeakMemory;
 use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
-use crate::trial::{self, Options, Watch};
+use crate::trial::{self, Options};
 
 /// How often a trial that did not pass is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +221,8 @@ fn trial(
     let page = Arc::new(Page(queue.live()));
     page.0.begins();
     // A crash before the first record is attributed to the file.
-    page.running(&file.path.to_string_lossy(), 0, b"");
+    let path = file.path.to_string_lossy();
+    page.report(Event::RecordStarted { file: &path, line: 0, sql: b"", is_judged: true });
     // Its supervisor gives the file as much time again as it has had, as long as nothing is on the page.
     let judged = || page.0.clear();
     let mut outcome = trial::run_compared(file, job.engine, job.options, &page, job.apart, job.is_unwanted, &judged);
@@ -254,8 +256,9 @@ fn failed(name: &str, verdict: Verdict, failure: Failure) -> Outcome {
 /// The page where a queue keeps the running record.
 struct Page(Live);
 
-impl Watch for Page {
-    fn running(&self, file: &str, line: u64, sql: &[u8]) {
+impl Reporter for Page {
+    fn report(&self, event: Event<'_>) {
+        let Event::RecordStarted { file, line, sql, .. } = event else { return };
         let sql = match std::str::from_utf8(sql) {
             Ok(sql) => Cow::Borrowed(sql),
             Err(_) => String::from_utf8_lossy(sql),

@@ -18,10 +18,10 @@ use slt_harness::sqllogictest::parser::{Condition, ExpectedError, Record as Thei
 use slt_harness::sqllogictest::{
     AsyncDB, DBOutput, DefaultColumnType, QueryExpect, Runner, StatementExpect, default_normalizer,
 };
+use slt_harness::unstable::event::{Ending, Event, Reporter};
 use slt_harness::unstable::outcome::CutShort;
-use slt_harness::unstable::script::Record;
 use slt_harness::unstable::suite::{Suite, TestFile};
-use slt_harness::unstable::trial::{self, Ending, Options, Watch};
+use slt_harness::unstable::trial::{self, Options};
 
 type Parsed = Theirs<DefaultColumnType>;
 
@@ -312,11 +312,9 @@ fn theirs(records: &[Parsed], oracle: &Oracle) -> (Failed, Failed) {
 #[derive(Default)]
 struct Failures(Mutex<Failed>);
 
-impl Watch for Failures {
-    fn running(&self, _: &str, _: u64, _: &[u8]) {}
-
-    fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
-        if let Ending::Failed(_) = ending {
+impl Reporter for Failures {
+    fn report(&self, event: Event<'_>) {
+        if let Event::RecordEnded { file, record, ending: Ending::Failed(_) } = event {
             self.0.lock().unwrap().insert(place(file, record.line));
         }
     }

@@ -10,9 +10,9 @@ use super::comparison;
 use super::paint::{self, painted};
 use super::words::milliseconds;
 use crate::escape;
+use crate::event::{Ending, Event, Reporter};
 use crate::outcome::{Failure, Outcome};
 use crate::script::Record;
-use crate::trial::{Ending, Watch};
 
 /// How many characters of a record's SQL a line shows.
 const WIDTH: usize = 64;
@@ -74,48 +74,19 @@ impl Transcript {
     }
 }
 
-impl Watch for Transcript {
-    fn running(&self, file: &str, line: u64, sql: &[u8]) {
-        self.state().begin(file, line, sql);
-    }
-
-    fn preparing(&self, _: &str, _: u64, _: &[u8]) {}
-
-    fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
+impl Reporter for Transcript {
+    fn report(&self, event: Event<'_>) {
         let mut state = self.state();
-        if !record.step.counts() && matches!(ending, Ending::Passed) {
-            return;
+        match event {
+            Event::RecordStarted { file, line, sql, is_judged: true } => state.begin(file, line, sql),
+            Event::RecordEnded { file, record, ending } => state.end(file, record, ending),
+            Event::ScriptFailed(failure) => state.fail(failure),
+            Event::DatabaseKept(database) => {
+                let database = escape::line(database);
+                state.write(&format!("\nkept the {database} for you to look at\n"));
+            }
+            _ => {}
         }
-        // If no SQL ran, there is no time.
-        let took = state.open.take().map(|began| began.elapsed());
-        if took.is_none() {
-            state.begin(file, record.line, record.step.text());
-            state.open = None;
-        }
-        let (word, color, failure) = match ending {
-            Ending::Passed => ("ok", AnsiColor::Green, None),
-            Ending::Skipped => ("skipped", AnsiColor::Yellow, None),
-            Ending::Failed(failure) => ("FAILED", AnsiColor::Red, Some(failure)),
-            Ending::Corrected(failure) => ("differs", AnsiColor::Yellow, Some(failure)),
-        };
-        let took = took.map(|took| format!("  {}", milliseconds(took))).unwrap_or_default();
-        state.write(&format!("{}{took}\n", painted(word, color)));
-        if let Some(failure) = failure {
-            state.write(&format!("\n{}\n\n", paint::failure(failure)));
-        }
-    }
-
-    fn failed(&self, failure: &Failure) {
-        let mut state = self.state();
-        if state.open.take().is_some() {
-            state.write("\n");
-        }
-        state.write(&format!("\n{}\n", paint::failure(failure)));
-    }
-
-    fn kept(&self, database: &str) {
-        let database = escape::line(database);
-        self.state().write(&format!("\nkept the {database} for you to look at\n"));
     }
 }
 
@@ -130,6 +101,36 @@ impl State {
             self.write(&format!("{line:>6}  {:<WIDTH$}  ", headline(sql)));
         }
         self.open = Some(Instant::now());
+    }
+
+    fn end(&mut self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
+        if !record.step.counts() && matches!(ending, Ending::Passed) {
+            return;
+        }
+        // If no SQL ran, there is no time.
+        let took = self.open.take().map(|began| began.elapsed());
+        if took.is_none() {
+            self.begin(file, record.line, record.step.text());
+            self.open = None;
+        }
+        let (word, color, failure) = match ending {
+            Ending::Passed => ("ok", AnsiColor::Green, None),
+            Ending::Skipped => ("skipped", AnsiColor::Yellow, None),
+            Ending::Failed(failure) => ("FAILED", AnsiColor::Red, Some(failure)),
+            Ending::Corrected(failure) => ("differs", AnsiColor::Yellow, Some(failure)),
+        };
+        let took = took.map(|took| format!("  {}", milliseconds(took))).unwrap_or_default();
+        self.write(&format!("{}{took}\n", painted(word, color)));
+        if let Some(failure) = failure {
+            self.write(&format!("\n{}\n\n", paint::failure(failure)));
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        if self.open.take().is_some() {
+            self.write("\n");
+        }
+        self.write(&format!("\n{}\n", paint::failure(failure)));
     }
 
     fn write(&mut self, text: &str) {

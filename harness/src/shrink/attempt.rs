@@ -23,10 +23,11 @@ use serde::{Deserialize, Serialize};
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
+use crate::event::{Event, Reporter};
 use crate::outcome::{Failure, Outcome, Verdict};
 use crate::process::{self, Child, Exit, Family, ProcessError, Stdin};
 use crate::suite::{At, Dialect, Excerpt, TestFile};
-use crate::trial::{self, Options, Watch};
+use crate::trial::{self, Options};
 
 /// Tells a process that it runs one try.
 const FOLDER: &str = "SLT_SHRINK";
@@ -206,8 +207,9 @@ struct Page {
     count: AtomicU64,
 }
 
-impl Watch for Page {
-    fn running(&self, _: &str, line: u64, _: &[u8]) {
+impl Reporter for Page {
+    fn report(&self, event: Event<'_>) {
+        let Event::RecordStarted { line, .. } = event else { return };
         // A line that is lost makes a crash another one, which is not taken for the same.
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let _ = self.file.write_all_at(format!("{line:>20} {count:>20}").as_bytes(), 0);

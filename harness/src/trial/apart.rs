@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::compare::Role;
-use super::{Ending, Options, Watch, micros, run_as};
+use super::{Options, micros, run_as};
 use crate::crash::{self, Slot};
 use crate::engine::Engine;
+use crate::event::{Ending, Event, Reporter};
 use crate::outcome::{Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Outcome, RecordCounts, RecordId, Verdict};
-use crate::script::Record;
 use crate::suite::TestFile;
 
 /// How long after its limit a trial is abandoned if its engine cannot be interrupted.
@@ -45,22 +45,22 @@ pub(crate) fn left_threads_behind() -> bool {
 /// If the engine is still busy shortly after a time limit, the trial is [abandoned](Verdict::TimedOut). The same
 /// happens as soon as `is_unwanted` returns true: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so
 /// far.
-pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
+pub(crate) fn run_apart<R: Reporter + 'static>(
     file: &TestFile,
     engine: &Arc<dyn Engine>,
     options: &Options,
-    watch: Arc<W>,
+    reporter: Arc<R>,
     role: Role,
     is_unwanted: &dyn Fn() -> bool,
 ) -> (Outcome, Option<Role>) {
-    let here = |watch: &W, role| {
-        let (outcome, role) = run_as(file, &**engine, options, watch, role);
+    let here = |reporter: &R, role| {
+        let (outcome, role) = run_as(file, &**engine, options, reporter, role);
         (outcome, Some(role))
     };
-    let Some(slot) = Slot::take() else { return here(&watch, role) };
+    let Some(slot) = Slot::take() else { return here(&reporter, role) };
     let started = SystemTime::now();
     let clock = Instant::now();
-    let trial = Arc::new(Apart { slot, watch, tally: Mutex::default() });
+    let trial = Arc::new(Apart { slot, reporter, tally: Mutex::default() });
     let (sender, receiver) = mpsc::sync_channel(1);
     // Taken back if no thread can be started.
     let role = Arc::new(Mutex::new(Some(role)));
@@ -81,7 +81,7 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
             // If no thread can be started, run on this one.
             slot.release();
             let role = role.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-            return here(&trial.watch, role);
+            return here(&trial.reporter, role);
         }
     };
     let (mut version, mut since) = (slot.version(), clock);
@@ -127,7 +127,7 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
     };
     let noted = slot.read();
     let failure = Failure { file: noted.file, line: noted.line, message, sql: noted.sql, ..Failure::default() };
-    trial.watch.failed(&failure);
+    trial.reporter.report(Event::ScriptFailed(&failure));
     let Tally { records, failures, failed_records } = trial.tally(|tally| {
         if !matches!(verdict, Verdict::NotRun { .. }) {
             tally.fail(&failure);
@@ -153,9 +153,9 @@ pub(crate) fn run_apart<W: Watch + Send + Sync + 'static>(
 }
 
 /// A trial on another thread: its reports are passed on while somebody waits for it.
-struct Apart<W> {
+struct Apart<R> {
     slot: &'static Slot,
-    watch: Arc<W>,
+    reporter: Arc<R>,
     tally: Mutex<Tally>,
 }
 
@@ -180,49 +180,28 @@ impl Tally {
     }
 }
 
-impl<W> Apart<W> {
+impl<R> Apart<R> {
     fn tally<T>(&self, use_it: impl FnOnce(&mut Tally) -> T) -> T {
         let mut tally: MutexGuard<'_, Tally> = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         use_it(&mut tally)
     }
 }
 
-impl<W: Watch> Watch for Apart<W> {
-    fn running(&self, file: &str, line: u64, sql: &[u8]) {
-        if !self.slot.is_abandoned() {
-            self.watch.running(file, line, sql);
-        }
-    }
-
-    fn preparing(&self, file: &str, line: u64, sql: &[u8]) {
-        if !self.slot.is_abandoned() {
-            self.watch.preparing(file, line, sql);
-        }
-    }
-
-    fn ended(&self, file: &str, record: &Record<'_>, ending: Ending<'_>) {
+impl<R: Reporter> Reporter for Apart<R> {
+    fn report(&self, event: Event<'_>) {
         if self.slot.is_abandoned() {
             return;
         }
-        self.tally(|tally| match ending {
-            Ending::Passed => tally.records.passed += u64::from(record.step.counts()),
-            Ending::Skipped => tally.records.skipped += 1,
-            Ending::Failed(failure) | Ending::Corrected(failure) => tally.fail(failure),
-        });
-        self.watch.ended(file, record, ending);
-    }
-
-    fn failed(&self, failure: &Failure) {
-        if !self.slot.is_abandoned() {
-            self.tally(|tally| tally.fail(failure));
-            self.watch.failed(failure);
+        match event {
+            Event::RecordEnded { record, ending, .. } => self.tally(|tally| match ending {
+                Ending::Passed => tally.records.passed += u64::from(record.step.counts()),
+                Ending::Skipped => tally.records.skipped += 1,
+                Ending::Failed(failure) | Ending::Corrected(failure) => tally.fail(failure),
+            }),
+            Event::ScriptFailed(failure) => self.tally(|tally| tally.fail(failure)),
+            _ => {}
         }
-    }
-
-    fn kept(&self, database: &str) {
-        if !self.slot.is_abandoned() {
-            self.watch.kept(database);
-        }
+        self.reporter.report(event);
     }
 }
 

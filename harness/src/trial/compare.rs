@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use super::bless::Correction;
 use super::tally::Tally;
-use super::{Options, Watch, apart};
+use super::{Options, apart};
 use crate::diff::{self, Shape, Sides};
 use crate::engine::{Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script};
+use crate::event::Reporter;
 use crate::outcome::{Agrees, Compared, Comparison, CutShort, Outcome, Verdict};
 use crate::script::{Labels, Record, Step};
 use crate::suite::TestFile;
@@ -297,11 +298,11 @@ fn rows(reference: &[Vec<u8>], ours: &[Vec<u8>], shape: Shape) -> String {
 /// Runs one script and, if there is a reference, the same script there; `judged` is called between.
 ///
 /// The script runs on its own thread if `is_apart`; on the reference it always does, and is left there if it does not return.
-pub(crate) fn run_compared<W: Watch + Send + Sync + 'static>(
+pub(crate) fn run_compared<R: Reporter + 'static>(
     file: &TestFile,
     engine: &Arc<dyn Engine>,
     options: &Options,
-    watch: &Arc<W>,
+    reporter: &Arc<R>,
     is_apart: bool,
     is_unwanted: &dyn Fn() -> bool,
     judged: &dyn Fn(),
@@ -311,9 +312,9 @@ pub(crate) fn run_compared<W: Watch + Send + Sync + 'static>(
         None => Role::Plain,
     };
     let (outcome, role) = match is_apart {
-        true => apart::run_apart(file, engine, options, Arc::clone(watch), role, is_unwanted),
+        true => apart::run_apart(file, engine, options, Arc::clone(reporter), role, is_unwanted),
         false => {
-            let (outcome, role) = super::run_as(file, &**engine, options, &**watch, role);
+            let (outcome, role) = super::run_as(file, &**engine, options, &**reporter, role);
             (outcome, Some(role))
         }
     };

@@ -9,13 +9,14 @@ use crate::dialect::duckdb::{
     self, Action, Cursor, Event, Expect, MOST_RECORDS, Names, Passes, Query, Scope, Statement, Texts,
 };
 use crate::engine::{Done, EngineError};
+use crate::event::Ending;
 use crate::outcome::CutShort;
 use crate::script::{Completion, Labels, Record, Step, SyntaxError};
 use crate::suite::TestFile;
 
 use super::bless::Correction;
 use super::execute::{Complaint, Executor};
-use super::{Ending, Options, Tally, Turn};
+use super::{Options, Tally, Turn};
 
 mod alike;
 mod other;

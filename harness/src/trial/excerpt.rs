@@ -4,6 +4,7 @@ use super::{CutShort, Tally};
 use crate::dialect::Dialect;
 use crate::dialect::duckdb::{Action, Node, Place, Script, Step as Duck};
 use crate::dialect::outline::{self, Kind};
+use crate::event::Event;
 use crate::script::{Record, Step, SyntaxError};
 use crate::suite::Excerpt;
 
@@ -165,12 +166,10 @@ impl Tally<'_> {
             || !self.failures.is_empty()
     }
 
-    /// Tells the watch which record is about to run.
+    /// Reports that a record is about to run.
     pub(super) fn announce(&self, line: u64, sql: &[u8]) {
-        match self.is_before() {
-            true => self.watch.preparing(self.file(), line, sql),
-            false => self.watch.running(self.file(), line, sql),
-        }
+        let is_judged = !self.is_before();
+        self.reporter.report(Event::RecordStarted { file: self.file(), line, sql, is_judged });
     }
 
     /// Notes what became of a record that is not judged.

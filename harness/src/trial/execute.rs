@@ -10,6 +10,7 @@ use crate::crash::InEngine;
 use crate::dialect::Dialect;
 use crate::diff::{self, Returned, Shape};
 use crate::engine::{Database, Done, Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script, Session};
+use crate::event::{Ending, Reporter};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Lines, Record, Step};
 use crate::suite::TestFile;
@@ -25,7 +26,7 @@ use super::bless::{self, Correction};
 use super::compare::Comparing;
 use super::variables::Variables;
 use super::watchdog::Watchdog;
-use super::{Ending, Options, Tally, Watch, panics, returned, system};
+use super::{Options, Tally, panics, returned, system};
 pub(super) use complaint::{Complaint, Results};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
@@ -65,7 +66,7 @@ pub(super) struct Executor<'e, 'a> {
     lost: Option<CutShort>,
     /// The engine's name in messages.
     engine: &'e str,
-    watch: &'e dyn Watch,
+    reporter: &'e dyn Reporter,
 }
 
 impl<'e, 'a> Executor<'e, 'a> {
@@ -74,7 +75,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         file: &'e TestFile,
         engine: &'e dyn Engine,
         options: &'e Options,
-        watch: &'e dyn Watch,
+        reporter: &'e dyn Reporter,
     ) -> Result<Self, EngineError> {
         let scratch = Scratch::default();
         let mut database = engine.open(&Script::of(file, scratch.clone()))?;
@@ -108,7 +109,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             out_of_memory: false,
             lost: None,
             engine: engine.name(),
-            watch,
+            reporter,
         })
     }
 
@@ -225,7 +226,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                     if let Some(blessings) = &mut tally.blessings {
                         blessings.passed(&record);
                     }
-                    return self.watch.ended(tally.file(), &record, Ending::Passed);
+                    return tally.ended(&record, Ending::Passed);
                 }
                 (None, Err(_)) if attempt < attempts && self.lost.is_none() => continue,
                 (None, Err(complaint)) => complaint,
@@ -289,10 +290,10 @@ impl<'e, 'a> Executor<'e, 'a> {
     ) {
         let failure = match self.correct(record, &failure, correction, tally) {
             None => failure,
-            Some(Ok(())) => return self.watch.ended(tally.file(), record, Ending::Corrected(&failure)),
+            Some(Ok(())) => return tally.ended(record, Ending::Corrected(&failure)),
             Some(Err(reason)) => bless::refused(failure, &reason),
         };
-        self.watch.ended(tally.file(), record, Ending::Failed(&failure));
+        tally.ended(record, Ending::Failed(&failure));
         tally.fail(failure, record.step.text());
     }
 
@@ -345,7 +346,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 if self.is_reference {
                     return Ok(());
                 }
-                self.watch.running(tally.file(), record.line, command.as_bytes());
+                tally.announce(record.line, command.as_bytes());
                 let _in_command = InEngine::enter(tally.file(), record.line, command.as_bytes());
                 if !self.allow_system {
                     let message = "`system` runs a command, which a test file may do only with `--allow-system`";

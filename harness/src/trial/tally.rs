@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::bless::{self, Blessings, Conclusion, How};
 use super::compare::Role;
 use super::excerpt::Excerpted;
-use super::{Ending, Watch};
 use crate::diff;
+use crate::event::{Ending, Event, Reporter};
 use crate::known::Expectation;
 use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, RecordCounts, RecordId};
 use crate::script::{Record, SyntaxError};
@@ -17,7 +17,7 @@ use crate::suite::shown;
 
 /// A tally is the state of a trial so far, and its position; it survives a panic.
 pub(super) struct Tally<'f> {
-    pub(super) watch: &'f dyn Watch,
+    pub(super) reporter: &'f dyn Reporter,
     pub(super) blessings: Option<Blessings>,
     pub(super) role: Role,
     pub(super) rewritten: u64,
@@ -47,9 +47,9 @@ pub(super) struct Tally<'f> {
 }
 
 impl<'f> Tally<'f> {
-    pub(super) fn new(path: &'f Path, watch: &'f dyn Watch) -> Self {
+    pub(super) fn new(path: &'f Path, reporter: &'f dyn Reporter) -> Self {
         Tally {
-            watch,
+            reporter,
             blessings: None,
             role: Role::Plain,
             rewritten: 0,
@@ -81,9 +81,10 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Reports to the watch how another record than the current one ended.
+    /// Reports how a record ended.
     pub(super) fn ended(&self, record: &Record<'_>, ending: Ending<'_>) {
-        self.watch.ended(record.included_from.as_deref().unwrap_or(&self.shown), record, ending);
+        let file = record.included_from.as_deref().unwrap_or(&self.shown);
+        self.reporter.report(Event::RecordEnded { file, record, ending });
     }
 
     pub(super) fn file(&self) -> &str {
@@ -147,7 +148,7 @@ impl<'f> Tally<'f> {
             Some(_) => bless::refused(failure, "only what a statement or a query returns can be written down"),
             None => failure,
         };
-        self.watch.failed(&failure);
+        self.reporter.report(Event::ScriptFailed(&failure));
         let text = failure.sql.clone();
         self.fail(failure, text.as_bytes());
     }
@@ -176,7 +177,7 @@ impl<'f> Tally<'f> {
                 }
                 Conclusion::Failing(records, failures) => {
                     self.count_failed(records);
-                    failures.iter().for_each(|failure| self.watch.failed(failure));
+                    failures.iter().for_each(|failure| self.reporter.report(Event::ScriptFailed(failure)));
                     self.failures.extend(failures);
                 }
             }
@@ -185,7 +186,7 @@ impl<'f> Tally<'f> {
             let records = if self.rewritable == 1 { "record" } else { "records" };
             let next = if how == How::Review { ": `slt review` shows each, and takes or leaves it" } else { "" };
             failure.message = format!("{} {records} would be rewritten{next}", self.rewritable);
-            self.watch.failed(&failure);
+            self.reporter.report(Event::ScriptFailed(&failure));
             self.failures.insert(0, failure);
         }
         self.failures.truncate(MAX_FAILURES);

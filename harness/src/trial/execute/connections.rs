@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Executor, Tally};
 use crate::crash::InEngine;
 use crate::engine::{Done, EngineError, Opening, Request, Rows, Session, Together};
+use crate::event::Event;
 use crate::script::{Completion, Record, Step};
 
 impl Executor<'_, '_> {
@@ -86,7 +87,7 @@ impl Executor<'_, '_> {
     ) -> Result<(), EngineError> {
         let sql = record.step.text();
         let file = record.included_from.as_deref().unwrap_or(&tally.shown);
-        self.watch.running(file, record.line, sql);
+        self.reporter.report(Event::RecordStarted { file, line: record.line, sql, is_judged: true });
         let _in_engine = InEngine::enter(file, record.line, sql);
         if memchr::memchr(0, sql).is_some() {
             return Err(EngineError::refused("the SQL holds a NUL byte"));
