@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::engine::Engine;
+use crate::event::{Event, Reporter, TrialId};
 use crate::outcome::{Outcome, Verdict};
 use crate::process::Interruption;
-use crate::report::libtest::Printer;
 use crate::suite::TestFile;
 use crate::trial::{self, Options};
 use crate::worker::{EARLIER_FAILURE, INTERRUPTED};
@@ -24,7 +24,7 @@ pub const SLOW: Duration = Duration::from_secs(60);
 struct Shared {
     engine: Arc<dyn Engine>,
     options: Options,
-    printer: Mutex<Printer>,
+    reporter: Arc<dyn Reporter>,
     running: Mutex<BTreeMap<String, Instant>>,
     outcomes: Mutex<Vec<Outcome>>,
     failed: AtomicBool,
@@ -35,7 +35,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs every file as a trial, on `threads` threads, and returns the outcomes with the printer.
+/// Runs every file as a trial, on `threads` threads, and returns the outcomes.
 ///
 /// `slow` is how long a trial runs before a line says so.
 ///
@@ -47,13 +47,13 @@ pub fn run(
     options: Options,
     threads: usize,
     slow: Duration,
-    printer: Printer,
+    reporter: Arc<dyn Reporter>,
     interruption: Interruption,
-) -> io::Result<(Vec<Outcome>, Printer)> {
+) -> io::Result<Vec<Outcome>> {
     let shared = Arc::new(Shared {
         engine,
         options,
-        printer: Mutex::new(printer),
+        reporter,
         running: Mutex::default(),
         outcomes: Mutex::default(),
         failed: AtomicBool::new(false),
@@ -78,13 +78,14 @@ pub fn run(
         let message = format!("{failed} trials failed, but {} were counted", conclusion.num_failed);
         return Err(io::Error::other(message));
     }
-    Ok((outcomes, shared.printer.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    Ok(outcomes)
 }
 
 fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
     let shared = Arc::clone(shared);
     Trial::ignorable_test(file.name.clone(), move || {
-        lock(&shared.printer).started(0, &file.name);
+        let trial = TrialId { name: &file.name, pass: 1 };
+        shared.reporter.report(Event::TrialStarted { trial, worker: 0 });
         let not_run = |reason: &str| Outcome::new(&file.name, Verdict::NotRun { reason: reason.to_owned() });
         let outcome = if shared.options.fail_fast && shared.failed.load(Ordering::Relaxed) {
             not_run(EARLIER_FAILURE)
@@ -105,7 +106,7 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
             }
         };
         shared.failed.fetch_or(outcome.verdict.is_failure(), Ordering::Relaxed);
-        lock(&shared.printer).ended(&outcome);
+        shared.reporter.report(Event::TrialEnded { outcome: &outcome, planned: None });
         let completion = match &outcome.verdict {
             verdict if verdict.is_failure() => Err(Failed::without_message()),
             Verdict::Ignored { reason } | Verdict::NotRun { reason } | Verdict::KnownFailure { reason, .. } => {
@@ -127,7 +128,8 @@ fn announce_slow(shared: &Shared, slow: Duration, ended: &mpsc::Receiver<()>) {
         announced.retain(|name, _| running.contains_key(name));
         for (name, began) in running {
             if began.elapsed() > slow && announced.insert(name.clone(), ()).is_none() {
-                lock(&shared.printer).slow(&name, slow);
+                let trial = TrialId { name: &name, pass: 1 };
+                shared.reporter.report(Event::TrialSlow { trial, limit: slow });
             }
         }
     }

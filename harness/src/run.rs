@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
@@ -15,6 +15,7 @@ use crate::crash;
 use crate::engine::{ChoiceError, Engine, EngineError};
 use crate::environment;
 use crate::escape;
+use crate::event::{Event, Reporter};
 use crate::history::{self, History, Order};
 use crate::known::KnownError;
 use crate::libtest::{self, SLOW};
@@ -291,10 +292,12 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
             show_progress(&mut printer, config, Some(&planned), workers, &history);
         }
     }
-    printer.begin(files.len() as u64);
+    let printer = Arc::new(Mutex::new(printer));
+    printer.report(Event::RunStarted { planned: files.len() as u64 });
     let interruption = interruption(config, "the running files have")?;
-    let (outcomes, mut printer) =
-        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, printer, interruption)?;
+    let reporter: Arc<dyn Reporter> = Arc::<Mutex<Printer>>::clone(&printer);
+    let outcomes =
+        libtest::run(files, Arc::clone(&engine), config.options.clone(), config.threads, SLOW, reporter, interruption)?;
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
     let wall = clock.elapsed();
     let mut figures = String::new();
@@ -303,6 +306,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         figures.push_str(&Statistics::new(summary.total, wall, workers, outcomes.iter()).text(config.timings));
     }
     figures.push_str(&comparison::text(&outcomes));
+    let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
     let printed = print_end(&mut printer, config, &summary, (filtered_out, wall), &figures);
     known::keep(config, &*engine, &outcomes);
     // A shard without files has results all the same: a merge that does not get them has to think that it is missing.

@@ -9,10 +9,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::event::{Event, Reporter};
 use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
-use crate::queue::{Event, Lost, Plan, PlanEntry, Queue, QueueError, Running};
+use crate::queue::{Event as QueueEvent, Lost, Plan, Queue, QueueError, Running};
 use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
 
 mod current;
@@ -54,18 +55,8 @@ pub struct Supervision<'s> {
     pub fail_fast: bool,
     /// How long after the first Ctrl-C the remaining workers are killed.
     pub grace: Duration,
-}
-
-/// An audience receives the events of a run as they happen.
-pub trait Audience {
-    /// Something happened to an entry of the plan.
-    fn event(&mut self, event: &Event, plan: &Plan);
-
-    /// An entry has been running for longer than `limit`; sent once per attempt.
-    fn slow(&mut self, entry: &PlanEntry, limit: Duration);
-
-    /// A message for the user.
-    fn notice(&mut self, notice: &str);
+    /// Entries whose outcome was reported before the supervisor followed the run.
+    pub reported: HashSet<usize>,
 }
 
 /// Why a supervisor gave up.
@@ -122,7 +113,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub fn supervise(
     queue: &mut dyn Queue,
     supervision: &Supervision<'_>,
-    audience: &mut dyn Audience,
+    reporter: &dyn Reporter,
 ) -> Result<HashSet<u32>, SupervisorError> {
     let family = Family::new()?;
     // If this fails, a process that leaves its group and empties its environment may survive.
@@ -145,11 +136,11 @@ pub fn supervise(
         started: 0,
         futile: (0, 0),
     };
-    let result = supervisor.run(queue, audience);
+    let result = supervisor.run(queue, reporter);
     let Supervisor { family, slots, own, .. } = supervisor;
     drop(slots);
     if !family.end() {
-        audience.notice("warning: a process that a worker started could not be killed");
+        reporter.report(Event::Notice("warning: a process that a worker started could not be killed"));
     }
     result.map(|()| own)
 }
@@ -182,21 +173,21 @@ struct Supervisor<'s> {
 }
 
 impl Supervisor<'_> {
-    fn run(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+    fn run(&mut self, queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), SupervisorError> {
         for number in 1..=self.supervision.workers {
             let slot = self.start(number)?;
             self.slots.push(slot);
         }
         loop {
             if self.followed.is_none_or(|followed| followed.elapsed() >= queue.pace()) {
-                self.follow(queue, audience)?;
+                self.follow(queue, reporter)?;
             }
-            self.obey(queue, audience)?;
+            self.obey(queue, reporter)?;
             self.enforce(queue)?;
-            self.reap(queue, audience)?;
+            self.reap(queue, reporter)?;
             self.family.tend()?;
             if self.slots.iter().all(Slot::is_empty) && self.is_over(queue)? {
-                return self.follow(queue, audience);
+                return self.follow(queue, reporter);
             }
             thread::sleep(TICK);
         }
@@ -221,12 +212,12 @@ impl Supervisor<'_> {
     }
 
     /// Processes the events since the last poll.
-    fn follow(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+    fn follow(&mut self, queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), SupervisorError> {
         let events = queue.poll()?;
         self.followed = Some(Instant::now());
         for event in &events {
             match event {
-                Event::Joined { worker, label } => {
+                QueueEvent::Joined { worker, label } => {
                     if let Some(slot) = self.slots.iter_mut().find(|slot| slot.label() == label) {
                         slot.joined(*worker);
                         self.own.insert(*worker);
@@ -237,7 +228,7 @@ impl Supervisor<'_> {
                         self.own.insert(*worker);
                     }
                 }
-                Event::Claimed { worker, entry } => {
+                QueueEvent::Claimed { worker, entry } => {
                     self.current.insert(*worker, Current::new(*entry));
                     if let Some(slot) = self.slots.iter_mut().find(|slot| slot.worker() == Some(*worker)) {
                         slot.claimed();
@@ -247,29 +238,50 @@ impl Supervisor<'_> {
                         dead.had_claimed = true;
                     }
                 }
-                Event::Finished { entry, .. } | Event::Requeued { entry, .. } => {
+                QueueEvent::Finished { entry, .. } | QueueEvent::Requeued { entry, .. } => {
                     self.current.retain(|_, current| current.entry != *entry);
                 }
-                Event::Stopped { .. } => self.stopped = true,
+                QueueEvent::Stopped { .. } => self.stopped = true,
                 _ => {}
             }
-            audience.event(event, queue.plan());
+            self.pass_on(event, queue.plan(), reporter);
         }
         Ok(())
     }
 
+    /// Reports what happened to an entry, unless its outcome was reported before.
+    fn pass_on(&self, event: &QueueEvent, plan: &Plan, reporter: &dyn Reporter) {
+        let is_news = |entry: &usize| !self.supervision.reported.contains(entry);
+        match event {
+            QueueEvent::Claimed { worker, entry } if is_news(entry) => {
+                reporter.report(Event::TrialStarted { trial: plan.entries()[*entry].trial(), worker: *worker });
+            }
+            QueueEvent::Requeued { entry, .. } if is_news(entry) => {
+                reporter.report(Event::TrialRequeued(plan.entries()[*entry].trial()));
+            }
+            QueueEvent::Finished { entry, outcome, .. } if is_news(entry) => {
+                reporter.report(Event::TrialEnded { outcome, planned: plan.content(*entry) });
+            }
+            _ => {}
+        }
+    }
+
     /// Acts on time limits and interrupts.
-    fn obey(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+    fn obey(&mut self, queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), SupervisorError> {
         if !self.stopped && self.supervision.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             queue.stop(TIME_BUDGET)?;
             self.stopped = true;
             if !self.current.is_empty() {
-                audience.notice(&format!("the time budget is used up; {} still running", self.files_running()));
+                reporter.report(Event::Notice(&format!(
+                    "the time budget is used up; {} still running",
+                    self.files_running()
+                )));
             }
         }
         for current in self.current.values_mut() {
             if current.is_newly_slow(self.supervision.slow) {
-                audience.slow(&queue.plan().entries()[current.entry], self.supervision.slow);
+                let trial = queue.plan().entries()[current.entry].trial();
+                reporter.report(Event::TrialSlow { trial, limit: self.supervision.slow });
             }
         }
         let asked = self.interrupts.count();
@@ -283,14 +295,14 @@ impl Supervisor<'_> {
             self.stopped = true;
             let (files, grace) = (self.files_running(), self.supervision.grace.as_secs_f64());
             let id = std::process::id();
-            audience.notice(&format!(
+            reporter.report(Event::Notice(&format!(
                 "interrupted: {files} still running, with {grace} s to end; interrupt again to kill the workers at once, or run \
                  `kill {id}`"
-            ));
+            )));
         }
         if interrupts > 1 && self.interrupted < 2 {
             let why = if asked > 1 { "interrupted again" } else { "interrupted, and the grace period is over" };
-            audience.notice(&format!("{why}: killing the workers"));
+            reporter.report(Event::Notice(&format!("{why}: killing the workers")));
             for slot in &mut self.slots {
                 slot.abandon();
             }
@@ -343,7 +355,7 @@ impl Supervisor<'_> {
     }
 
     /// Finds dead workers, settles their files, and starts replacements.
-    fn reap(&mut self, queue: &mut dyn Queue, audience: &mut dyn Audience) -> Result<(), SupervisorError> {
+    fn reap(&mut self, queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), SupervisorError> {
         let mut reaped = Vec::new();
         for slot in &mut self.slots {
             if let Some(dead) = slot.reap(self.supervision.memory_limit)? {
@@ -361,12 +373,15 @@ impl Supervisor<'_> {
         }
         if anyone || !self.lost.is_empty() {
             // Now each lost lease can be matched with a label.
-            self.follow(queue, audience)?;
+            self.follow(queue, reporter)?;
         }
         for dead in reaped.iter().filter_map(|label| self.dead.get(label)) {
             // The file is not at fault, but something is wrong.
             if dead.ended_unasked() && !self.lost.iter().any(|(lost, _)| Some(lost.worker) == dead.worker) {
-                audience.notice(&format!("warning: a worker ended ({}) after it had finished its file", dead.how));
+                reporter.report(Event::Notice(&format!(
+                    "warning: a worker ended ({}) after it had finished its file",
+                    dead.how
+                )));
             }
         }
         let mut early = Vec::new();
@@ -389,7 +404,7 @@ impl Supervisor<'_> {
         if !anyone {
             return Ok(());
         }
-        self.follow(queue, audience)?;
+        self.follow(queue, reporter)?;
         self.replace(queue)
     }
 

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
-use crate::event::{Event, Reporter};
+use crate::event::{Event, Reporter, TrialId};
 use crate::known::Judge;
 use crate::outcome::{Attempt, CutShort, Failure, Outcome, RecordCounts, RecordId, Verdict};
-use crate::process::PeakMemory;
-use crate::queue::{Claim, Lease, Live, Lost, Queue, QueueError};
+use crate::process::{Interruption, PeakMemory};
+use crate::queue::{Claim, EntryState, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::trial::{self, Options};
 
@@ -37,38 +37,17 @@ pub struct Job<'j> {
     pub policy: Policy,
     /// When to stop claiming.
     pub deadline: Option<Instant>,
-    /// Whether this worker settles the files of dead ones; under a supervisor, the supervisor does, because it knows
-    /// how they died.
-    pub settles: bool,
+    /// Whether a supervisor has started this worker. Otherwise the worker settles the files of dead ones, and reports what
+    /// it waits for. A supervisor does that better: it knows how they died.
+    pub is_supervised: bool,
     /// Whether each trial has its own thread, which is abandoned if the engine does not return. A supervisor kills the
     /// process instead, and a process with a single thread is faster.
     pub apart: bool,
-    /// Whether to abandon a running trial because the run ends. Asked only of trials with their own thread.
-    pub is_unwanted: &'j dyn Fn() -> bool,
-}
-
-/// A witness receives what a worker does, as it happens.
-pub trait Witness {
-    /// A trial begins.
-    fn begins(&mut self, file: &TestFile, pass: u32, attempt: u32);
-
-    /// A trial has ended; with its output, if known.
-    fn printed(&mut self) -> String {
-        String::new()
-    }
-
-    /// An entry has its final outcome, from this worker.
-    fn ended(&mut self, outcome: &Outcome);
-
-    /// There is nothing to claim until others finish.
-    fn waits(&mut self, _queue: &mut dyn Queue) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    /// Whether to stop claiming, and why.
-    fn stop(&mut self) -> Option<String> {
-        None
-    }
+    /// Ctrl-C, if this process listens for it: first no more files are claimed, then a trial with its own thread is
+    /// abandoned.
+    pub interruption: Option<&'j Interruption>,
+    /// The output of the trial that has just ended; empty if it is not kept.
+    pub output: &'j dyn Fn() -> String,
 }
 
 /// How a worker's work ended.
@@ -86,6 +65,9 @@ pub const TIME_BUDGET: &str = "time budget";
 /// The reason for stopping after a failure (`--fail-fast`).
 pub const EARLIER_FAILURE: &str = "an earlier failure";
 
+/// How long there is nothing to claim before a worker without a supervisor reports what it waits for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The reason for stopping after Ctrl-C.
 pub const INTERRUPTED: &str = trial::INTERRUPTED;
 
@@ -97,42 +79,48 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// # Errors
 /// The queue's; the last claimed entry is then lost and runs again.
-pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> Result<End, QueueError> {
+pub fn work(queue: &mut dyn Queue, job: &Job<'_>, reporter: &dyn Reporter) -> Result<End, QueueError> {
     let mut pause = PAUSE;
     let mut memory = PeakMemory::new();
     // Claimed together with the last outcome.
     let mut next = None;
+    // Since when there has been nothing to claim, and whether that is reported.
+    let mut waiting: Option<(Instant, bool)> = None;
     loop {
         let claim = match next.take() {
             Some(claim) => claim,
-            None => match why_stop(job, witness) {
+            None => match why_stop(job) {
                 Some(why) => return Ok(End::Stopped(why)),
                 None => queue.claim()?,
             },
         };
         match claim {
             Claim::Leased(lease) => {
-                pause = PAUSE;
-                let outcome = run(queue, &lease, job, witness, &mut memory);
+                (pause, waiting) = (PAUSE, None);
+                let outcome = run(queue, &lease, job, reporter, &mut memory);
                 if let Verdict::NotRun { reason } = outcome.verdict {
                     // It ended because this process ends, which says nothing about the file: others may run it.
                     queue.release(lease, &reason)?;
                     return Ok(End::Stopped(reason));
                 }
-                next = hand_in(queue, lease, &outcome, job, witness)?;
+                next = hand_in(queue, lease, &outcome, job, reporter)?;
             }
             Claim::Complete => return Ok(End::Complete),
             Claim::Stopped { why } => return Ok(End::Stopped(why)),
             Claim::Wait => {
-                if job.settles {
+                if !job.is_supervised {
                     let (death, known) = (Death::unknown(job.engine.name()), job.options.known.as_deref());
                     for lost in queue.lost()? {
+                        let planned = queue.plan().content(lost.lease.entry()).map(str::to_owned);
                         if let Some(outcome) = settle(queue, lost, &death, job.policy, known)? {
-                            tell(queue, &outcome, job, witness)?;
+                            announce(queue, &outcome, planned.as_deref(), job, reporter)?;
                         }
                     }
+                    let (since, is_reported) = waiting.get_or_insert((Instant::now(), false));
+                    if since.elapsed() > PATIENCE && !std::mem::replace(is_reported, true) {
+                        report_waiting(queue, reporter)?;
+                    }
                 }
-                witness.waits(queue)?;
                 thread::sleep(pause);
                 pause = (pause * 2).min(queue.pace().max(PAUSE * 20));
             }
@@ -140,10 +128,24 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, witness: &mut dyn Witness) -> 
     }
 }
 
+/// Reports what the processes run that hold the remaining entries.
+fn report_waiting(queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), QueueError> {
+    let snapshot = queue.snapshot()?;
+    let entries = snapshot.plan.entries().iter().zip(&snapshot.entries);
+    let leased = entries.filter(|(_, status)| matches!(status.state, EntryState::Leased { .. }));
+    let running: Vec<TrialId<'_>> = leased.map(|(entry, _)| entry.trial()).collect();
+    reporter.report(Event::Waiting { running: &running });
+    Ok(())
+}
+
 /// Whether to stop claiming, and why.
-fn why_stop(job: &Job<'_>, witness: &mut dyn Witness) -> Option<String> {
+fn why_stop(job: &Job<'_>) -> Option<String> {
     let is_late = || job.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    witness.stop().or_else(|| is_late().then(|| TIME_BUDGET.to_owned()))
+    let is_interrupted = job.interruption.is_some_and(Interruption::is_asked_for);
+    match is_interrupted {
+        true => Some(INTERRUPTED.to_owned()),
+        false => is_late().then(|| TIME_BUDGET.to_owned()),
+    }
 }
 
 /// Reports an outcome, and returns the next claim, made in the same operation, unless there is to be none.
@@ -152,18 +154,20 @@ fn hand_in(
     lease: Lease,
     outcome: &Outcome,
     job: &Job<'_>,
-    witness: &mut dyn Witness,
+    reporter: &dyn Reporter,
 ) -> Result<Option<Claim>, QueueError> {
-    let is_last = is_one_too_many(outcome, job) || why_stop(job, witness).is_some();
+    let is_last = is_one_too_many(outcome, job) || why_stop(job).is_some();
+    let planned = queue.plan().content(lease.entry()).map(str::to_owned);
     let next = match is_last {
         true => queue.finish(lease, outcome.clone()).map(|()| None)?,
         false => Some(queue.finish_and_claim(lease, outcome.clone())?),
     };
-    tell(queue, outcome, job, witness)?;
+    announce(queue, outcome, planned.as_deref(), job, reporter)?;
     Ok(next)
 }
 
-fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, witness: &mut dyn Witness, memory: &mut PeakMemory) -> Outcome {
+fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, reporter: &dyn Reporter, memory: &mut PeakMemory) -> Outcome {
+    reporter.report(Event::TrialStarted { trial: TrialId { name: lease.name(), pass: lease.pass() }, worker: 0 });
     let first = lease.attempt();
     // A file that has started always finishes, so retries follow at once and under the same lease.
     let mut attempt = first;
@@ -175,7 +179,7 @@ fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, witness: &mut dyn Witnes
                 let planned = queue.plan().content(lease.entry()).map(str::to_owned);
                 let file = TestFile { planned, ..file };
                 memory.reset();
-                let outcome = trial(queue, &file, (lease.pass(), attempt), job, witness);
+                let outcome = trial(queue, &file, (lease.pass(), attempt), job, reporter);
                 Outcome { peak_bytes: memory.read(), ..outcome }
             }
             missing => vanished(lease.name(), missing),
@@ -202,8 +206,14 @@ fn is_one_too_many(outcome: &Outcome, job: &Job<'_>) -> bool {
 }
 
 /// Announces an outcome of this worker, and stops the run if it is one failure too many.
-fn tell(queue: &mut dyn Queue, outcome: &Outcome, job: &Job<'_>, witness: &mut dyn Witness) -> Result<(), QueueError> {
-    witness.ended(outcome);
+fn announce(
+    queue: &mut dyn Queue,
+    outcome: &Outcome,
+    planned: Option<&str>,
+    job: &Job<'_>,
+    reporter: &dyn Reporter,
+) -> Result<(), QueueError> {
+    reporter.report(Event::TrialEnded { outcome, planned });
     match is_one_too_many(outcome, job) {
         true => queue.stop(EARLIER_FAILURE),
         false => Ok(()),
@@ -215,9 +225,9 @@ fn trial(
     file: &TestFile,
     (pass, attempt): (u32, u32),
     job: &Job<'_>,
-    witness: &mut dyn Witness,
+    reporter: &dyn Reporter,
 ) -> Outcome {
-    witness.begins(file, pass, attempt);
+    reporter.report(Event::AttemptStarted { trial: TrialId { name: &file.name, pass }, attempt });
     let page = Arc::new(Page(queue.live()));
     page.0.begins();
     // A crash before the first record is attributed to the file.
@@ -225,9 +235,10 @@ fn trial(
     page.report(Event::RecordStarted { file: &path, line: 0, sql: b"", is_judged: true });
     // Its supervisor gives the file as much time again as it has had, as long as nothing is on the page.
     let judged = || page.0.clear();
-    let mut outcome = trial::run_compared(file, job.engine, job.options, &page, job.apart, job.is_unwanted, &judged);
+    let is_unwanted = || job.interruption.is_some_and(Interruption::is_over);
+    let mut outcome = trial::run_compared(file, job.engine, job.options, &page, job.apart, &is_unwanted, &judged);
     if outcome.verdict.is_failure() {
-        outcome.output = witness.printed();
+        outcome.output = (job.output)();
     }
     outcome
 }

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use crate::event::TrialId;
+
 /// A plan entry is one trial of one pass.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlanEntry {
@@ -19,6 +21,11 @@ impl PlanEntry {
     /// The trial `name` in pass `pass`.
     pub fn new(name: impl Into<String>, pass: u32) -> Self {
         PlanEntry { name: name.into(), pass }
+    }
+
+    /// The trial that this entry plans.
+    pub fn trial(&self) -> TrialId<'_> {
+        TrialId { name: &self.name, pass: self.pass }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::AnsiColor;
@@ -15,12 +16,16 @@ mod failures;
 use super::paint::{self, painted};
 use super::progress::Progress;
 use crate::escape;
+use crate::event::{Event, Reporter, TrialId};
 use crate::outcome::{Counts, Failure, Outcome, Verdict};
 use crate::suite::TestFile;
 use failures::Failures;
 
 /// How many trials are on a line of the terse format.
 const TERSE_WIDTH: u64 = 88;
+
+/// How many files a message names at most.
+const MOST_NAMES: usize = 3;
 
 /// How the output is laid out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,8 +126,7 @@ impl Printer {
         }
     }
 
-    /// The run begins.
-    pub fn begin(&mut self, planned: u64) {
+    fn begin(&mut self, planned: u64) {
         self.planned = planned;
         match self.layout.format {
             Format::Json => self.json(json!({"type": "suite", "event": "started", "test_count": planned})),
@@ -130,11 +134,7 @@ impl Printer {
         }
     }
 
-    /// A trial begins on this worker; 0 if it has none.
-    pub fn started(&mut self, worker: u32, name: &str) {
-        if let Some(progress) = &self.progress {
-            progress.started(worker, name);
-        }
+    fn started(&mut self, name: &str) {
         match self.layout.format {
             Format::Json => {
                 let name = self.path(name).to_owned();
@@ -148,23 +148,15 @@ impl Printer {
         }
     }
 
-    /// A trial was interrupted, and will run again or not at all.
-    pub fn dropped(&mut self, name: &str) {
-        if let Some(progress) = &self.progress {
-            progress.dropped(name);
-        }
-    }
-
     /// Prints a message on standard error.
-    pub fn notice(&mut self, notice: &str) {
+    fn notice(&mut self, notice: &str) {
         match &self.progress {
             Some(progress) => progress.notice(notice),
             None => note!("{notice}"),
         }
     }
 
-    /// A trial is slow.
-    pub fn slow(&mut self, name: &str, limit: Duration) {
+    fn slow(&mut self, name: &str, limit: Duration) {
         match self.layout.format {
             Format::Json => {
                 let name = self.path(name).to_owned();
@@ -178,11 +170,7 @@ impl Printer {
         }
     }
 
-    /// A trial has ended.
-    pub fn ended(&mut self, outcome: &Outcome) {
-        if let Some(progress) = &self.progress {
-            progress.ended(&outcome.name, outcome);
-        }
+    fn ended(&mut self, outcome: &Outcome) {
         self.ended += 1;
         self.rewritten.0 += outcome.rewritten;
         self.rewritten.1 += u64::from(outcome.rewritten > 0);
@@ -334,6 +322,40 @@ impl Printer {
     }
 }
 
+/// The printer of a run is shared by its threads.
+impl Reporter for Mutex<Printer> {
+    fn report(&self, event: Event<'_>) {
+        let mut printer = self.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = &printer.progress {
+            progress.report(event);
+        }
+        match event {
+            Event::RunStarted { planned } => printer.begin(planned),
+            Event::TrialStarted { trial, .. } => printer.started(&trial.title()),
+            Event::TrialSlow { trial, limit } => printer.slow(&trial.title(), limit),
+            Event::TrialEnded { outcome, .. } if outcome.pass == 1 => printer.ended(outcome),
+            Event::TrialEnded { outcome, .. } => {
+                let name = TrialId::of(outcome).title().into_owned();
+                printer.ended(&Outcome { name, ..outcome.clone() });
+            }
+            Event::Waiting { running } => printer.notice(&waiting(running)),
+            Event::Notice(notice) => printer.notice(notice),
+            Event::AttemptStarted { .. }
+            | Event::TrialRequeued(_)
+            | Event::RecordStarted { .. }
+            | Event::RecordEnded { .. }
+            | Event::ScriptFailed(_)
+            | Event::DatabaseKept(_) => {}
+        }
+    }
+}
+
+fn waiting(running: &[TrialId<'_>]) -> String {
+    let more = if running.len() > MOST_NAMES { " and others" } else { "" };
+    let names: Vec<_> = running.iter().take(MOST_NAMES).map(TrialId::title).collect();
+    format!("nothing left to claim: waiting for other processes to finish {}{more}", names.join(", "))
+}
+
 impl Drop for Printer {
     fn drop(&mut self) {
         // Remove the bar if the run is aborted.
@@ -371,123 +393,4 @@ fn color(verdict: &Verdict) -> AnsiColor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::summary::Summary;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(text)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn file(name: &str) -> TestFile {
-        let rust_path = name.replace('/', "::").replace('.', "_");
-        TestFile {
-            name: name.into(),
-            rust_path,
-            path: name.into(),
-            root: "".into(),
-            planned: None,
-            dialect: crate::dialect::Dialect::Classic,
-            excerpt: None,
-            excluded: None,
-        }
-    }
-
-    fn printed(layout: Layout) -> String {
-        let mut failed = Outcome::new("a/2.test", Verdict::Failed);
-        failed.wall_us = 1500;
-        failed.failures.push(Failure {
-            file: "a/2.test".into(),
-            line: 3,
-            message: "statement failed: no".into(),
-            sql: "SELECT".into(),
-            ..Failure::default()
-        });
-        let outcomes = [
-            Outcome::new("a/1.test", Verdict::Passed),
-            failed,
-            Outcome::new("b.test", Verdict::Ignored { reason: "empty".into() }),
-        ];
-        let files: Vec<TestFile> = outcomes.iter().map(|outcome| file(&outcome.name)).collect();
-        let paper = Paper::default();
-        let mut printer = Printer::new(Box::new(paper.clone()), layout, &files);
-        printer.begin(3);
-        for outcome in &outcomes {
-            printer.started(0, &outcome.name);
-            printer.ended(outcome);
-        }
-        let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), 1)), &outcomes);
-        printer.finish(&summary.total, 4, Duration::from_millis(1230)).unwrap();
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
-        anstream::adapter::strip_str(&text).to_string()
-    }
-
-    #[test]
-    fn pretty_reads_like_libtest() {
-        let text = printed(Layout { report_time: true, ..Layout::default() });
-        let expected = "
-running 3 tests
-test a/1.test ... ok <0.000s>
-test a/2.test ... FAILED <0.002s>
-test b.test   ... ignored (empty) <0.000s>
-
-failures:
-
----- a/2.test stdout ----
-statement failed: no
-[SQL] SELECT
-at a/2.test:3
-
-
-test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 4 filtered out; finished in 1.23s
-
-";
-        assert_eq!(text, expected);
-        assert_eq!(printed(Layout { serial: true, report_time: true, ..Layout::default() }), expected);
-    }
-
-    #[test]
-    fn terse_shows_a_character_a_trial() {
-        let text = printed(Layout { format: Format::Terse, ..Layout::default() });
-        assert!(text.starts_with("\nrunning 3 tests\n.Fi\n\nfailures:\n"), "{text}");
-    }
-
-    #[test]
-    fn every_line_of_json_is_an_object_and_names_are_rust_paths() {
-        let text = printed(Layout { format: Format::Json, ..Layout::default() });
-        let events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(events.len(), 1 + 6 + 1);
-        assert_eq!((&events[1]["event"], &events[1]["name"]), (&json!("started"), &json!("a::1_test")));
-        assert_eq!(events[4]["event"], "failed");
-        assert!(events[4]["stdout"].as_str().unwrap().ends_with("at a/2.test:3\n"));
-        assert_eq!((&events[6]["event"], &events[6]["message"]), (&json!("ignored"), &json!("empty")));
-        assert_eq!((&events[7]["event"], &events[7]["filtered_out"]), (&json!("failed"), &json!(4)));
-    }
-
-    #[test]
-    fn a_failed_write_is_reported_at_the_end() {
-        struct Full;
-        impl Write for Full {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut printer = Printer::new(Box::new(Full), Layout::default(), &[]);
-        printer.begin(0);
-        let error = printer.finish(&Counts::default(), 0, Duration::ZERO).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use crate::outcome::Outcome;
+use crate::event::{Event, Reporter};
 
 /// What a terminal shows of a run while it goes on: nothing.
 #[derive(Clone)]
@@ -18,15 +18,13 @@ impl Progress {
         out
     }
 
-    pub fn started(&self, _worker: u32, _title: &str) {}
-
-    pub fn dropped(&self, _title: &str) {}
-
-    pub fn ended(&self, _title: &str, _: &Outcome) {}
-
     pub fn notice(&self, notice: &str) {
         note!("{notice}");
     }
 
     pub fn finish(&self) {}
+}
+
+impl Reporter for Progress {
+    fn report(&self, _: Event<'_>) {}
 }

@@ -23,6 +23,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::words::clock;
 use crate::escape;
+use crate::event::{Event, Reporter, TrialId};
 use crate::outcome::Outcome;
 
 /// How often the display is updated.
@@ -115,21 +116,6 @@ impl Progress {
         Box::new(Above(Arc::clone(&self.0)))
     }
 
-    /// A file begins on this worker; 0 if it has none.
-    pub fn started(&self, worker: u32, title: &str) {
-        lock(&self.0.state).started(worker, title);
-    }
-
-    /// A file no longer has a worker, and has no outcome.
-    pub fn dropped(&self, title: &str) {
-        lock(&self.0.state).dropped(title);
-    }
-
-    /// A file has its outcome.
-    pub fn ended(&self, title: &str, outcome: &Outcome) {
-        lock(&self.0.state).ended(title, outcome);
-    }
-
     /// Prints a message above the bar, on standard error.
     pub fn notice(&self, notice: &str) {
         self.0.screen.bars.suspend(|| note!("{notice}"));
@@ -148,6 +134,17 @@ impl Progress {
         }
         self.0.screen.main.finish_and_clear();
         lock(&self.0.lines).write_out();
+    }
+}
+
+impl Reporter for Progress {
+    fn report(&self, event: Event<'_>) {
+        match event {
+            Event::TrialStarted { trial, worker } => lock(&self.0.state).started(worker, &trial.title()),
+            Event::TrialRequeued(trial) => lock(&self.0.state).dropped(&trial.title()),
+            Event::TrialEnded { outcome, .. } => lock(&self.0.state).ended(&TrialId::of(outcome).title(), outcome),
+            _ => {}
+        }
     }
 }
 
@@ -357,9 +354,9 @@ mod tests {
         (state.done, state.records, state.done_us) = (2, 4_123_980, 2_000_000);
         let lines =
             [100, 80, 60, 50, 40, 30, 10].map(|width| (width, state.line(Duration::from_secs(1), false, width)));
-        let told: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+        let shown: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         assert_eq!(
-            told,
+            shown,
             [
                 "[===============>              ] 2/4 files, 4123980 records, 0 failed, 2.0 files/s, 2 s left",
                 "[========>        ] 2/4 files, 4123980 records, 0 failed, 2.0 files/s, 2 s left",

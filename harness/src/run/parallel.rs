@@ -1,24 +1,27 @@
 //! One pass over a suite, shared by processes: as one worker among many, or with its own workers.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::account::{self, About};
 use super::folder::folder;
 use super::part::Part;
 use super::settings::settings;
-use super::{RunError, Task, conclude, heard, interruption, known, show_progress, shows_progress};
+use super::{RunError, Task, conclude, heard, interruption, known, print_end, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat};
 use crate::crash;
 use crate::engine::Engine;
+use crate::event::{Event, Reporter};
 use crate::history::{History, Order};
 use crate::libtest::SLOW;
 use crate::outcome::{Outcome, Scope, Verdict};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
 use crate::report::comparison;
+use crate::report::libtest::Printer;
 use crate::report::statistics::{Statistics, passes};
 use crate::suite::content::contents;
 use crate::suite::{Suite, TestFile};
@@ -29,11 +32,11 @@ use crate::worker::{End, Job, work};
 
 mod crew;
 mod ledger;
-mod live_view;
+mod reporters;
 
 pub(super) use crew::Assignment;
 use ledger::Ledger;
-use live_view::{JoinReporter, LiveView, title};
+use reporters::{HistoryReporter, Outcomes, report_earlier};
 
 /// The files of a parallel run.
 struct Places {
@@ -75,15 +78,15 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
         let planned = parallel.workers.map(|_| planned.as_slice());
         show_progress(&mut printer, config, planned, parallel.workers.unwrap_or(1), &history);
     }
-    let files = task.files.into_iter().map(|file| (file.name.clone(), file)).collect();
-    let view = LiveView::new(printer, log, files);
+    let (printer, history) = (Mutex::new(printer), HistoryReporter::new(log, task.files));
     let Task { suite, engine, filtered_out, scope, part, .. } = task;
     let engine = &engine;
-    let run = Run { suite, engine, filtered_out, scope, part, config, parallel, started: SystemTime::now() };
+    let started = SystemTime::now();
+    let run = Run { suite, engine, filtered_out, scope, part, config, parallel, started, printer, history };
     let places = Places { results, queue };
     match parallel.workers {
-        Some(workers) => run.supervise(&mut *open, &opened, workers, &places, view),
-        None => run.join(&mut *open, &opened, view),
+        Some(workers) => run.supervise(&mut *open, &opened, workers, &places),
+        None => run.join(&mut *open, &opened),
     }
 }
 
@@ -129,6 +132,8 @@ struct Run<'r> {
     config: &'r Config,
     parallel: &'r Parallel,
     started: SystemTime,
+    printer: Mutex<Printer>,
+    history: HistoryReporter,
 }
 
 impl Run<'_> {
@@ -143,39 +148,36 @@ impl Run<'_> {
     }
 
     /// This process is one worker among others that come and go.
-    fn join(&self, queue: &mut dyn Queue, opened: &Opened, mut view: LiveView) -> Result<ExitStatus, RunError> {
+    fn join(&self, queue: &mut dyn Queue, opened: &Opened) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
         let planned = queue.plan().len();
         if *opened == Opened::Joined {
             tell_if_stopped(&queue.snapshot()?);
         }
-        view.printer.begin(self.promised(queue.plan()));
+        self.printer.report(Event::RunStarted { planned: self.promised(queue.plan()) });
         let interruption = interruption(self.config, "the current file has")?;
-        let is_unwanted = {
-            let interruption = interruption.clone();
-            move || interruption.is_over()
-        };
         let job = Job {
             suite: &self.suite,
             engine: self.engine,
             options: &self.config.options,
             policy: self.parallel.policy,
             deadline: self.deadline(),
-            settles: true,
+            is_supervised: false,
             apart: true,
-            is_unwanted: &is_unwanted,
+            interruption: Some(&interruption),
+            output: &String::new,
         };
-        let mut reporter = JoinReporter::new(view, interruption);
+        let outcomes = Outcomes::default();
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
-            _ => work(queue, &job, &mut reporter)?,
+            _ => work(queue, &job, &((&self.printer, &self.history), &outcomes))?,
         };
-        let JoinReporter { mut view, mut outcomes, .. } = reporter;
+        let mut outcomes = outcomes.into_inner();
         let snapshot = queue.snapshot()?;
         let by_others = snapshot.finished() - outcomes.len();
         if let End::Stopped(why) = &end {
             let left = self.ledger(&snapshot, queue.worker(), why).left();
-            left.iter().for_each(|outcome| view.ended(outcome));
+            self.print(&left);
             outcomes.extend(left);
         }
         let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
@@ -187,7 +189,7 @@ impl Run<'_> {
         }
         let figures =
             statistics.text(self.config.timings) + &passes(snapshot.outcomes()) + &comparison::text(&outcomes);
-        let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
+        let printed = self.finish(&summary, wall, &figures);
         // A first list covers all files, of all processes; each process removes from a list what it saw pass.
         let whole = self.config.known.first.is_some() && snapshot.is_complete();
         let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
@@ -216,14 +218,13 @@ impl Run<'_> {
         opened: &Opened,
         workers: u32,
         places: &Places,
-        mut view: LiveView,
     ) -> Result<ExitStatus, RunError> {
         let clock = Instant::now();
-        view.printer.begin(self.promised(queue.plan()));
+        self.printer.report(Event::RunStarted { planned: self.promised(queue.plan()) });
         // Outcomes from before this process joined are shown, too.
         let before = queue.snapshot()?;
         tell_if_stopped(&before);
-        view.know(&before);
+        let reported = report_earlier(&before, &self.printer);
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
@@ -243,8 +244,9 @@ impl Run<'_> {
             known: self.config.options.known.as_deref(),
             fail_fast: self.config.options.fail_fast,
             grace: self.config.interrupt_grace,
+            reported,
         };
-        let own = supervise(queue, &supervision, &mut view).inspect_err(|_| {
+        let own = supervise(queue, &supervision, &(&self.printer, &self.history)).inspect_err(|_| {
             self.publish(queue, "the run broke off", workers);
         })?;
         let wall = clock.elapsed();
@@ -252,7 +254,7 @@ impl Run<'_> {
         let why = snapshot.stopped.clone().unwrap_or_else(|| "the run ended early".to_owned());
         let ledger = self.ledger(&snapshot, queue.worker(), &why);
         let left = ledger.left();
-        left.iter().for_each(|outcome| view.ended(outcome));
+        self.print(&left);
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
         // It cannot tell how busy others were, nor its own workers if it had none.
@@ -260,7 +262,7 @@ impl Run<'_> {
         let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text(self.config.timings);
         figures.push_str(&passes(outcomes.iter().copied()));
         figures.push_str(&comparison::text(outcomes.iter().copied()));
-        let printed = view.finish(self.config, &summary, (self.filtered_out, wall), &figures);
+        let printed = self.finish(&summary, wall, &figures);
         known::keep(self.config, &**self.engine, outcomes.iter().copied());
         self.publish(queue, &why, workers);
         let status = heard(printed, conclude(&summary, self.config));
@@ -270,6 +272,18 @@ impl Run<'_> {
         } else {
             status
         })
+    }
+
+    /// Prints outcomes that are no news for the history.
+    fn print(&self, outcomes: &[Outcome]) {
+        outcomes.iter().for_each(|outcome| self.printer.report(Event::TrialEnded { outcome, planned: None }));
+    }
+
+    /// Prints the end of the run; see [`print_end`].
+    fn finish(&self, summary: &Summary, wall: Duration, figures: &str) -> io::Result<()> {
+        self.history.finish();
+        let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
+        print_end(&mut printer, self.config, summary, (self.filtered_out, wall), figures)
     }
 
     fn ledger<'l>(&self, snapshot: &'l Snapshot, myself: u32, why: &'l str) -> Ledger<'l> {

@@ -5,19 +5,21 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::RETURNED;
-use super::{Places, RunError, title};
+use super::{Places, RunError};
 use crate::config::{Config, ENGINE, REFERENCE, hand_on, without_secrets};
 use crate::engine::Engine;
 use crate::environment;
+use crate::event::{Event, Reporter};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place};
-use crate::suite::{Suite, TestFile};
+use crate::suite::Suite;
 use crate::summary::ExitStatus;
 use crate::supervisor::{OUTPUT, headline};
 use crate::trial::Options;
-use crate::worker::{Job, Policy, Witness, work};
+use crate::worker::{Job, Policy, work};
 
 /// Variables that make a process a worker: its label, the queue, the run's id, the supervisor's number there, and the
 /// folder for its pages.
@@ -121,6 +123,7 @@ impl Assignment {
         }
         let options = Options { returned: Some(self.options.pages.join(RETURNED)), ..config.options.clone() };
         let mut queue = self.queue.join(&self.run_id, &self.options)?;
+        let log = WorkerLog::default();
         let job = Job {
             suite,
             engine,
@@ -130,11 +133,12 @@ impl Assignment {
                 .as_ref()
                 .map_or(Policy { retries: 0, crash_retries: 0 }, |parallel| parallel.policy),
             deadline: None,
-            settles: false,
-            is_unwanted: &|| false,
+            is_supervised: true,
+            interruption: None,
+            output: &|| log.output(),
             apart: !process::has_stack(crate::crash::stack_bytes()),
         };
-        work(&mut *queue, &job, &mut WorkerLog::default())?;
+        work(&mut *queue, &job, &log)?;
         Ok(ExitStatus::Passed)
     }
 }
@@ -142,22 +146,24 @@ impl Assignment {
 /// A worker's log has a headline for the output of each file.
 #[derive(Default)]
 struct WorkerLog {
-    /// The length of the log when the present trial began.
-    start: u64,
+    /// The length of the log when the present attempt began.
+    start: AtomicU64,
 }
 
-impl Witness for WorkerLog {
-    fn begins(&mut self, file: &TestFile, pass: u32, attempt: u32) {
+impl WorkerLog {
+    /// The output since the present attempt began.
+    fn output(&self) -> String {
+        printed_since(self.start.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+}
+
+impl Reporter for WorkerLog {
+    fn report(&self, event: Event<'_>) {
+        let Event::AttemptStarted { trial, attempt } = event else { return };
         // Standard output is the worker's log; if it cannot be written, that is no reason to fail the file.
-        let _ = writeln!(io::stdout(), "{}", headline(&title(&file.name, pass), attempt));
-        self.start = log_length();
+        let _ = writeln!(io::stdout(), "{}", headline(&trial.title(), attempt));
+        self.start.store(log_length(), Ordering::Relaxed);
     }
-
-    fn printed(&mut self) -> String {
-        printed_since(self.start).unwrap_or_default()
-    }
-
-    fn ended(&mut self, _: &crate::outcome::Outcome) {}
 }
 
 /// This process's standard output, which the supervisor has redirected to a file.
