@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::dialect::Dialect;
 use crate::script::{SyntaxError, source};
 use crate::suite::{TestFile, shown};
 
-mod conditions;
-mod duckdb;
-mod labels;
-mod records;
 mod repair;
+
+pub use crate::dialect::survey::{Kind, Severity};
 
 /// A finding is one thing that is wrong in a test file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,34 +30,6 @@ pub struct Finding {
     pub known_to: Vec<&'static str>,
 }
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// The script cannot be read, or a record of it cannot pass or cannot run by mistake.
-    Error,
-    /// Something of it does not run because the script says so.
-    Warning,
-}
-
-/// The kinds of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The file cannot be read from the disk.
-    Unreadable,
-    /// A rule of the dialect is broken.
-    Syntax,
-    /// Something belongs to another dialect.
-    OtherDialect,
-    /// A record can run on no engine.
-    NeverRuns,
-    /// Two records under one label expect different results.
-    Labels,
-    /// There is no record.
-    NoRecords,
-}
-
 /// Checks one test file, and what it includes.
 pub fn check(file: &TestFile) -> Vec<Finding> {
     let report = Report { file, findings: Vec::new() };
@@ -72,10 +41,7 @@ pub fn check(file: &TestFile) -> Vec<Finding> {
 
 fn check_text(mut report: Report<'_>, text: &[u8]) -> Vec<Finding> {
     let file = report.file;
-    let survey = |text: &[u8]| match file.dialect {
-        Dialect::DuckDb => duckdb::survey(file, text),
-        Dialect::Classic | Dialect::Slt => records::survey(file, text),
-    };
+    let survey = |text: &[u8]| file.dialect.definition().survey(&file.into(), text);
     let (errors, survey) = repair::read(text, file.dialect, survey);
     let is_whole = errors.is_empty();
     for error in errors {
@@ -98,17 +64,6 @@ fn check_text(mut report: Report<'_>, text: &[u8]) -> Vec<Finding> {
     }
     report.findings.sort_by(|a, b| (&a.file, a.line, a.severity).cmp(&(&b.file, b.line, b.severity)));
     report.findings
-}
-
-/// What is in a script that can be read.
-#[derive(Debug, Default)]
-struct Survey {
-    /// What is wrong nonetheless.
-    findings: Vec<(Severity, Kind, SyntaxError)>,
-    /// How many records there are.
-    records: u64,
-    /// The line of the script where a `halt` without conditions ends it.
-    halt: Option<u64>,
 }
 
 /// The first line below another that is neither blank nor a comment.

@@ -1,5 +1,9 @@
 //! The dialects of test files: by which rules a script is read, run, checked and rewritten.
 //!
+//! Everything that a dialect decides is its [`Definition`](definition::Definition), in a folder of its own. A new dialect is
+//! such a folder and one line in the registry below. Nothing outside of this module asks which dialect a script is in: it
+//! asks the [definition](Dialect::definition).
+//!
 //! [`classic`] (`.test`) is read as SQLite's own runner reads it, [`slt`] (`.slt`) as the `sqllogictest` crate does, and
 //! [`duckdb`] as DuckDB's. The first two yield [`Record`](crate::script::Record)s; a script of the third has loops, and
 //! is walked step by step.
@@ -8,47 +12,72 @@ use std::path::Path;
 use std::str::FromStr;
 
 pub mod classic;
+pub(crate) mod comparison;
+pub(crate) mod complaint;
+pub(crate) mod definition;
 pub mod duckdb;
 mod foreign;
 pub mod outline;
 mod place;
+pub(crate) mod rewrite;
 pub mod slt;
+pub(crate) mod stage;
+pub(crate) mod survey;
+pub(crate) mod values;
 
+pub(crate) use definition::{Definition, ScriptFile};
 pub use place::Place;
 
-/// A dialect is the set of rules by which a script is read and its results are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Dialect {
+/// Makes the registry: each dialect's name in the program, and its definition.
+macro_rules! registry {
+    ($($(#[doc = $doc:literal])* $(#[cfg($when:meta)])? $name:ident => $definition:expr,)*) => {
+        /// A dialect is the set of rules by which a script is read and its results are compared.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Dialect {
+            $($(#[doc = $doc])* $(#[cfg($when)])? $name,)*
+        }
+
+        impl Dialect {
+            /// All dialects.
+            pub const ALL: &'static [Dialect] = &[$($(#[cfg($when)])? Dialect::$name,)*];
+
+            /// What the dialect decides.
+            pub(crate) fn definition(self) -> &'static dyn Definition {
+                match self {
+                    $($(#[cfg($when)])? Dialect::$name => &$definition,)*
+                }
+            }
+        }
+    };
+}
+
+registry! {
     /// SQLite's original format, `.test`: bytes, one value a line, values formatted by letters.
-    Classic,
+    Classic => classic::Classic,
     /// The `sqllogictest` crate's format, `.slt`: UTF-8, one row a line, white space folded.
-    Slt,
+    Slt => slt::Slt,
     /// DuckDB's format, `.duckdb.test`: UTF-8, loops, values compared by the types of their columns.
-    DuckDb,
+    DuckDb => duckdb::DuckDb,
 }
 
 impl Dialect {
-    /// All dialects.
-    pub const ALL: [Dialect; 3] = [Dialect::Classic, Dialect::Slt, Dialect::DuckDb];
-
     /// The name by which flags and settings know it.
     pub fn name(self) -> &'static str {
-        match self {
-            Dialect::Classic => "classic",
-            Dialect::Slt => "slt",
-            Dialect::DuckDb => "duckdb",
-        }
+        self.definition().name()
     }
 
     /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "test" if path.file_stem()?.to_str()?.to_ascii_lowercase().ends_with(".duckdb") => Some(Dialect::DuckDb),
-            "test" => Some(Dialect::Classic),
-            "slt" => Some(Dialect::Slt),
-            _ => None,
-        }
+        // A file whose whole name is an extension has none.
+        path.extension()?;
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        let fits = |extension: &&&str| name.strip_suffix(**extension).is_some_and(|stem| stem.ends_with('.'));
+        let longest = |dialect: Dialect| {
+            dialect.definition().extensions().iter().filter(fits).map(|extension| extension.len()).max()
+        };
+        let all = Dialect::ALL.iter().filter_map(|dialect| Some((longest(*dialect)?, *dialect)));
+        all.max_by_key(|(length, _)| *length).map(|(_, dialect)| dialect)
     }
 }
 
@@ -62,8 +91,8 @@ impl FromStr for Dialect {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Dialect::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = Dialect::ALL.into_iter().map(Dialect::name).collect();
+        Dialect::ALL.iter().copied().find(|dialect| dialect.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
             format!("unknown dialect `{name}`: {}", names.join(" or "))
         })
     }
@@ -78,7 +107,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back_and_others_are_refused_with_those_that_there_are() {
-        for dialect in Dialect::ALL {
+        for dialect in Dialect::ALL.iter().copied() {
             assert_eq!(dialect.to_string().parse(), Ok(dialect));
         }
         assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt or duckdb".into()));

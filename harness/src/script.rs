@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqllogictest::parser::ExpectedError;
+pub use sqllogictest::parser::ExpectedError;
 
 mod condition;
 pub mod source;

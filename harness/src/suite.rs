@@ -1,6 +1,5 @@
 //! Which files there are: finds test files below the roots, names them, sorts them, filters them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +7,8 @@ use std::sync::Arc;
 use walkdir::WalkDir;
 
 pub use crate::dialect::Dialect;
+use crate::dialect::ScriptFile;
+pub(crate) use crate::script::source::shown;
 use dialect::Dialects;
 use exclude::Exclusions;
 
@@ -239,6 +240,12 @@ impl Suite {
     }
 }
 
+impl<'f> From<&'f TestFile> for ScriptFile<'f> {
+    fn from(file: &'f TestFile) -> Self {
+        ScriptFile { name: file.script(), path: &file.path, root: &file.root }
+    }
+}
+
 impl TestFile {
     fn new(name: String, path: PathBuf, root: &Path, dialect: Dialect) -> Self {
         let rust_path = rust_path(&name);
@@ -252,13 +259,6 @@ impl TestFile {
     pub fn category(&self) -> &str {
         category(&self.name)
     }
-}
-
-/// A path as a person in the current folder would type it.
-pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
-    let here = std::env::current_dir().ok();
-    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-    path.strip_prefix(".").unwrap_or(path).to_string_lossy()
 }
 
 /// The first folder of a trial's name, or `.` for a file that lies in the root itself.

@@ -8,29 +8,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
-use crate::dialect::{Dialect, classic, slt};
+use crate::dialect::comparison as answer;
 use crate::diff;
 use crate::engine::{Engine, ErrorKind};
-use crate::event::{Ending, Event, Reporter};
+use crate::event::{Event, Reporter};
 use crate::known::Judge;
 use crate::outcome::{CutShort, Failure, Outcome, RecordCounts, Verdict};
-use crate::script::{Labels, Record, Step, SyntaxError, source};
+use crate::script::{Labels, SyntaxError, source};
 use crate::suite::{TestFile, content};
 
-mod answer;
 mod apart;
 mod bless;
 mod compare;
-mod duckdb;
 mod excerpt;
 mod execute;
 mod panics;
 mod returned;
+mod stage;
 mod system;
 mod tally;
 mod variables;
 mod watchdog;
 
+pub use crate::dialect::duckdb::Tags;
 pub(crate) use apart::{INTERRUPTED, left_threads_behind};
 use bless::Blessings;
 #[cfg(feature = "commands")]
@@ -39,11 +39,11 @@ pub use bless::{Bless, How};
 pub use compare::Reference;
 use compare::Role;
 pub(crate) use compare::run_compared;
-pub use duckdb::Tags;
+use excerpt::Excerpted;
 #[cfg(feature = "commands")]
 pub(crate) use excerpt::without_those_before;
-use excerpt::{Excerpted, Turn};
 use execute::Executor;
+use stage::Running;
 use tally::Tally;
 
 /// What a trial may do, and its time limits.
@@ -202,25 +202,11 @@ fn script(
     if let Some(blessings) = &mut tally.blessings {
         blessings.for_engine(&labels);
     }
-    let mut left_out = None;
     if let Some(excerpted) = &mut tally.excerpted {
         excerpted.read(&text, file.dialect);
     }
-    match file.dialect {
-        Dialect::DuckDb => left_out = duckdb::run(file, &text, &labels, &mut executor, options, tally),
-        Dialect::Classic => records(classic::Parser::new(&text, &labels), &mut executor, options, tally),
-        Dialect::Slt => {
-            match slt::parse_in_time(&text, &labels, &file.path, &file.root, &|| executor.timed_out().is_some()) {
-                Ok(parsed) => {
-                    if let Some(blessings) = &mut tally.blessings {
-                        blessings.foresee(&parsed);
-                    }
-                    records(parsed.into_iter().map(Ok), &mut executor, options, tally)
-                }
-                Err(error) => records(std::iter::once(Err(error)), &mut executor, options, tally),
-            }
-        }
-    }
+    let mut running = Running { executor: &mut executor, tally, options };
+    let left_out = file.dialect.definition().run(&file.into(), &text, &labels, &mut running);
     if InEngine::is_abandoned() {
         // Its verdict has already been made, and no file may be rewritten when the run may be over.
         return Verdict::Failed;
@@ -266,42 +252,4 @@ fn script(
     let _closing = InEngine::reenter();
     drop(executor);
     verdict
-}
-
-/// Runs records to the end of the script, a `halt`, an error that stops it or, with `--fail-fast`, a new failure.
-fn records<'a>(
-    records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>,
-    executor: &mut Executor<'_, 'a>,
-    options: &Options,
-    tally: &mut Tally<'_>,
-) {
-    for record in records {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => return tally.fail_script(error, CutShort::SyntaxError),
-        };
-        match tally.turn(&record) {
-            Turn::Over => return,
-            Turn::LeftOut => continue,
-            Turn::Before | Turn::Judged => {}
-        }
-        match record.step {
-            Step::Skip if tally.is_before() => {}
-            Step::Skip => {
-                tally.records.skipped += 1;
-                tally.ended(&record, Ending::Skipped);
-            }
-            Step::Halt => {
-                tally.halted = Some(record.line);
-                return;
-            }
-            _ => {
-                tally.at(&record);
-                executor.execute(record, tally);
-                if executor.is_over(options, tally) {
-                    return;
-                }
-            }
-        }
-    }
 }

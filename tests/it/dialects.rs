@@ -167,7 +167,7 @@ fn table() -> Vec<(String, Vec<Dialect>)> {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 4, "{row}");
         assert!(cells[1..].iter().all(|cell| matches!(*cell, "yes" | "")), "{row}");
-        let has = Dialect::ALL.into_iter().zip(&cells[1..]).filter(|(_, cell)| **cell == "yes");
+        let has = Dialect::ALL.iter().copied().zip(&cells[1..]).filter(|(_, cell)| **cell == "yes");
         (cells[0].to_owned(), has.map(|(dialect, _)| dialect).collect())
     })
     .collect()
@@ -181,7 +181,7 @@ fn the_table_of_constructs_says_what_the_dialects_do() {
     assert_eq!(listed, sampled, "docs/format.md and the samples here list the same constructs");
     let mut wrong = String::new();
     for ((construct, has), (_, samples)) in table.iter().zip(CONSTRUCTS) {
-        for dialect in Dialect::ALL {
+        for dialect in Dialect::ALL.iter().copied() {
             let failures: Vec<Option<String>> = samples.iter().map(|sample| failure(sample, dialect)).collect();
             match (has.contains(&dialect), failures.iter().any(Option::is_none)) {
                 (true, false) => wrong.push_str(&format!("{construct} fails in {dialect}: {failures:?}\n")),

@@ -36,10 +36,8 @@ pub(super) fn read<T>(
 fn without_record(text: &[u8], line: u64, dialect: Dialect) -> Option<Vec<u8>> {
     let lines: Vec<source::Line<'_>> = source::Lines::new(text).collect();
     let at = usize::try_from(line).ok()?.checked_sub(1).filter(|at| *at < lines.len())?;
-    let separates = |line: &source::Line<'_>| match dialect {
-        Dialect::Classic => line.is_blank(),
-        Dialect::Slt | Dialect::DuckDb => line.text.is_empty(),
-    };
+    let layout = dialect.definition().layout();
+    let separates = |line: &source::Line<'_>| layout.separates(line);
     let start = lines[..at].iter().rposition(separates).map_or(0, |above| above + 1);
     let end = lines[at..].iter().position(separates).map_or(lines.len(), |below| at + below);
     let words = |line: &source::Line<'_>| {

@@ -28,6 +28,11 @@ use super::{Dialect, foreign};
 use crate::script::source::{self, Line, Lines, quote};
 use crate::script::{Answer, Block, Completion, Condition, Labels, Lines as Expected, Record, Sort, Step, SyntaxError};
 
+mod definition;
+mod rewrite;
+
+pub(super) use definition::Classic;
+
 /// A parser yields the records of a classic script, one at a time, without copying it.
 ///
 /// Records that do not apply come as [`Step::Skip`], unread. After an error it yields nothing more.

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Everything that the dialect decides is in this module and below it: the grammar ([`parse`]), loops ([`Cursor`]),
-//! names in braces ([`Names`]), and comparison ([`compare`], [`error`]). It knows no engine: `trial/duckdb` runs it.
+//! names in braces ([`Names`]), comparison ([`compare`], [`error`]), and how a script is [run](run::run).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ use crate::script::Sort;
 pub mod compare;
 mod condition;
 mod cursor;
+mod definition;
 pub mod error;
 mod grammar;
 mod include;
@@ -40,14 +41,20 @@ mod lists;
 mod names;
 mod number;
 mod require;
+mod rewrite;
+mod run;
+mod survey;
+mod tags;
 mod words;
 
 pub use condition::Condition;
 pub use cursor::{Cursor, Event, MOST_RECORDS, Passes, Scope};
+pub(super) use definition::DuckDb;
 pub use grammar::parse;
 pub use include::{Texts, find};
 pub use names::Names;
 pub use require::{Requirement, known as known_requirement, of_the_runner};
+pub use tags::Tags;
 
 /// A parsed script. It borrows from the file: a loop is held once, however often it runs.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,43 +3,37 @@
 use super::Dialect;
 use crate::script::SyntaxError;
 
-const SLT: &[Dialect] = &[Dialect::Slt];
-const DUCKDB: &[Dialect] = &[Dialect::DuckDb];
-const BOTH: &[Dialect] = &[Dialect::Slt, Dialect::DuckDb];
-
-/// The dialects that know a directive which not all of them know; none for other words.
-fn that_know(directive: &str) -> &'static [Dialect] {
-    match directive {
-        "connection" | "control" | "let" | "subtest" | "system" => SLT,
-        "include" | "sleep" => BOTH,
-        "mode" | "set" | "reset" | "loop" | "concurrentloop" | "foreach" | "concurrentforeach" | "endloop"
-        | "continue" | "require" | "require-env" | "test-env" | "load" | "restart" | "reconnect" | "unzip" | "tags" => {
-            DUCKDB
-        }
-        _ => &[],
-    }
-}
-
-/// The dialects that know a kind of statement or query which not all of them know.
-fn that_know_kind(directive: &str, kind: &str) -> &'static [Dialect] {
-    match (directive, kind) {
-        ("statement", "count") | ("query", "error") => SLT,
-        ("statement", "maybe" | "debug" | "debug_skip") => DUCKDB,
-        _ => &[],
-    }
+/// The words that a dialect knows, and not all of them do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Words {
+    /// Directives.
+    pub(crate) directives: &'static [&'static str],
+    /// Directives, and a word after them.
+    pub(crate) kinds: &'static [(&'static str, &'static str)],
 }
 
 /// An error at a line that begins with these words, if they are known to other dialects than `here`.
 pub(super) fn of_words(line: u64, words: &[&str], here: Dialect) -> Option<SyntaxError> {
-    let (what, dialects) = match words {
-        [directive, kind, ..] if !that_know_kind(directive, kind).is_empty() => {
-            (format!("`{directive} {kind}`"), that_know_kind(directive, kind))
-        }
-        [directive, ..] => (format!("`{directive}`"), that_know(directive)),
-        [] => return None,
+    let of_kind = |dialect: &Dialect| match words {
+        [directive, kind, ..] => dialect.definition().words().kinds.contains(&(*directive, *kind)),
+        _ => false,
     };
-    let is_foreign = !dialects.is_empty() && !dialects.contains(&here);
-    is_foreign.then(|| error(line, &what, dialects, here))
+    let of_directive = |dialect: &Dialect| match words {
+        [directive, ..] => dialect.definition().words().directives.contains(directive),
+        [] => false,
+    };
+    let others = |knows: &dyn Fn(&Dialect) -> bool, length: usize| {
+        let dialects: Vec<Dialect> = Dialect::ALL.iter().copied().filter(knows).collect();
+        let what = format!("`{}`", words[..length].join(" "));
+        (!dialects.contains(&here)).then(|| error(line, &what, &dialects, here))
+    };
+    if Dialect::ALL.iter().any(of_kind) {
+        others(&of_kind, 2)
+    } else if Dialect::ALL.iter().any(of_directive) {
+        others(&of_directive, 1)
+    } else {
+        None
+    }
 }
 
 /// An error whose cause, `what`, belongs to these dialects.
@@ -47,9 +41,7 @@ pub(super) fn error(line: u64, what: &str, dialects: &[Dialect], here: Dialect) 
     let others: Vec<Dialect> = dialects.iter().copied().filter(|dialect| *dialect != here).collect();
     let flags: Vec<String> = others.iter().map(|dialect| format!("`--dialect {dialect}`")).collect();
     let whose = match others.as_slice() {
-        [Dialect::Slt] => "the sqllogictest-rs dialect",
-        [Dialect::DuckDb] => "DuckDB's dialect",
-        [Dialect::Classic] => "the classic dialect",
+        [dialect] => dialect.definition().title(),
         _ => "other dialects",
     };
     let message = format!("{what} belongs to {whose}: {}", flags.join(" or "));

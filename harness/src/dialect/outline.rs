@@ -31,15 +31,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(directive: &[u8], dialect: Dialect) -> Kind {
+    /// What the directives are that all dialects know.
+    pub(super) fn of(directive: &[u8]) -> Kind {
         match directive {
             b"statement" => Kind::Statement,
             b"query" => Kind::Query,
-            b"let" | b"system" if dialect == Dialect::Slt => Kind::Other,
             b"include" => Kind::Include,
             b"halt" => Kind::Halt,
-            b"loop" | b"foreach" | b"concurrentloop" | b"concurrentforeach" if dialect == Dialect::DuckDb => Kind::Loop,
-            b"endloop" if dialect == Dialect::DuckDb => Kind::End,
             _ => Kind::Setting,
         }
     }
@@ -89,7 +87,7 @@ pub fn parts(text: &[u8], dialect: Dialect) -> Vec<Part> {
             conditions.push(line.start..line.end());
             continue;
         }
-        let kind = Kind::of(directive, dialect);
+        let kind = dialect.definition().kind(directive);
         let place = match Place::of(text, line.start, dialect) {
             Some(place) if kind.is_record() => place,
             Some(place) => Place { sql_end: line.end(), delimiter: None, lines: Vec::new(), end: line.end(), ..place },

@@ -5,14 +5,43 @@
 use std::ops::Range;
 
 use super::Dialect;
-use super::classic::is_delimiter;
 use crate::script::source::{Line, Lines};
+
+/// How the records of a dialect are laid out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Whether white space alone is an empty line, and may follow `----`.
+    pub(crate) ignores_blanks: bool,
+    /// Whether the line below a directive is SQL, whatever stands there.
+    pub(crate) first_line_is_sql: bool,
+    /// Whether lines that begin with `#` are comments even in a result.
+    pub(crate) comments_in_results: bool,
+    /// Whether `#` ends a directive.
+    pub(crate) comments_after_words: bool,
+    /// How directives begin that have a text below `----`, which ends at two empty lines.
+    pub(crate) texts: &'static [&'static [&'static [u8]]],
+    /// Whether results are compared without regard to white space, and `<slt:ignore>` in them matches anything.
+    pub(crate) folds_results: bool,
+}
+
+impl Layout {
+    /// Whether a line ends a record's SQL or rows.
+    pub(crate) fn separates(&self, line: &Line<'_>) -> bool {
+        if self.ignores_blanks { line.is_blank() } else { line.text.is_empty() }
+    }
+
+    /// Whether a line is `----`.
+    fn delimits(&self, line: &Line<'_>) -> bool {
+        let rest = line.text.strip_prefix(b"----");
+        rest.is_some_and(|rest| rest.is_empty() || (self.ignores_blanks && rest.trim_ascii_start().is_empty()))
+    }
+}
 
 /// A place is where one record stands in a text, in bytes; ranges of lines leave out `\n` or `\r\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// By whose rules the text is read.
-    pub dialect: Dialect,
+    /// How the text is laid out.
+    pub(crate) layout: &'static Layout,
     /// The line of the directive.
     pub directive: Range<usize>,
     /// Where the last line of the SQL ends.
@@ -32,11 +61,12 @@ pub struct Place {
 impl Place {
     /// The place of the record whose directive stands in the line that begins at `start`, or nothing at the text's end.
     pub fn of(text: &[u8], start: usize, dialect: Dialect) -> Option<Place> {
+        let layout = dialect.definition().layout();
         let mut lines = Lines::starting_at(text, start);
         let directive = lines.next()?;
         let range = |line: &Line<'_>| line.start..line.end();
         let mut place = Place {
-            dialect,
+            layout,
             directive: range(&directive),
             sql_end: directive.end(),
             delimiter: None,
@@ -45,23 +75,19 @@ impl Place {
             line_end: if text[directive.end()..].starts_with(b"\r\n") { "\r\n" } else { "\n" },
             blank_after: 0,
         };
-        let mut words = directive.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let of_text = dialect == Dialect::Slt
-            && match words.next() {
-                Some(b"system") => true,
-                Some(b"statement" | b"query") => words.next() == Some(b"error"),
-                _ => false,
-            };
+        let of_text = layout.texts.iter().any(|start| {
+            let mut words = directive.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            start.iter().all(|word| words.next() == Some(word))
+        });
         // Blank lines within a text count only if another line of it follows.
         let mut blank = 0;
         let mut first = true;
         for line in lines {
-            // In `.slt`, only an empty line ends a record, and the first line of SQL may be any.
-            let is_any = std::mem::take(&mut first) && dialect == Dialect::Slt;
+            let is_any = std::mem::take(&mut first) && layout.first_line_is_sql;
             if is_any {
                 place.end = line.end();
                 place.sql_end = line.end();
-            } else if separates(&line, dialect) {
+            } else if layout.separates(&line) {
                 blank += 1;
                 if blank == 2 {
                     break;
@@ -73,10 +99,10 @@ impl Place {
                 blank = 0;
                 place.end = line.end();
                 if place.delimiter.is_some() {
-                    if dialect == Dialect::Slt || !line.text.starts_with(b"#") {
+                    if !(layout.comments_in_results && line.text.starts_with(b"#")) {
                         place.lines.push(range(&line));
                     }
-                } else if delimits(&line, dialect) {
+                } else if layout.delimits(&line) {
                     place.delimiter = Some(range(&line));
                 } else {
                     place.sql_end = line.end();
@@ -95,27 +121,11 @@ impl Place {
             let at = self.directive.start + index;
             match words.last_mut() {
                 Some(word) if word.end == at => word.end += 1,
-                _ if *byte == b'#' && self.dialect == Dialect::Classic => break,
+                _ if *byte == b'#' && self.layout.comments_after_words => break,
                 _ => words.push(at..at + 1),
             }
         }
         words
-    }
-}
-
-/// Whether a line ends a record's SQL or rows: in `.slt` an empty one, in `.test` also one of blanks.
-fn separates(line: &Line<'_>, dialect: Dialect) -> bool {
-    match dialect {
-        Dialect::Classic => line.is_blank(),
-        Dialect::Slt | Dialect::DuckDb => line.text.is_empty(),
-    }
-}
-
-/// Whether a line is `----`, behind which only `.test` allows blanks.
-fn delimits(line: &Line<'_>, dialect: Dialect) -> bool {
-    match dialect {
-        Dialect::Classic => is_delimiter(line.text),
-        Dialect::Slt | Dialect::DuckDb => line.text == b"----",
     }
 }
 

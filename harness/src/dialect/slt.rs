@@ -25,10 +25,13 @@ use sqllogictest::{ColumnType, Connection, QueryExpect, StatementExpect};
 use crate::script::source::{self, quote};
 use crate::script::{Answer, Completion, Labels, Lines, Record, Sort, Step, SyntaxError};
 
+mod definition;
 mod include;
 mod prepare;
+mod rewrite;
 
-pub(crate) use include::resolve as included;
+pub(super) use definition::Slt;
+use include::resolve as included;
 use prepare::prepare;
 
 /// A column letter as it stands in the file, whatever an engine makes of it.
@@ -145,7 +148,7 @@ impl Parser<'_> {
 
     /// Reads what an `include` names; an error without a line is the directive's own.
     fn include(&mut self, pattern: &str, from: &Path) -> Result<bool, SyntaxError> {
-        for path in include::resolve(pattern, from, self.root).map_err(|message| SyntaxError::new(0, message))? {
+        for path in included(pattern, from, self.root).map_err(|message| SyntaxError::new(0, message))? {
             let real = |path: &Path| path.canonicalize().ok();
             if self.open.iter().any(|open| real(open) == real(&path)) {
                 return Err(SyntaxError::new(0, format!("`{pattern}` includes a file that is including it")));

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Opening, Request, Rows, Session};
-use crate::dialect::Dialect;
+use crate::dialect::values::{Conversion, Form};
 
 mod guard;
 mod pages;
@@ -136,6 +136,7 @@ impl Session for SqliteSession {
     }
 
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError> {
+        let form = request.dialect.definition().form();
         let mut rest = request.sql;
         let mut statements = 0;
         let mut returned_rows = false;
@@ -152,19 +153,8 @@ impl Session for SqliteSession {
             let changed_before = self.total_changes();
             while statement.step()? {
                 for column in 0..columns {
-                    match (request.dialect, request.letters) {
-                        (Dialect::Classic, Some(letters)) => {
-                            let letter = letters.get(column).copied().unwrap_or(b'T');
-                            rows.push_with(|text| statement.write_classic(column, letter, text));
-                        }
-                        (_, letters) => rows.push_with(|text| {
-                            let start = text.len();
-                            statement.write_text(column, text);
-                            if text.len() == start && letters.is_some() {
-                                text.extend_from_slice(b"(empty)");
-                            }
-                        }),
-                    }
+                    let conversion = request.letters.map(|letters| form.conversion(letters, column));
+                    rows.push_with(|text| statement.write(column, conversion, form, text));
                 }
             }
             changes = if self.total_changes() == changed_before { 0 } else { self.changes() };
@@ -278,43 +268,34 @@ impl Statement<'_> {
         unsafe { ffi::sqlite3_column_type(self.raw, column) == ffi::SQLITE_NULL }
     }
 
-    /// Writes a value by its letter: `I` as a 32-bit integer, `R` with three decimals, `T` as printable ASCII.
-    ///
-    /// Rule: `sqliteQuery` in `slt_sqlite.c` of <https://www.sqlite.org/sqllogictest/>.
-    fn write_classic(&self, column: usize, letter: u8, text: &mut Vec<u8>) {
+    /// Writes a value as the dialect wants it; without a conversion, as SQLite's own text.
+    fn write(&self, column: usize, conversion: Option<Conversion>, form: &Form, text: &mut Vec<u8>) {
         let index = c_int::try_from(column).unwrap_or(c_int::MAX);
         if self.is_null(index) {
-            return text.extend_from_slice(b"NULL");
+            return text.extend_from_slice(form.null);
         }
-        match letter {
-            b'I' => {
+        match conversion {
+            Some(Conversion::Integer) => {
                 // SAFETY: as in `is_null`.
                 let integer = unsafe { ffi::sqlite3_column_int(self.raw, index) };
                 text.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
             }
-            b'R' => {
+            Some(Conversion::Real) => {
                 // SAFETY: as in `is_null`.
                 let real = unsafe { ffi::sqlite3_column_double(self.raw, index) };
                 write_real(real, text);
             }
-            _ => {
+            Some(Conversion::Text) => {
                 let start = text.len();
-                self.write_text(column, text);
-                // The original runner sees C strings: everything after a NUL is ignored.
-                if let Some(end) = memchr::memchr(0, &text[start..]) {
-                    text.truncate(start + end);
-                }
-                if text.len() == start {
-                    text.extend_from_slice(b"(empty)");
-                }
-                text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
+                self.write_text(index, form, text);
+                (form.finish)(text, start);
             }
+            None => self.write_text(index, form, text),
         }
     }
 
     /// Writes a value as SQLite converts it to text.
-    fn write_text(&self, column: usize, text: &mut Vec<u8>) {
-        let index = c_int::try_from(column).unwrap_or(c_int::MAX);
+    fn write_text(&self, index: c_int, form: &Form, text: &mut Vec<u8>) {
         // SAFETY: as in `is_null`. The text is valid until the next call on this statement; SQLite requires its length
         // to be read after the conversion.
         let value = unsafe {
@@ -322,10 +303,7 @@ impl Statement<'_> {
             let length = ffi::sqlite3_column_bytes(self.raw, index);
             (!start.is_null()).then(|| std::slice::from_raw_parts(start, usize::try_from(length).unwrap_or(0)))
         };
-        match value {
-            None => text.extend_from_slice(b"NULL"),
-            Some(value) => text.extend_from_slice(value),
-        }
+        text.extend_from_slice(value.unwrap_or(form.null));
     }
 }
 

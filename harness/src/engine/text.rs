@@ -1,51 +1,53 @@
-//! Values that arrive as text, formatted by a column's letter.
+//! Values that arrive as text, written as the dialect of the request has it.
 //!
-//! A server sends text, so letters are applied to text; embedded SQLite has its own conversions.
+//! A server sends text, so conversions are of text; embedded SQLite has its own.
 
 use std::io::Write;
 
 use super::{Request, Rows};
-use crate::dialect::Dialect;
+use crate::dialect::values::{Conversion, Form};
 
-/// The letters that format a request's values; without letters, a value is the engine's own text.
+/// The letters of a request, and the form that its values have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Letters<'r> {
     letters: Option<&'r [u8]>,
-    /// Whether an empty string is written `(empty)`: in a query yes, in a variable no.
-    marks_empty: bool,
+    form: &'static Form,
 }
 
 impl<'r> Letters<'r> {
-    /// The letters of a query in a classic script; other dialects have no rules for values.
+    /// How the dialect of a request writes its values. Without letters, a text stays as it is.
     pub(super) fn of(request: &Request<'r>) -> Self {
-        let letters = request.letters.filter(|_| request.dialect == Dialect::Classic);
-        Letters { letters, marks_empty: request.letters.is_some() }
+        Letters { letters: request.letters, form: request.dialect.definition().form() }
     }
 
     /// Adds the value in `column`, counted from 0; `None` is NULL.
     pub(super) fn push(self, column: usize, value: Option<&[u8]>, rows: &mut Rows) {
-        let letter = self.letters.map(|letters| letters.get(column).copied().unwrap_or(b'T'));
-        rows.push_with(|text| match (letter, value) {
-            (_, None) => text.extend_from_slice(b"NULL"),
-            (Some(b'I'), Some(value)) => write!(text, "{}", integer(value)).expect(IN_MEMORY),
-            (Some(b'R'), Some(value)) => write_real(real(value), text),
-            (None, Some(b"")) if !self.marks_empty => {}
-            (letter, Some(value)) => write_text(value, letter.is_some(), text),
+        rows.push_with(|text| match (self.letters, value) {
+            (_, None) => text.extend_from_slice(self.form.null),
+            (None, Some(value)) => text.extend_from_slice(value),
+            (Some(letters), Some(value)) => match self.form.conversion(letters, column) {
+                Conversion::Integer => write!(text, "{}", integer(value)).expect(IN_MEMORY),
+                Conversion::Real => write_real(real(value), text),
+                Conversion::Text => {
+                    let start = text.len();
+                    text.extend_from_slice(value);
+                    (self.form.finish)(text, start);
+                }
+            },
         });
+    }
+
+    /// Adds true or false, where the dialect has its own words for them, or else the text of that.
+    #[cfg(feature = "external")]
+    pub(super) fn push_truth(self, column: usize, truth: bool, rows: &mut Rows) {
+        match self.form.truth {
+            Some(words) => rows.push(words[usize::from(truth)]),
+            None => self.push(column, Some(if truth { b"true" } else { b"false" }), rows),
+        }
     }
 }
 
 const IN_MEMORY: &str = "writing to memory does not fail";
-
-fn write_text(value: &[u8], printable: bool, text: &mut Vec<u8>) {
-    let start = text.len();
-    // The original runner sees C strings: everything after a NUL is ignored.
-    let value = if printable { value.split(|byte| *byte == 0).next().unwrap_or_default() } else { value };
-    text.extend_from_slice(if value.is_empty() { b"(empty)" } else { value });
-    if printable {
-        text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
-    }
-}
 
 /// Writes a real with three decimals, rounded like C's `printf`: an exact half goes to the even digit.
 ///
@@ -133,6 +135,7 @@ impl<'v> Number<'v> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
 
     fn written(letter: u8, value: &[u8]) -> String {
         let request = Request { sql: b"", letters: Some(&[letter]), dialect: Dialect::Classic };

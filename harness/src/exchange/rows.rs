@@ -83,8 +83,13 @@ impl Rows {
 
     /// Adds a row of values.
     pub fn push_row<'v>(&mut self, values: impl IntoIterator<Item = &'v [u8]>) {
+        self.push_row_of(values);
+    }
+
+    /// Adds a row of values.
+    pub(crate) fn push_row_of(&mut self, values: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         let before = self.ends.len();
-        values.into_iter().for_each(|value| self.push(value));
+        values.into_iter().for_each(|value| self.push(value.as_ref()));
         let width = self.ends.len() - before;
         self.starts.push(before);
         self.uneven |= width == 0 || *self.columns.get_or_insert(width) != width;

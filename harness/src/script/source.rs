@@ -1,5 +1,6 @@
 //! The text of a script: read from disk with care, walked line by line without copying.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -200,6 +201,13 @@ pub(crate) fn quote(text: &[u8]) -> String {
         None => format!("`{}`", text.escape_debug()),
         Some((end, _)) => format!("`{}…`", text[..end].escape_debug()),
     }
+}
+
+/// A path as a person in the current folder would type it.
+pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
+    let here = std::env::current_dir().ok();
+    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).to_string_lossy()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::dialect::outline::{Kind, parts};
-use crate::dialect::{Dialect, slt};
 use crate::script::source;
 use crate::suite::TestFile;
 
@@ -42,14 +41,14 @@ fn read(
     for part in parts(&text, file.dialect) {
         let place = &part.place;
         let directive = &text[place.directive.clone()];
-        if part.kind == Kind::Include && file.dialect == Dialect::Slt && part.conditions.is_empty() {
+        if part.kind == Kind::Include && file.dialect.definition().inlines_includes() && part.conditions.is_empty() {
             let words = String::from_utf8_lossy(directive).into_owned();
             let pattern = words.split_whitespace().nth(1).unwrap_or_default().to_owned();
             if open.len() > MOST_OPEN {
                 return Err(format!("`{pattern}` is included through {MOST_OPEN} files, and no more is allowed"));
             }
             open.push(path.to_path_buf());
-            for included in slt::included(&pattern, path, &file.root)? {
+            for included in file.dialect.definition().included(&pattern, path, &file.into())? {
                 read(&included, file, false, open, all)?;
             }
             open.pop();
@@ -149,7 +148,7 @@ mod tests {
         assert_eq!(lines(&pieces)[3], line);
         assert_eq!(text.lines().nth(line as usize - 1), Some("query I"), "{text}");
         assert!(text.ends_with("connection x\nquery I\nSELECT a\nFROM t\n----\n1\n"), "{text}");
-        assert_eq!(parts(text.as_bytes(), Dialect::Slt).len(), 4, "{text}");
+        assert_eq!(parts(text.as_bytes(), crate::dialect::Dialect::Slt).len(), 4, "{text}");
         let sql = String::from_utf8(sql(&pieces)).unwrap();
         assert_eq!(sql, "X;\nY;\n-- connection x\nSELECT a\nFROM t;\n");
     }

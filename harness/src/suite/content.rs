@@ -16,16 +16,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::TestFile;
-use crate::dialect::{Dialect, duckdb, slt};
 
 /// What the file holds, and what it includes.
 pub fn content(file: &TestFile) -> String {
-    sum_up(&file.path, has_includes(file.dialect)).map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
+    sum_up(&file.path, file.dialect.definition().has_includes())
+        .map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
 }
 
 /// What the file held when `text` was just read from it, and what it includes; an error if that is not what was planned.
 pub fn held(file: &TestFile, text: &[u8]) -> Result<String, Unplanned> {
-    let mut sum = Sum::new(has_includes(file.dialect));
+    let mut sum = Sum::new(file.dialect.definition().has_includes());
     sum.take(text);
     // Includes are read only where the file itself is the right one.
     if file.planned.as_ref().is_some_and(|planned| !sum.matches(file, planned)) {
@@ -72,7 +72,7 @@ const MOST_LINE: usize = 4096;
 struct Sum {
     hasher: crc32fast::Hasher,
     length: u64,
-    /// What it includes; nothing is sought in a file of the classic dialect.
+    /// What it includes; nothing is sought where the dialect has no includes.
     includes: Option<Vec<String>>,
     /// The beginning of the last line, as far as it has been read.
     line: Vec<u8>,
@@ -127,6 +127,7 @@ impl Sum {
         let own = format!("{} {}", file.dialect, self.own());
         let mut seen: HashSet<PathBuf> = file.path.canonicalize().into_iter().collect();
         let mut all = crc32fast::Hasher::new();
+        let definition = file.dialect.definition();
         let mut count = 0;
         // The patterns still to be followed, each with the file that holds it, the last first.
         let mut open = Vec::new();
@@ -138,7 +139,7 @@ impl Sum {
         open.extend(patterns(self, &file.path));
         while let Some((path, pattern)) = open.pop() {
             // A pattern that names nothing, or leads out of the root, is the parser's to complain about.
-            for included in resolve(&pattern, &path, file) {
+            for included in definition.included(&pattern, &path, &file.into()).unwrap_or_default() {
                 let Ok(real) = included.canonicalize() else { continue };
                 if count >= MOST_INCLUDED || !seen.insert(real) {
                     continue;
@@ -156,22 +157,6 @@ impl Sum {
             }
         }
         if count == 0 { own } else { format!("{own}+{count}-{:08x}", all.finalize()) }
-    }
-}
-
-/// Whether a dialect knows `include`. What is included may have any name.
-fn has_includes(dialect: Dialect) -> bool {
-    match dialect {
-        Dialect::Slt | Dialect::DuckDb => true,
-        Dialect::Classic => false,
-    }
-}
-
-/// The files that an `include` in `path` names, which a test file has come to.
-fn resolve(pattern: &str, path: &Path, file: &TestFile) -> Vec<PathBuf> {
-    match file.dialect {
-        Dialect::DuckDb => duckdb::find(pattern, &file.path, &file.root, None).into_iter().collect(),
-        Dialect::Slt | Dialect::Classic => slt::included(pattern, path, &file.root).unwrap_or_default(),
     }
 }
 
@@ -198,6 +183,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::dialect::Dialect;
     use crate::suite::Suite;
 
     fn file(folder: &Path, text: &str) -> TestFile {

@@ -4,24 +4,23 @@
 //! record parses as one that the same result satisfies. When the script is over, each file is replaced as a whole, or
 //! not at all.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::dialect::{Dialect, Place, classic, slt};
-use crate::engine::EngineError;
+use crate::dialect::rewrite::{self as edit, Edit, Kept, OfRecord, Revision};
+use crate::dialect::{Dialect, Place, ScriptFile};
+use crate::engine::Rows;
 use crate::outcome::{Failure, MAX_FAILURES, RecordId};
-use crate::script::{Answer, Completion, Labels, Lines, Record, Step, SyntaxError, source};
+use crate::script::{Labels, Lines, Record, source};
 use crate::suite::TestFile;
 
 use super::diff;
 
-mod duckdb;
-mod edit;
+pub(super) use crate::dialect::rewrite::Correction;
+
 pub(crate) mod review;
 mod rewrite;
-
-use edit::{Edit, Style};
 
 /// How failing records are rewritten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,22 +41,6 @@ pub enum How {
     Review,
     /// It is shown, and nothing is written; the records still fail.
     Check,
-}
-
-/// A correction is what a record would have to expect in order to pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Correction {
-    /// A result: its lines as a script lists them, and how many columns there are, where that is known.
-    /// The letters are new ones, where the adapter knows better than the record.
-    Lines { lines: Vec<Vec<u8>>, columns: Option<usize>, letters: Option<String> },
-    /// A number of rows.
-    Count(u64),
-    /// No error.
-    Success,
-    /// An error.
-    Error(EngineError),
-    /// These edits, where the dialect has found them itself.
-    Edits(Vec<Edit>),
 }
 
 /// The corrections of one trial, by file.
@@ -153,14 +136,7 @@ impl Blessings {
 
     /// Reads the files that records are included from before anything runs: another process may soon rewrite them, and
     /// both must start with the same text for the same result.
-    pub(super) fn foresee(&mut self, records: &[Record<'_>]) {
-        for record in records.iter().filter(|record| record.included_from.is_some()) {
-            self.draft(record);
-        }
-    }
-
-    /// As [`foresee`](Blessings::foresee), for files by their names.
-    pub(super) fn foresee_files(&mut self, files: &BTreeSet<Arc<str>>) {
+    pub(super) fn foresee(&mut self, files: &mut dyn Iterator<Item = &Arc<str>>) {
         for file in files {
             self.draft_of(&Some(Arc::clone(file)));
         }
@@ -173,7 +149,7 @@ impl Blessings {
         }
     }
 
-    /// A record has failed, and should be rewritten; `agrees` compares lines with the result.
+    /// A record has failed, and should be rewritten; `agrees` compares lines with the result, which is `rows`.
     ///
     /// # Errors
     /// Why it still fails, as a fragment.
@@ -182,37 +158,51 @@ impl Blessings {
         record: &Record<'_>,
         correction: &Correction,
         failure: &Failure,
-        agrees: impl Fn(&Lines<'_>, bool) -> bool,
+        rows: &Rows,
+        agrees: &dyn Fn(&Lines<'_>, bool) -> bool,
     ) -> Result<(), String> {
+        let edits = match correction {
+            Correction::Edits(edits) => edits.clone(),
+            _ => {
+                let revision = OfRecord { dialect: self.dialect, record, correction, agrees };
+                self.edits(record, correction, &revision, rows)?
+            }
+        };
+        self.draft(record).correct(record, edits, failure)
+    }
+
+    /// The edits by which a record expects a correction.
+    ///
+    /// # Errors
+    /// Why it still fails, as a fragment.
+    pub(super) fn edits(
+        &mut self,
+        record: &Record<'_>,
+        correction: &Correction,
+        revision: &dyn Revision,
+        rows: &Rows,
+    ) -> Result<Vec<Edit>, String> {
         if matches!(correction, Correction::Error(_)) && !self.bless.errors {
             return Err("it ends with an error, which only `--bless-errors` writes down".to_owned());
         }
         let dialect = self.dialect;
         let draft = self.draft(record);
-        if let Correction::Edits(edits) = correction {
-            return draft.correct(record, edits.clone(), failure);
-        }
         if let Err(reason) = &draft.path {
             return Err(reason.clone());
         }
         let index = usize::try_from(record.line).ok().and_then(|line| line.checked_sub(1));
         let start = index.and_then(|index| draft.starts.get(index));
         let place = start.and_then(|start| Place::of(&draft.text, *start, dialect));
-        let unchanged = |place: &Place| {
-            reads(&draft.text[place.directive.start..place.end], dialect, record, |step| *step == record.step)
-        };
-        let place = place.filter(unchanged).ok_or_else(|| rewrite::CHANGED.to_owned())?;
-        let mut edits = None;
-        for style in Style::ALL {
-            let attempt = edit::edits(&draft.text, &place, record, correction, style)?;
-            let edited = edit::apply(&draft.text, place.directive.start..place.end, &attempt);
-            if reads(&edited, dialect, record, |step| holds(step, &record.step, correction, &agrees)) {
-                edits = Some(attempt);
-                break;
+        let place = place.filter(|place| revision.is(&draft.text[place.directive.start..place.end]));
+        let place = place.ok_or_else(|| rewrite::CHANGED.to_owned())?;
+        for style in revision.styles() {
+            let edits = revision.edits(&draft.text, &place, *style)?;
+            let edited = edit::apply(&draft.text, place.directive.start..place.end, &edits);
+            if revision.holds(&edited, rows) {
+                return Ok(edits);
             }
         }
-        let edits = edits.ok_or_else(|| CANNOT_HOLD.to_owned())?;
-        draft.correct(record, edits, failure)
+        Err(CANNOT_HOLD.to_owned())
     }
 
     fn draft(&mut self, record: &Record<'_>) -> &mut Draft {
@@ -246,7 +236,10 @@ impl Blessings {
     /// end.
     pub(super) fn conclude(self, is_whole: bool) -> Vec<Conclusion> {
         let Blessings { bless, dialect, script, root, labels, is_excerpt, drafts, .. } = self;
-        let read = |text: &[u8], path: &Path| kept(text, path, dialect, &labels, &root);
+        let read = |text: &[u8], path: &Path| {
+            let script = ScriptFile { name: "", path, root: &root };
+            dialect.definition().kept(&script, text, &labels)
+        };
         let has_news = drafts.iter().any(|draft| !draft.is_shared && !draft.corrected.is_empty());
         if bless.how == How::Review && is_whole && !is_excerpt && !has_news {
             // What an earlier run wrote there is no longer so.
@@ -357,36 +350,8 @@ impl Draft {
     }
 }
 
-/// What must not change: the whole text of a record that is not rewritten, and the SQL of one that is.
-#[derive(Debug, PartialEq, Eq)]
-struct Kept {
-    sql: Vec<u8>,
-    whole: String,
-}
-
 /// The records of a file, each with its line.
 type Records = Vec<(u64, Kept)>;
-
-/// The records of a whole file with their lines; empty if it cannot be read. Records after a syntax error, up to which
-/// a classic script may run, count as one.
-fn kept(text: &[u8], path: &Path, dialect: Dialect, labels: &Labels, root: &Path) -> Option<Records> {
-    let of = |record: Record<'_>| {
-        let (line, sql) = (record.line, record.step.text().to_vec());
-        (line, Kept { sql, whole: format!("{:?}", Record { line: 0, ..record }) })
-    };
-    match dialect {
-        Dialect::Classic => {
-            let mut end = None;
-            let records = classic::Parser::new(text, labels);
-            let records = records.map_while(|record| record.map_err(|error| end = Some(error.message)).ok());
-            let mut records: Vec<(u64, Kept)> = records.map(of).collect();
-            records.extend(end.map(|whole| (0, Kept { sql: Vec::new(), whole })));
-            Some(records)
-        }
-        Dialect::Slt => Some(slt::parse(text, labels, path, root).ok()?.into_iter().map(of).collect()),
-        Dialect::DuckDb => duckdb::kept(text, path, root),
-    }
-}
 
 /// Whether a rewritten file has the same records as before, except for the corrected expectations.
 fn leaves_others(before: Records, after: Records, corrected: impl Fn(&u64) -> bool) -> Option<bool> {
@@ -410,51 +375,6 @@ fn real(path: &Path, root: &Path) -> Result<PathBuf, String> {
         true => Ok(real),
         false => Err("the file lies outside the folder that the test files are in".to_owned()),
     }
-}
-
-/// Whether a text contains exactly one record, for which `is` is true.
-///
-/// The record inherits from `like` what comes from elsewhere in the script.
-fn reads(text: &[u8], dialect: Dialect, like: &Record<'_>, is: impl FnOnce(&Step<'_>) -> bool) -> bool {
-    let labels = Labels::default();
-    let records: Result<Vec<Record<'_>>, SyntaxError> = match dialect {
-        Dialect::Classic => classic::Parser::new(text, &labels).collect(),
-        Dialect::Slt => slt::parse(text, &labels, Path::new(""), Path::new("")),
-        // It is read in `duckdb`.
-        Dialect::DuckDb => return false,
-    };
-    let Ok([Record { step, .. }]) = records.as_deref() else { return false };
-    let mut step = step.clone();
-    if let (Step::Query { sort, expect, .. }, Step::Query { sort: own_sort, expect: own, .. }) = (&mut step, &like.step)
-    {
-        *sort = *own_sort;
-        let (Answer::Lines { row_wise: own, .. } | Answer::Error { row_wise: own, .. }) = own;
-        let (Answer::Lines { row_wise, .. } | Answer::Error { row_wise, .. }) = expect;
-        *row_wise = *own;
-    }
-    is(&step)
-}
-
-/// Whether an edited step differs from the old one only in its expectation, which is `correction`.
-fn holds(step: &Step<'_>, old: &Step<'_>, correction: &Correction, agrees: impl Fn(&Lines<'_>, bool) -> bool) -> bool {
-    let expected = match (step, correction) {
-        (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, letters: new, .. }) => {
-            let labelled = !matches!(old, Step::Query { label: own, .. } if own != label);
-            labelled
-                && new.as_ref().is_none_or(|new| new.as_bytes() == &**letters)
-                && (letters.is_empty() || columns.is_none_or(|columns| columns == letters.len()))
-                && matches!(expect, Answer::Lines { lines, row_wise } if agrees(lines, *row_wise))
-        }
-        (Step::Statement { expect, .. }, Correction::Count(count)) => *expect == Completion::Count(*count),
-        (Step::Statement { expect, .. }, Correction::Success) => *expect == Completion::Ok,
-        (
-            Step::Statement { expect: Completion::Error(expected), .. }
-            | Step::Query { expect: Answer::Error { expected, .. }, .. },
-            Correction::Error(error),
-        ) => expected.is_match(&error.message, error.sqlstate.as_deref()),
-        _ => false,
-    };
-    expected && step.text() == old.text()
 }
 
 #[cfg(all(test, feature = "sqlite"))]

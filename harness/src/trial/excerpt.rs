@@ -2,10 +2,10 @@
 
 use super::{CutShort, Tally};
 use crate::dialect::Dialect;
-use crate::dialect::duckdb::{Action, Node, Place, Script, Step as Duck};
 use crate::dialect::outline::{self, Kind};
+use crate::dialect::stage::{At, Turn, is_sleep};
 use crate::event::Event;
-use crate::script::{Record, Step, SyntaxError};
+use crate::script::{Record, SyntaxError};
 use crate::suite::Excerpt;
 
 /// An excerpted script, and how far it is.
@@ -29,19 +29,6 @@ pub(super) struct Excerpted {
     /// How many of these did not do what the script says, and the first one's line and message.
     failed: u64,
     first: Option<(u64, String)>,
-}
-
-/// What is to become of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// It is run and judged.
-    Judged,
-    /// It is run.
-    Before,
-    /// It is not run.
-    LeftOut,
-    /// Nothing is run any more.
-    Over,
 }
 
 impl Excerpted {
@@ -84,8 +71,8 @@ impl Excerpted {
         (!self.reached && !cut_short).then(|| SyntaxError::new(line, words))
     }
 
-    /// `pass` says in which pass of the loops around it the record is.
-    fn turn(&mut self, is_own: bool, line: u64, is_sleep: bool, pass: &dyn Fn() -> Option<String>) -> Turn {
+    fn turn(&mut self, at: At<'_>) -> Turn {
+        let At { is_own, line, is_sleep, pass } = at;
         let is_meant = is_own && line == self.excerpt.line && self.takes(pass);
         let turn = match is_meant {
             true => Turn::Judged,
@@ -119,39 +106,37 @@ const MOST_PASSES: usize = 5;
 impl Tally<'_> {
     /// What is to become of the next record.
     pub(super) fn turn(&mut self, record: &Record<'_>) -> Turn {
-        let is_sleep = matches!(record.step, Step::Sleep(_));
-        match &mut self.excerpted {
-            Some(excerpted) => excerpted.turn(record.included_from.is_none(), record.line, is_sleep, &|| None),
-            None => Turn::Judged,
-        }
+        let is_own = record.included_from.is_none();
+        let at = At { is_own, line: record.line, is_sleep: is_sleep(&record.step), pass: &|| None };
+        self.excerpted.as_mut().map_or(Turn::Judged, |excerpted| excerpted.turn(at))
     }
 
     /// Finds the record in a script with loops: if it is in a loop, it is judged in each pass, or in the one that is named.
-    pub(super) fn find_in(&mut self, script: &Script<'_>) {
+    /// `spans` are the first and the last lines of what is in no loop.
+    pub(super) fn find_in(&mut self, spans: &mut dyn Iterator<Item = (u64, u64)>) {
         let Some(excerpted) = &mut self.excerpted else { return };
         let target = excerpted.excerpt.line;
-        let node = script.nodes.iter().map(lines).find(|(first, last)| (*first..=*last).contains(&target));
-        excerpted.last = node.map_or(0, |(_, last)| last);
+        let mut spans = spans;
+        let span = Iterator::find(&mut spans, |(first, last)| (*first..=*last).contains(&target));
+        excerpted.last = span.map_or(0, |(_, last)| last);
     }
 
     /// What is to become of the next step of a script with loops: what stands behind the record in its loop is run for the
     /// next pass.
-    pub(super) fn turn_of(&mut self, step: &Duck<'_>, pass: &dyn Fn() -> Option<String>) -> Turn {
+    pub(super) fn turn_in_loop(&mut self, at: At<'_>) -> Turn {
         let Some(excerpted) = &mut self.excerpted else { return Turn::Judged };
-        let (own, is_sleep) = (step.place.file.is_none(), matches!(step.action, Action::Sleep(_)));
-        match excerpted.turn(own, step.place.line, is_sleep, pass) {
+        match excerpted.turn(at) {
             Turn::Over if excerpted.done => Turn::Over,
-            Turn::Over if !own || step.place.line <= excerpted.last => Turn::Before,
+            Turn::Over if !at.is_own || at.line <= excerpted.last => Turn::Before,
             turn => turn,
         }
     }
 
-    /// Whether a step is the record that is judged, or all are.
-    pub(super) fn is_to_be_judged(&mut self, place: &Place, pass: &dyn Fn() -> Option<String>) -> bool {
-        match &mut self.excerpted {
-            Some(excerpted) => excerpted.turn(place.file.is_none(), place.line, false, pass) == Turn::Judged,
-            None => true,
-        }
+    /// Whether a record is the one that is judged, or all are.
+    pub(super) fn is_to_be_judged(&mut self, record: &Record<'_>) -> bool {
+        let pass = || Some(record.pass.clone());
+        let at = At { is_own: record.included_from.is_none(), line: record.line, is_sleep: false, pass: &pass };
+        self.excerpted.as_mut().is_none_or(|excerpted| excerpted.turn(at) == Turn::Judged)
     }
 
     /// Whether what runs now only makes ready for the record that is judged.
@@ -209,17 +194,5 @@ pub(crate) fn without_those_before(message: &str) -> &str {
     match message.rfind("\n(").filter(|at| message[*at..].contains(THOSE_BEFORE)) {
         Some(at) => &message[..at],
         None => message,
-    }
-}
-
-/// The first and the last line of a node, in the script itself.
-fn lines(node: &Node<'_>) -> (u64, u64) {
-    let of = |place: &Place| if place.file.is_none() { (place.line, place.line) } else { (u64::MAX, 0) };
-    match node {
-        Node::Step(step) => of(&step.place),
-        Node::Loop(of_loop) => {
-            let all = of_loop.body.iter().map(lines).chain([of(&of_loop.place)]);
-            all.fold((u64::MAX, 0), |(first, last), (a, b)| (first.min(a), last.max(b)))
-        }
     }
 }

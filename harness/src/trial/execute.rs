@@ -8,31 +8,35 @@ use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
 use crate::dialect::Dialect;
+use crate::dialect::comparison::{Comparison, Fingerprint, Form, Texts};
+use crate::dialect::complaint::{Complaint, Results};
+use crate::dialect::rewrite::Correction;
 use crate::diff::{self, Returned, Shape};
-use crate::engine::{Database, Done, Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script, Session};
+use crate::engine::{
+    Database, Done, Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script, Session, Together,
+};
 use crate::event::{Ending, Reporter};
 use crate::outcome::{CutShort, Failure, MAX_FAILURES};
 use crate::script::{Answer, Lines, Record, Step};
 use crate::suite::TestFile;
 
 mod compare;
-mod complaint;
 mod connections;
 mod judge;
 mod places;
 
-use super::answer::{self, Comparison, Fingerprint, Form, Texts};
-use super::bless::{self, Correction};
+use super::answer;
+use super::bless;
 use super::compare::Comparing;
 use super::variables::Variables;
 use super::watchdog::Watchdog;
 use super::{Options, Tally, panics, returned, system};
-pub(super) use complaint::{Complaint, Results};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
     dialect: Dialect,
     // Sessions come first, so that they are dropped before their database.
+    together: Option<Box<dyn Together>>,
     default: Box<dyn Session + 'e>,
     named: HashMap<String, Box<dyn Session + 'e>>,
     database: Box<dyn Database + 'e>,
@@ -87,6 +91,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
         Ok(Executor {
             dialect: file.dialect,
+            together: None,
             default,
             named: HashMap::new(),
             database,
@@ -316,7 +321,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             return Some(Err(disagreement.message));
         }
         let agrees = |lines: &Lines<'_>, row_wise| self.agrees(lines, row_wise).unwrap_or(false);
-        Some(blessings.correct(record, &correction, failure, agrees))
+        Some(blessings.correct(record, &correction, failure, &self.rows, &agrees))
     }
 
     fn step(&mut self, record: &Record<'a>, tally: &mut Tally<'_>) -> Result<(), Complaint> {

@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 
 use super::error::{Pattern, matches};
 use super::number::{Decimal, float, is_near};
+use crate::dialect::comparison::MISMATCH;
 use crate::diff::{Returned, Shape};
 use crate::script::Sort;
 
@@ -121,9 +122,6 @@ pub(crate) struct Differing {
     /// What was returned, if the script lists only a hash of it.
     pub(crate) returned: Option<Returned>,
 }
-
-/// What a mismatch says before it is known how the results differ.
-pub(crate) const MISMATCH: &str = "query result mismatch";
 
 impl From<String> for Mismatch {
     fn from(message: String) -> Self {

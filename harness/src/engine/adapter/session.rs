@@ -146,17 +146,15 @@ fn is_out_of_memory(error: &(dyn Error + 'static)) -> bool {
     is_it || error.source().is_some_and(is_out_of_memory)
 }
 
-/// Copies what an adapter returned; in the classic dialect an empty string is written `(empty)`, as no line can be.
+/// Copies what an adapter returned, as the dialect has it.
 fn collect<T: ColumnType>(types: &[T], values: &[Vec<String>], dialect: Dialect, rows: &mut Rows) {
     if !types.is_empty() {
         rows.set_columns(types.len());
         rows.set_letters(letters(types));
     }
+    let adopt = dialect.definition().form().adopt;
     for row in values {
-        rows.push_row(row.iter().map(|value| match value.as_bytes() {
-            b"" if dialect == Dialect::Classic => b"(empty)",
-            value => value,
-        }));
+        rows.push_row_of(row.iter().map(|value| adopt(value.as_bytes())));
     }
 }
 

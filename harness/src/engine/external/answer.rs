@@ -67,21 +67,14 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
                 let text: String = serde_json::from_str(value).map_err(|error| {
                     EngineError::lost(format!("it answered with `{value}`, which is not a string: {}", reason(&error)))
                 })?;
-                let text = match request.dialect {
-                    Dialect::DuckDb => text.replace('\0', "\\0"),
-                    _ => text,
-                };
-                match text.as_bytes() {
-                    text if extended => letters.push(column, Some(text), &mut own),
-                    b"" if request.dialect == Dialect::Classic => own.push(b"(empty)"),
-                    text => own.push(text),
+                match extended {
+                    true => letters.push(column, Some(text.as_bytes()), &mut own),
+                    false => own.push(&(request.dialect.definition().form().adopt)(text.as_bytes())),
                 }
             }
             Some(b'n') if extended => letters.push(column, None, &mut own),
-            Some(truth @ (b't' | b'f')) if extended && request.dialect == Dialect::DuckDb => {
-                own.push(if *truth == b't' { b"1" } else { b"0" });
-            }
-            Some(b't' | b'f' | b'-' | b'0'..=b'9') if extended => {
+            Some(truth @ (b't' | b'f')) if extended => letters.push_truth(column, *truth == b't', &mut own),
+            Some(b'-' | b'0'..=b'9') if extended => {
                 letters.push(column, Some(value.as_bytes()), &mut own);
             }
             _ => return Err(EngineError::lost(format!("it answered with `{value}` where a string should be"))),

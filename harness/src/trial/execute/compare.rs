@@ -1,7 +1,6 @@
 //! How a record ended, for the comparison of two engines.
 
 use super::{Complaint, Executor};
-use crate::dialect::Dialect;
 use crate::diff::Shape;
 use crate::script::{Answer, Lines, Record, Sort, Step};
 use crate::trial::answer;
@@ -62,11 +61,11 @@ impl Executor<'_, '_> {
 
     /// Whether the last result is what the judged engine returned, as the dialect compares it.
     fn are_alike(&self, record: &Record<'_>, ours: &[Vec<u8>], theirs: &[Vec<u8>]) -> bool {
-        match (&record.step, self.dialect) {
-            (Step::Query { expect, .. }, Dialect::Slt) => {
+        match &record.step {
+            Step::Query { expect, .. } => {
                 let (Answer::Lines { row_wise, .. } | Answer::Error { row_wise, .. }) = expect;
-                let ours = ours.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-                self.agrees(&Lines::List(ours), *row_wise).unwrap_or(false)
+                let agrees = |lines: &Lines<'_>| self.agrees(lines, *row_wise).unwrap_or(false);
+                self.dialect.definition().are_alike(ours, theirs, &agrees)
             }
             _ => ours == theirs,
         }

@@ -1,4 +1,4 @@
-//! What a script of DuckDB's dialect does with its database and its connections.
+//! What a script does with its database and its connections.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Executor, Tally};
 use crate::crash::InEngine;
-use crate::engine::{Done, EngineError, Opening, Request, Rows, Session, Together};
+use crate::engine::{Done, EngineError, Opening, Request, Rows, Session};
 use crate::event::Event;
 use crate::script::{Completion, Record, Step};
 
@@ -71,15 +71,20 @@ impl Executor<'_, '_> {
         self.database.require(words).map_err(|error| format!("{}: {error}", self.engine))
     }
 
-    /// Connections that run SQL at the same time, if the engine has them.
-    pub(in crate::trial) fn together(&mut self) -> Result<Option<Box<dyn Together>>, String> {
-        self.database.together().map_err(|error| format!("{}: {error}", self.engine))
+    /// Opens connections that run SQL at the same time, if the engine has them.
+    pub(in crate::trial) fn open_together(&mut self) -> Result<bool, String> {
+        self.together = self.database.together().map_err(|error| format!("{}: {error}", self.engine))?;
+        Ok(self.together.is_some())
+    }
+
+    /// Closes the connections that run SQL at the same time.
+    pub(in crate::trial) fn close_together(&mut self) {
+        self.together = None;
     }
 
     /// Begins a record of a pass of a concurrent loop.
     pub(in crate::trial) fn begin(
         &mut self,
-        together: &mut dyn Together,
         pass: u64,
         record: &Record<'_>,
         letters: Option<&[u8]>,
@@ -92,22 +97,20 @@ impl Executor<'_, '_> {
         if memchr::memchr(0, sql).is_some() {
             return Err(EngineError::refused("the SQL holds a NUL byte"));
         }
+        let together = self.together.as_mut().ok_or_else(|| EngineError::new(NOT_TOGETHER))?;
         together.begin(pass, Request { sql, letters, dialect: self.dialect })
     }
 
     /// Waits for the record that ends next, and tells its pass; the next [`run`](Executor::run) returns its result.
-    pub(in crate::trial) fn wait(
-        &mut self,
-        together: &mut dyn Together,
-        tally: &mut Tally<'_>,
-    ) -> Result<u64, EngineError> {
+    pub(in crate::trial) fn wait(&mut self, tally: &mut Tally<'_>) -> Result<u64, EngineError> {
         self.rows.clear();
         if let Some(watchdog) = &self.watchdog {
             watchdog.begin();
         }
         let in_engine = InEngine::reenter();
         let clock = Instant::now();
-        let next = together.next(&mut self.rows);
+        let together = self.together.as_mut().ok_or_else(|| EngineError::lost(NOT_TOGETHER));
+        let next = together.and_then(|together| together.next(&mut self.rows));
         tally.engine += clock.elapsed();
         drop(in_engine);
         let (pass, result) = next?;
@@ -120,6 +123,8 @@ impl Executor<'_, '_> {
         self.answered = answer;
     }
 }
+
+const NOT_TOGETHER: &str = "there are no connections that run SQL at the same time";
 
 /// What stands for a connection while there is none.
 struct Closed;

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
 use super::{Complaint, Executor, Results};
-use crate::dialect::Dialect;
-use crate::dialect::duckdb::compare::MISMATCH;
+use crate::dialect::comparison::MISMATCH;
+use crate::dialect::rewrite::Correction;
 use crate::engine::{Done, EngineError};
-use crate::script::{Answer, Completion, Lines, Sort};
-use crate::trial::bless::Correction;
+use crate::script::{Answer, Completion, ExpectedError, Lines, Sort};
 use crate::trial::{answer, panics};
 
 impl<'a> Executor<'_, 'a> {
@@ -37,7 +36,7 @@ impl<'a> Executor<'_, 'a> {
             (Completion::Error(_), Ok(_)) => {
                 Err(Complaint::corrected_by("statement succeeded, but should have failed", Correction::Success))
             }
-            (Completion::Error(expected), Err(error)) => judge_error("statement", expected, error),
+            (Completion::Error(expected), Err(error)) => self.judge_error("statement", expected, error),
         }
     }
 
@@ -54,19 +53,18 @@ impl<'a> Executor<'_, 'a> {
                 let message = "query succeeded, but should have failed".to_owned();
                 return Err(Complaint { correction: self.result(*row_wise, false, b""), ..Complaint::from(message) });
             }
-            (Answer::Error { expected, .. }, Err(error)) => return judge_error("query", expected, error),
+            (Answer::Error { expected, .. }, Err(error)) => return self.judge_error("query", expected, error),
             (Answer::Lines { .. }, Err(error)) => {
                 return Err(Complaint::corrected_by(format!("query failed: {error}"), Correction::Error(error)));
             }
             (Answer::Lines { lines, row_wise }, Ok(done)) => (lines, *row_wise, done),
         };
-        // The crate compares rows of whatever widths, as they are written.
-        if self.rows.is_uneven() && self.dialect != Dialect::Slt {
+        if self.rows.is_uneven() && !self.dialect.definition().takes_uneven_rows() {
             return Err("the engine returned rows of different widths".to_owned().into());
         }
         self.comparison.order(&self.rows, sort);
         let columns = self.rows.columns().filter(|columns| *columns != letters.len());
-        if let (Dialect::Classic, Some(columns)) = (self.dialect, columns) {
+        if let Some(columns) = columns.filter(|_| self.dialect.definition().counts_columns()) {
             let declared = String::from_utf8_lossy(letters);
             let unit = if columns == 1 { "column" } else { "columns" };
             let are = if letters.len() == 1 { "is" } else { "are" };
@@ -90,25 +88,39 @@ impl<'a> Executor<'_, 'a> {
         })
     }
 
+    fn judge_error(&self, what: &str, expected: &ExpectedError, error: EngineError) -> Result<(), Complaint> {
+        if self.dialect.definition().names(expected, &error) {
+            return Ok(());
+        }
+        let state = error.sqlstate.as_ref().map(|state| format!("(sqlstate {state}) ")).unwrap_or_default();
+        let message = format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}");
+        Err(Complaint::corrected_by(message, Correction::Error(error)))
+    }
+
     /// Whether the columns have types that the query may return, as the engine's author has it; the outer error is a panic.
     fn check_columns(&self, declared: &[u8]) -> Result<Result<(), String>, Complaint> {
-        let Some(rule) = self.rules.columns.as_ref().filter(|_| self.dialect == Dialect::Slt) else {
+        let Some(rule) = self.rules.columns.as_ref().filter(|_| self.heeds_author()) else {
             return Ok(Ok(()));
         };
         let declared = String::from_utf8_lossy(declared);
         guarded("validator of column types", || rule(self.rows.letters(), &declared))
     }
 
+    /// Whether the rules of the engine's author replace those of the dialect.
+    fn heeds_author(&self) -> bool {
+        self.dialect.definition().heeds_author()
+    }
+
     /// Whether the result is the expected one, by the rules of the engine's author or else of the dialect.
     pub(super) fn agrees(&self, lines: &Lines<'_>, row_wise: bool) -> Result<bool, Complaint> {
         match &self.rules.results {
-            Some(rule) if self.dialect == Dialect::Slt && !answer::is_hashed(lines) => {
+            Some(rule) if self.heeds_author() && !answer::is_hashed(lines) => {
                 let actual = self.comparison.strings(&self.rows, row_wise);
                 let expected: Vec<String> =
                     lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
                 guarded("validator", || rule(&actual, &expected))
             }
-            _ => Ok(self.comparison.agrees(&self.rows, lines, row_wise)),
+            _ => Ok(self.dialect.definition().agrees(&self.comparison, &self.rows, lines, row_wise)),
         }
     }
 
@@ -117,7 +129,7 @@ impl<'a> Executor<'_, 'a> {
         if !self.bless && !self.compares {
             return Err(String::new());
         }
-        if self.rows.is_uneven() && self.dialect != Dialect::Slt {
+        if self.rows.is_uneven() && !self.dialect.definition().takes_uneven_rows() {
             return Err("the engine returned rows of different widths".to_owned());
         }
         // What is compared with another engine is shown, too.
@@ -170,17 +182,4 @@ fn guarded<T>(what: &str, call: impl FnOnce() -> T) -> Result<T, Complaint> {
         panicked: true,
         ..Complaint::from(format!("the engine's {what} panicked{panic}"))
     })
-}
-
-fn judge_error(
-    what: &str,
-    expected: &sqllogictest::parser::ExpectedError,
-    error: EngineError,
-) -> Result<(), Complaint> {
-    if expected.is_match(&error.message, error.sqlstate.as_deref()) {
-        return Ok(());
-    }
-    let state = error.sqlstate.as_ref().map(|state| format!("(sqlstate {state}) ")).unwrap_or_default();
-    let message = format!("{what} failed with another error\n  expected: {expected}\n  actual:   {state}{error}");
-    Err(Complaint::corrected_by(message, Correction::Error(error)))
 }

@@ -1,26 +1,20 @@
-//! Looks through the records of `.test` and `.slt`.
+//! Looks through scripts that are lists of records.
 
 use super::conditions::{Sought, contradiction};
 use super::labels::{Expected, Labels as SameResults, is_hash};
 use super::{Kind, Severity, Survey};
-use crate::dialect::{Dialect, classic, slt};
-use crate::script::{Answer, Labels, Lines, Record, Step, SyntaxError};
-use crate::suite::TestFile;
+use crate::script::{Answer, Lines, Record, Step, SyntaxError};
 
-/// Reads a whole script; what is wrong in one that can be read is among the findings.
+/// Looks through the records of a script; `text` is its own.
 ///
 /// # Errors
-/// The first rule of the dialect that is broken.
-pub(super) fn survey(file: &TestFile, text: &[u8]) -> Result<Survey, SyntaxError> {
-    let engine = Labels::undecided();
+/// That of the first record that is one.
+pub(crate) fn records<'r>(
+    text: &[u8],
+    records: impl Iterator<Item = Result<Record<'r>, SyntaxError>>,
+) -> Result<Survey, SyntaxError> {
     let mut looked = Looked { survey: Survey::default(), sought: Sought::new(text), labels: SameResults::default() };
-    if file.dialect == Dialect::Slt {
-        for record in slt::parse(text, &engine, &file.path, &file.root)? {
-            looked.at(&record);
-        }
-        return Ok(looked.survey);
-    }
-    for record in classic::Parser::new(text, &engine) {
+    for record in records {
         if !looked.at(&record?) {
             break;
         }

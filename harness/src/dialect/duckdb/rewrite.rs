@@ -1,48 +1,39 @@
-//! What must change in a script of DuckDB's dialect.
+//! How a record of the dialect is rewritten.
 
 use std::path::Path;
 
-use super::edit::{self, Edit, Style, Writer};
-use super::{Blessings, CANNOT_HOLD, Correction, Kept, Records, rewrite};
-use crate::dialect::duckdb::{self, Action, Expect, Node, Query, Texts};
-use crate::dialect::{Dialect, Place};
-use crate::script::Record;
+use super::compare::{self, Actual};
+use super::{Action, Expect, Node, Query, Texts, error, parse};
+use crate::dialect::place::Place;
+use crate::dialect::rewrite::{self, Correction, Edit, Kept, Revision, Style, Writer};
+use crate::exchange::Rows;
 
-impl Blessings {
-    /// The edits by which a record expects what `correction` says; `agrees` tells whether the present result is the one that
-    /// a query expects.
-    ///
-    /// # Errors
-    /// A fragment for people: why the record must go on failing.
-    pub(in crate::trial) fn edits_of(
-        &mut self,
-        record: &Record<'_>,
-        action: &Action<'_>,
-        correction: &Correction,
-        agrees: impl Fn(&Query<'_>) -> bool,
-    ) -> Result<Vec<Edit>, String> {
-        if matches!(correction, Correction::Error(_)) && !self.bless.errors {
-            return Err("it ends with an error, which only `--bless-errors` writes down".to_owned());
-        }
-        let draft = self.draft(record);
-        if let Err(reason) = &draft.path {
-            return Err(reason.clone());
-        }
-        let index = usize::try_from(record.line).ok().and_then(|line| line.checked_sub(1));
-        let start = index.and_then(|index| draft.starts.get(index));
-        let place = start.and_then(|start| Place::of(&draft.text, *start, Dialect::DuckDb));
-        let unchanged = |place: &Place| {
-            read(&draft.text[place.directive.start..place.end], |now| now == action).unwrap_or_default()
+/// The revision of a statement or a query.
+pub(super) struct OfAction<'r> {
+    pub(super) action: &'r Action<'r>,
+    pub(super) correction: &'r Correction,
+}
+
+impl Revision for OfAction<'_> {
+    fn styles(&self) -> &'static [Style] {
+        &[Style::Keeping, Style::Plain]
+    }
+
+    fn is(&self, text: &[u8]) -> bool {
+        read(text, |now| now == self.action).unwrap_or_default()
+    }
+
+    fn edits(&self, text: &[u8], place: &Place, style: Style) -> Result<Vec<Edit>, String> {
+        edits(text, place, self.action, self.correction, style)
+    }
+
+    fn holds(&self, text: &[u8], rows: &Rows) -> bool {
+        let agrees = |query: &Query<'_>| {
+            let mut actual = Actual::new(rows.values(), query.letters.len(), rows.types(), false);
+            actual.sort(query.sort);
+            actual.agrees(&compare::lines(query.expected), &|_| None).is_ok()
         };
-        let place = place.filter(unchanged).ok_or_else(|| rewrite::CHANGED.to_owned())?;
-        for style in [Style::Keeping, Style::Plain] {
-            let edits = edits(&draft.text, &place, action, correction, style)?;
-            let edited = edit::apply(&draft.text, place.directive.start..place.end, &edits);
-            if read(&edited, |now| holds(now, action, correction, &agrees)).unwrap_or_default() {
-                return Ok(edits);
-            }
-        }
-        Err(CANNOT_HOLD.to_owned())
+        read(text, |now| holds(now, self.action, self.correction, &agrees)).unwrap_or_default()
     }
 }
 
@@ -59,7 +50,7 @@ fn edits(
             let mut edits = Vec::new();
             let letters = query.letters.as_bytes();
             if let Some(columns) = columns.filter(|columns| *columns != letters.len()) {
-                edits.push(Edit::new(writer.word(1)?, edit::fitting(letters, columns)?));
+                edits.push(Edit::new(writer.word(1)?, rewrite::fitting(letters, columns)?));
             }
             edits.extend(writer.lines(lines, style));
             Ok(edits)
@@ -77,7 +68,7 @@ fn edits(
             let directive = writer.directive(0, format!("statement error{connection}").into_bytes())?;
             Ok(vec![directive, writer.section(&block(&error.message), 0)])
         }
-        _ => Err(edit::NO_SUCH_RESULT.to_owned()),
+        _ => Err(rewrite::NO_SUCH_RESULT.to_owned()),
     }
 }
 
@@ -87,7 +78,7 @@ fn block(message: &str) -> Vec<Vec<u8>> {
 }
 
 /// Whether an edited step is the old one but for what it expects, and that is what `correction` says.
-fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &impl Fn(&Query<'_>) -> bool) -> bool {
+fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &dyn Fn(&Query<'_>) -> bool) -> bool {
     let expected = match (now, old, correction) {
         (Action::Query(now), Action::Query(old), Correction::Lines { columns, .. }) => {
             (now.sort, now.connection, now.label) == (old.sort, old.connection, old.label)
@@ -105,7 +96,7 @@ fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &i
             };
             matches!(now.expect, Expect::Error | Expect::Maybe)
                 && now.connection == connection
-                && duckdb::error::agrees(&error.message, now.error, now.error).unwrap_or_default()
+                && error::agrees(&error.message, now.error, now.error).unwrap_or_default()
         }
         _ => false,
     };
@@ -115,7 +106,7 @@ fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &i
 /// Reads a text that is one record and nothing else.
 fn read<T>(text: &[u8], use_it: impl FnOnce(&Action<'_>) -> T) -> Option<T> {
     let texts = Texts::new(text).ok()?;
-    let script = duckdb::parse(&texts, Path::new(""), Path::new("")).ok()?;
+    let script = parse(&texts, Path::new(""), Path::new("")).ok()?;
     match script.nodes.as_slice() {
         [Node::Step(step)] if step.conditions.is_empty() => Some(use_it(&step.action)),
         _ => None,
@@ -123,8 +114,8 @@ fn read<T>(text: &[u8], use_it: impl FnOnce(&Action<'_>) -> T) -> Option<T> {
 }
 
 /// The records of a whole file with their lines; nothing if it cannot be read.
-pub(super) fn kept(text: &[u8], path: &Path, root: &Path) -> Option<Records> {
-    fn gather(nodes: &[Node<'_>], records: &mut Records) {
+pub(super) fn kept(text: &[u8], path: &Path, root: &Path) -> Option<Vec<(u64, Kept)>> {
+    fn gather(nodes: &[Node<'_>], records: &mut Vec<(u64, Kept)>) {
         for node in nodes {
             match node {
                 Node::Step(step) => {
@@ -142,8 +133,8 @@ pub(super) fn kept(text: &[u8], path: &Path, root: &Path) -> Option<Records> {
         }
     }
     let texts = Texts::new(text).ok()?;
-    let script = duckdb::parse(&texts, path, root).ok()?;
-    let mut records = Records::new();
+    let script = parse(&texts, path, root).ok()?;
+    let mut records = Vec::new();
     gather(&script.nodes, &mut records);
     Some(records)
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::script::SyntaxError;
-use crate::suite::shown;
+use crate::script::source::shown;
 
 /// What the records under each label expect.
 #[derive(Default)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     uses: HashMap<Vec<u8>, Vec<Use>>,
 }
 
@@ -22,7 +22,7 @@ struct Use {
 
 /// What a record expects, as far as it can be compared with another one.
 #[derive(PartialEq, Eq)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// A line with a hash.
     Hash(Vec<u8>),
     /// All values, one after the other.
@@ -34,12 +34,12 @@ const MOST_USES: usize = 16;
 
 impl Labels {
     /// Forgets a label.
-    pub(super) fn forget(&mut self, label: &[u8]) {
+    pub(crate) fn forget(&mut self, label: &[u8]) {
         self.uses.remove(label);
     }
 
     /// Adds a record under a label; an error if it cannot pass where another one does.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         label: &[u8],
         (file, line): (Option<&Arc<str>>, u64),
@@ -78,6 +78,6 @@ impl Labels {
 }
 
 /// Whether a line stands for a whole result.
-pub(super) fn is_hash(line: &[u8]) -> bool {
+pub(crate) fn is_hash(line: &[u8]) -> bool {
     memchr::memmem::find(line, b" values hashing to ").is_some()
 }

@@ -1,31 +1,34 @@
 //! The changes to a text that make a record expect what the engine returned.
+//!
+//! An edit counts only if the edited record parses as one that the same result satisfies ([`Revision::holds`]), so no list
+//! of values that a script cannot hold is needed.
 
 use std::ops::Range;
+use std::path::Path;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use sqllogictest::default_normalizer;
-use sqllogictest::parser::ExpectedError;
 
-use super::Correction;
-use crate::dialect::{Dialect, Place};
-use crate::engine::EngineError;
-use crate::script::{Answer, Completion, Record, Step};
+use super::definition::ScriptFile;
+use super::{Dialect, Place};
+use crate::exchange::{EngineError, Rows};
+use crate::script::{Answer, Completion, ExpectedError, Labels, Lines, Record, Step, SyntaxError};
 
 /// An edit replaces a range by a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::trial) struct Edit {
-    pub(super) at: Range<usize>,
-    pub(super) text: Vec<u8>,
+pub(crate) struct Edit {
+    pub(crate) at: Range<usize>,
+    pub(crate) text: Vec<u8>,
 }
 
 impl Edit {
-    pub(super) fn new(at: Range<usize>, text: impl Into<Vec<u8>>) -> Edit {
+    pub(crate) fn new(at: Range<usize>, text: impl Into<Vec<u8>>) -> Edit {
         Edit { at, text: text.into() }
     }
 }
 
 /// The text in `range` after these edits, which are in order.
-pub(super) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterator<Item = &'e Edit>) -> Vec<u8> {
+pub(crate) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterator<Item = &'e Edit>) -> Vec<u8> {
     let mut edited = Vec::with_capacity(range.len());
     let mut next = range.start;
     for edit in edits {
@@ -40,7 +43,7 @@ pub(super) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterat
 
 /// How to write the new expectation; there are several ways, and not every way can hold every result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// Matching lines stay unchanged; an error in the form in which it was expected before, as a pattern or as text.
     Keeping,
     /// Only lines that are equal byte for byte stay, and those that ignore the rest.
@@ -52,25 +55,201 @@ pub(super) enum Style {
 }
 
 impl Style {
-    pub(super) const ALL: [Style; 4] = [Style::Keeping, Style::Exact, Style::Plain, Style::Folded];
+    pub(crate) const ALL: [Style; 4] = [Style::Keeping, Style::Exact, Style::Plain, Style::Folded];
 }
 
-/// The edits that make `record`, at `place` in `text`, expect `correction`; in order.
-pub(super) fn edits(
+/// A correction is what a record would have to expect in order to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Correction {
+    /// A result: its lines as a script lists them, and how many columns there are, where that is known.
+    /// The letters are new ones, where the adapter knows better than the record.
+    Lines { lines: Vec<Vec<u8>>, columns: Option<usize>, letters: Option<String> },
+    /// A number of rows.
+    Count(u64),
+    /// No error.
+    Success,
+    /// An error.
+    Error(EngineError),
+    /// These edits, where the dialect has found them itself.
+    Edits(Vec<Edit>),
+}
+
+/// How a dialect rewrites a record that the stage has judged.
+pub(crate) trait Rewriter: Sync {
+    /// The records of a text: of a whole file, or a single one.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    fn records<'a>(
+        &self,
+        script: &ScriptFile<'_>,
+        text: &'a [u8],
+        labels: &'a Labels,
+    ) -> Result<Vec<Record<'a>>, SyntaxError>;
+
+    /// As [`records`](Rewriter::records), of a file that may have an error behind its last record. Then these are its
+    /// records, and the message of the error.
+    fn records_until_error<'a>(
+        &self,
+        script: &ScriptFile<'_>,
+        text: &'a [u8],
+        labels: &'a Labels,
+    ) -> Option<(Vec<Record<'a>>, Option<String>)> {
+        self.records(script, text, labels).ok().map(|records| (records, None))
+    }
+
+    /// The edits that make a statement expect success.
+    ///
+    /// # Errors
+    /// A fragment: why it cannot.
+    fn success(&self, writer: &Writer<'_>) -> Result<Vec<Edit>, String>;
+
+    /// The edits that make a statement or a query expect an error. `expected` is the error that it expects now.
+    ///
+    /// # Errors
+    /// A fragment: why it cannot.
+    fn error(
+        &self,
+        writer: &Writer<'_>,
+        step: &Step<'_>,
+        expected: Option<&ExpectedError>,
+        error: &EngineError,
+        style: Style,
+    ) -> Result<Vec<Edit>, String>;
+}
+
+/// A revision is one record that is being rewritten.
+pub(crate) trait Revision {
+    /// The styles to try, the best one first.
+    fn styles(&self) -> &'static [Style] {
+        &Style::ALL
+    }
+
+    /// Whether a text is this record as it was run, and nothing else.
+    fn is(&self, text: &[u8]) -> bool;
+
+    /// The edits that make it expect the correction, in order.
+    ///
+    /// # Errors
+    /// A fragment: why it cannot be rewritten in any style.
+    fn edits(&self, text: &[u8], place: &Place, style: Style) -> Result<Vec<Edit>, String>;
+
+    /// Whether an edited text is this record but for what it expects, and the correction satisfies that; `rows` are the
+    /// present result.
+    fn holds(&self, text: &[u8], rows: &Rows) -> bool;
+}
+
+/// The revision of a record that the stage has judged.
+pub(crate) struct OfRecord<'r> {
+    pub(crate) dialect: Dialect,
+    pub(crate) record: &'r Record<'r>,
+    pub(crate) correction: &'r Correction,
+    /// Whether these lines expect the present result; row-wise or not.
+    pub(crate) agrees: &'r dyn Fn(&Lines<'_>, bool) -> bool,
+}
+
+impl Revision for OfRecord<'_> {
+    fn is(&self, text: &[u8]) -> bool {
+        self.reads(text, |step| *step == self.record.step)
+    }
+
+    fn edits(&self, text: &[u8], place: &Place, style: Style) -> Result<Vec<Edit>, String> {
+        let rewriter = self.dialect.definition().rewriter().ok_or(NO_SUCH_RESULT)?;
+        let writer = Writer { text, place, retry: self.record.retry.is_some() };
+        edits(rewriter, &writer, &self.record.step, self.correction, style)
+    }
+
+    fn holds(&self, text: &[u8], _: &Rows) -> bool {
+        self.reads(text, |step| self.is_corrected(step))
+    }
+}
+
+impl OfRecord<'_> {
+    /// Whether a text contains exactly one record, for which `is` is true.
+    ///
+    /// The record inherits from the old one what comes from elsewhere in the script.
+    fn reads(&self, text: &[u8], is: impl FnOnce(&Step<'_>) -> bool) -> bool {
+        let labels = Labels::default();
+        let script = ScriptFile { name: "", path: Path::new(""), root: Path::new("") };
+        let rewriter = self.dialect.definition().rewriter();
+        let records = rewriter.and_then(|rewriter| rewriter.records(&script, text, &labels).ok());
+        let Some([Record { step, .. }]) = records.as_deref() else { return false };
+        let mut step = step.clone();
+        if let (Step::Query { sort, expect, .. }, Step::Query { sort: own_sort, expect: own, .. }) =
+            (&mut step, &self.record.step)
+        {
+            *sort = *own_sort;
+            let (Answer::Lines { row_wise: own, .. } | Answer::Error { row_wise: own, .. }) = own;
+            let (Answer::Lines { row_wise, .. } | Answer::Error { row_wise, .. }) = expect;
+            *row_wise = *own;
+        }
+        is(&step)
+    }
+
+    /// Whether an edited step differs from the old one only in its expectation, which is the correction.
+    fn is_corrected(&self, step: &Step<'_>) -> bool {
+        let old = &self.record.step;
+        let expected = match (step, self.correction) {
+            (Step::Query { letters, label, expect, .. }, Correction::Lines { columns, letters: new, .. }) => {
+                let labelled = !matches!(old, Step::Query { label: own, .. } if own != label);
+                labelled
+                    && new.as_ref().is_none_or(|new| new.as_bytes() == &**letters)
+                    && (letters.is_empty() || columns.is_none_or(|columns| columns == letters.len()))
+                    && matches!(expect, Answer::Lines { lines, row_wise } if (self.agrees)(lines, *row_wise))
+            }
+            (Step::Statement { expect, .. }, Correction::Count(count)) => *expect == Completion::Count(*count),
+            (Step::Statement { expect, .. }, Correction::Success) => *expect == Completion::Ok,
+            (
+                Step::Statement { expect: Completion::Error(expected), .. }
+                | Step::Query { expect: Answer::Error { expected, .. }, .. },
+                Correction::Error(error),
+            ) => self.dialect.definition().names(expected, error),
+            _ => false,
+        };
+        expected && step.text() == old.text()
+    }
+}
+
+/// What must not change: the whole text of a record that is not rewritten, and the SQL of one that is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) sql: Vec<u8>,
+    pub(crate) whole: String,
+}
+
+/// The records of a whole file with their lines; none if it cannot be read. Records after a syntax error, up to which
+/// a script may run, count as one.
+pub(super) fn kept(
+    rewriter: &dyn Rewriter,
+    script: &ScriptFile<'_>,
     text: &[u8],
-    place: &Place,
-    record: &Record<'_>,
+    labels: &Labels,
+) -> Option<Vec<(u64, Kept)>> {
+    let (records, end) = rewriter.records_until_error(script, text, labels)?;
+    let of = |record: Record<'_>| {
+        let (line, sql) = (record.line, record.step.text().to_vec());
+        (line, Kept { sql, whole: format!("{:?}", Record { line: 0, ..record }) })
+    };
+    let mut kept: Vec<(u64, Kept)> = records.into_iter().map(of).collect();
+    kept.extend(end.map(|whole| (0, Kept { sql: Vec::new(), whole })));
+    Some(kept)
+}
+
+/// The edits that make a record expect `correction`; in order.
+fn edits(
+    rewriter: &dyn Rewriter,
+    writer: &Writer<'_>,
+    step: &Step<'_>,
     correction: &Correction,
     style: Style,
 ) -> Result<Vec<Edit>, String> {
-    let writer = Writer { text, place, retry: record.retry.is_some() };
-    match (&record.step, correction) {
+    match (step, correction) {
         (
             Step::Query { expect: Answer::Lines { .. }, letters, .. },
             Correction::Lines { lines, columns, letters: new },
         ) => {
             let mut edits = Vec::new();
-            // `.slt` has queries without letters, which stay so unless the adapter knows them.
+            // A query without letters stays so unless the adapter knows them.
             if let Some(new) = new {
                 edits.push(match letters.is_empty() {
                     true => Edit::new(writer.word(0)?.end..writer.word(0)?.end, format!(" {new}")),
@@ -92,41 +271,23 @@ pub(super) fn edits(
             Ok(vec![writer.directive(1, letters)?, writer.section(&lines, 0)])
         }
         (Step::Statement { .. }, Correction::Count(count)) => Ok(vec![Edit::new(writer.word(2)?, count.to_string())]),
-        (Step::Statement { .. }, Correction::Success) => match place.dialect {
-            Dialect::Classic => Ok(vec![Edit::new(writer.word(1)?, *b"ok")]),
-            Dialect::Slt => {
-                let directive = writer.directive(1, b"ok".to_vec())?;
-                Ok(vec![directive, Edit::new(place.sql_end..place.end, [])])
-            }
-            Dialect::DuckDb => Err(OTHERWISE.to_owned()),
-        },
-        (Step::Statement { expect, .. }, Correction::Error(error)) => match (place.dialect, expect) {
-            (Dialect::Classic, _) => Ok(vec![Edit::new(writer.word(1)?, *b"error")]),
-            (Dialect::Slt, Completion::Error(expected)) => writer.error(error, Some(expected), style),
-            (Dialect::Slt, _) => writer.error(error, None, style),
-            (Dialect::DuckDb, _) => Err(OTHERWISE.to_owned()),
-        },
-        (Step::Query { expect, .. }, Correction::Error(error)) => match (place.dialect, expect) {
-            (Dialect::Classic, _) => {
-                let mut edits = vec![writer.directive(0, b"statement error".to_vec())?];
-                edits.extend(place.delimiter.iter().chain(&place.lines).map(|line| writer.without(line)));
-                Ok(edits)
-            }
-            (Dialect::Slt, Answer::Error { expected, .. }) => writer.error(error, Some(expected), style),
-            (Dialect::Slt, Answer::Lines { .. }) => writer.error(error, None, style),
-            (Dialect::DuckDb, _) => Err(OTHERWISE.to_owned()),
-        },
+        (Step::Statement { .. }, Correction::Success) => rewriter.success(writer),
+        (
+            Step::Statement { expect: Completion::Error(expected), .. }
+            | Step::Query { expect: Answer::Error { expected, .. }, .. },
+            Correction::Error(error),
+        ) => rewriter.error(writer, step, Some(expected), error, style),
+        (Step::Statement { .. } | Step::Query { .. }, Correction::Error(error)) => {
+            rewriter.error(writer, step, None, error, style)
+        }
         _ => Err(NO_SUCH_RESULT.to_owned()),
     }
 }
 
-pub(super) const NO_SUCH_RESULT: &str = "a record of this kind has no such result";
-
-/// Records of DuckDB's dialect are rewritten by rules of their own.
-const OTHERWISE: &str = "a record of this dialect is rewritten otherwise";
+pub(crate) const NO_SUCH_RESULT: &str = "a record of this kind has no such result";
 
 /// As many letters as columns: the declared ones, and `T` for the others.
-pub(super) fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
+pub(crate) fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
     if columns == 0 {
         return Err("the query returned no columns".to_owned());
     }
@@ -136,20 +297,20 @@ pub(super) fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String>
 }
 
 /// A writer knows the position of one record.
-pub(super) struct Writer<'w> {
-    pub(super) text: &'w [u8],
-    pub(super) place: &'w Place,
-    pub(super) retry: bool,
+pub(crate) struct Writer<'w> {
+    pub(crate) text: &'w [u8],
+    pub(crate) place: &'w Place,
+    pub(crate) retry: bool,
 }
 
 impl Writer<'_> {
-    pub(super) fn word(&self, index: usize) -> Result<Range<usize>, String> {
+    pub(crate) fn word(&self, index: usize) -> Result<Range<usize>, String> {
         let word = self.place.words(self.text).into_iter().nth(index);
         word.ok_or_else(|| "the directive is shorter than it was".to_owned())
     }
 
     /// Replaces the directive from a word on, up to a `retry` clause or a comment.
-    pub(super) fn directive(&self, from: usize, by: Vec<u8>) -> Result<Edit, String> {
+    pub(crate) fn directive(&self, from: usize, by: Vec<u8>) -> Result<Edit, String> {
         const RETRY_WORDS: usize = 4;
         let words = self.place.words(self.text);
         let count = if self.retry { words.len().saturating_sub(RETRY_WORDS) } else { words.len() };
@@ -159,7 +320,7 @@ impl Writer<'_> {
     }
 
     /// Removes a whole line with its end.
-    pub(super) fn without(&self, line: &Range<usize>) -> Edit {
+    pub(crate) fn without(&self, line: &Range<usize>) -> Edit {
         let rest = &self.text[line.end..];
         let line_end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
         Edit::new(line.start..line.end + line_end, [])
@@ -167,7 +328,7 @@ impl Writer<'_> {
 
     /// Replaces `----` and everything below it by `----` and these lines, or inserts it, followed by that many blank
     /// lines.
-    pub(super) fn section(&self, lines: &[Vec<u8>], blank: usize) -> Edit {
+    pub(crate) fn section(&self, lines: &[Vec<u8>], blank: usize) -> Edit {
         let line_end = self.place.line_end.as_bytes();
         let mut section = [line_end, b"----"].concat();
         lines.iter().for_each(|line| section.extend([line_end, line].concat()));
@@ -175,26 +336,8 @@ impl Writer<'_> {
         Edit::new(self.place.sql_end..self.place.end, section)
     }
 
-    /// Makes a record of the `.slt` dialect expect an error.
-    fn error(&self, error: &EngineError, expected: Option<&ExpectedError>, style: Style) -> Result<Vec<Edit>, String> {
-        let message = error.message.trim();
-        let section = Edit::new(self.place.sql_end..self.place.end, []);
-        let sqlstate = error.sqlstate.as_ref().filter(|_| matches!(expected, Some(ExpectedError::SqlState(_))));
-        if let (Some(sqlstate), Style::Keeping) = (sqlstate, style) {
-            return Ok(vec![self.directive(1, format!("error ({sqlstate})").into_bytes())?, section]);
-        }
-        let as_text = matches!(expected, Some(ExpectedError::Multiline(_))) || message.lines().count() > 1;
-        // Before a `retry` clause there is no room for a pattern.
-        if self.retry || (as_text && style == Style::Keeping) {
-            let lines: Vec<Vec<u8>> = message.lines().map(|line| line.as_bytes().to_vec()).collect();
-            let section = self.section(&lines, 2 - self.place.blank_after.min(2));
-            return Ok(vec![self.directive(1, b"error".to_vec())?, section]);
-        }
-        Ok(vec![self.directive(1, format!("error {}", pattern(message)).trim_end().into())?, section])
-    }
-
     /// Replaces the lines below `----` by these, and changes no line that may stay.
-    pub(super) fn lines(&self, new: &[Vec<u8>], style: Style) -> Vec<Edit> {
+    pub(crate) fn lines(&self, new: &[Vec<u8>], style: Style) -> Vec<Edit> {
         let line_end = self.place.line_end.as_bytes();
         let written: Vec<Vec<u8>> = match style {
             Style::Folded => new.iter().map(|line| folded(line)).collect(),
@@ -205,7 +348,7 @@ impl Writer<'_> {
         };
         let old: Vec<&[u8]> = self.place.lines.iter().map(|line| &self.text[line.clone()]).collect();
         let mut edits = Vec::new();
-        for Hunk { old: a, new: b } in hunks(&old, new, self.place.dialect, style) {
+        for Hunk { old: a, new: b } in hunks(&old, new, self.place.layout.folds_results, style) {
             let paired = a.len().min(b.len());
             let lines = &self.place.lines[a.clone()];
             for (line, text) in lines.iter().zip(&written[b.clone()]) {
@@ -236,17 +379,15 @@ const IGNORE: &str = "<slt:ignore>";
 const MOST_LINES: usize = 10_000;
 
 /// What must change, if lines may stay that match by the dialect's rules.
-fn hunks(old: &[&[u8]], new: &[Vec<u8>], dialect: Dialect, style: Style) -> Vec<Hunk> {
+fn hunks(old: &[&[u8]], new: &[Vec<u8>], folds: bool, style: Style) -> Vec<Hunk> {
     if !matches!(style, Style::Keeping | Style::Exact) || old.len() + new.len() > MOST_LINES {
         return vec![Hunk { old: 0..old.len(), new: 0..new.len() }];
     }
     let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
-    let patterns: Vec<Option<String>> = old
-        .iter()
-        .map(|line| Some(text(line)).filter(|line| dialect == Dialect::Slt && line.contains(IGNORE)))
-        .collect();
+    let patterns: Vec<Option<String>> =
+        old.iter().map(|line| Some(text(line)).filter(|line| folds && line.contains(IGNORE))).collect();
     // White space is folded unless something is ignored: the crate's rule.
-    let fold = style == Style::Keeping && dialect == Dialect::Slt && patterns.iter().all(Option::is_none);
+    let fold = style == Style::Keeping && folds && patterns.iter().all(Option::is_none);
     let key = |line: &[u8]| if fold { folded(line) } else { line.to_vec() };
     let old: Vec<Vec<u8>> = old.iter().map(|line| key(line)).collect();
     let keys: Vec<Vec<u8>> = new.iter().map(|line| key(line)).collect();
@@ -298,19 +439,6 @@ fn folded(line: &[u8]) -> Vec<u8> {
     default_normalizer(&String::from_utf8_lossy(line).into_owned()).into_bytes()
 }
 
-/// A pattern that matches this error, on one line.
-fn pattern(message: &str) -> String {
-    let ExpectedError::Inline(regex) = ExpectedError::from_actual_error(None, &default_normalizer(&message.to_owned()))
-    else {
-        return String::new();
-    };
-    match default_normalizer(&message.to_owned()) == message {
-        true => regex.to_string(),
-        // The words of a directive are parsed as if one blank separated them.
-        false => regex.to_string().split(' ').collect::<Vec<_>>().join(r"\s+"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +446,7 @@ mod tests {
     fn kept(old: &[&str], new: &[&str]) -> Vec<Hunk> {
         let old: Vec<&[u8]> = old.iter().map(|line| line.as_bytes()).collect();
         let new: Vec<Vec<u8>> = new.iter().map(|line| line.as_bytes().to_vec()).collect();
-        hunks(&old, &new, Dialect::Slt, Style::Keeping)
+        hunks(&old, &new, true, Style::Keeping)
     }
 
     #[test]
@@ -331,13 +459,5 @@ mod tests {
         assert_eq!(kept(&["a", "id <slt:ignore>"], &["b", "c", "id 1"]), [Hunk { old: 0..1, new: 0..2 }]);
         assert!(matches("a <slt:ignore> c", "a b c") && !matches("a <slt:ignore> c", "a b c d"));
         assert!(!matches("ab<slt:ignore>ba", "aba") && !matches("x<slt:ignore>", "yx"));
-    }
-
-    #[test]
-    fn patterns_match_their_errors_and_are_on_one_line() {
-        assert_eq!(pattern("no such table: t"), "no such table: t");
-        assert_eq!(pattern("near \"(\": syntax"), r#"near "\(": syntax"#);
-        assert_eq!(pattern("two\n  lines"), r"two\s+lines");
-        assert_eq!(pattern(""), "");
     }
 }

@@ -1,11 +1,11 @@
 //! Why a record failed, and what it would have to expect instead.
 
-use crate::dialect::duckdb::compare::{Differing, Mismatch};
-use crate::trial::answer::Texts;
-use crate::trial::bless::Correction;
+use super::comparison::Texts;
+use super::duckdb::compare::{Differing, Mismatch};
+use super::rewrite::Correction;
 
 /// The expected and the actual result.
-pub(in crate::trial) enum Results {
+pub(crate) enum Results {
     /// The rows of a query. They become text only after the verdict, and outside every time limit.
     Rows,
     /// They are text already.
@@ -13,15 +13,15 @@ pub(in crate::trial) enum Results {
 }
 
 /// Why a record failed: a message and, for results, the expected and the actual one.
-pub(in crate::trial) struct Complaint {
-    pub(in crate::trial) message: String,
-    pub(in crate::trial) results: Option<Results>,
+pub(crate) struct Complaint {
+    pub(crate) message: String,
+    pub(crate) results: Option<Results>,
     /// What the record would have to expect instead, or why it cannot be rewritten.
-    pub(in crate::trial) correction: Result<Box<Correction>, String>,
+    pub(crate) correction: Result<Box<Correction>, String>,
     /// Whether a function of the engine's author panicked, which ends the script.
-    pub(in crate::trial) panicked: bool,
+    pub(crate) panicked: bool,
     /// Whether the judged engine returned the same, where this is the reference and the dialect has found that out itself.
-    pub(in crate::trial) is_alike: Option<bool>,
+    pub(crate) is_alike: Option<bool>,
 }
 
 impl From<String> for Complaint {
@@ -32,7 +32,7 @@ impl From<String> for Complaint {
 }
 
 impl Complaint {
-    pub(in crate::trial) fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
+    pub(crate) fn corrected_by(message: impl Into<String>, correction: Correction) -> Self {
         Complaint { correction: Ok(Box::new(correction)), ..Complaint::from(message.into()) }
     }
 }

@@ -6,16 +6,16 @@ use std::ops::Range;
 use md5::{Digest, Md5};
 
 use crate::diff::{Returned, Shape, Sides};
-use crate::engine::Rows;
+use crate::exchange::Rows;
 use crate::script::{Lines, Sort};
 
 /// A fingerprint identifies a whole result within one process: equal results have equal fingerprints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint(u64, usize);
+pub(crate) struct Fingerprint(u64, usize);
 
 /// A comparison keeps the order in which a result is compared, and its buffers.
 #[derive(Debug, Default)]
-pub(super) struct Comparison {
+pub(crate) struct Comparison {
     sort: Sort,
     /// The rows (or, with `valuesort`, the values) in the order of comparison; empty if that is the engine's order.
     order: Vec<Piece>,
@@ -25,26 +25,29 @@ pub(super) struct Comparison {
     uneven: Vec<Range<usize>>,
 }
 
+/// What a mismatch says before it is known how the results differ.
+pub(crate) const MISMATCH: &str = "query result mismatch";
+
 /// Both results of a mismatch as text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Texts {
+pub(crate) struct Texts {
     /// The lines of the expected result.
-    pub(super) expected: Vec<String>,
+    pub(crate) expected: Vec<String>,
     /// Those of the actual result.
-    pub(super) actual: Vec<String>,
+    pub(crate) actual: Vec<String>,
     /// Both in the form in which they are compared, if that is not byte by byte.
-    pub(super) compared: Option<(Vec<String>, Vec<String>)>,
+    pub(crate) compared: Option<(Vec<String>, Vec<String>)>,
     /// How lines make rows.
-    pub(super) shape: Shape,
+    pub(crate) shape: Shape,
     /// Whether the actual lines were sorted.
-    pub(super) sorted: bool,
+    pub(crate) sorted: bool,
     /// What was returned, if the script lists only a hash of it.
-    pub(super) returned: Option<Returned>,
+    pub(crate) returned: Option<Returned>,
 }
 
 impl Texts {
     /// What is compared, with the line in the file of each expected line, if these are known.
-    pub(super) fn sides<'t>(&'t self, numbers: &'t [u64]) -> Sides<'t> {
+    pub(crate) fn sides<'t>(&'t self, numbers: &'t [u64]) -> Sides<'t> {
         let own = (&self.expected, &self.actual);
         let (expected, actual) = self.compared.as_ref().map_or(own, |(expected, actual)| (expected, actual));
         let numbers = if numbers.len() == expected.len() { numbers } else { &[] };
@@ -54,13 +57,13 @@ impl Texts {
 
 /// The form of a result in a script.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
+pub(crate) struct Form {
     /// Whether a line is a row.
-    pub(super) row_wise: bool,
+    pub(crate) row_wise: bool,
     /// Whether the dialect's own rules hold, and not those of the engine's author.
-    pub(super) usual: bool,
+    pub(crate) usual: bool,
     /// How many columns the record declares.
-    pub(super) declared: usize,
+    pub(crate) declared: usize,
 }
 
 /// A piece is the unit of sorting: a row, or a value.
@@ -90,7 +93,7 @@ impl Piece {
 
 impl Comparison {
     /// Sorts a result as the record requires.
-    pub(super) fn order(&mut self, rows: &Rows, sort: Sort) {
+    pub(crate) fn order(&mut self, rows: &Rows, sort: Sort) {
         self.sort = sort;
         self.order.clear();
         self.sorted.clear();
@@ -160,7 +163,7 @@ impl Comparison {
     }
 
     /// Whether the result is the expected one.
-    pub(super) fn agrees(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> bool {
+    pub(crate) fn agrees(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> bool {
         if let Some(hash) = HashLine::of(lines) {
             return hash.count == rows.len() as u64 && hash.digest == *self.digest(rows);
         }
@@ -185,7 +188,7 @@ impl Comparison {
     /// expected result is. The record declares this many columns.
     ///
     /// Where the dialect's own rules hold (`usual`), so does what they make of white space.
-    pub(super) fn texts(&self, rows: &Rows, lines: &Lines<'_>, form: Form) -> Texts {
+    pub(crate) fn texts(&self, rows: &Rows, lines: &Lines<'_>, form: Form) -> Texts {
         let Form { row_wise, usual, declared } = form;
         let expected: Vec<&[u8]> = lines.iter().collect();
         let actual = self.lines(rows, row_wise, is_hashed(lines));
@@ -218,7 +221,7 @@ impl Comparison {
     }
 
     /// The result as the lines of a script: as a hash, row-wise with one row per line, or with one value per line.
-    pub(super) fn lines(&self, rows: &Rows, row_wise: bool, hashed: bool) -> Vec<Vec<u8>> {
+    pub(crate) fn lines(&self, rows: &Rows, row_wise: bool, hashed: bool) -> Vec<Vec<u8>> {
         if hashed {
             vec![format!("{} values hashing to {:x}", rows.len(), self.digest(rows)).into_bytes()]
         } else if row_wise {
@@ -229,7 +232,7 @@ impl Comparison {
     }
 
     /// The result as rows of text, or row by row a value; with `valuesort`, each value is a row.
-    pub(super) fn strings(&self, rows: &Rows, row_wise: bool) -> Vec<Vec<String>> {
+    pub(crate) fn strings(&self, rows: &Rows, row_wise: bool) -> Vec<Vec<String>> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         match row_wise {
             true => self.rows(rows).iter().map(|row| row.iter().map(|value| text(value)).collect()).collect(),
@@ -238,7 +241,7 @@ impl Comparison {
     }
 
     /// A fingerprint of the result in the order of comparison.
-    pub(super) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
         let mut hasher = DefaultHasher::new();
         hasher.write(self.text(rows));
         if rows.holds_line_feeds() {
@@ -332,7 +335,7 @@ fn normalized(value: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a hash represents the whole result.
-pub(super) fn is_hashed(lines: &Lines<'_>) -> bool {
+pub(crate) fn is_hashed(lines: &Lines<'_>) -> bool {
     HashLine::of(lines).is_some()
 }
 
@@ -385,7 +388,7 @@ fn written<T: AsRef<[u8]>>(expected: &[T], actual: &[T], line_feeds: bool) -> (V
 
 /// A value as text that shows what distinguishes it from others: bytes that are not UTF-8 are written `\xE9`, a line
 /// feed `\n`, and, on request, a backslash `\\`.
-pub(super) fn shown(value: &[u8], backslashes: bool, line_feeds: bool) -> String {
+pub(crate) fn shown(value: &[u8], backslashes: bool, line_feeds: bool) -> String {
     let mut shown = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {
         for char in chunk.valid().chars() {

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::{Here, State};
-use crate::dialect::duckdb::{self, Action, Load, Requirement};
-use crate::engine::Opening;
-use crate::trial::Tally;
-use crate::trial::execute::Executor;
+use crate::dialect::duckdb::{Action, Load, Requirement, find, of_the_runner};
+use crate::dialect::stage::Stage;
+use crate::exchange::Opening;
 
 /// How large an unpacked file may be, in bytes.
 const MOST_UNPACKED: u64 = 1 << 30;
@@ -21,19 +20,18 @@ impl State<'_> {
         &mut self,
         action: &Action<'_>,
         here: &Here<'_, '_, '_>,
-        executor: &mut Executor<'_, '_>,
-        tally: &mut Tally<'_>,
+        stage: &mut dyn Stage<'_>,
     ) -> Result<(), String> {
         match action {
             Action::ResetLabel(label) => match self.labels.remove(*label) {
                 Some(_) => Ok(()),
                 None => Err(format!("`reset label {label}`: no query before this has that label")),
             },
-            Action::Load(load) => self.load(load, here, executor),
-            Action::Restart(extensions) => executor.reopen(Opening::Restart { extensions: *extensions }),
-            Action::Reconnect => executor.reconnect(),
+            Action::Load(load) => self.load(load, here, stage),
+            Action::Restart(extensions) => stage.reopen(Opening::Restart { extensions: *extensions }),
+            Action::Reconnect => stage.reconnect(),
             Action::Sleep(duration) => {
-                executor.sleep(*duration);
+                stage.sleep(*duration);
                 Ok(())
             }
             Action::Unzip(source, target) => {
@@ -42,18 +40,17 @@ impl State<'_> {
                 let target = target.map(|target| self.replace_expected(target, here.line)).transpose()?;
                 self.unzip(&source, target.as_deref())?;
                 if let Some(folder) = self.names.made_folder() {
-                    executor.scratch(folder);
+                    stage.scratch(folder);
                 }
                 Ok(())
             }
-            Action::Seed(seed) => executor.values(&format!("SELECT setseed({seed})"), None, tally).map(drop),
+            Action::Seed(seed) => stage.values(&format!("SELECT setseed({seed})"), None).map(drop),
             Action::Variable(name, value) => {
                 let variable = value.strip_prefix("<variable:").and_then(|rest| rest.strip_suffix('>'));
                 let value = match variable {
                     Some(variable) => {
                         let variable = variable.replace('\'', "''");
-                        let values =
-                            executor.values(&format!("SELECT getvariable('{variable}')::VARCHAR"), None, tally)?;
+                        let values = stage.values(&format!("SELECT getvariable('{variable}')::VARCHAR"), None)?;
                         values.into_iter().next().unwrap_or_default()
                     }
                     None => self.replace(value, here)?,
@@ -69,13 +66,13 @@ impl State<'_> {
                 self.never = texts.iter().map(|text| (*text).to_owned()).collect();
                 Ok(())
             }
-            Action::Require(words) => self.require(words, executor),
+            Action::Require(words) => self.require(words, stage),
             Action::RequireEnv(name, wanted) => {
-                self.require_env(name, *wanted);
+                self.require_env(name, *wanted, stage.wishes().allow_env);
                 Ok(())
             }
             Action::TestEnv(name, default) => {
-                let set = std::env::var(name).ok().filter(|_| self.options.allow_env);
+                let set = std::env::var(name).ok().filter(|_| stage.wishes().allow_env);
                 self.names.define(name, set.unwrap_or_else(|| (*default).to_owned()));
                 Ok(())
             }
@@ -100,18 +97,13 @@ impl State<'_> {
         }
     }
 
-    fn load(
-        &mut self,
-        load: &Load<'_>,
-        here: &Here<'_, '_, '_>,
-        executor: &mut Executor<'_, '_>,
-    ) -> Result<(), String> {
+    fn load(&mut self, load: &Load<'_>, here: &Here<'_, '_, '_>, stage: &mut dyn Stage<'_>) -> Result<(), String> {
         let path = match load.path {
             Some(path) => Some(PathBuf::from(self.replace(path, here)?)),
             None => None,
         };
         if let Some(folder) = self.names.made_folder() {
-            executor.scratch(folder);
+            stage.scratch(folder);
         }
         if let Some(path) = path.as_ref().filter(|_| !load.read_only) {
             for path in [path.clone(), PathBuf::from(format!("{}.wal", path.display()))] {
@@ -129,13 +121,13 @@ impl State<'_> {
                 }
             }
         }
-        executor.reopen(Opening::Load { path: path.as_deref(), read_only: load.read_only, version: load.version })
+        stage.reopen(Opening::Load { path: path.as_deref(), read_only: load.read_only, version: load.version })
     }
 
     /// Unpacks a gzip file; without a target, into the script's own folder, under its name without `.gz`.
     fn unzip(&mut self, source: &str, target: Option<&str>) -> Result<(), String> {
         let cannot = |reason: String| format!("cannot unzip `{source}`: {reason}");
-        let path = duckdb::find(source, self.script, self.root, self.names.made_folder()).map_err(cannot)?;
+        let path = find(source, self.script, self.root, self.names.made_folder()).map_err(cannot)?;
         let folder = self.names.folder()?;
         let target = match target {
             Some(target) => PathBuf::from(target),
@@ -169,18 +161,17 @@ impl State<'_> {
         }
     }
 
-    fn require(&mut self, words: &[&str], executor: &mut Executor<'_, '_>) -> Result<(), String> {
-        let needed = match duckdb::of_the_runner(words)? {
+    fn require(&mut self, words: &[&str], stage: &mut dyn Stage<'_>) -> Result<(), String> {
+        let needed = match of_the_runner(words)? {
             Requirement::Met => None,
             Requirement::NotMet(needed) => Some(needed),
-            Requirement::AskEngine => (!executor.require(words)?).then(|| words.join(" ")),
+            Requirement::AskEngine => (!stage.require(words)?).then(|| words.join(" ")),
         };
         self.skipped = needed.map(|needed| format!("requires {needed}"));
         Ok(())
     }
 
-    fn require_env(&mut self, name: &str, wanted: Option<&str>) {
-        let allowed = self.options.allow_env;
+    fn require_env(&mut self, name: &str, wanted: Option<&str>, allowed: bool) {
         let value = std::env::var(name).ok().filter(|_| allowed);
         let hint = if allowed { "" } else { ", which a file sees with `--allow-env` only" };
         match (value, wanted) {

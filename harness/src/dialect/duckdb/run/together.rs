@@ -5,43 +5,33 @@
 
 use std::collections::BTreeMap;
 
-use super::{Flow, Running, State, leave_out};
+use super::{Running, State, leave_out};
 use crate::dialect::duckdb::{Action, Cursor, Event, Passes, Step};
-use crate::engine::Together;
-use crate::outcome::CutShort;
-use crate::trial::Tally;
-use crate::trial::execute::Executor;
+use crate::dialect::stage::{Flow, Stage};
 
 /// How many passes are under way at a time.
 const MOST: usize = 256;
 
 struct Run<'s, 'a> {
-    connections: Box<dyn Together>,
     /// Each pass that has a request under way, and the step that it is.
     under_way: BTreeMap<u64, (Cursor<'s, 'a>, &'s Step<'a>)>,
 }
 
 /// Runs all passes. What has begun is waited for, even if the script is over.
-pub(super) fn run<'s, 'a>(
-    state: &mut State<'_>,
-    mut passes: Passes<'s, 'a>,
-    connections: Box<dyn Together>,
-    executor: &mut Executor<'_, '_>,
-    tally: &mut Tally<'_>,
-) -> Flow {
-    let mut run = Run { connections, under_way: BTreeMap::new() };
+pub(super) fn run<'s, 'a>(state: &mut State<'_>, mut passes: Passes<'s, 'a>, stage: &mut dyn Stage<'_>) -> Flow {
+    let mut run = Run { under_way: BTreeMap::new() };
     let mut flow = Flow::GoesOn;
     let mut all_begun = false;
     loop {
         while flow == Flow::GoesOn && !all_begun && run.under_way.len() < MOST {
             flow = match passes.next_pass() {
-                Ok(Some(pass)) => run.go_on(pass, state, executor, tally),
+                Ok(Some(pass)) => run.go_on(pass, state, stage),
                 Ok(None) => {
                     all_begun = true;
                     Flow::GoesOn
                 }
                 Err(error) => {
-                    tally.fail_script(error, CutShort::SyntaxError);
+                    stage.fail(error);
                     Flow::Over
                 }
             };
@@ -49,23 +39,23 @@ pub(super) fn run<'s, 'a>(
         if run.under_way.is_empty() {
             return flow;
         }
-        match executor.wait(&mut *run.connections, tally) {
+        match stage.wait() {
             Ok(pass) => {
                 let Some((pass, step)) = run.under_way.remove(&pass) else { continue };
                 if flow == Flow::GoesOn {
-                    flow = state.take(step, &pass, executor, tally);
+                    flow = state.take(step, &pass, stage);
                 }
                 if flow == Flow::GoesOn {
-                    flow = run.go_on(pass, state, executor, tally);
+                    flow = run.go_on(pass, state, stage);
                 }
-                executor.answer(None);
+                stage.answer(None);
             }
             Err(error) => {
                 // Nothing more is learnt of the others either; the first of them tells why.
                 if let Some((_, (pass, step))) = run.under_way.pop_first().filter(|_| flow == Flow::GoesOn) {
-                    executor.answer(Some(Err(error)));
-                    state.take(step, &pass, executor, tally);
-                    executor.answer(None);
+                    stage.answer(Some(Err(error)));
+                    state.take(step, &pass, stage);
+                    stage.answer(None);
                 }
                 return Flow::Over;
             }
@@ -75,25 +65,19 @@ pub(super) fn run<'s, 'a>(
 
 impl<'s, 'a> Run<'s, 'a> {
     /// Goes on with a pass, until it has a request under way or comes to its end.
-    fn go_on(
-        &mut self,
-        mut pass: Cursor<'s, 'a>,
-        state: &mut State<'_>,
-        executor: &mut Executor<'_, '_>,
-        tally: &mut Tally<'_>,
-    ) -> Flow {
+    fn go_on(&mut self, mut pass: Cursor<'s, 'a>, state: &mut State<'_>, stage: &mut dyn Stage<'_>) -> Flow {
         loop {
-            let mut scope = Running { executor: &mut *executor, names: &state.names, tally: &mut *tally, alone: false };
+            let mut scope = Running { stage: &mut *stage, names: &state.names, alone: false };
             let step = match pass.next(state.engine_names, &mut scope) {
                 Ok(Some(Event::Step(step))) => step,
                 Ok(Some(Event::Skipped(step))) => {
-                    leave_out(step, &pass, tally);
+                    leave_out(step, &pass, stage);
                     continue;
                 }
                 // The parser has refused concurrent loops in concurrent loops.
                 Ok(Some(Event::Together(_)) | None) => return Flow::GoesOn,
                 Err(error) => {
-                    tally.fail_script(error, CutShort::SyntaxError);
+                    stage.fail(error);
                     return Flow::Over;
                 }
             };
@@ -102,18 +86,18 @@ impl<'s, 'a> Run<'s, 'a> {
                 _ => None,
             };
             if matches!(step.action, Action::Statement(_) | Action::Query(_))
-                && let (record, None) = state.record(step, &pass, executor)
+                && let (record, None) = state.record(step, &pass, stage)
                 && let Some(number) = pass.concurrent_pass()
             {
-                match executor.begin(&mut *self.connections, number, &record, letters, tally) {
+                match stage.begin(number, &record, letters) {
                     Ok(()) => {
                         self.under_way.insert(number, (pass, step));
                         return Flow::GoesOn;
                     }
-                    Err(error) => executor.answer(Some(Err(error))),
+                    Err(error) => stage.answer(Some(Err(error))),
                 }
             }
-            if state.take(step, &pass, executor, tally) == Flow::Over {
+            if state.take(step, &pass, stage) == Flow::Over {
                 return Flow::Over;
             }
         }

@@ -7,21 +7,21 @@ use std::sync::Arc;
 use crate::script::{SyntaxError, source};
 
 /// The conditions of one record: whether it is left out or run there, and the engine.
-pub(super) type Conditions = Vec<(bool, String)>;
+pub(crate) type Conditions = Vec<(bool, String)>;
 
 /// The conditions in a script and in the files that it includes.
-pub(super) struct Sought {
+pub(crate) struct Sought {
     of_files: HashMap<Option<Arc<str>>, HashMap<u64, Conditions>>,
 }
 
 impl Sought {
     /// The conditions in the text of a script.
-    pub(super) fn new(text: &[u8]) -> Sought {
+    pub(crate) fn new(text: &[u8]) -> Sought {
         Sought { of_files: HashMap::from([(None, in_text(text))]) }
     }
 
     /// The conditions of the record in this line of the script, or of a file that it includes.
-    pub(super) fn of(&mut self, file: Option<&Arc<str>>, line: u64) -> &[(bool, String)] {
+    pub(crate) fn of(&mut self, file: Option<&Arc<str>>, line: u64) -> &[(bool, String)] {
         let of_file = self.of_files.entry(file.cloned()).or_insert_with(|| {
             let text = file.map(|path| source::read(Path::new(&**path)).unwrap_or_default());
             in_text(&text.unwrap_or_default())
@@ -52,7 +52,7 @@ fn in_text(text: &[u8]) -> HashMap<u64, Conditions> {
 }
 
 /// The error of a record that runs nowhere, because one condition excludes what another one asks for.
-pub(super) fn contradiction(conditions: &[(bool, String)], line: u64) -> Option<SyntaxError> {
+pub(crate) fn contradiction(conditions: &[(bool, String)], line: u64) -> Option<SyntaxError> {
     let both = conditions.iter().find(|(skip, name)| *skip && conditions.contains(&(false, name.clone())));
     both.map(|(_, name)| {
         let message = format!("`skipif {name}` and `onlyif {name}` stand before one record: it can never run");

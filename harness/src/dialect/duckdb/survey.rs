@@ -2,13 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::conditions::contradiction;
-use super::labels::{Expected, Labels as SameResults, is_hash};
-use super::{Kind, Severity, Survey};
-use crate::dialect::duckdb::MOST_RECORDS;
-use crate::dialect::duckdb::{Action, Cursor, Event, Node, Over, Scope, Script, Step, Texts, parse};
+use super::{Action, Cursor, Event, MOST_RECORDS, Node, Over, Scope, Script, Step, Texts, parse};
+use crate::dialect::definition::ScriptFile;
+use crate::dialect::survey::{Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash};
 use crate::script::{Labels, SyntaxError};
-use crate::suite::TestFile;
 
 /// How many steps of a script are walked through; of one that has more, nothing is said about its loops.
 const MOST_STEPS: usize = 100_000;
@@ -17,9 +14,9 @@ const MOST_STEPS: usize = 100_000;
 ///
 /// # Errors
 /// The first rule of the dialect that is broken.
-pub(super) fn survey(file: &TestFile, text: &[u8]) -> Result<Survey, SyntaxError> {
+pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError> {
     let texts = Texts::new(text).map_err(|line| SyntaxError::new(line, "this line is not UTF-8"))?;
-    let script = parse(&texts, &file.path, &file.root)?;
+    let script = parse(&texts, file.path, file.root)?;
     let mut survey = Survey::default();
     let mut labels = SameResults::default();
     // Where records begin that `mode skip` leaves out, and how many they are.

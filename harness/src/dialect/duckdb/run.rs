@@ -1,29 +1,23 @@
-//! Runs a script in DuckDB's dialect, on the connections of an [`Executor`].
+//! Runs a script of the dialect on a [`Stage`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::dialect::duckdb::compare::{self, Actual, Mismatch};
-use crate::dialect::duckdb::{
-    self, Action, Cursor, Event, Expect, MOST_RECORDS, Names, Passes, Query, Scope, Statement, Texts,
-};
-use crate::engine::{Done, EngineError};
-use crate::event::Ending;
-use crate::outcome::CutShort;
+use super::compare::{self, Actual, Mismatch};
+use super::rewrite::OfAction;
+use super::{Action, Cursor, Event, Expect, MOST_RECORDS, Names, Node, Passes, Place, Query, Scope, Statement, Texts};
+use super::{find, parse, tags};
+use crate::dialect::complaint::Complaint;
+use crate::dialect::definition::ScriptFile;
+use crate::dialect::rewrite::Correction;
+use crate::dialect::stage::{At, Flow, Stage, Turn};
+use crate::exchange::{Done, EngineError};
 use crate::script::{Completion, Labels, Record, Step, SyntaxError};
-use crate::suite::TestFile;
-
-use super::bless::Correction;
-use super::execute::{Complaint, Executor};
-use super::{Options, Tally, Turn};
 
 mod alike;
 mod other;
-mod tags;
 mod together;
-
-pub use tags::Tags;
 
 /// Errors with one of these texts say nothing about the engine, by default.
 const IGNORED_ERRORS: [&str; 2] = ["HTTP", "Unable to connect"];
@@ -32,58 +26,52 @@ const IGNORED_ERRORS: [&str; 2] = ["HTTP", "Unable to connect"];
 const NEVER_EXPECTED: [&str; 1] = ["INTERNAL"];
 
 /// Runs the script `text`; returns why the rest of it is not for this engine, if that is so.
-pub(super) fn run(
-    file: &TestFile,
-    text: &[u8],
-    labels: &Labels,
-    executor: &mut Executor<'_, '_>,
-    options: &Options,
-    tally: &mut Tally<'_>,
-) -> Option<String> {
+pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: &mut dyn Stage<'_>) -> Option<String> {
     let texts = match Texts::new(text) {
         Ok(texts) => texts,
         Err(line) => {
-            let message = "this line is not UTF-8, as DuckDB's dialect is".to_owned();
-            tally.fail_script(SyntaxError::new(line, message), CutShort::SyntaxError);
+            stage.fail(SyntaxError::new(line, "this line is not UTF-8, as DuckDB's dialect is"));
             return None;
         }
     };
-    let script = match duckdb::parse(&texts, &file.path, &file.root) {
-        Ok(script) => script,
+    let parsed = match parse(&texts, script.path, script.root) {
+        Ok(parsed) => parsed,
         Err(error) => {
-            tally.fail_script(error, CutShort::SyntaxError);
+            stage.fail(error);
             return None;
         }
     };
-    if let Some(blessings) = &mut tally.blessings {
-        blessings.foresee_files(&script.files());
-    }
+    stage.foresee(&mut parsed.files().iter());
+    let most = stage.wishes().max_records.unwrap_or(MOST_RECORDS);
     let mut state = State {
-        names: Names::new(file.script()),
-        script: &file.path,
-        root: &file.root,
+        names: Names::new(script.name),
+        script: script.path,
+        root: script.root,
         engine_names: labels,
-        options,
         labels: HashMap::new(),
         ignored: IGNORED_ERRORS.map(str::to_owned).to_vec(),
         never: NEVER_EXPECTED.map(str::to_owned).to_vec(),
         threshold: 0,
         accepts_results: false,
-        tags: tags::of_name(file.script()),
+        tags: tags::of_name(script.name),
         is_selected: false,
         skipped: None,
     };
-    tally.find_in(&script);
-    let most = options.max_records.unwrap_or(MOST_RECORDS);
-    state.walk(&mut Cursor::new(&script, most), executor, tally);
+    stage.find(&mut parsed.nodes.iter().map(span));
+    state.walk(&mut Cursor::new(&parsed, most), stage);
     state.skipped
 }
 
-/// Whether a script goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    GoesOn,
-    Over,
+/// The first and the last line of a node, in the script itself.
+fn span(node: &Node<'_>) -> (u64, u64) {
+    let of = |place: &Place| if place.file.is_none() { (place.line, place.line) } else { (u64::MAX, 0) };
+    match node {
+        Node::Step(step) => of(&step.place),
+        Node::Loop(of_loop) => {
+            let all = of_loop.body.iter().map(span).chain([of(&of_loop.place)]);
+            all.fold((u64::MAX, 0), |(first, last), (a, b)| (first.min(a), last.max(b)))
+        }
+    }
 }
 
 /// What the records of a script share, besides connections.
@@ -93,7 +81,6 @@ struct State<'s> {
     root: &'s Path,
     /// The names by which conditions know the engine.
     engine_names: &'s Labels,
-    options: &'s Options,
     /// The result of each label, and the line that it is from.
     labels: HashMap<String, (String, u64)>,
     /// Errors with one of these texts skip the file.
@@ -112,15 +99,14 @@ struct State<'s> {
 }
 
 /// What a loop needs of a run.
-struct Running<'r, 'e, 'a, 'f> {
-    executor: &'r mut Executor<'e, 'a>,
+struct Running<'r, 'a> {
+    stage: &'r mut dyn Stage<'a>,
     names: &'r Names,
-    tally: &'r mut Tally<'f>,
     /// Whether nothing else is under way.
     alone: bool,
 }
 
-impl Scope for Running<'_, '_, '_, '_> {
+impl Scope for Running<'_, '_> {
     fn replace(&self, word: &str) -> Result<String, String> {
         self.names.replace(word, 0, |_| None).map(Cow::into_owned)
     }
@@ -130,7 +116,7 @@ impl Scope for Running<'_, '_, '_, '_> {
             return Err("a loop inside of a concurrent one cannot run over a SQL variable: name the values".to_owned());
         }
         let sql = format!("SELECT unnest(getvariable('{}'))::VARCHAR", name.replace('\'', "''"));
-        let values = self.executor.values(&sql, connection, self.tally);
+        let values = self.stage.values(&sql, connection);
         let values = values.map_err(|error| {
             format!(
                 "the SQL variable `{name}` cannot be read: set it before the loop, `SET VARIABLE {name} = […]`\n{error}"
@@ -143,28 +129,28 @@ impl Scope for Running<'_, '_, '_, '_> {
     }
 }
 
-fn record<'a>(place: &duckdb::Place, pass: String, connection: Option<String>, step: Step<'a>) -> Record<'a> {
+fn record<'a>(place: &Place, pass: String, connection: Option<String>, step: Step<'a>) -> Record<'a> {
     let (included_from, line) = (place.file.clone(), place.line);
     Record { included_from, line, pass, connection, retry: None, substitute: false, step }
 }
 
 impl State<'_> {
     /// Runs what a cursor yields, to its end.
-    fn walk(&mut self, cursor: &mut Cursor<'_, '_>, executor: &mut Executor<'_, '_>, tally: &mut Tally<'_>) -> Flow {
+    fn walk(&mut self, cursor: &mut Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
         loop {
-            let mut scope = Running { executor: &mut *executor, names: &self.names, tally: &mut *tally, alone: true };
+            let mut scope = Running { stage: &mut *stage, names: &self.names, alone: true };
             let event = match cursor.next(self.engine_names, &mut scope) {
                 Ok(Some(event)) => event,
                 Ok(None) => return Flow::GoesOn,
                 Err(error) => {
-                    tally.fail_script(error, CutShort::SyntaxError);
+                    stage.fail(error);
                     return Flow::Over;
                 }
             };
             let flow = match event {
-                Event::Skipped(step) => leave_out(step, cursor, tally),
-                Event::Step(step) => self.take(step, cursor, executor, tally),
-                Event::Together(passes) => self.passes(passes, executor, tally),
+                Event::Skipped(step) => leave_out(step, cursor, stage),
+                Event::Step(step) => self.take(step, cursor, stage),
+                Event::Together(passes) => self.passes(passes, stage),
             };
             if flow == Flow::Over {
                 return flow;
@@ -173,20 +159,23 @@ impl State<'_> {
     }
 
     /// Runs the passes of a concurrent loop: at the same time or, where the engine cannot do that, one after the other.
-    fn passes(&mut self, mut passes: Passes<'_, '_>, executor: &mut Executor<'_, '_>, tally: &mut Tally<'_>) -> Flow {
-        self.select();
+    fn passes(&mut self, mut passes: Passes<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
+        self.select(stage);
         if self.skipped.is_some() {
             return Flow::Over;
         }
         // One record of a script is run after what is before it, and so one pass after the other.
-        let together = if tally.excerpted.is_some() { Ok(None) } else { executor.together() };
-        match together {
-            Ok(Some(connections)) => return together::run(self, passes, connections, executor, tally),
-            Ok(None) => {}
+        match if stage.is_excerpt() { Ok(false) } else { stage.open_together() } {
+            Ok(true) => {
+                let flow = together::run(self, passes, stage);
+                stage.close_together();
+                return flow;
+            }
+            Ok(false) => {}
             Err(message) => {
                 let place = passes.place();
                 let error = SyntaxError { included_from: place.file.clone(), ..SyntaxError::new(place.line, message) };
-                tally.fail_script(error, CutShort::ConnectionLost);
+                stage.give_up(error);
                 return Flow::Over;
             }
         }
@@ -194,14 +183,14 @@ impl State<'_> {
             match passes.next_pass() {
                 Ok(None) => return Flow::GoesOn,
                 Ok(Some(mut pass)) => {
-                    let flow = self.walk(&mut pass, executor, tally);
-                    pass.concurrent_pass().map(pass_name).iter().for_each(|name| executor.disconnect(name));
+                    let flow = self.walk(&mut pass, stage);
+                    pass.concurrent_pass().map(pass_name).iter().for_each(|name| stage.disconnect(name));
                     if flow == Flow::Over {
                         return flow;
                     }
                 }
                 Err(error) => {
-                    tally.fail_script(error, CutShort::SyntaxError);
+                    stage.fail(error);
                     return Flow::Over;
                 }
             }
@@ -209,37 +198,33 @@ impl State<'_> {
     }
 
     /// Before the first record, the tags decide whether the script runs.
-    fn select(&mut self) {
+    fn select(&mut self, stage: &dyn Stage<'_>) {
         if !self.is_selected {
             self.is_selected = true;
-            self.skipped = self.options.tags.leave_out(&self.tags);
+            self.skipped = stage.wishes().tags.leave_out(&self.tags);
         }
     }
 
     /// Runs one step, and tells whether the script goes on.
-    fn take(
-        &mut self,
-        step: &duckdb::Step<'_>,
-        cursor: &Cursor<'_, '_>,
-        executor: &mut Executor<'_, '_>,
-        tally: &mut Tally<'_>,
-    ) -> Flow {
-        match tally.turn_of(step, &|| cursor.pass()) {
+    fn take(&mut self, step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
+        let is_sleep = matches!(step.action, Action::Sleep(_));
+        let (is_own, line) = (step.place.file.is_none(), step.place.line);
+        match stage.turn(At { is_own, line, is_sleep, pass: &|| cursor.pass() }) {
             Turn::Over => return Flow::Over,
             Turn::LeftOut => return Flow::GoesOn,
             Turn::Before | Turn::Judged => {}
         }
         if let Action::Halt = step.action {
-            tally.halted = Some(step.place.line);
+            stage.halt(line);
             return Flow::Over;
         }
         if step.action.counts() {
-            self.select();
+            self.select(stage);
         }
         if self.skipped.is_none() {
-            self.step(step, cursor, executor, tally);
+            self.step(step, cursor, stage);
         }
-        match self.skipped.is_some() || executor.is_over(self.options, tally) {
+        match self.skipped.is_some() || stage.is_over() {
             true => Flow::Over,
             false => Flow::GoesOn,
         }
@@ -248,9 +233,9 @@ impl State<'_> {
     /// The record that a step is now, and why it cannot be run, if so.
     fn record(
         &self,
-        step: &duckdb::Step<'_>,
+        step: &super::Step<'_>,
         cursor: &Cursor<'_, '_>,
-        executor: &mut Executor<'_, '_>,
+        stage: &mut dyn Stage<'_>,
     ) -> (Record<'static>, Option<String>) {
         let (sql, connection) = match &step.action {
             Action::Statement(statement) => (statement.sql, statement.connection),
@@ -262,7 +247,7 @@ impl State<'_> {
             Err(message) => (sql.to_owned(), Some(message)),
         };
         if let Some(folder) = self.names.made_folder() {
-            executor.scratch(folder);
+            stage.scratch(folder);
         }
         let as_record = match step.action.counts() {
             true => Step::Statement { sql: Cow::Owned(sql.into_bytes()), expect: Completion::Ok },
@@ -273,39 +258,26 @@ impl State<'_> {
     }
 
     /// Runs one step, and enters how it ended.
-    fn step(
-        &mut self,
-        step: &duckdb::Step<'_>,
-        cursor: &Cursor<'_, '_>,
-        executor: &mut Executor<'_, '_>,
-        tally: &mut Tally<'_>,
-    ) {
+    fn step(&mut self, step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) {
         let here = Here { line: step.place.line, cursor };
-        let (record, wrong) = self.record(step, cursor, executor);
-        tally.at(&record);
-        executor.perform(record, tally, &mut |executor, record, tally| {
+        let (record, wrong) = self.record(step, cursor, stage);
+        stage.perform(record, &mut |stage, record| {
             let result = match (&wrong, &step.action) {
                 (Some(message), _) => Err(message.clone().into()),
-                (None, Action::Statement(statement)) => self.statement(statement, record, executor, tally),
-                (None, Action::Query(query)) => self.query(query, &here, record, executor, tally),
-                (None, action) => self.other(action, &here, executor, tally).map_err(Complaint::from),
+                (None, Action::Statement(statement)) => self.statement(statement, record, stage),
+                (None, Action::Query(query)) => self.query(query, &here, record, stage),
+                (None, action) => self.other(action, &here, stage).map_err(Complaint::from),
             };
-            result.map_err(|complaint| match (&mut tally.blessings, complaint.correction) {
-                (Some(blessings), Ok(correction)) => {
-                    let agrees = |query: &Query<'_>| {
-                        let mut actual = actual(executor, query.letters.len(), false);
-                        actual.sort(query.sort);
-                        actual.agrees(&compare::lines(query.expected), &|_| None).is_ok()
+            result.map_err(|complaint| match complaint.correction {
+                Ok(correction) => {
+                    let revised = revise(&step.action, record, &correction, stage);
+                    let is_alike = match &revised {
+                        Some(_) => complaint.is_alike,
+                        None => alike::is_alike(&step.action, record, &correction, stage),
                     };
-                    let edits = blessings.edits_of(record, &step.action, &correction, agrees);
-                    let correction = edits.map(|edits| Box::new(Correction::Edits(edits)));
-                    Complaint { correction, ..complaint }
+                    Complaint { correction: revised.unwrap_or(Ok(correction)), is_alike, ..complaint }
                 }
-                (None, Ok(correction)) => {
-                    let is_alike = alike::is_alike(&step.action, record, &correction, executor, tally);
-                    Complaint { correction: Ok(correction), is_alike, ..complaint }
-                }
-                (_, correction) => Complaint { correction, ..complaint },
+                correction => Complaint { correction, ..complaint },
             })
         });
     }
@@ -323,10 +295,9 @@ impl State<'_> {
         &mut self,
         statement: &Statement<'_>,
         record: &Record<'_>,
-        executor: &mut Executor<'_, '_>,
-        tally: &mut Tally<'_>,
+        stage: &mut dyn Stage<'_>,
     ) -> Result<(), Complaint> {
-        let result = executor.run(record, record.step.text(), None, tally)?;
+        let result = stage.run(record, None)?;
         let error = match (statement.expect, result) {
             (Expect::Error, Ok(_)) => {
                 let message = "statement succeeded, but should have failed";
@@ -355,7 +326,7 @@ impl State<'_> {
             Expect::Ok => false,
             Expect::Anything => true,
             Expect::Error | Expect::Maybe => {
-                duckdb::error::agrees(&error.message, block, &self.replace_expected(block, line)?)?
+                super::error::agrees(&error.message, block, &self.replace_expected(block, line)?)?
             }
         };
         if agrees {
@@ -381,15 +352,14 @@ impl State<'_> {
         query: &Query<'_>,
         here: &Here<'_, '_, '_>,
         record: &Record<'_>,
-        executor: &mut Executor<'_, '_>,
-        tally: &mut Tally<'_>,
+        stage: &mut dyn Stage<'_>,
     ) -> Result<(), Complaint> {
         let letters = query.letters.as_bytes();
-        let done = match executor.run(record, record.step.text(), Some(letters), tally)? {
+        let done = match stage.run(record, Some(letters))? {
             Ok(done) => done,
             Err(error) => return self.failed("query", error, Expect::Ok, "", here.line),
         };
-        let rows = executor.rows();
+        let rows = stage.rows();
         if rows.is_uneven() {
             return Err("the engine returned rows of different widths".to_owned().into());
         }
@@ -397,14 +367,14 @@ impl State<'_> {
             Done::Rows => rows.columns().unwrap_or(letters.len()),
             Done::Changed(_) => 0,
         };
-        let lenient = self.options.lenient;
+        let lenient = stage.wishes().lenient;
         if lenient && self.accepts_results {
             return Ok(());
         }
         let lines = compare::lines(query.expected);
         let is_above = self.threshold > 0 && rows.count() as u64 > self.threshold;
         let is_hashed = query.label.is_some() || is_above || compare::is_hash(&lines);
-        let mut actual = actual(executor, columns, lenient);
+        let mut actual = actual(stage, columns, lenient);
         actual.sort(query.sort);
         let corrected = |complaint: Mismatch| {
             let correction = match lines.as_slice() {
@@ -439,7 +409,7 @@ impl State<'_> {
         match lines.as_slice() {
             [line] if line.starts_with(compare::FILE) => {
                 let name = self.replace(&line[compare::FILE.len()..], here)?;
-                let found = duckdb::find(&name, self.script, self.root, self.names.made_folder());
+                let found = find(&name, self.script, self.root, self.names.made_folder());
                 let path = found.map_err(|reason| format!("cannot read `{name}`: {reason}"))?;
                 let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
                 actual.agrees_with_file(&text)
@@ -463,17 +433,27 @@ impl State<'_> {
     }
 }
 
+/// The edits by which a step passes, if records are rewritten.
+fn revise(
+    action: &Action<'_>,
+    record: &Record<'_>,
+    correction: &Correction,
+    stage: &mut dyn Stage<'_>,
+) -> Option<Result<Box<Correction>, String>> {
+    let edits = stage.revise(record, correction, &OfAction { action, correction })?;
+    Some(edits.map(|edits| Box::new(Correction::Edits(edits))))
+}
+
 /// The result that came last.
-fn actual<'r>(executor: &'r Executor<'_, '_>, columns: usize, lenient: bool) -> Actual<'r> {
-    let rows = executor.rows();
+fn actual<'r>(stage: &'r dyn Stage<'_>, columns: usize, lenient: bool) -> Actual<'r> {
+    let rows = stage.rows();
     Actual::new(rows.values(), columns, rows.types(), lenient)
 }
 
 /// A step does not apply.
-fn leave_out(step: &duckdb::Step<'_>, cursor: &Cursor<'_, '_>, tally: &mut Tally<'_>) -> Flow {
-    if step.action.counts() && tally.is_to_be_judged(&step.place, &|| cursor.pass()) {
-        tally.records.skipped += 1;
-        tally.ended(&record(&step.place, cursor.pass().unwrap_or_default(), None, Step::Skip), Ending::Skipped);
+fn leave_out(step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
+    if step.action.counts() {
+        stage.skip(&record(&step.place, cursor.pass().unwrap_or_default(), None, Step::Skip));
     }
     Flow::GoesOn
 }

@@ -1,0 +1,88 @@
+//! What the classic dialect decides.
+
+use std::borrow::Cow;
+
+use super::Parser;
+use crate::dialect::definition::{Definition, ScriptFile};
+use crate::dialect::place::Layout;
+use crate::dialect::rewrite::Rewriter;
+use crate::dialect::stage::{self, Stage};
+use crate::dialect::survey::{self, Survey};
+use crate::dialect::values::{Conversion, EMPTY, Form, TEXTS, mark_empty};
+use crate::script::{Labels, SyntaxError};
+
+/// SQLite's original format.
+pub(crate) struct Classic;
+
+impl Definition for Classic {
+    fn name(&self) -> &'static str {
+        "classic"
+    }
+
+    fn title(&self) -> &'static str {
+        "the classic dialect"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["test"]
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &Layout {
+            ignores_blanks: true,
+            first_line_is_sql: false,
+            comments_in_results: true,
+            comments_after_words: true,
+            texts: &[],
+            folds_results: false,
+        }
+    }
+
+    fn form(&self) -> &'static Form {
+        &FORM
+    }
+
+    fn run<'a>(
+        &self,
+        _: &ScriptFile<'_>,
+        text: &'a [u8],
+        labels: &'a Labels,
+        stage: &mut dyn Stage<'a>,
+    ) -> Option<String> {
+        stage::run(Parser::new(text, labels), stage);
+        None
+    }
+
+    fn survey(&self, _: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError> {
+        survey::records(text, Parser::new(text, &Labels::undecided()))
+    }
+
+    fn rewriter(&self) -> Option<&dyn Rewriter> {
+        Some(self)
+    }
+}
+
+/// `I` is an integer of 32 bits, `R` a real with three decimals, and `T` printable ASCII.
+///
+/// Rule: `sqliteQuery` in `slt_sqlite.c` of <https://www.sqlite.org/sqllogictest/>.
+static FORM: Form = Form {
+    null: b"NULL",
+    conversions: {
+        let mut conversions = TEXTS;
+        conversions[b'I' as usize] = Conversion::Integer;
+        conversions[b'R' as usize] = Conversion::Real;
+        conversions
+    },
+    finish: make_printable,
+    adopt: |value| if value.is_empty() { Cow::Borrowed(EMPTY) } else { Cow::Borrowed(value) },
+    truth: None,
+};
+
+fn make_printable(text: &mut Vec<u8>, start: usize) {
+    // The original runner sees C strings: everything after a NUL is ignored.
+    if let Some(end) = memchr::memchr(0, &text[start..]) {
+        text.truncate(start + end);
+    }
+    mark_empty(text, start);
+    text[start..].iter_mut().filter(|byte| !(b' '..=b'~').contains(byte)).for_each(|byte| *byte = b'@');
+}

@@ -1,0 +1,132 @@
+//! What a dialect decides.
+
+use std::path::{Path, PathBuf};
+
+use super::comparison::Comparison;
+use super::foreign::Words;
+use super::outline::Kind;
+use super::place::Layout;
+use super::rewrite::{self, Kept, Rewriter};
+use super::stage::Stage;
+use super::survey::Survey;
+use super::values::Form;
+use crate::exchange::{EngineError, Rows};
+use crate::script::{ExpectedError, Labels, Lines, SyntaxError};
+
+/// A script's file: what a dialect may know of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScriptFile<'s> {
+    /// Its name: the path below the root, with `/`.
+    pub(crate) name: &'s str,
+    /// Where it is.
+    pub(crate) path: &'s Path,
+    /// The folder of test files that it was found in, which it reads nothing outside of.
+    pub(crate) root: &'s Path,
+}
+
+/// The definition of a dialect: everything in which it may differ from others.
+///
+/// A dialect is a folder with an implementation of this, and one line in the [registry](super::Dialect). What most dialects have in
+/// common is the default here, or a function beside this module: the order and the hash of results
+/// ([`Comparison`]), the survey of records, the edits of lines.
+pub(crate) trait Definition: Sync {
+    /// The name by which flags and settings know it.
+    fn name(&self) -> &'static str;
+
+    /// What a sentence calls it: `DuckDB's dialect`.
+    fn title(&self) -> &'static str;
+
+    /// The ends of file names that stand for it, without the dot before them. The longest one that fits decides.
+    fn extensions(&self) -> &'static [&'static str];
+
+    /// The directives that it knows, and not every dialect does.
+    fn words(&self) -> Words {
+        Words::default()
+    }
+
+    /// How its records are laid out.
+    fn layout(&self) -> &'static Layout;
+
+    /// What a directive is, for an outline.
+    fn kind(&self, directive: &[u8]) -> Kind {
+        Kind::of(directive)
+    }
+
+    /// Whether a script may `include` files.
+    fn has_includes(&self) -> bool {
+        false
+    }
+
+    /// The files that an `include` of `pattern` in the file `from` names, where `script` has led there.
+    ///
+    /// # Errors
+    /// A fragment: there is none, or it must not be read.
+    fn included(&self, _pattern: &str, _from: &Path, _script: &ScriptFile<'_>) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+
+    /// Whether a script means the same with the text of an included file in the place of its `include`.
+    fn inlines_includes(&self) -> bool {
+        false
+    }
+
+    /// How its values are written.
+    fn form(&self) -> &'static Form;
+
+    /// Reads the script and runs it, step by step. Returns why the rest of it is not for this engine, if that is so.
+    fn run<'a>(
+        &self,
+        script: &ScriptFile<'_>,
+        text: &'a [u8],
+        labels: &'a Labels,
+        stage: &mut dyn Stage<'a>,
+    ) -> Option<String>;
+
+    /// Whether rows of different widths may be compared.
+    fn takes_uneven_rows(&self) -> bool {
+        false
+    }
+
+    /// Whether a query must return as many columns as it declares.
+    fn counts_columns(&self) -> bool {
+        true
+    }
+
+    /// Whether the rules of the engine's author replace those of the dialect.
+    fn heeds_author(&self) -> bool {
+        false
+    }
+
+    /// Whether a result is the expected one.
+    fn agrees(&self, result: &Comparison, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> bool {
+        result.agrees(rows, lines, row_wise)
+    }
+
+    /// Whether an error is the expected one.
+    fn names(&self, expected: &ExpectedError, error: &EngineError) -> bool {
+        expected.is_match(&error.message, error.sqlstate.as_deref())
+    }
+
+    /// Whether two engines returned the same. `agrees` says whether the second one returned what a script with these
+    /// lines expects.
+    fn are_alike(&self, first: &[Vec<u8>], second: &[Vec<u8>], _agrees: &dyn Fn(&Lines<'_>) -> bool) -> bool {
+        first == second
+    }
+
+    /// Looks through a whole script; what is wrong in one that can be read is in the survey.
+    ///
+    /// # Errors
+    /// The first rule of the dialect that is broken.
+    fn survey(&self, script: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError>;
+
+    /// How a record is rewritten that the [stage](Stage) has judged; none in a dialect that judges its records itself.
+    fn rewriter(&self) -> Option<&dyn Rewriter> {
+        None
+    }
+
+    /// The records of a whole file, each with its line; none if it cannot be read. Comparing them before and after a
+    /// file is rewritten shows whether other records have changed.
+    fn kept(&self, script: &ScriptFile<'_>, text: &[u8], labels: &Labels) -> Option<Vec<(u64, Kept)>> {
+        rewrite::kept(self.rewriter()?, script, text, labels)
+    }
+}

@@ -1,0 +1,125 @@
+//! What the dialect decides.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::{find, rewrite, run, survey};
+use crate::dialect::definition::{Definition, ScriptFile};
+use crate::dialect::foreign::Words;
+use crate::dialect::outline::Kind;
+use crate::dialect::place::Layout;
+use crate::dialect::rewrite::Kept;
+use crate::dialect::stage::Stage;
+use crate::dialect::survey::Survey;
+use crate::dialect::values::{Form, TEXTS, mark_empty};
+use crate::script::{Labels, SyntaxError};
+
+/// DuckDB's format.
+pub(crate) struct DuckDb;
+
+impl Definition for DuckDb {
+    fn name(&self) -> &'static str {
+        "duckdb"
+    }
+
+    fn title(&self) -> &'static str {
+        "DuckDB's dialect"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["duckdb.test"]
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            directives: &[
+                "concurrentforeach",
+                "concurrentloop",
+                "continue",
+                "endloop",
+                "foreach",
+                "include",
+                "load",
+                "loop",
+                "mode",
+                "reconnect",
+                "require",
+                "require-env",
+                "reset",
+                "restart",
+                "set",
+                "sleep",
+                "tags",
+                "test-env",
+                "unzip",
+            ],
+            kinds: &[("statement", "maybe"), ("statement", "debug"), ("statement", "debug_skip")],
+        }
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &Layout {
+            ignores_blanks: false,
+            first_line_is_sql: false,
+            comments_in_results: true,
+            comments_after_words: false,
+            texts: &[],
+            folds_results: false,
+        }
+    }
+
+    fn kind(&self, directive: &[u8]) -> Kind {
+        match directive {
+            b"loop" | b"foreach" | b"concurrentloop" | b"concurrentforeach" => Kind::Loop,
+            b"endloop" => Kind::End,
+            _ => Kind::of(directive),
+        }
+    }
+
+    fn has_includes(&self) -> bool {
+        true
+    }
+
+    fn included(&self, pattern: &str, _: &Path, script: &ScriptFile<'_>) -> Result<Vec<PathBuf>, String> {
+        find(pattern, script.path, script.root, None).map(|path| vec![path])
+    }
+
+    fn form(&self) -> &'static Form {
+        &Form { null: b"NULL", conversions: TEXTS, finish, adopt: without_nul, truth: Some([b"0", b"1"]) }
+    }
+
+    fn run<'a>(
+        &self,
+        script: &ScriptFile<'_>,
+        text: &'a [u8],
+        labels: &'a Labels,
+        stage: &mut dyn Stage<'a>,
+    ) -> Option<String> {
+        run::run(script, text, labels, stage)
+    }
+
+    fn survey(&self, script: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError> {
+        survey::survey(script, text)
+    }
+
+    fn kept(&self, script: &ScriptFile<'_>, text: &[u8], _: &Labels) -> Option<Vec<(u64, Kept)>> {
+        rewrite::kept(text, script.path, script.root)
+    }
+}
+
+/// An empty text is `(empty)`, and a NUL `\0`.
+fn finish(text: &mut Vec<u8>, start: usize) {
+    if memchr::memchr(0, &text[start..]).is_some() {
+        let finished = without_nul(&text[start..]).into_owned();
+        text.truncate(start);
+        text.extend_from_slice(&finished);
+    }
+    mark_empty(text, start);
+}
+
+fn without_nul(value: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr(0, value) {
+        None => Cow::Borrowed(value),
+        Some(_) => Cow::Owned(value.split(|byte| *byte == 0).collect::<Vec<_>>().join(&b"\0"[..])),
+    }
+}

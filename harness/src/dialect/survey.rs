@@ -1,0 +1,52 @@
+//! What can be said of a script without an engine.
+
+use serde::Serialize;
+
+use crate::script::SyntaxError;
+
+mod conditions;
+mod labels;
+mod records;
+
+pub(crate) use conditions::contradiction;
+pub(crate) use labels::{Expected, Labels, is_hash};
+pub(crate) use records::records;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The script cannot be read, or a record of it cannot pass or cannot run by mistake.
+    Error,
+    /// Something of it does not run because the script says so.
+    Warning,
+}
+
+/// The kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The file cannot be read from the disk.
+    Unreadable,
+    /// A rule of the dialect is broken.
+    Syntax,
+    /// Something belongs to another dialect.
+    OtherDialect,
+    /// A record can run on no engine.
+    NeverRuns,
+    /// Two records under one label expect different results.
+    Labels,
+    /// There is no record.
+    NoRecords,
+}
+
+/// What is in a script that can be read.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// What is wrong nonetheless.
+    pub(crate) findings: Vec<(Severity, Kind, SyntaxError)>,
+    /// How many records there are.
+    pub(crate) records: u64,
+    /// The line of the script where a `halt` without conditions ends it.
+    pub(crate) halt: Option<u64>,
+}
