@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Everything that the dialect decides is in this module and below it: the grammar ([`parse`]), loops ([`Cursor`]),
-//! names in braces ([`Names`]), comparison ([`compare`], [`error`]), and how a script is [run](run::run).
+//! names in braces ([`Names`]), comparison ([`compare`], [`error`]), and how a script is run (`run`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
