@@ -193,7 +193,7 @@ impl KnownFailures {
     /// entry that has no effect on an engine with these names, because others win for all files it matches.
     ///
     /// # Errors
-    /// Entries match no file; the error names each.
+    /// Entries match no file. The error names each, or says so once if none of several entries matches.
     pub fn check<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
@@ -208,13 +208,21 @@ impl KnownFailures {
             }
         }
         let path = self.path.display();
+        // Usually the list of a target whose files were replaced by `--root`.
+        if unmatched.len() > 1 && unmatched.len() == self.entries.len() {
+            return Err(KnownError::Unmatched(vec![format!(
+                "none of the {} known failures in `{path}` matches a file of this suite: \
+                 `--known-failures` takes another list for these files, or an empty file",
+                unmatched.len()
+            )]));
+        }
         if !unmatched.is_empty() {
-            let told = |entry: &&Entry| {
+            let message = |entry: &&Entry| {
                 format!("no file matches the known failure `{}`, at {path}:{}", entry.listed.path, entry.line)
             };
-            return Err(KnownError::Unmatched(unmatched.iter().map(told).collect()));
+            return Err(KnownError::Unmatched(unmatched.iter().map(message).collect()));
         }
-        let told = |entry: &Entry| {
+        let warning = |entry: &Entry| {
             let winner = self.entry(&entry.listed.path, engine).filter(|winner| !std::ptr::eq(*winner, entry));
             let line = winner.map_or_else(String::new, |winner| format!(" (line {})", winner.line));
             format!(
@@ -222,7 +230,7 @@ impl KnownFailures {
                 entry.listed.path, entry.line
             )
         };
-        Ok(idle.into_iter().map(told).collect())
+        Ok(idle.into_iter().map(warning).collect())
     }
 
     /// A digest of the list; comments and the order of keys do not count.

@@ -226,6 +226,12 @@ fn an_entry_that_matches_no_file_is_named() {
     assert_eq!(place.list().check(["a.test", "gone/b.test"], &engine).unwrap(), [""; 0]);
     let error = place.list().check(["a.test"], &engine).unwrap_err().to_string();
     assert_eq!(error, format!("no file matches the known failure `gone/*.test`, at {}:5", place.path().display()));
+    let error = place.list().check(["other.slt"], &engine).unwrap_err().to_string();
+    let path = place.path().display().to_string();
+    assert!(
+        error.starts_with(&format!("none of the 2 known failures in `{path}` matches a file of this suite")),
+        "{error}"
+    );
 }
 
 #[test]
