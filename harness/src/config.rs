@@ -164,6 +164,8 @@ pub struct Parallel {
     pub order: Order,
     /// How much address space each worker may have, in bytes.
     pub memory_limit: Option<u64>,
+    /// How much memory the files that run at once on this machine may need together, in bytes.
+    pub run_memory: Option<u64>,
 }
 
 /// The environment variable that nextest sets for every process it starts.
@@ -345,6 +347,7 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         repeat: flags.repeat.unwrap_or(Repeat::Times(1)),
         order: flags.seed.map_or(Order::LongestFirst, Order::Shuffled),
         memory_limit: flags.memory_limit,
+        run_memory: flags.run_memory,
     }))
 }
 
@@ -352,7 +355,8 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
 const JOINING: [&str; 3] = ["queue", "run_id", "resume"];
 
 /// Flags that make a run one of workers.
-const WORKING: [&str; 7] = ["workers", "time_budget", "retries", "crash_retries", "repeat", "seed", "memory_limit"];
+const WORKING: [&str; 8] =
+    ["workers", "time_budget", "retries", "crash_retries", "repeat", "seed", "memory_limit", "run_memory"];
 
 impl Flags {
     /// Makes the run parallel if a flag was typed that only parallel runs have: with a worker for each processor, or, if

@@ -48,6 +48,7 @@ pub(crate) const VARIABLES: &[(&str, Option<&str>)] = &[
     ("SLT_RESUME", Some("SQLLOGICTEST_RESUME")),
     ("SLT_RETRIES", Some("SQLLOGICTEST_RETRIES")),
     ("SLT_RUN_ID", Some("SQLLOGICTEST_RUN_ID")),
+    ("SLT_RUN_MEMORY", None),
     ("SLT_SEED", Some("SQLLOGICTEST_SEED")),
     ("SLT_SELECT_TAGS", Some("SQLLOGICTEST_SELECT_TAGS")),
     ("SLT_SHARD", Some("SQLLOGICTEST_SHARD")),

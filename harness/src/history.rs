@@ -94,13 +94,16 @@ impl History {
 
     /// Parses a history; also returns the number of its lines.
     fn parse(path: PathBuf, text: &[u8]) -> (History, usize) {
-        let mut entries = HashMap::new();
+        let mut entries = HashMap::<String, Entry>::new();
         let mut lines = 0;
         for line in text.split(|byte| *byte == b'\n') {
             lines += 1;
             if let Ok(mut entry) = serde_json::from_slice::<Entry>(line) {
-                let before = entries.remove(&entry.name).and_then(|before: Entry| before.green);
-                entry.green = entry.green.or(before);
+                if let Some(before) = entries.remove(&entry.name) {
+                    entry.green = entry.green.or(before.green);
+                    // A process that died could not say it.
+                    entry.peak_bytes = entry.peak_bytes.or(before.peak_bytes);
+                }
                 entries.insert(entry.name.clone(), entry);
             }
         }
@@ -115,6 +118,11 @@ impl History {
     /// The last entry of a file.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
+    }
+
+    /// The largest peak memory of any file, in bytes, if one is known.
+    pub fn largest_peak(&self) -> Option<u64> {
+        self.entries.values().filter_map(|entry| entry.peak_bytes).max()
     }
 
     /// Opens the history for appending.

@@ -43,6 +43,8 @@ pub struct Supervision<'s> {
     pub query_timeout: Option<Duration>,
     /// The limit of a worker's address space in bytes, if any.
     pub memory_limit: Option<u64>,
+    /// Whether workers may wait for memory between a claim and the file's start.
+    pub waits: bool,
     /// When to stop claiming.
     pub deadline: Option<Instant>,
     /// How long a file runs before a message says so.
@@ -320,14 +322,14 @@ impl Supervisor<'_> {
 
     /// Ends workers whose file or record takes too long.
     fn enforce(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
-        let Supervision { file_timeout, query_timeout, policy, compares, .. } = self.supervision;
+        let Supervision { file_timeout, query_timeout, policy, compares, waits, .. } = self.supervision;
         for slot in &mut self.slots {
             let Some((worker, current)) =
                 slot.worker().and_then(|worker| Some((worker, self.current.get_mut(&worker)?)))
             else {
                 continue;
             };
-            if query_timeout.is_some() || (file_timeout.is_some() && (policy.retries > 0 || *compares)) {
+            if *waits || query_timeout.is_some() || (file_timeout.is_some() && (policy.retries > 0 || *compares)) {
                 let record = queue.running(worker)?;
                 let trial = |record: &Option<Running>| record.as_ref().map(|record| record.trial);
                 if record != current.record {
@@ -338,8 +340,8 @@ impl Supervisor<'_> {
                     current.since = Instant::now();
                     current.reported = false;
                 }
-                if *compares && record.is_none() {
-                    // The file is judged, and now runs on the reference, with limits of its own.
+                if (*compares || *waits) && record.is_none() {
+                    // The file is judged, and now runs on the reference, with limits of its own; or it has not begun.
                     (current.since, current.record_since) = (Instant::now(), Instant::now());
                 }
                 current.record = record;

@@ -3,6 +3,7 @@
 //! Each process that takes part in a run has one worker, whether a user or a supervisor started it.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,10 @@ use crate::process::{Interruption, PeakMemory};
 use crate::queue::{Claim, EntryState, Lease, Live, Lost, Queue, QueueError};
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::trial::{self, Options};
+
+mod room;
+
+pub use room::{Needs, Room};
 
 /// How often a trial that did not pass is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct Job<'j> {
     pub policy: Policy,
     /// When to stop claiming.
     pub deadline: Option<Instant>,
+    /// Where it waits for memory before a file begins.
+    pub room: Option<&'j Room>,
     /// Whether a supervisor has started this worker. Otherwise the worker settles the files of dead ones, and reports what
     /// it waits for. A supervisor does that better: it knows how they died.
     pub is_supervised: bool,
@@ -97,7 +104,14 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, reporter: &dyn Reporter) -> Re
         match claim {
             Claim::Leased(lease) => {
                 (pause, waiting) = (PAUSE, None);
+                if let Some(why) = wait_for_room(queue, &lease, job)? {
+                    queue.release(lease, &why)?;
+                    return Ok(End::Stopped(why));
+                }
                 let outcome = run(queue, &lease, job, reporter, &mut memory);
+                if let Some(room) = job.room {
+                    room.leave(outcome.peak_bytes).unwrap_or_else(|error| no_room(&error));
+                }
                 if let Verdict::NotRun { reason } = outcome.verdict {
                     // It ended because this process ends, which says nothing about the file: others may run it.
                     queue.release(lease, &reason)?;
@@ -137,6 +151,37 @@ fn report_waiting(queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), 
     reporter.report(Event::Waiting { running: &running });
     Ok(())
 }
+
+/// Waits until there is room for a claimed file, or until no more files are started: then it says why.
+fn wait_for_room(queue: &mut dyn Queue, lease: &Lease, job: &Job<'_>) -> Result<Option<String>, QueueError> {
+    let Some(room) = job.room else { return Ok(None) };
+    let [mut pause, most] = room::PAUSES;
+    loop {
+        match room.ask(lease.name()) {
+            Ok(true) => return Ok(None),
+            Ok(false) => {}
+            Err(error) => {
+                no_room(&error);
+                return Ok(None);
+            }
+        }
+        let stopped = || Ok::<_, QueueError>(queue.progress()?.is_stopped.then(|| STOPPED.to_owned()));
+        if let Some(why) = why_stop(job).map_or_else(stopped, |why| Ok(Some(why)))? {
+            room.leave(None).unwrap_or_else(|error| no_room(&error));
+            return Ok(Some(why));
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(most);
+    }
+}
+
+/// A file that cannot wait for memory runs all the same.
+fn no_room(error: &io::Error) {
+    note!("warning: `--run-memory` has no effect for this file: {error}");
+}
+
+/// Why a worker no longer waits, when another process has stopped the run.
+const STOPPED: &str = "the run was stopped";
 
 /// Whether to stop claiming, and why.
 fn why_stop(job: &Job<'_>) -> Option<String> {

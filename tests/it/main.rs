@@ -31,6 +31,7 @@ mod kills;
 mod known;
 mod known_doors;
 mod last;
+mod memory;
 mod misuse;
 mod nextest;
 mod odd_servers;

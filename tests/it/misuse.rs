@@ -26,6 +26,7 @@ fn an_invalid_value_is_named_with_its_flag_or_variable() {
         ("--file-timeout", "SLT_FILE_TIMEOUT", "soon", "not a number of seconds"),
         ("--query-timeout-ms", "SLT_QUERY_TIMEOUT_MS", "1.5", "not a number of milliseconds"),
         ("--memory-limit", "SLT_MEMORY_LIMIT", "much", "not a size such as `512M`"),
+        ("--run-memory", "SLT_RUN_MEMORY", "0", "not a size such as `512M`"),
         ("--repeat", "SLT_REPEAT", "0", "must be at least 1"),
         ("--seed", "SLT_SEED", "x", "invalid digit"),
         ("--run-id", "SLT_RUN_ID", "a b", "an id is up to 100 letters"),

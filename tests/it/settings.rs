@@ -94,6 +94,7 @@ const SAMPLES: &[Sample] = &[
     ("repeat", "--repeat", "SLT_REPEAT", ["1", "2", "'until-budget'", "4", "5"], ""),
     ("seed", "--seed", "SLT_SEED", ["1", "2", "3", "4", "5"], ""),
     ("memory-limit", "--memory-limit", "SLT_MEMORY_LIMIT", ["1", "2", "'1K'", "4", "5"], ""),
+    ("run-memory", "--run-memory", "SLT_RUN_MEMORY", ["1", "2", "'1K'", "4", "5"], ""),
     ("queue", "--queue", "SLT_QUEUE", ["'a'", "'b'", "'c'", "d", "e"], ""),
     ("engine-version", "--engine-version", "SLT_ENGINE_VERSION", ["'a'", "'b'", "'c'", "d", "e"], ""),
     ("keep-runs", "--keep-runs", "SLT_KEEP_RUNS", ["1", "2", "3", "4", "5"], ""),
@@ -104,7 +105,7 @@ fn shown(key: &str, value: &str, place: &Path) -> String {
     let plain = value.trim_matches(['[', ']', '\'']);
     match key {
         "queue" => place.join(plain).display().to_string(),
-        "memory-limit" if plain == "1K" => "1024".to_owned(),
+        "memory-limit" | "run-memory" if plain == "1K" => "1024".to_owned(),
         _ => plain.to_owned(),
     }
 }
@@ -153,7 +154,7 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
     check(in_force(&mut by_variable()), 3, &|_, (_, _, variable, ..)| format!("variable {variable}"));
     // The names that variables had before work too, and are said where they decide.
     let earlier = |name: &str| match name {
-        "SLT_CORPUS" | "SLT_RESULTS" | "SLT_TIMINGS" | "RUST_TEST_THREADS" => name.to_owned(),
+        "SLT_CORPUS" | "SLT_RESULTS" | "SLT_RUN_MEMORY" | "SLT_TIMINGS" | "RUST_TEST_THREADS" => name.to_owned(),
         "SLT_PARALLEL" => "SQLLOGICTEST_USE_WORK_QUEUE".to_owned(),
         "SLT_QUEUE" => "SQLLOGICTEST_WORK_QUEUE".to_owned(),
         name => name.replace("SLT_", "SQLLOGICTEST_"),

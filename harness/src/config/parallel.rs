@@ -75,6 +75,10 @@ pub struct ParallelFlags {
     /// How much address space each worker may have, such as `512M` or `4G`
     #[arg(long, value_name = "SIZE", env = "SLT_MEMORY_LIMIT", value_parser = size, help_heading = PARALLEL)]
     pub(super) memory_limit: Option<u64>,
+
+    /// Run no more files at once than fit into so much memory, such as `16G`, by the peaks of past runs
+    #[arg(long, value_name = "SIZE", env = "SLT_RUN_MEMORY", value_parser = size, help_heading = PARALLEL)]
+    pub(super) run_memory: Option<u64>,
 }
 
 pub(super) const PARALLEL: &str = "Parallel runs";

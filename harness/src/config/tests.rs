@@ -105,6 +105,8 @@ fn a_typed_flag_of_parallel_runs_makes_the_run_parallel() {
     }
     assert_eq!(parallel(&["--seed", "3", "--workers", "5"]).unwrap().workers, Some(5));
     assert_eq!(parallel(&["--memory-limit", "1G"]).unwrap().workers, Some(cores()));
+    assert_eq!(parallel(&["--run-memory", "1G"]).unwrap().workers, Some(cores()));
+    assert_eq!(parallel(&["--parallel", "--run-memory", "1K"]).unwrap().run_memory, Some(1024));
     // Processes that join others by hand work themselves.
     for arguments in [&["--run-id", "x"][..], &["--resume"], &["--queue", "q", "--time-budget", "5"], &["--parallel"]] {
         assert_eq!(parallel(arguments).unwrap().workers, None, "{arguments:?}");

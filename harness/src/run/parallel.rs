@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +11,7 @@ use super::folder::folder;
 use super::part::Part;
 use super::settings::settings;
 use super::{RunError, Task, conclude, heard, interruption, known, print_end, show_progress, shows_progress};
-use crate::config::{Config, Parallel, Repeat};
+use crate::config::{Config, Parallel, Repeat, cores};
 use crate::crash;
 use crate::engine::Engine;
 use crate::event::{Event, Reporter};
@@ -23,12 +23,13 @@ use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueErro
 use crate::report::comparison;
 use crate::report::libtest::Printer;
 use crate::report::statistics::{Statistics, passes};
+use crate::report::words;
 use crate::suite::content::contents;
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
 use crate::trial::How;
-use crate::worker::{End, Job, work};
+use crate::worker::{End, Job, Needs, Room, work};
 
 mod crew;
 mod ledger;
@@ -108,6 +109,21 @@ fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan,
     Ok(plan.with_contents((0..passes).flat_map(|_| contents.iter().cloned()).collect()))
 }
 
+/// Where this process waits for memory before a file begins (`--run-memory`); the results folder is `results`.
+fn room(config: &Config, results: &Path) -> Result<Option<Room>, RunError> {
+    let Some(parallel) = &config.parallel else { return Ok(None) };
+    let Some(limit) = parallel.run_memory else { return Ok(None) };
+    let error = |source| RunError::Results { path: results.display().to_string(), source };
+    // Not `read`, which may rewrite it: the supervisor appends to it.
+    let history = match History::read_file(&results.join("history.jsonl")) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => History::default(),
+        history => history.map_err(error)?,
+    };
+    let processes = parallel.workers.unwrap_or_else(cores);
+    let unknown = parallel.memory_limit.unwrap_or(limit / u64::from(processes.max(1)));
+    Room::enter(&results.join("memory"), limit, Needs { history, unknown }).map(Some).map_err(error)
+}
+
 /// Explains why a run claims nothing, which otherwise looks like an error.
 fn tell_if_stopped(snapshot: &Snapshot) {
     if let (Some(why), false) = (&snapshot.stopped, snapshot.is_complete()) {
@@ -156,12 +172,14 @@ impl Run<'_> {
         }
         self.printer.report(Event::RunStarted { planned: self.promised(queue.plan()) });
         let interruption = interruption(self.config, "the current file has")?;
+        let room = room(self.config, &folder(self.config))?;
         let job = Job {
             suite: &self.suite,
             engine: self.engine,
             options: &self.config.options,
             policy: self.parallel.policy,
             deadline: self.deadline(),
+            room: room.as_ref(),
             is_supervised: false,
             apart: true,
             interruption: Some(&interruption),
@@ -228,6 +246,9 @@ impl Run<'_> {
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
+        if workers > cores() {
+            note!("{workers} workers, and this process may use {}", words::count(u64::from(cores()), "processor"));
+        }
         let command = |label: &str| crew::command(label, &run_id, number, places, self.config);
         let supervision = Supervision {
             workers,
@@ -238,6 +259,7 @@ impl Run<'_> {
             compares: self.config.options.reference.is_some(),
             query_timeout: self.config.options.query_timeout,
             memory_limit: self.parallel.memory_limit,
+            waits: self.parallel.run_memory.is_some(),
             deadline: self.deadline(),
             slow: SLOW,
             logs,

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn settings_that_change_no_verdict_are_not_compared() {
         let others: [&[&str]; 5] = [
-            &["--workers", "3"],
+            &["--workers", "3", "--run-memory", "1G"],
             &["--time-budget", "9", "--allow-incomplete"],
             &["--seed", "7", "--report"],
             &["--resume", "--run-id", "x"],

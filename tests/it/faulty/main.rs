@@ -19,6 +19,9 @@
 //! FAULT print WORDS                          prints them
 //! FAULT error WORDS                          fails with them
 //! FAULT lose                                 loses the connection
+//! FAULT guard PATH                           creates the file PATH, which must not be there, and deletes it a little later
+//! FAULT guarded PATH                         fails if the file PATH is there
+//! FAULT meet FOLDER COUNT                    returns when so many processes have come here
 //! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
 //! ```
 //!
@@ -166,6 +169,16 @@ fn commit(fault: &str) -> Result<(), EngineError> {
         "print" => println!("{rest}"),
         "error" => return Err(EngineError::new(rest)),
         "lose" => return Err(EngineError::lost("the server closed the connection")),
+        "guard" => {
+            std::fs::File::create_new(rest).map_err(|error| EngineError::new(format!("{rest}: {error}")))?;
+            std::thread::sleep(Duration::from_millis(30));
+            std::fs::remove_file(rest).expect("nobody else deletes it");
+        }
+        "guarded" if std::fs::exists(rest).expect("it can be looked up") => {
+            return Err(EngineError::new(format!("{rest} is there")));
+        }
+        "guarded" => {}
+        "meet" => meet(rest),
         "once" => {
             let (path, fault) = rest.split_once(' ').expect("a path and a fault");
             if std::fs::File::create_new(path).is_ok() {
@@ -239,6 +252,17 @@ fn eat() -> ! {
     loop {
         eaten.push(vec![1; 8 << 20]);
         std::hint::black_box(&eaten);
+    }
+}
+
+/// Waits in a folder until so many processes have been there.
+fn meet(at: &str) {
+    let (folder, count) = at.split_once(' ').expect("a folder and a number");
+    let count: usize = count.parse().expect("a number");
+    std::fs::create_dir_all(folder).expect("the folder can be made");
+    std::fs::write(format!("{folder}/{}", std::process::id()), "").expect("it can be written");
+    while std::fs::read_dir(folder).expect("the folder is there").count() < count {
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -71,6 +71,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("repeat", Kind::Whole(Some("until-budget"))),
     key("seed", Kind::Whole(None)),
     key("memory-limit", Kind::Size),
+    key("run-memory", Kind::Size),
     key("queue", Kind::Queue),
     key("engine-version", Kind::Text),
     key("keep-runs", Kind::Whole(None)),

@@ -124,6 +124,7 @@ impl Assignment {
         let options = Options { returned: Some(self.options.pages.join(RETURNED)), ..config.options.clone() };
         let mut queue = self.queue.join(&self.run_id, &self.options)?;
         let log = WorkerLog::default();
+        let room = super::room(config, &self.options.pages)?;
         let job = Job {
             suite,
             engine,
@@ -133,6 +134,7 @@ impl Assignment {
                 .as_ref()
                 .map_or(Policy { retries: 0, crash_retries: 0 }, |parallel| parallel.policy),
             deadline: None,
+            room: room.as_ref(),
             is_supervised: true,
             interruption: None,
             output: &|| log.output(),
