@@ -26,7 +26,7 @@ use crate::suite::TestFile;
 
 mod order;
 mod shares;
-pub use order::{Order, shuffle};
+pub use order::{Order, Weights, shuffle, wants_weights};
 pub use shares::Shares;
 
 /// What is known of one file's last trial.

@@ -38,6 +38,7 @@ pub(crate) mod excerpts;
 mod folder;
 mod known;
 mod last;
+mod order;
 mod parallel;
 mod part;
 mod selection;
@@ -286,7 +287,7 @@ fn serial(task: Task, config: &Config) -> Result<ExitStatus, RunError> {
         // Losing the history costs an estimate.
         let history = History::read(&folder::folder(config)).unwrap_or_default();
         if reorders {
-            Order::LongestFirst.sort(&mut files, &history);
+            order::put_in_order(&mut files, Order::LongestFirst, &history, (&*engine, config), false);
         }
         if shows_progress(config) {
             show_progress(&mut printer, config, Some(&planned), workers, &history);

@@ -20,6 +20,7 @@ mod exclude;
 mod filter;
 mod rust_path;
 mod stubs;
+mod weight;
 
 pub(crate) use dialect::WAITING;
 pub use error::SuiteError;

@@ -1,10 +1,11 @@
-//! The order of the next run: failed files first, then new ones, then the longest first.
+//! The order of the next run: failed files first, then new ones, then the longest first. New files are ordered by the work
+//! that their text shows.
 //!
 //! Longest first is within 4/3 − 1/(3m) of the shortest possible run on m workers (Graham 1969). Starting with failed
 //! files gives users the most important results early, and makes the most of a time budget.
 
 use std::cmp::Reverse;
-use std::path::Path;
+use std::collections::HashMap;
 
 use super::{History, stamp};
 use crate::suite::TestFile;
@@ -29,8 +30,10 @@ enum Rank {
 
 impl Order {
     /// Sorts files by rank and, within a rank, by this order.
-    pub fn sort(self, files: &mut [TestFile], history: &History) {
-        let estimate = Estimate::new(files, history);
+    ///
+    /// `weights` are how much work the files are, by name; a file without a weight counts as its size.
+    pub fn sort(self, files: &mut [TestFile], history: &History, weights: &Weights) {
+        let estimate = Estimate::new(files, history, weights);
         if let Order::Shuffled(seed) = self {
             shuffle(files, seed);
         }
@@ -41,6 +44,14 @@ impl Order {
     }
 }
 
+/// How much work files are, by their names, in units without a name.
+pub type Weights = HashMap<String, u64>;
+
+/// Whether the order of these files depends on their weights: one of them has no history.
+pub fn wants_weights(files: &[TestFile], history: &History) -> bool {
+    files.iter().any(|file| history.get(&file.name).is_none())
+}
+
 fn rank(file: &TestFile, history: &History) -> Rank {
     match history.get(&file.name) {
         Some(entry) if entry.failed() => Rank::FailedLastTime,
@@ -49,28 +60,30 @@ fn rank(file: &TestFile, history: &History) -> Rank {
     }
 }
 
-/// How long files take: as last time, or for new files by size, at the mean speed of the known ones.
-struct Estimate {
-    micros_per_byte: f64,
+/// How long files take: as last time, or for new files by weight, at the mean speed of the known ones.
+struct Estimate<'w> {
+    weights: &'w Weights,
+    micros_per_unit: f64,
 }
 
-impl Estimate {
-    fn new(files: &[TestFile], history: &History) -> Self {
-        let known = files.iter().filter_map(|file| Some((history.get(&file.name)?.wall_us, size(&file.path))));
-        let (micros, bytes) = known.fold((0, 0), |(micros, bytes), (m, b)| (micros + m, bytes + b));
-        Estimate { micros_per_byte: if bytes == 0 { 1.0 } else { micros as f64 / bytes as f64 } }
+impl<'w> Estimate<'w> {
+    fn new(files: &[TestFile], history: &History, weights: &'w Weights) -> Self {
+        let known =
+            files.iter().filter_map(|file| Some((history.get(&file.name)?.wall_us, weight(file, weights) as f64)));
+        let (micros, units) = known.fold((0, 0.0), |(micros, units), (m, w)| (micros + m, units + w));
+        Estimate { weights, micros_per_unit: if units == 0.0 { 1.0 } else { micros as f64 / units } }
     }
 
     fn micros(&self, file: &TestFile, history: &History) -> u64 {
         match history.get(&file.name) {
             Some(entry) => entry.wall_us,
-            None => (size(&file.path) as f64 * self.micros_per_byte) as u64,
+            None => (weight(file, self.weights) as f64 * self.micros_per_unit) as u64,
         }
     }
 }
 
-fn size(path: &Path) -> u64 {
-    path.metadata().map_or(0, |metadata| metadata.len())
+fn weight(file: &TestFile, weights: &Weights) -> u64 {
+    weights.get(&file.name).copied().unwrap_or_else(|| file.path.metadata().map_or(0, |metadata| metadata.len()))
 }
 
 /// Shuffles by Fisher and Yates with numbers from SplitMix64 (Steele, Lea, Flood 2014): a seed gives the same order on
@@ -96,6 +109,10 @@ mod tests {
     use std::fs;
 
     fn ordered(order: Order) -> Vec<String> {
+        weighed(order, &Weights::new())
+    }
+
+    fn weighed(order: Order, weights: &Weights) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let mut files: Vec<TestFile> = ["long", "short", "failed", "new-small", "new-large", "changed"]
             .into_iter()
@@ -125,7 +142,7 @@ mod tests {
             log.append(file, &Outcome { wall_us, ..Outcome::new(name, verdict) }, None).unwrap();
         }
         fs::write(folder.path().join("changed"), "something else").unwrap();
-        order.sort(&mut files, &History::read(folder.path()).unwrap());
+        order.sort(&mut files, &History::read(folder.path()).unwrap(), weights);
         files.into_iter().map(|file| file.name).collect()
     }
 
@@ -133,6 +150,13 @@ mod tests {
     fn failed_then_new_then_longest_first() {
         let expected = ["failed", "new-large", "new-small", "changed", "long", "short"];
         assert_eq!(ordered(Order::LongestFirst), expected);
+    }
+
+    #[test]
+    fn new_files_are_ordered_by_their_weights() {
+        let weights = [("new-small", 9000), ("new-large", 7)].map(|(name, weight)| (name.to_owned(), weight)).into();
+        let order = weighed(Order::LongestFirst, &weights);
+        assert_eq!(order, ["failed", "new-small", "new-large", "changed", "long", "short"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One pass over a suite, shared by processes: as one worker among many, or with its own workers.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::account::{self, About};
 use super::folder::folder;
+use super::order;
 use super::part::Part;
 use super::settings::settings;
 use super::{RunError, Task, conclude, heard, interruption, known, print_end, show_progress, shows_progress};
@@ -24,7 +26,6 @@ use crate::report::comparison;
 use crate::report::libtest::Printer;
 use crate::report::statistics::{Statistics, passes};
 use crate::report::words;
-use crate::suite::content::contents;
 use crate::suite::{Suite, TestFile};
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
@@ -52,11 +53,11 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     fs::create_dir_all(&results).map_err(results_error)?;
     let history = History::read(&results).map_err(results_error)?;
     let log = history.log().map_err(results_error)?;
-    parallel.order.sort(&mut task.files, &history);
     let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
     // Files that the run rewrites do not stay as planned.
     let rewrites = config.options.bless.is_some_and(|bless| bless.how == How::Write);
-    let plan = plan(&task.files, parallel.repeat, !rewrites)?;
+    let contents = order::put_in_order(&mut task.files, parallel.order, &history, (&*task.engine, config), !rewrites);
+    let plan = plan(&task.files, parallel.repeat, (!rewrites).then_some(&contents))?;
     let plan = plan.with_settings(settings(config, parallel, &*task.engine, &task.suite));
     let options = OpenOptions {
         run_id: parallel.run_id.clone(),
@@ -94,19 +95,18 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
 /// The maximum number of planned entries for a run until the budget is used up.
 const MOST_ENTRIES: usize = 100_000;
 
-/// The plan, with digests of the files unless the run changes them.
-fn plan(files: &[TestFile], repeat: Repeat, with_contents: bool) -> Result<Plan, RunError> {
+/// The plan, with what the files hold, by name, unless the run changes them.
+fn plan(files: &[TestFile], repeat: Repeat, contents: Option<&HashMap<String, String>>) -> Result<Plan, RunError> {
     let passes = match repeat {
         Repeat::Times(passes) => passes,
         Repeat::UntilBudget => u32::try_from(MOST_ENTRIES / files.len().max(1)).unwrap_or(u32::MAX).clamp(2, 10_000),
     };
     let entries = (1..=passes).flat_map(|pass| files.iter().map(move |file| PlanEntry::new(&file.name, pass)));
     let plan = Plan::new(entries.collect())?;
-    if !with_contents {
-        return Ok(plan);
-    }
-    let contents = contents(files);
-    Ok(plan.with_contents((0..passes).flat_map(|_| contents.iter().cloned()).collect()))
+    let Some(contents) = contents else { return Ok(plan) };
+    let content = |entry: &PlanEntry| contents.get(&entry.name).cloned().unwrap_or_default();
+    let contents = plan.entries().iter().map(content).collect();
+    Ok(plan.with_contents(contents))
 }
 
 /// Where this process waits for memory before a file begins (`--run-memory`); the results folder is `results`.

@@ -16,11 +16,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::TestFile;
+use super::weight::Weigher;
+use crate::script::Labels;
 
 /// What the file holds, and what it includes.
 pub fn content(file: &TestFile) -> String {
-    sum_up(&file.path, file.dialect.definition().has_includes())
-        .map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file))
+    seen(file, None).content
+}
+
+/// What a file was seen to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// In short.
+    pub content: String,
+    /// How much work it is, in units without a name, if that was asked for.
+    pub weight: Option<u64>,
+}
+
+/// What the file holds, and how much work it is for an engine with these labels.
+fn seen(file: &TestFile, labels: Option<&Labels>) -> Seen {
+    let mut weigher = labels.map(Weigher::new);
+    let sum = sum_up(&file.path, file.dialect.definition().has_includes(), weigher.as_mut());
+    let content = sum.map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file));
+    // A file that is left out ends at once.
+    let weight = weigher.map(|weigher| if file.excluded.is_some() { 0 } else { weigher.weight() });
+    Seen { content, weight }
 }
 
 /// What the file held when `text` was just read from it, and what it includes; an error if that is not what was planned.
@@ -39,14 +59,20 @@ pub fn held(file: &TestFile, text: &[u8]) -> Result<String, Unplanned> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unplanned;
 
-/// What each of the files holds, by as many threads as there are cores: a corpus is large.
+/// What each of the files holds.
 pub fn contents(files: &[TestFile]) -> Vec<String> {
-    let contents: Vec<OnceLock<String>> = files.iter().map(|_| OnceLock::new()).collect();
+    look(files, None).into_iter().map(|seen| seen.content).collect()
+}
+
+/// What each of the files holds and, if there are labels, how much work it is for that engine; by as many threads as there are
+/// cores, because a corpus is large.
+pub fn look(files: &[TestFile], labels: Option<&Labels>) -> Vec<Seen> {
+    let contents: Vec<OnceLock<Seen>> = files.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
     let read = || {
         let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
         for (file, sum) in places.map_while(|place| files.get(place).zip(contents.get(place))) {
-            sum.get_or_init(|| content(file));
+            sum.get_or_init(|| seen(file, labels));
         }
     };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -145,7 +171,7 @@ impl Sum {
                     continue;
                 }
                 count += 1;
-                let sum = sum_up(&included, true);
+                let sum = sum_up(&included, true, None);
                 let own = sum.as_ref().map_or_else(|_| UNREADABLE.to_owned(), Sum::own);
                 // Where the root is differs from machine to machine.
                 let name = included.strip_prefix(&file.root).unwrap_or(&included);
@@ -160,7 +186,7 @@ impl Sum {
     }
 }
 
-fn sum_up(path: &Path, has_includes: bool) -> io::Result<Sum> {
+fn sum_up(path: &Path, has_includes: bool, mut weigher: Option<&mut Weigher<'_>>) -> io::Result<Sum> {
     // To open a FIFO is to wait for its other end.
     if !path.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -170,7 +196,12 @@ fn sum_up(path: &Path, has_includes: bool) -> io::Result<Sum> {
     loop {
         match file.read(&mut piece) {
             Ok(0) => return Ok(sum),
-            Ok(count) => sum.take(&piece[..count]),
+            Ok(count) => {
+                sum.take(&piece[..count]);
+                if let Some(weigher) = &mut weigher {
+                    weigher.take(&piece[..count]);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
