@@ -23,10 +23,14 @@ pub(crate) mod rewrite;
 pub mod slt;
 pub(crate) mod stage;
 pub(crate) mod survey;
+mod tags;
+#[cfg(test)]
+mod trivial;
 pub(crate) mod values;
 
 pub(crate) use definition::{Definition, ScriptFile};
 pub use place::Place;
+pub use tags::Tags;
 
 /// Makes the registry: each dialect's name in the program, and its definition.
 macro_rules! registry {
@@ -59,6 +63,9 @@ registry! {
     Slt => slt::Slt,
     /// DuckDB's format, `.duckdb.test`: UTF-8, loops, values compared by the types of their columns.
     DuckDb => duckdb::DuckDb,
+    /// A dialect of the tests, which shows what a new one needs.
+    #[cfg(test)]
+    Trivial => trivial::Trivial,
 }
 
 impl Dialect {
@@ -69,6 +76,11 @@ impl Dialect {
 
     /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
+        Dialect::by_longest_extension(path).map(|(dialect, _)| dialect)
+    }
+
+    /// The dialect that a file's extension stands for, and the length of that extension, without its dot.
+    pub(crate) fn by_longest_extension(path: &Path) -> Option<(Dialect, usize)> {
         // A file whose whole name is an extension has none.
         path.extension()?;
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
@@ -76,8 +88,8 @@ impl Dialect {
         let longest = |dialect: Dialect| {
             dialect.definition().extensions().iter().filter(fits).map(|extension| extension.len()).max()
         };
-        let all = Dialect::ALL.iter().filter_map(|dialect| Some((longest(*dialect)?, *dialect)));
-        all.max_by_key(|(length, _)| *length).map(|(_, dialect)| dialect)
+        let all = Dialect::ALL.iter().filter_map(|dialect| Some((*dialect, longest(*dialect)?)));
+        all.max_by_key(|(_, length)| *length)
     }
 }
 
@@ -110,6 +122,27 @@ mod tests {
         for dialect in Dialect::ALL.iter().copied() {
             assert_eq!(dialect.to_string().parse(), Ok(dialect));
         }
-        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt or duckdb".into()));
+        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt or duckdb or trivial".into()));
+    }
+
+    #[test]
+    fn the_longest_extension_decides_and_a_name_alone_is_none() {
+        let of = |name: &str| Dialect::by_extension(Path::new(name));
+        assert_eq!((of("a.test"), of("a.duckdb.test")), (Some(Dialect::Classic), Some(Dialect::DuckDb)));
+        assert_eq!((of("duckdb.test"), of("aduckdb.test")), (Some(Dialect::Classic), Some(Dialect::Classic)));
+        assert_eq!((of(".duckdb.test"), of(".test"), of("test")), (Some(Dialect::DuckDb), None, None));
+    }
+
+    #[test]
+    fn names_and_extensions_are_different() {
+        let all = || Dialect::ALL.iter().map(|dialect| dialect.definition());
+        let mut names: Vec<&str> = all().map(|dialect| dialect.name()).collect();
+        let mut extensions: Vec<&str> = all().flat_map(|dialect| dialect.extensions()).copied().collect();
+        for words in [&mut names, &mut extensions] {
+            words.sort_unstable();
+            let count = words.len();
+            words.dedup();
+            assert_eq!(words.len(), count, "{words:?}");
+        }
     }
 }

@@ -22,6 +22,8 @@ mod bless;
 mod compare;
 mod excerpt;
 mod execute;
+#[cfg(all(test, feature = "sqlite"))]
+mod new_dialect;
 mod panics;
 mod returned;
 mod stage;
@@ -30,7 +32,7 @@ mod tally;
 mod variables;
 mod watchdog;
 
-pub use crate::dialect::duckdb::Tags;
+pub use crate::dialect::Tags;
 pub(crate) use apart::{INTERRUPTED, left_threads_behind};
 use bless::Blessings;
 #[cfg(feature = "commands")]

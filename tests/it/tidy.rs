@@ -45,6 +45,67 @@ fn a_module_imports_only_modules_above_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The modules that are compiled for tests only, as paths without `.rs`.
+fn modules_of_tests(sources: &[(PathBuf, String)]) -> Vec<PathBuf> {
+    let mut modules = Vec::new();
+    for (path, text) in sources {
+        let folder = match path.file_name().unwrap().to_str().unwrap() {
+            "lib.rs" | "main.rs" => path.parent().unwrap().to_path_buf(),
+            _ => path.with_extension(""),
+        };
+        let lines: Vec<&str> = text.lines().collect();
+        for pair in lines.windows(2).filter(|pair| is_for_tests(pair[0])) {
+            let name = pair[1].strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+            modules.extend(name.map(|name| folder.join(name)));
+        }
+    }
+    modules
+}
+
+fn is_for_tests(attribute: &str) -> bool {
+    attribute.starts_with("#[cfg(test") || attribute.starts_with("#[cfg(all(test")
+}
+
+#[test]
+fn only_the_dialects_know_which_dialect_is_which() {
+    let source = root().join("harness/src");
+    let registry = fs::read_to_string(source.join("dialect.rs")).unwrap();
+    let entries = registry.split("registry! {").nth(1).unwrap().split("\n}").next().unwrap();
+    let entries: Vec<(&str, &str)> = entries.lines().filter_map(|line| line.trim().split_once(" => ")).collect();
+    assert!(entries.len() > 3, "{entries:?}");
+    let mut names = vec!["Dialect::{".to_owned(), "Dialect::*".to_owned()];
+    for (name, definition) in entries {
+        names.push(format!("Dialect::{name}"));
+        names.push(format!("dialect::{}", definition.split("::").next().unwrap()));
+    }
+    let rust = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    let ours = [source.clone(), root().join("src")];
+    let sources: Vec<(PathBuf, String)> = tracked()
+        .into_iter()
+        .filter(|path| rust(path) && ours.iter().any(|ours| path.starts_with(ours)))
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect();
+    let tests = modules_of_tests(&sources);
+    let (mut wrong, mut looked_at) = (Vec::new(), 0);
+    for (path, text) in &sources {
+        let module = path.with_extension("");
+        if module.starts_with(source.join("dialect")) || tests.iter().any(|test| module.starts_with(test)) {
+            continue;
+        }
+        looked_at += 1;
+        let lines: Vec<&str> = text.lines().collect();
+        let starts = |at: usize| is_for_tests(lines[at]) && lines.get(at + 1).is_some_and(|next| next.ends_with('{'));
+        let end = (0..lines.len()).find(|at| starts(*at)).unwrap_or(lines.len());
+        for (number, line) in (1..).zip(&lines[..end]).filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for name in names.iter().filter(|name| line.contains(name.as_str())) {
+                wrong.push(format!("{}:{number}: names `{name}`: ask its definition instead", path.display()));
+            }
+        }
+    }
+    assert!(looked_at > 150 && tests.len() > 10, "{looked_at} files, {} modules of tests", tests.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn a_file_is_short() {
     let code = |path: &&PathBuf| path.extension().is_some_and(|e| e == "rs" || e == "py" || e == "sh");

@@ -12,6 +12,7 @@ use clap::Args;
 use super::{complain, paths};
 use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, seconds, without_secrets};
 use crate::crash;
+use crate::dialect::Dialect;
 use crate::engine::{Choice, Engine};
 use crate::environment;
 use crate::escape;
@@ -206,13 +207,11 @@ fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<At>), String> 
 /// Where the results of shrinking a file belong: `joins.slt` becomes `joins.min.slt` and `joins.min.sql`.
 fn beside(path: &Path) -> (PathBuf, PathBuf) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (stem, extension) = match name.to_ascii_lowercase().strip_suffix(".duckdb.test") {
-        Some(stem) => (name[..stem.len()].to_owned(), ".duckdb.test".to_owned()),
-        None => match name.rsplit_once('.') {
-            Some((stem, extension)) => (stem.to_owned(), format!(".{extension}")),
-            None => (name, String::new()),
-        },
+    let at = match Dialect::by_longest_extension(path) {
+        Some((_, length)) => name.len().checked_sub(length + 1),
+        None => name.rfind('.'),
     };
+    let (stem, extension) = name.split_at(at.unwrap_or(name.len()));
     (path.with_file_name(format!("{stem}.min{extension}")), path.with_file_name(format!("{stem}.min.sql")))
 }
 

@@ -28,6 +28,37 @@ pub(crate) struct Comparison {
 /// What a mismatch says before it is known how the results differ.
 pub(crate) const MISMATCH: &str = "query result mismatch";
 
+/// Why a result is not the expected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// In a line.
+    pub message: String,
+    /// Both results, if it is one of results.
+    pub(crate) results: Option<Box<Differing>>,
+}
+
+/// An expected and an actual result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Differing {
+    pub(crate) expected: Vec<String>,
+    /// In the form of `expected`.
+    pub(crate) actual: Vec<String>,
+    /// The same, where values that count as equal are written as the script writes them.
+    pub(crate) compared: Option<Vec<String>>,
+    /// How lines make rows; [`Shape::Text`] if the message already says what differs.
+    pub(crate) shape: Shape,
+    /// Whether `actual` was sorted.
+    pub(crate) sorted: bool,
+    /// What was returned, if the script lists only a hash of it.
+    pub(crate) returned: Option<Returned>,
+}
+
+impl From<String> for Mismatch {
+    fn from(message: String) -> Self {
+        Mismatch { message, results: None }
+    }
+}
+
 /// Both results of a mismatch as text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Texts {

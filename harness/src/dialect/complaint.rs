@@ -1,7 +1,6 @@
 //! Why a record failed, and what it would have to expect instead.
 
-use super::comparison::Texts;
-use super::duckdb::compare::{Differing, Mismatch};
+use super::comparison::{Differing, Mismatch, Texts};
 use super::rewrite::Correction;
 
 /// The expected and the actual result.

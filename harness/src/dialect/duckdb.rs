@@ -44,7 +44,6 @@ mod require;
 mod rewrite;
 mod run;
 mod survey;
-mod tags;
 mod words;
 
 pub use condition::Condition;
@@ -54,7 +53,6 @@ pub use grammar::parse;
 pub use include::{Texts, find};
 pub use names::Names;
 pub use require::{Requirement, known as known_requirement, of_the_runner};
-pub use tags::Tags;
 
 /// A parsed script. It borrows from the file: a loop is held once, however often it runs.
 #[derive(Debug, Clone, Default, PartialEq)]

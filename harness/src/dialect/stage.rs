@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::complaint::Complaint;
-use super::duckdb::Tags;
 use super::rewrite::{Correction, Edit, Revision};
+use super::tags::Tags;
 use crate::exchange::{Done, EngineError, Opening, Rows};
 use crate::script::{Record, Step, SyntaxError};
 

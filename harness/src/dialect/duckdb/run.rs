@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::compare::{self, Actual, Mismatch};
+use super::compare::{self, Actual};
 use super::rewrite::OfAction;
 use super::{Action, Cursor, Event, Expect, MOST_RECORDS, Names, Node, Passes, Place, Query, Scope, Statement, Texts};
-use super::{find, parse, tags};
+use super::{find, parse};
+use crate::dialect::comparison::Mismatch;
 use crate::dialect::complaint::Complaint;
 use crate::dialect::definition::ScriptFile;
 use crate::dialect::rewrite::Correction;
@@ -53,13 +54,18 @@ pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: 
         never: NEVER_EXPECTED.map(str::to_owned).to_vec(),
         threshold: 0,
         accepts_results: false,
-        tags: tags::of_name(script.name),
+        tags: tags_of(script.name),
         is_selected: false,
         skipped: None,
     };
     stage.find(&mut parsed.nodes.iter().map(span));
     state.walk(&mut Cursor::new(&parsed, most), stage);
     state.skipped
+}
+
+/// The tags that a script has by its name.
+fn tags_of(name: &str) -> Vec<String> {
+    if name.ends_with(".test_slow") { vec!["slow".to_owned()] } else { Vec::new() }
 }
 
 /// The first and the last line of a node, in the script itself.
@@ -467,4 +473,13 @@ struct Here<'h, 's, 'a> {
 /// The connection of a pass of a concurrent loop. No script can name it so.
 fn pass_name(pass: u64) -> String {
     format!("pass {pass}")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_may_be_a_tag() {
+        assert_eq!(super::tags_of("x/y.test_slow"), ["slow"]);
+        assert!(super::tags_of("x/y_slow.test").is_empty());
+    }
 }

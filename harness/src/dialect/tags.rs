@@ -31,11 +31,6 @@ impl Tags {
     }
 }
 
-/// The tags that a script has by its name.
-pub(super) fn of_name(name: &str) -> Vec<String> {
-    if name.ends_with(".test_slow") { vec!["slow".to_owned()] } else { Vec::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +49,5 @@ mod tests {
         assert_eq!(left_out(&["a"], &[], &[]).unwrap(), "not selected by its tags: it has none");
         assert_eq!(left_out(&["a"], &["b"], &["a", "b"]).unwrap(), "left out by its tags: b");
         assert_eq!(left_out(&[], &["b,c", " "], &["b"]), None);
-        assert_eq!(of_name("x/y.test_slow"), ["slow"]);
     }
 }
