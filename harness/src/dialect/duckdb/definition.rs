@@ -123,3 +123,20 @@ fn without_nul(value: &[u8]) -> Cow<'_, [u8]> {
         Some(_) => Cow::Owned(value.split(|byte| *byte == 0).collect::<Vec<_>>().join(&b"\0"[..])),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_and_an_empty_text_are_visible() {
+        let finished = |value: &[u8]| {
+            let mut text = [b"before", value].concat();
+            finish(&mut text, 6);
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(finished(b"a\0b\0"), r"beforea\0b\0");
+        assert_eq!((finished(b""), finished(b"a")), ("before(empty)".to_owned(), "beforea".to_owned()));
+        assert_eq!((&*without_nul(b"\0"), &*without_nul(b"")), (&br"\0"[..], &b""[..]));
+    }
+}
