@@ -105,7 +105,7 @@ fn an_invalid_answer_loses_the_connection() {
         ("exit 5".to_owned(), "it ended (exit status: 5)"),
         ("exec >&-; cat >/dev/null; exit 6".to_owned(), "it closed its output instead of answering"),
         ("head -c 1 >/dev/null; sleep 1000 & exit 7".to_owned(), "it ended (exit status: 7) instead of answering"),
-        ("yes".to_owned(), "it printed something that is not an answer: `y` (expected value)"),
+        ("head -c 1 >/dev/null; yes".to_owned(), "it printed something that is not an answer: `y` (expected value)"),
         ("slt_no_such_program".to_owned(), "it ended (exit status: 127: bash finds no such command)"),
         (r#"echo '{"protocol":2}'"#.to_owned(), "version 2 of the protocol"),
     ] {
