@@ -120,7 +120,7 @@ fn finish(text: &mut Vec<u8>, start: usize) {
 fn without_nul(value: &[u8]) -> Cow<'_, [u8]> {
     match memchr::memchr(0, value) {
         None => Cow::Borrowed(value),
-        Some(_) => Cow::Owned(value.split(|byte| *byte == 0).collect::<Vec<_>>().join(&b"\0"[..])),
+        Some(_) => Cow::Owned(value.split(|byte| *byte == 0).collect::<Vec<_>>().join(&br"\0"[..])),
     }
 }
 

@@ -90,3 +90,37 @@ pub(super) fn reason(error: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(json: &str, dialect: Dialect, extended: bool) -> String {
+        let mut rows = Rows::default();
+        let answer: Answer = serde_json::from_str(json).unwrap();
+        answer.take(Some(b"TIT"), dialect, extended, &mut rows).unwrap();
+        String::from_utf8(rows.text().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_dialect_decides_how_the_values_of_a_driver_are_written() {
+        let json = r#"{"result":[["a\u0000b",true,""],["",null,7.50]]}"#;
+        for (dialect, text) in [
+            (Dialect::Classic, "a\n1\n(empty)\n(empty)\nNULL\n7.50\n"),
+            (Dialect::Slt, "a\0b\ntrue\n(empty)\n(empty)\nNULL\n7.50\n"),
+            (Dialect::DuckDb, "a\\0b\n1\n(empty)\n(empty)\nNULL\n7.50\n"),
+        ] {
+            assert_eq!(taken(json, dialect, true), text, "{dialect}");
+        }
+    }
+
+    #[test]
+    fn values_stay_as_a_driver_without_the_extension_writes_them() {
+        let json = r#"{"result":[["a\u0000b",""]]}"#;
+        for (dialect, text) in
+            [(Dialect::Classic, "a\0b\n(empty)\n"), (Dialect::Slt, "a\0b\n\n"), (Dialect::DuckDb, "a\\0b\n\n")]
+        {
+            assert_eq!(taken(json, dialect, false), text, "{dialect}");
+        }
+    }
+}
