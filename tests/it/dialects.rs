@@ -157,6 +157,22 @@ fn failure(sample: &str, dialect: Dialect) -> Option<String> {
     outcome.verdict.is_failure().then(|| format!("{:?}", outcome.failures))
 }
 
+#[test]
+fn the_connections_of_a_script_share_its_database_whatever_its_name_is() {
+    let folder = folder(&[("a.test", "")]);
+    let on_b = [
+        (Dialect::Slt, "connection b\nquery I\nSELECT count(*) FROM t\n----\n0\n"),
+        (Dialect::DuckDb, "query I b\nSELECT count(*) FROM t\n----\n0\n"),
+    ];
+    for (dialect, query) in on_b {
+        let text = format!("statement ok\nCREATE TABLE t(a)\n\n{query}");
+        std::fs::write(folder.path().join("a.test"), text).unwrap();
+        let suite = Suite::new(folder.path()).all_in(dialect);
+        let outcome = trial::run(&suite.find("a.test").unwrap().unwrap(), &Sqlite, &Options::default(), &());
+        assert_eq!((outcome.records.passed, outcome.records.failed), (2, 0), "{dialect}: {outcome:?}");
+    }
+}
+
 /// The rows of the table: each construct, and the dialects that have it.
 fn table() -> Vec<(String, Vec<Dialect>)> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md");

@@ -70,6 +70,11 @@ pub(crate) trait Definition: Sync {
         false
     }
 
+    /// Whether a script may open further connections to its database.
+    fn has_connections(&self) -> bool {
+        true
+    }
+
     /// How its values are written.
     fn form(&self) -> &'static Form;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use once_cell::sync::OnceCell;
 use tempfile::TempDir;
 
+use crate::dialect::Dialect;
 use crate::suite::TestFile;
 
 /// The script that a connection is for.
@@ -28,6 +29,8 @@ pub struct Script {
     pub root: PathBuf,
     /// The name of the connection; none for the script's default one.
     pub connection: Option<String>,
+    /// The dialect that it is in, if that is known.
+    pub(crate) dialect: Option<Dialect>,
     scratch: Scratch,
 }
 
@@ -36,13 +39,14 @@ impl Script {
     pub fn named(name: impl Into<String>) -> Script {
         let name = name.into();
         let (path, root) = (PathBuf::from(&name), PathBuf::from("."));
-        Script { name, path, root, connection: None, scratch: Scratch::default() }
+        let dialect = Dialect::by_extension(&path);
+        Script { name, path, root, connection: None, dialect, scratch: Scratch::default() }
     }
 
     /// The script in that file.
     pub(crate) fn of(file: &TestFile, scratch: Scratch) -> Script {
         let (name, path, root) = (file.script().to_owned(), file.path.clone(), file.root.clone());
-        Script { name, path, root, connection: None, scratch }
+        Script { name, path, root, connection: None, dialect: Some(file.dialect), scratch }
     }
 
     /// The same script, seen from the connection of that name.

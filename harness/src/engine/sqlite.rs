@@ -11,7 +11,8 @@ use std::sync::{Arc, Once, OnceLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Opening, Request, Rows, Session};
+use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Opening, Request, Rows, Script, Session};
+use crate::dialect::Dialect;
 use crate::dialect::values::{Conversion, Form};
 
 mod guard;
@@ -54,11 +55,19 @@ impl Engine for Sqlite {
     }
 
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError> {
-        // A classic script cannot open a second connection; a database that is not shared is faster.
-        let is_classic = script.ends_with(".test") && !script.ends_with(".duckdb.test");
-        let name = if is_classic { ":memory:".to_owned() } else { shared_name()? };
-        Ok(Box::new(Memory { name, read_only: false, scratch: Arc::default() }))
+        memory(Dialect::by_extension(Path::new(script)))
     }
+
+    fn open(&self, script: &Script) -> Result<Box<dyn Database>, EngineError> {
+        memory(script.dialect)
+    }
+}
+
+/// A new database in memory. If a script cannot open a second connection, it is not shared, which is faster.
+fn memory(dialect: Option<Dialect>) -> Result<Box<dyn Database>, EngineError> {
+    let is_shared = dialect.is_none_or(|dialect| dialect.definition().has_connections());
+    let name = if is_shared { shared_name()? } else { ":memory:".to_owned() };
+    Ok(Box::new(Memory { name, read_only: false, scratch: Arc::default() }))
 }
 
 /// A name for a database in memory that all connections of a script share. Since the whole process could open it by

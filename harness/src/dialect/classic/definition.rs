@@ -38,6 +38,10 @@ impl Definition for Classic {
         }
     }
 
+    fn has_connections(&self) -> bool {
+        false
+    }
+
     fn form(&self) -> &'static Form {
         &FORM
     }
