@@ -32,7 +32,7 @@ fn go(mut flags: Flags, read: Read, suite: Suite, engine: Arc<dyn Engine>, list:
             config.in_force.set_default("engine", vec![engine.name().to_owned()]);
             crate::run::show_config(&config)
         }
-        Ok(config) => crate::run::run(suite, engine, as_command(config, list)),
+        Ok(config) => crate::run::run(suite, engine, &as_command(config, list)),
         Err(message) => complain(&message, ExitStatus::Usage),
     }
 }

@@ -6,16 +6,15 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::RETURNED;
 use super::checkout::Checkout;
-use super::closing;
-use super::folder::{Origin, folder};
-use super::part::Part;
+use super::folder::{Origin, RETURNED, folder};
+use super::messages;
+use super::mode::Run;
 use crate::config::{Config, GitHub};
-use crate::engine::{Engine, UNNAMED};
+use crate::engine::UNNAMED;
 use crate::escape;
 use crate::history::History;
-use crate::outcome::{Outcome, RESULTS_VERSION, Results, Scope};
+use crate::outcome::{Outcome, RESULTS_VERSION, Results};
 use crate::report::files::Folder;
 use crate::report::github;
 #[cfg(feature = "page")]
@@ -24,24 +23,19 @@ use crate::report::libtest::Format;
 use crate::suite::TestFile;
 use crate::summary::Summary;
 
-/// What an account says besides what became of the files.
+/// What an account says besides the outcomes.
 pub(super) struct About<'a> {
-    pub engine: &'a dyn Engine,
+    pub run: &'a Run<'a>,
     pub run_id: String,
     pub seed: Option<u64>,
-    /// When this process began; the run may have begun before.
-    pub started: SystemTime,
     /// How many workers, or threads, there were; 0 for as many as the outcomes name.
     pub workers: u32,
-    pub filtered_out: u64,
-    pub scope: Scope,
-    /// Which part of the suite the files are, if it is shared out.
-    pub part: &'a Option<Part>,
 }
 
 impl About<'_> {
     /// The whole account.
     pub(super) fn results(self, summary: &Summary, mut outcomes: Vec<Outcome>) -> Results {
+        let run = self.run;
         let end = |outcome: &Outcome| match outcome.started_us {
             // What nobody began comes last.
             0 => u64::MAX,
@@ -50,7 +44,7 @@ impl About<'_> {
         outcomes.sort_by_key(end);
         // Workers have heard its name, where only a connection knows that.
         let heard = outcomes.iter().map(|outcome| &outcome.engine).find(|name| !name.is_empty());
-        let engine = match (self.engine.name(), heard) {
+        let engine = match (run.engine.name(), heard) {
             (UNNAMED, Some(heard)) => heard.clone(),
             (name, _) => name.to_owned(),
         };
@@ -60,7 +54,7 @@ impl About<'_> {
         });
         let first = begun.min();
         let last = outcomes.iter().map(end).filter(|end| *end < u64::MAX).max();
-        let started_us = first.unwrap_or(u64::MAX).min(micros(self.started));
+        let started_us = first.unwrap_or(u64::MAX).min(micros(run.started));
         let mut workers: Vec<u32> = outcomes.iter().map(|outcome| outcome.worker).collect();
         workers.sort_unstable();
         workers.dedup();
@@ -75,14 +69,14 @@ impl About<'_> {
             seed: self.seed,
             again: String::new(),
             target: String::new(),
-            scope: Some(self.scope),
-            shard: self.part.as_ref().map(|part| part.shard),
-            split: self.part.as_ref().map(|part| part.split.clone()),
+            scope: Some(run.scope.clone()),
+            shard: run.part.as_ref().map(|part| part.shard),
+            split: run.part.as_ref().map(|part| part.split.clone()),
             missing_shards: Vec::new(),
             started_us,
             wall_us: last.map_or(0, |last| last.saturating_sub(started_us)),
             workers: if self.workers > 0 { self.workers } else { workers.len().max(1) as u32 },
-            filtered_out: self.filtered_out,
+            filtered_out: run.filtered_out,
             total: summary.total,
             categories: summary.categories.clone(),
             outcomes,
@@ -123,7 +117,8 @@ pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]
 /// Writes what `account` says once nobody else writes there, and says so; a complaint changes no verdict.
 ///
 /// Under nextest each file is a process, and the account of one would take the place of all others: nothing is written.
-pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnce() -> Result<Results, E>) {
+pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce() -> Result<Results, E>) {
+    let config = run.config;
     if config.nextest {
         return;
     }
@@ -137,7 +132,7 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     let results = match account() {
         Ok(results) => {
             let Checkout { commit, branch } = Checkout::here();
-            let (again, target) = (closing::rerun_command(config), Origin::new(config).to_string());
+            let (again, target) = (messages::rerun_command(config, &run.options), Origin::new(config).to_string());
             Results { again, target, commit, branch, ..results }
         }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
@@ -162,10 +157,10 @@ pub(super) fn publish<E: std::fmt::Display>(config: &Config, account: impl FnOnc
     }
     drop(locked);
     written.complaints.iter().for_each(|complaint| warn(complaint));
-    // Whoever sends the results to a file, or to a program, wants nothing else on standard output.
+    // If the results go to a file or a program, standard output gets nothing else.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
-        // With no place to print to, the files must do.
-        let _ = write!(io::stdout(), "{}", escape::text(&closing::words(config.table, &results, &written)));
+        // If it cannot be printed, the files must do.
+        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.table, &results, &written)));
     }
     tell_github(config, &results);
 }

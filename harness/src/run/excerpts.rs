@@ -1,10 +1,11 @@
 //! Filters such as `joins.slt:5172`: one record, and what it needs before it.
 
-use super::RunError;
-use crate::config::{Config, Known};
+use super::error::RunError;
+use crate::config::Config;
 use crate::dialect::outline;
 use crate::script::source;
-use crate::suite::{At, Excerpt, TestFile, nearest, with_line};
+use crate::suite::{At, Excerpt, Filter, TestFile, nearest, with_line};
+use crate::trial::Options;
 
 /// Whether the run judges only records of these files.
 pub(super) fn are(files: &[TestFile]) -> bool {
@@ -12,8 +13,7 @@ pub(super) fn are(files: &[TestFile]) -> bool {
 }
 
 /// The records that the filters name; nothing if the filters are about whole files.
-pub(super) fn chosen(files: &[TestFile], config: &Config) -> Result<Option<Vec<TestFile>>, RunError> {
-    let filter = &config.filter;
+pub(super) fn chosen(files: &[TestFile], filter: &Filter, config: &Config) -> Result<Option<Vec<TestFile>>, RunError> {
     // A file may have such a name itself.
     let is_name = |pattern: &str| files.iter().any(|file| file.name.contains(pattern));
     let split =
@@ -91,20 +91,21 @@ fn one<'f>(files: &'f [TestFile], wanted: &str, exact: bool) -> Result<&'f TestF
     }
 }
 
-/// Drops what is about whole files from the choices for a run of single records.
-pub(super) fn settle(config: &mut Config) -> Result<(), RunError> {
+/// The options for a run of single records: without the list of known failures, which is about whole files.
+///
+/// # Errors
+/// Such a list was to be written.
+pub(super) fn options(config: &Config, options: Options) -> Result<Options, RunError> {
     if config.known.first.is_some() {
         let message =
             "`--write-known-failures` lists files, and a record is none: it cannot be combined with `FILE:LINE`";
         return Err(RunError::Excerpt(message.to_owned()));
     }
-    config.known = Known::default();
-    config.options.known = None;
-    Ok(())
+    Ok(Options { known: None, ..options })
 }
 
 /// Says that nothing is kept of a run of single records.
-pub(super) fn tell(config: &Config) {
+pub(super) fn say_nothing_is_kept(config: &Config) {
     if !config.nextest && !config.quiet {
         note!("a record is not its file: no results are written, and the last run's stay");
     }

@@ -15,6 +15,9 @@ use toml_edit::DocumentMut;
 use crate::config::Config;
 use crate::engine::Choice;
 
+/// The folder in the folder for results that has the values of results of which scripts list only a hash.
+pub(super) const RETURNED: &str = "returned";
+
 /// Replaces the name of an unknown package.
 const NO_PACKAGE: &str = "-";
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::RunError;
+use super::error::{RunError, with_causes};
+use super::mode::{Mode, Run};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::known::{Judge, KnownError, KnownFailures};
@@ -22,11 +23,13 @@ pub(super) fn judge(config: &Config, engine: &dyn Engine) -> Result<Option<Arc<J
 /// Writes what a run has shown about known failures; an error here changes no verdict.
 ///
 /// Under nextest each file is a process and sees only itself, so a first list is not written.
-pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl IntoIterator<Item = &'o Outcome>) {
-    let kept = match (&config.options.known, &config.known.first) {
+pub(super) fn keep(run: &Run<'_>, outcomes: &[&Outcome]) {
+    let config = run.config;
+    let outcomes = outcomes.iter().copied();
+    let kept = match (&run.options.known, &config.known.first) {
         (Some(judge), _) if config.known.ratchet => take_off(judge, outcomes),
         (None, Some(path)) if !config.nextest => {
-            let labels = engine.labels();
+            let labels = run.engine.labels();
             KnownFailures::write_first(path, labels.first().map(String::as_str), outcomes).map(|count| {
                 let path = path.display();
                 let files = words::count(count as u64, "file");
@@ -35,13 +38,12 @@ pub(super) fn keep<'o>(config: &Config, engine: &dyn Engine, outcomes: impl Into
         }
         _ => Ok(()),
     };
-    let alone = config.parallel.as_ref().is_none_or(|parallel| parallel.workers.is_some());
     if let Err(error) = kept {
         // It did not exist when the run began: another process of this run has just written the same.
-        if matches!(error, KnownError::Exists(_)) && !alone {
+        if matches!(error, KnownError::Exists(_)) && matches!(run.mode, Mode::Join(_)) {
             return;
         }
-        note!("warning: {}", super::with_causes(&error));
+        note!("warning: {}", with_causes(&error));
     }
 }
 

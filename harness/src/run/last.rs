@@ -1,18 +1,18 @@
 //! `--failed` and `--changed`: the files that failed when they last ran, those that have changed since they passed, and no
 //! others.
 
-use super::RunError;
+use super::error::RunError;
 use super::folder::folder;
-use super::selection::found;
+use super::selection::{Wanted, found};
 use crate::config::Config;
 use crate::history::History;
 use crate::suite::content::contents;
 use crate::suite::{Filter, Suite, TestFile};
 
-/// Replaces the filter by the names of the files that are meant and that the filter lets in.
+/// The files that are meant and that the filter lets in, by name.
 ///
 /// The history knows the last verdict of each file, so a run of some files does not make the others' failures forgotten.
-pub(super) fn settle(suite: &Suite, config: &mut Config) -> Result<(), RunError> {
+pub(super) fn wanted(suite: &Suite, config: &Config) -> Result<Wanted, RunError> {
     let flag = if config.changed { "--changed" } else { "--failed" };
     if config.shard.is_some() {
         let words = format!("`{flag}` names the files to run, so it cannot be used with `--shard`");
@@ -46,7 +46,6 @@ pub(super) fn settle(suite: &Suite, config: &mut Config) -> Result<(), RunError>
         }));
     }
     // No pattern lets everything in.
-    config.only_ignored |= patterns.is_empty();
-    config.filter = Filter { patterns, skips: Vec::new(), exact: true };
-    Ok(())
+    let is_nothing = config.only_ignored || patterns.is_empty();
+    Ok(Wanted { filter: Filter { patterns, skips: Vec::new(), exact: true }, is_nothing })
 }

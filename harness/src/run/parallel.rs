@@ -1,32 +1,30 @@
-//! One pass over a suite, shared by processes: as one worker among many, or with its own workers.
+//! A run that processes share: this one as one worker among many, or with workers of its own.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use super::account::{self, About};
+use super::close::Closing;
+use super::error::RunError;
 use super::folder::folder;
-use super::order;
-use super::part::Part;
+use super::mode::{Mode, Run};
+use super::order::put_in_order;
+use super::output::{show_progress, shows_progress};
 use super::settings::settings;
-use super::{RunError, Task, conclude, heard, interruption, known, print_end, show_progress, shows_progress};
 use crate::config::{Config, Parallel, Repeat, cores};
 use crate::crash;
-use crate::engine::Engine;
 use crate::event::{Event, Reporter};
 use crate::history::{History, Order};
 use crate::libtest::SLOW;
-use crate::outcome::{Outcome, Scope, Verdict};
+use crate::outcome::{Outcome, Verdict};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place, Plan, PlanEntry, Queue, QueueError, Snapshot};
-use crate::report::comparison;
-use crate::report::libtest::Printer;
-use crate::report::statistics::{Statistics, passes};
+use crate::report::statistics::Statistics;
 use crate::report::words;
-use crate::suite::{Suite, TestFile};
+use crate::suite::TestFile;
 use crate::summary::{ExitStatus, Summary};
 use crate::supervisor::{Supervision, supervise};
 use crate::trial::How;
@@ -47,7 +45,8 @@ struct Places {
 }
 
 /// Runs the files together with other processes.
-pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Result<ExitStatus, RunError> {
+pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>, parallel: &Parallel) -> Result<ExitStatus, RunError> {
+    let config = run.config;
     let results = folder(config);
     let results_error = |source| RunError::Results { path: results.display().to_string(), source };
     fs::create_dir_all(&results).map_err(results_error)?;
@@ -55,10 +54,10 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     let log = history.log().map_err(results_error)?;
     let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
     // Files that the run rewrites do not stay as planned.
-    let rewrites = config.options.bless.is_some_and(|bless| bless.how == How::Write);
-    let contents = order::put_in_order(&mut task.files, parallel.order, &history, (&*task.engine, config), !rewrites);
-    let plan = plan(&task.files, parallel.repeat, (!rewrites).then_some(&contents))?;
-    let plan = plan.with_settings(settings(config, parallel, &*task.engine, &task.suite));
+    let rewrites = run.options.bless.is_some_and(|bless| bless.how == How::Write);
+    let contents = put_in_order(&mut files, parallel.order, &history, (&*run.engine, &run.options), !rewrites);
+    let plan = plan(&files, parallel.repeat, (!rewrites).then_some(&contents))?;
+    let plan = plan.with_settings(settings(config, &run.options, parallel, &*run.engine, &run.suite));
     let options = OpenOptions {
         run_id: parallel.run_id.clone(),
         resume: parallel.resume,
@@ -73,22 +72,21 @@ pub(super) fn run(mut task: Task, config: &Config, parallel: &Parallel) -> Resul
     if let Order::Shuffled(seed) = parallel.order {
         note!("files of equal rank are shuffled with --seed {seed}");
     }
-    let mut printer = task.printer;
     if shows_progress(config) {
         let planned: Vec<String> = open.plan().entries().iter().map(|entry| entry.name.clone()).collect();
         // A process that works itself does not see what other processes do.
-        let planned = parallel.workers.map(|_| planned.as_slice());
-        show_progress(&mut printer, config, planned, parallel.workers.unwrap_or(1), &history);
+        let (planned, workers) = match run.mode {
+            Mode::Supervise(_, workers) => (Some(planned.as_slice()), workers),
+            _ => (None, 1),
+        };
+        run.with_printer(|printer| show_progress(printer, config, planned, workers, &history));
     }
-    let (printer, history) = (Mutex::new(printer), HistoryReporter::new(log, task.files));
-    let Task { suite, engine, filtered_out, scope, part, .. } = task;
-    let engine = &engine;
-    let started = SystemTime::now();
-    let run = Run { suite, engine, filtered_out, scope, part, config, parallel, started, printer, history };
+    let history = HistoryReporter::new(log, files);
+    let shared = Shared { run, parallel, history };
     let places = Places { results, queue };
-    match parallel.workers {
-        Some(workers) => run.supervise(&mut *open, &opened, workers, &places),
-        None => run.join(&mut *open, &opened),
+    match run.mode {
+        Mode::Supervise(_, workers) => shared.supervise(&mut *open, &opened, workers, &places),
+        _ => shared.join(&mut *open, &opened),
     }
 }
 
@@ -125,7 +123,7 @@ fn room(config: &Config, results: &Path) -> Result<Option<Room>, RunError> {
 }
 
 /// Explains why a run claims nothing, which otherwise looks like an error.
-fn tell_if_stopped(snapshot: &Snapshot) {
+fn note_if_stopped(snapshot: &Snapshot) {
     if let (Some(why), false) = (&snapshot.stopped, snapshot.is_complete()) {
         note!(
             "the run was stopped ({why}), so no more files are started; once its processes have ended, `--resume` continues it"
@@ -138,45 +136,40 @@ fn checked_nothing(snapshot: &Snapshot) -> bool {
     snapshot.outcomes().all(|outcome| matches!(outcome.verdict, Verdict::Ignored { .. }))
 }
 
-/// What both modes share.
-struct Run<'r> {
-    suite: Suite,
-    engine: &'r Arc<dyn Engine>,
-    filtered_out: u64,
-    scope: Scope,
-    part: Option<Part>,
-    config: &'r Config,
+/// A run that processes share.
+struct Shared<'r> {
+    run: &'r Run<'r>,
     parallel: &'r Parallel,
-    started: SystemTime,
-    printer: Mutex<Printer>,
     history: HistoryReporter,
 }
 
-impl Run<'_> {
+impl Shared<'_> {
     fn deadline(&self) -> Option<Instant> {
         self.parallel.time_budget.map(|budget| Instant::now() + budget)
     }
 
-    /// How many entries will run in any case: with passes until the budget is used up, those of the first.
-    fn promised(&self, plan: &Plan) -> u64 {
+    /// Reports that the run begins. With passes until the budget is used up, only those of the first are planned.
+    fn begin(&self, plan: &Plan) {
         let all = self.parallel.repeat != Repeat::UntilBudget;
-        plan.entries().iter().filter(|entry| all || entry.pass == 1).count() as u64
+        let planned = plan.entries().iter().filter(|entry| all || entry.pass == 1).count() as u64;
+        self.run.printer.report(Event::RunStarted { planned });
     }
 
     /// This process is one worker among others that come and go.
     fn join(&self, queue: &mut dyn Queue, opened: &Opened) -> Result<ExitStatus, RunError> {
+        let Run { config, suite, engine, options, printer, .. } = self.run;
         let clock = Instant::now();
         let planned = queue.plan().len();
         if *opened == Opened::Joined {
-            tell_if_stopped(&queue.snapshot()?);
+            note_if_stopped(&queue.snapshot()?);
         }
-        self.printer.report(Event::RunStarted { planned: self.promised(queue.plan()) });
-        let interruption = interruption(self.config, "the current file has")?;
-        let room = room(self.config, &folder(self.config))?;
+        self.begin(queue.plan());
+        let interruption = self.run.interruption("the current file has")?;
+        let room = room(config, &folder(config))?;
         let job = Job {
-            suite: &self.suite,
-            engine: self.engine,
-            options: &self.config.options,
+            suite,
+            engine,
+            options,
             policy: self.parallel.policy,
             deadline: self.deadline(),
             room: room.as_ref(),
@@ -188,7 +181,7 @@ impl Run<'_> {
         let outcomes = Outcomes::default();
         let end = match opened {
             Opened::AlreadyFinished => End::Complete,
-            _ => work(queue, &job, &((&self.printer, &self.history), &outcomes))?,
+            _ => work(queue, &job, &((&**printer, &self.history), &outcomes))?,
         };
         let mut outcomes = outcomes.into_inner();
         let snapshot = queue.snapshot()?;
@@ -205,21 +198,27 @@ impl Run<'_> {
             // All files of the run limit its time; this process ran only some of them.
             statistics.longest = None;
         }
-        let figures =
-            statistics.text(self.config.timings) + &passes(snapshot.outcomes()) + &comparison::text(&outcomes);
-        let printed = self.finish(&summary, wall, &figures);
+        let (own, all): (Vec<&Outcome>, Vec<&Outcome>) = (outcomes.iter().collect(), snapshot.outcomes().collect());
         // A first list covers all files, of all processes; each process removes from a list what it saw pass.
-        let whole = self.config.known.first.is_some() && snapshot.is_complete();
-        let judged: Vec<&Outcome> = if whole { snapshot.outcomes().collect() } else { outcomes.iter().collect() };
-        known::keep(self.config, &**self.engine, judged);
-        if by_others > 0 {
-            let failures = |all: &mut dyn Iterator<Item = &Outcome>| all.filter(|o| o.verdict.is_failure()).count();
-            let failed = failures(&mut snapshot.outcomes()).saturating_sub(failures(&mut outcomes.iter()));
+        let judges_all = config.known.first.is_some() && snapshot.is_complete();
+        let failures = |all: &[&Outcome]| all.iter().filter(|outcome| outcome.verdict.is_failure()).count();
+        let remark = (by_others > 0).then(|| {
+            let failed = failures(&all).saturating_sub(failures(&own));
             let failed = if failed > 0 { format!("; {failed} of these failed") } else { String::new() };
-            note!("{by_others} of {planned} were run by other processes, or before{failed}");
-        }
-        self.publish(queue, if let End::Stopped(why) = &end { why } else { "" }, 0);
-        let status = heard(printed, conclude(&summary, self.config));
+            format!("{by_others} of {planned} were run by other processes, or before{failed}")
+        });
+        self.history.finish();
+        let closing = Closing {
+            summary: &summary,
+            wall,
+            statistics: Some(statistics),
+            outcomes: &own,
+            passes: &all,
+            judged: if judges_all { &all } else { &own },
+            remark,
+        };
+        let why = if let End::Stopped(why) = &end { why } else { "" };
+        let status = self.run.close(closing, || self.publish(queue, why, 0));
         Ok(match (end, status) {
             // A run that claims to be complete and is not has lost something.
             (End::Complete, ExitStatus::Passed | ExitStatus::Nothing) if !snapshot.is_complete() => ExitStatus::Broken,
@@ -237,38 +236,39 @@ impl Run<'_> {
         workers: u32,
         places: &Places,
     ) -> Result<ExitStatus, RunError> {
+        let Run { config, engine, options, printer, .. } = self.run;
         let clock = Instant::now();
-        self.printer.report(Event::RunStarted { planned: self.promised(queue.plan()) });
+        self.begin(queue.plan());
         // Outcomes from before this process joined are shown, too.
         let before = queue.snapshot()?;
-        tell_if_stopped(&before);
-        let reported = report_earlier(&before, &self.printer);
+        note_if_stopped(&before);
+        let reported = report_earlier(&before, &**printer);
         let logs = crew::logs(&places.results, opened, queue.run_id(), queue.worker())?;
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
         if workers > cores() {
             note!("{workers} workers, and this process may use {}", words::count(u64::from(cores()), "processor"));
         }
-        let command = |label: &str| crew::command(label, &run_id, number, places, self.config);
+        let command = |label: &str| crew::command(label, &run_id, number, places, config);
         let supervision = Supervision {
             workers,
             command: &command,
-            engine: self.engine.name(),
+            engine: engine.name(),
             policy: self.parallel.policy,
-            file_timeout: self.config.options.file_timeout,
-            compares: self.config.options.reference.is_some(),
-            query_timeout: self.config.options.query_timeout,
+            file_timeout: options.file_timeout,
+            compares: options.reference.is_some(),
+            query_timeout: options.query_timeout,
             memory_limit: self.parallel.memory_limit,
             waits: self.parallel.run_memory.is_some(),
             deadline: self.deadline(),
             slow: SLOW,
             logs,
-            known: self.config.options.known.as_deref(),
-            fail_fast: self.config.options.fail_fast,
-            grace: self.config.interrupt_grace,
+            known: options.known.as_deref(),
+            fail_fast: options.fail_fast,
+            grace: config.interrupt_grace,
             reported,
         };
-        let own = supervise(queue, &supervision, &(&self.printer, &self.history)).inspect_err(|_| {
+        let own = supervise(queue, &supervision, &(&**printer, &self.history)).inspect_err(|_| {
             self.publish(queue, "the run broke off", workers);
         })?;
         let wall = clock.elapsed();
@@ -279,15 +279,20 @@ impl Run<'_> {
         self.print(&left);
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
-        // It cannot tell how busy others were, nor its own workers if it had none.
+        // It does not know how busy others were, nor its own workers if it had none.
         let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
-        let mut figures = Statistics::new(summary.total, wall, workers, own.copied()).text(self.config.timings);
-        figures.push_str(&passes(outcomes.iter().copied()));
-        figures.push_str(&comparison::text(outcomes.iter().copied()));
-        let printed = self.finish(&summary, wall, &figures);
-        known::keep(self.config, &**self.engine, outcomes.iter().copied());
-        self.publish(queue, &why, workers);
-        let status = heard(printed, conclude(&summary, self.config));
+        let statistics = Statistics::new(summary.total, wall, workers, own.copied());
+        self.history.finish();
+        let closing = Closing {
+            summary: &summary,
+            wall,
+            statistics: Some(statistics),
+            outcomes: &outcomes,
+            passes: &outcomes,
+            judged: &outcomes,
+            remark: None,
+        };
+        let status = self.run.close(closing, || self.publish(queue, &why, workers));
         let promised = self.parallel.repeat != Repeat::UntilBudget;
         Ok(if promised && left.is_empty() && !snapshot.is_complete() && status == ExitStatus::Passed {
             ExitStatus::Broken
@@ -298,41 +303,25 @@ impl Run<'_> {
 
     /// Prints outcomes that are no news for the history.
     fn print(&self, outcomes: &[Outcome]) {
-        outcomes.iter().for_each(|outcome| self.printer.report(Event::TrialEnded { outcome, planned: None }));
-    }
-
-    /// Prints the end of the run; see [`print_end`].
-    fn finish(&self, summary: &Summary, wall: Duration, figures: &str) -> io::Result<()> {
-        self.history.finish();
-        let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
-        print_end(&mut printer, self.config, summary, (self.filtered_out, wall), figures)
+        outcomes.iter().for_each(|outcome| self.run.printer.report(Event::TrialEnded { outcome, planned: None }));
     }
 
     fn ledger<'l>(&self, snapshot: &'l Snapshot, myself: u32, why: &'l str) -> Ledger<'l> {
-        let shared = self.parallel.workers.is_none();
+        let shared = matches!(self.run.mode, Mode::Join(_));
         Ledger { snapshot, repeat: self.parallel.repeat, myself, shared, why }
     }
 
     /// Writes the results of the whole run, as the queue has them once nobody else writes. When processes leave one
     /// after another, the last one's results are the most complete; those that end together write the same.
     fn publish(&self, queue: &mut dyn Queue, why: &str, workers: u32) {
-        account::publish(self.config, || {
+        account::publish(self.run, || {
             let snapshot = queue.snapshot()?;
             let (outcomes, summary) = self.ledger(&snapshot, queue.worker(), why).whole();
             let seed = match self.parallel.order {
                 Order::Shuffled(seed) => Some(seed),
                 Order::LongestFirst => None,
             };
-            let about = About {
-                engine: &**self.engine,
-                run_id: snapshot.run_id.clone(),
-                seed,
-                started: self.started,
-                workers,
-                filtered_out: self.filtered_out,
-                scope: self.scope.clone(),
-                part: &self.part,
-            };
+            let about = About { run: self.run, run_id: snapshot.run_id.clone(), seed, workers };
             Ok::<_, QueueError>(about.results(&summary, outcomes))
         });
     }

@@ -1,12 +1,12 @@
 //! This machine's part of a suite that is split over machines before the run.
 
-use super::RunError;
+use super::error::RunError;
 use super::folder::folder;
 use crate::config::Config;
 use crate::history::{History, Shares};
 use crate::outcome::{Shard, Split};
 use crate::report::words::time_us;
-use crate::suite::TestFile;
+use crate::suite::{Filter, TestFile};
 
 /// A part is one shard's files, and the files of the other shards.
 pub(super) struct Part {
@@ -19,8 +19,8 @@ impl Part {
     ///
     /// A file that is requested by its exact name runs whatever the shard: the caller (nextest for each file) has
     /// already split the files.
-    pub(super) fn take(files: &mut Vec<TestFile>, config: &Config) -> Result<Option<Part>, RunError> {
-        let Some(shard) = config.shard.filter(|_| !config.filter.exact) else { return Ok(None) };
+    pub(super) fn take(files: &mut Vec<TestFile>, filter: &Filter, config: &Config) -> Result<Option<Part>, RunError> {
+        let Some(shard) = config.shard.filter(|_| !filter.exact) else { return Ok(None) };
         let history = match &config.shard_history {
             Some(path) => History::read_file(path)
                 .map_err(|source| RunError::ShardHistory { path: path.display().to_string(), source })?,

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::error::RunError;
+use super::excerpts;
 use super::part::Part;
-use super::{RunError, excerpts};
 use crate::config::Config;
+use crate::known::Judge;
 use crate::outcome::Scope;
 use crate::suite::{Filter, Suite, SuiteError, TestFile, nearest, with_line};
 
@@ -16,12 +18,25 @@ pub(super) struct Selection {
     pub(super) part: Option<Part>,
 }
 
+/// The files that a run wants.
+pub(super) struct Wanted {
+    pub(super) filter: Filter,
+    /// Whether the filter lets no file in, whatever it says.
+    pub(super) is_nothing: bool,
+}
+
 /// Finds the files, and takes this machine's part of them.
 ///
 /// # Errors
 /// They cannot be listed, or the filters let none in where that is no success.
-pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunError> {
-    let filter = &config.filter;
+pub(super) fn select(
+    suite: &Suite,
+    config: &Config,
+    wanted: Wanted,
+    known: Option<&Judge>,
+) -> Result<Selection, RunError> {
+    let Wanted { filter, is_nothing } = wanted;
+    let filter = &filter;
     let one = match filter.patterns.as_slice() {
         // One whole name is looked up without listing folders, so that its cost does not grow with the suite.
         [name] if filter.exact => match suite.find(name)? {
@@ -35,7 +50,7 @@ pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunErr
         Some(file) => (vec![file], 1),
         None => {
             let files = found(suite, filter)?;
-            if let Some(judge) = &config.options.known {
+            if let Some(judge) = known {
                 for warning in judge.list.check(files.iter().map(|file| file.name.as_str()), &judge.engine)? {
                     note!("warning: {warning}");
                 }
@@ -50,7 +65,7 @@ pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunErr
             (files, total)
         }
     };
-    if let Some(chosen) = excerpts::chosen(&files, config)? {
+    if let Some(chosen) = excerpts::chosen(&files, filter, config)? {
         // Nothing is kept of such a run that would have to say what it was about.
         let (filtered_out, scope) = (total.saturating_sub(chosen.len()) as u64, Scope::default());
         return Ok(Selection { files: chosen, filtered_out, scope, part: None });
@@ -63,8 +78,8 @@ pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunErr
             return Err(RunError::NoSuchName(unknown.iter().map(line).collect::<Vec<_>>().join("\n")));
         }
     }
-    let unmatched = unmatched(&files, config);
-    files.retain(|file| !config.only_ignored && filter.lets_in(file));
+    let unmatched = unmatched(&files, filter);
+    files.retain(|file| !is_nothing && filter.lets_in(file));
     if files.is_empty() && !config.list && is_strict(config) {
         return Err(RunError::NoMatch(unmatched.unwrap_or_else(|| "no test file matches the filters".to_owned())));
     }
@@ -72,7 +87,7 @@ pub(super) fn select(suite: &Suite, config: &Config) -> Result<Selection, RunErr
     if let Some(words) = unmatched.filter(|_| !config.list && !config.nextest) {
         note!("warning: {words}");
     }
-    let part = Part::take(&mut files, config)?;
+    let part = Part::take(&mut files, filter, config)?;
     let filtered_out = (total - files.len()) as u64;
     let scope = Scope {
         roots: suite.roots().iter().map(|root| shown(root)).collect(),
@@ -110,14 +125,13 @@ pub(super) fn is_strict(config: &Config) -> bool {
 }
 
 /// The words on filters that match no file, if there are such.
-fn unmatched(files: &[TestFile], config: &Config) -> Option<String> {
-    let filter = &config.filter;
+fn unmatched(files: &[TestFile], filter: &Filter) -> Option<String> {
     let matches_none = |pattern: &&String| {
         let alone = Filter { patterns: vec![(*pattern).clone()], skips: Vec::new(), exact: filter.exact };
         !files.iter().any(|file| alone.lets_in(file))
     };
-    let told = |pattern: &String| format!("no test file matches `{pattern}`{}", suggestion(files, pattern));
-    let words: Vec<String> = filter.patterns.iter().filter(matches_none).map(told).collect();
+    let line = |pattern: &String| format!("no test file matches `{pattern}`{}", suggestion(files, pattern));
+    let words: Vec<String> = filter.patterns.iter().filter(matches_none).map(line).collect();
     (!words.is_empty()).then(|| words.join("\n"))
 }
 

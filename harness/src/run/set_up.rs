@@ -17,8 +17,9 @@ use fs2::FileExt;
 use rustix::process::{Pid, getppid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::RunError;
+use super::error::RunError;
 use super::folder::folder as results;
+use super::mode::Mode;
 use crate::config::{Config, SetUp, hand_on};
 use crate::environment;
 use crate::process;
@@ -37,10 +38,11 @@ const TICK: Duration = Duration::from_millis(20);
 /// Runs files between set-up and teardown.
 pub(super) fn around(
     config: &Config,
+    mode: Mode<'_>,
     is_empty: bool,
     run: impl FnOnce() -> Result<ExitStatus, RunError>,
 ) -> Result<ExitStatus, RunError> {
-    let joined = config.parallel.as_ref().is_some_and(|parallel| parallel.workers.is_none());
+    let joined = matches!(mode, Mode::Join(_));
     if config.set_up.is_empty() || is_empty {
         run()
     } else if config.nextest || joined {

@@ -13,7 +13,13 @@ use crate::worker::Policy;
 /// The settings of a run, by flag or another name.
 ///
 /// Unset ones are omitted. So are those that change no verdict: workers, order, budget, reports.
-pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine, suite: &Suite) -> Settings {
+pub(super) fn settings(
+    config: &Config,
+    options: &Options,
+    parallel: &Parallel,
+    engine: &dyn Engine,
+    suite: &Suite,
+) -> Settings {
     // Each field by name: an engineer who adds one must decide whether it belongs here.
     let Options {
         fail_fast,
@@ -32,7 +38,7 @@ pub(super) fn settings(config: &Config, parallel: &Parallel, engine: &dyn Engine
         tags,
         known,
         reference,
-    } = &config.options;
+    } = options;
     let Policy { retries, crash_retries } = parallel.policy;
     let mut settings = Settings::new();
     let mut set = |name: &str, value: Option<String>| {
@@ -115,7 +121,7 @@ mod tests {
         let config = Config::from_command_line(arguments).unwrap();
         let engine = config.engine.clone().unwrap_or(Choice::Sqlite).engine().unwrap();
         let parallel = config.parallel.clone().unwrap();
-        settings(&config, &parallel, &*engine, &Suite::from_roots([std::env::temp_dir()]))
+        settings(&config, &config.options, &parallel, &*engine, &Suite::from_roots([std::env::temp_dir()]))
     }
 
     #[cfg(feature = "sqlite")]
@@ -126,7 +132,7 @@ mod tests {
         config.own = vec![("--include-tpch".to_owned(), "on".to_owned())];
         let suite = Suite::from_roots([std::env::temp_dir()]).exclude(["b/**", "a.slt"], "slow");
         let engine = Choice::Sqlite.engine().unwrap();
-        let settings = settings(&config, &config.parallel.clone().unwrap(), &*engine, &suite);
+        let settings = settings(&config, &config.options, &config.parallel.clone().unwrap(), &*engine, &suite);
         assert_eq!((settings["exclude"].as_str(), settings["--include-tpch"].as_str()), ("a.slt, b/**", "on"));
         assert_eq!(settings.len(), of(&[]).len() + 2);
     }

@@ -160,6 +160,6 @@ impl Target {
             config.known.list = known_failures.filter(|list| list.exists());
         }
         config.set_up = set_up;
-        run(suite, engine, config)
+        run(suite, engine, &config)
     }
 }

@@ -7,14 +7,15 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::RETURNED;
-use super::{Places, RunError};
+use super::Places;
 use crate::config::{Config, ENGINE, REFERENCE, hand_on, without_secrets};
 use crate::engine::Engine;
 use crate::environment;
 use crate::event::{Event, Reporter};
 use crate::process;
 use crate::queue::{OpenOptions, Opened, Place};
+use crate::run::error::RunError;
+use crate::run::folder::RETURNED;
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
 use crate::supervisor::{OUTPUT, headline};
@@ -113,6 +114,7 @@ impl Assignment {
         suite: &Suite,
         engine: &Arc<dyn Engine>,
         config: &Config,
+        options: Options,
     ) -> Result<ExitStatus, RunError> {
         process::die_with_parent()?;
         // Read and remove all of them, so that the engine's child processes do not inherit them.
@@ -121,7 +123,7 @@ impl Assignment {
         if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
             process::limit_memory(bytes)?;
         }
-        let options = Options { returned: Some(self.options.pages.join(RETURNED)), ..config.options.clone() };
+        let options = Options { returned: Some(self.options.pages.join(RETURNED)), ..options };
         let mut queue = self.queue.join(&self.run_id, &self.options)?;
         let log = WorkerLog::default();
         let room = super::room(config, &self.options.pages)?;

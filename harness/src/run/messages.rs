@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
 use crate::report::words::{quoted, time};
+use crate::trial::Options;
 
 /// How many of the slowest files are listed.
 const SLOWEST: usize = 5;
@@ -49,7 +50,7 @@ fn slowest(results: &Results) -> String {
 }
 
 /// The command that reruns one of these files, up to its name.
-pub(super) fn rerun_command(config: &Config) -> String {
+pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
     let mut command = match &config.handed_over {
         Some(command) => command.clone(),
         None if config.table => format!("{} run", program()),
@@ -70,7 +71,7 @@ pub(super) fn rerun_command(config: &Config) -> String {
     if let Some(dialect) = config.dialect {
         let _ = write!(command, " --dialect {}", dialect.name());
     }
-    if let Some(list) = config.known.list.as_ref().filter(|_| typed("known-failures")) {
+    if let Some(list) = config.known.list.as_ref().filter(|_| typed("known-failures") && options.known.is_some()) {
         let _ = write!(command, " --known-failures {}", quoted(&list.to_string_lossy()));
     }
     if let Some(engine) = config.engine.as_ref().filter(|_| typed("engine")) {
@@ -80,28 +81,25 @@ pub(super) fn rerun_command(config: &Config) -> String {
             let _ = write!(command, " --engine {}", quoted(&shown));
         }
     }
-    for label in config.options.labels.iter().filter(|_| typed("labels")) {
+    for label in options.labels.iter().filter(|_| typed("labels")) {
         let _ = write!(command, " --label {}", quoted(label));
     }
-    let limits = [("--file-timeout", config.options.file_timeout), ("--query-timeout", config.options.query_timeout)];
+    let limits = [("--file-timeout", options.file_timeout), ("--query-timeout", options.query_timeout)];
     for (flag, limit) in limits {
         if let Some(limit) = limit.filter(|_| typed(&flag[2..])) {
             let _ = write!(command, " {flag} {}", limit.as_secs_f64());
         }
     }
-    if let Some(most) = config.options.max_records.filter(|_| typed("max-records")) {
+    if let Some(most) = options.max_records.filter(|_| typed("max-records")) {
         let _ = write!(command, " --max-records {most}");
     }
-    for (flag, sets) in [("--select-tags", &config.options.tags.select), ("--skip-tags", &config.options.tags.skip)] {
+    for (flag, sets) in [("--select-tags", &options.tags.select), ("--skip-tags", &options.tags.skip)] {
         for set in sets.iter().filter(|_| typed(&flag[2..])) {
             let _ = write!(command, " {flag} {}", quoted(&set.join(",")));
         }
     }
-    let switches = [
-        ("--allow-system", config.options.allow_system),
-        ("--allow-env", config.options.allow_env),
-        ("--lenient", config.options.lenient),
-    ];
+    let switches =
+        [("--allow-system", options.allow_system), ("--allow-env", options.allow_env), ("--lenient", options.lenient)];
     for (flag, chosen) in switches {
         if chosen && typed(&flag[2..]) {
             let _ = write!(command, " {flag}");

@@ -1,0 +1,87 @@
+//! Why a run could not be made or finished.
+
+use std::error::Error;
+use std::io;
+
+use crate::engine::{ChoiceError, EngineError};
+use crate::known::KnownError;
+use crate::process::ProcessError;
+use crate::queue::{PlanError, QueueError};
+use crate::suite::SuiteError;
+use crate::summary::ExitStatus;
+use crate::supervisor::SupervisorError;
+
+/// Why a run could not be made or finished.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    #[error("`--engine`: {0}")]
+    Engine(#[from] ChoiceError),
+    #[error("`--reference`: {0}")]
+    ReferenceChoice(ChoiceError),
+    #[error("cannot connect to the reference {name}, so no file was run: {error}")]
+    Reference { name: String, error: EngineError },
+    #[error(transparent)]
+    Known(#[from] KnownError),
+    #[error("{0} (`--exact` wants whole names)")]
+    NoSuchName(String),
+    #[error("{0}")]
+    NoMatch(String),
+    #[error("{0}")]
+    Excerpt(String),
+    #[error("{0}")]
+    Last(String),
+    #[error("`--shard-history`: cannot read `{path}`: {source}")]
+    ShardHistory { path: String, source: io::Error },
+    #[error("cannot write to `{path}`: {source}")]
+    Log { path: String, source: io::Error },
+    #[error("cannot write the results: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot use the folder for results `{path}`: {source}")]
+    Results { path: String, source: io::Error },
+    #[error("{0}")]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error("the set-up of the run (`before_run`) failed, so no file was run: {0}")]
+    SetUp(String),
+}
+
+impl RunError {
+    /// The exit code for this error.
+    pub(super) fn status(&self) -> ExitStatus {
+        match self {
+            RunError::Suite(_)
+            | RunError::Engine(_)
+            | RunError::ReferenceChoice(_)
+            | RunError::Known(_)
+            | RunError::NoSuchName(_)
+            | RunError::Excerpt(_)
+            | RunError::Last(_)
+            | RunError::ShardHistory { .. }
+            | RunError::Log { .. } => ExitStatus::Usage,
+            RunError::NoMatch(_) => ExitStatus::Nothing,
+            _ => ExitStatus::Broken,
+        }
+    }
+}
+
+/// An error with its causes, the outermost first.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        let words = words.trim_end();
+        if !text.contains(words) {
+            text.push_str(&format!(": {words}"));
+        }
+        cause = inner.source();
+    }
+    text
+}

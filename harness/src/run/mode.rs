@@ -1,0 +1,89 @@
+//! A run, and which processes it runs its files in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::error::RunError;
+use super::excerpts;
+use super::part::Part;
+use crate::config::{Config, Parallel};
+use crate::engine::Engine;
+use crate::outcome::Scope;
+use crate::process::Interruption;
+use crate::report::libtest::Printer;
+use crate::suite::{Suite, TestFile};
+use crate::trial::Options;
+
+/// Which processes run the files.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mode<'c> {
+    /// This one alone, on its threads.
+    Alone,
+    /// This one, and others that users start and end.
+    Join(&'c Parallel),
+    /// So many workers that this process starts, and perhaps others.
+    Supervise(&'c Parallel, u32),
+}
+
+impl<'c> Mode<'c> {
+    /// The mode that a config asks for. Single records and empty runs need no other process.
+    pub(super) fn of(config: &'c Config, files: &[TestFile]) -> Mode<'c> {
+        match &config.parallel {
+            Some(parallel) if !files.is_empty() && !excerpts::are(files) => match parallel.workers {
+                Some(workers) => Mode::Supervise(parallel, workers),
+                None => Mode::Join(parallel),
+            },
+            _ => Mode::Alone,
+        }
+    }
+}
+
+/// A run is one pass over a suite: what all modes need for it.
+pub(super) struct Run<'c> {
+    pub(super) config: &'c Config,
+    pub(super) mode: Mode<'c>,
+    pub(super) suite: Suite,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) options: Options,
+    pub(super) filtered_out: u64,
+    pub(super) scope: Scope,
+    pub(super) part: Option<Part>,
+    pub(super) printer: Arc<Mutex<Printer>>,
+    /// When this process began; a run that it joined may have begun before.
+    pub(super) started: SystemTime,
+}
+
+impl<'c> Run<'c> {
+    pub(super) fn new(
+        config: &'c Config,
+        mode: Mode<'c>,
+        suite: Suite,
+        engine: Arc<dyn Engine>,
+        options: Options,
+        (filtered_out, scope, part): (u64, Scope, Option<Part>),
+        printer: Printer,
+    ) -> Self {
+        let printer = Arc::new(Mutex::new(printer));
+        let started = SystemTime::now();
+        Run { config, mode, suite, engine, options, filtered_out, scope, part, printer, started }
+    }
+
+    /// Does something with the printer that is no event.
+    pub(super) fn with_printer<T>(&self, act: impl FnOnce(&mut Printer) -> T) -> T {
+        act(&mut self.printer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Listens for Ctrl-C in a process that runs files itself. `files` is the start of a sentence on those that run.
+    pub(super) fn interruption(&self, files: &str) -> Result<Interruption, RunError> {
+        let grace = self.config.interrupt_grace;
+        // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+        let (seconds, id) = (grace.as_secs_f64(), std::process::id());
+        // A single thread has printed which file it runs, on a line that is still open.
+        let is_open = self.config.threads == 1 && matches!(self.mode, Mode::Alone);
+        let new_line = if is_open { "\n" } else { "" };
+        let notice = format!(
+            "{new_line}interrupted: {files} {seconds} s to end; interrupt again to end without waiting, or run `kill {id}`"
+        );
+        Ok(Interruption::install(grace, notice)?)
+    }
+}
