@@ -22,7 +22,7 @@ static BEGUN: LazyLock<Vec<u8>> = LazyLock::new(|| {
     };
     let (finished, given_back) = (lease(), lease());
     let outcome = Outcome::new(finished.name(), Verdict::Passed);
-    queue.finish(finished, outcome).expect("it can be finished");
+    queue.finish(finished, &outcome).expect("it can be finished");
     queue.requeue(given_back, "fuzzing").expect("it can be given back");
     drop(queue);
     std::fs::read(&path).expect("the file is there")
@@ -47,12 +47,12 @@ fuzz_target!(|bytes: &[u8]| {
         match queue.claim() {
             Ok(Claim::Leased(lease)) => {
                 let outcome = Outcome::new(lease.name(), Verdict::Passed);
-                if queue.finish(lease, outcome).is_err() {
+                if queue.finish(lease, &outcome).is_err() {
                     return;
                 }
             }
             Ok(Claim::Complete) => {
-                let snapshot = queue.snapshot().expect("what was complete can be told");
+                let snapshot = queue.snapshot().expect("a complete run can be read");
                 let is_final = |state: &EntryState| matches!(state, EntryState::Final(_));
                 assert!(snapshot.entries.iter().all(|entry| is_final(&entry.state)), "{snapshot:?}");
                 return;

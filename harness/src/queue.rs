@@ -66,13 +66,13 @@ pub trait Queue: Send {
     ///
     /// Fails if the lease is no longer the open one of its entry, or the outcome has another name or pass than the
     /// lease.
-    fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError>;
+    fn finish(&mut self, lease: Lease, outcome: &Outcome) -> Result<(), QueueError>;
 
     /// Does [`finish`](Queue::finish), then [`claim`](Queue::claim).
     ///
     /// A queue may do both in one operation, which saves a lock or a round trip. After an error, the outcome may or may
     /// not have been recorded.
-    fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
+    fn finish_and_claim(&mut self, lease: Lease, outcome: &Outcome) -> Result<Claim, QueueError> {
         self.finish(lease, outcome)?;
         self.claim()
     }

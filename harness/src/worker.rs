@@ -204,8 +204,8 @@ fn hand_in(
     let is_last = is_one_too_many(outcome, job) || why_stop(job).is_some();
     let planned = queue.plan().content(lease.entry()).map(str::to_owned);
     let next = match is_last {
-        true => queue.finish(lease, outcome.clone()).map(|()| None)?,
-        false => Some(queue.finish_and_claim(lease, outcome.clone())?),
+        true => queue.finish(lease, outcome).map(|()| None)?,
+        false => Some(queue.finish_and_claim(lease, outcome)?),
     };
     announce(queue, outcome, planned.as_deref(), job, reporter)?;
     Ok(next)
@@ -404,6 +404,6 @@ pub fn settle(
         Some(judge) => judge.judge(outcome),
         None => outcome,
     };
-    queue.finish(lease, outcome.clone())?;
+    queue.finish(lease, &outcome)?;
     Ok(Some(outcome))
 }

@@ -207,8 +207,8 @@ fn child(way: &str, is_one_go: bool, folder: &Path) {
             timed(folder, Duration::MAX, queue, claim_queue, |(queue, next), lease| {
                 let outcome = outcome(lease.name());
                 match is_one_go {
-                    true => *next = Some(queue.finish_and_claim(lease, outcome).unwrap()),
-                    false => queue.finish(lease, outcome).unwrap(),
+                    true => *next = Some(queue.finish_and_claim(lease, &outcome).unwrap()),
+                    false => queue.finish(lease, &outcome).unwrap(),
                 }
             });
         }

@@ -76,7 +76,7 @@ pub(crate) fn passed(lease: &Lease) -> Outcome {
 
 fn finish(queue: &mut dyn Queue, lease: Lease) {
     let outcome = passed(&lease);
-    queue.finish(lease, outcome).unwrap();
+    queue.finish(lease, &outcome).unwrap();
 }
 
 fn status(queue: &mut dyn Queue, entry: usize) -> EntryStatus {
@@ -161,7 +161,7 @@ pub(crate) fn an_outcome_is_kept_whole(start: fn(Plan) -> Join) {
             reference: String::new(),
         })
         .collect();
-    a.finish(lease, outcome.clone()).unwrap();
+    a.finish(lease, &outcome.clone()).unwrap();
     assert_eq!(b.snapshot().unwrap().outcomes().collect::<Vec<_>>(), [&outcome]);
 }
 
@@ -247,7 +247,7 @@ pub(crate) fn a_lost_lease_can_be_finished_by_its_taker(start: fn(Plan) -> Join)
     let _lease = leased(&mut *a);
     drop(a);
     let lost = b.lost().unwrap().pop().unwrap();
-    b.finish(lost.lease, crashed("0.test")).unwrap();
+    b.finish(lost.lease, &crashed("0.test")).unwrap();
     assert!(b.snapshot().unwrap().is_complete());
     assert_eq!(status(&mut *b, 0).state, EntryState::Final(Box::new(crashed("0.test"))));
 }
@@ -289,7 +289,7 @@ pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join)
     a.live().running("0.test", 7, "SELECT 7");
     a.poll().unwrap();
     let outcome = passed(&first);
-    let Claim::Leased(third) = a.finish_and_claim(first, outcome.clone()).unwrap() else { panic!("no claim") };
+    let Claim::Leased(third) = a.finish_and_claim(first, &outcome.clone()).unwrap() else { panic!("no claim") };
     assert_eq!((third.entry(), third.name(), third.attempt(), third.worker), (2, "2.test", 1, 1));
     assert_eq!(status(&mut *b, 0).state, EntryState::Final(Box::new(outcome.clone())));
     assert_eq!(status(&mut *b, 2).state, EntryState::Leased { worker: 1 });
@@ -298,7 +298,7 @@ pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join)
     assert_eq!(a.poll().unwrap(), [finished, Event::Claimed { worker: 1, entry: 2 }]);
     // There may be nothing to claim, for each possible reason.
     let outcome = passed(&third);
-    assert!(matches!(a.finish_and_claim(third, outcome).unwrap(), Claim::Wait));
+    assert!(matches!(a.finish_and_claim(third, &outcome).unwrap(), Claim::Wait));
     b.requeue(second, "failed").unwrap();
     let second = leased(&mut *b);
     a.stop("enough").unwrap();
@@ -310,9 +310,9 @@ pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join)
     let (first, second) = (leased(&mut *queue), leased(&mut *queue));
     queue.stop("enough").unwrap();
     let outcome = passed(&first);
-    assert!(matches!(queue.finish_and_claim(first, outcome).unwrap(), Claim::Stopped { why } if why == "enough"));
+    assert!(matches!(queue.finish_and_claim(first, &outcome).unwrap(), Claim::Stopped { why } if why == "enough"));
     let outcome = passed(&second);
-    assert!(matches!(queue.finish_and_claim(second, outcome).unwrap(), Claim::Complete));
+    assert!(matches!(queue.finish_and_claim(second, &outcome).unwrap(), Claim::Complete));
 }
 
 pub(crate) fn what_a_dead_worker_was_running_is_known(start: fn(Plan) -> Join) {
@@ -372,7 +372,7 @@ pub(crate) fn events_tell_what_happened_in_turn(start: fn(Plan) -> Join) {
     let outcome = passed(&lease);
     assert_eq!(watcher.poll().unwrap().len(), 3);
     assert_eq!(watcher.poll().unwrap(), []);
-    a.finish(lease, outcome.clone()).unwrap();
+    a.finish(lease, &outcome.clone()).unwrap();
     let lease = leased(&mut *a);
     a.requeue(lease, "failed").unwrap();
     let _lease = leased(&mut *a);
@@ -397,7 +397,7 @@ pub(crate) fn a_snapshot_holds_every_state(start: fn(Plan) -> Join) {
     let (mut a, mut b) = (join(), join());
     let (first, _second, third) = (leased(&mut *a), leased(&mut *b), leased(&mut *a));
     let outcome = passed(&first);
-    a.finish(first, outcome.clone()).unwrap();
+    a.finish(first, &outcome.clone()).unwrap();
     a.requeue(third, "failed").unwrap();
     let states = [
         (1, EntryState::Final(Box::new(outcome))),

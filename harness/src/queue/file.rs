@@ -21,6 +21,7 @@
 //! its lock.
 
 mod cursor;
+mod door;
 mod error;
 mod fail;
 mod frame;
@@ -173,14 +174,14 @@ impl Queue for FileQueue {
         Ok(Claim::Leased(self.lease(entry, sequence)))
     }
 
-    fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError> {
-        lease.check(&outcome)?;
-        self.close(&lease, Op::Finish { next: None }, Body::Outcome { outcome: &outcome })
+    fn finish(&mut self, lease: Lease, outcome: &Outcome) -> Result<(), QueueError> {
+        lease.check(outcome)?;
+        self.close(&lease, Op::Finish { next: None }, Body::Outcome { outcome })
     }
 
-    fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
-        lease.check(&outcome)?;
-        let body = Body::Outcome { outcome: &outcome }.to_json();
+    fn finish_and_claim(&mut self, lease: Lease, outcome: &Outcome) -> Result<Claim, QueueError> {
+        lease.check(outcome)?;
+        let body = Body::Outcome { outcome }.to_json();
         let mut locked = self.journal.lock()?;
         let finished = locked.entry(&lease, self.worker)?;
         // What can be claimed does not depend on the entry that is being finished.

@@ -217,13 +217,13 @@ impl World {
 
     fn finish(&mut self, id: u32, lease: Lease, outcome: Outcome) {
         let entry = lease.entry();
-        self.living.get_mut(&id).unwrap().queue.finish(lease, outcome.clone()).unwrap();
+        self.living.get_mut(&id).unwrap().queue.finish(lease, &outcome.clone()).unwrap();
         self.finished(id, entry, outcome);
     }
 
     fn finish_and_claim(&mut self, id: u32, lease: Lease) {
         let (entry, outcome) = (lease.entry(), passed(&lease));
-        let claim = self.living.get_mut(&id).unwrap().queue.finish_and_claim(lease, outcome.clone()).unwrap();
+        let claim = self.living.get_mut(&id).unwrap().queue.finish_and_claim(lease, &outcome.clone()).unwrap();
         self.finished(id, entry, outcome);
         self.claimed(id, claim);
     }
@@ -288,8 +288,8 @@ impl World {
         let outcome = passed(&copy);
         let queue = &mut self.living.get_mut(&id).unwrap().queue;
         match choice % 3 {
-            0 => assert!(matches!(queue.finish(copy, outcome), Err(QueueError::Stale { .. }))),
-            1 => assert!(matches!(queue.finish_and_claim(copy, outcome), Err(QueueError::Stale { .. }))),
+            0 => assert!(matches!(queue.finish(copy, &outcome), Err(QueueError::Stale { .. }))),
+            1 => assert!(matches!(queue.finish_and_claim(copy, &outcome), Err(QueueError::Stale { .. }))),
             _ => assert!(matches!(queue.requeue(copy, "mine"), Err(QueueError::Stale { .. }))),
         }
     }

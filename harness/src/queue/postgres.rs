@@ -283,21 +283,21 @@ impl Queue for PostgresQueue {
         }
     }
 
-    fn finish(&mut self, lease: Lease, outcome: Outcome) -> Result<(), QueueError> {
-        lease.check(&outcome)?;
-        let outcome = serde_json::to_string(&outcome).expect("plain data becomes JSON in memory");
+    fn finish(&mut self, lease: Lease, outcome: &Outcome) -> Result<(), QueueError> {
+        lease.check(outcome)?;
+        let outcome = serde_json::to_string(outcome).expect("plain data becomes JSON in memory");
         self.close(&lease, sql::FINISH, &[&outcome])
     }
 
-    fn finish_and_claim(&mut self, lease: Lease, outcome: Outcome) -> Result<Claim, QueueError> {
-        lease.check(&outcome)?;
+    fn finish_and_claim(&mut self, lease: Lease, outcome: &Outcome) -> Result<Claim, QueueError> {
+        lease.check(outcome)?;
         if lease.worker != self.worker() {
             return Err(lease.stale());
         }
         let Identity { run, worker, .. } = &self.identity;
         let (entry, sequence) = (lease.entry as i32, lease.sequence.cast_signed());
         let (finished, claimed) = (self.n + 1, self.n + 2);
-        let outcome = serde_json::to_string(&outcome).expect("plain data becomes JSON in memory");
+        let outcome = serde_json::to_string(outcome).expect("plain data becomes JSON in memory");
         // The previous record must not be blamed for a crash in the next trial.
         self.pages.live().clear();
         let both = self.link.call(async |connection, again| {

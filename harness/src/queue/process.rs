@@ -68,6 +68,6 @@ pub(super) fn kill_and_settle(queue: &mut dyn Queue, mut process: Process) {
     let last = Running { file: "0.test".into(), line: 7, sql: "SELECT 7".into(), trial: 0 };
     assert_eq!((lost.worker, lost.deaths, lost.last), (2, 1, Some(last)));
     let outcome = Outcome { verdict: Verdict::Crashed { how: "SIGKILL".into() }, ..passed(&lost.lease) };
-    queue.finish(lost.lease, outcome).unwrap();
+    queue.finish(lost.lease, &outcome).unwrap();
     assert!(queue.snapshot().unwrap().is_complete());
 }

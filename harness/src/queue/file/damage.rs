@@ -45,7 +45,7 @@ impl DamagedQueue {
 fn finish(queue: &mut FileQueue) {
     let lease = leased(queue);
     let outcome = passed(&lease);
-    queue.finish(lease, outcome).unwrap();
+    queue.finish(lease, &outcome).unwrap();
 }
 
 /// Every operation must fail with this error.
@@ -111,7 +111,7 @@ fn an_emptied_queue_is_an_error_and_never_complete() {
     place.cut(0);
     assert_all_fail(&mut queue, "was emptied during the run");
     let outcome = passed(&lease);
-    assert!(queue.finish(lease, outcome).unwrap_err().to_string().contains("was emptied"));
+    assert!(queue.finish(lease, &outcome).unwrap_err().to_string().contains("was emptied"));
     // The next process starts a new run, and earlier participants get an error.
     let mut new = place.open();
     assert_eq!(new.snapshot().unwrap().finished(), 0);

@@ -31,7 +31,7 @@ fn finish(queue: &mut FileQueue, count: usize) {
     for _ in 0..count {
         let lease = leased(queue);
         let outcome = passed(&lease);
-        queue.finish(lease, outcome).unwrap();
+        queue.finish(lease, &outcome).unwrap();
     }
 }
 

@@ -100,7 +100,7 @@ fn child() {
             println!("{}", lease.entry());
             wait_for_parent();
             let outcome = passed(&lease);
-            queue.finish(lease, outcome).unwrap();
+            queue.finish(lease, &outcome).unwrap();
         }
         "enter" => {
             let (queue, opened) = open(None).unwrap();
@@ -119,7 +119,7 @@ fn child() {
                     panic!("there is room for everything");
                 };
                 let outcome = passed(&lease);
-                if let Err(error) = queue.finish(lease, outcome) {
+                if let Err(error) = queue.finish(lease, &outcome) {
                     break error;
                 }
             };
@@ -147,8 +147,8 @@ fn work(queue: &mut FileQueue, folder: &Path) {
                 outcome.wall_us = getrandom::u64().unwrap() >> 1;
                 let line = format!("{entry} {}\n", outcome.wall_us);
                 match round % 2 {
-                    0 => queue.finish(lease, outcome).unwrap(),
-                    _ => next = Some(queue.finish_and_claim(lease, outcome).unwrap()),
+                    0 => queue.finish(lease, &outcome).unwrap(),
+                    _ => next = Some(queue.finish_and_claim(lease, &outcome).unwrap()),
                 }
                 finished.write_all(line.as_bytes()).unwrap();
             }
@@ -176,7 +176,7 @@ fn everything(queue: &mut FileQueue) {
     }
     let lease = leased(queue);
     let outcome = passed(&lease);
-    queue.finish(lease, outcome).unwrap();
+    queue.finish(lease, &outcome).unwrap();
     queue.stop("enough").unwrap();
 }
 
@@ -184,7 +184,7 @@ fn everything(queue: &mut FileQueue) {
 fn exchange(queue: &mut FileQueue) {
     let lease = leased(queue);
     let outcome = passed(&lease);
-    let Claim::Leased(lease) = queue.finish_and_claim(lease, outcome).unwrap() else { panic!("no claim") };
+    let Claim::Leased(lease) = queue.finish_and_claim(lease, &outcome).unwrap() else { panic!("no claim") };
     queue.requeue(lease, "enough").unwrap();
 }
 
@@ -296,7 +296,7 @@ fn a_stopped_process_keeps_its_lease() {
     process.signal(Signal::STOP);
     let lease = leased(&mut queue);
     let outcome = passed(&lease);
-    queue.finish(lease, outcome).unwrap();
+    queue.finish(lease, &outcome).unwrap();
     for _ in 0..50 {
         assert!(queue.lost().unwrap().is_empty());
         assert!(matches!(queue.claim().unwrap(), Claim::Wait));

@@ -7,12 +7,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::cursor::Cursor;
+use super::door::Door;
 use super::error::{FileError, io};
 use super::fail;
 use super::frame::{ALIGN, Frame, Head, Op, Parsed, Trust, encode, parse};
 use super::header::{Found, Header, beginning};
 use super::lock::{self, Patience};
-use super::opening::Door;
 use super::state::State;
 use crate::queue::QueueError;
 

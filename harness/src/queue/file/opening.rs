@@ -1,18 +1,18 @@
 //! From a path to a run: starts one, joins it, resumes it, or replaces it.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::cursor::Cursor;
+use super::door::Door;
 use super::error::{FileError, io};
 use super::fail;
 use super::frame::{Body, NOTHING, Op};
 use super::header::{Found, Header};
 use super::journal::{Journal, Locked};
 use super::liveness::{LivenessLock, LivenessLocks};
-use super::lock::{self, Patience};
+use super::lock::Patience;
 use crate::queue::difference::other_run;
 use crate::queue::open::check_run_id;
 use crate::queue::{OpenOptions, Opened, Plan, QueueError};
@@ -28,13 +28,6 @@ pub(super) struct Entered {
     pub joined_at: Cursor,
 }
 
-/// The queue's file, locked from opening to the join.
-pub(super) struct Door<'a> {
-    file: File,
-    path: &'a Path,
-    patience: Patience,
-}
-
 /// Joins the run that `options` specify, or starts it with `plan`.
 pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(Entered, Opened), QueueError> {
     if let Some(run) = &options.run_id {
@@ -48,7 +41,7 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     let opened = match Header::find(&door.file, path)? {
         Found::Nothing => Opened::Started,
         Found::Run(header, bytes) => {
-            let mut journal = door.journal(header, bytes)?;
+            let mut journal = journal(&door, header, bytes)?;
             let opened = decide(&door, &journal.under(&door)?, &plan, options)?;
             match opened {
                 Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => opened,
@@ -64,7 +57,7 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     let built = Header::build(&door.file, &run, &plan);
     let (header, bytes) = built.map_err(|source| FileError::Full { path: path.to_path_buf(), source })?;
     LivenessLocks::new(path, &header.generation).clean_up(Duration::ZERO);
-    let journal = door.journal(header, bytes)?;
+    let journal = journal(&door, header, bytes)?;
     Ok((join(&door, journal, plan, options, false)?, opened))
 }
 
@@ -78,7 +71,7 @@ pub(super) fn join_run(path: &Path, run: &str, options: &OpenOptions) -> Result<
     match Header::find(&door.file, path)? {
         Found::Run(header, bytes) if header.run == run => {
             let plan = header.plan(&door.file, path)?;
-            join(&door, door.journal(header, bytes)?, plan, options, false)
+            join(&door, journal(&door, header, bytes)?, plan, options, false)
         }
         Found::Run(..) | Found::Nothing => {
             Err(QueueError::NoSuchRun { queue: path.display().to_string(), run: run.to_owned() })
@@ -147,56 +140,11 @@ fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptio
     }
 }
 
-impl<'a> Door<'a> {
-    /// Opens the file at `path` and waits for its lock.
-    fn lock(path: &'a Path, options: &fs::OpenOptions, patience: Patience) -> Result<Self, QueueError> {
-        loop {
-            let file = options.open(path).map_err(io("open", path))?;
-            forget_reads(&file);
-            lock::patiently(&file, path, patience)?;
-            let door = Door { file, path, patience };
-            let (ours, theirs) = (door.file.metadata(), fs::metadata(path));
-            let ours = ours.map_err(io("read", path))?;
-            // The file may have been deleted during the wait: the lock must be on the file that others find.
-            if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())) {
-                door.prove()?;
-                return Ok(door);
-            }
-        }
-    }
-
-    /// Checks that the lock excludes others; some file systems only pretend to lock.
-    fn prove(&self) -> Result<(), FileError> {
-        let other = File::open(self.path).map_err(io("open", self.path))?;
-        match lock::is_free(&other, self.path)? {
-            true => Err(FileError::NoLocks { path: self.path.to_path_buf(), source: None }),
-            false => Ok(()),
-        }
-    }
-
-    /// The journal of the run, sharing this lock.
-    fn journal(&self, header: Header, header_bytes: Vec<u8>) -> Result<Journal, FileError> {
-        header.check_length(&self.file, self.path)?;
-        let file = self.file.try_clone().map_err(io("open", self.path))?;
-        Ok(Journal::new(file, self.path.to_path_buf(), header, header_bytes, self.patience))
-    }
-}
-
-impl Drop for Door<'_> {
-    fn drop(&mut self) {
-        lock::release(&self.file);
-    }
-}
-
-/// Asks the system not to record reads (`O_NOATIME`): with writes in between, it would at every read, which costs a
-/// tenth of a claim. Only the file's owner may ask; for others it is slower.
-fn forget_reads(file: &File) {
-    #[cfg(target_os = "linux")]
-    if let Ok(flags) = rustix::fs::fcntl_getfl(file) {
-        let _ = rustix::fs::fcntl_setfl(file, flags | rustix::fs::OFlags::NOATIME);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = file;
+/// The journal of the run, which shares the door's lock.
+fn journal(door: &Door<'_>, header: Header, header_bytes: Vec<u8>) -> Result<Journal, FileError> {
+    header.check_length(&door.file, door.path)?;
+    let file = door.file.try_clone().map_err(io("open", door.path))?;
+    Ok(Journal::new(file, door.path.to_path_buf(), header, header_bytes, door.patience))
 }
 
 fn new_run_id() -> Result<String, QueueError> {

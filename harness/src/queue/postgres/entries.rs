@@ -9,7 +9,7 @@ fn finish(queue: &mut PostgresQueue, count: usize) {
     for _ in 0..count {
         let lease = leased(queue);
         let outcome = passed(&lease);
-        queue.finish(lease, outcome).unwrap();
+        queue.finish(lease, &outcome).unwrap();
     }
 }
 
@@ -292,11 +292,11 @@ fn rows_deleted_on_the_server_are_an_error_and_never_complete() {
         place.sql(statement);
         if !statement.ends_with("'waiting'") {
             let outcome = passed(&lease);
-            let words = error_text(queue.finish(lease, outcome));
+            let words = error_text(queue.finish(lease, &outcome));
             assert!(words.contains("during the run") || words.contains("no longer leased"), "{statement}: {words}");
         } else {
             let outcome = passed(&lease);
-            queue.finish(lease, outcome).unwrap();
+            queue.finish(lease, &outcome).unwrap();
         }
         let words = error_text(queue.claim());
         assert!(
@@ -324,7 +324,7 @@ fn a_run_that_replaced_another_is_not_mistaken_for_it() {
     let mut other = place.open(2);
     finish(&mut other, 2);
     let outcome = passed(&lease);
-    assert!(error_text(queue.finish(lease, outcome)).contains("deleted during the run"));
+    assert!(error_text(queue.finish(lease, &outcome)).contains("deleted during the run"));
     assert!(error_text(queue.claim()).contains("deleted during the run"));
     assert!(error_text(queue.snapshot()).contains("deleted during the run"));
     assert!(other.snapshot().unwrap().is_complete());
@@ -389,7 +389,7 @@ fn a_supervisors_heartbeat_covers_its_workers() {
         (signs.len() >= 10).then_some(())
     });
     let outcome = passed(&lease);
-    worker.finish(lease, outcome).unwrap();
+    worker.finish(lease, &outcome).unwrap();
     // Without the supervisor, it is judged like any other.
     let lease = leased(&mut worker);
     end_session(&place, 3);
@@ -397,7 +397,7 @@ fn a_supervisors_heartbeat_covers_its_workers() {
     let lost = wait_until("its lease is lost", || other.lost().unwrap().pop());
     assert_eq!((lost.worker, lost.lease.entry()), (3, 1));
     let outcome = passed(&lease);
-    assert!(matches!(worker.finish(lease, outcome), Err(QueueError::Stale { .. })));
+    assert!(matches!(worker.finish(lease, &outcome), Err(QueueError::Stale { .. })));
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn a_participant_without_a_session_has_a_third_of_a_lease_to_reconnect() {
     wait_until("it has a session again", comes_back);
     assert!(b.lost().unwrap().is_empty());
     let outcome = passed(&lease);
-    a.finish(lease, outcome).unwrap();
+    a.finish(lease, &outcome).unwrap();
     assert_eq!(b.snapshot().unwrap().finished(), 1);
 }
 
@@ -448,14 +448,14 @@ fn a_participant_declared_dead_can_do_nothing_more() {
     let lost = b.lost().unwrap();
     assert_eq!(lost.iter().map(|lost| (lost.worker, lost.deaths)).collect::<Vec<_>>(), [(1, 1), (1, 1)]);
     let outcome = passed(&stale);
-    assert!(matches!(a.finish(stale, outcome), Err(QueueError::Stale { worker: 1, .. })));
+    assert!(matches!(a.finish(stale, &outcome), Err(QueueError::Stale { worker: 1, .. })));
     assert!(matches!(a.requeue(other, "mine"), Err(QueueError::Stale { .. })));
     assert!(error_text(a.claim()).contains("worker 1 was declared dead"));
     assert!(error_text(a.stop("enough")).contains("worker 1 was declared dead"));
     assert!(a.lost().unwrap().is_empty());
     for lost in lost {
         let outcome = passed(&lost.lease);
-        b.finish(lost.lease, outcome).unwrap();
+        b.finish(lost.lease, &outcome).unwrap();
     }
     finish(&mut b, 1);
     assert!(b.snapshot().unwrap().is_complete());

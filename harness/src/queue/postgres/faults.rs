@@ -119,8 +119,8 @@ fn work(queue: &mut PostgresQueue, folder: &Path) -> Result<(), QueueError> {
                     outcome.wall_us = getrandom::u64().unwrap() >> 1;
                     let line = format!("{entry} {}\n", outcome.wall_us);
                     match entry % 4 {
-                        0 => next = Some(queue.finish_and_claim(lease, outcome)?),
-                        _ => queue.finish(lease, outcome)?,
+                        0 => next = Some(queue.finish_and_claim(lease, &outcome)?),
+                        _ => queue.finish(lease, &outcome)?,
                     }
                     finished.write_all(line.as_bytes()).unwrap();
                 }
@@ -151,7 +151,7 @@ fn hold(queue: &mut PostgresQueue) -> Result<(), QueueError> {
     println!("holds {} at {clock}", lease.entry());
     wait_for_parent();
     let outcome = passed(&lease);
-    match queue.finish(lease, outcome) {
+    match queue.finish(lease, &outcome) {
         Ok(()) => println!("finished"),
         Err(error) => println!("refused: {error}"),
     }
@@ -224,7 +224,7 @@ fn a_process_that_was_stopped_beyond_its_lease_is_refused_when_it_continues() {
     assert_eq!((lost.worker, lost.deaths), (2, 1));
     let mut outcome = passed(&lost.lease);
     outcome.wall_us = 4711;
-    queue.finish(lost.lease, outcome.clone()).unwrap();
+    queue.finish(lost.lease, &outcome.clone()).unwrap();
     process.signal(Signal::CONT);
     drop(process.0.stdin.take());
     let words = process.line(|line| line == "finished" || line.starts_with("refused"));
@@ -242,8 +242,8 @@ fn the_same_finish_twice_counts_once() {
     let lease = leased(&mut queue);
     let again = Lease { name: lease.name.clone(), ..lease };
     let outcome = passed(&lease);
-    queue.finish(lease, outcome.clone()).unwrap();
-    let error = queue.finish(again, outcome).unwrap_err();
+    queue.finish(lease, &outcome.clone()).unwrap();
+    let error = queue.finish(again, &outcome).unwrap_err();
     assert!(matches!(error, QueueError::Stale { .. }), "{error}");
     assert_exactly_once(&place, &mut queue);
 }
@@ -287,7 +287,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
         process.line(|line| line == "finished");
         assert!(process.wait().success());
         let outcome = passed(&lease);
-        queue.finish(lease, outcome).unwrap();
+        queue.finish(lease, &outcome).unwrap();
         assert_exactly_once(&place, &mut queue);
     }
 }

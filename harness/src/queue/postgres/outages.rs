@@ -101,7 +101,7 @@ fn a_server_that_restarts_without_its_data_is_an_error_for_everyone() {
     let outcome = passed(&lease);
     let error_text = |result: Result<(), QueueError>| result.unwrap_err().to_string();
     for words in [
-        error_text(queue.finish(lease, outcome)),
+        error_text(queue.finish(lease, &outcome)),
         error_text(queue.claim().map(drop)),
         error_text(queue.snapshot().map(drop)),
         error_text(queue.poll().map(drop)),
@@ -170,12 +170,12 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
         queue.requeue(lease, "warm").unwrap();
         let lease = leased(queue);
         let outcome = passed(&lease);
-        queue.finish(lease, outcome).unwrap();
+        queue.finish(lease, &outcome).unwrap();
         assert!(queue.lost().unwrap().is_empty());
     };
     let finish_and_claim = |queue: &mut PostgresQueue, lease: Lease| {
         let outcome = passed(&lease);
-        match queue.finish_and_claim(lease, outcome).unwrap() {
+        match queue.finish_and_claim(lease, &outcome).unwrap() {
             Claim::Leased(lease) => lease,
             other => panic!("{other:?}"),
         }
@@ -202,7 +202,7 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     warm(&mut queue);
     lose(0);
     let outcome = passed(&lease);
-    queue.finish(lease, outcome.clone()).unwrap();
+    queue.finish(lease, &outcome.clone()).unwrap();
     assert_eq!(status(&mut queue, 1), EntryStatus { state: EntryState::Final(Box::new(outcome)), ..waiting });
 
     let lease = leased(&mut queue);
@@ -214,7 +214,7 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     assert!(matches!(status(&mut queue, closed).state, EntryState::Final(_)));
     assert_eq!(status(&mut queue, lease.entry()).state, EntryState::Leased { worker: 1 });
     let outcome = passed(&lease);
-    queue.finish(lease, outcome).unwrap();
+    queue.finish(lease, &outcome).unwrap();
 
     // Two leases of a dead participant are taken over: the second time, everything is prepared.
     for passing in [None, Some(2)] {
@@ -273,7 +273,7 @@ fn a_hanging_connection_is_replaced_and_its_lease_kept() {
         session().filter(|now| *now != before)
     });
     let outcome = passed(&lease);
-    queue.finish(lease, outcome).unwrap();
+    queue.finish(lease, &outcome).unwrap();
     assert!(watcher.lost().unwrap().is_empty());
     assert_eq!(watcher.snapshot().unwrap().finished(), 1);
 }
@@ -293,10 +293,10 @@ fn a_participant_disconnected_longer_than_its_lease_is_refused() {
     assert_eq!((lost.worker, lost.deaths), (2, 1));
     let mut theirs = passed(&lost.lease);
     theirs.wall_us = 4711;
-    watcher.finish(lost.lease, theirs.clone()).unwrap();
+    watcher.finish(lost.lease, &theirs.clone()).unwrap();
     proxy.set(Way::Open);
     let outcome = passed(&lease);
-    let error = queue.finish(lease, outcome).unwrap_err();
+    let error = queue.finish(lease, &outcome).unwrap_err();
     assert!(matches!(error, QueueError::Stale { worker: 2, .. }), "{error}");
     assert_eq!(watcher.snapshot().unwrap().outcomes().collect::<Vec<_>>(), [&theirs]);
     let words = queue.claim().unwrap_err().to_string();
