@@ -4,7 +4,6 @@
 pub mod by_file;
 #[cfg(feature = "page")]
 pub mod clusters;
-#[cfg(feature = "page")]
 pub mod columns;
 #[cfg(feature = "page")]
 pub mod compare;

@@ -1,7 +1,6 @@
 //! The summary by category, as tables for a terminal: one of files, one of records.
 
-use std::fmt::Write;
-
+use super::columns::columns;
 use super::words::{pass_rate, percentage, record_rate};
 use crate::outcome::Counts;
 use crate::summary::Summary;
@@ -39,27 +38,17 @@ pub fn by_category(summary: &Summary) -> String {
     format!("{}\n{}", table(summary, &FILES), table(summary, &RECORDS))
 }
 
-fn table(summary: &Summary, columns: &[Column]) -> String {
-    let shown = columns.iter().filter(|(_, figure, optional)| !optional || figure(&summary.total) != "0");
-    let columns: Vec<&Column> = shown.collect();
-    let mut lines: Vec<Vec<String>> = Vec::new();
-    lines.push(["category"].into_iter().chain(columns.iter().map(|(head, ..)| *head)).map(str::to_owned).collect());
+fn table(summary: &Summary, figures: &[Column]) -> String {
+    let shown = figures.iter().filter(|(_, figure, optional)| !optional || figure(&summary.total) != "0");
+    let shown: Vec<&Column> = shown.collect();
+    let heads = ["category"].into_iter().chain(shown.iter().map(|(head, ..)| *head));
+    let mut lines: Vec<Vec<String>> = vec![heads.map(str::to_owned).collect()];
     let named = summary.categories.iter().map(|(name, counts)| (name.as_str(), counts));
     for (name, counts) in named.chain([("all", &summary.total)]) {
-        let figures = columns.iter().map(|(_, figure, _)| figure(counts));
+        let figures = shown.iter().map(|(_, figure, _)| figure(counts));
         lines.push([name.to_owned()].into_iter().chain(figures).collect());
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..=columns.len()).map(width).collect();
-    let mut table = String::new();
-    for line in &lines {
-        let _ = write!(table, "{:<1$}", line[0], widths[0]);
-        for (cell, width) in line.iter().zip(&widths).skip(1) {
-            let _ = write!(table, "  {cell:>width$}");
-        }
-        table.push('\n');
-    }
-    table
+    columns(&lines, |column| column > 0)
 }
 
 #[cfg(test)]
