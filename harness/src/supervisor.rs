@@ -176,6 +176,8 @@ struct Supervisor<'s> {
 
 impl Supervisor<'_> {
     fn run(&mut self, queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), SupervisorError> {
+        // The time budget may be used up already.
+        self.obey(queue, reporter)?;
         for number in 1..=self.supervision.workers {
             let slot = self.start(number)?;
             self.slots.push(slot);
