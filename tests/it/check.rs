@@ -108,7 +108,7 @@ fn any_file_is_read_by_the_dialect_that_is_named() {
 }
 
 #[test]
-fn what_is_not_there_is_told_by_the_exit_code() {
+fn a_missing_path_has_its_own_exit_code() {
     let folder = folder(&[("a.slt", PASSES), ("none/readme.md", "")]);
     let said = check(folder.path(), &["a.slt", "nosuch.slt"]);
     assert!(said.code == 2 && said.err.contains("no test file `nosuch.slt`") && said.out.is_empty(), "{said:?}");

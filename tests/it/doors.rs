@@ -1,5 +1,5 @@
-//! Every door to a run, and every way in which an engine can end in the middle of a file: the run is never green, it
-//! names the file, the line and the SQL, and the other files are judged, if need be by the process that comes next.
+//! Every way to start a run, with every way in which an engine can fail during a file: the run is never green, it names
+//! the file, the line and the SQL, and the other files are judged, if need be by the next process.
 
 use std::fs;
 use std::process::Command;
@@ -7,23 +7,23 @@ use std::process::Command;
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
 use crate::servers::servers;
 
-/// What becomes of a process in which an engine does something.
+/// What happens to a process in which the engine fails.
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
-    /// It goes on, and the file has this verdict.
-    Lives(&'static str),
-    /// It exits with 4, and says how it crashed.
+enum Expected {
+    /// It continues, and the file has this verdict.
+    Continues(&'static str),
+    /// It exits with 4, and prints how it crashed.
     Exits(&'static str),
-    /// This signal ends it, and it says so.
+    /// This signal ends it, and it prints the signal.
     Signal(&'static str),
-    /// It is killed, and can say nothing.
+    /// It is killed, and can print nothing.
     Killed,
 }
 
-use Fate::{Exits, Killed, Lives, Signal};
+use Expected::{Continues, Exits, Killed, Signal};
 
-/// Each way to die, by what line 4 of the file does, with what becomes of the process.
-const DEATHS: [(&str, Fate); 17] = [
+/// Each fault, named by what line 4 of the file does, with what happens to the process.
+const FAULTS: [(&str, Expected); 17] = [
     ("exit 0", Exits("exit 0")),
     ("exit 3", Exits("exit 3")),
     ("_exit 0", Exits("exit 0")),
@@ -34,19 +34,19 @@ const DEATHS: [(&str, Fate); 17] = [
     ("fpe", Signal("SIGFPE")),
     ("ill", Signal("SIGILL")),
     ("kill", Killed),
-    ("panic", Lives("FAILED")),
-    ("hang", Lives("timed out after 1 s")),
-    ("lost", Lives("FAILED")),
-    (SYNTAX, Lives("FAILED")),
-    ("error on purpose", Lives("FAILED")),
-    ("fork-exit", Lives("ok")),
-    ("fork-_exit", Lives("ok")),
+    ("panic", Continues("FAILED")),
+    ("hang", Continues("timed out after 1 s")),
+    ("lost", Continues("FAILED")),
+    (SYNTAX, Continues("FAILED")),
+    ("error on purpose", Continues("FAILED")),
+    ("fork-exit", Continues("ok")),
+    ("fork-_exit", Continues("ok")),
 ];
 
-/// The name of a way that is no fault of the engine's: a syntax error in the middle of the file.
+/// A fault that is not the engine's: a syntax error in the middle of the file.
 const SYNTAX: &str = "syntax";
 
-/// The file that comes to grief in line 4.
+/// A file with a fault in line 4.
 fn bad(what: &str) -> String {
     match what {
         SYNTAX => "statement ok\nCREATE TABLE t(a)\n\nstatement wrong\nSELECT 1\n".to_owned(),
@@ -55,7 +55,7 @@ fn bad(what: &str) -> String {
 }
 
 fn place(what: &str) -> Place {
-    // Of files that are new the longest begins: here one that passes.
+    // Among new files the longest runs first: here one that passes.
     let passes = format!("{PASSES}{}", "# a comment\n".repeat(99));
     Place::new([("a.test", passes.as_str()), ("bad.test", &bad(what)), ("c.test", PASSES), ("d.test", PASSES)])
 }
@@ -68,11 +68,11 @@ fn run(place: &Place, arguments: &str, queue: Option<&str>) -> Ended {
     if let Some(queue) = queue {
         command.env("SLT_QUEUE", queue);
     }
-    // A core file helps nobody here.
+    // Core files are of no use here.
     place.start_command(without_core(&command)).wait()
 }
 
-/// A command that dies without leaving a core file.
+/// The same command, with core files off.
 fn without_core(command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -c 0; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
@@ -86,13 +86,13 @@ fn without_core(command: &Command) -> Command {
     shell
 }
 
-/// Checks what one process has said of the file, and how it has ended.
+/// Checks what a process printed about the file, and how it ended.
 #[track_caller]
-fn check(ended: &Ended, what: &str, fate: Fate) {
+fn check(ended: &Ended, what: &str, expected: Expected) {
     let named = |how: &str| format!("crashed ({how}) at tests/bad.test:4\n[SQL] FAULT {what}\n");
-    match fate {
-        Lives("ok") => assert_eq!((ended.code, ended.verdict("bad.test")), (Some(0), "ok"), "{what}: {ended}"),
-        Lives(verdict) => {
+    match expected {
+        Continues("ok") => assert_eq!((ended.code, ended.verdict("bad.test")), (Some(0), "ok"), "{what}: {ended}"),
+        Continues(verdict) => {
             assert_eq!((ended.code, ended.verdict("bad.test")), (Some(101), verdict), "{what}: {ended}");
             ended.says("at tests/bad.test:4");
         }
@@ -112,10 +112,10 @@ fn check(ended: &Ended, what: &str, fate: Fate) {
 
 /// One process, whatever the number of its threads.
 fn alone(arguments: &str, has_others: bool) {
-    for (what, fate) in DEATHS {
+    for (what, expected) in FAULTS {
         let ended = run(&place(what), arguments, None);
-        check(&ended, what, fate);
-        if let (Lives(_), true) = (fate, has_others) {
+        check(&ended, what, expected);
+        if let (Continues(_), true) = (expected, has_others) {
             ended.others_passed("bad.test");
         }
     }
@@ -139,19 +139,18 @@ fn with_a_whole_name_as_nextest_has_it() {
     alone("--exact bad.test --nocapture", false);
 }
 
-/// Processes that are started by hand, one after the other: the first dies, or goes on to the end; the next one finds
-/// what is left.
+/// Two processes, started by hand one after the other: the first fails, or runs to the end; the second runs what is left.
 fn by_hand(queue: Option<&str>, run_id: impl Fn(&str) -> String) {
-    for (what, fate) in DEATHS {
+    for (what, expected) in FAULTS {
         let place = place(what);
         let arguments = format!("--parallel --crash-retries 0 --run-id {}", run_id(what));
         let first = run(&place, &arguments, queue);
-        check(&first, what, fate);
-        if let Lives(_) = fate {
+        check(&first, what, expected);
+        if let Continues(_) = expected {
             first.others_passed("bad.test");
             continue;
         }
-        // What a supervisor of the next process's sees is that the first one is gone; how it died nobody knows.
+        // The next supervisor sees that the first process is gone, but not how it ended.
         let next = run(&place, &format!("{arguments} --workers 1"), queue).exits(101);
         assert_eq!(next.verdict("bad.test"), "crashed (its process died)", "{what}: {next}");
         next.says(&format!("[SQL] FAULT {what}\nat tests/bad.test:4"));
@@ -178,9 +177,9 @@ fn by_hand_on_a_queue_in_postgres() {
 
 #[test]
 fn with_workers() {
-    for (what, fate) in DEATHS {
-        let verdict = match fate {
-            Lives(verdict) => verdict.to_owned(),
+    for (what, expected) in FAULTS {
+        let verdict = match expected {
+            Continues(verdict) => verdict.to_owned(),
             Exits(how) | Signal(how) => format!("crashed ({how})"),
             Killed => "crashed (SIGKILL)".to_owned(),
         };
@@ -227,15 +226,15 @@ while piece := sys.stdin.buffer.read1(4096).decode():
 
 #[test]
 fn with_a_driver_under_slt_run_and_slt_test() {
-    let deaths = ["exit 0", "exit 3", "abort", "segv", "kill", "panic", "hang", "lost", SYNTAX, "error on purpose"];
-    for what in deaths {
+    let faults = ["exit 0", "exit 3", "abort", "segv", "kill", "panic", "hang", "lost", SYNTAX, "error on purpose"];
+    for what in faults {
         let place = place(what);
         fs::write(place.path("driver.py"), DRIVER).unwrap();
         let verdict = if what == "hang" { "timed out after 10 s" } else { "FAILED" };
         let slt = |arguments: &[&str]| {
             let mut command = place.dress(clean(env!("CARGO_BIN_EXE_slt")));
             command.args(arguments).args(["--root", "tests", "--engine", "external:python3 driver.py"]);
-            // Python takes its time on a busy machine.
+            // Python starts slowly on a busy machine.
             command.args(["--file-timeout", if what == "hang" { "10" } else { "100" }]);
             place.start_command(without_core(&command)).wait()
         };
@@ -261,7 +260,7 @@ fn an_engine_of_an_adapter_under_slt_test_and_a_hang_in_every_mode_leave_results
         assert_eq!((outcomes.len(), &bad["verdict"]), (4, &"timed_out".into()), "{arguments}: {results}");
         let failure = &bad["failures"][0];
         assert_eq!((&failure["line"], &failure["sql"]), (&4.into(), &"FAULT hang".into()), "{arguments}");
-        // What the file had come to is kept.
+        // The counts up to then are kept.
         assert_eq!((&bad["records"]["passed"], &bad["records"]["failed"]), (&1.into(), &1.into()), "{arguments}");
     }
 }

@@ -108,7 +108,7 @@ fn a_pass_of_a_loop_is_named_in_every_report_and_pinned_by_itself() {
 }
 
 #[test]
-fn tags_choose_files_and_the_reason_is_told() {
+fn tags_choose_files_and_the_reason_is_printed() {
     let text = |tags: &str| format!("tags {tags}\n\nstatement ok\nSELECT 1\n");
     let (fast, both) = (text("fast"), text("fast storage"));
     let root = folder(&[("fast.duckdb.test", fast.as_str()), ("both.duckdb.test", &both)]);

@@ -196,7 +196,7 @@ fn one_pass_of_a_loop_is_judged_where_it_is_named() {
 }
 
 #[test]
-fn what_ends_everything_before_the_record_is_told() {
+fn an_end_of_the_script_before_the_record_is_reported() {
     let place = Place::new([("bad.test", fault("lost") + "\nstatement ok\nSELECT 1\n")]);
     let mut serial = place.serial();
     serial.arg("bad.test:8");

@@ -59,7 +59,7 @@ fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
 }
 
 #[test]
-fn what_has_failed_by_then_is_told_and_kept() {
+fn failures_before_the_interrupt_are_printed_and_kept() {
     for arguments in &DOORS[..2] {
         let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(true))]);
         let ended = interrupted(&place, arguments);

@@ -18,7 +18,7 @@ pub struct Target {
     pub files: &'static [(&'static str, &'static str)],
 }
 
-/// As in the README: a minimal engine, here one that selects what it is told.
+/// As in the README: a minimal engine, here one that returns the text after `SELECT`.
 pub const README: Target = Target {
     name: "readme",
     source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};

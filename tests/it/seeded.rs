@@ -179,16 +179,16 @@ fn in_results(results: &Value, ledger: &Ledger, planned: usize) {
 fn in_the_earlier_shape(results: &Value, ledger: &Ledger) {
     assert_eq!(texts(&results["tested_files"]["failed"]), ledger.all());
     assert_eq!(texts(&results["tested_files"]["errors"]), ledger.ended());
-    let mut told = Set::new();
+    let mut printed = Set::new();
     for file in array(&results["detailed_failures"]) {
         let name = text(&file["file_path"]);
         let sql: Set = array(&file["failures"]).iter().map(|failure| text(&failure["sql_statement"])).collect();
         let seeded = ledger.sql(&name);
         assert!(sql.is_subset(&seeded), "{name}: {sql:?} {seeded:?}");
         assert!(array(&file["failures"]).len() == 10 || sql == seeded, "{name}: {sql:?} {seeded:?}");
-        told.insert(name);
+        printed.insert(name);
     }
-    assert_eq!(told, ledger.all());
+    assert_eq!(printed, ledger.all());
 }
 
 fn in_junit(junit: &str, ledger: &Ledger) {
@@ -234,8 +234,8 @@ fn on_the_console(ended: &Ended, ledger: &Ledger) {
     assert_eq!(failing.keys().map(|name| (*name).to_owned()).collect::<Set>(), ledger.all());
     assert_eq!(failing[ledger.crash.0.as_str()], "crashed (SIGSEGV)");
     assert_eq!(failing[ledger.hang.0.as_str()], "timed out after 20 s");
-    let told = ended.stdout.lines().filter_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
-    assert_eq!(told.map(str::to_owned).collect::<Set>(), ledger.all());
+    let printed = ended.stdout.lines().filter_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
+    assert_eq!(printed.map(str::to_owned).collect::<Set>(), ledger.all());
     for (_, sql) in [&ledger.crash, &ledger.hang] {
         ended.says(&format!("[SQL] {sql}\n"));
     }
@@ -244,9 +244,9 @@ fn on_the_console(ended: &Ended, ledger: &Ledger) {
 fn on_github(summary: &str, ended: &Ended, ledger: &Ledger) {
     let all = ledger.all();
     let what = summary.split("### What failed").nth(1).unwrap();
-    let told: Set =
+    let printed: Set =
         what.split("<code>").skip(1).map(|rest| rest.split("</code>").next().unwrap().replace("&#95;", "_")).collect();
-    assert!(told.is_subset(&all) && told.len() == all.len().min(50), "{told:?}");
+    assert!(printed.is_subset(&all) && printed.len() == all.len().min(50), "{printed:?}");
     assert_eq!(summary.contains(&format!("… and {} more files", all.len().saturating_sub(50))), all.len() > 50);
     let errors = ended.stdout.lines().filter(|line| line.starts_with("::error file=tests/"));
     let files: Set =

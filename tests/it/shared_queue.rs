@@ -10,15 +10,15 @@ use crate::faulty_support::{Ended, PASSES, Place, clean, fault, wait_until, work
 
 /// How often each file occurs in these processes' outputs, and that it passed.
 #[track_caller]
-fn times_told(all: &[Ended]) -> BTreeMap<String, u32> {
-    let mut told = BTreeMap::new();
+fn times_printed(all: &[Ended]) -> BTreeMap<String, u32> {
+    let mut times = BTreeMap::new();
     for ended in all {
         for (name, verdict) in ended.verdicts() {
             assert!(verdict == "ok" || verdict.starts_with("flaky"), "{ended}");
-            *told.entry(name.to_owned()).or_default() += 1;
+            *times.entry(name.to_owned()).or_default() += 1;
         }
     }
-    told
+    times
 }
 
 #[test]
@@ -26,8 +26,8 @@ fn two_processes_share_the_files_and_each_reports_its_own() {
     let place = Place::with_many(12, &fault("sleep 100"));
     let runs = [place.start("--run-id one --timings"), place.start("--run-id one --timings")];
     let all = runs.map(|run| run.wait().exits(0));
-    let told = times_told(&all);
-    assert!(told.len() == 12 && told.values().all(|times| *times == 1), "{told:?}");
+    let printed = times_printed(&all);
+    assert!(printed.len() == 12 && printed.values().all(|times| *times == 1), "{printed:?}");
     assert!(all.iter().all(|ended| !ended.verdicts().is_empty()));
     for ended in &all {
         ended.says(&format!("{} of 12 were run by other processes", 12 - ended.verdicts().len()));
@@ -46,8 +46,8 @@ fn without_an_id_a_process_joins_the_run_in_progress() {
     first.says("... ok");
     let second = place.start("").wait().exits(0);
     second.says("joined the run in progress");
-    let told = times_told(&[first.wait().exits(0), second]);
-    assert!(told.len() == 8 && told.values().all(|times| *times == 1), "{told:?}");
+    let printed = times_printed(&[first.wait().exits(0), second]);
+    assert!(printed.len() == 8 && printed.values().all(|times| *times == 1), "{printed:?}");
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn sixty_four_processes_run_each_file_once() {
     let place = Place::with_many(100, PASSES);
     let runs: Vec<_> = (0..64).map(|_| place.start("--run-id crowd")).collect();
     let all: Vec<Ended> = runs.into_iter().map(|run| run.wait().exits(0)).collect();
-    let told = times_told(&all);
-    assert!(told.len() == 100 && told.values().all(|times| *times == 1), "{told:?}");
+    let printed = times_printed(&all);
+    assert!(printed.len() == 100 && printed.values().all(|times| *times == 1), "{printed:?}");
     assert_eq!(place.history().len(), 100);
 }
 

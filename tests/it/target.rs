@@ -258,7 +258,7 @@ fn a_wrong_hash_shows_what_was_returned_and_keeps_all_of_it() {
 }
 
 #[test]
-fn each_failure_is_told_once_with_its_command_and_figures_only_where_they_are_wanted() {
+fn each_failure_is_printed_once_with_its_command_and_figures_only_where_they_are_wanted() {
     let root = folder(&[("a.test", FAILS), ("it's.test", FAILS), ("c.test", PASSES)]);
     let said = run(root.path(), &[]);
     let ends = said.out.split("\nfailures:\n").nth(1).unwrap();

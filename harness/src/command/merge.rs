@@ -12,6 +12,7 @@ use crate::report::files::{self, Folder};
 use crate::report::merge::{Merged, merge};
 use crate::report::table;
 use crate::report::words::first_line;
+use crate::run::with_causes;
 use crate::summary::ExitStatus;
 
 /// The flags of `slt merge`.
@@ -46,7 +47,7 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
     let parts = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(parts) => parts,
-        Err(error) => return complain(&told(&error), ExitStatus::Usage),
+        Err(error) => return complain(&with_causes(&error), ExitStatus::Usage),
     };
     let other = |(_, part): &&(String, Results)| flags.run_id.as_ref().is_some_and(|id| *id != part.run_id);
     if let Some((name, part)) = parts.iter().find(other) {
@@ -101,12 +102,4 @@ fn remember(folder: &Path, merged: &Merged) -> io::Result<PathBuf> {
     let mut log = history.log()?;
     merged.results.outcomes.iter().try_for_each(|outcome| log.append_foreign(outcome))?;
     Ok(history.path().to_path_buf())
-}
-
-/// An error with what brought it about.
-fn told(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
