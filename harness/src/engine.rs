@@ -15,6 +15,7 @@ pub(crate) mod choice;
 #[cfg(feature = "external")]
 mod external;
 mod identity;
+mod leftover;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod line;
 #[cfg(feature = "mysql")]
@@ -31,6 +32,7 @@ pub mod sqlite;
 mod text;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod url;
 
 pub(crate) use adapter::UNNAMED;
 pub use adapter::{Adapter, IntoEngine, Skip};

@@ -9,6 +9,7 @@ mod comparison;
 mod counts;
 mod cut_short;
 mod failure;
+mod portion;
 mod record_id;
 mod results;
 mod scope;
@@ -18,9 +19,10 @@ pub use comparison::{Agrees, Compared, Comparison, MAX_COMPARED};
 pub use counts::Counts;
 pub use cut_short::CutShort;
 pub use failure::{Failure, Part};
+pub use portion::Portion;
 pub use record_id::RecordId;
 pub use results::{RESULTS_VERSION, Results, ResultsError};
-pub use scope::{Portion, Scope};
+pub use scope::Scope;
 pub use shard::{Shard, ShardError, Split};
 
 /// A verdict is how one trial ended.

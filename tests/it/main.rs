@@ -10,6 +10,7 @@ mod bless;
 mod browser;
 mod cases;
 mod check;
+mod circles;
 mod commands;
 mod compare;
 mod dialects;

@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use super::leftover::{Leftover, LeftoverState};
+use super::url::shown_command;
+pub use super::url::{ChoiceError, Url};
 use super::{Database, Engine, EngineError};
 
 /// A choice names an engine. Its `Display` hides passwords.
@@ -19,31 +22,6 @@ pub enum Choice {
     External(String),
 }
 
-/// Why an engine is invalid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChoiceError {
-    /// It does not look like an engine.
-    #[error("no such engine: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")]
-    Unknown,
-    /// The command after `external:` is missing.
-    #[error("`external:` wants a command, such as `external:python3 driver.py`")]
-    NoCommand,
-    /// The program was built without this engine.
-    #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]
-    NotBuilt(&'static str),
-    /// It is not a server.
-    #[error("the engine `{0}` leaves no databases behind: name a server")]
-    NoServer(&'static str),
-    /// The URL is invalid.
-    #[error("cannot use `{shown}`: {why}")]
-    Url {
-        /// The URL without secrets.
-        shown: String,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
 impl FromStr for Choice {
     type Err = ChoiceError;
 
@@ -55,9 +33,9 @@ impl FromStr for Choice {
             };
         }
         match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Ok(Choice::Postgres(Url(text.to_owned()))),
-            Some(("mysql", _)) => Ok(Choice::Mysql(Url(text.to_owned()))),
-            Some(("mariadb", rest)) => Ok(Choice::Mysql(Url(format!("mysql://{rest}")))),
+            Some(("postgres" | "postgresql", _)) => Ok(Choice::Postgres(Url::new(text))),
+            Some(("mysql", _)) => Ok(Choice::Mysql(Url::new(text))),
+            Some(("mariadb", rest)) => Ok(Choice::Mysql(Url::new(format!("mysql://{rest}")))),
             None if text == "sqlite" => Ok(Choice::Sqlite),
             _ => Err(ChoiceError::Unknown),
         }
@@ -85,7 +63,7 @@ impl Choice {
     pub fn secret(&self) -> String {
         match self {
             Choice::Sqlite => "sqlite".to_owned(),
-            Choice::Postgres(url) | Choice::Mysql(url) => url.0.clone(),
+            Choice::Postgres(url) | Choice::Mysql(url) => url.secret().to_owned(),
             Choice::External(command) => format!("external:{command}"),
         }
     }
@@ -178,97 +156,6 @@ pub enum CleanError {
     },
 }
 
-/// A leftover is a database that a run created and did not drop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// Its kind and name: ``database `slt_…` ``.
-    pub name: String,
-    /// The result.
-    pub state: LeftoverState,
-}
-
-/// What happened to a leftover.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftoverState {
-    /// It was dropped; in a dry run, it would be.
-    Dropped,
-    /// The run that created it is alive, or somebody is connected to it.
-    InUse,
-    /// It could not be dropped, for this reason.
-    Stays(String),
-}
-
-/// A server's URL. Its `Display` hides the password and all parameters, which may hold one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Url(String);
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
-        // A password may contain any of these characters unescaped: show too little rather than too much.
-        let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
-        write!(f, "{scheme}://")?;
-        if let Some(user) = user {
-            write!(f, "{}@", user.split([':', '/', '?', '#']).next().unwrap_or_default())?;
-            // What follows may be the end of a parameter.
-            if user.contains('?') {
-                return f.write_str("…");
-            }
-        }
-        let place = place.split(['?', '#']).next().unwrap_or_default();
-        let hosts = place.split('/').next().unwrap_or_default();
-        let is_odd = |(host, port): &(&str, &str)| {
-            let is_address = host.starts_with('[') && port.ends_with(']');
-            !is_address && port.bytes().any(|byte| !byte.is_ascii_digit())
-        };
-        match hosts.split(',').filter_map(|host| host.rsplit_once(':')).find(is_odd) {
-            // It may be a password, if the host was forgotten.
-            Some((host, _)) => write!(f, "{host}:…"),
-            None => f.write_str(place),
-        }
-    }
-}
-
-impl fmt::Debug for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{self}`")
-    }
-}
-
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-impl Url {
-    /// The URL without the parameter `name`, and its value.
-    pub(crate) fn take(&self, name: &str) -> (String, Option<String>) {
-        let Some((place, query)) = self.0.split_once('?') else { return (self.0.clone(), None) };
-        let (mut rest, mut found) = (Vec::new(), None);
-        for pair in query.split('&') {
-            match pair.split_once('=') {
-                Some((key, value)) if key == name => found = Some(value.to_owned()),
-                _ => rest.push(pair),
-            }
-        }
-        let text = if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
-        (text, found)
-    }
-
-    /// The error for this URL. `why` must contain nothing of the URL.
-    pub(crate) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
-        ChoiceError::Url { shown: self.to_string(), why: why.to_string() }
-    }
-}
-
-/// The start of a command, up to the first word that might hold a secret.
-pub(super) fn shown_command(command: &str) -> String {
-    let plain = |word: &&str| !word.starts_with('-') && !word.contains(['=', '@', ':', '$', '"', '\'']);
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let shown: Vec<&str> = words.iter().copied().take_while(plain).collect();
-    if shown.len() == words.len() {
-        shown.join(" ")
-    } else {
-        format!("{} …", shown.join(" ")).trim_start().to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,16 +203,6 @@ mod tests {
             assert!(!format!("{choice:?}").contains("hunter2"));
             assert_eq!(choice.secret().contains("hunter2"), text.contains("hunter2"));
         }
-    }
-
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
-    #[test]
-    fn our_own_parameters_are_removed() {
-        let url = |text: &str| Url(text.to_owned());
-        let take = |text: &str| url(text).take("ours");
-        assert_eq!(take("a://b/c?ours=1"), ("a://b/c".to_owned(), Some("1".to_owned())));
-        assert_eq!(take("a://b/c?x=1&ours=2&y=3"), ("a://b/c?x=1&y=3".to_owned(), Some("2".to_owned())));
-        assert_eq!(take("a://b/c?x=1"), ("a://b/c?x=1".to_owned(), None));
     }
 
     #[test]

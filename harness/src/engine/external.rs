@@ -32,9 +32,9 @@ use serde::Serialize;
 use serde_json::StreamDeserializer;
 use serde_json::de::IoRead;
 
-use super::choice::shown_command;
 use super::identity;
 use super::names::Maker;
+use super::url::shown_command;
 use super::{Database, Done, Engine, EngineError, Interrupter, Opening, Request, Rows, Session, Together};
 
 mod answer;

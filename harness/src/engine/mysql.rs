@@ -7,10 +7,11 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use once_cell::sync::OnceCell;
 
-use super::choice::{ChoiceError, Leftover, LeftoverState, Url};
+use super::leftover::{Leftover, LeftoverState};
 use super::line::{CONNECT, GOODBYE, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
+use super::url::{ChoiceError, Url};
 use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 
 /// How long the connection with the lock may be idle: a year, the server's maximum.

@@ -9,10 +9,11 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use self::address::{check_version, with_cause};
-use super::choice::{ChoiceError, Leftover, LeftoverState, Url};
+use super::leftover::{Leftover, LeftoverState};
 use super::line::{CONNECT, Line, Trust};
 use super::names::{Maker, token_of};
 use super::text::Letters;
+use super::url::{ChoiceError, Url};
 use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 
 pub(crate) mod address;

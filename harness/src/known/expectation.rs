@@ -68,7 +68,7 @@ impl<'j> Expectation<'j> {
     /// no record with that SQL is left in the pinned line.
     pub fn passing(&self, whole: bool) -> Vec<RecordId> {
         let pins = self.entry.listed.records.as_deref().unwrap_or_default();
-        let mut passing = super::judge::compare(&self.failing, pins).not_failing;
+        let mut passing = compare(&self.failing, pins).not_failing;
         let stands = |record: &RecordId| self.passed.contains(record) || self.failing.contains(record);
         let pinned_lines: HashSet<&RecordId> = pins.iter().filter(|pin| stands(pin)).collect();
         let mut moved: HashMap<&str, usize> = HashMap::new();
@@ -89,4 +89,34 @@ impl<'j> Expectation<'j> {
         });
         passing
     }
+}
+
+/// How the failing records differ from the known ones.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Comparison {
+    /// Failing, and not pinned.
+    pub(super) new: Vec<RecordId>,
+    /// Pinned, and not failing.
+    pub(super) not_failing: Vec<RecordId>,
+}
+
+/// Matches failing with pinned records: first by SQL and line, then by SQL alone, because lines move.
+pub(super) fn compare(failing: &[RecordId], pins: &[RecordId]) -> Comparison {
+    let mut comparison = Comparison::default();
+    let mut pins: Vec<Option<&RecordId>> = pins.iter().map(Some).collect();
+    let mut unpaired = Vec::new();
+    for record in failing {
+        match pins.iter_mut().find(|pin| **pin == Some(record)) {
+            Some(pin) => *pin = None,
+            None => unpaired.push(record),
+        }
+    }
+    for record in unpaired {
+        match pins.iter_mut().find(|pin| pin.is_some_and(|pin| pin.sql == record.sql)) {
+            Some(pin) => *pin = None,
+            None => comparison.new.push(record.clone()),
+        }
+    }
+    comparison.not_failing = pins.into_iter().flatten().cloned().collect();
+    comparison
 }

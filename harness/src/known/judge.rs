@@ -1,5 +1,6 @@
 //! Compares outcomes with a list of known failures.
 
+use super::expectation::{Comparison, compare};
 use super::{Entry, Expectation, KnownFailures};
 use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, Outcome, RecordId, Verdict};
 
@@ -177,34 +178,4 @@ fn with_failure(mut outcome: Outcome, message: String) -> Outcome {
 fn lines(records: &[RecordId]) -> String {
     let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
     format!("{} {}", if lines.len() == 1 { "line" } else { "lines" }, lines.join(", "))
-}
-
-/// How the failing records differ from the known ones.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Comparison {
-    /// Failing, and not pinned.
-    pub(super) new: Vec<RecordId>,
-    /// Pinned, and not failing.
-    pub(super) not_failing: Vec<RecordId>,
-}
-
-/// Matches failing with pinned records: first by SQL and line, then by SQL alone, because lines move.
-pub(super) fn compare(failing: &[RecordId], pins: &[RecordId]) -> Comparison {
-    let mut comparison = Comparison::default();
-    let mut pins: Vec<Option<&RecordId>> = pins.iter().map(Some).collect();
-    let mut unpaired = Vec::new();
-    for record in failing {
-        match pins.iter_mut().find(|pin| **pin == Some(record)) {
-            Some(pin) => *pin = None,
-            None => unpaired.push(record),
-        }
-    }
-    for record in unpaired {
-        match pins.iter_mut().find(|pin| pin.is_some_and(|pin| pin.sql == record.sql)) {
-            Some(pin) => *pin = None,
-            None => comparison.new.push(record.clone()),
-        }
-    }
-    comparison.not_failing = pins.into_iter().flatten().cloned().collect();
-    comparison
 }
