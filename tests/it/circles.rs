@@ -16,7 +16,7 @@ const LEFT: [(&str, &[&str]); 6] = [
     ("command", &["error", "query"]),
     ("config", &["in_force", "settings"]),
     ("crash", &["guard", "say", "slot"]),
-    ("dialect", &["complaint", "definition", "duckdb", "rewrite", "stage"]),
+    ("dialect", &["complaint", "definition", "rewrite", "stage"]),
     ("process", &["child", "family"]),
     ("trial", &["apart", "compare", "excerpt", "tally"]),
 ];
@@ -26,7 +26,8 @@ fn modules() -> BTreeMap<Module, String> {
     let root = root().join("harness/src");
     let mut modules = BTreeMap::new();
     for path in tracked() {
-        let name = path.strip_prefix(&root).ok().and_then(|path| path.to_str()).and_then(|name| name.strip_suffix(".rs"));
+        let name =
+            path.strip_prefix(&root).ok().and_then(|path| path.to_str()).and_then(|name| name.strip_suffix(".rs"));
         let Some(name) = name else { continue };
         let module: Module = if name == "lib" { Module::new() } else { name.split('/').map(str::to_owned).collect() };
         if module.iter().any(|part| part == "tests") {
@@ -41,7 +42,8 @@ fn modules() -> BTreeMap<Module, String> {
     let mut test_only = BTreeSet::new();
     for (module, text) in &modules {
         for part in text.split("#[cfg(test)]\n").skip(1) {
-            let declared = part.trim_start_matches("pub(super) ").strip_prefix("mod ").and_then(|rest| rest.split(';').next());
+            let declared =
+                part.trim_start_matches("pub(super) ").strip_prefix("mod ").and_then(|rest| rest.split(';').next());
             test_only.extend(declared.map(|name| [module.clone(), vec![name.to_owned()]].concat()));
         }
     }
@@ -69,7 +71,8 @@ fn expand(tree: &str) -> Vec<String> {
 
 /// The trees of all `use` declarations in a text.
 fn trees(text: &str) -> impl Iterator<Item = &str> {
-    let starts = text.match_indices("use ").filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+    let starts =
+        text.match_indices("use ").filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
     starts.filter_map(|(at, word)| text[at + word.len()..].split(';').next())
 }
 
@@ -141,7 +144,9 @@ fn files_of_a_module_import_each_other_in_no_circle() {
             found.insert(module.join("/"), circle);
         }
     }
-    let left: BTreeMap<String, Vec<String>> =
-        LEFT.iter().map(|(module, parts)| ((*module).to_owned(), parts.iter().map(ToString::to_string).collect())).collect();
+    let left: BTreeMap<String, Vec<String>> = LEFT
+        .iter()
+        .map(|(module, parts)| ((*module).to_owned(), parts.iter().map(ToString::to_string).collect()))
+        .collect();
     assert_eq!(found, left, "files import each other in a circle (left), or no longer do (right)");
 }
