@@ -141,3 +141,21 @@ fn the_page_of_options_lists_every_variable() {
     }
     assert!(variables > 15, "{variables} variables");
 }
+
+#[test]
+fn the_walk_in_the_architecture_is_that_of_the_code() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let walk = page.split("## From the command line to a verdict").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut files = std::collections::BTreeSet::new();
+    let mut functions = 0;
+    for line in walk.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let mut names = line.split('`').skip(1).step_by(2);
+        let (function, file) = (names.next().unwrap(), names.next().unwrap());
+        let text = fs::read_to_string(root().join("harness/src").join(file)).unwrap_or_default();
+        let is_there = ["(", "<"].iter().any(|next| text.contains(&format!("fn {function}{next}")));
+        assert!(is_there, "{file} has no function `{function}`");
+        files.insert(file);
+        functions += 1;
+    }
+    assert!((10..=15).contains(&functions) && files.len() <= 12, "{functions} functions in {} files", files.len());
+}
