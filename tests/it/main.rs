@@ -3,6 +3,7 @@
 // Tests print messages for the developer.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod action;
 mod agreement;
 mod api;
 mod bad_input;

@@ -259,7 +259,7 @@ fn the_documented_workflows_are_valid_yaml_and_do_what_they_say() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("docs/ci.md")).unwrap();
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 3, "three workflows");
+    assert_eq!(blocks.len(), 4, "four workflows");
     for block in blocks {
         let documents = yaml_rust2::YamlLoader::load_from_str(block).unwrap();
         let workflow = &documents[0];
