@@ -137,14 +137,25 @@ fn the_last_run_is_shown_at_a_glance() {
 #[test]
 fn the_punch_list_is_written_to_the_given_path() {
     let folder = three_runs();
-    let run = |arguments: &[&str]| {
+    let of = |name: &str, arguments: &[&str]| {
         let mut command = command(env!("CARGO_BIN_EXE_slt"));
-        Said::of(command.current_dir(folder.path()).args(["punchlist", "--results", "."]).args(arguments))
+        Said::of(command.current_dir(folder.path()).args([name, "--results", "."]).args(arguments))
     };
+    let run = |arguments: &[&str]| of("punchlist", arguments);
+    // Both names of the command say and write the same.
+    let said = of("analyze", &["--markdown"]);
+    let list = folder.path().join("sqllogictest_punchlist.md");
+    let markdown = fs::read_to_string(&list).unwrap();
+    fs::remove_file(&list).unwrap();
+    assert_eq!((&run(&[]).out, fs::read_to_string(&list).unwrap()), (&said.out, markdown));
+    assert_eq!(of("analyze", &["--markdown", "--output", "-"]).out, run(&["--output", "-"]).out);
+    for wrong in [&["--markdown", "--json"][..], &["--markdown", "--top-fixes"], &["--output", "x.md"]] {
+        assert_eq!(of("analyze", wrong).code, 2);
+    }
     let said = run(&[]);
-    let wrote = "1 failing of 5 files, by 1 first cause; 1 not run\nwrote `target/sqllogictest_punchlist.md`\n";
+    let wrote = "1 failing of 5 files, by 1 first cause; 1 not run\nwrote `./sqllogictest_punchlist.md`\n";
     assert_eq!((said.code, said.out.as_str()), (0, wrote), "{said:?}");
-    let text = fs::read_to_string(folder.path().join("target/sqllogictest_punchlist.md")).unwrap();
+    let text = fs::read_to_string(folder.path().join("sqllogictest_punchlist.md")).unwrap();
     assert!(text.contains("- [ ] `joins/1.test`") && !text.contains("select/2.test"), "{text}");
     let said = run(&["--from", "runs/20261131T000000Z-77aa0c11.json", "--output", "todo.md"]);
     assert_eq!(said.code, 0, "{said:?}");

@@ -1,7 +1,10 @@
 //! `slt analyze`: failures by cause.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
+use super::punchlist::{self, OUTPUT_HELP};
 use super::runs::{RUN_HELP, Recorded};
 use super::{CommandError, print, print_json};
 use crate::outcome::Results;
@@ -14,6 +17,13 @@ pub(super) struct Flags {
     /// Show what to fix first instead, and what pass rate that leads to
     #[arg(long)]
     top_fixes: bool,
+
+    /// Write a checklist of failing files in Markdown instead, by first cause
+    #[arg(long, conflicts_with_all = ["top_fixes", "json"])]
+    markdown: bool,
+
+    #[arg(long, value_name = "FILE", requires = "markdown", help = OUTPUT_HELP)]
+    output: Option<PathBuf>,
 
     #[arg(long, value_name = "RUN", default_value = "latest", help = RUN_HELP)]
     from: String,
@@ -38,6 +48,9 @@ fn compared(results: &Results) -> String {
 const MOST: usize = 10;
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
+    if flags.markdown {
+        return punchlist::write(&flags.recorded, &flags.from, flags.output.as_deref(), false);
+    }
     let (results, _) = flags.recorded.find(&flags.from)?;
     let clusters = Clusters::new(&results);
     if let Some(portion) = results.portion().filter(|_| !flags.json) {

@@ -16,8 +16,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE", default_value = "latest", help = RUN_HELP)]
     from: String,
 
-    /// Where to write the list, `-` for standard output; default: `target/sqllogictest_punchlist.md`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = OUTPUT_HELP)]
     output: Option<PathBuf>,
 
     #[command(flatten)]
@@ -28,24 +27,38 @@ pub(super) struct Flags {
     json: bool,
 }
 
-/// Where the Markdown goes if nobody says so.
-const OUTPUT: &str = "target/sqllogictest_punchlist.md";
+/// What says where the list goes.
+pub(super) const OUTPUT_HELP: &str =
+    "Where to write the list, `-` for standard output; default: `sqllogictest_punchlist.md` in the results folder";
+
+/// The file in the results folder that gets the Markdown if no other is named.
+const OUTPUT: &str = "sqllogictest_punchlist.md";
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
-    let (results, _) = flags.recorded.find(&flags.from)?;
+    write(&flags.recorded, &flags.from, flags.output.as_deref(), flags.json)
+}
+
+/// Writes the checklist of a run.
+pub(super) fn write(
+    recorded: &Recorded,
+    from: &str,
+    output: Option<&Path>,
+    as_json: bool,
+) -> Result<ExitStatus, CommandError> {
+    let (results, _) = recorded.find(from)?;
     let punchlist = Punchlist::new(&results);
-    let output = match &flags.output {
-        None if flags.json => Path::new("-"),
-        None => Path::new(OUTPUT),
-        Some(output) => output,
+    let output = match output {
+        None if as_json => PathBuf::from("-"),
+        None => recorded.folder()?.join(OUTPUT),
+        Some(output) => output.to_owned(),
     };
     if output == Path::new("-") {
-        return if flags.json { print_json(&punchlist) } else { print(&punchlist.markdown()) };
+        return if as_json { print_json(&punchlist) } else { print(&punchlist.markdown()) };
     }
-    let text = if flags.json { super::json(&punchlist) } else { punchlist.markdown() };
+    let text = if as_json { super::json(&punchlist) } else { punchlist.markdown() };
     let folder = output.parent().map_or(Ok(()), fs::create_dir_all);
     folder
-        .and_then(|()| replace(output, text.as_bytes()))
+        .and_then(|()| replace(&output, text.as_bytes()))
         .map_err(|source| CommandError::Write { path: output.display().to_string(), source })?;
     print(&format!("{}\nwrote `{}`\n", punchlist.summary(), output.display()))
 }
