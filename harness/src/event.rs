@@ -68,6 +68,8 @@ pub enum Event<'e> {
         file: &'e str,
         /// Its line; 0 before the first record.
         line: u64,
+        /// The variables of the loops around it, as in `i=3`; empty outside of loops.
+        pass: &'e str,
         /// Its SQL.
         sql: &'e [u8],
         /// Whether the record is judged. Others prepare for the one that is.

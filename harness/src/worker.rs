@@ -277,7 +277,7 @@ fn trial(
     page.0.begins();
     // A crash before the first record is attributed to the file.
     let path = file.path.to_string_lossy();
-    page.report(Event::RecordStarted { file: &path, line: 0, sql: b"", is_judged: true });
+    page.report(Event::RecordStarted { file: &path, line: 0, pass: "", sql: b"", is_judged: true });
     // Its supervisor gives the file as much time again as it has had, as long as nothing is on the page.
     let judged = || page.0.clear();
     let is_unwanted = || job.interruption.is_some_and(Interruption::is_over);
@@ -302,7 +302,7 @@ fn failed(name: &str, verdict: Verdict, failure: Failure) -> Outcome {
     // A failure without a record is identified by its message.
     let text = if failure.sql.is_empty() { &failure.message } else { &failure.sql };
     Outcome {
-        failed_records: vec![RecordId::new(text, failure.line)],
+        failed_records: vec![RecordId::in_pass(text, failure.line, &failure.pass)],
         failures: vec![failure],
         records: RecordCounts { failed: 1, ..RecordCounts::default() },
         ..Outcome::new(name, verdict)
@@ -314,12 +314,12 @@ struct Page(Live);
 
 impl Reporter for Page {
     fn report(&self, event: Event<'_>) {
-        let Event::RecordStarted { file, line, sql, .. } = event else { return };
+        let Event::RecordStarted { file, line, pass, sql, .. } = event else { return };
         let sql = match std::str::from_utf8(sql) {
             Ok(sql) => Cow::Borrowed(sql),
             Err(_) => String::from_utf8_lossy(sql),
         };
-        self.0.running(file, line, &sql);
+        self.0.running_in(file, line, pass, &sql);
     }
 }
 
@@ -376,6 +376,7 @@ pub fn settle(
         },
         file: last.as_ref().map_or_else(|| lease.name().to_owned(), |running| running.file.clone()),
         line: last.as_ref().map_or(0, |running| running.line),
+        pass: last.as_ref().map(|running| running.pass.clone()).unwrap_or_default(),
         sql: last.map(|running| running.sql).unwrap_or_default(),
         ..Failure::default()
     };

@@ -42,13 +42,19 @@ fn say(out: &mut Out, how: &[&str], guilty: Option<&'static Slot>, all: impl Ite
     }
 }
 
-/// `FILE:LINE`, and the SQL on its own line.
+/// `FILE:LINE`, the pass of the loops around it, and the SQL on its own line.
 fn place(out: &mut Out, slot: &Slot) {
     let (mut file, line, mut sql, is_cut) = slot.parts();
     out.escaped(&mut file);
     if line > 0 {
         out.text(":");
         out.number(line);
+    }
+    let mut pass = slot.pass().peekable();
+    if pass.peek().is_some() {
+        out.text(" (");
+        out.escaped(&mut pass);
+        out.text(")");
     }
     let mut sql = sql.by_ref().peekable();
     if sql.peek().is_some() {

@@ -35,6 +35,7 @@ pub(crate) struct Slot {
     version: AtomicU64,
     line: AtomicU64,
     file: Text<64>,
+    pass: Text<16>,
     sql: Text<256>,
     stack: AlternateStack,
 }
@@ -77,6 +78,8 @@ pub(crate) struct Noted {
     pub(crate) file: String,
     /// The line of the record; 0 before the first one.
     pub(crate) line: u64,
+    /// The variables of the loops around the record, the first 128 bytes of them; empty outside of loops.
+    pub(crate) pass: String,
     /// The SQL, the first 2,048 bytes of it.
     pub(crate) sql: String,
 }
@@ -104,6 +107,7 @@ impl Slot {
             version: AtomicU64::new(0),
             line: AtomicU64::new(0),
             file: Text::new(),
+            pass: Text::new(),
             sql: Text::new(),
             stack: AlternateStack::new(),
         }
@@ -133,6 +137,7 @@ impl Slot {
         fence(Ordering::Release);
         self.line.store(line, Ordering::Relaxed);
         self.file.set(file.as_bytes());
+        self.pass.set(b"");
         self.sql.set(sql);
         self.version.store(version + 2, Ordering::Release);
     }
@@ -167,6 +172,7 @@ impl Slot {
             let noted = Noted {
                 file: text(self.file.bytes().collect()),
                 line: self.line.load(Ordering::Relaxed),
+                pass: text(self.pass.bytes().collect()),
                 sql: text(self.sql.bytes().collect()),
             };
             fence(Ordering::Acquire);
@@ -175,6 +181,11 @@ impl Slot {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// The variables of the loops around the record, for a signal handler.
+    pub(super) fn pass(&self) -> impl Iterator<Item = u8> {
+        self.pass.bytes()
     }
 
     /// The file, line and SQL for a signal handler, which cannot wait for a write to finish; and whether the SQL is
@@ -229,6 +240,14 @@ impl InEngine {
         InEngine::wait(slot)
     }
 
+    /// Adds the variables of the loops around the record.
+    pub(crate) fn in_pass(self, pass: &str) -> InEngine {
+        if let Some(slot) = self.0.filter(|_| !pass.is_empty()) {
+            slot.pass.set(pass.as_bytes());
+        }
+        self
+    }
+
     /// The engine does something else for the same record.
     pub(crate) fn reenter() -> InEngine {
         let slot = MINE.get();
@@ -268,7 +287,8 @@ mod tests {
     fn the_last_record_is_read_back_and_long_sql_is_cut() {
         let slot = Slot::take().unwrap();
         let adopted = slot.adopt();
-        let noted = |line, sql: &str| Noted { file: "a.test".to_owned(), line, sql: sql.to_owned() };
+        let noted =
+            |line, sql: &str| Noted { file: "a.test".to_owned(), line, pass: String::new(), sql: sql.to_owned() };
         for (line, sql) in [(1, "SELECT 1"), (2, ""), (3, "SELECT 'a longer one'"), (4, "x")] {
             let _in_engine = InEngine::enter("a.test", line, sql.as_bytes());
             assert_eq!(slot.read(), noted(line, sql));
@@ -276,6 +296,10 @@ mod tests {
         let _in_engine = InEngine::enter("a.test", 5, "y".repeat(5000).as_bytes());
         assert_eq!(slot.read(), noted(5, &"y".repeat(2048)));
         assert!(slot.sql.is_cut() && Slot::all().any(|other| other.is_of(this_thread())));
+        let _in_engine = InEngine::enter("a.test", 6, b"").in_pass("i=3");
+        assert_eq!(slot.read(), Noted { pass: "i=3".to_owned(), ..noted(6, "") });
+        let _in_engine = InEngine::enter("a.test", 7, b"");
+        assert_eq!(slot.read(), noted(7, ""));
         drop(adopted);
         assert!(!Slot::all().any(|other| other.is_of(this_thread())));
     }
@@ -304,7 +328,7 @@ mod tests {
                 }
             });
             for _ in 0..2000 {
-                let Noted { file, line, sql } = slot.read();
+                let Noted { file, line, sql, .. } = slot.read();
                 if !sql.is_empty() {
                     assert_eq!(file, format!("{line}.test"));
                     assert!(sql.bytes().all(|byte| byte == b'a' + (line % 26) as u8), "{sql}");

@@ -323,7 +323,8 @@ pub(crate) fn what_a_dead_worker_was_running_is_known(start: fn(Plan) -> Join) {
     for line in 1..100 {
         live.running("dir/0.test", line, "SELECT 'ä'");
     }
-    let running = Running { file: "dir/0.test".into(), line: 99, sql: "SELECT 'ä'".into(), trial: 0 };
+    let running =
+        Running { file: "dir/0.test".into(), line: 99, pass: String::new(), sql: "SELECT 'ä'".into(), trial: 0 };
     assert_eq!(b.running(1).unwrap(), Some(running.clone()));
     drop(a);
     assert_eq!(b.lost().unwrap().pop().unwrap().last, Some(running));

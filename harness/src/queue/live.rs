@@ -26,6 +26,9 @@ pub struct Running {
     pub file: String,
     /// The record's line in that file, counted from 1; 0 before the first record.
     pub line: u64,
+    /// The variables of the loops around it, as in `i=3`; empty outside of loops.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pass: String,
     /// The SQL; of a long statement its first 3,040 bytes.
     pub sql: String,
     /// The number of the worker's trial, counted from 1; each attempt at a file is a new trial.
@@ -46,7 +49,7 @@ pub struct Running {
 ///
 /// slot    0  u64   line
 ///         8  u32   length of the file name   12  u32   length of the SQL
-///        16  file name, at most 1,008 bytes
+///        16  file name; then, after a NUL, the pass of the loops around the record; at most 1,008 bytes in all
 ///      1024  SQL, at most 3,040 bytes
 /// ```
 #[derive(Clone)]
@@ -85,14 +88,28 @@ impl Live {
 
     /// Records that the record at `line` of `file` is about to run. No system call, no allocation.
     pub fn running(&self, file: &str, line: u64, sql: &str) {
+        self.running_in(file, line, "", sql);
+    }
+
+    /// The same for a record in a pass of the loops around it.
+    pub fn running_in(&self, file: &str, line: u64, pass: &str, sql: &str) {
         self.write(|page| {
             let count = u64::from_le_bytes(page[..8].try_into().expect("eight bytes")) + 1;
             let slot = slot_mut(page, count);
-            let (file, sql) = (prefix(file, FILE_BYTES), prefix(sql, SQL_BYTES));
+            let sql = prefix(sql, SQL_BYTES);
+            // No file name has a NUL. A pass that does not fit is left out.
+            let file = prefix(file, FILE_BYTES);
+            let pass = if file.len() + 1 + pass.len() <= FILE_BYTES { pass } else { "" };
+            let pass_at = file.len() + usize::from(!pass.is_empty());
+            let length = if pass.is_empty() { file.len() } else { pass_at + pass.len() };
             slot[..8].copy_from_slice(&line.to_le_bytes());
-            slot[8..12].copy_from_slice(&(file.len() as u32).to_le_bytes());
+            slot[8..12].copy_from_slice(&(length as u32).to_le_bytes());
             slot[12..16].copy_from_slice(&(sql.len() as u32).to_le_bytes());
             slot[SLOT_HEAD..][..file.len()].copy_from_slice(file.as_bytes());
+            if !pass.is_empty() {
+                slot[SLOT_HEAD + file.len()] = 0;
+                slot[SLOT_HEAD + pass_at..][..pass.len()].copy_from_slice(pass.as_bytes());
+            }
             slot[SLOT_HEAD + FILE_BYTES..][..sql.len()].copy_from_slice(sql.as_bytes());
             // The process may die between any two instructions: the count must not increase before the write is
             // complete.
@@ -147,9 +164,12 @@ impl Running {
         let slot = page.get(SLOTS_AT + (count % 2) as usize * SLOT_BYTES..)?.get(..SLOT_BYTES)?;
         let number = |at: usize| u32::from_le_bytes(slot[at..at + 4].try_into().expect("four bytes")) as usize;
         let text = |at: usize, bytes: usize| Some(String::from_utf8_lossy(slot.get(at..at + bytes)?).into_owned());
+        let file = text(SLOT_HEAD, number(8).min(FILE_BYTES))?;
+        let (file, pass) = file.split_once('\0').unwrap_or((&file, ""));
         Some(Running {
             line: u64::from_le_bytes(slot[..8].try_into().expect("eight bytes")),
-            file: text(SLOT_HEAD, number(8).min(FILE_BYTES))?,
+            file: file.to_owned(),
+            pass: pass.to_owned(),
             sql: text(SLOT_HEAD + FILE_BYTES, number(12).min(SQL_BYTES))?,
             trial: trials(page),
         })
@@ -173,9 +193,13 @@ mod tests {
         live.begins();
         for line in 1..5 {
             live.running("a.test", line, &format!("SELECT {line}"));
-            let running = Running { file: "a.test".into(), line, sql: format!("SELECT {line}"), trial: 1 };
+            let running =
+                Running { file: "a.test".into(), line, pass: String::new(), sql: format!("SELECT {line}"), trial: 1 };
             assert_eq!(read(&live), Some(running));
         }
+        live.running_in("a.test", 7, "i=3, t=INTEGER", "SELECT 7");
+        let running = read(&live).unwrap();
+        assert_eq!((running.file.as_str(), running.pass.as_str(), running.line), ("a.test", "i=3, t=INTEGER", 7));
         live.clear();
         assert_eq!(read(&live), None);
     }

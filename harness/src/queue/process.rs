@@ -65,7 +65,7 @@ pub(super) fn kill_and_settle(queue: &mut dyn Queue, mut process: Process) {
     process.0.kill().unwrap();
     process.0.wait().unwrap();
     let lost = queue.lost().unwrap().pop().unwrap();
-    let last = Running { file: "0.test".into(), line: 7, sql: "SELECT 7".into(), trial: 0 };
+    let last = Running { file: "0.test".into(), line: 7, pass: String::new(), sql: "SELECT 7".into(), trial: 0 };
     assert_eq!((lost.worker, lost.deaths, lost.last), (2, 1, Some(last)));
     let outcome = Outcome { verdict: Verdict::Crashed { how: "SIGKILL".into() }, ..passed(&lost.lease) };
     queue.finish(lost.lease, &outcome).unwrap();

@@ -78,7 +78,7 @@ impl Reporter for Transcript {
     fn report(&self, event: Event<'_>) {
         let mut state = self.state();
         match event {
-            Event::RecordStarted { file, line, sql, is_judged: true } => state.begin(file, line, sql),
+            Event::RecordStarted { file, line, sql, is_judged: true, .. } => state.begin(file, line, sql),
             Event::RecordEnded { file, record, ending } => state.end(file, record, ending),
             Event::ScriptFailed(failure) => state.fail(failure),
             Event::DatabaseKept(database) => {

@@ -126,7 +126,8 @@ pub(crate) fn run_apart<R: Reporter + 'static>(
         _ => format!("a panic while the thread of {name} ended"),
     };
     let noted = slot.read();
-    let failure = Failure { file: noted.file, line: noted.line, message, sql: noted.sql, ..Failure::default() };
+    let failure =
+        Failure { file: noted.file, line: noted.line, pass: noted.pass, message, sql: noted.sql, ..Failure::default() };
     trial.reporter.report(Event::ScriptFailed(&failure));
     let Tally { records, failures, failed_records } = trial.tally(|tally| {
         if !matches!(verdict, Verdict::NotRun { .. }) {

@@ -154,7 +154,7 @@ impl Tally<'_> {
     /// Reports that a record is about to run.
     pub(super) fn announce(&self, line: u64, sql: &[u8]) {
         let is_judged = !self.is_before();
-        self.reporter.report(Event::RecordStarted { file: self.file(), line, sql, is_judged });
+        self.reporter.report(Event::RecordStarted { file: self.file(), line, pass: &self.pass, sql, is_judged });
     }
 
     /// Notes what became of a record that is not judged.

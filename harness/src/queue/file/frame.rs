@@ -359,7 +359,13 @@ mod tests {
 
     #[test]
     fn the_details_of_a_loss_are_read_back() {
-        let last = Some(Running { file: "a \"b\"\n".into(), line: 7, sql: "SELECT '\u{1f600}'".into(), trial: 3 });
+        let last = Some(Running {
+            file: "a \"b\"\n".into(),
+            line: 7,
+            pass: "i=3".into(),
+            sql: "SELECT '\u{1f600}'".into(),
+            trial: 3,
+        });
         let bytes = record(Op::Lost, &Body::From { from: 4, last: &last }.to_json());
         let details = whole(&bytes).details().unwrap();
         assert_eq!((details.from, details.last), (4, last));

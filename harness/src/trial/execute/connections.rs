@@ -92,8 +92,14 @@ impl Executor<'_, '_> {
     ) -> Result<(), EngineError> {
         let sql = record.step.text();
         let file = record.included_from.as_deref().unwrap_or(&tally.shown);
-        self.reporter.report(Event::RecordStarted { file, line: record.line, sql, is_judged: true });
-        let _in_engine = InEngine::enter(file, record.line, sql);
+        self.reporter.report(Event::RecordStarted {
+            file,
+            line: record.line,
+            pass: &record.pass,
+            sql,
+            is_judged: true,
+        });
+        let _in_engine = InEngine::enter(file, record.line, sql).in_pass(&record.pass);
         if memchr::memchr(0, sql).is_some() {
             return Err(EngineError::refused("the SQL holds a NUL byte"));
         }
