@@ -18,6 +18,7 @@ use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
 pub(crate) mod check;
+pub(crate) mod fill;
 mod paths;
 #[cfg(feature = "commands")]
 pub(crate) mod shrink;
@@ -97,7 +98,7 @@ pub fn main_with<A: Args>(target: impl FnOnce(A) -> Target) -> ExitCode {
     let mut arguments: Vec<OsString> = env::args_os().collect();
     let status = match taken(&mut arguments) {
         Ok(Some(order)) => obey(&order, arguments, target),
-        Ok(None) => with_config(arguments, target, |target, config| target.run(config)),
+        Ok(None) => with_config(arguments, None, target, |target, config| target.run(config)),
         Err(error) => complain(&format!("`{HANDED_OVER}` is for `slt`: {error}"), ExitStatus::Usage),
     };
     leave(status)
@@ -117,12 +118,13 @@ fn taken(arguments: &mut Vec<OsString>) -> Result<Option<Order>, String> {
 fn obey<A: Args>(order: &Order, arguments: Vec<OsString>, target: impl FnOnce(A) -> Target) -> ExitStatus {
     let any = |_: &ArgMatches| Ok(());
     match order.command.as_str() {
-        name @ ("run" | "list" | "config") => with_config(arguments, target, |target, config| {
+        name @ ("run" | "list" | "config") => with_config(arguments, Some(&order.typed), target, |target, config| {
             let handed_over = Some(order.typed.clone());
             let config = as_command(Config { handed_over, ..config }, name == "list");
             target.run(Config { show_config: config.show_config || name == "config", ..config })
         }),
         "test" => with_flags("test", &arguments, config::check_bless, target, test::test),
+        "fill" => with_flags("fill", &arguments, any, target, fill::run),
         "check" => with_flags("check", &arguments, any, target, |target, flags| check::run(&flags, target.suite)),
         "stubs" => {
             with_flags("stubs", &arguments, any, target, |target, flags| stubs::run(&flags, target.suite, &order.test))
@@ -173,13 +175,18 @@ pub(crate) fn as_command(mut config: Config, list: bool) -> Config {
     Config { list, table: !list, ..config }
 }
 
-/// Reads the flags of a run, and the target's own.
+/// Reads the flags of a run, and the target's own; `typed` is what the user typed before them, if that was no `cargo test`.
 fn with_config<A: Args>(
     arguments: Vec<OsString>,
+    typed: Option<&str>,
     target: impl FnOnce(A) -> Target,
     act: impl FnOnce(Target, Config) -> ExitStatus,
 ) -> ExitStatus {
-    match Config::with_own(arguments) {
+    let read = match typed {
+        Some(typed) => Config::with_own_as(arguments, typed),
+        None => Config::with_own(arguments),
+    };
+    match read {
         Ok((config, own)) => act(target(own), config),
         Err(error) => usage(&error),
     }

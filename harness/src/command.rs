@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::action::{check, complain, shrink, stubs, test};
+use crate::action::{check, complain, fill, shrink, stubs, test};
 use crate::config::{self, Flags, Read};
 use crate::engine::Engine;
 use crate::escape;
@@ -22,6 +22,7 @@ mod cargo;
 mod clean;
 mod diff;
 mod error;
+mod generate;
 mod handover;
 mod merge;
 mod punchlist;
@@ -91,6 +92,10 @@ enum Action {
     ///
     /// Example: slt test tests/corpus/select/joins.test
     Test(test::TestFlags),
+    /// Write what a reference engine returns into records that do not say yet what they expect
+    ///
+    /// Records that expect something stay as they are.
+    Fill(fill::Flags),
     /// Make the shortest script that still fails the same way
     ///
     /// Takes away records, then rows of INSERTs, then parts of the SQL, and runs each shorter script in a process of its own.
@@ -115,7 +120,7 @@ enum Action {
     ///
     /// Example: slt status
     Status(status::Flags),
-    /// Write a checklist of failing files in Markdown, by first cause, the most frequent first
+    /// Write a checklist of failing files in Markdown, by first cause, the most frequent first; `slt analyze --markdown`
     ///
     /// Example: slt punchlist --from previous --output todo.md
     Punchlist(punchlist::Flags),
@@ -145,6 +150,14 @@ enum Action {
     ///
     /// Example: slt stubs && git add tests/slt/stubs.rs
     Stubs(stubs::Flags),
+    /// Print a script that lets a shell complete `slt`
+    ///
+    /// Example: slt completions bash > ~/.local/share/bash-completion/completions/slt
+    Completions(generate::Completions),
+    /// Print the manual page of `slt`, or write a page for each command
+    ///
+    /// Example: slt man ~/.local/share/man/man1
+    Man(generate::Man),
     /// Merge the results of several machines into one
     ///
     /// Exits as a run with all their files would: 0 only if all passed and no shard is missing.
@@ -172,21 +185,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Ok(own) => own,
         Err(status) => return status.into(),
     };
-    let mut command = Slt::command();
-    for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
-        command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_long_help(after));
-    }
-    for name in ["test", "check", "shrink"] {
-        command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
-    }
-    for name in handover::COMMANDS {
-        command = command.mut_subcommand(name, |command| {
-            let after = command.get_after_long_help().or(command.get_after_help());
-            let after = after.map(|after| format!("{after}\n\n")).unwrap_or_default();
-            command.after_long_help(format!("{after}{}", cargo::HELP))
-        });
-    }
-    let mut command = config::with_profile(command);
+    let mut command = built();
     let parsed = config::read(&mut command, &arguments, |error, _| error);
     let checked = parsed.and_then(|read| {
         let checked = match read.matches.subcommand() {
@@ -204,6 +203,25 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         }
         Err(error) => usage(&error).into(),
     }
+}
+
+/// The whole command line, with the texts of its help.
+fn built() -> clap::Command {
+    let mut command = Slt::command();
+    for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
+        command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_long_help(after));
+    }
+    for name in ["test", "check", "shrink", "fill"] {
+        command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
+    }
+    for name in handover::COMMANDS {
+        command = command.mut_subcommand(name, |command| {
+            let after = command.get_after_long_help().or(command.get_after_help());
+            let after = after.map(|after| format!("{after}\n\n")).unwrap_or_default();
+            command.after_long_help(format!("{after}{}", cargo::HELP))
+        });
+    }
+    config::with_profile(command)
 }
 
 /// Whether a flag, a variable or the settings name an engine.
@@ -235,8 +253,11 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
         Action::Report(flags) => concluded(report::run(&flags)),
         Action::Review(flags) => review::run(&flags, suite),
         Action::Shrink(flags) => shrink::run(Target::new(suite, engine), flags),
+        Action::Fill(flags) => fill::run(Target::new(suite, engine), flags),
         Action::Test(flags) => test::test(Target::new(suite, engine), flags),
         Action::Stubs(flags) => stubs::run(&flags, suite, "slt"),
+        Action::Completions(flags) => concluded(generate::completions(&flags)),
+        Action::Man(flags) => concluded(generate::man(&flags)),
         Action::Clean(flags) => clean::run(&flags),
         Action::Merge(flags) => merge::run(&flags),
     }

@@ -27,6 +27,7 @@ mod in_force;
 mod options;
 mod own;
 mod parallel;
+mod reference;
 mod set_up;
 mod settings;
 
@@ -34,7 +35,7 @@ use flags::KnownFlags;
 #[cfg(feature = "commands")]
 pub(crate) use flags::secret;
 pub(crate) use flags::{ENGINE, REFERENCE, roots};
-pub use flags::{Flags, ReferenceFlag, Secret, TrialFlags};
+pub use flags::{Flags, Secret, TrialFlags};
 pub use github::GitHub;
 #[cfg(feature = "commands")]
 pub(crate) use help::readable_help;
@@ -45,6 +46,7 @@ pub(crate) use own::{NoFlags, OWN};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
+pub use reference::{ReferenceChoice, ReferenceError, ReferenceFlag};
 pub use set_up::{RunValues, SetUp};
 pub use settings::Settings;
 pub(crate) use settings::{Read, hand_on, read, with_profile};
@@ -111,7 +113,7 @@ pub struct Config {
     /// What to run on, if not on the engine of the test target.
     pub engine: Option<Choice>,
     /// What to compare with, if with anything.
-    pub reference: Option<Choice>,
+    pub reference: Option<ReferenceChoice>,
     /// Which failures are known.
     pub known: Known,
     /// The flags of the test target's own that were given, each with its value or a sum of it.
@@ -187,8 +189,7 @@ impl Config {
         let nextest = std::env::var_os(NEXTEST).is_some_and(|value| value == "1");
         let mut patterns: Vec<String> = libtest.filter.into_iter().chain(flags.more_filters).collect();
         if patterns.is_empty() {
-            patterns =
-                flags.files.into_iter().map(|pattern| pattern.trim().to_owned()).filter(|p| !p.is_empty()).collect();
+            patterns = flags.files.iter().flat_map(|list| flags::filters(list)).map(str::to_owned).collect();
         }
         let quiet = libtest.quiet
             || environment::variable(QUIET).is_some_and(|text| {

@@ -14,7 +14,7 @@ use crate::known::KnownError;
 use crate::report::libtest::Format;
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
-use crate::trial::{self, Options, Reference};
+use crate::trial::{self, Options};
 
 mod account;
 mod alone;
@@ -22,7 +22,7 @@ mod checkout;
 mod close;
 mod error;
 pub(crate) mod excerpts;
-mod folder;
+pub(crate) mod folder;
 mod known;
 mod last;
 mod messages;
@@ -39,8 +39,9 @@ mod target;
 use error::RunError;
 pub(crate) use error::with_causes;
 #[cfg(feature = "commands")]
-pub(crate) use messages::program;
+pub(crate) use messages::{program, recorded};
 use mode::{Mode, Run};
+pub(crate) use output::colored_stdout;
 use parallel::Assignment;
 pub(crate) use selection::suggestion;
 use selection::{Selection, Wanted, select};
@@ -147,6 +148,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
     if let (Some(reference), Some(file)) = (&options.reference, files.first()) {
         let error = |error| RunError::Reference { name: reference.name().to_owned(), error };
         reference.probe(file).map_err(error)?;
+        if reference.is_recorded() {
+            note!("{}", recorded(reference));
+        }
     }
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);
@@ -174,7 +178,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
 /// What a trial may do: as the config says, with the reference, the list of known failures, and a folder for results.
 fn options(config: &Config, engine: &dyn Engine) -> Result<Options, RunError> {
     let reference = match &config.reference {
-        Some(choice) => Some(Reference::new(choice.engine().map_err(RunError::ReferenceChoice)?)),
+        Some(choice) => Some(choice.reference()?),
         None => None,
     };
     let known = known::judge(config, engine)?;

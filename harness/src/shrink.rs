@@ -1,7 +1,7 @@
 //! Makes a failing script as short as it can be while it still fails the same way.
 //!
 //! ```text
-//! records ──▶ rows of INSERTs ──▶ clauses, tokens, values ──▶ records again, until nothing more can go
+//! records ──▶ rows of INSERTs ──▶ parts of the SQL's tree ──▶ tokens, values ──▶ records again, until nothing more can go
 //! ```
 //!
 //! Each try is a script that runs in a [process of its own](attempt), under a time limit. It counts if the same record fails
@@ -21,13 +21,14 @@ use crate::suite::{At, TestFile};
 mod attempt;
 mod pieces;
 mod reduce;
+mod sql;
 mod tokens;
+mod tree;
 
 use attempt::{Bench, Ended, failure};
 pub(crate) use attempt::{BenchError, Symptom, asked_for, run as attempt};
 use pieces::{Piece, lines, pieces, script, sql};
 use reduce::reduce;
-use tokens::Token;
 
 /// What is to be shrunk, and how.
 pub(crate) struct Plan<'p> {
@@ -37,6 +38,8 @@ pub(crate) struct Plan<'p> {
     /// The process of a try: on the engine or, if so said, on the reference.
     pub command: &'p dyn Fn(bool) -> Command,
     pub has_reference: bool,
+    /// The dialect of SQL that the engine takes, by its name in the `sqlparser` crate; any other name means a general one.
+    pub sql_dialect: &'p str,
     /// How long a try may take; none for what follows from the first.
     pub limit: Option<Duration>,
     /// How long one record may run before its process is killed, if records have a limit.
@@ -263,12 +266,17 @@ impl Shrinker<'_> {
         let place = self.shown(self.best[self.target].lines.0);
         let failed = symptoms.iter().flatten().count();
         let tried = symptoms.len();
+        let flaky = |words: String| ShrinkError::Flaky(format!("flaky: the record at `{place}` {words}"));
         let Some(first) = symptoms.iter().flatten().next().cloned() else {
-            return Err(ShrinkError::Passes(format!(
-                "the record at `{place}` does not fail ({tried} tries): there is nothing to shrink"
-            )));
+            // Without a line, it is the one that has just failed.
+            return Err(match self.plan.at {
+                None => flaky(format!("failed once, and then in none of {tried} tries")),
+                Some(_) => ShrinkError::Passes(format!(
+                    "the record at `{place}` does not fail ({tried} tries): there is nothing to shrink"
+                )),
+            });
         };
-        let flaky = |words: String| Err(ShrinkError::Flaky(format!("flaky: the record at `{place}` {words}")));
+        let flaky = |words: String| Err(flaky(words));
         if failed < tried {
             return flaky(format!("failed in {failed} of {tried} tries ({first})"));
         }
@@ -411,70 +419,5 @@ impl Shrinker<'_> {
         let target = marked.iter().position(|(is_target, _)| *is_target).unwrap_or(0);
         let pieces: Vec<Piece> = marked.iter().map(|(_, piece)| piece.clone()).collect();
         self.accepts(&pieces, target)
-    }
-
-    /// Whether the script with other SQL in one record fails the same way.
-    fn accepts_sql(&mut self, index: usize, tokens: &[Token]) -> Flow<bool> {
-        let mut pieces = self.best.clone();
-        pieces[index].sql = tokens::text(tokens).into_bytes();
-        let target = self.target;
-        self.accepts(&pieces, target)
-    }
-
-    fn tokens(&self, index: usize) -> Option<Vec<Token>> {
-        let piece = self.best.get(index).filter(|piece| piece.kind.is_record())?;
-        Some(tokens::tokens(std::str::from_utf8(&piece.sql).ok()?))
-    }
-
-    fn shrink_rows(&mut self) -> Flow<()> {
-        self.stage = "rows";
-        for index in (0..self.best.len()).rev() {
-            let Some(tokens) = self.tokens(index) else { continue };
-            let rows = tokens::rows(&tokens);
-            if rows.is_empty() {
-                continue;
-            }
-            let seed = self.plan.seed;
-            reduce(&rows, seed, &mut |left| match left.is_empty() {
-                true => ControlFlow::Continue(false),
-                false => self.accepts_sql(index, &tokens::with_rows(&tokens, &rows, left)),
-            })?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn shrink_sql(&mut self) -> Flow<()> {
-        self.stage = "SQL";
-        for index in (0..self.best.len()).rev() {
-            // Without a reference, nobody knows what another query should return.
-            if index == self.target && self.symptom.is_mismatch() && !self.reference {
-                continue;
-            }
-            let Some(tokens) = self.tokens(index) else { continue };
-            // What the tokens say must be what the text says.
-            if self.accepts_sql(index, &tokens)? {
-                self.shrink_tokens(index)?;
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn shrink_tokens(&mut self, index: usize) -> Flow<()> {
-        'again: loop {
-            let Some(tokens) = self.tokens(index) else { return ControlFlow::Continue(()) };
-            for cut in tokens::cuts(&tokens) {
-                if self.accepts_sql(index, &tokens::without(&tokens, &cut))? {
-                    continue 'again;
-                }
-            }
-            for at in 0..tokens.len() {
-                for simpler in tokens::simpler(&tokens, at) {
-                    if self.accepts_sql(index, &simpler)? {
-                        continue 'again;
-                    }
-                }
-            }
-            return ControlFlow::Continue(());
-        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use apart::{INTERRUPTED, left_threads_behind};
 use bless::Blessings;
 #[cfg(feature = "commands")]
 pub(crate) use bless::review;
-pub use bless::{Bless, How};
+pub use bless::{Bless, Fill, How};
 pub use compare::Reference;
 use compare::Role;
 pub(crate) use compare::run_compared;
@@ -170,6 +170,10 @@ fn script(
         return Verdict::Failed;
     };
     tally.content = held;
+    let text = match &mut tally.blessings {
+        Some(blessings) => blessings.prepare(text),
+        None => text,
+    };
     let connecting = InEngine::enter(&tally.shown, 0, b"");
     let connected = Executor::connect(file, engine, options, reporter);
     drop(connecting);

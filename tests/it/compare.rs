@@ -7,31 +7,20 @@ use serde_json::{Value, json};
 
 use crate::bless::WAYS;
 use crate::servers::servers;
-use crate::support::{PASSES, Said, command, folder, target_binary};
+use crate::support::{PASSES, Said, command, driver, folder, target_binary};
 
 /// A driver that answers everything with one row `1`; with an argument it hangs at a 7 instead, or starts no more than
 /// twice: to be asked for the extension, and to be tried out.
-const ONES: &str = r#"
-import json, os, sys, time
-
-if sys.argv[1:] == ["twice"]:
+const ONES: &str = driver!(
+    r#"if sys.argv[1:] == ["twice"]:
     with open("starts", "a") as starts:
         starts.write("x")
     if os.path.getsize("starts") > 2:
-        sys.exit(1)
-text = ""
-while piece := sys.stdin.buffer.read1(4096).decode():
-    text += piece
-    while text:
-        try:
-            request, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            break
-        text = text[end:]
-        if sys.argv[1:] == ["hang"] and "7" in request["sql"]:
+        sys.exit(1)"#,
+    r#"        if sys.argv[1:] == ["hang"] and "7" in request["sql"]:
             time.sleep(60)
-        print(json.dumps({"result": [["1"]]}), flush=True)
-"#;
+        print(json.dumps({"result": [["1"]]}), flush=True)"#
+);
 
 /// The engine that this driver is, in a folder for it.
 fn ones(folder: &Path, argument: &str) -> String {
@@ -85,11 +74,103 @@ fn records_are_sorted_by_who_agrees_and_no_verdict_changes() {
 
 #[test]
 fn rows_behind_a_hash_are_shown() {
-    let root = folder(&[("a.test", "query I\nSELECT 2\n----\n1 values hashing to b026324c6904b2a9cb4b88d6d61c81d1\n")]);
-    let ones = ones(root.path(), "");
-    let (said, results) = with(root.path(), &[], &["--reference", &ones]);
-    assert!(said.out.contains("\n(-reference|+actual)\n") && said.out.contains("\n- 1\n+ 2\nat "), "{said:?}");
-    assert_eq!(results["outcomes"][0]["comparison"]["only_reference"], 1, "{results}");
+    for name in ["a.test", "a.slt", "a.duckdb.test"] {
+        let script = "query I\nSELECT 2\n----\n1 values hashing to b026324c6904b2a9cb4b88d6d61c81d1\n";
+        let root = folder(&[(name, script)]);
+        let ones = ones(root.path(), "");
+        let (said, results) = with(root.path(), &[], &["--reference", &ones]);
+        assert!(said.out.contains("\n(-reference|+actual)\n") && said.out.contains("\n- 1\n+ 2\nat "), "{said:?}");
+        assert_eq!(results["outcomes"][0]["comparison"]["only_reference"], 1, "{results}");
+        // Where neither is right, the rows of both are there too.
+        fs::write(root.path().join(name), script.replace("b0263", "00000")).unwrap();
+        let (said, results) = with(root.path(), &[], &["--reference", &ones]);
+        assert!(said.out.contains("\n- 1\n+ 2\nat "), "{said:?}");
+        assert_eq!(results["outcomes"][0]["comparison"]["neither_different"], 1, "{results}");
+        let (_, results) = with(root.path(), &[], &["--reference", "sqlite"]);
+        assert_eq!(results["outcomes"][0]["comparison"]["neither_alike"], 1, "{results}");
+    }
+}
+
+/// Runs the files on an engine that returns 1 for everything, and returns the path of the results.
+fn recorded(root: &Path, into: &Path) -> String {
+    let mut command = command(target_binary());
+    command.env("SLT_CORPUS", root).env("SLT_RESULTS", into);
+    let said = Said::of(command.args(["--engine", &ones(into, "")]));
+    assert_eq!(said.code, 101, "{said:?}");
+    into.join("results.json").display().to_string()
+}
+
+#[test]
+fn the_results_of_another_run_are_a_reference_too() {
+    let root = folder(&[("a.slt", SCRIPT), ("b.slt", PASSES)]);
+    let into = tempfile::tempdir().unwrap();
+    let path = recorded(root.path(), into.path());
+    for way in WAYS {
+        let (alone, _) = with(root.path(), way, &[]);
+        let (said, results) = with(root.path(), way, &["--reference", &path]);
+        assert_eq!((said.code, said.result(), said.verdicts()), (101, alone.result(), alone.verdicts()), "{said:?}");
+        assert!(said.err.contains("comparing with what ") && said.err.contains(" has recorded"), "{said:?}");
+        let a = results["outcomes"].as_array().unwrap().iter().find(|outcome| outcome["name"] == "a.slt").unwrap();
+        let comparison = &a["comparison"];
+        // The last record did not run there.
+        let counts = ["both", "only_engine", "only_reference", "neither_alike", "neither_different", "not_compared"];
+        assert_eq!(counts.map(|count| &comparison[count]), [2, 1, 1, 1, 1, 1].map(|c| json!(c)).each_ref(), "{a}");
+        assert_eq!(comparison["why"], "that run left it out", "{a}");
+        let records = comparison["records"].as_array().unwrap();
+        let shown: Vec<_> =
+            records.iter().map(|record| (record["line"].as_u64().unwrap(), &record["agrees"])).collect();
+        let agrees = ["only_engine", "only_reference", "neither_alike", "neither_different"].map(Value::from);
+        assert_eq!(shown, [9, 14, 19, 24].into_iter().zip(&agrees).collect::<Vec<_>>(), "{a}");
+        for words in ["as expected on ", "(run ", ", and not here", "returns the same as this engine"] {
+            assert!(said.out.contains(words), "{words}: {said:?}");
+        }
+    }
+    // One file, and one record of it.
+    for name in ["a.slt", "a.slt:14"] {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        let said = Said::of(slt.args(["test", name, "--reference", &path]).current_dir(root.path()));
+        assert!(said.code == 101 && said.out.contains("1 only on "), "{said:?}");
+    }
+    // The file changes, and another one is new.
+    fs::write(root.path().join("a.slt"), format!("{SCRIPT}\nquery I\nSELECT 1\n----\n1\n")).unwrap();
+    fs::write(root.path().join("c.slt"), PASSES).unwrap();
+    let (said, results) = with(root.path(), &[], &["--reference", &path]);
+    assert_eq!(said.code, 101, "{said:?}");
+    let why = |name: &str| {
+        let outcome = results["outcomes"].as_array().unwrap().iter().find(|outcome| outcome["name"] == name);
+        outcome.unwrap()["comparison"]["why"].clone()
+    };
+    assert_eq!(why("a.slt"), "the file has other records than in that run");
+    assert_eq!(why("c.slt"), "that run has no file of this name");
+}
+
+#[test]
+fn results_that_cannot_be_read_end_the_run_before_it_begins() {
+    let root = folder(&[("a.slt", PASSES)]);
+    let into = folder(&[("x.json", "{\"a\": 1}"), ("newer.json", "{\"version\": 99}"), ("y.txt", "1")]);
+    for (name, words) in [
+        ("x.json", "x.json` does not hold the results of a run"),
+        ("newer.json", "has format version 99"),
+        ("y.txt", "y.txt` does not hold the results of a run"),
+        ("absent.json", "cannot read the results `"),
+    ] {
+        let path = into.path().join(name).display().to_string();
+        for way in WAYS {
+            let (said, _) = with(root.path(), way, &["--reference", &path]);
+            assert_eq!((said.code, said.verdicts().len()), (4, 0), "{said:?}");
+            assert!(said.err.contains("error: `--reference`: ") && said.err.contains(words), "{said:?}");
+        }
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        let said = Said::of(slt.args(["test", "a.slt", "--reference", &path]).current_dir(root.path()));
+        assert!(said.code == 4 && said.err.contains(words) && said.out.is_empty(), "{said:?}");
+        for command_name in ["fill", "shrink"] {
+            let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+            let said = Said::of(slt.args([command_name, "a.slt", "--reference", &path]).current_dir(root.path()));
+            assert!(said.code == 2 && said.err.contains("this command has to run SQL"), "{said:?}");
+        }
+    }
+    let (said, _) = with(root.path(), &[], &["--reference", "nothing"]);
+    assert!(said.code == 2 && said.err.contains("or name the results file of another run"), "{said:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
 use crate::servers::servers;
+use crate::support::driver;
 
 /// What happens to a process in which the engine fails.
 #[derive(Clone, Copy, PartialEq)]
@@ -194,19 +195,9 @@ fn with_workers() {
 }
 
 /// A driver that answers every statement, but does what those ask for that begin with `FAULT`.
-pub const DRIVER: &str = r#"
-import json, os, signal, sys, time
-
-text = ""
-while piece := sys.stdin.buffer.read1(4096).decode():
-    text += piece
-    while text:
-        try:
-            request, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            break
-        text = text[end:]
-        word, _, rest = request["sql"].removeprefix("FAULT ").partition(" ")
+pub const DRIVER: &str = driver!(
+    "",
+    r#"        word, _, rest = request["sql"].removeprefix("FAULT ").partition(" ")
         if word == "exit":
             os._exit(int(rest))
         elif word in ("abort", "segv", "kill"):
@@ -221,8 +212,8 @@ while piece := sys.stdin.buffer.read1(4096).decode():
         elif word == "error":
             print(json.dumps({"err": rest}), flush=True)
         else:
-            print(json.dumps({"result": []}), flush=True)
-"#;
+            print(json.dumps({"result": []}), flush=True)"#
+);
 
 #[test]
 fn with_a_driver_under_slt_run_and_slt_test() {

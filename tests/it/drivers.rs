@@ -5,23 +5,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engines::{CLASSIC, assert_holds_no_secret, on, run};
-use crate::support::{PASSES, Said, command, folder, target_binary};
+use crate::support::{PASSES, Said, command, driver, folder, target_binary};
 
 /// A driver for sqllogictest-bin's protocol, without the extension. If it is asked to `print` something, it prints that
 /// instead of an answer.
-const DRIVER: &str = r#"
-import json, os, subprocess, sys, time
-
-text = ""
-while piece := sys.stdin.buffer.read1(4096).decode():
-    text += piece
-    while text:
-        try:
-            request, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            break
-        text = text[end:]
-        assert list(request) == ["sql"], request
+const DRIVER: &str = driver!(
+    "",
+    r#"        assert list(request) == ["sql"], request
         word, _, rest = request["sql"].partition(" ")
         if word == "print":
             print(rest, flush=True)
@@ -46,8 +36,8 @@ while piece := sys.stdin.buffer.read1(4096).decode():
         elif word == "fail":
             print(json.dumps({"err": rest}), flush=True)
         else:
-            print(json.dumps({"result": [[value] for value in rest.split()]}), flush=True)
-"#;
+            print(json.dumps({"result": [[value] for value in rest.split()]}), flush=True)"#
+);
 
 #[test]
 fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {

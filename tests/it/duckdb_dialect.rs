@@ -4,27 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use crate::engines;
-use crate::support::{Said, command, folder, run};
+use crate::support::{Said, command, driver, folder, run};
 
 /// A driver that answers requests with an `id` once there are two of them, the later one first: passes that run one after
 /// the other would wait for ever. Everything else it answers at once, with its process and the present script.
-const DRIVER: &str = r#"
-import json, os, sys
-
-def say(answer):
+const DRIVER: &str = driver!(
+    r#"def say(answer):
     print(json.dumps(answer), flush=True)
 
 say({"protocol": 1, "name": "own", "capabilities": ["connections", "scripts", "concurrent"]})
-text, waiting, script = "", [], None
-while piece := sys.stdin.buffer.read1(4096).decode():
-    text += piece
-    while text:
-        try:
-            request, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            break
-        text = text[end:]
-        if "id" in request:
+waiting, script = [], None"#,
+    r#"        if "id" in request:
             waiting.append(request)
             if len(waiting) == 2:
                 for late in reversed(waiting):
@@ -36,8 +26,8 @@ while piece := sys.stdin.buffer.read1(4096).decode():
             say({"result": [[request["sql"]]]})
         else:
             script = request.get("script", script)
-            say({"count": 0})
-"#;
+            say({"count": 0})"#
+);
 
 fn slt(root: &Path, arguments: &[&str]) -> Said {
     let mut command = command(env!("CARGO_BIN_EXE_slt"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::bless::WAYS;
 use crate::support::{PASSES, Said, command, folder, run, target_binary};
@@ -148,6 +148,11 @@ fn an_included_file_has_new_results_of_its_own() {
 
 /// Runs `slt review` on a terminal, and types these keys, each after the question; returns its code and what it showed.
 fn typed(root: &Path, keys: &[&str], editor: &str) -> (i32, String) {
+    typed_until(root, keys, editor, |_| {})
+}
+
+/// The same; where a key is empty, `stop` gets the process instead.
+fn typed_until(root: &Path, keys: &[&str], editor: &str, stop: impl Fn(&mut Child)) -> (i32, String) {
     let (mut terminal, mut own) = (0, 0);
     // SAFETY: the two numbers are written, and the other arguments may be null.
     let opened = unsafe {
@@ -180,7 +185,10 @@ fn typed(root: &Path, keys: &[&str], editor: &str) -> (i32, String) {
         while asked < questions {
             asked += 1;
             let key = keys.next().expect("no more questions than keys");
-            terminal.write_all(key.as_bytes()).unwrap();
+            match *key {
+                "" => stop(&mut child),
+                key => terminal.write_all(key.as_bytes()).unwrap(),
+            }
         }
     }
     assert_eq!(keys.next(), None, "{}", String::from_utf8_lossy(&shown));
@@ -215,4 +223,56 @@ fn a_record_can_be_edited_and_an_interrupted_review_changes_nothing() {
     let (code, shown) = typed(root.path(), &["e", "a", "\u{3}"], "false");
     assert!(code == 3 && shown.contains("nothing was changed") && shown.contains("interrupted: `a.slt`"), "{shown}");
     assert_eq!((read(root.path(), "a.slt").as_str(), names(root.path()).len()), (WRONG, 3));
+}
+
+/// Checks that each file has its old text or all of the accepted records.
+fn is_whole(root: &Path, files: &[String]) -> usize {
+    let accepted = files.iter().filter(|name| {
+        let text = read(root, name);
+        assert!(text == WRONG || text == RIGHT, "{name} is torn: {text}");
+        text == RIGHT
+    });
+    accepted.count()
+}
+
+#[test]
+fn a_review_that_is_killed_at_a_question_has_written_whole_files_only() {
+    for questions in 0..6 {
+        let root = folder(&[("a.slt", WRONG), ("b.slt", WRONG)]);
+        assert_eq!(run(root.path(), &["--bless=review"]).code, 101);
+        let keys: Vec<&str> = std::iter::repeat_n("a", questions).chain([""]).collect();
+        let (code, shown) = typed_until(root.path(), &keys, "false", |child| child.kill().unwrap());
+        assert_eq!(code, -1, "{shown}");
+        let files = ["a.slt".to_owned(), "b.slt".to_owned()];
+        // A file is written with the decision on its last record, of three.
+        assert_eq!(is_whole(root.path(), &files), questions / 3, "{shown}");
+        // What is left can be decided then.
+        let said = review(root.path(), &["--accept"]);
+        assert_eq!((said.code, is_whole(root.path(), &files)), (0, 2), "{said:?}");
+    }
+}
+
+#[test]
+fn a_review_that_is_killed_while_it_writes_leaves_no_torn_file() {
+    let files: Vec<String> = (0..40).map(|number| format!("{number:02}.slt")).collect();
+    let texts: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), WRONG)).collect();
+    let root = folder(&texts);
+    assert_eq!(run(root.path(), &["--bless=review"]).code, 101);
+    loop {
+        let before = is_whole(root.path(), &files);
+        if before == files.len() {
+            break;
+        }
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        slt.args(["review", "--accept"]).env("SLT_CORPUS", root.path()).current_dir(root.path());
+        let mut child = slt.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // As soon as it has written something, wherever it is by then; or it is done.
+        while is_whole(root.path(), &files) == before && child.try_wait().unwrap().is_none() {}
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    // What the killed ones left is cleared by the next one, and is no test file.
+    assert_eq!(review(root.path(), &["--accept"]).code, 0);
+    let said = run(root.path(), &[]);
+    assert!(said.code == 0 && said.out.contains("40 passed; 0 failed"), "{said:?}");
 }

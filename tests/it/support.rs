@@ -50,6 +50,31 @@ pub fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
+/// A driver for `external:python3`: what it does first, and for each `request`. The lines of the latter are indented by eight
+/// blanks.
+macro_rules! driver {
+    ($first:literal, $for_each:literal) => {
+        concat!(
+            "import json, os, signal, subprocess, sys, time\n\n",
+            $first,
+            r#"
+text = ""
+while piece := sys.stdin.buffer.read1(4096).decode():
+    text += piece
+    while text:
+        try:
+            request, end = json.JSONDecoder().raw_decode(text)
+        except json.JSONDecodeError:
+            break
+        text = text[end:]
+"#,
+            $for_each,
+            "\n"
+        )
+    };
+}
+pub(crate) use driver;
+
 /// A script with one passing record.
 pub const PASSES: &str = "query I\nSELECT 1\n----\n1\n";
 

@@ -147,6 +147,10 @@ fn go(
         at,
         command: &command,
         has_reference: reference.is_some(),
+        sql_dialect: match file.dialect.definition().sql() {
+            Some(name) => name,
+            None => choice.map_or_else(|| engine.name(), |choice| choice.kind()),
+        },
         limit: flags.try_timeout.or(file_timeout.map(with_patience)),
         record_limit: query_timeout.map(with_patience),
         budget: flags.time_budget,
@@ -234,7 +238,7 @@ fn may_be_written(path: &Path) -> Result<(), String> {
 
 /// The engine that is right: the one that is named, or SQLite if the engine is another.
 fn reference(flags: &Flags, engine: &dyn Engine) -> Result<Option<Choice>, String> {
-    match flags.reference.choice()? {
+    match flags.reference.engine()? {
         Some(choice) => Ok(Some(choice)),
         None if flags.reference.is_none() => Ok(None),
         None => {

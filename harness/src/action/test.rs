@@ -6,16 +6,16 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{complain, paths};
-use crate::config::{self, ReferenceFlag, TrialFlags, WITH_BLESS};
+use crate::config::{self, ReferenceError, ReferenceFlag, TrialFlags, WITH_BLESS};
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
 use crate::report::transcript::Transcript;
 use crate::run::excerpts::excerpt;
-use crate::run::{Target, around_here};
+use crate::run::{Target, around_here, colored_stdout, folder, recorded, with_causes};
 use crate::suite::{Suite, TestFile, with_line};
 use crate::summary::ExitStatus;
-use crate::trial::{self, Options, Reference};
+use crate::trial::{self, Options};
 
 /// The flags of `slt test`.
 #[derive(Debug, Args)]
@@ -30,6 +30,11 @@ pub(crate) struct TestFlags {
     /// the suite, that folder is the current one, if the path leads down from there, or else the file's own
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
+
+    /// Folder for results: the rows of results of which the file has only a hash are written to a file in it; default:
+    /// `slt/PACKAGE/TARGET` in cargo's target folder
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS")]
+    results: Option<PathBuf>,
 
     #[command(flatten)]
     reference: ReferenceFlag,
@@ -65,6 +70,9 @@ pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
         Ok(chosen) => chosen,
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
+    let choice = chosen.as_ref().map(|(_, choice)| choice);
+    let results = flags.results.unwrap_or_else(|| folder::of_one_file(choice));
+    options.returned = Some(results.join(folder::RETURNED));
     let engine = match chosen {
         None => engine,
         Some((Ok(engine), choice)) => {
@@ -73,9 +81,11 @@ pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
         }
         Some((Err(error), _)) => return complain(&format!("`--engine`: {error}"), ExitStatus::Usage),
     };
-    options.reference = match flags.reference.choice().map(|choice| choice.map(|choice| choice.engine()).transpose()) {
-        Ok(Ok(reference)) => reference.map(Reference::new),
-        Ok(Err(error)) => return complain(&format!("`--reference`: {error}"), ExitStatus::Usage),
+    options.reference = match flags.reference.choice().map(|choice| choice.map(|choice| choice.reference()).transpose())
+    {
+        Ok(Ok(reference)) => reference,
+        Ok(Err(error @ ReferenceError::Results(_))) => return complain(&with_causes(&error), ExitStatus::Broken),
+        Ok(Err(error)) => return complain(&error.to_string(), ExitStatus::Usage),
         Err(message) => return complain(&message, ExitStatus::Usage),
     };
     if options.reference.is_some() && options.bless.is_some() {
@@ -92,7 +102,10 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitSta
         let message = format!("cannot connect to the reference {}, so the file was not run: {error}", reference.name());
         return complain(&message, ExitStatus::Broken);
     }
-    let transcript = Arc::new(Transcript::new(Box::new(anstream::stdout())));
+    if let Some(reference) = options.reference.as_ref().filter(|reference| reference.is_recorded()) {
+        note!("{}", recorded(reference));
+    }
+    let transcript = Arc::new(Transcript::new(Box::new(colored_stdout())));
     let _armed = crash::arm();
     let outcome = trial::run_compared(file, engine, options, &transcript, true, &|| false, &|| {});
     match transcript.finish(&outcome) {

@@ -367,6 +367,7 @@ impl Package {
     }
 }
 
+/// Says that the manifest of a package names no test target for commands.
 pub(super) fn none_named(package: &str) -> String {
     format!("`[package.metadata.slt]` of `{package}` names no test target")
 }

@@ -21,14 +21,23 @@ use crate::suite::with_line;
 use crate::summary::ExitStatus;
 
 /// The commands that need a suite or an engine.
-pub(super) const COMMANDS: [&str; 8] = ["run", "test", "list", "check", "stubs", "shrink", "config", REVIEW];
+pub(super) const COMMANDS: [&str; 9] = ["run", "test", "list", "check", "stubs", "shrink", "fill", "config", REVIEW];
 
 /// Needs only the roots of the suite, and stays in this process.
 const REVIEW: &str = "review";
 
 /// Flags of these commands whose value is a path from the current folder.
-const PATHS: [&str; 8] =
-    ["root", "results", "known-failures", "write-known-failures", "shard-history", "logfile", "queue", "output"];
+const PATHS: [&str; 9] = [
+    "reference",
+    "root",
+    "results",
+    "known-failures",
+    "write-known-failures",
+    "shard-history",
+    "logfile",
+    "queue",
+    "output",
+];
 
 /// Why a command stays in this process, for a command that does; this process becomes the test target otherwise.
 type Own = (Vec<OsString>, Option<String>);
@@ -254,13 +263,15 @@ fn from_folder(arguments: Vec<OsString>, name: &str, here: &Path) -> Vec<OsStrin
         let text = argument.to_str().unwrap_or_default();
         let with_value = text.strip_prefix("--").and_then(|text| text.split_once('='));
         let changed = match (flag, with_value) {
+            (Some("reference"), _) if !here.join(&argument).is_file() => None,
             (Some(flag), _) => PATHS.contains(&flag).then(|| path(here, &argument)),
+            (None, Some(("reference", value))) if !here.join(value).is_file() => None,
             (None, Some((flag, value))) if PATHS.contains(&flag) => {
                 let mut changed = OsString::from(format!("--{flag}="));
                 changed.push(path(here, OsStr::new(value)));
                 Some(changed)
             }
-            (None, None) if ["test", "check", "shrink"].contains(&name) && !text.starts_with('-') => {
+            (None, None) if ["test", "check", "shrink", "fill"].contains(&name) && !text.starts_with('-') => {
                 let file =
                     if here.join(&argument).exists() { Some(text) } else { with_line(text).map(|(file, _)| file) };
                 file.filter(|file| here.join(file).exists()).map(|_| here.join(&argument).into_os_string())
@@ -280,7 +291,8 @@ fn set_variables(target: &mut Command, name: &str, here: &Path) {
     for flag in flags.filter(|flag| flag.get_long().is_some_and(|long| PATHS.contains(&long))) {
         let variable = flag.get_env().and_then(OsStr::to_str);
         let value = variable.and_then(|variable| Some((variable, environment::variable(variable)?)));
-        if let Some((variable, value)) = value.filter(|(_, value)| !value.is_empty()) {
+        let is_engine = |value: &OsStr| flag.get_long() == Some("reference") && !here.join(value).is_file();
+        if let Some((variable, value)) = value.filter(|(_, value)| !value.is_empty() && !is_engine(value)) {
             environment::set_for(target, variable, Some(&path(here, &value)));
         }
     }
@@ -351,6 +363,8 @@ mod tests {
         };
         for (name, line, expected) in [
             ("run", "a.slt --root x --label root --results=r", "a.slt --root HERE/x --label root --results=HERE/r"),
+            ("test", "a.slt --reference sqlite", "HERE/a.slt --reference sqlite"),
+            ("test", "a.slt --reference a.slt", "HERE/a.slt --reference HERE/a.slt"),
             ("run", "--parallel --queue q --queue postgres://h", "--parallel --queue HERE/q --queue postgres://h"),
             ("test", "a.slt --label a.slt", "HERE/a.slt --label a.slt"),
             ("test", "a.slt:12 --bless=check", "HERE/a.slt:12 --bless=check"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::ReferenceFlag;
 use super::parallel::ParallelFlags;
 use super::{chosen, milliseconds, seconds};
 use crate::dialect::Dialect;
@@ -68,7 +69,7 @@ pub struct Flags {
     pub(super) changed: bool,
 
     /// Filters where none are typed, separated by commas
-    #[arg(long = "files", value_name = "FILTERS", env = "SLT_FILES", value_delimiter = ',', help_heading = WHICH)]
+    #[arg(long = "files", value_name = "FILTERS", env = "SLT_FILES", help_heading = WHICH)]
     pub(super) files: Vec<String>,
 
     /// Run only the K-th of N parts of the files, as one of N machines that share them; `slt merge` joins their results
@@ -120,39 +121,6 @@ pub struct KnownFlags {
     #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) write_known_failures: Option<PathBuf>,
 }
-
-/// The flag of whatever compares with a second engine.
-#[derive(Debug, Clone, Args)]
-pub struct ReferenceFlag {
-    /// A second engine, as for `--engine`: records run there too, and who agrees with the script is shown. It changes no
-    /// verdict. `none` for no reference
-    #[arg(long, value_name = "ENGINE", env = REFERENCE, value_parser = secret, hide_env_values = true, help_heading = EXPECTED)]
-    reference: Option<Secret>,
-}
-
-impl ReferenceFlag {
-    /// The engine that is named, if one is.
-    ///
-    /// # Errors
-    /// It is no engine, or not one of this program.
-    pub(crate) fn choice(&self) -> Result<Option<Choice>, String> {
-        let named = self.reference.as_ref().map(Secret::text).filter(|text| *text != NO_REFERENCE);
-        let Some(text) = named else { return Ok(None) };
-        let error = |error| format!("`--reference` (or `{REFERENCE}`): {error}");
-        let choice: Choice = text.parse().map_err(error)?;
-        choice.engine().map_err(error)?;
-        Ok(Some(choice))
-    }
-
-    /// Whether the user wants none.
-    #[cfg(feature = "commands")]
-    pub(crate) fn is_none(&self) -> bool {
-        self.reference.as_ref().is_some_and(|text| text.text() == NO_REFERENCE)
-    }
-}
-
-/// Replaces the name of a reference where there is to be none.
-const NO_REFERENCE: &str = "none";
 
 /// The variable that names the reference.
 pub(crate) const REFERENCE: &str = "SLT_REFERENCE";
@@ -238,6 +206,11 @@ impl TrialFlags {
         self.engine.as_ref().map(chosen).transpose()
     }
 
+    /// Whether errors too become what is expected.
+    pub(crate) fn writes_errors(&self) -> bool {
+        self.bless_errors
+    }
+
     /// What a trial may do, as far as these flags say it.
     pub(crate) fn options(self) -> Options {
         let how = self.bless.and_then(|Blessing(how)| how);
@@ -252,7 +225,7 @@ impl TrialFlags {
             lenient: self.lenient,
             tags: Tags { select: Tags::sets(self.select_tags), skip: Tags::sets(self.skip_tags) },
             keep_database: self.keep_db_on_failure,
-            bless: how.map(|how| Bless { how, errors: self.bless_errors }),
+            bless: how.map(|how| Bless { how, errors: self.bless_errors, fill: None }),
             ..Options::default()
         }
     }
@@ -318,9 +291,34 @@ pub(crate) fn roots(values: Vec<PathBuf>) -> Vec<PathBuf> {
     values.into_iter().flat_map(paths).collect()
 }
 
+/// The filters in a list that commas separate. Those in parentheses do not: `a.test:12(i=3, j=2)` is one filter.
+pub(super) fn filters(list: &str) -> Vec<&str> {
+    let (mut filters, mut start, mut at) = (Vec::new(), 0, 0);
+    while let Some(found) = list[at..].find([',', '(']) {
+        let here = at + found;
+        at = here + 1;
+        if list[here..].starts_with('(') {
+            at += list[at..].find(')').map_or(0, |end| end + 1);
+            continue;
+        }
+        filters.push(&list[start..here]);
+        start = at;
+    }
+    filters.push(&list[start..]);
+    filters.into_iter().map(str::trim).filter(|filter| !filter.is_empty()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comma_in_parentheses_is_part_of_a_filter() {
+        assert_eq!(filters("a, b ,,c"), ["a", "b", "c"]);
+        assert_eq!(filters("a.test:12(i=3, j=2),b.test:7(k=1)"), ["a.test:12(i=3, j=2)", "b.test:7(k=1)"]);
+        assert_eq!(filters("a(b,c"), ["a(b", "c"]);
+        assert_eq!(filters(" , "), [""; 0]);
+    }
 
     #[test]
     fn a_root_may_have_a_colon_in_its_name() {

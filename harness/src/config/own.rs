@@ -28,11 +28,22 @@ impl Config {
     /// # Errors
     /// As for [`from_command_line`](Config::from_command_line).
     pub fn with_own<A: Args>(arguments: impl IntoIterator<Item = OsString>) -> Result<(Config, A), clap::Error> {
+        Config::with_own_as(arguments, "cargo test --test NAME --")
+    }
+
+    /// The same for a command line that began with `typed`, before its flags.
+    ///
+    /// # Errors
+    /// As for [`from_command_line`](Config::from_command_line).
+    pub(crate) fn with_own_as<A: Args>(
+        arguments: impl IntoIterator<Item = OsString>,
+        typed: &str,
+    ) -> Result<(Config, A), clap::Error> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut command =
             A::augment_args(readable_help(Flags::augment_args(Command::new("slt"))).next_help_heading(OWN))
                 .about("Runs SQLLogicTest files, each as one test.")
-                .override_usage("cargo test --test NAME -- [OPTIONS] [FILTERS]...")
+                .override_usage(format!("{typed} [OPTIONS] [FILTERS]..."))
                 .after_long_help(AFTER_HELP);
         let read = read(&mut command, &arguments, |error, command| match ours_for(&error) {
             Some(hint) => clap::Error::raw(error.kind(), format!("{hint}\n")),

@@ -75,6 +75,16 @@ pub(crate) trait Definition: Sync {
         true
     }
 
+    /// Whether a query must declare the letters of its columns.
+    fn needs_letters(&self) -> bool {
+        true
+    }
+
+    /// The dialect of SQL that its scripts are in, whatever the engine, by its name in the `sqlparser` crate.
+    fn sql(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How its values are written.
     fn form(&self) -> &'static Form;
 

@@ -175,6 +175,12 @@ pub(crate) trait Stage<'a> {
         revision: &dyn Revision,
     ) -> Option<Result<Vec<Edit>, String>>;
 
+    /// Whether results are compared with those of another engine, so that they are wanted whole.
+    fn compares(&self) -> bool;
+
+    /// Keeps what a record returned as expected, for a comparison, where the script does not list it.
+    fn keep(&mut self, lines: Vec<Vec<u8>>);
+
     /// What a record returned that failed on the judged engine, if this one is the reference.
     fn judged(&self, record: &Record<'_>) -> Option<&Correction>;
 }

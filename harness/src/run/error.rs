@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use crate::config::ReferenceError;
 use crate::engine::{ChoiceError, EngineError};
 use crate::known::KnownError;
 use crate::process::ProcessError;
@@ -18,8 +19,8 @@ pub(super) enum RunError {
     Suite(#[from] SuiteError),
     #[error("`--engine`: {0}")]
     Engine(#[from] ChoiceError),
-    #[error("`--reference`: {0}")]
-    ReferenceChoice(ChoiceError),
+    #[error(transparent)]
+    ReferenceChoice(#[from] ReferenceError),
     #[error("cannot connect to the reference {name}, so no file was run: {error}")]
     Reference { name: String, error: EngineError },
     #[error(transparent)]
@@ -58,7 +59,7 @@ impl RunError {
         match self {
             RunError::Suite(_)
             | RunError::Engine(_)
-            | RunError::ReferenceChoice(_)
+            | RunError::ReferenceChoice(ReferenceError::Engine(_))
             | RunError::Known(_)
             | RunError::NoSuchName(_)
             | RunError::Excerpt(_)

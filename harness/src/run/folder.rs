@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::engine::Choice;
 
 /// The folder in the folder for results that has the values of results of which scripts list only a hash.
-pub(super) const RETURNED: &str = "returned";
+pub(crate) const RETURNED: &str = "returned";
 
 /// Replaces the name of an unknown package.
 const NO_PACKAGE: &str = "-";
@@ -31,9 +31,19 @@ pub(super) struct Origin {
 impl Origin {
     /// `slt run`, or else the test target that this program is.
     pub(super) fn new(config: &Config) -> Origin {
-        if config.table && config.handed_over.is_none() {
-            return Origin { package: "slt".to_owned(), target: "run".to_owned() };
+        match config.table && config.handed_over.is_none() {
+            true => Origin::slt(),
+            false => Origin::target(),
         }
+    }
+
+    /// `slt` itself.
+    fn slt() -> Origin {
+        Origin { package: "slt".to_owned(), target: "run".to_owned() }
+    }
+
+    /// The test target that this program is.
+    fn target() -> Origin {
         let program = program();
         let target = match test_binary(&program) {
             Some((_, target)) => target,
@@ -55,12 +65,20 @@ impl std::fmt::Display for Origin {
 /// The folder that the user has named, or else the origin's own in cargo's target folder. Each other kind of engine has
 /// its own subfolder, because it has its own durations and must not mix with SQLite's runs.
 pub(super) fn folder(config: &Config) -> PathBuf {
-    config.results.clone().unwrap_or_else(|| {
-        let Origin { package, target } = Origin::new(config);
-        let kind = config.engine.as_ref().map(Choice::kind).filter(|kind| *kind != "sqlite");
-        let build = target_folder(&program()).unwrap_or_else(|| PathBuf::from("target"));
-        build.join("slt").join(package).join(target).join(kind.unwrap_or_default())
-    })
+    config.results.clone().unwrap_or_else(|| own(Origin::new(config), config.engine.as_ref()))
+}
+
+/// The folder of a command that runs one file, if the user has named no other.
+pub(crate) fn of_one_file(engine: Option<&Choice>) -> PathBuf {
+    let is_target = test_binary(&program()).is_some();
+    own(if is_target { Origin::target() } else { Origin::slt() }, engine)
+}
+
+fn own(origin: Origin, engine: Option<&Choice>) -> PathBuf {
+    let Origin { package, target } = origin;
+    let kind = engine.map(Choice::kind).filter(|kind| *kind != "sqlite");
+    let build = target_folder(&program()).unwrap_or_else(|| PathBuf::from("target"));
+    build.join("slt").join(package).join(target).join(kind.unwrap_or_default())
 }
 
 fn program() -> PathBuf {

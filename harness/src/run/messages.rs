@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::outcome::{Outcome, Results};
 use crate::report::files::Written;
 use crate::report::words::{quoted, time};
-use crate::trial::Options;
+use crate::trial::{Options, Reference};
 
 /// How many of the slowest files are listed.
 const SLOWEST: usize = 5;
@@ -107,6 +107,14 @@ pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
     }
     command.push_str(" --exact");
     command
+}
+
+/// What a comparison with the results of a run can say.
+pub(crate) fn recorded(reference: &Reference) -> String {
+    format!(
+        "comparing with what {} has recorded: which records failed there, and what the first failures of each file returned",
+        reference.name()
+    )
 }
 
 /// The command `slt` as it was typed.

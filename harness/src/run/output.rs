@@ -53,6 +53,11 @@ pub(super) fn show_progress(
     printer.show_progress(progress, config.logfile.is_none() && io::stdout().is_terminal());
 }
 
+/// Standard output, in colour if it is a terminal or the environment asks for colours.
+pub(crate) fn colored_stdout() -> AutoStream<io::Stdout> {
+    AutoStream::new(io::stdout(), cargo_color().unwrap_or(AutoStream::choice(&io::stdout())))
+}
+
 /// The colours that `CARGO_TERM_COLOR` asks for. Cargo runs test programs without its own flag `--color`.
 fn cargo_color() -> Option<ColorChoice> {
     match std::env::var("CARGO_TERM_COLOR").ok()?.as_str() {

@@ -72,7 +72,8 @@ pub(super) fn settings(
     let stack = config.settings.as_ref().and_then(|settings| settings.stack_size());
     set("stack-size", stack.map(|bytes| format!("{bytes} bytes")));
     config.own.iter().for_each(|(flag, value)| set(flag, Some(value.clone())));
-    if let Some(Bless { how, errors }) = bless {
+    // No run of a suite fills.
+    if let Some(Bless { how, errors, fill: _ }) = bless {
         let words = match how {
             How::Write => "on",
             How::Review => REVIEW,

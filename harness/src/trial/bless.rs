@@ -19,8 +19,12 @@ use super::diff;
 
 pub(super) use crate::dialect::rewrite::Correction;
 
+mod fill;
 pub(crate) mod review;
 mod rewrite;
+
+use fill::Blanks;
+pub use fill::Fill;
 
 /// How failing records are rewritten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Bless {
     pub how: How,
     /// Also write errors as expected.
     pub errors: bool,
+    /// Writes what records leave open (`slt fill`), and not whatever fails.
+    pub fill: Option<Fill>,
 }
 
 /// What becomes of the text that expects what the engine returned.
@@ -68,6 +74,10 @@ struct Draft {
     /// The file itself, with links resolved; or why it cannot be rewritten.
     path: Result<PathBuf, String>,
     text: Vec<u8>,
+    /// What the file holds, where that is not `text`: something was put into that.
+    held: Option<Vec<u8>>,
+    /// What its records leave open, where that is to be filled.
+    blanks: Blanks,
     /// The offset of each line.
     starts: Vec<usize>,
     /// The state of its records, by line.
@@ -182,9 +192,7 @@ impl Blessings {
         revision: &dyn Revision,
         rows: &Rows,
     ) -> Result<Vec<Edit>, String> {
-        if matches!(correction, Correction::Error(_)) && !self.bless.errors {
-            return Err("it ends with an error, which only `--bless-errors` writes down".to_owned());
-        }
+        self.may_correct(record, correction)?;
         let dialect = self.dialect;
         let draft = self.draft(record);
         if let Err(reason) = &draft.path {
@@ -217,7 +225,8 @@ impl Blessings {
                 let path = real(shown, &self.root);
                 let same = |draft: &Draft| path.is_ok() && draft.path == path;
                 let index = self.drafts.iter().position(same).unwrap_or_else(|| {
-                    self.drafts.push(Draft { is_shared: included_from.is_some(), ..Draft::read(path) });
+                    let draft = Draft::read(path, self.dialect, self.bless);
+                    self.drafts.push(Draft { is_shared: included_from.is_some(), ..draft });
                     self.drafts.len() - 1
                 });
                 self.names.insert(included_from.clone(), index);
@@ -227,9 +236,9 @@ impl Blessings {
         &mut self.drafts[index]
     }
 
-    /// Where the new text goes.
-    pub(super) fn how(&self) -> How {
-        self.bless.how
+    /// How the script is rewritten.
+    pub(super) fn bless(&self) -> Bless {
+        self.bless
     }
 
     /// Writes the collected corrections, and returns the result for each file. `is_whole` says whether the script ran to its
@@ -246,32 +255,53 @@ impl Blessings {
             real(&script, &root).iter().for_each(|script| review::discard(script));
         }
         let write = |draft: &Draft, path: &Path, edited: &[u8]| match bless.how {
+            // A reference that went away has not said all that it would have.
+            _ if bless.fill.is_some() && !is_whole => Err("the script did not run to its end".to_owned()),
             How::Check => Ok(()),
-            How::Write => rewrite::rewrite(path, &draft.text, edited),
-            How::Review => review::propose(path, &draft.text, edited, dialect, draft.is_shared || is_excerpt),
+            How::Write => rewrite::rewrite(path, draft.held(), edited),
+            How::Review => review::propose(path, draft.held(), edited, dialect, draft.is_shared || is_excerpt),
         };
-        drafts.into_iter().flat_map(|draft| draft.conclude(bless.how, &read, &write)).collect()
+        drafts.into_iter().flat_map(|draft| draft.conclude(bless, &read, &write)).collect()
     }
 }
 
 impl Draft {
-    fn read(path: Result<PathBuf, String>) -> Draft {
+    fn read(path: Result<PathBuf, String>, dialect: Dialect, bless: Bless) -> Draft {
         let text = path.as_ref().map(|path| source::read(path));
         let (path, text) = match text {
             Ok(Ok(text)) => (path, text),
             Ok(Err(error)) => (Err(format!("the file cannot be read again: {error}")), Vec::new()),
             Err(_) => (path, Vec::new()),
         };
+        Draft::of(path, text, dialect, bless)
+    }
+
+    /// A draft of a file that holds this text.
+    fn of(path: Result<PathBuf, String>, text: Vec<u8>, dialect: Dialect, bless: Bless) -> Draft {
+        let (text, held, blanks) = match bless.fill {
+            None => (text, None, Blanks::new()),
+            Some(_) => {
+                let (whole, blanks) = fill::put_in(&text, dialect);
+                (whole, Some(text), blanks)
+            }
+        };
         let starts = source::Lines::new(&text).map(|line| line.start).collect();
         Draft {
             is_shared: false,
             path,
             text,
+            held,
+            blanks,
             starts,
             records: BTreeMap::new(),
             failures: Vec::new(),
             corrected: Vec::new(),
         }
+    }
+
+    /// What the file holds.
+    fn held(&self) -> &[u8] {
+        self.held.as_deref().unwrap_or(&self.text)
     }
 
     /// Enters how a record is to be rewritten.
@@ -303,14 +333,14 @@ impl Draft {
 
     fn conclude(
         mut self,
-        how: How,
+        bless: Bless,
         read: &dyn Fn(&[u8], &Path) -> Option<Records>,
         write: &Write<'_>,
     ) -> Vec<Conclusion> {
         let Ok(path) = self.path.clone() else { return Vec::new() };
         let (failures, corrected) = (std::mem::take(&mut self.failures), std::mem::take(&mut self.corrected));
         let Draft { text, records, .. } = &self;
-        let mut edits = Vec::new();
+        let mut edits: Vec<&Edit> = Vec::new();
         for state in records.values() {
             if let RecordState::Corrected(more) = state {
                 edits.extend(more);
@@ -322,24 +352,29 @@ impl Draft {
         let (still, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(line, _)| is_disputed(line));
         let reason = twice(disputed.first().map_or("", |record| record.pass.as_str()));
         let because = |failures: Vec<(u64, Failure)>, reason: &str| {
-            failures.into_iter().map(|(_, failure)| refused(failure, reason)).collect()
+            failures.into_iter().map(|(_, failure)| refused(failure, reason, bless)).collect()
         };
         let mut conclusions = Vec::new();
         if !disputed.is_empty() {
             conclusions.push(Conclusion::Failing(disputed, because(still, reason)));
         }
         if !corrected.is_empty() {
-            let edited = edit::apply(text, 0..text.len(), edits);
+            let edited = edit::apply(text, 0..text.len(), edits.iter().copied());
             let corrected_at = |line: &u64| matches!(records.get(line), Some(RecordState::Corrected(..)));
             let unharmed = || leaves_others(read(text, &path)?, read(&edited, &path)?, corrected_at);
             conclusions.push(if unharmed() != Some(true) {
                 Conclusion::Failing(corrected, because(failures, HARM))
             } else {
+                // What was put in and not written goes away again.
+                let out = fill::taken_out(&self.blanks, |line| !corrected_at(&line));
+                let mut edits: Vec<&Edit> = edits.into_iter().chain(&out).collect();
+                edits.sort_by_key(|edit| (edit.at.start, edit.at.end));
+                let edited = edit::apply(text, 0..text.len(), edits);
                 match write(&self, &path, &edited) {
-                    Ok(()) if how == How::Write => Conclusion::Rewritten(corrected),
+                    Ok(()) if bless.how == How::Write => Conclusion::Rewritten(corrected),
                     Ok(()) => {
                         let (line, Failure { file, .. }) = failures.into_iter().next().unwrap_or_default();
-                        let diff = diff::unified(&file, text, &edited);
+                        let diff = diff::unified(&file, self.held(), &edited);
                         Conclusion::Rewritable(corrected, Failure { file, line, diff, ..Failure::default() })
                     }
                     Err(reason) => Conclusion::Failing(corrected, because(failures, &reason)),
@@ -363,8 +398,9 @@ fn leaves_others(before: Records, after: Records, corrected: impl Fn(&u64) -> bo
 }
 
 /// A failure that blessing did not fix.
-pub(super) fn refused(failure: Failure, reason: &str) -> Failure {
-    Failure { message: format!("{}\nnot blessed: {reason}", failure.message), ..failure }
+pub(super) fn refused(failure: Failure, reason: &str, bless: Bless) -> Failure {
+    let word = if bless.fill.is_some() { "filled" } else { "blessed" };
+    Failure { message: format!("{}\nnot {word}: {reason}", failure.message), ..failure }
 }
 
 /// The file behind a path, which must be inside the root.

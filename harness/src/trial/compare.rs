@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -16,29 +17,57 @@ use super::{Options, apart};
 use crate::diff::{self, Shape, Sides};
 use crate::engine::{Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script};
 use crate::event::Reporter;
-use crate::outcome::{Agrees, Compared, Comparison, CutShort, Outcome, Verdict};
+use crate::outcome::{Agrees, Compared, Comparison, CutShort, Outcome, RecordId, ResultsError, Verdict};
 use crate::script::{Labels, Record, Step};
 use crate::suite::TestFile;
 
-/// The engine that results are compared with.
+mod recorded;
+
+use recorded::Recorded;
+
+/// What results are compared with.
 #[derive(Clone)]
-pub struct Reference(Arc<dyn Engine>);
+pub struct Reference(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// A second engine.
+    Engine(Arc<dyn Engine>),
+    /// What another run has recorded.
+    Run(Arc<Recorded>),
+}
 
 impl fmt::Debug for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reference").field(&self.0.name()).finish()
+        f.debug_tuple("Reference").field(&self.name()).finish()
     }
 }
 
 impl Reference {
     /// An engine as a reference.
     pub fn new(engine: Arc<dyn Engine>) -> Reference {
-        Reference(engine)
+        Reference(Source::Engine(engine))
+    }
+
+    /// The results file of another run as a reference.
+    ///
+    /// # Errors
+    /// The file cannot be read, or does not hold results.
+    pub fn recorded(results: &Path) -> Result<Reference, ResultsError> {
+        Ok(Reference(Source::Run(Arc::new(Recorded::read(results)?))))
+    }
+
+    /// Whether it is what another run has recorded.
+    pub fn is_recorded(&self) -> bool {
+        matches!(self.0, Source::Run(_))
     }
 
     /// The name in messages.
     pub fn name(&self) -> &str {
-        self.0.name()
+        match &self.0 {
+            Source::Engine(engine) => engine.name(),
+            Source::Run(recorded) => &recorded.name,
+        }
     }
 
     /// Makes a connection for `file`, asks something, and closes it.
@@ -46,11 +75,12 @@ impl Reference {
     /// # Errors
     /// The engine cannot be reached, or does not answer within 30 s.
     pub(crate) fn probe(&self, file: &TestFile) -> Result<(), EngineError> {
-        let (reference, file) = (self.clone(), file.clone());
+        let Source::Engine(engine) = &self.0 else { return Ok(()) };
+        let (engine, file) = (Arc::clone(engine), file.clone());
         let (sender, receiver) = mpsc::channel();
         let probe = move || {
             // The run goes on without it if it takes too long.
-            let _ = sender.send(reference.connect(&file));
+            let _ = sender.send(connect(&*engine, &file));
         };
         let late = |_| EngineError::new(format!("it does not answer within {} s", PATIENCE.as_secs()));
         match thread::Builder::new().spawn(probe) {
@@ -58,22 +88,22 @@ impl Reference {
             Err(error) => Err(EngineError::new(format!("no thread can be started: {error}"))),
         }
     }
+}
 
-    fn connect(&self, file: &TestFile) -> Result<(), EngineError> {
-        let connect = || {
-            let mut database = self.0.open(&Script::of(file, Scratch::default()))?;
-            let mut session = database.connect()?;
-            // Some engines start only now. One that does not know this SQL is there all the same.
-            let request = Request { sql: b"SELECT 1", letters: Some(b"I"), dialect: file.dialect };
-            match session.run(request, &mut Rows::default()) {
-                Err(error) if error.is_lost() => Err(error),
-                _ => Ok(()),
-            }
-        };
-        match connect() {
-            Err(error) if error.kind == ErrorKind::Skip => Ok(()),
-            connected => connected,
+fn connect(engine: &dyn Engine, file: &TestFile) -> Result<(), EngineError> {
+    let connect = || {
+        let mut database = engine.open(&Script::of(file, Scratch::default()))?;
+        let mut session = database.connect()?;
+        // Some engines start only now. One that does not know this SQL is there all the same.
+        let request = Request { sql: b"SELECT 1", letters: Some(b"I"), dialect: file.dialect };
+        match session.run(request, &mut Rows::default()) {
+            Err(error) if error.is_lost() => Err(error),
+            _ => Ok(()),
         }
+    };
+    match connect() {
+        Err(error) if error.kind == ErrorKind::Skip => Ok(()),
+        connected => connected,
     }
 }
 
@@ -103,6 +133,8 @@ pub(super) struct Trace {
     /// The names by which conditions know the judged engine.
     pub(super) labels: Labels,
     rules: Rules,
+    /// Whether records are looked up by their ids.
+    by_id: bool,
 }
 
 struct Entry {
@@ -110,6 +142,8 @@ struct Entry {
     key: u64,
     ended: Ended,
     taken: bool,
+    /// Its id and its file as in a failure, where records are looked up by their ids.
+    place: Option<(RecordId, String)>,
 }
 
 enum Ended {
@@ -160,8 +194,8 @@ fn key(record: &Record<'_>) -> u64 {
 
 impl Trace {
     /// An empty trace of an engine with these rules.
-    pub(super) fn new(rules: Rules) -> Trace {
-        Trace { rules, ..Trace::default() }
+    pub(super) fn new(rules: Rules, by_id: bool) -> Trace {
+        Trace { rules, by_id, ..Trace::default() }
     }
 
     /// The rules by which the reference is judged too. What letters it calls its columns by is its own affair.
@@ -172,7 +206,7 @@ impl Trace {
     }
 
     /// A record has ended; a failed one with what it would have to expect.
-    pub(super) fn add(&mut self, record: &Record<'_>, failed: Option<Option<&Correction>>) {
+    pub(super) fn add(&mut self, record: &Record<'_>, file: &str, failed: Option<Option<&Correction>>) {
         if self.entries.len() >= MOST_ENTRIES {
             self.left_out += 1;
             return;
@@ -193,7 +227,9 @@ impl Trace {
                 }
             }
         };
-        self.entries.push(Entry { key: key(record), ended, taken: false });
+        let id = || RecordId::in_pass(record.step.text(), record.line, &record.pass);
+        let place = self.by_id.then(|| (id(), file.to_owned()));
+        self.entries.push(Entry { key: key(record), ended, taken: false, place });
     }
 }
 
@@ -308,7 +344,7 @@ pub(crate) fn run_compared<R: Reporter + 'static>(
     judged: &dyn Fn(),
 ) -> Outcome {
     let role = match &options.reference {
-        Some(_) => Role::Traced(Box::new(Trace::new(engine.rules()))),
+        Some(reference) => Role::Traced(Box::new(Trace::new(engine.rules(), reference.is_recorded()))),
         None => Role::Plain,
     };
     let (outcome, role) = match is_apart {
@@ -322,6 +358,13 @@ pub(crate) fn run_compared<R: Reporter + 'static>(
     if trace.entries.is_empty() || matches!(outcome.verdict, Verdict::NotRun { .. }) {
         return outcome;
     }
+    let reference = match reference {
+        Source::Engine(engine) => engine,
+        Source::Run(recorded) => {
+            let comparison = recorded.compare(&trace, &outcome, file);
+            return with(outcome, comparison);
+        }
+    };
     judged();
     let count = trace.entries.len() as u64 + trace.left_out;
     let options = Options {

@@ -26,7 +26,6 @@ mod judge;
 mod places;
 
 use super::answer;
-use super::bless;
 use super::compare::Comparing;
 use super::variables::Variables;
 use super::watchdog::Watchdog;
@@ -53,6 +52,8 @@ pub(super) struct Executor<'e, 'a> {
     bless: bool,
     /// Whether failing results are compared with those of another engine.
     compares: bool,
+    /// The lines that a record returned as expected, where the script does not list them.
+    kept: Option<Vec<Vec<u8>>>,
     /// Whether this is the other engine, which runs no commands.
     is_reference: bool,
     /// Whether failures keep their full texts.
@@ -103,6 +104,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             answered: None,
             bless: options.bless.is_some(),
             compares: options.reference.is_some(),
+            kept: None,
             is_reference: false,
             whole: options.whole_texts,
             returned: options.returned.as_deref(),
@@ -226,6 +228,9 @@ impl<'e, 'a> Executor<'e, 'a> {
                     return tally.ran_before(&record, result.err().map(|complaint| complaint.message));
                 }
                 (None, Ok(())) => {
+                    if let Some(failure) = tally.filled(&record) {
+                        return tally.ended(&record, Ending::Corrected(&failure));
+                    }
                     tally.pass(&record);
                     self.compare(&record, None, tally);
                     if let Some(blessings) = &mut tally.blessings {
@@ -296,7 +301,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         let failure = match self.correct(record, &failure, correction, tally) {
             None => failure,
             Some(Ok(())) => return tally.ended(record, Ending::Corrected(&failure)),
-            Some(Err(reason)) => bless::refused(failure, &reason),
+            Some(Err(reason)) => tally.refused(failure, &reason),
         };
         tally.ended(record, Ending::Failed(&failure));
         tally.fail(failure, record.step.text());
@@ -438,7 +443,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         let sql = substituted.as_ref().map_or(sql, |text| text.as_bytes());
         let file = tally.included.as_deref().unwrap_or(&tally.shown);
         tally.announce(record.line, sql);
-        let in_engine = InEngine::enter(file, record.line, sql);
+        let in_engine = InEngine::enter(file, record.line, sql).in_pass(&record.pass);
         let session = match &record.connection {
             None => &mut self.default,
             Some(name) => match self.named.entry(name.clone()) {

@@ -169,6 +169,14 @@ impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
         Some(blessings.edits(record, correction, revision, self.executor.rows()))
     }
 
+    fn compares(&self) -> bool {
+        self.executor.compares()
+    }
+
+    fn keep(&mut self, lines: Vec<Vec<u8>>) {
+        self.executor.keep_lines(lines);
+    }
+
     fn judged(&self, record: &Record<'_>) -> Option<&Correction> {
         self.tally.of_judged()?.result(record)
     }

@@ -134,6 +134,14 @@ impl<'f> Tally<'f> {
         }
     }
 
+    /// Whether a record that ends as it says for now is one of those that `slt fill` writes: the failure that it then has.
+    pub(super) fn filled(&mut self, record: &Record<'_>) -> Option<Failure> {
+        self.blessings.as_ref()?.bless().fill?;
+        let message = "it does not say yet how it ends".to_owned();
+        let failure = Failure { message, ..self.here() };
+        self.blessings.as_mut()?.fill(record, &failure).then_some(failure)
+    }
+
     /// Whether there is a failure that is not known.
     pub(super) fn has_new_failure(&self) -> bool {
         match &self.expectation {
@@ -142,12 +150,17 @@ impl<'f> Tally<'f> {
         }
     }
 
+    /// A failure that is not rewritten, for this reason, where others are.
+    pub(super) fn refused(&self, failure: Failure, reason: &str) -> Failure {
+        match &self.blessings {
+            Some(blessings) => bless::refused(failure, reason, blessings.bless()),
+            None => failure,
+        }
+    }
+
     /// Adds a failure that is not a record's.
     pub(super) fn fail_unasked(&mut self, failure: Failure) {
-        let failure = match self.blessings {
-            Some(_) => bless::refused(failure, "only what a statement or a query returns can be written down"),
-            None => failure,
-        };
+        let failure = self.refused(failure, "only what a statement or a query returns can be written down");
         self.reporter.report(Event::ScriptFailed(&failure));
         let text = failure.sql.clone();
         self.fail(failure, text.as_bytes());
@@ -157,7 +170,7 @@ impl<'f> Tally<'f> {
     pub(super) fn conclude(&mut self) {
         let mut shown: Option<Failure> = None;
         let Some(blessings) = self.blessings.take() else { return };
-        let (how, is_whole) = (blessings.how(), self.cut_short.is_none());
+        let (bless, is_whole) = (blessings.bless(), self.cut_short.is_none());
         for conclusion in blessings.conclude(is_whole) {
             match conclusion {
                 Conclusion::Rewritten(records) => {
@@ -184,8 +197,9 @@ impl<'f> Tally<'f> {
         }
         if let Some(mut failure) = shown {
             let records = if self.rewritable == 1 { "record" } else { "records" };
-            let next = if how == How::Review { ": `slt review` shows each, and takes or leaves it" } else { "" };
-            failure.message = format!("{} {records} would be rewritten{next}", self.rewritable);
+            let word = if bless.fill.is_some() { "filled" } else { "rewritten" };
+            let next = if bless.how == How::Review { ": `slt review` shows each, and takes or leaves it" } else { "" };
+            failure.message = format!("{} {records} would be {word}{next}", self.rewritable);
             self.reporter.report(Event::ScriptFailed(&failure));
             self.failures.insert(0, failure);
         }

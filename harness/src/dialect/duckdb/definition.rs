@@ -84,6 +84,10 @@ impl Definition for DuckDb {
         find(pattern, script.path, script.root, None).map(|path| vec![path])
     }
 
+    fn sql(&self) -> Option<&'static str> {
+        Some("duckdb")
+    }
+
     fn form(&self) -> &'static Form {
         &Form { null: b"NULL", conversions: TEXTS, finish, adopt: without_nul, truth: Some([b"0", b"1"]) }
     }

@@ -274,6 +274,9 @@ impl State<'_> {
                 (None, Action::Query(query)) => self.query(query, &here, record, stage),
                 (None, action) => self.other(action, &here, stage).map_err(Complaint::from),
             };
+            if let (Ok(()), Action::Query(query)) = (&result, &step.action) {
+                alike::keep(query, record, stage);
+            }
             result.map_err(|complaint| match complaint.correction {
                 Ok(correction) => {
                     let revised = revise(&step.action, record, &correction, stage);
@@ -380,13 +383,19 @@ impl State<'_> {
         let lines = compare::lines(query.expected);
         let is_above = self.threshold > 0 && rows.count() as u64 > self.threshold;
         let is_hashed = query.label.is_some() || is_above || compare::is_hash(&lines);
+        let shows = stage.compares();
         let mut actual = actual(stage, columns, lenient);
         actual.sort(query.sort);
         let corrected = |complaint: Mismatch| {
             let correction = match lines.as_slice() {
                 [line] if line.starts_with(compare::FILE) => Err("what it expects is in another file".to_owned()),
                 lines => Ok(Box::new(Correction::Lines {
-                    lines: actual.written(lines).into_iter().map(String::into_bytes).collect(),
+                    // What is compared with another engine is shown, too.
+                    lines: actual
+                        .written(if shows && compare::is_hash(lines) { &[] } else { lines })
+                        .into_iter()
+                        .map(String::into_bytes)
+                        .collect(),
                     columns: Some(columns),
                     letters: None,
                 })),

@@ -66,6 +66,10 @@ impl Definition for Slt {
         true
     }
 
+    fn needs_letters(&self) -> bool {
+        false
+    }
+
     fn form(&self) -> &'static Form {
         &Form { null: b"NULL", conversions: TEXTS, finish: mark_empty, adopt: unchanged, truth: None }
     }

@@ -38,9 +38,11 @@ pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Place
     command.args(without_secrets(std::env::args_os().skip(1)));
     command.env(LABEL, label).env(QUEUE, places.queue.secret()).env(RUN_ID, run_id);
     command.env(PARENT, supervisor.to_string()).env(PAGES, &places.results);
-    for (name, choice) in [(ENGINE, &config.engine), (REFERENCE, &config.reference)] {
-        if let Some(choice) = choice {
-            environment::set_for(&mut command, name, Some(choice.secret().as_ref()));
+    let engine = config.engine.as_ref().map(|choice| choice.secret());
+    let reference = config.reference.as_ref().map(|choice| choice.secret());
+    for (name, secret) in [(ENGINE, engine), (REFERENCE, reference)] {
+        if let Some(secret) = secret {
+            environment::set_for(&mut command, name, Some(secret.as_ref()));
         }
     }
     hand_on(&mut command);

@@ -11,8 +11,8 @@ use crate::outcome::{Outcome, Verdict};
 use crate::suite::Suite;
 use crate::trial::{Options, run};
 
-const WRITE: Bless = Bless { how: How::Write, errors: false };
-const WITH_ERRORS: Bless = Bless { how: How::Write, errors: true };
+const WRITE: Bless = Bless { how: How::Write, errors: false, fill: None };
+const WITH_ERRORS: Bless = Bless { how: How::Write, errors: true, fill: None };
 
 /// Runs one script of a folder.
 fn trial(root: &Path, name: &str, bless: Option<Bless>) -> Outcome {
@@ -189,7 +189,7 @@ fn records_are_rewritten_in_place_and_an_included_file_is_never_disputed() {
 #[test]
 fn checking_shows_what_would_change_and_writes_nothing() {
     let script = "statement ok\nSELECT 1\n\nquery I\nSELECT 1\n----\n2\n";
-    let (text, outcome, _) = blessed("x.test", script.as_bytes(), Bless { how: How::Check, errors: false });
+    let (text, outcome, _) = blessed("x.test", script.as_bytes(), Bless { how: How::Check, errors: false, fill: None });
     assert_eq!(text, script.as_bytes());
     assert_eq!((&outcome.verdict, outcome.rewritten, outcome.records.failed), (&Verdict::Failed, 0, 1));
     let failure = outcome.failure_text();
@@ -203,7 +203,7 @@ fn new_results_wait_until_a_run_has_none() {
     let (path, new) = (root.path().join("x.test"), root.path().join("x.test.new"));
     let script = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 2\n----\n3\n";
     fs::write(&path, script).unwrap();
-    let review = Some(Bless { how: How::Review, errors: false });
+    let review = Some(Bless { how: How::Review, errors: false, fill: None });
     let outcome = trial(root.path(), "x.test", review);
     assert_eq!((&outcome.verdict, outcome.rewritten, outcome.rewritable), (&Verdict::Failed, 0, 2));
     assert!(outcome.failure_text().starts_with("2 records would be rewritten: `slt review`"), "{outcome:?}");
@@ -367,7 +367,7 @@ proptest! {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("x.slt");
         fs::write(&path, &script).unwrap();
-        let review = Bless { how: How::Review, errors: true };
+        let review = Bless { how: How::Review, errors: true, fill: None };
         let outcome = trial(root.path(), "x.slt", Some(review));
         prop_assert_eq!(fs::read_to_string(&path).unwrap(), script.as_str());
         let waits = super::review::Proposal::read(&super::review::beside(&path)).ok().flatten();

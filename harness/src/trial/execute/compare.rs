@@ -10,8 +10,19 @@ use crate::trial::tally::Tally;
 use crate::trial::watchdog::Watchdog;
 
 impl Executor<'_, '_> {
+    /// Whether failing results are compared with those of another engine, and so are wanted whole.
+    pub(in crate::trial) fn compares(&self) -> bool {
+        self.compares
+    }
+
+    /// Keeps what a record returned, for the comparison of its end.
+    pub(in crate::trial) fn keep_lines(&mut self, lines: Vec<Vec<u8>>) {
+        self.kept = Some(lines);
+    }
+
     /// Keeps how a record ended on the judged engine, or compares how it ended on the reference with that.
-    pub(super) fn compare(&self, record: &Record<'_>, complaint: Option<&Complaint>, tally: &mut Tally<'_>) {
+    pub(super) fn compare(&mut self, record: &Record<'_>, complaint: Option<&Complaint>, tally: &mut Tally<'_>) {
+        let kept = self.kept.take();
         if !self.compares || !is_compared(&record.step) {
             return;
         }
@@ -20,7 +31,7 @@ impl Executor<'_, '_> {
         let file = tally.file().to_owned();
         match &mut tally.role {
             Role::Plain => {}
-            Role::Traced(trace) => trace.add(record, correction),
+            Role::Traced(trace) => trace.add(record, &file, correction),
             // Its end says nothing about the record.
             Role::Comparing(_) if self.lost.is_some() || self.timed_out().is_some() || self.out_of_memory => {}
             Role::Comparing(comparing) => {
@@ -47,6 +58,7 @@ impl Executor<'_, '_> {
                     {
                         Some(self.comparison.lines(&self.rows, *row_wise, false))
                     }
+                    (None, ..) => kept,
                     _ => None,
                 };
                 let there = OnReference {

@@ -1,0 +1,75 @@
+//! `slt completions` and `slt man`: what shells and `man` know of the command line.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{Said, command};
+
+fn slt(arguments: &[&str]) -> Said {
+    // A password in a variable goes into no file.
+    Said::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).env("SLT_ENGINE", "postgres://me:hunter2@h"))
+}
+
+#[test]
+fn every_shell_gets_completions_that_it_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let shells = [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"]), ("elvish", &["-compileonly"])];
+    for (shell, check) in shells.into_iter().chain([("powershell", &[][..])]) {
+        let said = slt(&["completions", shell]);
+        assert!(said.code == 0 && said.out.contains("punchlist") && !said.out.contains("hunter2"), "{said:?}");
+        let path = folder.path().join(shell);
+        fs::write(&path, &said.out).unwrap();
+        match Command::new(shell).args(check).arg(&path).output() {
+            Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{output:?}"),
+            Err(_) => println!("{shell} is not on this machine: its completions are made, and not read"),
+        }
+    }
+    let said = slt(&["completions", "tcsh"]);
+    assert!(said.code == 2 && said.err.contains("bash, elvish, fish, powershell, zsh"), "{said:?}");
+}
+
+#[test]
+fn bash_completes_commands_and_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slt.bash");
+    fs::write(&path, slt(&["completions", "bash"]).out).unwrap();
+    let complete = |words: &str| {
+        let script = format!(
+            "source {}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _slt slt \"${{COMP_WORDS[-1]}}\" x; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            path.display()
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(complete("slt shr"), "shrink\n");
+    assert_eq!(complete("slt fill --refer"), "--reference\n");
+}
+
+#[test]
+fn the_manual_pages_can_be_shown() {
+    let page = slt(&["man"]);
+    assert!(page.code == 0 && page.out.contains(".TH slt 1") && !page.out.contains("hunter2"), "{page:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    let said = slt(&["man", pages.to_str().unwrap()]);
+    assert!(said.code == 0 && said.out.starts_with("wrote ") && said.out.contains(" pages to `"), "{said:?}");
+    for (name, heading) in [("slt.1", "SUBCOMMANDS"), ("slt-run.1", "OPTIONS"), ("slt-fill.1", "OPTIONS")] {
+        let path = pages.join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(heading) && !text.contains("hunter2"), "{text}");
+        let shown = Command::new("groff").args(["-k", "-man", "-Tutf8"]).arg(&path).output();
+        match shown {
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+                // What is bold is printed twice, so look for plain words.
+                assert!(text.contains("  slt run select   ") || name != "slt.1", "{text}");
+                assert!(text.contains("Exit codes: 0 "), "{text}");
+            }
+            Err(_) => println!("groff is not on this machine: the pages are written, and not shown"),
+        }
+    }
+    let said = slt(&["man", "/dev/null/x"]);
+    assert!(said.code == 4 && said.err.contains("cannot write `/dev/null/x`"), "{said:?}");
+}

@@ -1,0 +1,99 @@
+//! `slt test` and what names one record or pass: colours, rows behind a hash, filters in a variable, crashes in loops.
+
+use std::fs;
+
+use crate::faulty_support::{PASSES, Place};
+use crate::support::{FAILS, Said, command, folder, target_binary};
+
+#[test]
+fn slt_test_writes_the_rows_behind_a_hash_where_runs_do() {
+    let script = "query I\nWITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 99) SELECT x FROM n\n----\n\
+                  99 values hashing to 00000000000000000000000000000000\n";
+    let root = folder(&[("a.test", script)]);
+    let test = |results: Option<&str>| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        slt.args(["test", "a.test"]).current_dir(root.path()).env_remove("SLT_RESULTS");
+        match results {
+            Some(folder) => Said::of(slt.args(["--results", folder])),
+            None => Said::of(&mut slt),
+        }
+    };
+    for (results, path) in
+        [(Some("mine"), "mine/returned/a.test+1.txt"), (None, "target/slt/slt/run/returned/a.test+1.txt")]
+    {
+        let said = test(results);
+        assert_eq!(said.code, 101, "{said:?}");
+        assert!(said.out.contains(&format!("all of them, one value per line: {path}")), "{said:?}");
+        assert_eq!(fs::read_to_string(root.path().join(path)).unwrap().lines().count(), 99);
+    }
+}
+
+#[test]
+fn colours_follow_cargos_variable() {
+    let root = folder(&[("a.test", FAILS)]);
+    let test = |arguments: &[&str], color: &str| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        Said::of(slt.args(arguments).current_dir(root.path()).env("CARGO_TERM_COLOR", color)).out.contains('\u{1b}')
+    };
+    for arguments in [&["test", "a.test"][..], &["fill", "a.test", "--reference", "sqlite"]] {
+        assert!(test(arguments, "always") && !test(arguments, "never") && !test(arguments, "auto"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_variable_can_name_a_pass_of_nested_loops() {
+    let script = "loop i 0 3\n\nloop j 0 3\n\nquery I\nSELECT {i} * 10 + {j}\n----\n12\n\nendloop\n\nendloop\n";
+    let root = folder(&[("a.duckdb.test", script), ("b.test", FAILS)]);
+    let run = |files: &str| {
+        let results = root.path().join("results");
+        let mut target = command(target_binary());
+        Said::of(target.env("SLT_CORPUS", root.path()).env("SLT_FILES", files).env("SLT_RESULTS", results))
+    };
+    let said = run("a.duckdb.test:5(i=1,j=2)");
+    assert!(said.code == 0 && said.out.contains("1 passed; 0 failed"), "{said:?}");
+    let said = run("a.duckdb.test:5(i=1,j=2),b.test:3");
+    assert!(said.code == 101 && said.out.contains("1 passed; 1 failed"), "{said:?}");
+    let said = run("a.duckdb.test:5(i=2, j=2)");
+    assert!(said.code == 101 && said.out.contains("at ") && said.out.contains(":5 (i=2, j=2)"), "{said:?}");
+}
+
+#[test]
+fn a_crash_in_a_loop_names_the_pass() {
+    let script = "loop i 0 5\n\nonlyif i=3\nstatement ok\nFAULT segv\n\nendloop\n";
+    let place = Place::new([("a.duckdb.test", script), ("b.test", PASSES)]);
+    let ended = place.start_command(place.serial()).wait();
+    assert!(ended.stderr.contains("crashed (SIGSEGV) at tests/a.duckdb.test:4 (i=3)\n[SQL] FAULT segv"), "{ended}");
+    let ended = place.run("--workers 1").exits(101);
+    ended.says("at tests/a.duckdb.test:4 (i=3)");
+    let results: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(place.path("results/results.json")).unwrap()).unwrap();
+    let crashed = results["outcomes"].as_array().unwrap().iter().find(|outcome| outcome["name"] == "a.duckdb.test");
+    assert_eq!(crashed.unwrap()["failures"][0]["pass"], "i=3", "{results}");
+}
+
+#[test]
+fn what_is_wrong_with_flags_is_said_in_the_words_that_were_typed() {
+    let order = r#"{"command":"run","test":"slt","typed":"cargo slt run -p mine"}"#;
+    let said = Said::of(command(target_binary()).args(["--handed-over", order, "--nonsense"]));
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("Usage: cargo slt run -p mine [OPTIONS] [FILTERS]..."), "{said:?}");
+    let said = Said::of(command(target_binary()).arg("--nonsense"));
+    assert!(said.code == 2 && said.err.contains("Usage: cargo test --test NAME -- [OPTIONS]"), "{said:?}");
+}
+
+#[test]
+fn wrong_places_are_named_with_what_is_near() {
+    let root = folder(&[("a.test", FAILS)]);
+    let slt = |arguments: &[&str]| {
+        Said::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).args(["--root", "."]).current_dir(root.path()))
+    };
+    for name in ["test", "run", "shrink"] {
+        let said = slt(&[name, "a.test:99"]);
+        assert!(
+            said.code == 2 && said.err.contains("`a.test` has 6 lines; the nearest record is `a.test:3`"),
+            "{said:?}"
+        );
+        let said = slt(&[name, "a.test:1"]);
+        assert!(said.code == 2 && said.err.contains("line 1 of `a.test` is in no record; the nearest"), "{said:?}");
+    }
+}
