@@ -39,7 +39,8 @@ mod target;
 use error::RunError;
 pub(crate) use error::with_causes;
 #[cfg(feature = "commands")]
-pub(crate) use messages::{program, recorded};
+pub(crate) use messages::program;
+pub(crate) use messages::recorded;
 use mode::{Mode, Run};
 pub(crate) use output::colored_stdout;
 use parallel::Assignment;
