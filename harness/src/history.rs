@@ -189,11 +189,10 @@ impl Log {
         if matches!(outcome.verdict, Verdict::NotRun { .. }) {
             return Ok(());
         }
-        let verdict = serde_json::to_value(&outcome.verdict)?["verdict"].as_str().unwrap_or_default().to_owned();
         let mut entry = Entry {
             name: outcome.name.clone(),
             stamp: stamp(),
-            verdict,
+            verdict: outcome.verdict.name().to_owned(),
             wall_us: outcome.wall_us,
             peak_bytes: outcome.peak_bytes,
             green: None,
