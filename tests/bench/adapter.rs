@@ -225,7 +225,7 @@ fn rows(types: Vec<DefaultColumnType>, lines: &[String]) -> Answer {
             return Answer::Rows(types, lines.iter().map(split).collect());
         }
     }
-    if !types.is_empty() && lines.len() % types.len() == 0 && lines.len() > types.len() {
+    if !types.is_empty() && lines.len().is_multiple_of(types.len()) && lines.len() > types.len() {
         let rows = lines.chunks(types.len()).map(<[String]>::to_vec).collect();
         return Answer::Rows(types, rows);
     }
