@@ -21,6 +21,7 @@ use crate::worker::Policy;
 
 mod flags;
 mod github;
+mod headings;
 mod help;
 mod in_force;
 #[cfg(test)]
@@ -28,14 +29,13 @@ mod options;
 mod own;
 mod parallel;
 mod reference;
+mod secret;
 mod set_up;
 mod settings;
 
 use flags::KnownFlags;
-#[cfg(feature = "commands")]
-pub(crate) use flags::secret;
-pub(crate) use flags::{ENGINE, REFERENCE, roots};
-pub use flags::{Flags, Secret, TrialFlags};
+pub(crate) use flags::roots;
+pub use flags::{Flags, TrialFlags};
 pub use github::GitHub;
 #[cfg(feature = "commands")]
 pub(crate) use help::readable_help;
@@ -47,6 +47,10 @@ use parallel::ParallelFlags;
 pub use parallel::Repeat;
 pub(crate) use parallel::cores;
 pub use reference::{ReferenceChoice, ReferenceError, ReferenceFlag};
+pub use secret::Secret;
+#[cfg(feature = "commands")]
+pub(crate) use secret::secret;
+pub(crate) use secret::{ENGINE, REFERENCE};
 pub use set_up::{RunValues, SetUp};
 pub use settings::Settings;
 pub(crate) use settings::{Read, hand_on, read, with_profile};

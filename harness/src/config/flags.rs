@@ -1,15 +1,15 @@
 //! The flags of the test binary, libtest's and ours, each of ours with its environment variable.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::ReferenceFlag;
+use super::headings::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
 use super::parallel::ParallelFlags;
+use super::reference::ReferenceFlag;
+use super::secret::{ENGINE, Secret, secret};
 use super::{chosen, milliseconds, seconds};
 use crate::dialect::Dialect;
 use crate::engine::Choice;
@@ -121,9 +121,6 @@ pub struct KnownFlags {
     #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) write_known_failures: Option<PathBuf>,
 }
-
-/// The variable that names the reference.
-pub(crate) const REFERENCE: &str = "SLT_REFERENCE";
 
 /// The flags of whatever runs a script.
 #[derive(Debug, Clone, Args)]
@@ -244,38 +241,6 @@ fn bless(text: &str) -> Result<Blessing, String> {
         "" | "0" | "false" | "no" | "n" | "off" | "f" => Ok(Blessing(None)),
         _ => Err("`--bless` takes no value, or `--bless=check` or `--bless=review`".to_owned()),
     }
-}
-
-// What flags are listed under, in the order of the help.
-pub(super) const WHICH: &str = "Which files";
-pub(super) const HOW: &str = "How files are run";
-pub(super) const EXPECTED: &str = "What is expected";
-pub(super) const OUTPUT: &str = "Output and results";
-pub(super) const SETTINGS: &str = "Settings";
-
-/// The variable that names the engine.
-pub(crate) const ENGINE: &str = "SLT_ENGINE";
-
-/// A text that is not to be shown, not even if it cannot be used.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text.
-    pub(crate) fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-/// Takes any text; whether it can be used is told elsewhere, without repeating it.
-pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret(text.to_owned()))
 }
 
 /// The folders that `--root` or `SLT_CORPUS` names: each value is one path if that exists, or else paths joined by `:`.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
-use super::flags::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::headings::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
 use super::parallel::PARALLEL;
 
 /// A command that takes [`Flags`](super::Flags), with help for people who run SQLLogicTest files.

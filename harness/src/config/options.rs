@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Arg, Args, Command};
 
 use super::Flags;
-use super::flags::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::headings::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
 use super::parallel::PARALLEL;
 use crate::environment::VARIABLES;
 

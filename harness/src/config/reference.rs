@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::flags::{EXPECTED, REFERENCE, Secret, secret};
+use super::headings::EXPECTED;
+use super::secret::{REFERENCE, Secret, secret};
 use crate::engine::{Choice, ChoiceError};
 use crate::outcome::ResultsError;
 use crate::trial::Reference;
