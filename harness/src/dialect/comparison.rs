@@ -198,6 +198,9 @@ impl Comparison {
         if let Some(hash) = HashLine::of(lines) {
             return hash.count == rows.len() as u64 && hash.digest == *self.digest(rows);
         }
+        if (row_wise || matches!(lines, Lines::List(_))) && self.is_letter_for_letter(rows, lines, row_wise) {
+            return true;
+        }
         if row_wise {
             return as_written(&self.rows(rows), &lines.iter().collect::<Vec<_>>());
         }
@@ -213,6 +216,29 @@ impl Comparison {
                 None => self.values(rows).eq(lines.iter()),
             },
         }
+    }
+
+    /// Whether rows are the lines byte by byte, and no value has white space that a comparison would fold. Most results are,
+    /// and this needs no memory. If not, they may still be equal.
+    fn is_letter_for_letter(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> bool {
+        if !self.uneven.is_empty() {
+            return false;
+        }
+        let width = if row_wise { self.width(rows) } else { 1 };
+        let mut values = self.values(rows);
+        let mut row = |line: &[u8]| {
+            let mut rest = line;
+            for column in 0..width {
+                let blank = if column > 0 { rest.strip_prefix(b" ") } else { Some(rest) };
+                let value = values.next().filter(|value| is_folded(value));
+                match blank.zip(value).and_then(|(rest, value)| rest.strip_prefix(value)) {
+                    Some(left) => rest = left,
+                    None => return false,
+                }
+            }
+            rest.is_empty()
+        };
+        lines.iter().all(&mut row) && values.next().is_none()
     }
 
     /// The expected and the actual result as text: one value per line or, row-wise, one row per line; hashed if the
@@ -349,6 +375,16 @@ fn fragments(actual: &[u8], expected: &[u8], anchored: bool) -> bool {
 /// Whether a part of the result is ignored.
 fn ignores(expected: &[&[u8]]) -> bool {
     expected.iter().any(|line| memchr::memmem::find(line, ANYTHING).is_some())
+}
+
+/// Whether a value is surely its own [`normalized`] form: it has visible ASCII at both ends, and no white space within but
+/// single blanks.
+fn is_folded(value: &[u8]) -> bool {
+    let ([first, ..], [.., last]) = (value, value) else { return false };
+    first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+        && value.iter().all(|byte| *byte >= b' ')
+        && memchr::memchr_iter(b' ', value).all(|at| value[at + 1] != b' ')
 }
 
 /// A row for a comparison that ignores whitespace: each value normalized, then joined by blanks.

@@ -195,3 +195,46 @@ fn fingerprints_include_where_values_end() {
     assert!(print(&[&["a\nb"], &["c"]]) != print(&[&["a"], &["b\nc"]]));
     assert!(print(&[&["a\nb"], &["c"]]) == print(&[&["a\nb"], &["c"]]));
 }
+
+/// Whether rows are the lines of an `.slt` file letter for letter, and whether they are equal but for white space.
+fn both_ways(table: &[Vec<&str>], lines: &[String]) -> (bool, bool) {
+    let rows = rows(&table.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let mut comparison = Comparison::default();
+    comparison.order(&rows, Sort::None);
+    let expected: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+    let quick = comparison.is_letter_for_letter(&rows, &Lines::List(lines.to_vec()), true);
+    (quick, as_written(&comparison.rows(&rows), &expected))
+}
+
+#[test]
+fn rows_that_are_the_lines_letter_for_letter_are_found_quickly() {
+    let check = |row: &[&str], line: &str| both_ways(&[row.to_vec()], &[line.to_owned()]);
+    assert_eq!(check(&["1", "a é b"], "1 a é b"), (true, true));
+    assert_eq!(check(&["a", "<slt:ignore>"], "a <slt:ignore>"), (true, true));
+    // Equal only when white space is folded.
+    assert_eq!(check(&["1", "2"], "1  2"), (false, true));
+    assert_eq!(check(&["a  b"], "a  b"), (false, true));
+    // As they are written they are the same, and by the crate's rule they are not: an empty value leaves its blanks.
+    assert_eq!(check(&["a", ""], "a "), (false, false));
+    assert_eq!(check(&["a", "", "b"], "a  b"), (false, false));
+    assert_eq!(check(&["a"], "a b"), (false, false));
+    assert_eq!(check(&["a", "b"], "a"), (false, false));
+    let row = || vec!["a"];
+    assert_eq!(both_ways(&[row(), row()], &["a".to_owned()]), (false, false));
+    assert_eq!(both_ways(&[row()], &["a".to_owned(), "a".to_owned()]), (false, false));
+    assert_eq!(both_ways(&[], &[]), (true, true));
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_is_found_quickly_is_equal(
+        table in proptest::collection::vec(proptest::array::uniform2("[ab \t\u{a0}é]{0,3}|<slt:ignore>"), 0..4),
+        other in proptest::collection::vec("[ab \u{a0}é]{0,5}", 0..3),
+        same in proptest::bool::weighted(0.8),
+    ) {
+        let table: Vec<Vec<&str>> = table.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+        let lines = if same { table.iter().map(|row| row.join(" ")).collect() } else { other };
+        let (quick, equal) = both_ways(&table, &lines);
+        proptest::prop_assert!(!quick || equal, "{table:?} {lines:?}");
+    }
+}

@@ -101,10 +101,15 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
     // The line of the directive whose body is being read.
     let mut directive_line = 0;
     let mut lines = Lines::new(text);
+    // Checked as a whole, which is faster than line by line; if it is not UTF-8, the line that is not is sought.
+    let whole = std::str::from_utf8(text).ok();
     while let Some(line) = lines.next() {
         let number = lines.number();
-        let raw = std::str::from_utf8(line.text)
-            .map_err(|error| SyntaxError::new(number, format!("this line is not UTF-8: {error}")))?;
+        let raw = match whole.and_then(|whole| whole.get(line.start..line.end())) {
+            Some(raw) => raw,
+            None => std::str::from_utf8(line.text)
+                .map_err(|error| SyntaxError::new(number, format!("this line is not UTF-8: {error}")))?,
+        };
         let empty = raw.is_empty();
         match place {
             // The crate takes a line of any white space, ASCII or not, for none.
@@ -112,7 +117,9 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             Place::Directive => {
                 let words: Vec<&str> = raw.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
                 let before = (writer.prepared.text.len(), writer.count);
-                if let Some(error) = foreign::of_words(number, &words, Dialect::Slt) {
+                // The words of most records are no other dialect's.
+                let is_own = matches!(words.as_slice(), ["statement", "ok" | "error" | "count", ..] | ["query", ..]);
+                if !is_own && let Some(error) = foreign::of_words(number, &words, Dialect::Slt) {
                     return Err(error);
                 }
                 let body = match words.as_slice() {
