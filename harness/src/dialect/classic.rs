@@ -159,8 +159,8 @@ impl<'a> Parser<'a> {
             let what = "`query` needs a letter for each column: I, R or T; without letters it";
             return Err(foreign::error(self.lines.number(), what, &[Dialect::Slt], Dialect::Classic));
         };
-        self.foreign(&[b"query", letters])?;
         if let Some(letter) = letters.iter().find(|letter| !b"IRT".contains(letter)) {
+            self.foreign(&[b"query", letters])?;
             let message = format!("unknown column letter {} in {}: I, R or T", quote(&[*letter]), quote(letters));
             return Err(self.error(message));
         }
@@ -310,7 +310,8 @@ impl<'a> Iterator for Words<'a> {
             self.0 = b"";
             return None;
         }
-        let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        let is_end = |byte: &u8| *byte <= b' ' && byte.is_ascii_whitespace();
+        let end = rest.iter().position(is_end).unwrap_or(rest.len());
         let (word, rest) = rest.split_at(end);
         self.0 = rest;
         Some(word)

@@ -14,9 +14,11 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use regex::Regex;
 use sqllogictest::parser::{
     self, Control, ExpectedError, ParseErrorKind, Record as Parsed, ResultMode, RetryConfig, SortMode,
 };
@@ -76,7 +78,17 @@ pub fn parse_in_time(
     let open = vec![file.to_path_buf()];
     let bytes = text.len() as u64;
     let state = State::default();
-    let mut parser = Parser { labels, root, open, included: 0, bytes, expired, state, records: Vec::new() };
+    let mut parser = Parser {
+        labels,
+        root,
+        open,
+        included: 0,
+        bytes,
+        expired,
+        state,
+        patterns: HashMap::new(),
+        records: Vec::new(),
+    };
     parser.read(text, file, None)?;
     Ok(parser.records)
 }
@@ -93,6 +105,8 @@ struct Parser<'p> {
     /// Whether the time limit is over.
     expired: &'p dyn Fn() -> bool,
     state: State,
+    /// Patterns of errors that have been compiled: scripts repeat them.
+    patterns: HashMap<String, Regex>,
     records: Vec<Record<'static>>,
 }
 
@@ -118,17 +132,22 @@ impl Parser<'_> {
             within(SyntaxError::new(line, in_our_words(&error.kind())))
         })?;
         let mut skipped = prepared.skipped.iter().copied().peekable();
+        let mut errors = prepared.errors.iter().peekable();
         for parsed in parsed {
             let line = line_of(&parsed).map(|line| prepared.line(line));
             while let Some(skip) = skipped.next_if(|skip| line.is_some_and(|line| *skip < line)) {
                 self.push(Record::new(skip, Step::Skip), name.as_ref());
             }
+            let error = errors.next_if(|(at, _)| line == Some(*at));
             if let Parsed::Include { filename, .. } = &parsed {
                 let line = line.unwrap_or_default();
                 if self.include(filename, path).map_err(|error| within(at_line(error, line)))? {
                     return Ok(true);
                 }
-            } else if let Some(record) = self.convert(parsed, line.unwrap_or_default()).map_err(within)? {
+            } else if let Some(record) = self
+                .convert(parsed, line.unwrap_or_default(), error.map(|(_, error)| error.as_str()))
+                .map_err(within)?
+            {
                 self.push(record, name.as_ref());
             }
         }
@@ -183,20 +202,26 @@ impl Parser<'_> {
         Ok(false)
     }
 
-    fn convert(&mut self, parsed: Parsed<Letter>, line: u64) -> Result<Option<Record<'static>>, SyntaxError> {
+    /// Makes a record of what was parsed; `error` is what the file has behind `error`, where something else was parsed.
+    fn convert(
+        &mut self,
+        parsed: Parsed<Letter>,
+        line: u64,
+        error: Option<&str>,
+    ) -> Result<Option<Record<'static>>, SyntaxError> {
         let (step, connection, retry) = match parsed {
             Parsed::Statement { sql, expected, connection, retry, .. } => {
                 let expect = match expected {
                     StatementExpect::Ok => Completion::Ok,
                     StatementExpect::Count(count) => Completion::Count(count),
-                    StatementExpect::Error(error) => Completion::Error(some_error(error, line)?),
+                    StatementExpect::Error(parsed) => Completion::Error(self.expected_error(parsed, error, line)?),
                 };
                 has_sql(&sql, line)?;
                 (Step::Statement { sql: bytes(sql), expect }, connection, retry)
             }
             Parsed::Query { sql, expected, connection, retry, .. } => {
                 has_sql(&sql, line)?;
-                (self.query(sql, expected, line)?, connection, retry)
+                (self.query(sql, expected, line, error)?, connection, retry)
             }
             Parsed::System { command, stdout, retry, .. } => {
                 (Step::System { command, stdout }, Connection::Default, retry)
@@ -235,13 +260,47 @@ impl Parser<'_> {
                 Connection::Default => None,
                 Connection::Named(name) => Some(name),
             },
-            retry: retry.map(|RetryConfig { attempts, backoff }| (attempts, backoff)),
+            retry: retry.filter(|_| error.is_none()).map(|RetryConfig { attempts, backoff }| (attempts, backoff)),
             substitute: self.state.substitute,
             step,
         }))
     }
 
-    fn query(&self, sql: String, expected: QueryExpect<Letter>, line: u64) -> Result<Step<'static>, SyntaxError> {
+    /// The error that a record expects.
+    fn expected_error(
+        &mut self,
+        parsed: ExpectedError,
+        written: Option<&str>,
+        line: u64,
+    ) -> Result<ExpectedError, SyntaxError> {
+        let Some(written) = written.filter(|written| !written.is_empty()) else { return some_error(parsed, line) };
+        if !matches!(parsed, ExpectedError::Empty) {
+            return Err(SyntaxError::new(line, in_our_words(&ParseErrorKind::DuplicatedErrorMessage)));
+        }
+        if let Some(state) = written.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'))
+            && state.len() == 5
+            && state.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        {
+            return Ok(ExpectedError::SqlState(state.to_owned()));
+        }
+        let pattern = match self.patterns.get(written) {
+            Some(pattern) => pattern.clone(),
+            None => {
+                let error = |_| in_our_words(&ParseErrorKind::InvalidErrorMessage(written.to_owned()));
+                let pattern = Regex::new(written).map_err(error).map_err(|words| SyntaxError::new(line, words))?;
+                self.patterns.entry(written.to_owned()).or_insert(pattern).clone()
+            }
+        };
+        some_error(ExpectedError::Inline(pattern), line)
+    }
+
+    fn query(
+        &mut self,
+        sql: String,
+        expected: QueryExpect<Letter>,
+        line: u64,
+        error: Option<&str>,
+    ) -> Result<Step<'static>, SyntaxError> {
         Ok(match expected {
             QueryExpect::Results { sort_mode: None, label: Some(label), .. } if is_like_an_order(&label) => {
                 let message = format!(
@@ -256,12 +315,15 @@ impl Parser<'_> {
                 label: label.map(bytes),
                 expect: Answer::Lines { lines: Lines::List(results), row_wise: !self.state.value_wise },
             },
-            QueryExpect::Error(error) => Step::Query {
+            QueryExpect::Error(parsed) => Step::Query {
                 sql: bytes(sql),
                 letters: Cow::Borrowed(b""),
                 sort: self.state.sort,
                 label: None,
-                expect: Answer::Error { expected: some_error(error, line)?, row_wise: !self.state.value_wise },
+                expect: Answer::Error {
+                    expected: self.expected_error(parsed, error, line)?,
+                    row_wise: !self.state.value_wise,
+                },
             },
         })
     }

@@ -21,7 +21,13 @@ pub(super) struct Prepared {
     pub skipped: Vec<u64>,
     /// The line of the `halt` that ended it.
     pub halted: Option<u64>,
+    /// What stands behind `error` in the lines of the file that have [`ANY_ERROR`] instead, in order.
+    pub errors: Vec<(u64, String)>,
 }
+
+/// What the crate's parser reads behind `error` instead of a pattern: it compiles an expression of its own for each line that
+/// says anything else, or nothing, which took half of the time of reading a file. It stands for an error without a pattern.
+const ANY_ERROR: &str = "retry 1 backoff 0s";
 
 impl Prepared {
     /// The line of the file that stands in this line of the text.
@@ -91,6 +97,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         missing: Vec::new(),
         skipped: Vec::new(),
         halted: None,
+        errors: Vec::new(),
     };
     let mut writer = Writer { prepared, count: 0 };
     let mut place = Place::Directive;
@@ -111,6 +118,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                 .map_err(|error| SyntaxError::new(number, format!("this line is not UTF-8: {error}")))?,
         };
         let empty = raw.is_empty();
+        let mut replaced = None;
         match place {
             // The crate takes a line of any white space, ASCII or not, for none.
             Place::Directive if raw.trim_start().is_empty() || raw.starts_with('#') => continue,
@@ -159,6 +167,13 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                         None
                     }
                 };
+                if let ([directive @ ("statement" | "query"), "error", ..], false) = (words.as_slice(), excluded) {
+                    let tokens: Vec<&str> = raw.split_whitespace().skip(2).collect();
+                    if !matches!(tokens.as_slice(), ["retry", _, "backoff", _]) {
+                        writer.prepared.errors.push((number, tokens.join(" ")));
+                        replaced = Some(format!("{directive} error {ANY_ERROR}"));
+                    }
+                }
                 if let Some(body) = body {
                     if excluded {
                         if let Some((_, before)) = pending {
@@ -204,7 +219,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             }
         }
         if !skipping {
-            writer.push(raw, number);
+            writer.push(replaced.as_deref().unwrap_or(raw), number);
         }
         skipping &= place != Place::Directive;
     }
@@ -295,10 +310,12 @@ mod tests {
     #[test]
     fn only_an_empty_line_separates_and_the_first_line_of_sql_is_any() {
         let text = "query I\nA\n \nB\n----\n1\n \t\n# 2\n\nstatement error\nC\n----\nfirst\n\nsecond\n\n\nstatement ok\n----\nD\n\nquery\n\nE\n";
-        let expected: Vec<&str> = text.lines().collect();
+        let replaced = format!("error {ANY_ERROR}");
+        let expected: Vec<String> = text.lines().map(|line| line.replace("error", &replaced)).collect();
         let prepared = prepared(text);
         // The second of two empty lines ends a text.
         assert_eq!(prepared.text.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(prepared.errors, [(10, String::new())]);
     }
 
     #[test]

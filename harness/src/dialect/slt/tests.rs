@@ -229,3 +229,44 @@ fn what_cannot_be_read_is_named_in_our_words() {
         assert!(message.contains(words), "{text}: {message}");
     }
 }
+
+#[test]
+fn an_expected_error_is_the_one_that_the_crate_reads() {
+    for (head, tail) in [
+        ("statement error", ""),
+        ("statement error no .* table", ""),
+        ("  statement   error  a   b # c", ""),
+        ("statement error # c", ""),
+        ("statement error (42P01)", ""),
+        ("statement error (42p01)", ""),
+        ("statement error (42P01) x", ""),
+        ("statement error retry 3 backoff 10ms", ""),
+        ("statement error retry 3 backoff 10ms", "----\nwhole\ntext\n\n"),
+        ("statement error retry 3", ""),
+        ("statement error", "----\nwhole\ntext\n\n"),
+        ("statement error", "----\n\n\n"),
+        ("query error", ""),
+        ("query error x+", ""),
+        ("query error", "----\nwhole text\n\n"),
+    ] {
+        let text = format!("{head}\nSELECT 1\n{tail}");
+        let (expected, retry) = match parser::parse::<Letter>(&text).unwrap().remove(0) {
+            Parsed::Statement { expected: StatementExpect::Error(error), retry, .. } => (error, retry),
+            Parsed::Query { expected: QueryExpect::Error(error), retry, .. } => (error, retry),
+            other => panic!("{other:?}"),
+        };
+        let record = records(&text).remove(0);
+        let own = match &record.step {
+            Step::Statement { expect: Completion::Error(error), .. } => error,
+            Step::Query { expect: Answer::Error { expected, .. }, .. } => expected,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(format!("{own:?}"), format!("{expected:?}"), "{text}");
+        assert_eq!(record.retry, retry.map(|retry| (retry.attempts, retry.backoff)), "{text}");
+    }
+    // Both refuse these, with the same words.
+    for text in ["statement error a(\nSELECT 1\n", "statement error x\nSELECT 1\n----\ny\n\n\n"] {
+        let words = in_our_words(&parser::parse::<Letter>(text).unwrap_err().kind());
+        assert_eq!(complaint(text), (1, words));
+    }
+}
