@@ -69,7 +69,8 @@ fn wait_for_progress(place: &TestRun, count: usize) {
 #[test]
 fn a_server_crash_and_restart_loses_nothing() {
     let Some(mut server) = own_server() else { return };
-    let place = place(&server, 20.0);
+    // A third of it is the time to reconnect, and a server starts slowly on a busy machine.
+    let place = place(&server, 120.0);
     let processes = workers(&place, 4);
     for signal in [Signal::KILL, Signal::QUIT, Signal::KILL] {
         wait_for_progress(&place, 4);
