@@ -26,6 +26,8 @@ pub(crate) mod survey;
 mod tags;
 #[cfg(test)]
 mod trivial;
+// Which of it is used depends on the engines that are compiled.
+#[cfg_attr(not(all(feature = "sqlite", feature = "external")), allow(dead_code))]
 pub(crate) mod values;
 
 pub(crate) use definition::{Definition, ScriptFile};

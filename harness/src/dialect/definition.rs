@@ -66,11 +66,13 @@ pub(crate) trait Definition: Sync {
     }
 
     /// Whether a script means the same with the text of an included file in the place of its `include`.
+    #[cfg_attr(not(feature = "commands"), allow(dead_code))]
     fn inlines_includes(&self) -> bool {
         false
     }
 
     /// Whether a script may open further connections to its database.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
     fn has_connections(&self) -> bool {
         true
     }

@@ -30,6 +30,7 @@ pub struct Script {
     /// The name of the connection; none for the script's default one.
     pub connection: Option<String>,
     /// The dialect that it is in, if that is known.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
     pub(crate) dialect: Option<Dialect>,
     scratch: Scratch,
 }
