@@ -30,7 +30,7 @@ mod trivial;
 #[cfg_attr(not(all(feature = "sqlite", feature = "external")), allow(dead_code))]
 pub(crate) mod values;
 
-pub(crate) use definition::{Definition, ScriptFile};
+pub(crate) use definition::Definition;
 pub use place::Place;
 pub use tags::Tags;
 

@@ -3,6 +3,7 @@
 //! Records are the same in every dialect; the [dialects](crate::dialect) read them.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,17 @@ mod condition;
 pub mod source;
 
 pub use condition::{Condition, Labels};
+
+/// A script's file: what a dialect may know of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScriptFile<'s> {
+    /// Its name: the path below the root, with `/`.
+    pub(crate) name: &'s str,
+    /// Where it is.
+    pub(crate) path: &'s Path,
+    /// The folder of test files that it was found in, which it reads nothing outside of.
+    pub(crate) root: &'s Path,
+}
 
 /// A record is one step of a script.
 #[derive(Debug, Clone, PartialEq)]

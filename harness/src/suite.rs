@@ -7,7 +7,7 @@ use std::sync::Arc;
 use walkdir::WalkDir;
 
 pub use crate::dialect::Dialect;
-use crate::dialect::ScriptFile;
+use crate::script::ScriptFile;
 pub(crate) use crate::script::source::shown;
 use dialect::Dialects;
 use exclude::Exclusions;

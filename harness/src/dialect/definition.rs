@@ -11,18 +11,7 @@ use super::stage::Stage;
 use super::survey::Survey;
 use super::values::Form;
 use crate::exchange::{EngineError, Rows};
-use crate::script::{ExpectedError, Labels, Lines, SyntaxError};
-
-/// A script's file: what a dialect may know of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ScriptFile<'s> {
-    /// Its name: the path below the root, with `/`.
-    pub(crate) name: &'s str,
-    /// Where it is.
-    pub(crate) path: &'s Path,
-    /// The folder of test files that it was found in, which it reads nothing outside of.
-    pub(crate) root: &'s Path,
-}
+use crate::script::{ExpectedError, Labels, Lines, ScriptFile, SyntaxError};
 
 /// The definition of a dialect: everything in which it may differ from others.
 ///

@@ -9,10 +9,9 @@ use std::path::Path;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use sqllogictest::default_normalizer;
 
-use super::definition::ScriptFile;
 use super::{Dialect, Place};
 use crate::exchange::{EngineError, Rows};
-use crate::script::{Answer, Completion, ExpectedError, Labels, Lines, Record, Step, SyntaxError};
+use crate::script::{Answer, Completion, ExpectedError, Labels, Lines, Record, ScriptFile, Step, SyntaxError};
 
 /// An edit replaces a range by a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

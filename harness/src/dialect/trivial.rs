@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use super::Dialect;
 use super::comparison::Comparison;
-use super::definition::{Definition, ScriptFile};
+use super::definition::Definition;
 use super::foreign::{self, Words};
 use super::outline::Kind;
 use super::place::Layout;
@@ -24,7 +24,7 @@ use super::survey::{self, Survey};
 use super::values::{Form, TEXTS, unchanged};
 use crate::exchange::{EngineError, Rows};
 use crate::script::source::{Lines as Source, quote};
-use crate::script::{Answer, Completion, ExpectedError, Labels, Lines, Record, Sort, Step, SyntaxError};
+use crate::script::{Answer, Completion, ExpectedError, Labels, Lines, Record, ScriptFile, Sort, Step, SyntaxError};
 
 /// The dialect.
 pub(crate) struct Trivial;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::dialect::rewrite::{self as edit, Edit, Kept, OfRecord, Revision};
-use crate::dialect::{Dialect, Place, ScriptFile};
+use crate::dialect::{Dialect, Place};
 use crate::engine::Rows;
 use crate::outcome::{Failure, MAX_FAILURES, RecordId};
-use crate::script::{Labels, Lines, Record, source};
+use crate::script::{Labels, Lines, Record, ScriptFile, source};
 use crate::suite::TestFile;
 
 use super::diff;

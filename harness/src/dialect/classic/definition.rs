@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::Parser;
-use crate::dialect::definition::{Definition, ScriptFile};
+use crate::dialect::definition::Definition;
 use crate::dialect::place::Layout;
 use crate::dialect::rewrite::Rewriter;
 use crate::dialect::stage::{self, Stage};
 use crate::dialect::survey::{self, Survey};
 use crate::dialect::values::{Conversion, EMPTY, Form, TEXTS, mark_empty};
-use crate::script::{Labels, SyntaxError};
+use crate::script::{Labels, ScriptFile, SyntaxError};
 
 /// SQLite's original format.
 pub(crate) struct Classic;

@@ -2,10 +2,9 @@
 
 use super::Parser;
 use super::definition::Classic;
-use crate::dialect::definition::ScriptFile;
 use crate::dialect::rewrite::{Edit, Rewriter, Style, Writer};
 use crate::exchange::EngineError;
-use crate::script::{ExpectedError, Labels, Record, Step, SyntaxError};
+use crate::script::{ExpectedError, Labels, Record, ScriptFile, Step, SyntaxError};
 
 impl Rewriter for Classic {
     fn records<'a>(

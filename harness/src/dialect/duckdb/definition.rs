@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::{find, rewrite, run, survey};
-use crate::dialect::definition::{Definition, ScriptFile};
+use crate::dialect::definition::Definition;
 use crate::dialect::foreign::Words;
 use crate::dialect::outline::Kind;
 use crate::dialect::place::Layout;
@@ -12,7 +12,7 @@ use crate::dialect::rewrite::Kept;
 use crate::dialect::stage::Stage;
 use crate::dialect::survey::Survey;
 use crate::dialect::values::{Form, TEXTS, mark_empty};
-use crate::script::{Labels, SyntaxError};
+use crate::script::{Labels, ScriptFile, SyntaxError};
 
 /// DuckDB's format.
 pub(crate) struct DuckDb;

@@ -10,11 +10,10 @@ use super::{Action, Cursor, Event, Expect, MOST_RECORDS, Names, Node, Passes, Pl
 use super::{find, parse};
 use crate::dialect::comparison::Mismatch;
 use crate::dialect::complaint::Complaint;
-use crate::dialect::definition::ScriptFile;
 use crate::dialect::rewrite::Correction;
 use crate::dialect::stage::{At, Flow, Stage, Turn};
 use crate::exchange::{Done, EngineError};
-use crate::script::{Completion, Labels, Record, Step, SyntaxError};
+use crate::script::{Completion, Labels, Record, ScriptFile, Step, SyntaxError};
 
 mod alike;
 mod other;

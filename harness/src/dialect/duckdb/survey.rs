@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use super::{Action, Cursor, Event, MOST_RECORDS, Node, Over, Scope, Script, Step, Texts, parse};
-use crate::dialect::definition::ScriptFile;
 use crate::dialect::survey::{Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash};
-use crate::script::{Labels, SyntaxError};
+use crate::script::{Labels, ScriptFile, SyntaxError};
 
 /// How many steps of a script are walked through; of one that has more, nothing is said about its loops.
 const MOST_STEPS: usize = 100_000;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{included, parse, parse_in_time};
-use crate::dialect::definition::{Definition, ScriptFile};
+use crate::dialect::definition::Definition;
 use crate::dialect::foreign::Words;
 use crate::dialect::outline::Kind;
 use crate::dialect::place::Layout;
@@ -11,7 +11,7 @@ use crate::dialect::rewrite::Rewriter;
 use crate::dialect::stage::{self, Stage};
 use crate::dialect::survey::{self, Survey};
 use crate::dialect::values::{Form, TEXTS, mark_empty, unchanged};
-use crate::script::{Labels, Lines, SyntaxError};
+use crate::script::{Labels, Lines, ScriptFile, SyntaxError};
 
 /// The format of the `sqllogictest` crate.
 pub(crate) struct Slt;

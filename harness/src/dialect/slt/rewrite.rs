@@ -4,10 +4,9 @@ use sqllogictest::default_normalizer;
 
 use super::definition::Slt;
 use super::parse;
-use crate::dialect::definition::ScriptFile;
 use crate::dialect::rewrite::{Edit, Rewriter, Style, Writer};
 use crate::exchange::EngineError;
-use crate::script::{ExpectedError, Labels, Record, Step, SyntaxError};
+use crate::script::{ExpectedError, Labels, Record, ScriptFile, Step, SyntaxError};
 
 impl Rewriter for Slt {
     fn records<'a>(

@@ -7,10 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::{Ended, Entry, LONGEST_MESSAGE, Trace};
-use crate::dialect::ScriptFile;
 use crate::diff;
 use crate::outcome::{Agrees, Compared, Comparison, Failure, Outcome, RecordId, Results, ResultsError, Verdict};
-use crate::script::{Labels, Step, source};
+use crate::script::{Labels, ScriptFile, Step, source};
 use crate::suite::TestFile;
 
 /// What another run has recorded.
