@@ -53,9 +53,9 @@ Examples:
   slt list --root path/to/files
   slt status                                  the last run at a glance
 
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on;
-5 no file matches the filters, or nothing in those that do could be checked;
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
+2 the command line or a variable is invalid; 4 the harness could not continue;
+5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
 /// What `slt` alone says. It has done nothing, so it is no success.
@@ -77,9 +77,9 @@ Examples:
   slt run --workers 8 --time 300 --report
   slt run --known-failures known.toml --ratchet
 
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on;
-5 no file matches the filters, or nothing in those that do could be checked;
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
+2 the command line or a variable is invalid; 4 the harness could not continue;
+5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@
 //!
 //! Each try is a script that runs in a [process of its own](attempt), under a time limit. It counts if the same record fails
 //! in the same way: with the same message and the same wrong result, with the same signal, or by running for too long.
-//! If there is a reference, the record must also pass there; without one, nobody knows whether a shorter script still
+//! If there is a reference, the record must also pass there; without one, it is unknown whether a shorter script still
 //! expects what is right.
 
 use std::collections::HashMap;
@@ -153,7 +153,7 @@ pub(crate) fn shrink(
     })
 }
 
-/// How long the first try may take, if nobody has said it.
+/// How long the first try may take, if the user has not set it.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// How long a later one may take at the least.
@@ -288,7 +288,7 @@ impl Shrinker<'_> {
             return flaky(format!("fails in different ways in {tried} tries: `{first}` and `{other}`"));
         }
         self.symptom = first;
-        // What dies or hangs needs nobody to say what is right.
+        // A crash or a time-out needs no reference.
         self.reference &= matches!(self.symptom, Symptom::Failed { .. });
         if self.reference {
             let ended = self.bench.run(&text, Some(line), true, self.limit)?;

@@ -118,7 +118,7 @@ fn a_file_of_any_name_runs_by_its_name_where_a_dialect_is_chosen() {
         // The root may be the file itself.
         let said = slt(folder.path(), &[&["run", "--root", &path], &chosen[..]].concat());
         assert_eq!(said.code, 0, "{said:?}");
-        // Without a dialect, nobody knows how to read it.
+        // Without a dialect, it is unknown how to read it.
         let said = slt(folder.path(), &["test", &path]);
         assert!(said.code == 2 && said.err.contains("say `--dialect slt`"), "{said:?}");
         assert_eq!(slt(folder.path(), &["run", "--root", "t", name]).code, 5);

@@ -56,7 +56,7 @@ Examples:
   slt fill new.slt --reference sqlite --bless=check     only shows what would be written
 
 Exit codes: 0 every record that runs on the reference expects what it returns; 101 some do not, or `--bless=check` or
-`--bless=review` has something to show; 2 the command line or a variable cannot be used; 4 the reference cannot be
+`--bless=review` has something to show; 2 the command line or a variable is invalid; 4 the reference cannot be
 reached or was lost: that file, and those after it, stay as they are.";
 
 /// Fills the files.

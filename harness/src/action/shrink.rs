@@ -73,7 +73,7 @@ With --reference, a shorter script counts only if the record passes there. Defau
 engine itself and the record passes there.
 
 Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget); 5 nothing fails;
-101 it does not fail each time; 2 the command line or a variable cannot be used; 4 tries cannot be made.";
+101 it does not fail each time; 2 the command line or a variable is invalid; 4 tries cannot be made.";
 
 /// Shrinks the file, or runs one try of a process that does.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
@@ -269,7 +269,7 @@ fn tell(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path,
         match shrunk.has_reference {
             true => say!("the record passes on the reference"),
             false => say!(
-                "without `--reference ENGINE` nobody knows what is right: the wrong result is the same, but the shorter script may \
+                "without `--reference ENGINE` it is unknown what is right: the wrong result is the same, but the shorter script may \
                  expect what it should not"
             ),
         }

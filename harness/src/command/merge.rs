@@ -34,7 +34,7 @@ pub(super) struct MergeFlags {
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
 
-    /// Exit with 0 even if files were left unrun; a shard that is missing is still no success
+    /// Exit with 0 even if files were not run; a shard that is missing is still no success
     #[arg(long)]
     allow_incomplete: bool,
 }

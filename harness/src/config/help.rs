@@ -82,9 +82,9 @@ const IN_SHORT_HELP: [&str; 25] = [
 ];
 
 pub(super) const AFTER_HELP: &str = "\
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were left unrun;
-2 the command line or a variable cannot be used; 4 the harness itself could not go on;
-5 with --parallel: no file matches the filters, or nothing in those that do could be checked.
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
+2 the command line or a variable is invalid; 4 the harness could not continue;
+5 with --parallel: no file matches the filters, or nothing in the matching files could be checked.
 
 Examples:
   cargo test --test slt -- select1                       files whose name contains `select1`

@@ -50,7 +50,7 @@ pub struct ParallelFlags {
           help_heading = PARALLEL)]
     pub(super) time_budget: Option<Duration>,
 
-    /// Exit with 0 even if files were left unrun
+    /// Exit with 0 even if files were not run
     #[arg(long, env = "SLT_ALLOW_INCOMPLETE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) allow_incomplete: bool,
 

@@ -36,7 +36,7 @@ pub struct Results {
     /// The seed that shuffled the files, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The command that runs one of the files again, but for its name at the end; empty if nobody knows.
+    /// The command that runs one of the files again, without its name at the end; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub again: String,
     /// The package and the test target that made the run, as `my-engine/slt`; `slt/run` for `slt run`. Empty if unknown.

@@ -52,7 +52,7 @@ impl Interrupts {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored; elsewhere than on Linux nobody knows, and it is left as it is.
+/// Whether this process was started with SIGHUP ignored; this is known on Linux only.
 fn ignores_hangups() -> bool {
     #[cfg(target_os = "linux")]
     return super::proc::ignored_signals().is_some_and(|ignored| ignored & (1 << (SIGHUP - 1)) != 0);

@@ -210,7 +210,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// An error of `tempfile` without the path that it adds: nobody has heard of a file's name while it is being written.
+/// An error of `tempfile` without the path that it adds: users do not know the name of a file while it is being written.
 fn plain(error: io::Error) -> io::Error {
     let words = error.to_string();
     io::Error::new(error.kind(), words.split(" at path ").next().unwrap_or_default())

@@ -37,7 +37,7 @@ impl About<'_> {
     pub(super) fn results(self, summary: &Summary, mut outcomes: Vec<Outcome>) -> Results {
         let run = self.run;
         let end = |outcome: &Outcome| match outcome.started_us {
-            // What nobody began comes last.
+            // Files that never began come last.
             0 => u64::MAX,
             started => started.saturating_add(outcome.wall_us),
         };

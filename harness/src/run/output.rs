@@ -28,7 +28,7 @@ pub(super) fn printer(config: &Config, mode: Mode<'_>, files: &[TestFile]) -> Re
     Ok(Printer::new(output(config)?, layout, files))
 }
 
-/// Whether a bar is drawn: on a terminal, where nobody reads standard error but people.
+/// Whether a bar is drawn: only on a terminal, where people read standard error.
 pub(super) fn shows_progress(config: &Config) -> bool {
     let plain =
         matches!(config.format, None | Some(Format::Pretty)) && !config.quiet && !config.nextest && !config.list;

@@ -15,12 +15,12 @@ impl Labels {
         Labels { names, undecided: false }
     }
 
-    /// The labels of an engine that nobody knows: all records are read, and only what has no condition ends a script.
+    /// The labels of an unknown engine: all records are read, and only what has no condition ends a script.
     pub fn undecided() -> Self {
         Labels { names: Vec::new(), undecided: true }
     }
 
-    /// Whether these are the labels of an engine that nobody knows.
+    /// Whether these are the labels of an unknown engine.
     pub fn are_undecided(&self) -> bool {
         self.undecided
     }

@@ -43,7 +43,7 @@ impl Shrinker<'_> {
     pub(super) fn shrink_sql(&mut self) -> Flow<()> {
         self.stage = "SQL";
         for index in (0..self.best.len()).rev() {
-            // Without a reference, nobody knows what another query should return.
+            // Without a reference, it is unknown what another query should return.
             if index == self.target && self.symptom.is_mismatch() && !self.reference {
                 continue;
             }

@@ -53,7 +53,7 @@ impl Names {
         self.folder.get().map(TempDir::path)
     }
 
-    /// Replaces names in braces; those that nobody knows stay, because SQL has braces too. `own` are known besides, and
+    /// Replaces names in braces; unknown names stay, because SQL has braces too. `own` are known besides, and
     /// first. `line` is where the text is: texts of one line have the same `{UUID}`.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
         found.push(path);
     }
     if found.is_empty() {
-        // A file outside that does not exist is told from one that does by nobody.
+        // The message does not reveal whether a file outside exists.
         return Err(format!("`{pattern}` names no file"));
     }
     Ok(found)
