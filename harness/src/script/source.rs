@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::SyntaxError;
 
@@ -205,14 +205,30 @@ pub(crate) fn quote(text: &[u8]) -> String {
 
 /// A path as a person in the current folder would type it.
 pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
-    let here = std::env::current_dir().ok();
-    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    match std::env::current_dir() {
+        Ok(here) => shown_from(&here, path),
+        Err(_) => path.to_string_lossy(),
+    }
+}
+
+/// A path as a person in the folder `here`, which has no links, would type it.
+fn shown_from<'p>(here: &Path, path: &'p Path) -> Cow<'p, str> {
+    // A path with `..` may lead back here, as `/a/b/../here/x.slt` does.
+    if path.is_absolute()
+        && path.components().any(|part| part == Component::ParentDir)
+        && let Ok(real) = path.canonicalize()
+        && let Ok(below) = real.strip_prefix(here)
+    {
+        return below.to_string_lossy().into_owned().into();
+    }
+    let path = path.strip_prefix(here).unwrap_or(path);
     path.strip_prefix(".").unwrap_or(path).to_string_lossy()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn lines_know_their_number_and_place() {
@@ -222,6 +238,23 @@ mod tests {
         assert_eq!(lines.number(), 3);
         assert_eq!(Lines::new(b"").next(), None);
         assert!(Lines::new(b" \t\r\n").next().unwrap().is_blank());
+    }
+
+    #[test]
+    fn a_path_is_shown_from_the_current_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(here.join("sub")).unwrap();
+        std::fs::write(here.join("a.slt"), "").unwrap();
+        for (path, expected) in [
+            (here.join("a.slt"), "a.slt"),
+            (here.join("sub/../a.slt"), "a.slt"),
+            (PathBuf::from("./sub/b.slt"), "sub/b.slt"),
+            (PathBuf::from("../a.slt"), "../a.slt"),
+            (PathBuf::from("/gone/../x.slt"), "/gone/../x.slt"),
+        ] {
+            assert_eq!(shown_from(&here, &path), expected);
+        }
     }
 
     proptest::proptest! {
