@@ -11,7 +11,7 @@
 //!
 //! A lock on the folder's file `lock` makes each change one step. The system frees the lock of a process that dies, and what
 //! that process had reserved with it. Who waits gets room in the order of the turns, so that a large file is not passed over
-//! again and again; and whoever is first gets room when nothing else runs, however much it wants. So there is no deadlock.
+//! again and again; and the next in turn gets room when nothing else runs, however much it wants. So there is no deadlock.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
