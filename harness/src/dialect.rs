@@ -76,6 +76,22 @@ impl Dialect {
         self.definition().name()
     }
 
+    /// The names of all dialects, for messages: `` `classic`, `slt` or `duckdb` ``.
+    pub(crate) fn names(conjunction: &str) -> String {
+        listed(Dialect::ALL.iter().map(|dialect| format!("`{dialect}`")), conjunction)
+    }
+
+    /// The extensions of all dialects, for messages: `` `.test`, `.slt` or `.duckdb.test` ``.
+    pub(crate) fn all_extensions() -> String {
+        let extensions = Dialect::ALL.iter().flat_map(|dialect| dialect.definition().extensions());
+        listed(extensions.map(|extension| format!("`.{extension}`")), "or")
+    }
+
+    /// The help of the flag `--dialect`.
+    pub(crate) fn help() -> String {
+        format!("The dialect by which every file is read, whatever its extension: {}", Dialect::names("or"))
+    }
+
     /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
         Dialect::by_longest_extension(path).map(|(dialect, _)| dialect)
@@ -95,6 +111,12 @@ impl Dialect {
     }
 }
 
+fn listed(items: impl Iterator<Item = String>, conjunction: &str) -> String {
+    let items: Vec<String> = items.collect();
+    let (last, others) = items.split_last().expect("there are dialects");
+    format!("{} {conjunction} {last}", others.join(", "))
+}
+
 impl std::fmt::Display for Dialect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -106,8 +128,7 @@ impl FromStr for Dialect {
 
     fn from_str(name: &str) -> Result<Self, String> {
         Dialect::ALL.iter().copied().find(|dialect| dialect.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = Dialect::ALL.iter().map(|dialect| dialect.name()).collect();
-            format!("unknown dialect `{name}`: {}", names.join(" or "))
+            format!("unknown dialect `{name}`: there are {}", Dialect::names("and"))
         })
     }
 }
@@ -124,7 +145,7 @@ mod tests {
         for dialect in Dialect::ALL.iter().copied() {
             assert_eq!(dialect.to_string().parse(), Ok(dialect));
         }
-        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: classic or slt or duckdb or trivial".into()));
+        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: there are `classic`, `slt`, `duckdb` and `trivial`".into()));
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Suite {
     /// Finds the one test file of that name without listing any folder, or nothing.
     ///
     /// # Errors
-    /// The name stands under more than one root, or could not be carried by a runner.
+    /// The name exists under more than one root, or a test runner could not pass it on.
     pub fn find(&self, name: &str) -> Result<Option<TestFile>, SuiteError> {
         self.check_patterns()?;
         let relative = Path::new(name);
@@ -267,7 +267,7 @@ pub fn category(name: &str) -> &str {
     name.split_once('/').map_or(".", |(first, _)| first)
 }
 
-/// Whether a path is that of a test file: `.test` or `.slt`, in capitals or not.
+/// Whether the extension of a path is that of a dialect, in capitals or not.
 fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
 }
@@ -461,7 +461,7 @@ mod tests {
         assert!(suite.clone().all_in(Dialect::Slt).find("a").unwrap().is_none(), "a folder");
         let alone = suite.at([folder.path().join("a/x.slt.part")]);
         let error = alone.discover().unwrap_err().to_string();
-        assert!(error.contains("x.slt.part` is in: say `--dialect slt`"), "{error}");
+        assert!(error.contains("x.slt.part` does not show its dialect: add `--dialect` with `classic`"), "{error}");
         assert_eq!(dialects(&alone.clone().all_in(Dialect::Slt)), [own("x.slt.part", Dialect::Slt)]);
         assert!(alone.dialect("[", Dialect::Slt).discover().unwrap_err().to_string().contains("is not a file pattern"));
     }

@@ -25,8 +25,7 @@ pub(crate) struct Flags {
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
-    /// The dialect that every file is read by, whatever its extension: `slt`, `classic` or `duckdb`
-    #[arg(long, value_name = "NAME", env = "SLT_DIALECT")]
+    #[arg(long, help = Dialect::help(), value_name = "NAME", env = "SLT_DIALECT")]
     dialect: Option<Dialect>,
 
     /// How findings are written: as text, or as one JSON object a line
@@ -65,12 +64,12 @@ pub(crate) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
         Err((message, status)) => return complain(&message, status),
     };
     let mut totals = Totals { files: files.len(), ..Totals::default() };
-    // A file that several scripts include is read with each, and told of once.
-    let mut told = BTreeSet::new();
+    // A file that several scripts include is read with each, and reported once.
+    let mut reported = BTreeSet::new();
     for file in &files {
         let mut lines = String::new();
         for finding in check(file) {
-            if told.insert((finding.file.clone(), finding.line, finding.message.clone())) {
+            if reported.insert((finding.file.clone(), finding.line, finding.message.clone())) {
                 totals.add(&finding);
                 lines.push_str(&written(&finding, flags.format));
             }

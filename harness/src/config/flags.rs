@@ -122,7 +122,7 @@ pub struct KnownFlags {
     pub(super) write_known_failures: Option<PathBuf>,
 }
 
-/// The flags of whatever runs a script.
+/// The flags of commands that run a script.
 #[derive(Debug, Clone, Args)]
 pub struct TrialFlags {
     /// What to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. A URL with a password is
@@ -130,15 +130,14 @@ pub struct TrialFlags {
     #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = HOW)]
     pub(super) engine: Option<Secret>,
 
-    /// The dialect that every file is read by, whatever its extension: `slt`, `classic` or `duckdb`
-    #[arg(long, value_name = "NAME", env = "SLT_DIALECT", help_heading = HOW)]
+    #[arg(long, help = Dialect::help(), value_name = "NAME", env = "SLT_DIALECT", help_heading = HOW)]
     pub(crate) dialect: Option<Dialect>,
 
     /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
     #[arg(long, env = "SLT_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) keep_db_on_failure: bool,
 
-    /// With a filter such as `joins.slt:12`: run that record alone, and not what stands before it
+    /// With a filter such as `joins.slt:12`: run that record alone, and not the records before it
     #[arg(long, env = "SLT_ONLY", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(crate) only: bool,
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What GitHub is to be told of a run, where it is GitHub that runs it.
+/// What a run reports to GitHub, if GitHub runs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitHub {
     /// The file that takes the job summary (`GITHUB_STEP_SUMMARY`).

@@ -32,23 +32,29 @@ fn readable(arg: Arg) -> Arg {
         "show_output" => arg.hide(true).help_heading(SETTINGS),
         "no_capture" | "unstable_flags" => arg.hide(true),
         "filter" => arg.help("Run only files whose name contains this").long_help(None),
-        "list" => said(arg, WHICH, "List names instead of running the files"),
-        "exact" => said(arg, WHICH, "Filters are whole names; one that names no file is an error"),
-        "skip" => said(arg, WHICH, "Leave out files whose name contains this (repeatable)"),
+        "list" => described(arg, WHICH, "List names instead of running the files"),
+        "exact" => described(arg, WHICH, "Filters are whole names; one that names no file is an error"),
+        "skip" => described(arg, WHICH, "Leave out files whose name contains this (repeatable)"),
         "test_threads" => {
-            said(arg.value_name("N"), HOW, "How many files run at a time; default: the number of processors")
+            described(arg.value_name("N"), HOW, "How many files run at a time; default: the number of processors")
         }
         "shuffle" | "shuffle_seed" => arg.help_heading(HOW),
         "report_time" => arg.help_heading(OUTPUT),
-        "quiet" => said(arg, OUTPUT, "One character for each file (`--format terse`) and no progress [env: SLT_QUIET]"),
-        "logfile" => said(arg, OUTPUT, "Write the results to this file, not to standard output"),
-        "color" => said(arg.hide_possible_values(true), OUTPUT, "When to colour the results; default: on a terminal"),
-        "format" => said(arg.hide_possible_values(true), OUTPUT, "A line, a character or a JSON object for each file"),
+        "quiet" => {
+            described(arg, OUTPUT, "One character for each file (`--format terse`) and no progress [env: SLT_QUIET]")
+        }
+        "logfile" => described(arg, OUTPUT, "Write the results to this file, not to standard output"),
+        "color" => {
+            described(arg.hide_possible_values(true), OUTPUT, "When to colour the results; default: on a terminal")
+        }
+        "format" => {
+            described(arg.hide_possible_values(true), OUTPUT, "A line, a character or a JSON object for each file")
+        }
         _ => arg,
     }
 }
 
-fn said(arg: Arg, heading: &'static str, words: &'static str) -> Arg {
+fn described(arg: Arg, heading: &'static str, words: &'static str) -> Arg {
     arg.help_heading(heading).help(words).long_help(None)
 }
 

@@ -86,7 +86,7 @@ impl InForce {
         }
     }
 
-    /// Whether a flag or a variable decides this key, so that a command that is to do the same must repeat it.
+    /// Whether a flag or a variable decides this key, so that a command that does the same must repeat it.
     pub(crate) fn is_typed(&self, key: &str) -> bool {
         self.rows.iter().any(|row| row.key == key && matches!(row.from, From::Flag(_) | From::Variable(_)))
     }

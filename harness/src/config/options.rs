@@ -28,7 +28,7 @@ A target can set defaults in code (`Target`) and take flags of its own: [engines
 This page is made of the flags by `SLT_TEST_UPDATE=1 cargo test --lib options`.
 ";
 
-/// Where more is said about a flag.
+/// Where a flag is explained further.
 const PAGES: &[(&str, &str)] = &[
     ("bless", "bless.md"),
     ("dialect", "format.md"),
@@ -99,7 +99,8 @@ fn row(flag: &Arg) -> String {
 #[test]
 fn the_page_of_options_is_what_the_flags_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/options.md");
-    let page = page();
+    // The unit tests have one more dialect.
+    let page = page().replace("`classic`, `slt`, `duckdb` or `trivial`", "`classic`, `slt` or `duckdb`");
     if std::env::var_os("SLT_TEST_UPDATE").is_some() {
         std::fs::write(&path, &page).unwrap();
     }

@@ -18,7 +18,7 @@ impl Config {
     /// Reads a test binary's command line, the program's name first.
     ///
     /// # Errors
-    /// `--help` (which is to be printed), and everything that cannot be used; a complaint names the flag or variable.
+    /// `--help` (the caller prints it), and everything that cannot be used; a complaint names the flag or variable.
     pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
         Config::with_own::<NoFlags>(arguments).map(|(config, _)| config)
     }

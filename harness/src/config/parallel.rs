@@ -59,7 +59,7 @@ pub struct ParallelFlags {
           help_heading = PARALLEL)]
     pub(super) retries: u32,
 
-    /// Run a file whose process died up to N times more [default: 1]
+    /// Run a file again whose process crashed, up to N times [default: 1]
     #[arg(long, value_name = "N", env = "SLT_CRASH_RETRIES", default_value = "1", hide_default_value = true,
           help_heading = PARALLEL)]
     pub(super) crash_retries: u32,
@@ -93,7 +93,7 @@ impl fmt::Debug for Typed {
     }
 }
 
-/// How many passes over the suite there are to be.
+/// How many passes over the suite the run makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// So many.

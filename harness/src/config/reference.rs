@@ -10,7 +10,7 @@ use crate::engine::{Choice, ChoiceError};
 use crate::outcome::ResultsError;
 use crate::trial::Reference;
 
-/// The flag of whatever compares with a second engine.
+/// The flag of commands that compare with a second engine.
 #[derive(Debug, Clone, Args)]
 pub struct ReferenceFlag {
     /// A second engine, as for `--engine`, or the results file of another run: records run there too, or are looked up, and who
@@ -83,7 +83,7 @@ impl ReferenceFlag {
     }
 }
 
-/// Replaces the name of a reference where there is to be none.
+/// Replaces the name of a reference if there is none.
 const NO_REFERENCE: &str = "none";
 
 impl ReferenceChoice {

@@ -15,7 +15,7 @@ pub struct SetUp {
     pub(crate) after: Option<After>,
 }
 
-/// What a set-up tells every process of its run: see [`Target::before_run`](crate::Target::before_run).
+/// What a set-up gives every process of its run: see [`Target::before_run`](crate::Target::before_run).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunValues(pub(crate) BTreeMap<String, String>);
 
@@ -39,10 +39,10 @@ impl SetUp {
         self.before.is_none() && self.after.is_none()
     }
 
-    /// Does what is to be done before the first file.
+    /// Prepares the run, before the first file.
     ///
     /// # Errors
-    /// What it said, or what its panic said.
+    /// Its message, or that of its panic.
     pub(crate) fn begin(&self) -> Result<BTreeMap<String, String>, String> {
         let mut values = RunValues::default();
         if let Some(before) = &self.before {
@@ -51,10 +51,10 @@ impl SetUp {
         Ok(values.0)
     }
 
-    /// Does what is to be done after the last file.
+    /// Cleans up after the run, after the last file.
     ///
     /// # Errors
-    /// What it said, or what its panic said.
+    /// Its message, or that of its panic.
     pub(crate) fn end(&self) -> Result<(), String> {
         self.after.as_ref().map_or(Ok(()), |after| guarded(|| after()))
     }

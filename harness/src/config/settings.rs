@@ -1,6 +1,6 @@
 //! Settings in a file: `slt.toml` beside the `Cargo.toml` of a package, or `[package.metadata.slt]` in that.
 //!
-//! Every key stands below its flag and its variable. clap decides between the three: a key becomes the default of its flag.
+//! Flags and variables take precedence over keys. clap decides between the three: a key becomes the default of its flag.
 //! Keys about the suite have no flag to give a default to, and are applied to the suite ([`Settings::on`]).
 
 use std::ffi::OsString;
@@ -329,7 +329,7 @@ pub(crate) fn with_profile(mut command: Command) -> Command {
 /// Reads a command line whose flags have the settings of the package as defaults.
 ///
 /// # Errors
-/// The command line, a variable or the settings cannot be used; or `--help`, which is to be printed. `worded` may say an
+/// The command line, a variable or the settings cannot be used; or `--help`, which the caller prints. `worded` may say an
 /// error about the command line in other words.
 pub(crate) fn read(
     command: &mut Command,

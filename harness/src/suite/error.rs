@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::dialect::Dialect;
+
 /// Why a suite could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
@@ -17,10 +19,10 @@ pub enum SuiteError {
         reason: String,
     },
     /// Roots without a single test file.
-    #[error("no `.test` or `.slt` file below {}", list(.0))]
+    #[error("no {} file below {}", Dialect::all_extensions(), list(.0))]
     Empty(Vec<PathBuf>),
     /// A file that was named, whose name does not say what dialect it is in.
-    #[error("cannot tell from its name which dialect `{}` is in: say `--dialect slt` or `--dialect classic`", .0.display())]
+    #[error("the name of `{}` does not show its dialect: add `--dialect` with {}", .0.display(), Dialect::names("or"))]
     NoDialect(PathBuf),
     /// A file that was named, and holds what `--bless=review` wrote.
     #[error("`{}` holds new results, and is no test file: `slt review` shows them", .0.display())]

@@ -65,7 +65,7 @@ fn a_key_that_cannot_be_used_is_named_with_its_line() {
         ("known-failures = [\"a\"]\n", "slt.toml:1: `known-failures` needs a path in quotes, not this array"),
         ("test-threads = 0\n", "slt.toml:1: `test-threads`: must be at least 1"),
         ("dialect = 1\n", "slt.toml:1: `dialect` needs a dialect, or a table of patterns"),
-        ("dialect = \"slr\"\n", "slt.toml:1: `dialect`: unknown dialect `slr`: classic or slt or duckdb"),
+        ("dialect = \"slr\"\n", "slt.toml:1: `dialect`: unknown dialect `slr`: there are `classic`, `slt`"),
         ("[dialect]\n\"a/**\" = \"x\"\n", "slt.toml:2: `dialect`: unknown dialect `x`"),
         ("[dialect]\n\"a[\" = \"slt\"\n", "slt.toml:2: `dialect`: `a[` is not a file pattern"),
         (
