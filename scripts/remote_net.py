@@ -95,7 +95,7 @@ class Net:
         """Disconnects a host."""
         ip("-n", self.space("hub"), "link", "set", "dev", name, "down")
 
-    def mend(self, name):
+    def repair(self, name):
         """Reconnects a host."""
         ip("-n", self.space("hub"), "link", "set", "dev", name, "up")
 

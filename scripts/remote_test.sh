@@ -72,7 +72,7 @@ while [ $# -gt 0 ]; do
         --queue)
             queue=$(value "$@") || exit
             if [[ $queue =~ ://[^/@]*:[^/]*@ || $queue == *password=* ]]; then
-                complain "a password on the command line can be read by everybody on this machine: put the URL of the \
+                complain "a password on the command line can be read by every user of this machine: put the URL of the \
 queue in the variable \`SLT_REMOTE_QUEUE\` instead"
             fi
             shift
@@ -156,7 +156,7 @@ names() {
     done
 }
 
-# Collects what is to be copied to the hosts. Without git, that is everything except builds.
+# Collects what is copied to the hosts. Without git, that is everything except builds.
 gather() {
     mkdir "$folder/checkout" || return 4
     if git -C "$here" rev-parse --git-dir >/dev/null 2>&1; then
@@ -238,11 +238,11 @@ each() {
 # for the others. Only result lines are printed for each host, even if the times are equal.
 once() {
     local line text count
-    local -A said=() shown=()
+    local -A seen=() shown=()
     while IFS= read -r line; do
         text="-${line#*] }"
-        count=$((${said["$line"]:-0} + 1))
-        said["$line"]=$count
+        count=$((${seen["$line"]:-0} + 1))
+        seen["$line"]=$count
         if [[ $text == "-test result: "* ]] || [ "$count" -gt "${shown["$text"]:-0}" ]; then
             shown["$text"]=$count
             printf '%s\n' "$line"
@@ -257,7 +257,7 @@ code_of() { cat "$folder/$1.code" 2>/dev/null || echo 255; }
 is_verdict() { [[ $1 =~ ^(0|2|3|4|101)$ ]]; }
 
 # Why a host has no verdict.
-fate() {
+reason() {
     case $2 in
         255) echo "host \`$1\` was lost or could not be reached" ;;
         *) echo "host \`$1\` ended with exit code $2, which no run has" ;;
@@ -270,7 +270,7 @@ must() {
     each "$1" "${!hosts[@]}"
     for n in "${!hosts[@]}"; do
         code=$(code_of "$n")
-        if ! is_verdict "$code"; then echo "error: $(fate "${hosts[n]}" "$code")" >&2; code=4; fi
+        if ! is_verdict "$code"; then echo "error: $(reason "${hosts[n]}" "$code")" >&2; code=4; fi
         if [ "$code" -ne 0 ]; then worst=$code; fi
     done
     return "$worst"
@@ -285,7 +285,7 @@ run_all() {
     left=()
     for n in "${!hosts[@]}"; do
         code=$(code_of "$n")
-        if is_verdict "$code"; then left+=("$n") seen+="$code "; else lost+=("$(fate "${hosts[n]}" "$code")"); fi
+        if is_verdict "$code"; then left+=("$n") seen+="$code "; else lost+=("$(reason "${hosts[n]}" "$code")"); fi
     done
     for code in "${lost[@]}"; do
         if [ ${#left[@]} -eq 0 ]; then

@@ -26,7 +26,7 @@ def parse(arguments):
         passed_on = []
     parser = argparse.ArgumentParser(
         description="Run SQLLogicTest files over several worker processes.",
-        epilog="What stands behind `--` goes to the test binary as it is; "
+        epilog="What follows `--` goes to the test binary unchanged; "
         "`cargo test --test slt -- --help` lists its flags.",
     )
     parser.add_argument("filters", nargs="*", metavar="FILTER", help="run only files whose name contains this")

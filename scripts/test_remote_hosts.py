@@ -26,7 +26,7 @@ class Titles(threading.Thread):
         self.secret = secret.encode()
         self.own = str(os.getpid())
         self.looks = 0
-        self.told = []
+        self.received = []
         self.end = threading.Event()
         self.start()
 
@@ -38,7 +38,7 @@ class Titles(threading.Thread):
                 except OSError:
                     continue
                 if self.secret in text and title.parent.name != self.own:
-                    self.told.append(text)
+                    self.received.append(text)
             self.looks += 1
 
     def stop(self):
@@ -46,7 +46,7 @@ class Titles(threading.Thread):
         self.end.set()
         self.join()
         assert self.looks > 10, "it has looked"
-        return self.told
+        return self.received
 
 
 @unittest.skipIf(MISSING and not os.environ.get("CI"), f"missing here: {MISSING}")
@@ -84,9 +84,9 @@ class SeveralHosts(unittest.TestCase):
 
     def does(self, code, *arguments):
         """Runs the script and returns its output."""
-        said = self.net.hosts.run(SCRIPT, *self.common, *arguments, **self.secret)
-        self.assertEqual(said.returncode, code, said.stdout + said.stderr)
-        return said.stdout + said.stderr
+        printed = self.net.hosts.run(SCRIPT, *self.common, *arguments, **self.secret)
+        self.assertEqual(printed.returncode, code, printed.stdout + printed.stderr)
+        return printed.stdout + printed.stderr
 
     def start(self, *arguments):
         """Starts the script."""
@@ -110,19 +110,19 @@ class SeveralHosts(unittest.TestCase):
     def test_three_hosts_run_one_suite_together(self):
         titles = Titles(PASSWORD)
         self.addCleanup(titles.end.set)
-        said = self.does(0, "--sync", "--run", "--fetch-results", "--corpus", self.corpus(30), "--", "--allow-system")
+        printed = self.does(0, "--sync", "--run", "--fetch-results", "--corpus", self.corpus(30), "--", "--allow-system")
         self.assertEqual(titles.stop(), [], "nobody can read the password")
-        self.assertNotIn(PASSWORD, said)
+        self.assertNotIn(PASSWORD, printed)
         runs = {self.whole(PACKAGE / f"target/remote/{host}", 30)["run_id"] for host in "abc"}
         self.assertEqual(len(runs), 1)
-        self.assertIn(f"run `{runs.pop()}` on 3 hosts", said)
+        self.assertIn(f"run `{runs.pop()}` on 3 hosts", printed)
         begun = [name for host in "abc" for name in self.ran(host)]
         self.assertEqual(len(begun), 30, "each file was begun once, on one of them")
         self.assertGreaterEqual(sum(bool(self.ran(host)) for host in "abc"), 2)
         for number in range(30):
-            self.assertEqual(len(re.findall(rf"\] test {number}\.slt +\.\.\. ok$", said, re.M)), 1, said)
+            self.assertEqual(len(re.findall(rf"\] test {number}\.slt +\.\.\. ok$", printed, re.M)), 1, printed)
         for host in "abc":
-            self.assertRegex(said, rf"(?m)^\[{host}\] test result: ok\. 30 passed")
+            self.assertRegex(printed, rf"(?m)^\[{host}\] test result: ok\. 30 passed")
         for path in (self.net.hosts.folder / "homes").rglob("*"):
             if path.is_file() and path.name != "slt" and "remote" in path.parts:
                 self.assertNotIn(PASSWORD.encode(), path.read_bytes(), path)
@@ -132,33 +132,33 @@ class SeveralHosts(unittest.TestCase):
         run = self.start("--sync", "--run", "--fetch-results", "--corpus", corpus, "--", "--allow-system")
         self.until_all_run()
         self.net.cut("c")
-        self.addCleanup(self.net.mend, "c")
-        said, _ = run.communicate(timeout=55)
-        self.assertEqual(run.returncode, 0, said)
-        self.assertIn("warning: host `c` was lost", said)
+        self.addCleanup(self.net.repair, "c")
+        printed, _ = run.communicate(timeout=55)
+        self.assertEqual(run.returncode, 0, printed)
+        self.assertIn("warning: host `c` was lost", printed)
         for host in "ab":
             results = self.whole(PACKAGE / f"target/remote/{host}", 60)
         # An attempt that ended with its host does not count, so no outcome is a second attempt.
         self.assertTrue(all(outcome["attempt"] == 1 for outcome in results["outcomes"]), results["outcomes"])
         begun = [name for host in "abc" for name in self.ran(host)]
         self.assertGreater(len(begun), 60, "what c was running ran again")
-        self.assertNotIn(PASSWORD, said)
+        self.assertNotIn(PASSWORD, printed)
 
     def test_ctrl_c_stops_all_hosts(self):
         run = self.start("--sync", "--run", "--corpus", self.corpus(300), "--", "--allow-system")
         self.until_all_run()
         run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=55)
-        self.assertEqual(run.returncode, 3, said)
-        self.assertIn("not run (interrupted)", said)
+        printed, _ = run.communicate(timeout=55)
+        self.assertEqual(run.returncode, 3, printed)
+        self.assertIn("not run (interrupted)", printed)
         status = self.net.hosts.run(SCRIPT, *self.hosts, "--status").stdout
         self.assertEqual(status.count("the last run ended with exit code 3"), 3, status)
 
     def test_a_detached_run_is_asked_for_on_all_hosts(self):
-        said = self.does(0, "--sync", "--detach", "--corpus", self.corpus(20), "--", "--allow-system")
+        printed = self.does(0, "--sync", "--detach", "--corpus", self.corpus(20), "--", "--allow-system")
         asks = lambda step: self.net.hosts.run(SCRIPT, *self.hosts, step)
         for host in "abc":
-            self.assertIn(f"[{host}] started on {host}", said)
+            self.assertIn(f"[{host}] started on {host}", printed)
         deadline = time.monotonic() + 50
         while (status := asks("--status").stdout).count("ended with exit code 0") < 3:
             self.assertLess(time.monotonic(), deadline, status)
@@ -169,10 +169,10 @@ class SeveralHosts(unittest.TestCase):
 
     def test_a_host_that_is_not_there_is_named_before_anything_runs(self):
         self.net.cut("b")
-        self.addCleanup(self.net.mend, "b")
-        said = self.does(4, "--sync", "--run", "--corpus", self.corpus(1), "--", "--allow-system")
-        self.assertIn("error: host `b` was lost or could not be reached", said)
-        self.assertNotIn("test result", said)
+        self.addCleanup(self.net.repair, "b")
+        printed = self.does(4, "--sync", "--run", "--corpus", self.corpus(1), "--", "--allow-system")
+        self.assertIn("error: host `b` was lost or could not be reached", printed)
+        self.assertNotIn("test result", printed)
 
 
 if __name__ == "__main__":

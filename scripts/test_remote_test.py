@@ -22,9 +22,9 @@ class CommandLine(unittest.TestCase):
     def says(self, words, *arguments, code=2, **environment):
         hosts = Hosts()
         self.addCleanup(hosts.close)
-        said = hosts.run(*arguments, **environment)
-        self.assertEqual((said.returncode, said.stdout), (code, ""))
-        self.assertIn(words, said.stderr)
+        printed = hosts.run(*arguments, **environment)
+        self.assertEqual((printed.returncode, printed.stdout), (code, ""))
+        self.assertIn(words, printed.stderr)
 
     def test_no_host_is_built_in(self):
         self.says("no host: name one with `--host`, or in the variable `SLT_REMOTE_HOST`", SCRIPT, "--run")
@@ -51,9 +51,9 @@ class CommandLine(unittest.TestCase):
 
     def test_what_several_hosts_say_is_shown_once_but_for_their_results(self):
         once = re.search(r"(?ms)^once\(\) \{.*?^\}", SCRIPT.read_text())[0]
-        said = "[a] test 1.slt ... ok\n[b] test 1.slt ... ok\n[b] test result: ok\n[a] test result: ok\n"
-        shown = subprocess.run(["bash", "-c", f"{once}\nonce"], input=said, capture_output=True, text=True, check=True)
-        self.assertEqual(shown.stdout, said.replace("[b] test 1.slt ... ok\n", ""))
+        printed = "[a] test 1.slt ... ok\n[b] test 1.slt ... ok\n[b] test result: ok\n[a] test result: ok\n"
+        shown = subprocess.run(["bash", "-c", f"{once}\nonce"], input=printed, capture_output=True, text=True, check=True)
+        self.assertEqual(shown.stdout, printed.replace("[b] test 1.slt ... ok\n", ""))
 
     def test_a_host_that_cannot_be_reached_is_named(self):
         self.says("host `absent.invalid` was lost or could not be reached", SCRIPT, "--host", "absent.invalid", "--run",
@@ -85,20 +85,20 @@ class OneHost(unittest.TestCase):
         return folder
 
     def does(self, code, *arguments):
-        said = self.hosts.run(SCRIPT, *self.common, *arguments)
-        self.assertEqual(said.returncode, code, said.stdout + said.stderr)
-        return said.stdout + said.stderr
+        printed = self.hosts.run(SCRIPT, *self.common, *arguments)
+        self.assertEqual(printed.returncode, code, printed.stdout + printed.stderr)
+        return printed.stdout + printed.stderr
 
     def until(self, words, *arguments):
         deadline = time.monotonic() + 60
-        while words not in (said := self.does(0, *arguments)):
-            self.assertLess(time.monotonic(), deadline, said)
+        while words not in (printed := self.does(0, *arguments)):
+            self.assertLess(time.monotonic(), deadline, printed)
             time.sleep(0.1)
 
     def test_files_are_copied_run_and_their_results_fetched(self):
-        said = self.does(0, "--sync", "--run", "--fetch-results", "--workers", "2", "select/")
-        self.assertRegex(said, r"test result: ok\. \d\d passed")
-        self.assertIn("results of one: target/remote/one", said)
+        printed = self.does(0, "--sync", "--run", "--fetch-results", "--workers", "2", "select/")
+        self.assertRegex(printed, r"test result: ok\. \d\d passed")
+        self.assertIn("results of one: target/remote/one", printed)
         self.assertTrue((PACKAGE / "target/remote/one/history.jsonl").exists())
         self.assertFalse((self.repo / ".git").exists(), "what git ignores stays here")
         self.assertIn("ended with exit code 0", self.does(0, "--status"))
@@ -145,8 +145,8 @@ class OneHost(unittest.TestCase):
         subprocess.run([*git, "init", "-q"], check=True)
         subprocess.run([*git, "add", "-f", "forced.tmp", "gone.test", "kept/bad.test"], check=True)
         script = [checkout / "scripts/remote_test.sh", *self.common, "--sync"]
-        said = self.hosts.run(*script)
-        self.assertEqual(said.returncode, 0, said.stderr)
+        printed = self.hosts.run(*script)
+        self.assertEqual(printed.returncode, 0, printed.stderr)
 
         def there():
             files = (path.relative_to(self.repo) for path in self.repo.rglob("*") if path.is_file())
@@ -165,8 +165,8 @@ class OneHost(unittest.TestCase):
     def test_what_a_host_lacks_is_named(self):
         self.hosts.add("bare", programs=["bash", "uname", "ls", "mkdir", "touch", "flock"])
         self.common[1] = "bare"
-        said = self.does(4, "--sync")
-        self.assertRegex(said, r"error: \S+ has no rsync: install it there")
+        printed = self.does(4, "--sync")
+        self.assertRegex(printed, r"error: \S+ has no rsync: install it there")
         self.assertRegex(self.does(4, "--setup"), r"missing on \S+: rsync: install the package rsync")
 
     def test_nothing_is_there_before_the_first_copy(self):
@@ -206,8 +206,8 @@ class OneHost(unittest.TestCase):
         self.until("ended with exit code 3", "--status")
 
     def test_a_detached_run_goes_on(self):
-        said = self.does(0, "--sync", "--detach", "--corpus", corpus := self.corpus(20), "--workers", "1")
-        self.assertIn("started on", said)
+        printed = self.does(0, "--sync", "--detach", "--corpus", corpus := self.corpus(20), "--workers", "1")
+        self.assertIn("started on", printed)
         again = self.does(4, "--run", "--corpus", corpus)
         self.assertIn("a run is in progress", again)
         self.assertIn("must end before anything is copied", self.does(4, "--sync", "--corpus", corpus))

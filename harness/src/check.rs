@@ -1,4 +1,4 @@
-//! What can be said of a test file without an engine: whether it can be read, and whether all of it can run.
+//! What a test file can be checked for without an engine: whether it can be read, and whether all of it can run.
 
 use std::path::{Path, PathBuf};
 
@@ -69,8 +69,8 @@ fn check_text(mut report: Report<'_>, text: &[u8]) -> Vec<Finding> {
 /// The first line below another that is neither blank nor a comment.
 fn first_line_below(text: &[u8], line: u64) -> Option<u64> {
     let below = source::Lines::new(text).zip(1..).skip_while(|(_, number)| *number <= line);
-    let mut said = below.filter(|(below, _)| !below.is_blank() && !below.text.starts_with(b"#"));
-    said.next().map(|(_, number)| number)
+    let mut rest = below.filter(|(below, _)| !below.is_blank() && !below.text.starts_with(b"#"));
+    rest.next().map(|(_, number)| number)
 }
 
 struct Report<'f> {

@@ -172,7 +172,7 @@ enum Action {
     Clean(clean::Flags),
 }
 
-/// The whole `main` of the `slt` command, with the suite and engine that it runs unless told otherwise.
+/// The whole `main` of the `slt` command, with the suite and engine that it runs by default.
 pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     if let Some(code) = process::guardian::enter_if_asked() {
         return code;
@@ -263,7 +263,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
     }
 }
 
-/// The exit code of a command that may have failed, which is then told.
+/// The exit code of a command that may have failed, with a message in that case.
 fn concluded(result: Result<ExitStatus, CommandError>) -> ExitStatus {
     result.unwrap_or_else(|error| complain(&with_causes(&error), error.status()))
 }

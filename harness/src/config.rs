@@ -100,7 +100,7 @@ pub struct Config {
     pub results: Option<PathBuf>,
     /// Write the results as a page too.
     pub report: bool,
-    /// What GitHub is to be told.
+    /// What to report to GitHub.
     pub github: GitHub,
     /// The run is shared over processes.
     pub parallel: Option<Parallel>,
@@ -132,7 +132,7 @@ pub struct Config {
     pub show_config: bool,
 }
 
-/// Which failures are known, and what is to become of the list of them.
+/// Which failures are known, and how to change the list of them.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// The list.
@@ -146,7 +146,7 @@ pub struct Known {
 /// How a run is shared over processes.
 #[derive(Debug, Clone)]
 pub struct Parallel {
-    /// How many workers to start; none if this process is to work itself.
+    /// How many workers to start; none if this process runs the files itself.
     pub workers: Option<u32>,
     /// Where the run is kept, if not in a file in the results folder.
     pub queue: Option<Place>,
@@ -177,14 +177,14 @@ pub struct Parallel {
 /// The environment variable that nextest sets for every process it starts.
 const NEXTEST: &str = "NEXTEST";
 
-/// The environment variable by which earlier tools told each of several processes to run a fixed part of the files.
+/// The environment variable by which earlier tools assigned each of several processes a fixed part of the files.
 pub const SLICES: &str = "SQLLOGICTEST_TOTAL_WORKERS";
 
 /// The environment variable that stands for `--quiet`.
 const QUIET: &str = "SLT_QUIET";
 
 impl Config {
-    /// Checks flags that were read by somebody else's parser.
+    /// Checks flags that another parser has read.
     ///
     /// # Errors
     /// A sentence that names the flag or variable that cannot be used.
@@ -321,7 +321,7 @@ pub(crate) fn without_secrets(arguments: impl IntoIterator<Item = OsString>) -> 
     rest
 }
 
-/// What the parallel flags come to, if the run is to be shared at all.
+/// The meaning of the parallel flags, if the run is shared at all.
 fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
     if !flags.parallel {
         return Ok(None);
@@ -435,7 +435,7 @@ fn threads(flag: Option<usize>) -> Result<usize, String> {
     }
 }
 
-/// The seed to shuffle by, if the order is to be shuffled at all.
+/// The seed to shuffle by, if the order is shuffled at all.
 fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
     if seed.is_some() {
         return Ok(seed);

@@ -64,7 +64,7 @@ pub trait Engine: Send + Sync {
     /// Creates an empty database for the script of that name; dropping it removes what was created.
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError>;
 
-    /// As [`database`](Engine::database), for an engine that wants to know more of the script than its name. This is
+    /// As [`database`](Engine::database), for an engine that needs to know more of the script than its name. This is
     /// what is called.
     fn open(&self, script: &Script) -> Result<Box<dyn Database>, EngineError> {
         self.database(&script.name)
@@ -169,7 +169,7 @@ pub trait Together {
     /// It could not be begun; [`next`](Together::next) does not yield it then.
     fn begin(&mut self, pass: u64, request: Request<'_>) -> Result<(), EngineError>;
 
-    /// Waits for the request that ends next, puts what it returns into `rows`, which is empty, and tells its pass.
+    /// Waits for the request that ends next, puts what it returns into `rows`, which is empty, and returns its pass.
     ///
     /// # Errors
     /// Nothing more can be learnt of any request.

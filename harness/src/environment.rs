@@ -135,7 +135,7 @@ pub(crate) fn forget() {
     }
 }
 
-/// What the set-up of the run has said, by name.
+/// The values that the set-up of the run returned, by name.
 static RUN_VALUES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// What [`Target::before_run`](crate::Target::before_run) has set under this name, in whatever process of the run; or else
@@ -145,7 +145,7 @@ pub fn run_value(name: &str) -> Option<String> {
     value.or_else(|| std::env::var(name).ok())
 }
 
-/// Makes known what the set-up of the run has said: by [`run_value`], to the processes that are handed
+/// Publishes the values of the set-up of the run: by [`run_value`], to the processes that are handed
 /// [`run_values`], and in this process's environment, where no other thread may be reading that.
 pub(crate) fn set_run_values(values: BTreeMap<String, String>) {
     if has_one_thread() {
@@ -155,7 +155,7 @@ pub(crate) fn set_run_values(values: BTreeMap<String, String>) {
     *RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner) = values;
 }
 
-/// All that the set-up of the run has said.
+/// All values of the set-up of the run.
 pub(crate) fn run_values() -> BTreeMap<String, String> {
     RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

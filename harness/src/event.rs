@@ -62,7 +62,7 @@ pub enum Event<'e> {
     },
     /// A message for the user.
     Notice(&'e str),
-    /// A record is about to run. If the process dies now, this record is the cause.
+    /// A record is about to run. If the process ends now, this record is the cause.
     RecordStarted {
         /// The file that holds the record; it may be included by the script.
         file: &'e str,

@@ -1,4 +1,4 @@
-//! What past runs tell about each file: its duration and verdict. Gives the order of the next run, and its split over
+//! What past runs show about each file: its duration and verdict. Gives the order of the next run, and its split over
 //! machines.
 //!
 //! Kept beside the results as JSON lines, the newest last; each outcome appends one:
@@ -101,7 +101,7 @@ impl History {
             if let Ok(mut entry) = serde_json::from_slice::<Entry>(line) {
                 if let Some(before) = entries.remove(&entry.name) {
                     entry.green = entry.green.or(before.green);
-                    // A process that died could not say it.
+                    // A process that ended could not say it.
                     entry.peak_bytes = entry.peak_bytes.or(before.peak_bytes);
                 }
                 entries.insert(entry.name.clone(), entry);

@@ -153,7 +153,7 @@ pub enum KnownError {
         #[source]
         source: io::Error,
     },
-    /// A first list is to be written where one exists.
+    /// A first list would be written, but one exists.
     #[error("`{0}` already exists: `--ratchet` keeps a list up to date; delete it to start over")]
     Exists(String),
 }

@@ -3,7 +3,7 @@
 //! A [`Family`] is all processes of one run: its [`Child`]ren, their descendants, and a [`guardian`] that exits shortly
 //! after the supervisor. No process of it survives:
 //!
-//! | what dies | what happens |
+//! | what ends | what happens |
 //! |---|---|
 //! | a child, by itself | the rest of its group and every process with its mark is killed before the child is reaped |
 //! | a child, on request | TERM to its group, a grace period, KILL; then as above |

@@ -1,6 +1,6 @@
 //! A queue distributes a plan over processes, so that each entry gets exactly one final outcome.
 //!
-//! Participants claim an entry, run it, and finish it. If a participant dies, its lease stays open. The next
+//! Participants claim an entry, run it, and finish it. If a participant crashes, its lease stays open. The next
 //! participant to check reclaims the lease ([`lost`](Queue::lost)) and decides: another attempt, or a verdict. So an
 //! entry may run more than once, but it is finished once.
 //!
@@ -77,7 +77,7 @@ pub trait Queue: Send {
         self.claim()
     }
 
-    /// Gives the entry back without an outcome, for anybody to claim. The attempt counts.
+    /// Gives the entry back without an outcome, for any participant to claim. The attempt counts.
     fn requeue(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
 
     /// Gives the entry back after an attempt that did not pass, and keeps that attempt's outcome.
@@ -92,7 +92,7 @@ pub trait Queue: Send {
 
     /// Takes over every lease whose holder is dead.
     ///
-    /// The caller now holds these leases and must requeue or finish each. If it dies first, they are lost again and go
+    /// The caller now holds these leases and must requeue or finish each. If it ends first, they are lost again and go
     /// to the next caller. A holder is dead when its process has ended or dropped its queue. Time alone decides only
     /// for processes that cannot be seen: see each kind of queue.
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError>;
@@ -114,7 +114,7 @@ pub trait Queue: Send {
     /// Where this participant writes down what it is running.
     fn live(&self) -> Live;
 
-    /// What `worker` is running, or was when it died; `None` if it is between two entries, never joined, or is on
+    /// What `worker` is running, or was when it ended; `None` if it is between two entries, never joined, or is on
     /// another machine.
     fn running(&self, worker: u32) -> Result<Option<Running>, QueueError>;
 
@@ -134,7 +134,7 @@ pub enum Claim {
     Wait,
     /// Every entry of the plan has its outcome.
     Complete,
-    /// Somebody asked everybody to [stop](Queue::stop); entries without an outcome are left.
+    /// A participant asked all to [stop](Queue::stop); entries without an outcome are left.
     Stopped {
         /// The reason.
         why: String,
@@ -199,7 +199,7 @@ impl Lease {
     }
 }
 
-/// A lost lease: its holder died, and the caller of [`Queue::lost`] now holds it.
+/// A lost lease: its holder has ended, and the caller of [`Queue::lost`] now holds it.
 #[derive(Debug)]
 #[must_use]
 pub struct Lost {
@@ -207,11 +207,11 @@ pub struct Lost {
     pub lease: Lease,
     /// The worker that was running the entry.
     pub worker: u32,
-    /// How many workers have died running this entry, including this one.
+    /// How many workers have ended running this entry, including this one.
     pub deaths: u32,
     /// The record that was running, if the worker had reached one.
     pub last: Option<Running>,
-    /// Whether the worker's supervisor has ended too: then the worker died because of that, not because of the entry.
+    /// Whether the worker's supervisor has ended too: then the worker ended because of that, not because of the entry.
     pub orphaned: bool,
 }
 
@@ -222,7 +222,7 @@ pub struct Progress {
     pub finished: usize,
     /// Whether another participant holds an open lease.
     pub is_leased_elsewhere: bool,
-    /// Whether somebody has asked everybody to stop.
+    /// Whether a participant has asked all to stop.
     pub is_stopped: bool,
 }
 
@@ -273,7 +273,7 @@ pub enum Event {
         /// The record that was running.
         last: Option<Running>,
     },
-    /// Somebody asked everybody to stop.
+    /// A participant asked all to stop.
     Stopped {
         /// The participant.
         worker: u32,
@@ -298,7 +298,7 @@ pub struct Snapshot {
     pub entries: Vec<EntryStatus>,
     /// How many participants have joined so far.
     pub workers: u32,
-    /// Why everybody was asked to stop, if they were.
+    /// Why all were asked to stop, if they were.
     pub stopped: Option<String>,
 }
 
@@ -307,7 +307,7 @@ pub struct Snapshot {
 pub struct EntryStatus {
     /// How many times it was claimed.
     pub attempts: u32,
-    /// How many of these ended with the worker's death.
+    /// How many of these ended because the worker ended.
     pub deaths: u32,
     /// The attempts that ended with [`Queue::retry`], in order.
     pub earlier: Vec<Attempt>,

@@ -34,11 +34,11 @@ pub struct Record<'a> {
     pub line: u64,
     /// The variables of the loops around it, as in `i=3, t=INTEGER`; empty outside of loops.
     pub pass: String,
-    /// The connection that it wants, where that is not the default one.
+    /// Its connection, if that is not the default one.
     pub connection: Option<String>,
     /// How often it may be tried, and the pause between two tries.
     pub retry: Option<(usize, Duration)>,
-    /// Whether `$variables` in its text are to be replaced.
+    /// Whether `$variables` in its text are replaced.
     pub substitute: bool,
     /// What to do.
     pub step: Step<'a>,

@@ -30,12 +30,12 @@ pub(crate) use attempt::{BenchError, Symptom, asked_for, run as attempt};
 use pieces::{Piece, lines, pieces, script, sql};
 use reduce::reduce;
 
-/// What is to be shrunk, and how.
+/// What to shrink, and how.
 pub(crate) struct Plan<'p> {
     pub file: &'p TestFile,
     /// A line of the record, and a pass of its loops, if they are named; otherwise the first that fails is meant.
     pub at: Option<At>,
-    /// The process of a try: on the engine or, if so said, on the reference.
+    /// The process of a try: on the engine, or on the reference.
     pub command: &'p dyn Fn(bool) -> Command,
     pub has_reference: bool,
     /// The dialect of SQL that the engine takes, by its name in the `sqlparser` crate; any other name means a general one.
@@ -86,7 +86,7 @@ pub(crate) enum ShrinkError {
     Folder(#[from] std::io::Error),
 }
 
-/// A witness is told how far it is.
+/// A callback is told the progress.
 pub(crate) type Progress<'p> = &'p mut dyn FnMut(&str, usize, u32);
 
 /// Shrinks a script.

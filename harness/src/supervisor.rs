@@ -1,6 +1,6 @@
 //! A supervisor runs worker processes for a run, and reports an outcome for everything they claim.
 //!
-//! It starts workers, follows the queue, ends those that exceed a limit, finds out how workers died, settles their
+//! It starts workers, follows the queue, ends those that exceed a limit, finds out how workers ended, settles their
 //! files, starts replacements, and leaves no process behind.
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +14,7 @@ use crate::known::Judge;
 use crate::outcome::Verdict;
 use crate::process::{Family, Interrupts, ProcessError};
 use crate::queue::{Event as QueueEvent, Lost, Plan, Queue, QueueError, Running};
-use crate::worker::{Death, EARLIER_FAILURE, Policy, TIME_BUDGET, settle};
+use crate::worker::{EARLIER_FAILURE, Policy, TIME_BUDGET, WorkerEnd, settle};
 
 mod current;
 mod settlement;
@@ -51,7 +51,7 @@ pub struct Supervision<'s> {
     pub slow: Duration,
     /// The folder for the workers' output, one file each.
     pub logs: PathBuf,
-    /// The list of known failures, also applied to files whose worker died.
+    /// The list of known failures, also applied to files whose worker ended.
     pub known: Option<&'s Judge>,
     /// Whether to stop claiming after the first failure.
     pub fail_fast: bool,
@@ -105,7 +105,7 @@ const FUTILE: u32 = 3;
 const FUTILE_KILLS: u32 = 100;
 
 /// How long a worker may keep running after its lease was lost.
-const FAREWELL: Duration = Duration::from_secs(1);
+const REAP_TIME: Duration = Duration::from_secs(1);
 
 /// Supervises a run until everything has its outcome, or nothing more is claimed and nobody is running, here or
 /// elsewhere. Returns the numbers of its own workers.
@@ -155,7 +155,7 @@ struct Supervisor<'s> {
     /// The time of the first Ctrl-C.
     interrupted_at: Option<Instant>,
     slots: Vec<Slot>,
-    /// How dead workers died, by label.
+    /// How dead workers ended, by label.
     dead: HashMap<String, Dead>,
     /// The numbers of its workers, dead or alive.
     own: HashSet<u32>,
@@ -393,9 +393,9 @@ impl Supervisor<'_> {
             if let Some(slot) =
                 self.slots.iter_mut().find(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty())
             {
-                // Its lock showed its death before it could be reaped: the next look tells how it died. Or it hangs,
-                // and was declared dead because it sent no heartbeat.
-                if since.elapsed() > FAREWELL {
+                // Either its free lock shows that it has ended, and the next look can reap it and finds out how. Or it
+                // hangs, and was declared dead because it sent no heartbeat.
+                if since.elapsed() > REAP_TIME {
                     let how = "it hung for too long".to_owned();
                     slot.end(Verdict::Crashed { how }, lost.lease.entry());
                 }
@@ -425,8 +425,8 @@ impl Supervisor<'_> {
             }
             Settlement::Settle => {}
         }
-        let unknown = || Death::unknown(engine);
-        let death = dead.map_or_else(unknown, |dead| Death {
+        let unknown = || WorkerEnd::unknown(engine);
+        let end = dead.map_or_else(unknown, |dead| WorkerEnd {
             engine,
             verdict: dead.verdict.clone(),
             output: dead.output.clone(),
@@ -434,7 +434,7 @@ impl Supervisor<'_> {
         });
         // When nobody claims any more there is no further attempt, so this one counts.
         let policy = if self.stopped { Policy { retries: 0, crash_retries: 0 } } else { policy };
-        let outcome = settle(queue, lost, &death, policy, known)?;
+        let outcome = settle(queue, lost, &end, policy, known)?;
         if fail_fast && outcome.is_some_and(|outcome| outcome.verdict.is_failure()) {
             queue.stop(EARLIER_FAILURE)?;
             self.stopped = true;

@@ -45,7 +45,7 @@ pub struct Job<'j> {
     /// Where it waits for memory before a file begins.
     pub room: Option<&'j Room>,
     /// Whether a supervisor has started this worker. Otherwise the worker settles the files of dead ones, and reports what
-    /// it waits for. A supervisor does that better: it knows how they died.
+    /// it waits for. A supervisor does that better: it knows how they ended.
     pub is_supervised: bool,
     /// Whether each trial has its own thread, which is abandoned if the engine does not return. A supervisor kills the
     /// process instead, and a process with a single thread is faster.
@@ -123,10 +123,10 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, reporter: &dyn Reporter) -> Re
             Claim::Stopped { why } => return Ok(End::Stopped(why)),
             Claim::Wait => {
                 if !job.is_supervised {
-                    let (death, known) = (Death::unknown(job.engine.name()), job.options.known.as_deref());
+                    let (end, known) = (WorkerEnd::unknown(job.engine.name()), job.options.known.as_deref());
                     for lost in queue.lost()? {
                         let planned = queue.plan().content(lost.lease.entry()).map(str::to_owned);
-                        if let Some(outcome) = settle(queue, lost, &death, job.policy, known)? {
+                        if let Some(outcome) = settle(queue, lost, &end, job.policy, known)? {
                             announce(queue, &outcome, planned.as_deref(), job, reporter)?;
                         }
                     }
@@ -193,7 +193,7 @@ fn why_stop(job: &Job<'_>) -> Option<String> {
     }
 }
 
-/// Reports an outcome, and returns the next claim, made in the same operation, unless there is to be none.
+/// Reports an outcome, and returns the next claim, made in the same operation, unless none is wanted.
 fn hand_in(
     queue: &mut dyn Queue,
     lease: Lease,
@@ -323,9 +323,9 @@ impl Reporter for Page {
     }
 }
 
-/// How a worker died, as far as known.
+/// How a worker ended, as far as known.
 #[derive(Debug, Clone)]
-pub struct Death<'e> {
+pub struct WorkerEnd<'e> {
     /// The engine's name in messages.
     pub engine: &'e str,
     /// The verdict on the trial that it was running.
@@ -336,25 +336,25 @@ pub struct Death<'e> {
     pub ran_for: Duration,
 }
 
-impl<'e> Death<'e> {
+impl<'e> WorkerEnd<'e> {
     /// All that is known of a worker that no supervisor started.
     pub fn unknown(engine: &'e str) -> Self {
         let how = "its process died".to_owned();
-        Death { engine, verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
+        WorkerEnd { engine, verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
     }
 }
 
 /// Returns a dead worker's entry for another attempt, or gives its final outcome, checked against `known`. Returns that
 /// outcome.
 ///
-/// A worker that died with its supervisor died because of that, not because of its file: the attempt does not count.
+/// A worker that ended with its supervisor ended because of that, not because of its file: the attempt does not count.
 ///
 /// # Errors
 /// The queue's.
 pub fn settle(
     queue: &mut dyn Queue,
     lost: Lost,
-    death: &Death<'_>,
+    end: &WorkerEnd<'_>,
     policy: Policy,
     known: Option<&Judge>,
 ) -> Result<Option<Outcome>, QueueError> {
@@ -363,14 +363,14 @@ pub fn settle(
         queue.release(lease, "its supervisor ended")?;
         return Ok(None);
     }
-    let again = match death.verdict {
+    let again = match end.verdict {
         Verdict::Crashed { .. } => deaths <= policy.crash_retries,
         _ => lease.attempt() <= policy.retries,
     };
     let failure = Failure {
-        message: match &death.verdict {
+        message: match &end.verdict {
             Verdict::Crashed { how } => format!("the process that ran this record ended: {how}"),
-            Verdict::TimedOut { .. } => format!("still running in {} when the time limit was over", death.engine),
+            Verdict::TimedOut { .. } => format!("still running in {} when the time limit was over", end.engine),
             Verdict::OutOfMemory { .. } => "the process that ran this record ran out of memory".to_owned(),
             verdict => verdict.to_string(),
         },
@@ -381,21 +381,21 @@ pub fn settle(
         ..Failure::default()
     };
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    // A process that dies during a record dies in the engine.
-    let engine_us = if failure.line > 0 { micros(death.ran_for) } else { 0 };
-    let began = SystemTime::now() - death.ran_for;
+    // A process that ends during a record ends in the engine.
+    let engine_us = if failure.line > 0 { micros(end.ran_for) } else { 0 };
+    let began = SystemTime::now() - end.ran_for;
     let outcome = Outcome {
         worker,
         attempt: lease.attempt(),
         pass: lease.pass(),
-        wall_us: micros(death.ran_for),
+        wall_us: micros(end.ran_for),
         engine_us,
-        started_us: match death.ran_for.is_zero() {
+        started_us: match end.ran_for.is_zero() {
             true => 0,
             false => micros(began.duration_since(UNIX_EPOCH).unwrap_or_default()),
         },
-        output: death.output.clone(),
-        ..failed(lease.name(), death.verdict.clone(), failure)
+        output: end.output.clone(),
+        ..failed(lease.name(), end.verdict.clone(), failure)
     };
     if again {
         queue.retry(lease, &outcome.into())?;

@@ -2,7 +2,7 @@
 """DuckDB as an external engine of slt: `slt run --engine "external:python3 scripts/engines/duckdb.py"`.
 
 Reads JSON objects from standard input, such as {"sql":"SELECT 1"}, and answers each with one on standard output:
-{"result":[["1"]]} or {"err":"..."}. If SLT_PROTOCOL is set, it greets first and then speaks the extension, in which
+{"result":[["1"]]} or {"err":"..."}. If SLT_PROTOCOL is set, it greets first and then uses the extension, in which
 values keep their types and a statement answers with a count. See docs/engines.md. Needs `pip install duckdb`.
 
 With the extension, one process serves all connections of a script, opens its database again when it is asked to, and

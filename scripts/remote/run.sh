@@ -3,7 +3,7 @@
 repo=$1 detach=$2 corpus=$3
 shift 3
 PATH=$PATH:$HOME/.cargo/bin
-# Not as arguments, which everybody can read.
+# Not as arguments, which every user can read.
 while IFS= read -r line && [ -n "$line" ]; do export "${line?}"; done
 cd "$repo" 2>/dev/null || { echo "error: nothing at \`$repo\` on $(uname -n): use --sync first" >&2; exit 4; }
 [ -e .slt-remote ] || { echo "error: \`$repo\` on $(uname -n) is no copy made by this script: choose another --repo-path" >&2; exit 4; }
@@ -18,7 +18,7 @@ rm -f target/remote/exit target/remote/log
 if [ "$detach" = yes ]; then
     setsid bash -c './scripts/sqllogictest run --parallel "$@" 8>&-; echo $? >target/remote/exit' run "$@" \
         </dev/null >target/remote/log 2>&1 &
-    echo "started on $(uname -n): --status tells how it goes, --fetch-results brings what it found"
+    echo "started on $(uname -n): --status shows its progress, --fetch-results copies its results"
     exit 0
 fi
 exec 7<&0

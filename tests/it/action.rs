@@ -9,7 +9,7 @@ use std::process::Command;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::own_engine::{README, copy_versions, target_folder, write};
-use crate::support::{FAILS, PASSES, Said, command};
+use crate::support::{FAILS, PASSES, Printed, command};
 
 fn action() -> Yaml {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml")).unwrap();
@@ -87,7 +87,7 @@ impl Job {
     }
 
     /// Runs a step, and keeps what it sets.
-    fn step(&mut self, id: &str) -> Said {
+    fn step(&mut self, id: &str) -> Printed {
         let action = action();
         let step = scripts(&action).into_iter().find(|step| step["id"].as_str() == Some(id)).unwrap();
         let output = self.folder.path().join("output");
@@ -107,12 +107,12 @@ impl Job {
         if let Some(folder) = step["working-directory"].as_str() {
             bash.current_dir(self.replaced(folder));
         }
-        let said = Said::of(&mut bash);
+        let printed = Printed::of(&mut bash);
         for line in fs::read_to_string(&output).unwrap().lines() {
             let (name, value) = line.split_once('=').unwrap();
             self.values.insert(format!("steps.{id}.outputs.{name}"), value.to_owned());
         }
-        said
+        printed
     }
 
     fn set(&self, name: &str) -> &str {
@@ -156,14 +156,14 @@ fn the_action_runs_a_target_and_says_on_the_pull_request_what_broke() {
         (job.set("steps.paths.outputs.key"), job.set("steps.paths.outputs.base")),
         ("slt--slt-a_b-", "slt--slt-main-")
     );
-    let said = job.step("run");
-    assert_eq!((said.code, job.set("steps.run.outputs.exit-code")), (0, "0"), "{said:?}");
+    let printed = job.step("run");
+    assert_eq!((printed.code, job.set("steps.run.outputs.exit-code")), (0, "0"), "{printed:?}");
     for name in ["results.json", "report.html", "junit.xml", "history.jsonl"] {
         assert!(job.folder.path().join("results").join(name).is_file(), "{name}");
     }
     assert!(job.read("summary.md").contains("all 2 files passed"));
-    let said = job.step("comment");
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = job.step("comment");
+    assert_eq!(printed.code, 0, "{printed:?}");
     assert!(job.read("calls").contains("api --method POST repos/me/acted/issues/5/comments --field body=@"));
     let body = job.read("body");
     assert!(body.starts_with("<!-- slt  slt -->\n<pre>\npassed: 2 of 2 files") && !body.contains("Since"), "{body}");
@@ -171,10 +171,10 @@ fn the_action_runs_a_target_and_says_on_the_pull_request_what_broke() {
 
     // The next run of the branch breaks a file; what its author has written is text.
     fs::write(job.root.join("tests/slt/b.test"), FAILS.replace("SELECT 1", "SELECT </pre>@me")).unwrap();
-    let said = job.step("run");
-    assert_eq!((said.code, job.set("steps.run.outputs.exit-code")), (0, "101"), "{said:?}");
-    let said = job.step("comment");
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = job.step("run");
+    assert_eq!((printed.code, job.set("steps.run.outputs.exit-code")), (0, "101"), "{printed:?}");
+    let printed = job.step("comment");
+    assert_eq!(printed.code, 0, "{printed:?}");
     assert!(job.read("calls").contains("api --method PATCH repos/me/acted/issues/comments/77 --field body=@"));
     let body = job.read("body");
     assert!(body.contains("FAILED: 1 of 2 files") && body.contains("newly failing: 1 file\n  b.test"), "{body}");
@@ -183,12 +183,12 @@ fn the_action_runs_a_target_and_says_on_the_pull_request_what_broke() {
 
     // A token that may not write, and a target that cannot be built, do not hide how the run ended.
     fs::write(job.folder.path().join("refuse"), "").unwrap();
-    let said = job.step("comment");
-    assert!(said.code == 0 && said.out.starts_with("::notice::the comment"), "{said:?}");
+    let printed = job.step("comment");
+    assert!(printed.code == 0 && printed.out.starts_with("::notice::the comment"), "{printed:?}");
     fs::remove_file(job.folder.path().join("refuse")).unwrap();
     job.values.insert("inputs.test".to_owned(), "absent".to_owned());
-    let said = job.step("run");
-    assert_eq!((said.code, job.set("steps.run.outputs.exit-code")), (0, "101"), "{said:?}");
+    let printed = job.step("run");
+    assert_eq!((printed.code, job.set("steps.run.outputs.exit-code")), (0, "101"), "{printed:?}");
     assert_eq!(job.step("comment").code, 0);
     assert!(job.read("body").contains("left no results"), "{}", job.read("body"));
 }

@@ -40,17 +40,17 @@ fn status(place: &Place) -> Ended {
 }
 
 /// Runs these files, and checks that the run has this result.
-fn check(place: &Place, door: &str, files: &[&str], word: &str) {
+fn check(place: &Place, mode: &str, files: &[&str], word: &str) {
     let _ = fs::remove_file(place.path("tripped"));
     let mut command = place.serial();
-    command.args(door.split_whitespace()).args(files);
+    command.args(mode.split_whitespace()).args(files);
     if files.iter().any(|file| ["known.test", "fixed.test"].contains(file)) {
         command.args(["--known-failures", "known.toml"]);
     }
     let ended = place.start_command(command).wait();
-    let said = status(place).exits(0);
-    assert_eq!(said.stdout.split([':', ' ']).next(), Some(word), "{door} {files:?}: {said}\n{ended}");
-    assert_eq!(ended.code, Some(code(word, door.contains("--parallel"))), "{door} {files:?}: {said}\n{ended}");
+    let printed = status(place).exits(0);
+    assert_eq!(printed.stdout.split([':', ' ']).next(), Some(word), "{mode} {files:?}: {printed}\n{ended}");
+    assert_eq!(ended.code, Some(code(word, mode.contains("--parallel"))), "{mode} {files:?}: {printed}\n{ended}");
 }
 
 #[test]
@@ -58,16 +58,16 @@ fn they_agree_on_every_kind_of_file_and_every_pair_of_kinds() {
     let kinds = kinds();
     let place = Place::new(kinds.iter().map(|(name, text, _)| (*name, text.as_str())));
     fs::write(place.path("known.toml"), KNOWN).unwrap();
-    let door = "--parallel --workers 2 --retries 1 --crash-retries 0 --file-timeout 1 --exact";
+    let mode = "--parallel --workers 2 --retries 1 --crash-retries 0 --file-timeout 1 --exact";
     for (index, (first, _, word)) in kinds.iter().enumerate() {
-        check(&place, door, &[first], word);
+        check(&place, mode, &[first], word);
         if !["flaky.test", "crashed.test"].contains(first) {
             check(&place, "--file-timeout 1 --exact", &[first], word);
         }
         for (second, _, other) in &kinds[index + 1..] {
             // A failure decides; otherwise what was checked.
             let both = ["FAILED", "passed", "EMPTY"].into_iter().find(|both| word == both || other == both);
-            check(&place, door, &[first, second], both.unwrap());
+            check(&place, mode, &[first, second], both.unwrap());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use regex::Regex;
 
-use crate::support::{Said, command};
+use crate::support::{Printed, command};
 
 #[test]
 fn the_public_items_of_the_library_are_these() {
@@ -14,8 +14,8 @@ fn the_public_items_of_the_library_are_these() {
     let mut doc = command(env!("CARGO"));
     doc.args(["doc", "--quiet", "--locked", "--no-deps", "--workspace", "--all-features"]);
     doc.env("CARGO_TARGET_DIR", target).env("RUSTDOCFLAGS", "-D warnings").current_dir(env!("CARGO_MANIFEST_DIR"));
-    let said = Said::of(&mut doc);
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = Printed::of(&mut doc);
+    assert_eq!(printed.code, 0, "{printed:?}");
     let page = fs::read_to_string(target.join("doc/slt_harness/all.html")).unwrap();
     let item = Regex::new(r#"<li><a href="([a-z/_]*)([a-z]+)\.(\w+)\.html">"#).unwrap();
     let mut items: Vec<String> =
@@ -35,12 +35,12 @@ fn both_packages_can_be_published() {
     publish.args(["package", "--workspace", "--no-verify", "--locked", "--allow-dirty"]);
     publish.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("package"));
     publish.current_dir(env!("CARGO_MANIFEST_DIR"));
-    let said = Said::of(&mut publish);
-    assert_eq!(said.code, 0, "{said:?}");
-    assert!(!said.err.contains("warning"), "{said:?}");
+    let printed = Printed::of(&mut publish);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    assert!(!printed.err.contains("warning"), "{printed:?}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package/package");
     for package in ["slt-0.1.0", "slt-harness-0.1.0"] {
-        let files = Said::of(command("tar").arg("-tzf").arg(folder.join(format!("{package}.crate")))).out;
+        let files = Printed::of(command("tar").arg("-tzf").arg(folder.join(format!("{package}.crate")))).out;
         for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
             assert!(files.contains(&format!("{package}/{file}\n")), "{package} has no {file}: {files}");
         }

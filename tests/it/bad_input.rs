@@ -4,14 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::support::{PASSES, Said, command, folder, run, target_binary};
+use crate::support::{PASSES, Printed, command, folder, run, target_binary};
 
 /// Runs a folder with `odd.test` or `odd.slt` beside a valid file, which must pass; returns the output.
-fn beside_a_sound_file(root: &Path) -> Said {
+fn beside_a_sound_file(root: &Path) -> Printed {
     fs::write(root.join("sound.test"), PASSES).unwrap();
-    let said = run(root, &["--file-timeout", "60"]);
-    assert_eq!(said.verdict("sound.test"), Some("ok"), "{said:?}");
-    said
+    let printed = run(root, &["--file-timeout", "60"]);
+    assert_eq!(printed.verdict("sound.test"), Some("ok"), "{printed:?}");
+    printed
 }
 
 #[test]
@@ -27,17 +27,21 @@ fn entries_that_are_not_files_fail_alone() {
     for (make, words) in odd {
         let root = folder(&[]);
         make(&root.path().join("odd.test"));
-        let said = beside_a_sound_file(root.path());
-        assert_eq!((said.code, said.verdict("odd.test")), (101, Some("FAILED")), "{said:?}");
-        assert!(said.out.contains(words), "{said:?}");
+        let printed = beside_a_sound_file(root.path());
+        assert_eq!((printed.code, printed.verdict("odd.test")), (101, Some("FAILED")), "{printed:?}");
+        assert!(printed.out.contains(words), "{printed:?}");
     }
 }
 
 #[test]
 fn a_folder_is_not_a_file_whatever_its_name_and_a_link_out_of_the_root_is_an_error() {
     let root = folder(&[("odd.test/inner.test", PASSES)]);
-    let said = beside_a_sound_file(root.path());
-    assert_eq!((said.code, said.verdict("odd.test/inner.test"), said.verdicts().len()), (0, Some("ok"), 2), "{said:?}");
+    let printed = beside_a_sound_file(root.path());
+    assert_eq!(
+        (printed.code, printed.verdict("odd.test/inner.test"), printed.verdicts().len()),
+        (0, Some("ok"), 2),
+        "{printed:?}"
+    );
     let secret = folder(&[("secret", "statement ok\nSELECT 'secret'\n")]);
     for to in [secret.path().join("secret").as_path(), Path::new("/dev/zero"), Path::new("/proc/self/environ")] {
         let root = folder(&[("sound.test", PASSES)]);
@@ -46,10 +50,10 @@ fn a_folder_is_not_a_file_whatever_its_name_and_a_link_out_of_the_root_is_an_err
             let results = root.path().join("results");
             let mut command = command(target_binary());
             command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results);
-            let said = Said::of(command.args(arguments));
-            assert_eq!((said.code, said.verdicts().len()), (2, 0), "{said:?}");
-            assert!(said.err.contains("odd.slt`") && said.err.contains("--root"), "{said:?}");
-            assert!(!format!("{said:?}").contains("PATH="), "{said:?}");
+            let printed = Printed::of(command.args(arguments));
+            assert_eq!((printed.code, printed.verdicts().len()), (2, 0), "{printed:?}");
+            assert!(printed.err.contains("odd.slt`") && printed.err.contains("--root"), "{printed:?}");
+            assert!(!format!("{printed:?}").contains("PATH="), "{printed:?}");
         }
     }
 }
@@ -59,9 +63,9 @@ fn a_dangling_link_and_a_loop_of_links_are_errors_that_name_them() {
     for (to, words) in [("nowhere", "odd.test`: "), (".", "leads back to")] {
         let root = folder(&[]);
         symlink(root.path().join(to), root.path().join("odd.test")).unwrap();
-        let said = run(root.path(), &[]);
-        assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("odd.test") && said.err.contains(words), "{said:?}");
+        let printed = run(root.path(), &[]);
+        assert_eq!(printed.code, 2, "{printed:?}");
+        assert!(printed.err.contains("odd.test") && printed.err.contains(words), "{printed:?}");
     }
 }
 
@@ -73,9 +77,9 @@ fn a_classic_file_need_not_be_utf_8_and_an_slt_file_must() {
     assert_eq!(beside_a_sound_file(root.path()).verdict("odd.test"), Some("ok"));
     let root = folder(&[]);
     fs::write(root.path().join("odd.slt"), script).unwrap();
-    let said = beside_a_sound_file(root.path());
-    assert_eq!((said.code, said.verdict("odd.slt")), (101, Some("FAILED")));
-    assert!(said.out.contains("this line is not UTF-8") && said.out.contains("odd.slt:2"), "{said:?}");
+    let printed = beside_a_sound_file(root.path());
+    assert_eq!((printed.code, printed.verdict("odd.slt")), (101, Some("FAILED")));
+    assert!(printed.out.contains("this line is not UTF-8") && printed.out.contains("odd.slt:2"), "{printed:?}");
 }
 
 #[test]
@@ -88,9 +92,9 @@ fn an_error_before_the_engine_is_not_an_expected_error() {
     for (name, script, words) in odd {
         let root = folder(&[]);
         fs::write(root.path().join(name), script).unwrap();
-        let said = beside_a_sound_file(root.path());
-        assert_eq!((said.code, said.verdict(name)), (101, Some("FAILED")), "{said:?}");
-        assert!(said.out.contains(words), "{said:?}");
+        let printed = beside_a_sound_file(root.path());
+        assert_eq!((printed.code, printed.verdict(name)), (101, Some("FAILED")), "{printed:?}");
+        assert!(printed.out.contains(words), "{printed:?}");
     }
 }
 
@@ -101,9 +105,9 @@ fn a_line_of_100_megabytes_fails_with_a_short_message() {
     script.resize(100 << 20, b'x');
     script.extend_from_slice(b"')\n----\n1\n");
     fs::write(root.path().join("odd.test"), script).unwrap();
-    let said = beside_a_sound_file(root.path());
-    assert_eq!((said.code, said.verdict("odd.test")), (101, Some("FAILED")));
-    assert!(said.out.contains("odd.test:1") && said.out.len() < 20_000, "{} bytes", said.out.len());
+    let printed = beside_a_sound_file(root.path());
+    assert_eq!((printed.code, printed.verdict("odd.test")), (101, Some("FAILED")));
+    assert!(printed.out.contains("odd.test:1") && printed.out.len() < 20_000, "{} bytes", printed.out.len());
 }
 
 #[test]
@@ -112,10 +116,10 @@ fn a_query_that_hangs_is_interrupted() {
                    SELECT count(*) FROM c\n----\n1\n";
     for flag in ["--file-timeout", "--query-timeout"] {
         let root = folder(&[("odd.test", endless), ("sound.test", PASSES)]);
-        let said = run(root.path(), &[flag, "0.5"]);
-        assert_eq!((said.code, said.verdict("odd.test")), (101, Some("timed out after 0.5 s")), "{said:?}");
-        assert_eq!(said.verdict("sound.test"), Some("ok"), "{said:?}");
-        assert!(said.out.contains("[SQL] WITH RECURSIVE") && said.out.contains("odd.test:4"), "{said:?}");
+        let printed = run(root.path(), &[flag, "0.5"]);
+        assert_eq!((printed.code, printed.verdict("odd.test")), (101, Some("timed out after 0.5 s")), "{printed:?}");
+        assert_eq!(printed.verdict("sound.test"), Some("ok"), "{printed:?}");
+        assert!(printed.out.contains("[SQL] WITH RECURSIVE") && printed.out.contains("odd.test:4"), "{printed:?}");
     }
 }
 
@@ -123,9 +127,9 @@ fn a_query_that_hangs_is_interrupted() {
 fn a_script_does_not_sleep_beyond_its_time_limit() {
     for script in ["sleep 1h\n\nstatement ok\nSELECT 1\n", "query I retry 9 backoff 1h\nSELECT 1\n----\n2\n"] {
         let root = folder(&[("odd.slt", script), ("sound.test", PASSES)]);
-        let said = run(root.path(), &["--file-timeout", "0.3"]);
-        assert_eq!((said.code, said.verdict("odd.slt")), (101, Some("timed out after 0.3 s")), "{said:?}");
-        assert!(said.out.contains("odd.slt:1") && said.verdict("sound.test") == Some("ok"), "{said:?}");
+        let printed = run(root.path(), &["--file-timeout", "0.3"]);
+        assert_eq!((printed.code, printed.verdict("odd.slt")), (101, Some("timed out after 0.3 s")), "{printed:?}");
+        assert!(printed.out.contains("odd.slt:1") && printed.verdict("sound.test") == Some("ok"), "{printed:?}");
     }
 }
 
@@ -134,8 +138,8 @@ fn an_interrupt_is_not_an_expected_error() {
     let endless =
         "statement error\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT sum(x) FROM c\n";
     let root = folder(&[("odd.test", endless)]);
-    let said = run(root.path(), &["--file-timeout", "0.3"]);
-    assert_eq!((said.code, said.verdict("odd.test")), (101, Some("timed out after 0.3 s")), "{said:?}");
+    let printed = run(root.path(), &["--file-timeout", "0.3"]);
+    assert_eq!((printed.code, printed.verdict("odd.test")), (101, Some("timed out after 0.3 s")), "{printed:?}");
 }
 
 #[test]
@@ -144,13 +148,13 @@ fn commands_and_the_environment_need_permission() {
         ("system.slt", "system ok\necho hello\n----\nhello\n"),
         ("env.slt", "control substitution on\n\nquery T\nSELECT '$SECRET'\n----\nof mine\n"),
     ]);
-    let refused = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SECRET", "of mine"));
+    let refused = Printed::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SECRET", "of mine"));
     assert_eq!((refused.code, refused.verdicts().len()), (101, 2), "{refused:?}");
     assert!(refused.out.contains("only with `--allow-system`"), "{refused:?}");
     assert!(refused.out.contains("only with `--allow-env`") && !refused.out.contains("of mine"), "{refused:?}");
     let mut allowed = command(target_binary());
     allowed.env("SLT_CORPUS", root.path()).env("SECRET", "of mine").args(["--allow-system", "--allow-env"]);
-    let allowed = Said::of(&mut allowed);
+    let allowed = Printed::of(&mut allowed);
     assert_eq!((allowed.code, allowed.verdicts().len()), (0, 2), "{allowed:?}");
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{FAILS, PASSES, Said, command, folder, run, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, run, target_binary};
 
 const LINES: &str = "query IT rowsort\nVALUES (2, 'b'), (1, 'a')\n----\n";
 
@@ -28,14 +28,14 @@ fn read(path: impl AsRef<Path>) -> String {
 /// The ways to run a folder: in one process, as one worker, and with its own workers.
 pub const WAYS: [&[&str]; 3] = [&[], &["--parallel"], &["--parallel", "--workers", "2"]];
 
-fn run_with(root: &Path, way: &[&str], arguments: &[&str]) -> Said {
+fn run_with(root: &Path, way: &[&str], arguments: &[&str]) -> Printed {
     let results = tempfile::tempdir().unwrap();
     let mut command = command(target_binary());
-    Said::of(command.args(way).args(arguments).env("SLT_CORPUS", root).env("SLT_RESULTS", results.path()))
+    Printed::of(command.args(way).args(arguments).env("SLT_CORPUS", root).env("SLT_RESULTS", results.path()))
 }
 
-fn slt(arguments: &[&str], folder: &Path) -> Said {
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).current_dir(folder))
+fn slt(arguments: &[&str], folder: &Path) -> Printed {
+    Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).current_dir(folder))
 }
 
 #[test]
@@ -48,15 +48,19 @@ fn what_cannot_be_blessed_still_fails_with_exit_code_101() {
         let files =
             [("error.test", error), ("syntax.test", syntax), ("endless.test", endless), ("wrong.test", &wrong())];
         let root = folder(&files);
-        let said = run_with(root.path(), way, &["--bless", "--query-timeout", "0.3"]);
-        assert_eq!(said.code, 101, "{said:?}");
+        let printed = run_with(root.path(), way, &["--bless", "--query-timeout", "0.3"]);
+        assert_eq!(printed.code, 101, "{printed:?}");
         for (name, text) in &files[..3] {
             assert_eq!(read(root.path().join(name)), *text);
         }
         assert_eq!(read(root.path().join("wrong.test")), right());
-        assert_eq!(said.verdict("wrong.test"), Some("ok (2 records rewritten)"), "{said:?}");
-        let reasons = said.out.matches("\nnot blessed: ").count();
-        assert_eq!((reasons, said.out.contains("which only `--bless-errors` writes down")), (3, true), "{said:?}");
+        assert_eq!(printed.verdict("wrong.test"), Some("ok (2 records rewritten)"), "{printed:?}");
+        let reasons = printed.out.matches("\nnot blessed: ").count();
+        assert_eq!(
+            (reasons, printed.out.contains("which only `--bless-errors` writes down")),
+            (3, true),
+            "{printed:?}"
+        );
     }
 }
 
@@ -66,16 +70,16 @@ fn a_read_only_or_outside_file_is_refused() {
     let root = folder(&[("locked.test", FAILS), ("a/own.test", FAILS)]);
     let link = root.path().join("out.test");
     symlink(outside.path().join("x.test"), &link).unwrap();
-    let said = run(root.path(), &["--bless"]);
-    assert_eq!((said.code, read(outside.path().join("x.test")).as_str()), (2, FAILS), "{said:?}");
-    assert!(said.err.contains("out.test`"), "{said:?}");
+    let printed = run(root.path(), &["--bless"]);
+    assert_eq!((printed.code, read(outside.path().join("x.test")).as_str()), (2, FAILS), "{printed:?}");
+    assert!(printed.err.contains("out.test`"), "{printed:?}");
     fs::remove_file(link).unwrap();
     fs::set_permissions(root.path().join("locked.test"), fs::Permissions::from_mode(0o444)).unwrap();
-    let said = run(root.path(), &["--bless"]);
-    assert_eq!((said.code, read(root.path().join("locked.test")).as_str()), (101, FAILS), "{said:?}");
-    assert_eq!(said.verdict("locked.test").map(str::trim), Some("FAILED"), "{said:?}");
-    assert!(said.out.contains("it is read-only"), "{said:?}");
-    assert_eq!(said.verdict("a/own.test"), Some("ok (1 record rewritten)"), "{said:?}");
+    let printed = run(root.path(), &["--bless"]);
+    assert_eq!((printed.code, read(root.path().join("locked.test")).as_str()), (101, FAILS), "{printed:?}");
+    assert_eq!(printed.verdict("locked.test").map(str::trim), Some("FAILED"), "{printed:?}");
+    assert!(printed.out.contains("it is read-only"), "{printed:?}");
+    assert_eq!(printed.verdict("a/own.test"), Some("ok (1 record rewritten)"), "{printed:?}");
     assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 1);
 }
 
@@ -85,9 +89,9 @@ fn a_file_that_changed_meanwhile_is_not_overwritten() {
     let path = root.path().join("x.slt");
     let script = format!("query I\nSELECT 1\n----\n2\n\nsystem ok\necho '# mine' >> {}\n", path.display());
     fs::write(&path, &script).unwrap();
-    let said = run(root.path(), &["--bless", "--allow-system"]);
-    assert_eq!((said.code, read(&path)), (101, format!("{script}# mine\n")), "{said:?}");
-    assert!(said.out.contains("not blessed: the file has changed since it was read"), "{said:?}");
+    let printed = run(root.path(), &["--bless", "--allow-system"]);
+    assert_eq!((printed.code, read(&path)), (101, format!("{script}# mine\n")), "{printed:?}");
+    assert!(printed.out.contains("not blessed: the file has changed since it was read"), "{printed:?}");
 }
 
 #[test]
@@ -97,12 +101,12 @@ fn invalid_values_of_bless_are_named() {
         (&["--bless=chek"][..], "`--bless=check` or `--bless=review`"),
         (&["--bless-errors"], "it needs `--bless` too"),
     ] {
-        for said in [run(root.path(), arguments), slt(&[&["test", "x.test"], arguments].concat(), root.path())] {
-            assert_eq!((said.code, said.err.contains(words)), (2, true), "{said:?}");
+        for printed in [run(root.path(), arguments), slt(&[&["test", "x.test"], arguments].concat(), root.path())] {
+            assert_eq!((printed.code, printed.err.contains(words)), (2, true), "{printed:?}");
         }
     }
-    let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SLT_BLESS", "perhaps"));
-    assert_eq!((said.code, said.err.contains("SLT_BLESS")), (2, true), "{said:?}");
+    let printed = Printed::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SLT_BLESS", "perhaps"));
+    assert_eq!((printed.code, printed.err.contains("SLT_BLESS")), (2, true), "{printed:?}");
     assert_eq!(read(root.path().join("x.test")), FAILS);
 }
 
@@ -116,10 +120,10 @@ fn results_are_rewritten_in_every_mode_and_then_pass() {
         assert!(shown.out.contains("2 records would be rewritten\n"), "{shown:?}");
         assert!(!shown.out.contains("more failing"), "{shown:?}");
         assert!(shown.out.contains(" 1\n+a\n+2\n # inside\n"), "{shown:?}");
-        let said = run_with(root.path(), way, &["--bless"]);
-        assert_eq!((said.code, read(&path)), (0, right()), "{said:?}");
-        assert_eq!(said.verdict("a/x.test").map(str::trim), Some("ok (2 records rewritten)"), "{said:?}");
-        assert!(said.out.contains("\nrewritten: 2 records of 1 file;"), "{said:?}");
+        let printed = run_with(root.path(), way, &["--bless"]);
+        assert_eq!((printed.code, read(&path)), (0, right()), "{printed:?}");
+        assert_eq!(printed.verdict("a/x.test").map(str::trim), Some("ok (2 records rewritten)"), "{printed:?}");
+        assert!(printed.out.contains("\nrewritten: 2 records of 1 file;"), "{printed:?}");
         for arguments in [&[][..], &["--bless=check"], &["--bless", "--bless-errors"]] {
             let again = run_with(root.path(), way, arguments);
             assert_eq!((again.code, read(&path), again.out.contains("rewritten")), (0, right(), false), "{again:?}");
@@ -134,7 +138,7 @@ fn variables_work_like_the_flags() {
     let with = |bless: &str, errors: &str| {
         let mut command = command(target_binary());
         command.env("SLT_CORPUS", root.path()).env("SLT_BLESS", bless).env("SLT_BLESS_ERRORS", errors);
-        Said::of(&mut command).code
+        Printed::of(&mut command).code
     };
     assert_eq!((with("0", "1"), with("check", "1"), with("1", "0")), (101, 101, 101));
     assert_eq!(read(root.path().join("x.slt")), error);
@@ -150,9 +154,9 @@ fn a_file_that_many_scripts_include_is_rewritten_at_its_own_place() {
     files.push(("shared.part", "query I\nVALUES (1), (2)\n----\n1\n\nquery T\nSELECT 'x'\n----\ny\n"));
     for way in WAYS {
         let root = folder(&files);
-        let said = run_with(root.path(), way, &["--bless"]);
+        let printed = run_with(root.path(), way, &["--bless"]);
         let expected = "query I\nVALUES (1), (2)\n----\n1\n2\n\nquery T\nSELECT 'x'\n----\nx\n";
-        assert_eq!(read(root.path().join("shared.part")), expected, "{said:?}");
+        assert_eq!(read(root.path().join("shared.part")), expected, "{printed:?}");
         assert_eq!(run(root.path(), &[]).code, 0);
         assert_eq!(read(root.path().join("a/0.slt")), includes);
     }
@@ -212,11 +216,11 @@ fn altered_results_come_back_byte_by_byte() {
     // Included files, and other files in that folder.
     let others = Command::new("cp").args(["-rn", "."]).arg(root.path()).current_dir(&corpus).output().unwrap();
     assert!(others.stderr.is_empty() || scripts(root.path()).len() == originals.len(), "{others:?}");
-    let said = run(root.path(), &["--bless"]);
+    let printed = run(root.path(), &["--bless"]);
     for (copy, text) in originals {
         assert_eq!(read(&copy), text, "{}", copy.display());
     }
-    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(printed.code, 0, "{printed:?}");
 }
 
 #[test]
@@ -226,28 +230,28 @@ fn one_file_is_shown_record_by_record() {
     for (arguments, words) in [
         (&["nowhere.test"][..], "no test file `nowhere.test`: neither a path from here nor a name below"),
         (&["a"], "`a` is a folder: `slt run --root a` runs the files in it"),
-        (&["notes.md"], "cannot tell from its name which dialect `notes.md` is in: say `--dialect slt`"),
+        (&["notes.md"], "the name of `notes.md` does not show its dialect: add `--dialect` with `classic`, `slt` or `duckdb`"),
         (&[], "<FILE>"),
     ] {
-        let said = there(arguments);
-        assert_eq!((said.code, said.err.contains(words)), (2, true), "{said:?}");
+        let printed = there(arguments);
+        assert_eq!((printed.code, printed.err.contains(words)), (2, true), "{printed:?}");
     }
-    let said = there(&["a/x.test"]);
-    let lines: Vec<&str> = said.out.lines().filter(|line| line.starts_with("   ")).collect();
-    assert_eq!((said.code, lines.len()), (101, 3), "{said:?}");
+    let printed = there(&["a/x.test"]);
+    let lines: Vec<&str> = printed.out.lines().filter(|line| line.starts_with("   ")).collect();
+    assert_eq!((printed.code, lines.len()), (101, 3), "{printed:?}");
     for (line, (start, end)) in
         lines.iter().zip([("     3  VALUES (2, 'b')", " ms"), ("    11  ", "skipped"), ("    16  SELECT 3", " ms")])
     {
         assert!(line.starts_with(start) && line.ends_with(end), "{line}");
     }
-    assert!(said.out.contains("  1\n+ a\n+ 2\n  b\nat a/x.test:3\n"), "{said:?}");
-    assert!(said.out.contains("\nresult: FAILED. records: 0 passed; 2 failed; 1 skipped;"), "{said:?}");
+    assert!(printed.out.contains("  1\n+ a\n+ 2\n  b\nat a/x.test:3\n"), "{printed:?}");
+    assert!(printed.out.contains("\nresult: FAILED. records: 0 passed; 2 failed; 1 skipped;"), "{printed:?}");
     assert_eq!(there(&["a/x.test", "--bless=check"]).code, 101);
-    let said = there(&["x.test", "--root", "a", "--bless"]);
-    assert_eq!((said.code, read(root.path().join("a/x.test"))), (0, right()), "{said:?}");
+    let printed = there(&["x.test", "--root", "a", "--bless"]);
+    assert_eq!((printed.code, read(root.path().join("a/x.test"))), (0, right()), "{printed:?}");
     assert!(
-        said.out.contains("\nresult: ok. records: 2 passed, 2 of these rewritten; 0 failed; 1 skipped;"),
-        "{said:?}"
+        printed.out.contains("\nresult: ok. records: 2 passed, 2 of these rewritten; 0 failed; 1 skipped;"),
+        "{printed:?}"
     );
     assert_eq!(slt(&["test", "x.test"], &root.path().join("a")).code, 0);
 }
@@ -255,12 +259,12 @@ fn one_file_is_shown_record_by_record() {
 #[test]
 fn a_file_of_a_suite_may_include_what_the_suite_holds() {
     let root = folder(&[("a/x.slt", "include ../b/y.part\n"), ("b/y.part", "statement ok\nSELECT 1\n")]);
-    let said = slt(&["test", "x.slt"], &root.path().join("a"));
-    assert_eq!((said.code, said.out.contains("leads out of the folder")), (101, true), "{said:?}");
-    let said = slt(&["test", "x.slt", "--root", ".."], &root.path().join("a"));
-    assert_eq!((said.code, said.out.contains("1 passed")), (0, true), "{said:?}");
-    let said = slt(&["test", "y.slt"], &folder_of_one(root.path()));
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = slt(&["test", "x.slt"], &root.path().join("a"));
+    assert_eq!((printed.code, printed.out.contains("leads out of the folder")), (101, true), "{printed:?}");
+    let printed = slt(&["test", "x.slt", "--root", ".."], &root.path().join("a"));
+    assert_eq!((printed.code, printed.out.contains("1 passed")), (0, true), "{printed:?}");
+    let printed = slt(&["test", "y.slt"], &folder_of_one(root.path()));
+    assert_eq!(printed.code, 0, "{printed:?}");
 }
 
 /// A folder with a script that includes its neighbour.

@@ -5,11 +5,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Said, command, target_binary};
+use crate::support::{Printed, command, target_binary};
 
 fn cases(threads: &str) -> Vec<(String, String)> {
     let results = tempfile::tempdir().unwrap();
-    let said = Said::of(command(target_binary()).env("SLT_RESULTS", results.path()).args([
+    let printed = Printed::of(command(target_binary()).env("SLT_RESULTS", results.path()).args([
         "--root",
         "tests/cases",
         "--format",
@@ -17,8 +17,8 @@ fn cases(threads: &str) -> Vec<(String, String)> {
         "--test-threads",
         threads,
     ]));
-    assert_eq!(said.code, 101, "{said:?}");
-    let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert_eq!(printed.code, 101, "{printed:?}");
+    let events = printed.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let ended = events.filter(|event| event["type"] == "test" && event["event"] != "started");
     let mut cases: Vec<(String, String)> = ended
         .map(|event| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{PASSES, Said, command, folder};
+use crate::support::{PASSES, Printed, command, folder};
 
 fn slt(folder: &Path) -> Command {
     let mut slt = command(env!("CARGO_BIN_EXE_slt"));
@@ -12,8 +12,8 @@ fn slt(folder: &Path) -> Command {
 }
 
 /// Runs `slt check` in a folder.
-fn check(folder: &Path, arguments: &[&str]) -> Said {
-    Said::of(slt(folder).args(arguments))
+fn check(folder: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(slt(folder).args(arguments))
 }
 
 #[test]
@@ -23,28 +23,28 @@ fn what_is_wrong_is_printed_with_its_place_and_fails() {
         ("tests/b.slt", "statement maybe\nSELECT 1\n"),
         ("tests/c.test", "query I\nSELECT 1\n----\n1\n\nquery Z\nSELECT 1\n\nhalt\n\nquery I\nSELECT 1\n"),
     ]);
-    let said = check(folder.path(), &["tests"]);
+    let printed = check(folder.path(), &["tests"]);
     let expected = "tests/b.slt:1: error: `statement maybe` belongs to DuckDB's dialect: `--dialect duckdb`\n\
                     tests/c.test:6: error: unknown column letter `Z` in `Z`: I, R or T\n";
-    assert_eq!((said.code, &*said.out), (101, expected), "{said:?}");
-    assert_eq!(said.err, "3 files checked: 2 errors in 2 files, no warnings\n");
-    let said = check(folder.path(), &["tests/a.slt"]);
-    assert_eq!((said.code, &*said.out), (0, ""), "{said:?}");
-    assert_eq!(said.err, "1 file checked: no errors, no warnings\n");
+    assert_eq!((printed.code, &*printed.out), (101, expected), "{printed:?}");
+    assert_eq!(printed.err, "3 files checked: 2 errors in 2 files, no warnings\n");
+    let printed = check(folder.path(), &["tests/a.slt"]);
+    assert_eq!((printed.code, &*printed.out), (0, ""), "{printed:?}");
+    assert_eq!(printed.err, "1 file checked: no errors, no warnings\n");
     // By name below the root, and all files of the root.
     assert_eq!(check(folder.path(), &["--root", "tests", "a.slt"]).code, 0);
-    let said = check(folder.path(), &["--root", "tests"]);
-    assert_eq!((said.code, said.out.lines().count()), (101, 2), "{said:?}");
-    assert_eq!(Said::of(slt(folder.path()).env("SLT_CORPUS", "tests")).out, said.out);
+    let printed = check(folder.path(), &["--root", "tests"]);
+    assert_eq!((printed.code, printed.out.lines().count()), (101, 2), "{printed:?}");
+    assert_eq!(Printed::of(slt(folder.path()).env("SLT_CORPUS", "tests")).out, printed.out);
 }
 
 #[test]
 fn warnings_fail_only_where_they_are_denied() {
     let folder = folder(&[("a.slt", &format!("{PASSES}\nhalt\n\nstatement ok\nSELECT 1\n"))]);
-    let said = check(folder.path(), &["a.slt"]);
+    let printed = check(folder.path(), &["a.slt"]);
     let expected = "a.slt:6: warning: `halt` ends the script here: what is below, from line 8 on, never runs\n";
-    assert_eq!((said.code, &*said.out), (0, expected), "{said:?}");
-    assert_eq!(said.err, "1 file checked: no errors, 1 warning\n");
+    assert_eq!((printed.code, &*printed.out), (0, expected), "{printed:?}");
+    assert_eq!(printed.err, "1 file checked: no errors, 1 warning\n");
     assert_eq!(check(folder.path(), &["a.slt", "--deny-warnings"]).code, 101);
 }
 
@@ -64,13 +64,13 @@ fn json_is_one_object_a_line_and_fits_its_schema() {
             "statement ok\nSELECT 1\n\nquery I nosort l\nSELECT 1\n----\n1\n\nquery I nosort l\nSELECT 1\n----\n2\n",
         ),
     ]);
-    let said = check(folder.path(), &[".", "--format", "json"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = check(folder.path(), &[".", "--format", "json"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/check.schema.json");
     let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut found = Vec::new();
-    for line in said.out.lines() {
+    for line in printed.out.lines() {
         let finding: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(validator.is_valid(&finding), "{line}");
         let text = |key: &str| finding[key].as_str().unwrap().to_owned();
@@ -84,9 +84,9 @@ fn json_is_one_object_a_line_and_fits_its_schema() {
         ("f.test", 9, "labels", "error"),
     ];
     let expected = expected.map(|(file, line, kind, severity)| (file.into(), line, kind.into(), severity.into()));
-    assert_eq!(found, expected, "{}", said.out);
-    assert!(!said.out.contains('\u{1b}'), "escaped");
-    let other: serde_json::Value = serde_json::from_str(said.out.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(found, expected, "{}", printed.out);
+    assert!(!printed.out.contains('\u{1b}'), "escaped");
+    let other: serde_json::Value = serde_json::from_str(printed.out.lines().nth(1).unwrap()).unwrap();
     assert_eq!((&other["dialect"], &other["known_to"]), (&"slt".into(), &serde_json::json!(["duckdb"])));
 }
 
@@ -100,20 +100,23 @@ fn any_file_is_read_by_the_dialect_that_is_named() {
     ]);
     assert_eq!(check(folder.path(), &["a.test_slow", "--dialect", "duckdb"]).code, 0);
     assert_eq!(check(folder.path(), &["b.slt.serial", "c.test", "--dialect", "slt"]).code, 0);
-    assert_eq!(Said::of(slt(folder.path()).arg("c.test").env("SLT_DIALECT", "slt")).code, 0);
-    let said = check(folder.path(), &["c.test"]);
-    assert!(said.code == 101 && said.out.contains("belongs to the sqllogictest-rs dialect"), "{said:?}");
-    let said = check(folder.path(), &["b.slt.serial"]);
-    assert!(said.code == 2 && said.err.contains("say `--dialect slt`"), "{said:?}");
+    assert_eq!(Printed::of(slt(folder.path()).arg("c.test").env("SLT_DIALECT", "slt")).code, 0);
+    let printed = check(folder.path(), &["c.test"]);
+    assert!(printed.code == 101 && printed.out.contains("belongs to the sqllogictest-rs dialect"), "{printed:?}");
+    let printed = check(folder.path(), &["b.slt.serial"]);
+    assert!(printed.code == 2 && printed.err.contains("does not show its dialect"), "{printed:?}");
 }
 
 #[test]
 fn a_missing_path_has_its_own_exit_code() {
     let folder = folder(&[("a.slt", PASSES), ("none/readme.md", "")]);
-    let said = check(folder.path(), &["a.slt", "nosuch.slt"]);
-    assert!(said.code == 2 && said.err.contains("no test file `nosuch.slt`") && said.out.is_empty(), "{said:?}");
-    let said = check(folder.path(), &["none"]);
-    assert!(said.code == 5 && said.err.contains("no `.test` or `.slt` file below `none`"), "{said:?}");
+    let printed = check(folder.path(), &["a.slt", "nosuch.slt"]);
+    assert!(
+        printed.code == 2 && printed.err.contains("no test file `nosuch.slt`") && printed.out.is_empty(),
+        "{printed:?}"
+    );
+    let printed = check(folder.path(), &["none"]);
+    assert!(printed.code == 5 && printed.err.contains("no `.test`, `.slt` or `.duckdb.test` file below `none`"), "{printed:?}");
     assert_eq!(check(folder.path(), &["--dialect", "nosuch", "a.slt"]).code, 2);
     assert_eq!(check(folder.path(), &["--root", "nosuch"]).code, 2);
 }
@@ -121,19 +124,19 @@ fn a_missing_path_has_its_own_exit_code() {
 #[test]
 fn a_folder_within_the_root_may_include_what_is_above_it() {
     let folder = folder(&[("t/common.part", PASSES), ("t/sub/a.slt", "include ../common.part\n")]);
-    let said = check(folder.path(), &["--root", "t", "t/sub"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    let said = check(folder.path(), &["t/sub"]);
-    assert!(said.code == 101 && said.out.contains("leads out of the folder"), "{said:?}");
+    let printed = check(folder.path(), &["--root", "t", "t/sub"]);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let printed = check(folder.path(), &["t/sub"]);
+    assert!(printed.code == 101 && printed.out.contains("leads out of the folder"), "{printed:?}");
 }
 
 /// The places of all errors in a folder, below it.
 fn errors(folder: &Path, arguments: &[&str]) -> Vec<String> {
-    let said = Said::of(slt(folder).args(["--format", "json", "."]).args(arguments));
-    let findings = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let printed = Printed::of(slt(folder).args(["--format", "json", "."]).args(arguments));
+    let findings = printed.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let errors = findings.filter(|finding| finding["severity"] == "error");
     let errors: Vec<String> = errors.map(|f| format!("{}:{}", f["file"].as_str().unwrap(), f["line"])).collect();
-    assert_eq!(said.code, if errors.is_empty() { 0 } else { 101 }, "{said:?}");
+    assert_eq!(printed.code, if errors.is_empty() { 0 } else { 101 }, "{printed:?}");
     errors
 }
 

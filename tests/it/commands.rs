@@ -8,11 +8,11 @@ use slt_harness::unstable::outcome::{Counts, Failure, Outcome, RESULTS_VERSION, 
 use slt_harness::unstable::suite::category;
 use tempfile::TempDir;
 
-use crate::support::{FAILS, PASSES, Said, command, folder};
+use crate::support::{FAILS, PASSES, Printed, command, folder};
 
 /// Runs `slt` with a folder of results.
-fn slt(results: &Path, arguments: &[&str]) -> Said {
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).args(arguments))
+fn slt(results: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).args(arguments))
 }
 
 fn passed(name: &str, wall_us: u64) -> Outcome {
@@ -92,14 +92,14 @@ fn three_runs() -> TempDir {
 #[test]
 #[cfg_attr(not(feature = "sqlite"), ignore = "`query` and the engine need SQLite")]
 fn the_commands_read_the_results_of_runs() {
-    let files = folder(&[("a/mended.test", FAILS), ("a/broken.test", PASSES), ("b/sound.slt", PASSES)]);
+    let files = folder(&[("a/repaired.test", FAILS), ("a/broken.test", PASSES), ("b/sound.slt", PASSES)]);
     let results = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let root = files.path().to_str().unwrap();
         slt(results.path(), &[&["run", "--root", root], arguments].concat())
     };
     assert_eq!(run(&[]).code, 101);
-    fs::write(files.path().join("a/mended.test"), PASSES).unwrap();
+    fs::write(files.path().join("a/repaired.test"), PASSES).unwrap();
     fs::write(files.path().join("a/broken.test"), FAILS).unwrap();
     assert_eq!(run(&["--parallel", "--workers", "2"]).code, 101);
     let status = slt(results.path(), &["status"]);
@@ -109,27 +109,27 @@ fn the_commands_read_the_results_of_runs() {
     let names = |list: &str| diff[list].as_array().unwrap().iter().map(|c| c["name"].clone()).collect::<Vec<_>>();
     assert_eq!(
         (names("newly_failing"), names("newly_passing")),
-        (vec!["a/broken.test".into()], vec!["a/mended.test".into()])
+        (vec!["a/broken.test".into()], vec!["a/repaired.test".into()])
     );
     let analysis = slt(results.path(), &["analyze"]).out;
     assert!(analysis.contains("query result mismatch: other numbers"), "{analysis}");
     let list = slt(results.path(), &["punchlist", "--output", "-"]).out;
-    assert!(list.contains("- [ ] `a/broken.test`") && !list.contains("mended") && !list.contains("sound"), "{list}");
+    assert!(list.contains("- [ ] `a/broken.test`") && !list.contains("repaired") && !list.contains("sound"), "{list}");
     let sql = "SELECT run, file_path, verdict FROM test_results WHERE failing ORDER BY run";
     let rows = slt(results.path(), &["query", sql, "--format", "csv"]);
-    assert_eq!(rows.out, "run,file_path,verdict\n1,a/mended.test,failed\n2,a/broken.test,failed\n", "{rows:?}");
+    assert_eq!(rows.out, "run,file_path,verdict\n1,a/repaired.test,failed\n2,a/broken.test,failed\n", "{rows:?}");
 }
 
 #[test]
 fn the_last_run_is_shown_at_a_glance() {
     let folder = three_runs();
-    let said = slt(folder.path(), &["status"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-    assert!(said.out.starts_with("FAILED: 1 of 5 files\n"), "{said:?}");
+    let printed = slt(folder.path(), &["status"]);
+    assert_eq!((printed.code, printed.err.as_str()), (0, ""), "{printed:?}");
+    assert!(printed.out.starts_with("FAILED: 1 of 5 files\n"), "{printed:?}");
     let first = "joins/1.test  FAILED  query failed: no such table: t7 at corpus/joins/1.test:5";
-    assert!(said.out.contains(first) && said.out.contains("results.json"), "{said:?}");
-    let said = slt(folder.path(), &["status", "--json", "77aa"]);
-    let status: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(printed.out.contains(first) && printed.out.contains("results.json"), "{printed:?}");
+    let printed = slt(folder.path(), &["status", "--json", "77aa"]);
+    let status: Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!((status["run_id"].as_str(), status["failing"].as_array().unwrap().len()), (Some("77aa0c11"), 2));
     assert_eq!(status["pass_rate"], 50.0);
 }
@@ -139,47 +139,47 @@ fn the_punch_list_is_written_to_the_given_path() {
     let folder = three_runs();
     let of = |name: &str, arguments: &[&str]| {
         let mut command = command(env!("CARGO_BIN_EXE_slt"));
-        Said::of(command.current_dir(folder.path()).args([name, "--results", "."]).args(arguments))
+        Printed::of(command.current_dir(folder.path()).args([name, "--results", "."]).args(arguments))
     };
     let run = |arguments: &[&str]| of("punchlist", arguments);
     // Both names of the command say and write the same.
-    let said = of("analyze", &["--markdown"]);
+    let printed = of("analyze", &["--markdown"]);
     let list = folder.path().join("sqllogictest_punchlist.md");
     let markdown = fs::read_to_string(&list).unwrap();
     fs::remove_file(&list).unwrap();
-    assert_eq!((&run(&[]).out, fs::read_to_string(&list).unwrap()), (&said.out, markdown));
+    assert_eq!((&run(&[]).out, fs::read_to_string(&list).unwrap()), (&printed.out, markdown));
     assert_eq!(of("analyze", &["--markdown", "--output", "-"]).out, run(&["--output", "-"]).out);
     for wrong in [&["--markdown", "--json"][..], &["--markdown", "--top-fixes"], &["--output", "x.md"]] {
         assert_eq!(of("analyze", wrong).code, 2);
     }
-    let said = run(&[]);
+    let printed = run(&[]);
     let wrote = "1 failing of 5 files, by 1 first cause; 1 not run\nwrote `./sqllogictest_punchlist.md`\n";
-    assert_eq!((said.code, said.out.as_str()), (0, wrote), "{said:?}");
+    assert_eq!((printed.code, printed.out.as_str()), (0, wrote), "{printed:?}");
     let text = fs::read_to_string(folder.path().join("sqllogictest_punchlist.md")).unwrap();
     assert!(text.contains("- [ ] `joins/1.test`") && !text.contains("select/2.test"), "{text}");
-    let said = run(&["--from", "runs/20261131T000000Z-77aa0c11.json", "--output", "todo.md"]);
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = run(&["--from", "runs/20261131T000000Z-77aa0c11.json", "--output", "todo.md"]);
+    assert_eq!(printed.code, 0, "{printed:?}");
     assert!(fs::read_to_string(folder.path().join("todo.md")).unwrap().contains("`select/2.test`"));
     let list: Value = serde_json::from_str(&run(&["--json"]).out).unwrap();
     assert_eq!(list["groups"][0]["files"][0]["name"], "joins/1.test");
     fs::write(folder.path().join("file"), "").unwrap();
-    let said = run(&["--output", "file/todo.md"]);
-    assert!(said.code == 4 && said.err.starts_with("error: cannot write `file/todo.md`: "), "{said:?}");
+    let printed = run(&["--output", "file/todo.md"]);
+    assert!(printed.code == 4 && printed.err.starts_with("error: cannot write `file/todo.md`: "), "{printed:?}");
 }
 
 #[test]
 fn failures_are_sorted_by_cause_and_runs_compared() {
     let folder = three_runs();
-    let said = slt(folder.path(), &["analyze", "--from", "previous"]);
-    assert!(said.code == 0 && said.out.contains("query failed: no such table: tN"), "{said:?}");
-    let said = slt(folder.path(), &["analyze", "--top-fixes", "--json"]);
-    let fixes: Value = serde_json::from_str(&said.out).unwrap();
+    let printed = slt(folder.path(), &["analyze", "--from", "previous"]);
+    assert!(printed.code == 0 && printed.out.contains("query failed: no such table: tN"), "{printed:?}");
+    let printed = slt(folder.path(), &["analyze", "--top-fixes", "--json"]);
+    let fixes: Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!((fixes[0]["frees"].as_u64(), fixes[0]["left"].as_u64()), (Some(1), Some(0)));
-    let said = slt(folder.path(), &["diff"]);
+    let printed = slt(folder.path(), &["diff"]);
     let lists = ["newly failing: 1 file\n  joins/1.test", "newly passing: 2 files\n", "no longer passing: 1 file\n"];
-    assert!(said.code == 0 && lists.iter().all(|list| said.out.contains(list)), "{said:?}");
-    let said = slt(folder.path(), &["diff", "41fe", "77aa", "--json"]);
-    let comparison: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(printed.code == 0 && lists.iter().all(|list| printed.out.contains(list)), "{printed:?}");
+    let printed = slt(folder.path(), &["diff", "41fe", "77aa", "--json"]);
+    let comparison: Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!(comparison["newly_failing"][0]["name"], "index/deep/1.test");
 }
 
@@ -191,9 +191,9 @@ fn every_preset_answers_its_question() {
     let names = presets.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(": "));
     let mut answers = String::new();
     for (name, asks) in names {
-        let said = slt(folder.path(), &["query", "--preset", name]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{name}: {said:?}");
-        answers.push_str(&format!("{name}: {asks}\n\n{}\n", said.out));
+        let printed = slt(folder.path(), &["query", "--preset", name]);
+        assert_eq!((printed.code, printed.err.as_str()), (0, ""), "{name}: {printed:?}");
+        answers.push_str(&format!("{name}: {asks}\n\n{}\n", printed.out));
     }
     insta::assert_snapshot!(answers);
 }
@@ -203,12 +203,12 @@ fn every_preset_answers_its_question() {
 fn a_query_is_answered_in_three_formats() {
     let folder = three_runs();
     let sql = "SELECT run_id, duration_ms, 'a,\"b\"' || char(10) AS text, NULL AS none FROM test_runs WHERE run < 3";
-    let said = |format: &str| slt(folder.path(), &["query", sql, "--format", format]).out;
+    let printed = |format: &str| slt(folder.path(), &["query", sql, "--format", format]).out;
     let table = "run_id    duration_ms  text   none\n41fe02aa       2500.0  a,\"b\"\n77aa0c11       2500.0  a,\"b\"\n";
-    assert_eq!(said("table"), table);
+    assert_eq!(printed("table"), table);
     let csv = "run_id,duration_ms,text,none\n41fe02aa,2500.0,\"a,\"\"b\"\"\n\",\n77aa0c11,2500.0,\"a,\"\"b\"\"\n\",\n";
-    assert_eq!(said("csv"), csv);
-    let rows: Value = serde_json::from_str(&said("json")).unwrap();
+    assert_eq!(printed("csv"), csv);
+    let rows: Value = serde_json::from_str(&printed("json")).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 2);
     assert_eq!((&rows[1]["duration_ms"], &rows[1]["none"]), (&Value::from(2500.0), &Value::Null));
     let nothing = ["query", "SELECT run FROM test_runs WHERE run > 9", "--format", "json"];
@@ -223,8 +223,8 @@ fn every_column_and_preset_is_documented() {
     let help = slt(folder.path(), &["query", "--help"]).out;
     let mut columns = 0;
     for table in ["test_runs", "test_files", "test_results"] {
-        let said = slt(folder.path(), &["query", &format!("SELECT * FROM {table} LIMIT 0"), "--format", "csv"]);
-        for column in said.out.trim_end().split(',') {
+        let printed = slt(folder.path(), &["query", &format!("SELECT * FROM {table} LIMIT 0"), "--format", "csv"]);
+        for column in printed.out.trim_end().split(',') {
             assert!(docs.contains(&format!("`{column}`")), "docs/commands.md does not name {column}");
             assert!(help.contains(column), "`slt query --help` does not name {column}");
             columns += 1;
@@ -245,8 +245,11 @@ fn files_that_no_run_has_met_are_untested() {
     let runs = three_runs();
     let files = folder(&[("joins/1.test", ""), ("joins/new.test", "")]);
     let root = files.path().to_str().unwrap();
-    let said = slt(runs.path(), &["query", "--preset", "untested", "--root", root, "--format", "csv"]);
-    assert!(said.out.contains("\njoins/new.test,never run,\n") && !said.out.contains("joins/1.test"), "{said:?}");
+    let printed = slt(runs.path(), &["query", "--preset", "untested", "--root", root, "--format", "csv"]);
+    assert!(
+        printed.out.contains("\njoins/new.test,never run,\n") && !printed.out.contains("joins/1.test"),
+        "{printed:?}"
+    );
 }
 
 #[test]
@@ -254,9 +257,12 @@ fn files_that_no_run_has_met_are_untested() {
 fn a_run_that_cannot_be_read_is_skipped_with_a_warning() {
     let folder = three_runs();
     fs::write(folder.path().join("runs/20261131T000000Z-77aa0c11.json"), r#"{"version": 99}"#).unwrap();
-    let said = slt(folder.path(), &["query", "SELECT count(*) FROM test_runs", "--format", "csv"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "count(*)\n2\n"), "{said:?}");
-    assert!(said.err.starts_with("warning: a run is left out: ") && said.err.contains("version 99"), "{said:?}");
+    let printed = slt(folder.path(), &["query", "SELECT count(*) FROM test_runs", "--format", "csv"]);
+    assert_eq!((printed.code, printed.out.as_str()), (0, "count(*)\n2\n"), "{printed:?}");
+    assert!(
+        printed.err.starts_with("warning: a run is left out: ") && printed.err.contains("version 99"),
+        "{printed:?}"
+    );
 }
 
 #[test]
@@ -289,8 +295,11 @@ fn an_invalid_value_is_answered_with_the_valid_ones() {
         ]);
     }
     for (arguments, code, words) in cases {
-        let said = slt(results, &arguments);
-        assert!(said.code == code && said.err.contains(words) && said.out.is_empty(), "{arguments:?}: {said:?}");
+        let printed = slt(results, &arguments);
+        assert!(
+            printed.code == code && printed.err.contains(words) && printed.out.is_empty(),
+            "{arguments:?}: {printed:?}"
+        );
     }
 }
 
@@ -299,11 +308,11 @@ fn without_a_run_each_command_says_how_to_make_one() {
     let empty = tempfile::tempdir().unwrap();
     let none = empty.path().join("none");
     for arguments in [&["status"][..], &["punchlist"], &["analyze"], &["diff"], &["query", "--preset", "progress"]] {
-        let said = slt(&none, arguments);
-        assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
+        let printed = slt(&none, arguments);
+        assert_eq!(printed.code, 2, "{arguments:?}: {printed:?}");
         assert!(
-            said.err.contains("make one with `slt run`") || cfg!(not(feature = "sqlite")),
-            "{arguments:?}: {said:?}"
+            printed.err.contains("make one with `slt run`") || cfg!(not(feature = "sqlite")),
+            "{arguments:?}: {printed:?}"
         );
     }
     assert!(!none.exists());
@@ -320,17 +329,17 @@ fn each_command_is_documented_and_its_help_has_an_example() {
     assert!(names.len() > 10, "{names:?}");
     for name in names {
         assert!(docs.contains(&format!("`{name}")), "docs/commands.md does not name {name}");
-        let said = slt(Path::new("none"), &[name, "--help"]);
-        assert!(said.code == 0 && said.out.contains(&format!("slt {name}")), "{name}: {said:?}");
-        assert!(said.out.contains("Example"), "{name}: {said:?}");
+        let printed = slt(Path::new("none"), &[name, "--help"]);
+        assert!(printed.code == 0 && printed.out.contains(&format!("slt {name}")), "{name}: {printed:?}");
+        assert!(printed.out.contains("Example"), "{name}: {printed:?}");
     }
 }
 
 #[test]
 fn slt_alone_says_what_to_do_first_and_is_no_success() {
-    let said = Said::of(&mut command(env!("CARGO_BIN_EXE_slt")));
-    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    let printed = Printed::of(&mut command(env!("CARGO_BIN_EXE_slt")));
+    assert_eq!((printed.code, printed.out.as_str()), (2, ""));
     for words in ["slt list ", "slt run --root FOLDER ", "slt config"] {
-        assert!(said.err.contains(words), "{said:?}");
+        assert!(printed.err.contains(words), "{printed:?}");
     }
 }

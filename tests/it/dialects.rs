@@ -7,7 +7,7 @@ use slt_harness::Suite;
 use slt_harness::engine::sqlite::Sqlite;
 use slt_harness::unstable::trial::{self, Options};
 
-use crate::support::{Said, command, folder, run};
+use crate::support::{Printed, command, folder, run};
 
 /// Each construct of the table, and samples of it. A dialect has the construct if one of them fails nothing in it.
 const CONSTRUCTS: &[(&str, &[&str])] = &[
@@ -86,9 +86,9 @@ const CONSTRUCTS: &[(&str, &[&str])] = &[
 ];
 
 /// Runs `slt` in a folder.
-fn slt(folder: &Path, arguments: &[&str]) -> Said {
+fn slt(folder: &Path, arguments: &[&str]) -> Printed {
     let results = folder.join("results");
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(folder).env("SLT_RESULTS", results).args(arguments))
+    Printed::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(folder).env("SLT_RESULTS", results).args(arguments))
 }
 
 #[test]
@@ -104,29 +104,29 @@ fn a_file_of_any_name_runs_by_its_name_where_a_dialect_is_chosen() {
     for (name, dialect) in cases {
         let path = format!("t/{name}");
         let chosen = ["--dialect", dialect];
-        let said = slt(folder.path(), &[&["test", &path], &chosen[..]].concat());
-        assert_eq!(said.code, 0, "{said:?}");
-        let said = slt(folder.path(), &[&["test", "--root", "t", name], &chosen[..]].concat());
-        assert_eq!(said.code, 0, "{said:?}");
+        let printed = slt(folder.path(), &[&["test", &path], &chosen[..]].concat());
+        assert_eq!(printed.code, 0, "{printed:?}");
+        let printed = slt(folder.path(), &[&["test", "--root", "t", name], &chosen[..]].concat());
+        assert_eq!(printed.code, 0, "{printed:?}");
         for more in [&[][..], &["--exact"], &["--parallel", "--workers", "2"]] {
-            let said = slt(folder.path(), &[&["run", "--root", "t", name], &chosen[..], more].concat());
-            assert_eq!((said.code, said.verdict(name)), (0, Some("ok")), "{said:?}");
-            assert!(said.result().contains("1 passed"), "{said:?}");
+            let printed = slt(folder.path(), &[&["run", "--root", "t", name], &chosen[..], more].concat());
+            assert_eq!((printed.code, printed.verdict(name)), (0, Some("ok")), "{printed:?}");
+            assert!(printed.result().contains("1 passed"), "{printed:?}");
         }
-        let said = run(&folder.path().join("t"), &[&[name], &chosen[..]].concat());
-        assert_eq!((said.code, said.verdict(name)), (0, Some("ok")), "{said:?}");
+        let printed = run(&folder.path().join("t"), &[&[name], &chosen[..]].concat());
+        assert_eq!((printed.code, printed.verdict(name)), (0, Some("ok")), "{printed:?}");
         // The root may be the file itself.
-        let said = slt(folder.path(), &[&["run", "--root", &path], &chosen[..]].concat());
-        assert_eq!(said.code, 0, "{said:?}");
+        let printed = slt(folder.path(), &[&["run", "--root", &path], &chosen[..]].concat());
+        assert_eq!(printed.code, 0, "{printed:?}");
         // Without a dialect, it is unknown how to read it.
-        let said = slt(folder.path(), &["test", &path]);
-        assert!(said.code == 2 && said.err.contains("say `--dialect slt`"), "{said:?}");
+        let printed = slt(folder.path(), &["test", &path]);
+        assert!(printed.code == 2 && printed.err.contains("does not show its dialect"), "{printed:?}");
         assert_eq!(slt(folder.path(), &["run", "--root", "t", name]).code, 5);
     }
     // A part of a name does not select what is not listed.
-    let said = slt(folder.path(), &["run", "--root", "t", "--dialect", "slt", "slt"]);
-    assert_eq!((said.code, said.verdict("b.slt")), (0, Some("ok")), "{said:?}");
-    assert!(said.result().contains("1 passed"), "{said:?}");
+    let printed = slt(folder.path(), &["run", "--root", "t", "--dialect", "slt", "slt"]);
+    assert_eq!((printed.code, printed.verdict("b.slt")), (0, Some("ok")), "{printed:?}");
+    assert!(printed.result().contains("1 passed"), "{printed:?}");
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn includes_are_relative_to_the_including_file_and_leave_its_connection_alone() 
         ("t/sub/rows.slt.part", "statement count 1\nINSERT INTO n VALUES (1)\n"),
     ]);
     for arguments in [&["test", "--root", "t", "sub/a.slt"][..], &["test", "t/sub/a.slt"], &["run", "--root", "t"]] {
-        let said = slt(folder.path(), arguments);
-        assert_eq!(said.code, 0, "{said:?}");
+        let printed = slt(folder.path(), arguments);
+        assert_eq!(printed.code, 0, "{printed:?}");
     }
 }
 

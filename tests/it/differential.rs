@@ -27,7 +27,7 @@ type Parsed = Theirs<DefaultColumnType>;
 
 /// What an engine answers.
 #[derive(Clone)]
-enum Said {
+enum Answer {
     Rows(Vec<Vec<String>>),
     Done(u64),
     Error(String, Option<String>),
@@ -48,7 +48,7 @@ impl std::error::Error for OracleError {}
 /// The answers to each SQL text, in the order of the records.
 #[derive(Default)]
 struct Script {
-    answers: HashMap<String, Vec<Said>>,
+    answers: HashMap<String, Vec<Answer>>,
 }
 
 /// One run's engine; it counts how often each SQL text was sent.
@@ -65,15 +65,15 @@ impl Oracle {
         Oracle { script: Arc::clone(script), sent: Arc::default(), seed }
     }
 
-    fn answer(&self, sql: &str) -> Said {
+    fn answer(&self, sql: &str) -> Answer {
         let sql = &*without_scratch_names(sql);
         let mut sent = self.sent.lock().unwrap();
         let count = sent.entry(sql.to_owned()).or_default();
         *count += 1;
-        let said = self.script.answers.get(sql).and_then(|answers| answers.get(*count - 1).or(answers.last()));
-        let said = said.cloned().unwrap_or(Said::Done(0));
+        let answer = self.script.answers.get(sql).and_then(|answers| answers.get(*count - 1).or(answers.last()));
+        let answer = answer.cloned().unwrap_or(Answer::Done(0));
         let number = number_of(&format!("{} {count} {sql}", self.seed));
-        if self.seed > 0 && number.is_multiple_of(5) { wrong(said, number / 5) } else { said }
+        if self.seed > 0 && number.is_multiple_of(5) { wrong(answer, number / 5) } else { answer }
     }
 }
 
@@ -101,39 +101,39 @@ fn without_scratch_names(sql: &str) -> String {
 }
 
 /// An answer that is wrong in one of several ways.
-fn wrong(said: Said, number: u64) -> Said {
-    match (said, number % 6) {
-        (Said::Rows(_), 0) => odd_error(),
-        (Said::Rows(mut rows), 1) if !rows.is_empty() => {
+fn wrong(answer: Answer, number: u64) -> Answer {
+    match (answer, number % 6) {
+        (Answer::Rows(_), 0) => odd_error(),
+        (Answer::Rows(mut rows), 1) if !rows.is_empty() => {
             rows.remove(number as usize / 6 % rows.len());
-            Said::Rows(rows)
+            Answer::Rows(rows)
         }
-        (Said::Rows(mut rows), 2) => {
+        (Answer::Rows(mut rows), 2) => {
             rows.push(vec!["more".into(); rows.first().map_or(1, Vec::len)]);
-            Said::Rows(rows)
+            Answer::Rows(rows)
         }
-        (Said::Rows(mut rows), 3) => {
+        (Answer::Rows(mut rows), 3) => {
             rows.push(vec![" ".into(); rows.first().map_or(1, Vec::len)]);
-            Said::Rows(rows)
+            Answer::Rows(rows)
         }
-        (Said::Rows(mut rows), _) => {
+        (Answer::Rows(mut rows), _) => {
             if let Some(value) = rows.first_mut().and_then(|row| row.first_mut()) {
                 value.push_str(if number.is_multiple_of(2) { "x" } else { " \t" });
             }
-            Said::Rows(rows)
+            Answer::Rows(rows)
         }
-        (Said::Done(_), 0 | 1) => odd_error(),
-        (Said::Done(count), _) => Said::Done(count + 1),
-        (Said::Error(..), 0) => Said::Rows(vec![]),
-        (Said::Error(..), 1) => odd_error(),
-        (Said::Error(text, state), 2) => Said::Error(format!("{text}\n"), state),
-        (Said::Error(text, state), 3) => Said::Error(format!("db error: {text}"), state),
-        (Said::Error(..), _) => Said::Done(0),
+        (Answer::Done(_), 0 | 1) => odd_error(),
+        (Answer::Done(count), _) => Answer::Done(count + 1),
+        (Answer::Error(..), 0) => Answer::Rows(vec![]),
+        (Answer::Error(..), 1) => odd_error(),
+        (Answer::Error(text, state), 2) => Answer::Error(format!("{text}\n"), state),
+        (Answer::Error(text, state), 3) => Answer::Error(format!("db error: {text}"), state),
+        (Answer::Error(..), _) => Answer::Done(0),
     }
 }
 
-fn odd_error() -> Said {
-    Said::Error("an odd error".into(), Some("XX000".into()))
+fn odd_error() -> Answer {
+    Answer::Error("an odd error".into(), Some("XX000".into()))
 }
 
 /// What the trait's asynchronous functions return.
@@ -149,12 +149,12 @@ impl AsyncDB for Oracle {
         'b: 'c,
         Self: 'c,
     {
-        let said = match self.answer(sql) {
-            Said::Rows(rows) => Ok(DBOutput::Rows { types: Vec::new(), rows }),
-            Said::Done(count) => Ok(DBOutput::StatementComplete(count)),
-            Said::Error(message, state) => Err(OracleError(message, state)),
+        let answer = match self.answer(sql) {
+            Answer::Rows(rows) => Ok(DBOutput::Rows { types: Vec::new(), rows }),
+            Answer::Done(count) => Ok(DBOutput::StatementComplete(count)),
+            Answer::Error(message, state) => Err(OracleError(message, state)),
         };
-        Box::pin(std::future::ready(said))
+        Box::pin(std::future::ready(answer))
     }
 
     fn shutdown<'a, 'c>(&'a mut self) -> Later<'c, ()>
@@ -180,7 +180,7 @@ impl AsyncDB for Oracle {
 }
 
 /// An error that an expected one is matched by, as far as that is easily found.
-fn error(expected: &ExpectedError) -> Said {
+fn error(expected: &ExpectedError) -> Answer {
     let message = match expected {
         ExpectedError::Inline(regex) => {
             let text = regex.as_str();
@@ -194,7 +194,7 @@ fn error(expected: &ExpectedError) -> Said {
         ExpectedError::SqlState(state) => Some(state.clone()),
         _ => None,
     };
-    Said::Error(message, state)
+    Answer::Error(message, state)
 }
 
 /// Whether the record is for other engines.
@@ -208,29 +208,29 @@ fn is_skipped(conditions: &[Condition]) -> bool {
 fn script_of(records: &[Parsed]) -> Script {
     let mut script = Script::default();
     for record in records {
-        let (sql, said) = match record {
+        let (sql, answer) = match record {
             Theirs::Statement { conditions, .. } | Theirs::Query { conditions, .. } if is_skipped(conditions) => {
                 continue;
             }
             Theirs::Statement { sql, expected, .. } => (
                 sql,
                 match expected {
-                    StatementExpect::Ok => Said::Done(0),
-                    StatementExpect::Count(count) => Said::Done(*count),
+                    StatementExpect::Ok => Answer::Done(0),
+                    StatementExpect::Count(count) => Answer::Done(*count),
                     StatementExpect::Error(expected) => error(expected),
                 },
             ),
             Theirs::Query { sql, expected, .. } => (
                 sql,
                 match expected {
-                    QueryExpect::Results { results, .. } => Said::Rows(rows(results)),
+                    QueryExpect::Results { results, .. } => Answer::Rows(rows(results)),
                     QueryExpect::Error(expected) => error(expected),
                 },
             ),
-            Theirs::Let { sql, variables, .. } => (sql, Said::Rows(vec![vec!["1".to_owned(); variables.len()]])),
+            Theirs::Let { sql, variables, .. } => (sql, Answer::Rows(vec![vec!["1".to_owned(); variables.len()]])),
             _ => continue,
         };
-        script.answers.entry(without_scratch_names(sql)).or_default().push(said);
+        script.answers.entry(without_scratch_names(sql)).or_default().push(answer);
     }
     script
 }
@@ -395,7 +395,7 @@ fn bundled() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-/// Files that differ, each with a part of what must be said of it. docs/format.md has the reasons.
+/// Files that differ, each with a part of its message. docs/format.md has the reasons.
 const BUNDLED: &[(&str, &str)] = &[
     // A comment behind a condition.
     ("evidence/directives/conditions.slt", "only we read it"),

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engines::{CLASSIC, assert_holds_no_secret, on, run};
-use crate::support::{PASSES, Said, command, driver, folder, target_binary};
+use crate::support::{PASSES, Printed, command, driver, folder, target_binary};
 
 /// A driver for sqllogictest-bin's protocol, without the extension. If it is asked to `print` something, it prints that
 /// instead of an answer.
@@ -28,7 +28,7 @@ const DRIVER: &str = driver!(
             print(json.dumps({"result": []}), flush=True)
             time.sleep(1000)
         elif word == "leave":
-            # Somebody who holds this driver's output open, and lives on.
+            # A process that holds this driver's output open, and continues.
             path, _, then = rest.partition(" ")
             with open(path, "w") as file:
                 file.write(str(subprocess.Popen(["sleep", "1000"]).pid))
@@ -59,10 +59,10 @@ fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
     let engine = format!("external:python3 {}", root.path().join("driver.py").display());
     let shown = format!("the external driver `{}`", &engine["external:".len()..]);
     for arguments in [&[][..], &["--parallel", "--workers", "2", "--run-id", "once"]] {
-        let said = run(root.path(), &engine, arguments);
-        assert_eq!(said.code, 101, "{said:?}");
+        let printed = run(root.path(), &engine, arguments);
+        assert_eq!(printed.code, 101, "{printed:?}");
         for name in ["passes.test", "modern.slt", "floods.slt"] {
-            assert_eq!(said.verdict(name), Some("ok"), "{said:?}");
+            assert_eq!(printed.verdict(name), Some("ok"), "{printed:?}");
         }
         for (name, words) in [
             ("garbage.slt", "it printed something that is not an answer: `oops` (expected value)"),
@@ -71,11 +71,11 @@ fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
             ("leaves.slt", "it ended (exit status: 3) instead of answering"),
             ("closes.slt", "it closed its input, so that it cannot be asked"),
         ] {
-            assert_eq!(said.verdict(name), Some("FAILED"), "{said:?}");
+            assert_eq!(printed.verdict(name), Some("FAILED"), "{printed:?}");
             let words = format!("the connection to {shown} is lost: {words}");
-            assert!(said.out.contains(&words), "{name}, {words}: {said:?}");
+            assert!(printed.out.contains(&words), "{name}, {words}: {printed:?}");
         }
-        assert!(said.result().starts_with("test result: FAILED. 3 passed; 5 failed"), "{said:?}");
+        assert!(printed.result().starts_with("test result: FAILED. 3 passed; 5 failed"), "{printed:?}");
         assert_is_gone(&std::fs::read_to_string(left("leaves.pid")).unwrap());
     }
 }
@@ -91,13 +91,13 @@ fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
         let _ = std::fs::remove_file(&pid);
         // On a busy machine the driver may not even have started within the limit; then it gets more time.
         let started = ["2", "20", "200"].iter().any(|limit| {
-            let said = run(root.path(), &engine, &[&["--file-timeout", limit], arguments].concat());
-            assert_eq!(said.code, 101, "{said:?}");
+            let printed = run(root.path(), &engine, &[&["--file-timeout", limit], arguments].concat());
+            assert_eq!(printed.code, 101, "{printed:?}");
             for name in ["hangs.slt", "half.test"] {
-                assert!(said.verdict(name).unwrap().starts_with("timed out after "), "{said:?}");
+                assert!(printed.verdict(name).unwrap().starts_with("timed out after "), "{printed:?}");
             }
-            assert_eq!(said.out.matches(&words).count(), 2, "{said:?}");
-            assert!(said.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{said:?}");
+            assert_eq!(printed.out.matches(&words).count(), 2, "{printed:?}");
+            assert!(printed.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{printed:?}");
             std::fs::read_to_string(&pid).is_ok_and(|pid| !pid.is_empty())
         });
         assert!(started, "the driver did not start within 200 s");
@@ -131,8 +131,8 @@ while sys.stdin.buffer.read1(4096):
         command.env("SLT_ENGINE", &engine).env("SLT_ALLOW_SYSTEM", "1").env("OWN_PASSWORD", "pass");
         command.env("SLT_RESULTS", root.path().join("results")).env_remove("SLT_CORPUS").env_remove("SLT_RUN_TOKEN");
         command.env("SLT_QUEUE", root.path().join("queue"));
-        let said = Said::of(&mut command);
-        assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        let printed = Printed::of(&mut command);
+        assert_eq!(printed.code, 0, "{arguments:?}: {printed:?}");
     }
 }
 
@@ -145,7 +145,7 @@ fn assert_is_gone(pid: &str) {
         stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
     };
     while is_alive() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "process {pid} lives");
+        assert!(begun.elapsed() < Duration::from_secs(20), "process {pid} is still running");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -156,13 +156,13 @@ fn a_missing_driver_is_an_error() {
     let words = "the connection to the external driver `slt_no_such_program` is lost: \
                  it ended (exit status: 127: bash finds no such command)";
     for arguments in [&[][..], &["--parallel", "--workers", "2"]] {
-        let said = run(root.path(), "external:slt_no_such_program", arguments);
-        assert_eq!((said.code, said.out.matches(words).count()), (101, 2), "{said:?}");
+        let printed = run(root.path(), "external:slt_no_such_program", arguments);
+        assert_eq!((printed.code, printed.out.matches(words).count()), (101, 2), "{printed:?}");
     }
     let mut test = command(env!("CARGO_BIN_EXE_slt"));
     let test = test.args(["test", "--engine", "external:slt_no_such_program"]).arg(root.path().join("error.slt"));
-    let said = Said::of(test);
-    assert_eq!((said.code, said.out.matches(words).count()), (101, 1), "{said:?}");
+    let printed = Printed::of(test);
+    assert_eq!((printed.code, printed.out.matches(words).count()), (101, 1), "{printed:?}");
 }
 
 #[test]
@@ -194,10 +194,11 @@ fn no_secret_of_the_engine_is_in_a_workers_command_line_or_in_the_results() {
     let engine = format!("external:python3 {} --password=hunter2", root.path().join("driver.py").display());
     let mut run = command(target_binary());
     run.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
-    let said = Said::of(run.args(["--engine", &engine, "--allow-system", "--report", "--parallel", "--workers", "1"]));
-    assert_eq!((said.code, said.out.matches("the command failed").count()), (101, 0), "{said:?}");
-    assert!(said.out.contains("- 2\n+ 1\n") && said.err.contains("driver.py …"), "{said:?}");
-    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+    let printed =
+        Printed::of(run.args(["--engine", &engine, "--allow-system", "--report", "--parallel", "--workers", "1"]));
+    assert_eq!((printed.code, printed.out.matches("the command failed").count()), (101, 0), "{printed:?}");
+    assert!(printed.out.contains("- 2\n+ 1\n") && printed.err.contains("driver.py …"), "{printed:?}");
+    assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
     assert_holds_no_secret(&root.path().join("results"));
 }
 
@@ -214,6 +215,6 @@ fn duckdb_runs_with_the_bundled_driver() {
     let modern = format!("statement ok\nCREATE TABLE t(a INTEGER)\n\n{own}");
     let root = folder(&[("a.test", CLASSIC), ("b.slt", &modern)]);
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engines/duckdb.py");
-    let said = run(root.path(), &format!("external:python3 {}", driver.display()), &[]);
-    assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
+    let printed = run(root.path(), &format!("external:python3 {}", driver.display()), &[]);
+    assert_eq!((printed.code, printed.verdicts().len()), (0, 2), "{printed:?}");
 }

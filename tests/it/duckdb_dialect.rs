@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::engines;
-use crate::support::{Said, command, driver, folder, run};
+use crate::support::{Printed, command, driver, folder, run};
 
 /// A driver that answers requests with an `id` once there are two of them, the later one first: passes that run one after
 /// the other would wait for ever. Everything else it answers at once, with its process and the present script.
@@ -29,9 +29,9 @@ waiting, script = [], None"#,
             say({"count": 0})"#
 );
 
-fn slt(root: &Path, arguments: &[&str]) -> Said {
+fn slt(root: &Path, arguments: &[&str]) -> Printed {
     let mut command = command(env!("CARGO_BIN_EXE_slt"));
-    Said::of(command.current_dir(root).args(["run", "--root", ".", "--results", "results"]).args(arguments))
+    Printed::of(command.current_dir(root).args(["run", "--root", ".", "--results", "results"]).args(arguments))
 }
 
 #[test]
@@ -43,13 +43,13 @@ fn concurrent_passes_run_at_the_same_time_and_one_driver_serves_all_scripts() {
     let files = [("a.duckdb.test", text.as_str()), ("b.duckdb.test", &text), ("wrong.duckdb.test", wrong)];
     let root = folder(&files);
     fs::write(root.path().join("driver.py"), DRIVER).unwrap();
-    let said =
+    let printed =
         slt(root.path(), &["--engine", "external:python3 driver.py", "--file-timeout", "60", "--test-threads", "1"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    assert_eq!(printed.code, 101, "{printed:?}");
     for name in ["a.duckdb.test", "b.duckdb.test"] {
-        assert_eq!(said.verdict(name), Some("ok"), "{said:?}");
+        assert_eq!(printed.verdict(name), Some("ok"), "{printed:?}");
     }
-    assert!(said.out.contains("at wrong.duckdb.test:3 (i=0)") && !said.out.contains("(i=1)"), "{said:?}");
+    assert!(printed.out.contains("at wrong.duckdb.test:3 (i=0)") && !printed.out.contains("(i=1)"), "{printed:?}");
     let pids = fs::read_to_string(root.path().join("pids")).unwrap();
     let mut pids: Vec<&str> = pids.lines().collect();
     assert_eq!(pids.len(), 2);
@@ -61,10 +61,10 @@ fn concurrent_passes_run_at_the_same_time_and_one_driver_serves_all_scripts() {
 fn an_engine_that_cannot_open_a_database_again_says_so() {
     let root = folder(&[("a.duckdb.test", "restart\n\nstatement ok\nSELECT 1\n")]);
     fs::write(root.path().join("driver.py"), DRIVER).unwrap();
-    let said = slt(root.path(), &["--engine", "external:python3 driver.py"]);
+    let printed = slt(root.path(), &["--engine", "external:python3 driver.py"]);
     let words = "this driver cannot open a database again, as `restart` asks: it does not greet with the capabilities";
-    assert_eq!(said.code, 101, "{said:?}");
-    assert!(said.out.contains(words) && said.out.contains("at a.duckdb.test:1\n"), "{said:?}");
+    assert_eq!(printed.code, 101, "{printed:?}");
+    assert!(printed.out.contains(words) && printed.out.contains("at a.duckdb.test:1\n"), "{printed:?}");
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn a_pass_of_a_loop_is_named_in_every_report_and_pinned_by_itself() {
     let text =
         "loop i 0 3\n\nonlyif i>0\nquery I\nSELECT 1\n----\n2\n\nskipif i>0\nquery I\nSELECT 1\n----\n1\n\nendloop\n";
     let root = folder(&[("a.duckdb.test", text)]);
-    let said = slt(root.path(), &["--report", "--write-known-failures", "known.toml"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = slt(root.path(), &["--report", "--write-known-failures", "known.toml"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let results = root.path().join("results");
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     for (name, words) in [
@@ -85,16 +85,16 @@ fn a_pass_of_a_loop_is_named_in_every_report_and_pinned_by_itself() {
     ] {
         assert!(read(&results.join(name)).contains(words), "{name}: {}", read(&results.join(name)));
     }
-    assert!(said.out.contains("at a.duckdb.test:4 (i=1)"), "{said:?}");
+    assert!(printed.out.contains("at a.duckdb.test:4 (i=1)"), "{printed:?}");
     let known = ["--known-failures", "known.toml"];
     assert_eq!(slt(root.path(), &known).code, 0, "nothing but known failures");
     // A pin holds for its own pass alone.
     let fewer = read(&root.path().join("known.toml"));
     let fewer: String = fewer.lines().filter(|line| !line.contains("i=2")).map(|line| format!("{line}\n")).collect();
     fs::write(root.path().join("known.toml"), fewer).unwrap();
-    let said = slt(root.path(), &known);
-    assert_eq!(said.code, 101, "{said:?}");
-    assert!(said.out.contains("failing, but not known to fail: line 4 (i=2)"), "{said:?}");
+    let printed = slt(root.path(), &known);
+    assert_eq!(printed.code, 101, "{printed:?}");
+    assert!(printed.out.contains("failing, but not known to fail: line 4 (i=2)"), "{printed:?}");
 }
 
 #[test]
@@ -102,24 +102,28 @@ fn tags_choose_files_and_the_reason_is_printed() {
     let text = |tags: &str| format!("tags {tags}\n\nstatement ok\nSELECT 1\n");
     let (fast, both) = (text("fast"), text("fast storage"));
     let root = folder(&[("fast.duckdb.test", fast.as_str()), ("both.duckdb.test", &both)]);
-    let said = slt(root.path(), &["--select-tags", "fast,storage", "--select-tags", "x"]);
-    assert_eq!(said.verdict("both.duckdb.test"), Some("ok"), "{said:?}");
-    assert_eq!(said.verdict("fast.duckdb.test"), Some("ignored (not selected by its tags: it has fast)"), "{said:?}");
+    let printed = slt(root.path(), &["--select-tags", "fast,storage", "--select-tags", "x"]);
+    assert_eq!(printed.verdict("both.duckdb.test"), Some("ok"), "{printed:?}");
+    assert_eq!(
+        printed.verdict("fast.duckdb.test"),
+        Some("ignored (not selected by its tags: it has fast)"),
+        "{printed:?}"
+    );
     let mut skipping = command(env!("CARGO_BIN_EXE_slt"));
     skipping.current_dir(root.path()).env("SLT_SKIP_TAGS", "x;storage").args(["run", "--root", "."]);
-    let said = Said::of(skipping.args(["--results", "results"]));
-    assert_eq!(said.verdict("both.duckdb.test"), Some("ignored (left out by its tags: storage)"), "{said:?}");
-    assert_eq!(said.verdict("fast.duckdb.test"), Some("ok"), "{said:?}");
+    let printed = Printed::of(skipping.args(["--results", "results"]));
+    assert_eq!(printed.verdict("both.duckdb.test"), Some("ignored (left out by its tags: storage)"), "{printed:?}");
+    assert_eq!(printed.verdict("fast.duckdb.test"), Some("ok"), "{printed:?}");
 }
 
 #[test]
 fn a_bound_can_be_set_for_the_records_of_a_file() {
     let root = folder(&[("a.duckdb.test", "loop i 0 10\n\nstatement ok\nSELECT 1\n\nendloop\n")]);
     assert_eq!(run(root.path(), &[]).code, 0);
-    let said = run(root.path(), &["--max-records", "15"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = run(root.path(), &["--max-records", "15"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let words = "more than 15 records in this file: shorten its loops, or raise `--max-records`";
-    assert!(said.out.contains(words), "{said:?}");
+    assert!(printed.out.contains(words), "{printed:?}");
     assert_eq!(run(root.path(), &["--max-records", "0"]).code, 2);
 }
 
@@ -132,12 +136,12 @@ fn what_duckdbs_own_runner_does_not_check_passes_with_lenient_alone() {
         ("always.duckdb.test", "hash-threshold 1\n\nquery I\nSELECT 1\n----\n2\n"),
         ("differs.duckdb.test", "query I nosort x\nSELECT 1\n----\n\nquery I nosort x\nSELECT 2\n----\n"),
     ]);
-    let said = run(root.path(), &[]);
-    assert!(said.result().contains("0 passed; 5 failed"), "{said:?}");
-    let said = run(root.path(), &["--lenient"]);
-    assert!(said.result().contains("3 passed; 2 failed"), "{said:?}");
+    let printed = run(root.path(), &[]);
+    assert!(printed.result().contains("0 passed; 5 failed"), "{printed:?}");
+    let printed = run(root.path(), &["--lenient"]);
+    assert!(printed.result().contains("3 passed; 2 failed"), "{printed:?}");
     for name in ["always.duckdb.test", "differs.duckdb.test"] {
-        assert_eq!(said.verdict(name), Some("FAILED"), "{said:?}");
+        assert_eq!(printed.verdict(name), Some("FAILED"), "{printed:?}");
     }
 }
 
@@ -158,24 +162,24 @@ fn results_and_errors_are_rewritten_and_nothing_else_is() {
             "2 values hashing to 6ddb4095eb719e2a9f0a3f95677d24e0",
         );
     let root = folder(&[("a.duckdb.test", before)]);
-    let said = run(root.path(), &["--bless"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = run(root.path(), &["--bless"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let read = || fs::read_to_string(root.path().join("a.duckdb.test")).unwrap();
-    assert_eq!(read(), after, "{said:?}");
+    assert_eq!(read(), after, "{printed:?}");
     for words in [
         "its results differ from pass to pass of the loop, and a script can hold only one",
         "which only `--bless-errors` writes down",
         "a script cannot hold this result",
     ] {
-        assert!(said.out.contains(words), "{words}: {said:?}");
+        assert!(printed.out.contains(words), "{words}: {printed:?}");
     }
-    let said = run(root.path(), &["--bless", "--bless-errors"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = run(root.path(), &["--bless", "--bless-errors"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let after = after.replace("something else\n", "no such table: nowhere\n").replace(
         "query I con\nSELECT * FROM nowhere\n----\n1\n",
         "statement error con\nSELECT * FROM nowhere\n----\nno such table: nowhere\n",
     );
-    assert_eq!(read(), after, "{said:?}");
+    assert_eq!(read(), after, "{printed:?}");
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn a_driver_whose_answer_has_another_id_is_not_trusted() {
     let root = folder(&[("a.duckdb.test", "concurrentloop i 0 2\n\nstatement ok\nSELECT {i}\n\nendloop\n")]);
     let driver = DRIVER.replace(r#""id": late["id"]"#, r#""id": 7"#);
     fs::write(root.path().join("driver.py"), driver).unwrap();
-    let said = engines::run(root.path(), &format!("external:python3 {}/driver.py", root.path().display()), &[]);
-    assert_eq!(said.code, 101, "{said:?}");
-    assert!(said.out.contains("it answered what was not asked, or without the `id` of the question"), "{said:?}");
+    let printed = engines::run(root.path(), &format!("external:python3 {}/driver.py", root.path().display()), &[]);
+    assert_eq!(printed.code, 101, "{printed:?}");
+    assert!(printed.out.contains("it answered what was not asked, or without the `id` of the question"), "{printed:?}");
 }

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::servers::{Server, servers};
-use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
 
 /// Runs the test binary over a folder on an engine.
-pub fn run(root: &Path, engine: &str, arguments: &[&str]) -> Said {
-    Said::of(on(root, engine).args(arguments))
+pub fn run(root: &Path, engine: &str, arguments: &[&str]) -> Printed {
+    Printed::of(on(root, engine).args(arguments))
 }
 
 pub fn on(root: &Path, engine: &str) -> Command {
@@ -19,17 +19,17 @@ pub fn on(root: &Path, engine: &str) -> Command {
 }
 
 /// The output of `slt clean`.
-fn clean(server: &Server, arguments: &[&str]) -> Said {
+fn clean(server: &Server, arguments: &[&str]) -> Printed {
     let mut clean = command(env!("CARGO_BIN_EXE_slt"));
-    Said::of(clean.env("SLT_ENGINE", &server.url).arg("clean").args(arguments))
+    Printed::of(clean.env("SLT_ENGINE", &server.url).arg("clean").args(arguments))
 }
 
 /// Runs statements on a server, each of which must succeed.
 fn execute(server: &Server, statements: &[&str]) {
     let text: String = statements.iter().map(|sql| format!("statement ok\n{sql}\n\n")).collect();
     let root = folder(&[("setup.slt", &text)]);
-    let said = run(root.path(), &server.url, &[]);
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = run(root.path(), &server.url, &[]);
+    assert_eq!(printed.code, 0, "{printed:?}");
 }
 
 /// SQL that every engine understands.
@@ -99,14 +99,14 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
         let name = server.either("postgresql", "");
         let ignored = format!("ignored (0 of 1 records apply to {name}");
         for arguments in [&["--test-threads", "3"][..], &["--parallel", "--workers", "2"]] {
-            let said = run(root.path(), &server.url, arguments);
-            assert_eq!(said.code, 0, "{said:?}");
-            assert!(said.result().starts_with("test result: ok. 3 passed; 0 failed; 1 ignored"), "{said:?}");
-            assert!(said.verdict("other.slt").unwrap().starts_with(&ignored), "{said:?}");
+            let printed = run(root.path(), &server.url, arguments);
+            assert_eq!(printed.code, 0, "{printed:?}");
+            assert!(printed.result().starts_with("test result: ok. 3 passed; 0 failed; 1 ignored"), "{printed:?}");
+            assert!(printed.verdict("other.slt").unwrap().starts_with(&ignored), "{printed:?}");
         }
-        let said = clean(server, &["--dry-run"]);
-        assert_eq!(said.out.lines().count(), 1, "{said:?}");
-        assert!(said.out.starts_with("nothing to drop on "), "{said:?}");
+        let printed = clean(server, &["--dry-run"]);
+        assert_eq!(printed.out.lines().count(), 1, "{printed:?}");
+        assert!(printed.out.starts_with("nothing to drop on "), "{printed:?}");
     }
 }
 
@@ -118,12 +118,12 @@ fn several_statements_in_a_query_are_neither_an_expected_error_nor_an_empty_resu
             ("insert.test", "statement ok\nCREATE TABLE t(a INTEGER)\n\nquery I\nINSERT INTO t VALUES (1)\n----\n"),
             ("second.slt", "query error\nSELECT 1; SELECT 2\n"),
         ]);
-        let said = run(root.path(), &server.url, &[]);
-        assert_eq!((said.code, said.out.matches("... FAILED").count()), (101, 2), "{said:?}");
-        assert!(said.out.contains("query returned 0 columns, but 1 is declared (I)\n"), "{said:?}");
+        let printed = run(root.path(), &server.url, &[]);
+        assert_eq!((printed.code, printed.out.matches("... FAILED").count()), (101, 2), "{printed:?}");
+        assert!(printed.out.contains("query returned 0 columns, but 1 is declared (I)\n"), "{printed:?}");
         assert!(
-            said.out.contains("query failed: a query is one SQL statement, and here is a second one\n"),
-            "{said:?}"
+            printed.out.contains("query failed: a query is one SQL statement, and here is a second one\n"),
+            "{printed:?}"
         );
     }
 }
@@ -139,11 +139,11 @@ fn a_script_may_have_its_own_schema_instead() {
             false => text.replace("----\npostgres", "----\n<slt:ignore>"),
         };
         let root = folder(&[("a.slt", &text), ("b.slt", &text)]);
-        let said = run(root.path(), &format!("{}?slt_isolation=schema", server.url), &[]);
-        assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
-        let said = run(root.path(), &format!("{}?slt_isolation=none", server.url), &[]);
-        assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("`slt_isolation` is `database` or `schema`"), "{said:?}");
+        let printed = run(root.path(), &format!("{}?slt_isolation=schema", server.url), &[]);
+        assert_eq!((printed.code, printed.verdicts().len()), (0, 2), "{printed:?}");
+        let printed = run(root.path(), &format!("{}?slt_isolation=none", server.url), &[]);
+        assert_eq!(printed.code, 2, "{printed:?}");
+        assert!(printed.err.contains("`slt_isolation` is `database` or `schema`"), "{printed:?}");
         assert!(clean(server, &["--dry-run"]).out.starts_with("nothing to drop on "));
     }
 }
@@ -153,21 +153,21 @@ fn the_database_of_a_file_that_fails_is_kept_on_demand_and_cleaned_up_later() {
     let (servers, _turn) = servers();
     for server in servers {
         let root = folder(&[("fails.slt", "query I\nSELECT 1\n----\n2\n"), ("passes.slt", PASSES)]);
-        let said = run(root.path(), &server.url, &["--keep-db-on-failure"]);
-        assert_eq!(said.code, 101, "{said:?}");
-        let (_, rest) = said.out.split_once("kept the database `").unwrap_or_else(|| panic!("{said:?}"));
+        let printed = run(root.path(), &server.url, &["--keep-db-on-failure"]);
+        assert_eq!(printed.code, 101, "{printed:?}");
+        let (_, rest) = printed.out.split_once("kept the database `").unwrap_or_else(|| panic!("{printed:?}"));
         let name = rest.split('`').next().unwrap();
         for (arguments, words) in [
             (&["--dry-run"][..], format!("would drop database `{name}`\n")),
             (&[], format!("dropped database `{name}`\n")),
         ] {
-            let said = clean(server, arguments);
-            assert_eq!((said.code, said.out), (0, words), "{}", said.err);
+            let printed = clean(server, arguments);
+            assert_eq!((printed.code, printed.out), (0, words), "{}", printed.err);
         }
         let mut test = command(env!("CARGO_BIN_EXE_slt"));
         test.env("SLT_ENGINE", &server.url).arg("test").arg(root.path().join("fails.slt"));
-        let said = Said::of(test.arg("--keep-db-on-failure"));
-        assert!(said.code == 101 && said.out.contains("\nkept the database `slt_"), "{said:?}");
+        let printed = Printed::of(test.arg("--keep-db-on-failure"));
+        assert!(printed.code == 101 && printed.out.contains("\nkept the database `slt_"), "{printed:?}");
         assert!(clean(server, &[]).out.starts_with("dropped database `slt_"));
         assert!(clean(server, &[]).out.starts_with("nothing to drop on "));
     }
@@ -183,12 +183,12 @@ fn databases_of_killed_runs_are_cleaned_up_but_not_those_of_live_runs() {
         let until = |words: &str| {
             let begun = Instant::now();
             loop {
-                let said = clean(server, &[]);
-                assert_eq!(said.code, 0, "{said:?}");
-                if said.out.contains(words) {
+                let printed = clean(server, &[]);
+                assert_eq!(printed.code, 0, "{printed:?}");
+                if printed.out.contains(words) {
                     return;
                 }
-                assert!(begun.elapsed() < Duration::from_secs(60), "never `{words}`: {said:?}");
+                assert!(begun.elapsed() < Duration::from_secs(60), "never `{words}`: {printed:?}");
                 std::thread::sleep(Duration::from_millis(50));
             }
         };
@@ -213,9 +213,9 @@ fn a_query_that_hangs_is_cancelled_on_the_server() {
     for server in servers {
         let hangs = server.either("statement ok\nSELECT pg_sleep(1000)\n", "statement ok\nSELECT SLEEP(1000)\n");
         let root = folder(&[("hangs.slt", hangs), ("passes.slt", PASSES)]);
-        let said = run(root.path(), &server.url, &["--query-timeout", "0.3"]);
-        assert_eq!((said.code, said.verdict("passes.slt")), (101, Some("ok")), "{said:?}");
-        assert!(said.verdict("hangs.slt").unwrap().starts_with("timed out after "), "{said:?}");
+        let printed = run(root.path(), &server.url, &["--query-timeout", "0.3"]);
+        assert_eq!((printed.code, printed.verdict("passes.slt")), (101, Some("ok")), "{printed:?}");
+        assert!(printed.verdict("hangs.slt").unwrap().starts_with("timed out after "), "{printed:?}");
         assert!(clean(server, &["--dry-run"]).out.starts_with("nothing to drop on "));
     }
 }
@@ -227,12 +227,12 @@ fn a_lost_connection_never_counts_as_an_expected_error() {
         let kill = server.either("SELECT pg_terminate_backend(pg_backend_pid())", "KILL CONNECTION_ID()");
         let text = format!("statement error\n{kill}\n\nstatement error\nSELECT * FROM nowhere\n");
         let root = folder(&[("dies.slt", &text), ("passes.slt", PASSES)]);
-        let said = run(root.path(), &server.url, &[]);
+        let printed = run(root.path(), &server.url, &[]);
         assert_eq!(
-            (said.code, said.verdict("dies.slt"), said.verdict("passes.slt")),
+            (printed.code, printed.verdict("dies.slt"), printed.verdict("passes.slt")),
             (101, Some("FAILED"), Some("ok"))
         );
-        assert!(said.out.contains("the connection to ") && said.out.contains(" is lost: "), "{said:?}");
+        assert!(printed.out.contains("the connection to ") && printed.out.contains(" is lost: "), "{printed:?}");
     }
 }
 
@@ -241,11 +241,11 @@ fn login_and_permission_errors_do_not_show_the_password() {
     let (servers, _turn) = servers();
     for server in servers {
         let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
-        let said = run(root.path(), &server.url_as("slt_nobody", "hunter2"), &[]);
-        assert_eq!(said.code, 101, "{said:?}");
-        assert!(said.out.contains("cannot connect to ") && said.out.contains("slt_nobody"), "{said:?}");
-        assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
-        assert!(said.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{said:?}");
+        let printed = run(root.path(), &server.url_as("slt_nobody", "hunter2"), &[]);
+        assert_eq!(printed.code, 101, "{printed:?}");
+        assert!(printed.out.contains("cannot connect to ") && printed.out.contains("slt_nobody"), "{printed:?}");
+        assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
+        assert!(printed.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{printed:?}");
 
         let user = format!("slt_weak_{}", std::process::id());
         let place = server.either("", "@'127.0.0.1'");
@@ -253,22 +253,22 @@ fn login_and_permission_errors_do_not_show_the_password() {
         let kind = server.either("ROLE", "USER");
         execute(server, &[&format!("CREATE {kind} {user}{place} {password} 'hunter2'")]);
         let wrong = run(root.path(), &server.url_as(&user, "hunter20"), &[]);
-        let said = run(root.path(), &server.url_as(&user, "hunter2"), &[]);
+        let printed = run(root.path(), &server.url_as(&user, "hunter2"), &[]);
         execute(server, &[&format!("DROP {kind} {user}{place}")]);
         if server.checks_passwords {
             let refused = server.either("password authentication failed for user", "Access denied for user");
-            // Both files get the same answer, which is said once.
+            // Both files get the same answer, which is printed once.
             assert_eq!((wrong.code, wrong.out.matches(refused).count()), (101, 1), "{wrong:?}");
             assert!(wrong.out.contains("---- 2 files that could not connect stdout ----"), "{wrong:?}");
             assert!(!wrong.out.contains("hunter2") && !wrong.err.contains("hunter2"), "{wrong:?}");
         }
-        assert_eq!(said.code, 101, "{said:?}");
-        assert!(said.out.contains("cannot make a database: ERROR"), "{said:?}");
+        assert_eq!(printed.code, 101, "{printed:?}");
+        assert!(printed.out.contains("cannot make a database: ERROR"), "{printed:?}");
         assert!(
-            said.out.contains(server.either("`?slt_isolation=schema` in the URL", "the rights CREATE")),
-            "{said:?}"
+            printed.out.contains(server.either("`?slt_isolation=schema` in the URL", "the rights CREATE")),
+            "{printed:?}"
         );
-        assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+        assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
     }
 }
 
@@ -279,8 +279,8 @@ fn a_list_of_known_failures_is_for_the_server_that_it_names() {
         let root = folder(&[("fails.test", FAILS), ("mariadb.slt", "onlyif mariadb\nquery I\nSELECT 1\n----\n1\n")]);
         let list = root.path().join("known.toml");
         let path = list.to_str().unwrap();
-        let said = run(root.path(), &server.url, &["--write-known-failures", path]);
-        let name = match said.verdict("mariadb.slt") {
+        let printed = run(root.path(), &server.url, &["--write-known-failures", path]);
+        let name = match printed.verdict("mariadb.slt") {
             Some("ok") => "mariadb",
             _ => server.either("postgresql", "mysql"),
         };
@@ -289,17 +289,17 @@ fn a_list_of_known_failures_is_for_the_server_that_it_names() {
         for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "1"]] {
             std::fs::write(&list, &text).unwrap();
             let arguments = [&["--known-failures", path], way].concat();
-            let said = run(root.path(), &server.url, &arguments);
-            assert_eq!((said.code, said.verdict("fails.test")), (0, Some("known failure (the value differs)")));
+            let printed = run(root.path(), &server.url, &arguments);
+            assert_eq!((printed.code, printed.verdict("fails.test")), (0, Some("known failure (the value differs)")));
             std::fs::write(&list, text.replace(name, "sqlite")).unwrap();
-            let said = run(root.path(), &server.url, &arguments);
-            assert_eq!((said.code, said.verdict("fails.test")), (101, Some("FAILED")), "{said:?}");
+            let printed = run(root.path(), &server.url, &arguments);
+            assert_eq!((printed.code, printed.verdict("fails.test")), (101, Some("FAILED")), "{printed:?}");
         }
         std::fs::write(&list, &text).unwrap();
         std::fs::write(root.path().join("fails.test"), PASSES).unwrap();
-        let said = run(root.path(), &server.url, &["--known-failures", path, "--ratchet"]);
-        assert_eq!(said.code, 0, "{said:?}");
-        assert!(said.err.contains("taken off the known failures: fails.test"), "{said:?}");
+        let printed = run(root.path(), &server.url, &["--known-failures", path, "--ratchet"]);
+        assert_eq!(printed.code, 0, "{printed:?}");
+        assert!(printed.err.contains("taken off the known failures: fails.test"), "{printed:?}");
     }
 }
 
@@ -313,20 +313,20 @@ fn a_missing_server_fails_each_file_and_is_never_an_expected_error() {
         ("mysql://me:hunter2@nowhere.invalid", "cannot connect to mysql://me@nowhere.invalid: "),
     ] {
         for way in [&["--report"][..], &["--parallel", "--workers", "2"]] {
-            let said = run(root.path(), engine, way);
-            assert_eq!(said.code, 101, "{said:?}");
-            assert_eq!(said.out.matches(words).count(), 1, "{said:?}");
-            assert!(said.out.contains("---- 2 files that could not connect stdout ----"), "{said:?}");
-            let failed = ["a.test", "error.slt"].map(|name| said.verdict(name) == Some("FAILED"));
-            assert_eq!(failed, [true, true], "{said:?}");
-            assert!(said.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{said:?}");
-            assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+            let printed = run(root.path(), engine, way);
+            assert_eq!(printed.code, 101, "{printed:?}");
+            assert_eq!(printed.out.matches(words).count(), 1, "{printed:?}");
+            assert!(printed.out.contains("---- 2 files that could not connect stdout ----"), "{printed:?}");
+            let failed = ["a.test", "error.slt"].map(|name| printed.verdict(name) == Some("FAILED"));
+            assert_eq!(failed, [true, true], "{printed:?}");
+            assert!(printed.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{printed:?}");
+            assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
         }
         let mut one = command(env!("CARGO_BIN_EXE_slt"));
         one.env("SLT_ENGINE", engine).arg("test").arg(root.path().join("error.slt"));
-        let said = Said::of(&mut one);
-        assert_eq!((said.code, said.out.matches(words).count()), (101, 1), "{said:?}");
-        assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
+        let printed = Printed::of(&mut one);
+        assert_eq!((printed.code, printed.out.matches(words).count()), (101, 1), "{printed:?}");
+        assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
         assert_holds_no_secret(&root.path().join("results"));
     }
 }
@@ -334,7 +334,7 @@ fn a_missing_server_fails_each_file_and_is_never_an_expected_error() {
 /// No result file of a run contains the password; there are such files, and a page is among them.
 pub fn assert_holds_no_secret(results: &Path) {
     assert!(results.join("results.json").exists() && results.join("report.html").exists());
-    let found = Said::of(Command::new("grep").args(["-r", "hunter2"]).arg(results));
+    let found = Printed::of(Command::new("grep").args(["-r", "hunter2"]).arg(results));
     assert_eq!((found.code, found.out.as_str()), (1, ""), "{found:?}");
 }
 
@@ -347,12 +347,12 @@ fn invalid_engines_exit_with_2() {
         ("mysql://me:hunter2@h/db?x=hunter2", "cannot use `mysql://me@h/db`: "),
         ("external:", "`external:` wants a command"),
     ] {
-        let said = run(root.path(), engine, &[]);
-        assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
-        assert!(said.err.contains(words) && !said.err.contains("hunter2"), "{said:?}");
+        let printed = run(root.path(), engine, &[]);
+        assert_eq!((printed.code, printed.out.as_str()), (2, ""), "{printed:?}");
+        assert!(printed.err.contains(words) && !printed.err.contains("hunter2"), "{printed:?}");
     }
     let mut clean = command(env!("CARGO_BIN_EXE_slt"));
-    let said = Said::of(clean.args(["clean", "--engine", "sqlite"]));
-    assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains("the engine `sqlite` leaves no databases behind: name a server"), "{said:?}");
+    let printed = Printed::of(clean.args(["clean", "--engine", "sqlite"]));
+    assert_eq!(printed.code, 2, "{printed:?}");
+    assert!(printed.err.contains("the engine `sqlite` leaves no databases behind: name a server"), "{printed:?}");
 }

@@ -38,9 +38,9 @@ fn a_file_has_one_rust_path_with_and_without_a_listing() {
     let root = folder(&[("a-b.slt", PASSES), ("a_b.slt", PASSES), ("X.TEST", PASSES)]);
     let json = ["-Z", "unstable-options", "--format", "json"];
     let ended = |arguments: &[&str]| -> Vec<String> {
-        let said = run(root.path(), &[&json, arguments].concat());
-        assert_eq!(said.code, 0, "{}", said.err);
-        let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let printed = run(root.path(), &[&json, arguments].concat());
+        assert_eq!(printed.code, 0, "{}", printed.err);
+        let events = printed.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let mut names: Vec<String> = events
             .filter(|event| event["type"] == "test" && event["event"] == "ok")
             .map(|event| event["name"].as_str().unwrap().to_owned())

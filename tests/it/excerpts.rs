@@ -1,4 +1,4 @@
-//! `FILE:LINE`: one record, judged after what stands before it; by every door, and never taken for its file.
+//! `FILE:LINE`: one record, judged after the records before it; in every mode, and never taken for its file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::faulty_support::{Place, fault};
-use crate::support::{Said, command, folder, target_binary};
+use crate::support::{Printed, command, folder, target_binary};
 
 /// The record in line 11 needs the tables; those in line 8 and 16 fail.
 const SCRIPT: &str = "statement ok\nCREATE TABLE t(a)\n\nstatement ok\nINSERT INTO t VALUES (1)\n\n# Wrong.\nquery I\nSELECT 2\n----\n3\n\
@@ -22,14 +22,14 @@ impl Here {
         Here { folder: folder(&[(name, text), ("other.test", crate::support::PASSES)]), results: folder(&[]) }
     }
 
-    fn run(&self, program: &Path, arguments: &[&str]) -> Said {
+    fn run(&self, program: &Path, arguments: &[&str]) -> Printed {
         let mut command = command(program);
         command.args(arguments).args(["--root", self.folder.path().to_str().unwrap()]);
         command.env("SLT_RESULTS", self.results.path());
-        Said::of(&mut command)
+        Printed::of(&mut command)
     }
 
-    fn slt(&self, arguments: &[&str]) -> Said {
+    fn slt(&self, arguments: &[&str]) -> Printed {
         self.run(Path::new(env!("CARGO_BIN_EXE_slt")), arguments)
     }
 
@@ -45,20 +45,20 @@ fn every_door_judges_the_record_in_a_line_and_nothing_else() {
         let here = Here::new(name, SCRIPT);
         let at = |line: u32| format!("{name}:{line}");
         for line in [13, 14, 16] {
-            let said = here.slt(&["run", &at(line)]);
-            assert_eq!((said.code, said.verdict(&at(line))), (0, Some("ok")), "{said:?}");
-            assert!(said.out.contains("1 passed") && said.err.contains("no results are written"), "{said:?}");
-            let said = here.run(target_binary(), &[&at(line)]);
-            assert_eq!((said.code, said.verdict(&at(line))), (0, Some("ok")), "{said:?}");
-            let said = here.slt(&["test", &at(line)]);
-            assert_eq!(said.code, 0, "{said:?}");
-            assert!(said.out.contains("SELECT a FROM t") && !said.out.contains("CREATE TABLE"), "{said:?}");
-            assert!(said.out.contains("records: 1 passed; 0 failed; 0 skipped"), "{said:?}");
+            let printed = here.slt(&["run", &at(line)]);
+            assert_eq!((printed.code, printed.verdict(&at(line))), (0, Some("ok")), "{printed:?}");
+            assert!(printed.out.contains("1 passed") && printed.err.contains("no results are written"), "{printed:?}");
+            let printed = here.run(target_binary(), &[&at(line)]);
+            assert_eq!((printed.code, printed.verdict(&at(line))), (0, Some("ok")), "{printed:?}");
+            let printed = here.slt(&["test", &at(line)]);
+            assert_eq!(printed.code, 0, "{printed:?}");
+            assert!(printed.out.contains("SELECT a FROM t") && !printed.out.contains("CREATE TABLE"), "{printed:?}");
+            assert!(printed.out.contains("records: 1 passed; 0 failed; 0 skipped"), "{printed:?}");
         }
-        let said = here.slt(&["run", &at(19)]);
-        assert_eq!((said.code, said.verdict(&at(19))), (101, Some("FAILED")), "{said:?}");
-        assert!(said.out.contains("SELECT 4") && !said.out.contains("[SQL] SELECT 2"), "{said:?}");
-        assert!(said.out.contains("1 of the 4 records before it failed too, the first in line 8"), "{said:?}");
+        let printed = here.slt(&["run", &at(19)]);
+        assert_eq!((printed.code, printed.verdict(&at(19))), (101, Some("FAILED")), "{printed:?}");
+        assert!(printed.out.contains("SELECT 4") && !printed.out.contains("[SQL] SELECT 2"), "{printed:?}");
+        assert!(printed.out.contains("1 of the 4 records before it failed too, the first in line 8"), "{printed:?}");
         // A comment right before a record belongs to it.
         assert_eq!(here.slt(&["run", &at(7)]).verdict(&at(7)), Some("FAILED"));
         let alone = here.slt(&["run", "--only", &at(13)]);
@@ -82,10 +82,10 @@ fn results_history_and_known_failures_stay_those_of_whole_files() {
     let read = |name: &str| fs::read_to_string(here.results.path().join(name)).unwrap();
     let before = (read("results.json"), read("history.jsonl"), fs::read_to_string(known).unwrap());
     // A record that passes neither passes its file nor takes it off the list; one that fails is no known failure.
-    let said = here.slt(&["run", "--known-failures", known, "--ratchet", "--parallel", "joins.test:13"]);
-    assert_eq!((said.code, said.verdict("a/joins.test:13")), (0, Some("ok")), "{said:?}");
-    let said = here.slt(&["run", "--known-failures", known, "a/joins.test:8"]);
-    assert_eq!((said.code, said.verdict("a/joins.test:8")), (101, Some("FAILED")), "{said:?}");
+    let printed = here.slt(&["run", "--known-failures", known, "--ratchet", "--parallel", "joins.test:13"]);
+    assert_eq!((printed.code, printed.verdict("a/joins.test:13")), (0, Some("ok")), "{printed:?}");
+    let printed = here.slt(&["run", "--known-failures", known, "a/joins.test:8"]);
+    assert_eq!((printed.code, printed.verdict("a/joins.test:8")), (101, Some("FAILED")), "{printed:?}");
     assert_eq!((read("results.json"), read("history.jsonl"), fs::read_to_string(known).unwrap()), before);
     let first = here.slt(&["run", "--write-known-failures", "x.toml", "joins.test:8"]);
     assert!(first.code == 2 && first.err.contains("a record is none"), "{first:?}");
@@ -105,8 +105,8 @@ fn what_names_no_record_is_refused_with_the_nearest() {
         (&["run", "--only", "joins.slt"], "it needs a filter such as `joins.slt:12`"),
         (&["test", "--only", "joins.slt"], "it needs a line"),
     ] {
-        let said = here.slt(arguments);
-        assert!(said.code == 2 && said.err.contains(words), "{words}: {said:?}");
+        let printed = here.slt(arguments);
+        assert!(printed.code == 2 && printed.err.contains(words), "{words}: {printed:?}");
     }
     let shown = here.slt(&["run", "--list", "joins.slt:8"]);
     assert_eq!(shown.out.lines().next(), Some("joins.slt:8: test"), "{shown:?}");
@@ -115,38 +115,38 @@ fn what_names_no_record_is_refused_with_the_nearest() {
 #[test]
 fn a_record_that_does_not_apply_is_no_pass() {
     let here = Here::new("a.test", "onlyif mysql\nquery I\nSELECT 1\n----\n1\n\nhalt\n\nstatement ok\nSELECT 1\n");
-    let said = here.slt(&["run", "a.test:3"]);
+    let printed = here.slt(&["run", "a.test:3"]);
     assert_eq!(
-        (said.code, said.verdict("a.test:3")),
+        (printed.code, printed.verdict("a.test:3")),
         (5, Some("ignored (0 of 1 records apply to sqlite)")),
-        "{said:?}"
+        "{printed:?}"
     );
     let behind = here.slt(&["run", "a.test:9"]);
     assert!(behind.code == 2 && behind.err.contains("ends with the `halt` in line 7"), "{behind:?}");
     // Where it halts for this engine alone, that is found out when it runs.
     let here = Here::new("a.test", "onlyif sqlite\nhalt\n\nstatement ok\nSELECT 1\n");
-    let said = here.slt(&["run", "a.test:4"]);
+    let printed = here.slt(&["run", "a.test:4"]);
     assert_eq!(
-        (said.code, said.verdict("a.test:4").map(|verdict| verdict.starts_with("ignored"))),
+        (printed.code, printed.verdict("a.test:4").map(|verdict| verdict.starts_with("ignored"))),
         (5, Some(true)),
-        "{said:?}"
+        "{printed:?}"
     );
 }
 
 #[test]
 fn settings_before_a_record_hold_where_it_runs_alone() {
     let script = "control sortmode rowsort\n\nstatement ok\nCREATE TABLE t(a)\n\nquery I\nSELECT 2 UNION ALL SELECT 1\n----\n1\n2\n";
-    let said = Here::new("a.slt", script).slt(&["run", "--only", "a.slt:6"]);
-    assert_eq!((said.code, said.verdict("a.slt:6")), (0, Some("ok")), "{said:?}");
+    let printed = Here::new("a.slt", script).slt(&["run", "--only", "a.slt:6"]);
+    assert_eq!((printed.code, printed.verdict("a.slt:6")), (0, Some("ok")), "{printed:?}");
 }
 
 #[test]
 fn a_record_of_a_loop_is_judged_in_each_pass() {
     let script = "statement ok\nCREATE TABLE t(a)\n\nloop i 0 3\n\nquery I\nSELECT count(*) = {i} FROM t\n----\n1\n\n\
                   statement ok\nINSERT INTO t VALUES (1)\n\nendloop\n\nstatement ok\nSELECT nothing\n";
-    let said = Here::new("a.duckdb.test", script).slt(&["test", "a.duckdb.test:7"]);
-    assert!(said.out.contains("records: 3 passed; 0 failed; 0 skipped"), "{said:?}");
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = Here::new("a.duckdb.test", script).slt(&["test", "a.duckdb.test:7"]);
+    assert!(printed.out.contains("records: 3 passed; 0 failed; 0 skipped"), "{printed:?}");
+    assert_eq!(printed.code, 0, "{printed:?}");
 }
 
 #[test]
@@ -156,21 +156,21 @@ fn one_pass_of_a_loop_is_judged_where_it_is_named() {
                   statement ok\nINSERT INTO t VALUES ({i}{j})\n\nendloop\n\nendloop\n\nstatement ok\nSELECT nothing\n";
     let name = "a.duckdb.test";
     let here = Here::new(name, script);
-    for (door, program) in [(&["run"][..], Path::new(env!("CARGO_BIN_EXE_slt"))), (&[], target_binary())] {
-        let run = |at: &str| here.run(program, &[door, &[&format!("{name}:{at}")]].concat());
+    for (mode, program) in [(&["run"][..], Path::new(env!("CARGO_BIN_EXE_slt"))), (&[], target_binary())] {
+        let run = |at: &str| here.run(program, &[mode, &[&format!("{name}:{at}")]].concat());
         for (at, named, code, passed) in [
             ("9(i=1,j=1)", "9(i=1,j=1)", 0, 1),
             ("8 (i=1, j=2)", "8(i=1,j=2)", 101, 0),
             ("9(i=0)", "9(i=0)", 0, 3),
             ("9(i=1)", "9(i=1)", 101, 2),
         ] {
-            let said = run(at);
-            assert_eq!(said.code, code, "{at}: {said:?}");
+            let printed = run(at);
+            assert_eq!(printed.code, code, "{at}: {printed:?}");
             let verdict = if code == 0 { "ok" } else { "FAILED" };
-            assert_eq!(said.verdict(&format!("{name}:{named}")), Some(verdict), "{at}: {said:?}");
+            assert_eq!(printed.verdict(&format!("{name}:{named}")), Some(verdict), "{at}: {printed:?}");
             let failed = u32::from(code != 0);
             let records = format!("records   {passed} passed, {failed} failed, 0 skipped");
-            assert!(said.out.contains(&records), "{at}: {said:?}");
+            assert!(printed.out.contains(&records), "{at}: {printed:?}");
         }
         let none = run("9(i=2,j=0)");
         assert_eq!(none.code, 101, "{none:?}");
@@ -187,7 +187,7 @@ fn one_pass_of_a_loop_is_judged_where_it_is_named() {
     let command =
         whole.out.lines().find_map(|line| line.strip_prefix("that pass: ")).unwrap_or_else(|| panic!("{whole:?}"));
     assert!(command.ends_with("'a.duckdb.test:8(i=1,j=2)'"), "{command}");
-    let again = Said::of(crate::support::command("sh").args(["-c", command]));
+    let again = Printed::of(crate::support::command("sh").args(["-c", command]));
     assert_eq!((again.code, again.verdict("a.duckdb.test:8(i=1,j=2)")), (101, Some("FAILED")), "{again:?}");
     let shrunk = here.slt(&["shrink", "--reference", "none", &format!("{name}:8(i=1,j=2)")]);
     assert!(shrunk.code == 0 && shrunk.out.contains("a.duckdb.test:8"), "{shrunk:?}");

@@ -195,7 +195,7 @@ pub fn signal(pid: i32, signal: Signal) {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < DEADLINE, "waited in vain until {what}");
+        assert!(begun.elapsed() < DEADLINE, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -295,7 +295,7 @@ impl Ended {
 
     #[track_caller]
     pub fn says(&self, words: &str) {
-        assert!(self.stdout.contains(words) || self.stderr.contains(words), "not said: `{words}`\n{self}");
+        assert!(self.stdout.contains(words) || self.stderr.contains(words), "not printed: `{words}`\n{self}");
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Said, command, driver, folder};
+use crate::support::{Printed, command, driver, folder};
 
-fn fill(root: &Path, arguments: &[&str]) -> Said {
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).arg("fill").args(arguments).current_dir(root))
+fn fill(root: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(command(env!("CARGO_BIN_EXE_slt")).arg("fill").args(arguments).current_dir(root))
 }
 
 fn read(root: &Path, name: &str) -> String {
@@ -49,13 +49,13 @@ fn scripts_of_every_dialect_are_filled_and_pass_then() {
         for (name, script, filled, words) in cases {
             let (script, filled) = (script.replace('\n', end), filled.replace('\n', end));
             let root = folder(&[(name, &script)]);
-            let said = fill(root.path(), &[name, "--reference", "sqlite"]);
-            assert_eq!(read(root.path(), name), filled, "{said:?}");
-            assert_eq!((said.code, said.out.as_str()), (0, format!("{name}: {words}\n").as_str()), "{said:?}");
-            let said = Said::of(command(env!("CARGO_BIN_EXE_slt")).args(["test", name]).current_dir(root.path()));
-            assert_eq!(said.code, 0, "{said:?}");
-            let said = fill(root.path(), &[name, "--reference", "sqlite"]);
-            assert!(said.code == 0 && said.out.starts_with(&format!("{name}: nothing to fill")), "{said:?}");
+            let printed = fill(root.path(), &[name, "--reference", "sqlite"]);
+            assert_eq!(read(root.path(), name), filled, "{printed:?}");
+            assert_eq!((printed.code, printed.out.as_str()), (0, format!("{name}: {words}\n").as_str()), "{printed:?}");
+            let printed = Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(["test", name]).current_dir(root.path()));
+            assert_eq!(printed.code, 0, "{printed:?}");
+            let printed = fill(root.path(), &[name, "--reference", "sqlite"]);
+            assert!(printed.code == 0 && printed.out.starts_with(&format!("{name}: nothing to fill")), "{printed:?}");
             assert_eq!(read(root.path(), name), filled);
         }
     }
@@ -65,28 +65,31 @@ fn scripts_of_every_dialect_are_filled_and_pass_then() {
 fn records_that_expect_something_stay_unless_all_are_meant() {
     let script = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT x\n\nstatement ok\nSELECT y\n\nskipif sqlite\nstatement\nA\n\nquery I\nSELECT 3\n";
     let root = folder(&[("a.slt", script)]);
-    let said = fill(root.path(), &["a.slt", "--reference", "sqlite"]);
+    let printed = fill(root.path(), &["a.slt", "--reference", "sqlite"]);
     let filled = script.replace("SELECT 3\n", "SELECT 3\n----\n3\n");
-    assert_eq!((said.code, read(root.path(), "a.slt")), (101, filled), "{said:?}");
+    assert_eq!((printed.code, read(root.path(), "a.slt")), (101, filled), "{printed:?}");
     assert!(
-        said.out.contains("the value differs\nnot filled: it expects something already: `slt fill --all`"),
-        "{said:?}"
+        printed.out.contains("the value differs\nnot filled: it expects something already: `slt fill --all`"),
+        "{printed:?}"
     );
     assert!(
-        said.out.contains("not filled: it ends with an error, which only `--bless-errors` writes down"),
-        "{said:?}"
+        printed.out.contains("not filled: it ends with an error, which only `--bless-errors` writes down"),
+        "{printed:?}"
     );
-    assert!(said.out.ends_with("a.slt: 1 record filled from sqlite; 3 records fail there and stay as they are; 1 record does not apply to sqlite\n"), "{said:?}");
-    let said = fill(root.path(), &["a.slt", "--reference", "sqlite", "--all", "--bless-errors", "--bless=check"]);
-    assert!(said.code == 101 && said.out.contains("3 records would be filled\n"), "{said:?}");
-    assert!(said.out.contains("-2\n+1\n") && said.out.contains("+query error no such column: x\n"), "{said:?}");
+    assert!(printed.out.ends_with("a.slt: 1 record filled from sqlite; 3 records fail there and stay as they are; 1 record does not apply to sqlite\n"), "{printed:?}");
+    let printed = fill(root.path(), &["a.slt", "--reference", "sqlite", "--all", "--bless-errors", "--bless=check"]);
+    assert!(printed.code == 101 && printed.out.contains("3 records would be filled\n"), "{printed:?}");
+    assert!(
+        printed.out.contains("-2\n+1\n") && printed.out.contains("+query error no such column: x\n"),
+        "{printed:?}"
+    );
     fs::write(root.path().join("a.slt"), script).unwrap();
-    let said = fill(root.path(), &["a.slt", "--reference", "sqlite", "--all", "--bless-errors"]);
+    let printed = fill(root.path(), &["a.slt", "--reference", "sqlite", "--all", "--bless-errors"]);
     let all =
         script.replace("----\n2", "----\n1").replace("query I\nSELECT x", "query error no such column: x\nSELECT x");
     let all =
         all.replace("ok\nSELECT y", "error no such column: y\nSELECT y").replace("SELECT 3\n", "SELECT 3\n----\n3\n");
-    assert_eq!((said.code, read(root.path(), "a.slt")), (0, all), "{said:?}");
+    assert_eq!((printed.code, read(root.path(), "a.slt")), (0, all), "{printed:?}");
 }
 
 #[test]
@@ -97,16 +100,19 @@ fn a_reference_that_is_lost_leaves_the_file_alone() {
         ("external:/nowhere/driver", "cannot connect to the reference"),
         ("postgres://me:hunter2@127.0.0.1:1/db", "so nothing was filled"),
     ] {
-        let said = fill(root.path(), &["a.slt", "b.slt", "--reference", reference]);
-        assert!(said.code == 4 && said.err.contains(words) && !said.err.contains("hunter2"), "{said:?}");
+        let printed = fill(root.path(), &["a.slt", "b.slt", "--reference", reference]);
+        assert!(printed.code == 4 && printed.err.contains(words) && !printed.err.contains("hunter2"), "{printed:?}");
     }
-    let said = fill(root.path(), &["a.slt", "b.slt", "--reference", "external:python3 driver.py end"]);
-    assert!(said.code == 4 && said.out.ends_with("a.slt: stays as it is: 2 records fail there\n"), "{said:?}");
-    assert!(said.out.contains("not filled: the script did not run to its end"), "{said:?}");
+    let printed = fill(root.path(), &["a.slt", "b.slt", "--reference", "external:python3 driver.py end"]);
+    assert!(printed.code == 4 && printed.out.ends_with("a.slt: stays as it is: 2 records fail there\n"), "{printed:?}");
+    assert!(printed.out.contains("not filled: the script did not run to its end"), "{printed:?}");
     assert_eq!((read(root.path(), "a.slt").as_str(), read(root.path(), "b.slt").as_str()), (script, script));
     // Somebody else writes to the file meanwhile.
-    let said = fill(root.path(), &["a.slt", "--reference", "external:python3 driver.py write"]);
-    assert!(said.code == 101 && said.out.contains("not filled: the file has changed since it was read"), "{said:?}");
+    let printed = fill(root.path(), &["a.slt", "--reference", "external:python3 driver.py write"]);
+    assert!(
+        printed.code == 101 && printed.out.contains("not filled: the file has changed since it was read"),
+        "{printed:?}"
+    );
     assert_eq!(read(root.path(), "a.slt"), format!("{script}\n# More.\n"));
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
 }
@@ -121,14 +127,21 @@ fn what_cannot_be_filled_is_said_before_anything_runs() {
         (&["tests/b.slt", "--reference", "sqlite"], "no test file `tests/b.slt`"),
         (&["--reference", "sqlite"], "<FILE>..."),
     ] {
-        let said = fill(root.path(), arguments);
-        assert!(said.code == 2 && said.err.contains(words), "{said:?}");
+        let printed = fill(root.path(), arguments);
+        assert!(printed.code == 2 && printed.err.contains(words), "{printed:?}");
     }
-    let said = fill(&root.path().join("tests"), &["a.slt", "--reference", "sqlite"]);
-    assert!(said.code == 101 && said.out.ends_with("a.slt: stays as it is: 1 record fails there\n"), "{said:?}");
+    let printed = fill(&root.path().join("tests"), &["a.slt", "--reference", "sqlite"]);
+    assert!(
+        printed.code == 101 && printed.out.ends_with("a.slt: stays as it is: 1 record fails there\n"),
+        "{printed:?}"
+    );
     // Inside of the root, what is included is filled too.
-    let said = fill(root.path(), &["a.slt", "--root", "tests", "--reference", "sqlite"]);
-    assert_eq!(said.code, 101, "{said:?}");
-    let said = fill(root.path(), &["tests/a.slt", "--reference", "sqlite"]);
-    assert_eq!((said.code, read(root.path(), "b.part").as_str()), (0, "query I\nSELECT 2\n----\n2\n"), "{said:?}");
+    let printed = fill(root.path(), &["a.slt", "--root", "tests", "--reference", "sqlite"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
+    let printed = fill(root.path(), &["tests/a.slt", "--reference", "sqlite"]);
+    assert_eq!(
+        (printed.code, read(root.path(), "b.part").as_str()),
+        (0, "query I\nSELECT 2\n----\n2\n"),
+        "{printed:?}"
+    );
 }

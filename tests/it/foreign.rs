@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Said, command, folder, target_binary};
+use crate::support::{Printed, command, folder, target_binary};
 
 /// A script whose SQL, error message and reason all try to.
 const HOSTILE: &str = "\
@@ -29,9 +29,9 @@ fn assert_inert(text: &str, which: &str) {
     }
 }
 
-fn slt(root: &Path, arguments: &[&str]) -> Said {
+fn slt(root: &Path, arguments: &[&str]) -> Printed {
     let mut slt = command(env!("CARGO_BIN_EXE_slt"));
-    Said::of(slt.args(arguments).env("SLT_CORPUS", root).env("SLT_RESULTS", root.join("results")))
+    Printed::of(slt.args(arguments).env("SLT_CORPUS", root).env("SLT_RESULTS", root.join("results")))
 }
 
 #[test]
@@ -50,11 +50,11 @@ fn foreign_text_controls_neither_a_terminal_nor_github() {
     ] {
         let mut run = command(target_binary());
         run.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
-        let said = Said::of(run.args(arguments).args(["--known-failures", list]));
-        assert_eq!(said.code, if arguments == ["--list"] { 0 } else { 101 }, "{said:?}");
-        assert!(said.out.contains("hostile"), "{said:?}");
-        assert_inert(&said.out, &format!("{arguments:?}, standard output"));
-        assert_inert(&said.err, &format!("{arguments:?}, standard error"));
+        let printed = Printed::of(run.args(arguments).args(["--known-failures", list]));
+        assert_eq!(printed.code, if arguments == ["--list"] { 0 } else { 101 }, "{printed:?}");
+        assert!(printed.out.contains("hostile"), "{printed:?}");
+        assert_inert(&printed.out, &format!("{arguments:?}, standard output"));
+        assert_inert(&printed.err, &format!("{arguments:?}, standard error"));
     }
     for arguments in [
         &["run", "--known-failures", list][..],
@@ -70,8 +70,8 @@ fn foreign_text_controls_neither_a_terminal_nor_github() {
         &["query", "--format", "json", "SELECT * FROM failures"],
         &["run", "::error::nosuch\u{1b}[2J"],
     ] {
-        let said = slt(root.path(), arguments);
-        assert_inert(&said.out, &format!("slt {arguments:?}, standard output: {}", said.out));
-        assert_inert(&said.err, &format!("slt {arguments:?}, standard error: {}", said.err));
+        let printed = slt(root.path(), arguments);
+        assert_inert(&printed.out, &format!("slt {arguments:?}, standard output: {}", printed.out));
+        assert_inert(&printed.err, &format!("slt {arguments:?}, standard error: {}", printed.err));
     }
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Said, command};
+use crate::support::{Printed, command};
 
-fn slt(arguments: &[&str]) -> Said {
+fn slt(arguments: &[&str]) -> Printed {
     // A password in a variable goes into no file.
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).env("SLT_ENGINE", "postgres://me:hunter2@h"))
+    Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).env("SLT_ENGINE", "postgres://me:hunter2@h"))
 }
 
 #[test]
@@ -15,17 +15,20 @@ fn every_shell_gets_completions_that_it_can_read() {
     let folder = tempfile::tempdir().unwrap();
     let shells = [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"]), ("elvish", &["-compileonly"])];
     for (shell, check) in shells.into_iter().chain([("powershell", &[][..])]) {
-        let said = slt(&["completions", shell]);
-        assert!(said.code == 0 && said.out.contains("punchlist") && !said.out.contains("hunter2"), "{said:?}");
+        let printed = slt(&["completions", shell]);
+        assert!(
+            printed.code == 0 && printed.out.contains("punchlist") && !printed.out.contains("hunter2"),
+            "{printed:?}"
+        );
         let path = folder.path().join(shell);
-        fs::write(&path, &said.out).unwrap();
+        fs::write(&path, &printed.out).unwrap();
         match Command::new(shell).args(check).arg(&path).output() {
             Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{output:?}"),
             Err(_) => println!("{shell} is not on this machine: its completions are made, and not read"),
         }
     }
-    let said = slt(&["completions", "tcsh"]);
-    assert!(said.code == 2 && said.err.contains("bash, elvish, fish, powershell, zsh"), "{said:?}");
+    let printed = slt(&["completions", "tcsh"]);
+    assert!(printed.code == 2 && printed.err.contains("bash, elvish, fish, powershell, zsh"), "{printed:?}");
 }
 
 #[test]
@@ -52,8 +55,11 @@ fn the_manual_pages_can_be_shown() {
     assert!(page.code == 0 && page.out.contains(".TH slt 1") && !page.out.contains("hunter2"), "{page:?}");
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man1");
-    let said = slt(&["man", pages.to_str().unwrap()]);
-    assert!(said.code == 0 && said.out.starts_with("wrote ") && said.out.contains(" pages to `"), "{said:?}");
+    let printed = slt(&["man", pages.to_str().unwrap()]);
+    assert!(
+        printed.code == 0 && printed.out.starts_with("wrote ") && printed.out.contains(" pages to `"),
+        "{printed:?}"
+    );
     for (name, heading) in [("slt.1", "SUBCOMMANDS"), ("slt-run.1", "OPTIONS"), ("slt-fill.1", "OPTIONS")] {
         let path = pages.join(name);
         let text = fs::read_to_string(&path).unwrap();
@@ -70,6 +76,6 @@ fn the_manual_pages_can_be_shown() {
             Err(_) => println!("groff is not on this machine: the pages are written, and not shown"),
         }
     }
-    let said = slt(&["man", "/dev/null/x"]);
-    assert!(said.code == 4 && said.err.contains("cannot write `/dev/null/x`"), "{said:?}");
+    let printed = slt(&["man", "/dev/null/x"]);
+    assert!(printed.code == 4 && printed.err.contains("cannot write `/dev/null/x`"), "{printed:?}");
 }

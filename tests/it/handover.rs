@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::faulty_support::wait_until;
 use crate::own_engine::{README, copy_versions, target_folder, write};
-use crate::support::{FAILS, PASSES, Said, command, folder};
+use crate::support::{FAILS, PASSES, Printed, command, folder};
 
 /// A test target that uses the harness only where it does not matter, and would be green.
 const FOREIGN: &str = "fn main() {\n    let _ = slt_harness::Suite::new(\"x\");\n    \
@@ -57,8 +57,8 @@ fn workspace() -> PathBuf {
     root
 }
 
-fn slt(folder: &Path, arguments: &[&str]) -> Said {
-    Said::of(slt_command(folder).args(arguments))
+fn slt(folder: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(slt_command(folder).args(arguments))
 }
 
 fn slt_command(folder: &Path) -> Command {
@@ -81,7 +81,7 @@ fn commands_are_about_the_engine_and_the_files_of_the_package() {
     let again = run.out.lines().find_map(|line| line.strip_prefix("run again: ")).unwrap_or_else(|| panic!("{run:?}"));
     assert!(again.ends_with(" run --exact a/fails.test"), "{again}");
     let mut shell = slt_command(&one);
-    let shell = Said::of(
+    let shell = Printed::of(
         Command::new("sh").arg("-c").arg(again).current_dir(&one).envs(
             shell
                 .env("SLT_RESULTS", target_folder().join("again"))
@@ -123,10 +123,11 @@ fn cargo_slt_is_slt() {
     );
     let mut cargo = command(env!("CARGO"));
     cargo.current_dir(&one).env("CARGO_TARGET_DIR", target_folder()).env("PATH", path.unwrap());
-    let said =
-        Said::of(cargo.args(["slt", "run", "--locked", "fails"]).env("SLT_RESULTS", target_folder().join("cargo-slt")));
-    assert_eq!((said.code, said.verdicts().len()), (101, 1), "{said:?}");
-    assert!(said.out.contains("\nrun again: cargo slt run --locked --exact a/fails.test\n"), "{said:?}");
+    let printed = Printed::of(
+        cargo.args(["slt", "run", "--locked", "fails"]).env("SLT_RESULTS", target_folder().join("cargo-slt")),
+    );
+    assert_eq!((printed.code, printed.verdicts().len()), (101, 1), "{printed:?}");
+    assert!(printed.out.contains("\nrun again: cargo slt run --locked --exact a/fails.test\n"), "{printed:?}");
 }
 
 #[test]
@@ -152,8 +153,11 @@ fn one_of_several_targets_is_named() {
         (&["run", "-p", "three"], "no package `three` is here"),
         (&["run", "--test"], "`--test` needs a value"),
     ] {
-        let said = slt(&root, arguments);
-        assert!(said.code == 2 && said.err.contains(words) && said.out.is_empty(), "{arguments:?}: {said:?}");
+        let printed = slt(&root, arguments);
+        assert!(
+            printed.code == 2 && printed.err.contains(words) && printed.out.is_empty(),
+            "{arguments:?}: {printed:?}"
+        );
     }
 }
 
@@ -161,10 +165,13 @@ fn one_of_several_targets_is_named() {
 fn a_target_that_does_not_use_the_harness_is_not_started() {
     let foreign = workspace().join("foreign");
     for command in ["run", "list", "stubs"] {
-        let said = slt(&foreign, &[command]);
-        assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("the test target `slt` of `foreign` does not call `slt_harness::main`"), "{said:?}");
-        assert!(!foreign.join("ran").exists() && said.out.is_empty(), "{said:?}");
+        let printed = slt(&foreign, &[command]);
+        assert_eq!(printed.code, 2, "{printed:?}");
+        assert!(
+            printed.err.contains("the test target `slt` of `foreign` does not call `slt_harness::main`"),
+            "{printed:?}"
+        );
+        assert!(!foreign.join("ran").exists() && printed.out.is_empty(), "{printed:?}");
     }
 }
 
@@ -175,13 +182,13 @@ fn what_cannot_be_built_is_never_green() {
     assert_eq!(broken.code, 6, "{broken:?}");
     assert!(broken.err.contains("no_such_function"), "cargo's own words are shown: {broken:?}");
     assert!(broken.err.ends_with("error: cargo could not build the test target `slt` of `broken`\n"), "{broken:?}");
-    let none = Said::of(slt_command(&root.join("one")).env("CARGO", "/no/such/cargo").arg("run"));
+    let none = Printed::of(slt_command(&root.join("one")).env("CARGO", "/no/such/cargo").arg("run"));
     assert!(none.code == 6 && none.err.contains("cannot run `/no/such/cargo`"), "{none:?}");
     let place = folder(&[("Cargo.toml", "[package]\nname = 1\n"), ("tests/corpus/a.test", PASSES)]);
     let invalid = slt(place.path(), &["run"]);
     assert!(invalid.code == 6 && invalid.err.contains("`cargo metadata` failed: "), "{invalid:?}");
-    for said in [broken, none, invalid] {
-        assert_eq!(said.out, "", "{said:?}");
+    for printed in [broken, none, invalid] {
+        assert_eq!(printed.out, "", "{printed:?}");
     }
     let status = slt(place.path(), &["status"]);
     assert!(status.code == 2 && status.err.contains("looking in `target/slt`"), "{status:?}");
@@ -189,9 +196,12 @@ fn what_cannot_be_built_is_never_green() {
 
 #[test]
 fn a_command_that_the_target_lacks_is_answered_with_what_to_write() {
-    let said = slt(&workspace().join("one"), &["shrink", "a/fails.test"]);
-    assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains("in `Cargo.toml`, write `features = [\"commands\"]` for `slt-harness`"), "{said:?}");
+    let printed = slt(&workspace().join("one"), &["shrink", "a/fails.test"]);
+    assert_eq!(printed.code, 2, "{printed:?}");
+    assert!(
+        printed.err.contains("in `Cargo.toml`, write `features = [\"commands\"]` for `slt-harness`"),
+        "{printed:?}"
+    );
 }
 
 #[test]
@@ -214,7 +224,7 @@ fn slt_has_its_own_engine_where_no_target_is_or_another_is_named() {
     let one = workspace().join("one");
     let mut named = slt_command(&one);
     named.env("SLT_RESULTS", place.path().join("results"));
-    let named = Said::of(named.args(["run", "--engine", "sqlite", "--root", "tests/readme", "errors"]));
+    let named = Printed::of(named.args(["run", "--engine", "sqlite", "--root", "tests/readme", "errors"]));
     assert!(named.code == 101 && named.err.contains("on sqlite\n"), "SQLite has another error: {named:?}");
 }
 
@@ -227,10 +237,10 @@ fn watch_runs_what_changed_or_failed_until_ctrl_c() {
     watch.args(["watch", "--root", "."]).env("SLT_RESULTS", results.path().join("results"));
     watch.stdin(std::process::Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
     let mut watch = watch.spawn().unwrap();
-    let said = || fs::read_to_string(results.path().join("out")).unwrap();
+    let printed = || fs::read_to_string(results.path().join("out")).unwrap();
     let runs = |wanted: usize| {
-        wait_until("it watches", || said().matches("watching 2 files; Ctrl-C ends\n").count() == wanted);
-        said().rsplit("running ").next().unwrap().to_owned()
+        wait_until("it watches", || printed().matches("watching 2 files; Ctrl-C ends\n").count() == wanted);
+        printed().rsplit("running ").next().unwrap().to_owned()
     };
     let first = runs(1);
     assert!(first.contains("test a.test ... ok") && first.contains("test b.test ... FAILED"), "{first}");
@@ -241,14 +251,19 @@ fn watch_runs_what_changed_or_failed_until_ctrl_c() {
     let third = runs(3);
     assert!(!third.contains("test a.test") && third.contains("test b.test ... ok"), "{third}");
     rustix::process::kill_process(rustix::process::Pid::from_child(&watch), rustix::process::Signal::INT).unwrap();
-    assert_eq!(watch.wait().unwrap().code(), Some(0), "{}", said());
+    assert_eq!(watch.wait().unwrap().code(), Some(0), "{}", printed());
 }
 
 #[test]
 fn a_package_without_a_target_for_commands_needs_no_cargo() {
     let manifest = "[package]\nname = \"plain\"\n[package.metadata.slt]\ntargets = []\n";
     let folder = folder(&[("Cargo.toml", manifest)]);
-    let said =
-        Said::of(command(env!("CARGO_BIN_EXE_slt")).arg("run").current_dir(folder.path()).env("CARGO", "/no/cargo"));
-    assert!(said.code == 0 && said.err.contains("`plain` names no test target"), "{} {}", said.code, said.err);
+    let printed =
+        Printed::of(command(env!("CARGO_BIN_EXE_slt")).arg("run").current_dir(folder.path()).env("CARGO", "/no/cargo"));
+    assert!(
+        printed.code == 0 && printed.err.contains("`plain` names no test target"),
+        "{} {}",
+        printed.code,
+        printed.err
+    );
 }

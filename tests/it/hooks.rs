@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::faulty_support::wait_until;
 use crate::own_engine::{Target, cargo_test_command, failure};
-use crate::support::{Said, command, folder};
+use crate::support::{Printed, command, folder};
 
 /// An engine that says all that an engine's author can say. A request is the types of the result, and its rows.
 pub const HOOKS: Target = Target {
@@ -84,15 +84,15 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-/// Runs the target `hooks` with these arguments and variables; what it said, and what its set-up wrote down.
-fn hooks(arguments: &[&str], variables: &[(&str, &str)]) -> (Said, Vec<String>) {
+/// Runs the target `hooks` with these arguments and variables; what it printed, and what its set-up wrote down.
+fn hooks(arguments: &[&str], variables: &[(&str, &str)]) -> (Printed, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut command = cargo_test_command(&HOOKS);
     command.arg("--").args(arguments).env("ECHO_LOG", &log).env("SLT_RESULTS", folder.path().join("results"));
-    let said = Said::of(command.envs(variables.iter().copied()));
+    let printed = Printed::of(command.envs(variables.iter().copied()));
     let read = || fs::read_to_string(&log).unwrap_or_default();
-    (said, read().lines().map(str::to_owned).collect())
+    (printed, read().lines().map(str::to_owned).collect())
 }
 
 /// The words of a log, and whether one process wrote them all.
@@ -104,8 +104,8 @@ fn by_one_process(log: &[String]) -> (Vec<&str>, bool) {
 #[test]
 fn what_an_engines_author_says_holds_in_threads_and_in_workers() {
     for arguments in [&[][..], &["--parallel", "--workers", "2"], &["--parallel"]] {
-        let (said, log) = hooks(arguments, &[]);
-        assert_eq!(said.code, 101, "{said:?}");
+        let (printed, log) = hooks(arguments, &[]);
+        assert_eq!(printed.code, 101, "{printed:?}");
         for (name, verdict) in [
             ("ok.slt", "ok"),
             ("types.slt", "FAILED"),
@@ -114,7 +114,7 @@ fn what_an_engines_author_says_holds_in_threads_and_in_workers() {
             ("gis.slt", "ignored (no spatial types)"),
             ("slow/a.slt", "ignored (slow)"),
         ] {
-            assert_eq!(said.verdict(name), Some(verdict), "{arguments:?} {said:?}");
+            assert_eq!(printed.verdict(name), Some(verdict), "{arguments:?} {printed:?}");
         }
         for text in [
             "query columns mismatch\n  declared: R\n  actual:   I\n",
@@ -122,7 +122,7 @@ fn what_an_engines_author_says_holds_in_threads_and_in_workers() {
             "[SQL] T a  b\n[Diff] (-expected|+actual)\n@@ line 4 @@\n- \"a·b\"\n+ \"a··b\"\n",
             "after the last record: a setting is left changed\n",
         ] {
-            assert_eq!(said.out.matches(text).count(), 1, "{text}: {said:?}");
+            assert_eq!(printed.out.matches(text).count(), 1, "{text}: {printed:?}");
         }
         assert_eq!(by_one_process(&log), (vec!["before", "after"], true), "{arguments:?}: {log:?}");
     }
@@ -130,12 +130,12 @@ fn what_an_engines_author_says_holds_in_threads_and_in_workers() {
 
 #[test]
 fn under_nextest_one_process_does_the_set_up_for_all_files_and_ends_it_after_the_last() {
-    if Said::of(command(env!("CARGO")).args(["nextest", "--version"])).code != 0 {
+    if Printed::of(command(env!("CARGO")).args(["nextest", "--version"])).code != 0 {
         assert!(std::env::var_os("CI").is_none(), "cargo has no nextest");
         return eprintln!("not tested: cargo has no nextest");
     }
-    let (said, _) = hooks(&["--list"], &[]);
-    assert_eq!(said.code, 0, "{said:?}");
+    let (printed, _) = hooks(&["--list"], &[]);
+    assert_eq!(printed.code, 0, "{printed:?}");
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-engine");
@@ -143,9 +143,9 @@ fn under_nextest_one_process_does_the_set_up_for_all_files_and_ends_it_after_the
     nextest.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
     nextest.env("ECHO_LOG", &log).env("SLT_RESULTS", folder.path().join("results"));
     nextest.args(["nextest", "run", "--test", "hooks", "--no-fail-fast"]);
-    let said = Said::of(&mut nextest);
-    assert_eq!(said.code, 100, "{said:?}");
-    assert!(said.err.contains("6 tests run: 3 passed, 3 failed"), "{said:?}");
+    let printed = Printed::of(&mut nextest);
+    assert_eq!(printed.code, 100, "{printed:?}");
+    assert!(printed.err.contains("6 tests run: 3 passed, 3 failed"), "{printed:?}");
     let read = || fs::read_to_string(&log).unwrap_or_default();
     wait_until("the set-up is ended", || read().contains("after"));
     let lines: Vec<String> = read().lines().map(str::to_owned).collect();
@@ -155,43 +155,43 @@ fn under_nextest_one_process_does_the_set_up_for_all_files_and_ends_it_after_the
 #[test]
 fn a_set_up_that_fails_ends_the_run_with_4_before_any_file_and_its_teardown_still_runs() {
     for arguments in [&[][..], &["--parallel", "--workers", "2"], &["--parallel"]] {
-        let (said, log) = hooks(arguments, &[("ECHO_FAIL", "1")]);
-        assert_eq!(said.code, 4, "{said:?}");
-        assert!(said.err.contains("(`before_run`) failed, so no file was run: no port is free"), "{said:?}");
-        assert!(!said.out.contains("test ok.slt"), "{said:?}");
+        let (printed, log) = hooks(arguments, &[("ECHO_FAIL", "1")]);
+        assert_eq!(printed.code, 4, "{printed:?}");
+        assert!(printed.err.contains("(`before_run`) failed, so no file was run: no port is free"), "{printed:?}");
+        assert!(!printed.out.contains("test ok.slt"), "{printed:?}");
         assert_eq!(by_one_process(&log), (vec!["before", "after"], true), "{arguments:?}: {log:?}");
     }
-    let (said, log) = hooks(&["--list"], &[]);
-    assert!(said.code == 0 && log.is_empty(), "a list needs no set-up: {log:?} {said:?}");
+    let (printed, log) = hooks(&["--list"], &[]);
+    assert!(printed.code == 0 && log.is_empty(), "a list needs no set-up: {log:?} {printed:?}");
 }
 
 #[test]
 fn a_teardown_that_fails_ends_a_green_run_with_4_and_says_why() {
     for arguments in [&["ok.slt"][..], &["ok.slt", "--parallel", "--workers", "2"], &["ok.slt", "--parallel"]] {
-        let (said, log) = hooks(arguments, &[("ECHO_FAIL_AFTER", "1")]);
-        assert_eq!(said.code, 4, "{arguments:?} {said:?}");
-        assert!(said.err.contains("(`after_run`) failed: the port is still open"), "{arguments:?} {said:?}");
+        let (printed, log) = hooks(arguments, &[("ECHO_FAIL_AFTER", "1")]);
+        assert_eq!(printed.code, 4, "{arguments:?} {printed:?}");
+        assert!(printed.err.contains("(`after_run`) failed: the port is still open"), "{arguments:?} {printed:?}");
         assert_eq!(by_one_process(&log), (vec!["before", "after"], true), "{arguments:?}: {log:?}");
     }
-    let (said, _) = hooks(&["ok.slt", "--parallel"], &[]);
-    assert_eq!(said.code, 0, "an earlier failure is forgotten: {said:?}");
+    let (printed, _) = hooks(&["ok.slt", "--parallel"], &[]);
+    assert_eq!(printed.code, 0, "an earlier failure is forgotten: {printed:?}");
 }
 
 #[test]
 fn a_flag_of_ones_own_and_a_hook_that_panics() {
-    let (said, _) = hooks(&["gis", "--gis"], &[]);
-    assert_eq!((said.code, said.verdict("gis.slt")), (0, Some("ok")), "{said:?}");
-    let (said, _) = hooks(&["gis"], &[("ECHO_GIS", "true"), ("ECHO_PANIC", "1")]);
-    assert_eq!(said.code, 101, "{said:?}");
-    let text = failure(&said, "gis.slt");
+    let (printed, _) = hooks(&["gis", "--gis"], &[]);
+    assert_eq!((printed.code, printed.verdict("gis.slt")), (0, Some("ok")), "{printed:?}");
+    let (printed, _) = hooks(&["gis"], &[("ECHO_GIS", "true"), ("ECHO_PANIC", "1")]);
+    assert_eq!(printed.code, 101, "{printed:?}");
+    let text = failure(&printed, "gis.slt");
     assert!(
         text.starts_with("the engine's validator panicked at ")
             && text.contains(": the validator lost its way\n[SQL] T x\n"),
         "{text}"
     );
     assert!(text.ends_with("tests/hooks/gis.slt:1"), "{text}");
-    let (said, _) = hooks(&["--complete"], &[]);
-    assert!(said.code == 2 && said.err.contains("here, `--bless` rewrites"), "{said:?}");
+    let (printed, _) = hooks(&["--complete"], &[]);
+    assert!(printed.code == 2 && printed.err.contains("here, `--bless` rewrites"), "{printed:?}");
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn reports_call_the_engine_by_its_name() {
     for arguments in [&["ok.slt"][..], &["ok.slt", "--parallel", "--workers", "1"]] {
         let results = tempfile::tempdir().unwrap();
         let path = results.path().display().to_string();
-        let (said, _) = hooks(&[arguments, &["--report", "--results", &path]].concat(), &[]);
-        assert_eq!(said.code, 0, "{said:?}");
+        let (printed, _) = hooks(&[arguments, &["--report", "--results", &path]].concat(), &[]);
+        assert_eq!(printed.code, 0, "{printed:?}");
         for (file, text) in [
             ("results.json", "\"engine\":\"Echo\""),
             ("junit.xml", "slt on Echo"),
@@ -218,8 +218,8 @@ fn what_is_blessed_has_the_types_of_the_adapter() {
                 query T\nT took 5 s/b  c/d\n----\ntook <slt:ignore> s\nb c\nd\n";
     let files = folder(&[("a.slt", text)]);
     let root = files.path().display().to_string();
-    let (said, _) = hooks(&["--root", &root, "--bless", "--bless-errors"], &[]);
-    assert_eq!(said.code, 0, "{said:?}");
+    let (printed, _) = hooks(&["--root", &root, "--bless", "--bless-errors"], &[]);
+    assert_eq!(printed.code, 0, "{printed:?}");
     let blessed = fs::read_to_string(files.path().join("a.slt")).unwrap();
     assert_eq!(
         blessed,

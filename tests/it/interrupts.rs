@@ -35,11 +35,11 @@ fn verdict_kept(place: &Place) -> String {
     hangs["verdict"].as_str().unwrap().to_owned()
 }
 
-const DOORS: [&str; 4] = ["--test-threads 2", "--test-threads 1", "--parallel", "--parallel --workers 2"];
+const MODES: [&str; 4] = ["--test-threads 2", "--test-threads 1", "--parallel", "--parallel --workers 2"];
 
 #[test]
 fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
-    for arguments in DOORS {
+    for arguments in MODES {
         let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(false))]);
         let ended = interrupted(&place, arguments);
         assert_eq!(
@@ -60,7 +60,7 @@ fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
 
 #[test]
 fn failures_before_the_interrupt_are_printed_and_kept() {
-    for arguments in &DOORS[..2] {
+    for arguments in &MODES[..2] {
         let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(true))]);
         let ended = interrupted(&place, arguments);
         assert_eq!((ended.code, ended.verdict("hangs.test")), (Some(101), "FAILED"), "{arguments}: {ended}");
@@ -72,7 +72,7 @@ fn failures_before_the_interrupt_are_printed_and_kept() {
 
 #[test]
 fn the_stack_of_a_script_has_one_size_in_every_mode() {
-    for arguments in DOORS {
+    for arguments in MODES {
         // In KiB: what fits into 8 MiB, and what does not fit into less than the variable asks for.
         for (deep, variable) in [("7000", None), ("30000", Some("40000000"))] {
             let place = Place::new([("a.test", fault(&format!("deep {deep}")))]);

@@ -6,15 +6,15 @@ use std::path::Path;
 use slt_harness::unstable::known::KnownFailures;
 
 use crate::faulty_support::{Place, fault};
-use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
 
 /// Fails in its lines 1 and 6.
 const TWICE: &str = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 3\n----\n4\n";
 
-fn run(root: &Path, arguments: &str) -> Said {
+fn run(root: &Path, arguments: &str) -> Printed {
     let mut command = command(target_binary());
     command.current_dir(root).args(["--root", "tests", "--results", "results"]);
-    Said::of(command.args(arguments.split_whitespace()))
+    Printed::of(command.args(arguments.split_whitespace()))
 }
 
 /// Each mode, which must give the same result.
@@ -24,16 +24,16 @@ const WAYS: [&str; 3] = ["", "--parallel", "--parallel --workers 2"];
 fn the_first_list_makes_the_next_run_green_in_every_mode() {
     for way in WAYS {
         let root = folder(&[("tests/bad.test", FAILS), ("tests/good.test", PASSES), ("tests/twice.test", TWICE)]);
-        let said = run(root.path(), &format!("{way} --write-known-failures known.toml"));
-        assert_eq!(said.code, 101, "{said:?}");
-        assert!(said.err.contains("wrote 2 files to `known.toml`: "), "{said:?}");
-        let said = run(root.path(), &format!("{way} --known-failures known.toml"));
-        assert_eq!(said.code, 0, "{way}: {said:?}");
-        assert!(said.out.contains("known failure (the value differs)"), "{said:?}");
-        assert!(said.out.contains("test result: ok. 1 passed; 0 failed; 2 ignored"), "{said:?}");
-        let said = run(root.path(), &format!("{way} --write-known-failures known.toml"));
-        assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("`known.toml` already exists"), "{said:?}");
+        let printed = run(root.path(), &format!("{way} --write-known-failures known.toml"));
+        assert_eq!(printed.code, 101, "{printed:?}");
+        assert!(printed.err.contains("wrote 2 files to `known.toml`: "), "{printed:?}");
+        let printed = run(root.path(), &format!("{way} --known-failures known.toml"));
+        assert_eq!(printed.code, 0, "{way}: {printed:?}");
+        assert!(printed.out.contains("known failure (the value differs)"), "{printed:?}");
+        assert!(printed.out.contains("test result: ok. 1 passed; 0 failed; 2 ignored"), "{printed:?}");
+        let printed = run(root.path(), &format!("{way} --write-known-failures known.toml"));
+        assert_eq!(printed.code, 2, "{printed:?}");
+        assert!(printed.err.contains("`known.toml` already exists"), "{printed:?}");
     }
 }
 
@@ -58,29 +58,29 @@ fn new_failures_and_unexpected_passes_fail_the_run_and_the_ratchet_removes_the_l
         fs::write(&list, format!("{}\n# The end.\n", fs::read_to_string(&list).unwrap())).unwrap();
         fs::write(root.path().join("tests/bad.test"), PASSES).unwrap();
         fs::write(root.path().join("tests/twice.test"), TWICE.replace('4', "3")).unwrap();
-        let said = run(root.path(), &format!("{way} --known-failures known.toml"));
-        assert_eq!(said.code, 101, "{way}: {said:?}");
-        assert!(said.out.contains("unexpected pass (known failure: the value differs)"), "{said:?}");
-        assert!(said.out.contains("known to fail, but passing now: line 6"), "{said:?}");
-        let said = run(root.path(), &format!("{way} --known-failures known.toml --ratchet"));
-        assert_eq!(said.code, 0, "{way}: {said:?}");
-        assert!(said.err.contains("taken off the known failures: bad.test"), "{said:?}");
+        let printed = run(root.path(), &format!("{way} --known-failures known.toml"));
+        assert_eq!(printed.code, 101, "{way}: {printed:?}");
+        assert!(printed.out.contains("unexpected pass (known failure: the value differs)"), "{printed:?}");
+        assert!(printed.out.contains("known to fail, but passing now: line 6"), "{printed:?}");
+        let printed = run(root.path(), &format!("{way} --known-failures known.toml --ratchet"));
+        assert_eq!(printed.code, 0, "{way}: {printed:?}");
+        assert!(printed.err.contains("taken off the known failures: bad.test"), "{printed:?}");
         let text = fs::read_to_string(&list).unwrap();
         assert!(!text.contains("bad.test") && text.contains("line = 1 ") && !text.contains("line = 6"), "{text}");
         assert!(text.starts_with("# Files that are known to fail") && text.ends_with("# The end.\n"), "{text}");
         fs::write(root.path().join("tests/twice.test"), TWICE.replace('4', "5")).unwrap();
-        let said = run(root.path(), &format!("{way} --known-failures known.toml"));
-        assert_eq!(said.code, 101, "{way}: {said:?}");
-        assert!(said.out.contains("failing, but not known to fail: line 6"), "{said:?}");
+        let printed = run(root.path(), &format!("{way} --known-failures known.toml"));
+        assert_eq!(printed.code, 101, "{way}: {printed:?}");
+        assert!(printed.out.contains("failing, but not known to fail: line 6"), "{printed:?}");
     }
 }
 
 /// Each mode of `faulty`.
-const DOORS: [&str; 5] = ["", "--exact a.test", "--parallel", "--parallel --workers 2", "--parallel --exact a.test"];
+const MODES: [&str; 5] = ["", "--exact a.test", "--parallel", "--parallel --workers 2", "--parallel --exact a.test"];
 
-fn through(place: &Place, door: &str, arguments: &str) -> crate::faulty_support::Ended {
+fn through(place: &Place, mode: &str, arguments: &str) -> crate::faulty_support::Ended {
     let mut command = place.serial();
-    command.args(door.split_whitespace()).args(arguments.split_whitespace());
+    command.args(mode.split_whitespace()).args(arguments.split_whitespace());
     place.start_command(command).wait()
 }
 
@@ -100,18 +100,18 @@ fn a_script_that_stops_early_is_a_known_failure_only_if_its_entry_says_so() {
     let pins = [("FAULT error x", 1), ("FAULT lose", 4)];
     let place = Place::new([("a.test", script)]);
     let list = place.path("known.toml");
-    for door in DOORS {
+    for mode in MODES {
         for (text, code) in [(entry(&pins, ""), 101), (entry(&pins, "ends = \"connection_lost\"\n"), 0)] {
             fs::write(&list, &text).unwrap();
-            let ended = through(&place, door, "--known-failures known.toml").exits(code);
+            let ended = through(&place, mode, "--known-failures known.toml").exits(code);
             let wanted = if code == 0 { "known failure" } else { "`ends = \"connection_lost\"`" };
             ended.says(wanted);
         }
-        // The process dies at the first pin: the second one was not seen to pass.
+        // The process ends at the first pin: the second one was not seen to pass.
         let text = entry(&[("FAULT lose", 4), ("FAULT error y", 7)], "");
         fs::write(&list, &text).unwrap();
-        through(&place, door, "--known-failures known.toml --ratchet").exits(101);
-        assert_eq!(fs::read_to_string(&list).unwrap(), text, "{door}");
+        through(&place, mode, "--known-failures known.toml --ratchet").exits(101);
+        assert_eq!(fs::read_to_string(&list).unwrap(), text, "{mode}");
     }
 }
 
@@ -120,8 +120,8 @@ fn a_count_of_failing_records_covers_no_syntax_error() {
     let records = "statement ok\nFAULT error x\n\n".repeat(11);
     let place = Place::new([("a.test", format!("{records}nonsense\n"))]);
     fs::write(place.path("known.toml"), "[[known]]\npath = \"a.test\"\nreason = \"r\"\nfailed = 12\n").unwrap();
-    for door in DOORS {
-        let ended = through(&place, door, "--known-failures known.toml").exits(101);
+    for mode in MODES {
+        let ended = through(&place, mode, "--known-failures known.toml").exits(101);
         ended.says("`ends = \"syntax_error\"`");
     }
 }
@@ -129,12 +129,12 @@ fn a_count_of_failing_records_covers_no_syntax_error() {
 #[test]
 fn a_known_failure_does_not_stop_a_file() {
     let place = Place::new([("a.test", "statement ok\nFAULT error x\n\nstatement ok\nFAULT error y\n")]);
-    for door in DOORS {
+    for mode in MODES {
         fs::write(place.path("known.toml"), entry(&[("FAULT error x", 1)], "")).unwrap();
-        let ended = through(&place, door, "--known-failures known.toml --fail-fast").exits(101);
+        let ended = through(&place, mode, "--known-failures known.toml --fail-fast").exits(101);
         ended.says("failing, but not known to fail: line 4");
         fs::write(place.path("known.toml"), entry(&[("FAULT error x", 1), ("FAULT error y", 4)], "")).unwrap();
-        through(&place, door, "--known-failures known.toml --fail-fast").exits(0);
+        through(&place, mode, "--known-failures known.toml --fail-fast").exits(0);
     }
 }
 
@@ -145,8 +145,8 @@ fn a_pinned_record_that_is_skipped_or_after_a_halt_stays_on_the_list() {
         let place = Place::new([("a.test", format!("{first}{rest}"))]);
         let text = entry(&[("FAULT error x", 1), ("SELECT 1", 6)], "");
         fs::write(place.path("known.toml"), &text).unwrap();
-        for door in DOORS {
-            let ended = through(&place, door, "--known-failures known.toml --ratchet").exits(101);
+        for mode in MODES {
+            let ended = through(&place, mode, "--known-failures known.toml --ratchet").exits(101);
             ended.says("known to fail, but not run");
             assert_eq!(fs::read_to_string(place.path("known.toml")).unwrap(), text);
         }
@@ -161,8 +161,8 @@ fn an_unreadable_file_is_not_a_known_failure_and_not_on_a_first_list() {
     // `/proc/self/mem` cannot be read from its start.
     std::os::unix::fs::symlink("/proc/self/mem", place.path("tests/a.test")).unwrap();
     fs::write(place.path("known.toml"), "[[known]]\npath = \"a.test\"\nreason = \"r\"\n").unwrap();
-    for door in ["", "--parallel --workers 1"] {
-        let ended = through(&place, door, "--known-failures known.toml");
+    for mode in ["", "--parallel --workers 1"] {
+        let ended = through(&place, mode, "--known-failures known.toml");
         assert_ne!(ended.code, Some(0), "{ended}");
     }
     let _ = through(&place, "", "--write-known-failures first.toml");
@@ -176,10 +176,10 @@ fn an_entry_without_effect_is_a_warning() {
     let entry = "[[known]]\npath = \"bad.test\"\nreason = \"r\"\n";
     fs::write(root.path().join("known.toml"), format!("{entry}{entry}")).unwrap();
     for way in WAYS {
-        let said = run(root.path(), &format!("{way} --known-failures known.toml"));
-        assert_eq!(said.code, 0, "{said:?}");
-        assert!(said.err.contains("warning: the known failure `bad.test` has no effect"), "{said:?}");
-        assert!(said.err.contains("at known.toml:4"), "{said:?}");
+        let printed = run(root.path(), &format!("{way} --known-failures known.toml"));
+        assert_eq!(printed.code, 0, "{printed:?}");
+        assert!(printed.err.contains("warning: the known failure `bad.test` has no effect"), "{printed:?}");
+        assert!(printed.err.contains("at known.toml:4"), "{printed:?}");
     }
 }
 
@@ -196,9 +196,9 @@ fn a_list_that_cannot_be_used_says_why_and_runs_nothing() {
     ] {
         fs::write(root.path().join("known.toml"), list).unwrap();
         for way in WAYS {
-            let said = run(root.path(), &format!("{way} --known-failures known.toml"));
-            assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
-            assert!(said.err.contains(words), "{said:?}");
+            let printed = run(root.path(), &format!("{way} --known-failures known.toml"));
+            assert_eq!((printed.code, printed.out.as_str()), (2, ""), "{printed:?}");
+            assert!(printed.err.contains(words), "{printed:?}");
         }
     }
     assert_eq!(run(root.path(), "--known-failures absent.toml").code, 2);

@@ -1,10 +1,10 @@
-//! Known failures through the doors where a run has several processes or another program: a file whose connection is lost
+//! Known failures in the modes where a run has several processes or another program: a file whose connection is lost
 //! in the middle is no known failure there either, unless its entry says so.
 
 use std::fs;
 
-use crate::doors::DRIVER;
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
+use crate::modes::DRIVER;
 use crate::servers::servers;
 
 /// Fails in line 1, loses its connection in line 4, and would pass in line 7.
@@ -23,20 +23,20 @@ fn entry(more: &str) -> String {
 const LISTS: [(&str, i32, &str); 2] = [("", 101, "failed"), ("ends = \"connection_lost\"\n", 0, "known_failure")];
 
 #[track_caller]
-fn check(place: &Place, ended: Ended, door: &str, code: i32, verdict: &str) {
-    assert_eq!(ended.code, Some(code), "{door}: {ended}");
+fn check(place: &Place, ended: Ended, mode: &str, code: i32, verdict: &str) {
+    assert_eq!(ended.code, Some(code), "{mode}: {ended}");
     let results = fs::read_to_string(place.path("results/results.json")).unwrap();
     let results: serde_json::Value = serde_json::from_str(&results).unwrap();
     let outcomes = results["outcomes"].as_array().unwrap();
     let a = outcomes.iter().find(|outcome| outcome["name"] == "a.test").unwrap();
-    assert_eq!((&a["verdict"], &a["cut_short"]), (&verdict.into(), &"connection_lost".into()), "{door}: {ended}");
+    assert_eq!((&a["verdict"], &a["cut_short"]), (&verdict.into(), &"connection_lost".into()), "{mode}: {ended}");
     if code != 0 {
         ended.says("`ends = \"connection_lost\"`");
         ended.says("at tests/a.test:4");
     }
 }
 
-/// Runs that a death interrupts, before or after the file was judged, and that are gone on with.
+/// Runs that end before or after the file was judged, and are resumed.
 fn interrupted(queue: Option<&str>, run_id: impl Fn(&str, bool) -> String) {
     for (more, code, verdict) in LISTS {
         for judged_before in [false, true] {
@@ -47,7 +47,7 @@ fn interrupted(queue: Option<&str>, run_id: impl Fn(&str, bool) -> String) {
             let place =
                 Place::new([("a.test", format!("{SCRIPT}{a}")), ("dies.test", dying), ("z.test", PASSES.into())]);
             fs::write(place.path("known.toml"), entry(more)).unwrap();
-            let door = format!("{more:?}, judged before: {judged_before}");
+            let mode = format!("{more:?}, judged before: {judged_before}");
             let run = |arguments: &str| {
                 let mut command = place.command(arguments);
                 command.args(["--known-failures", "known.toml", "--run-id", &run_id(verdict, judged_before)]);
@@ -57,9 +57,9 @@ fn interrupted(queue: Option<&str>, run_id: impl Fn(&str, bool) -> String) {
                 place.start_command(command).wait()
             };
             let first = run("");
-            assert_eq!(first.code, None, "{door}: {first}");
-            assert_eq!(first.stdout.contains("test a.test "), judged_before, "{door}: {first}");
-            check(&place, run("--resume --workers 1"), &door, code, verdict);
+            assert_eq!(first.code, None, "{mode}: {first}");
+            assert_eq!(first.stdout.contains("test a.test "), judged_before, "{mode}: {first}");
+            check(&place, run("--resume --workers 1"), &mode, code, verdict);
         }
     }
 }
@@ -83,14 +83,14 @@ fn on_a_queue_in_postgres() {
 #[test]
 fn with_a_driver_under_slt_run() {
     for (more, code, verdict) in LISTS {
-        for door in [&[][..], &["--exact", "a.test"], &["--parallel", "--workers", "2"]] {
+        for mode in [&[][..], &["--exact", "a.test"], &["--parallel", "--workers", "2"]] {
             let place = Place::new([("a.test", SCRIPT), ("z.test", PASSES)]);
             fs::write(place.path("known.toml"), entry(more)).unwrap();
             fs::write(place.path("driver.py"), DRIVER).unwrap();
             let mut command = place.dress(clean(env!("CARGO_BIN_EXE_slt")));
             command.args(["run", "--root", "tests", "--results", "results", "--known-failures", "known.toml"]);
-            command.args(["--engine", "external:python3 driver.py"]).args(door);
-            check(&place, place.start_command(command).wait(), &format!("{door:?}"), code, verdict);
+            command.args(["--engine", "external:python3 driver.py"]).args(mode);
+            check(&place, place.start_command(command).wait(), &format!("{mode:?}"), code, verdict);
         }
     }
 }

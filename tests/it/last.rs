@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
 
 #[test]
 fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
@@ -16,7 +16,7 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
                 command.arg("run");
             }
             command.args(arguments).arg("--root").arg(files.path()).env("SLT_RESULTS", results.path());
-            Said::of(&mut command)
+            Printed::of(&mut command)
         };
         let none = run(&["--failed"]);
         assert!(none.code == 2 && none.err.contains("no run has left a history in"), "{none:?}");
@@ -62,11 +62,11 @@ fn only_what_has_changed_since_it_passed_is_run_until_nothing_has() {
                     command.arg("run");
                 }
                 command.args(arguments).args(way).arg("--root").arg(files.path()).env("SLT_RESULTS", results.path());
-                Said::of(&mut command)
+                Printed::of(&mut command)
             };
-            let verdicts = |said: Said| {
+            let verdicts = |printed: Printed| {
                 let words = |line: &&str| line.split_whitespace().skip(1).step_by(2).collect::<Vec<_>>().join(" ");
-                (said.code, said.verdicts().iter().map(words).collect::<Vec<_>>().join(", "))
+                (printed.code, printed.verdicts().iter().map(words).collect::<Vec<_>>().join(", "))
             };
             let all = "bad.test FAILED, good.test ok, including.slt ok".to_owned();
             assert_eq!(verdicts(run(&["--changed"])), (101, all), "none has passed yet: {way:?}");
@@ -97,8 +97,8 @@ fn filters_take_patterns_and_leave_out_what_begins_with_an_exclamation_mark() {
     let listed = |arguments: &[&str]| {
         let mut command = command(env!("CARGO_BIN_EXE_slt"));
         command.arg("list").args(arguments).arg("--root").arg(files.path());
-        let said = Said::of(&mut command);
-        let names = said.out.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned);
+        let printed = Printed::of(&mut command);
+        let names = printed.out.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned);
         names.collect::<Vec<_>>()
     };
     assert_eq!(listed(&["join*.test"]), ["a/join1.test", "a/join2.test"]);
@@ -117,7 +117,7 @@ fn the_command_for_a_file_that_failed_fails_it_again_the_same_way() {
         ("tests/other.test", "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 3\n----\n4\n"),
         ("known.toml", "[[known]]\npath = \"other.test\"\nreason = \"one\"\nfailed = 1\n"),
     ]);
-    let run = |command: &mut std::process::Command| Said::of(command.current_dir(files.path()));
+    let run = |command: &mut std::process::Command| Printed::of(command.current_dir(files.path()));
     let first = run(command(env!("CARGO_BIN_EXE_slt")).args(["run", "--root", "tests", "--dialect", "duckdb"]).args([
         "--known-failures",
         "known.toml",
@@ -131,8 +131,8 @@ fn the_command_for_a_file_that_failed_fails_it_again_the_same_way() {
         let line = commands.find(|line| line.contains(" --exact ") && line.ends_with(name));
         let line = line.unwrap_or_else(|| panic!("no command for {name}: {first:?}"));
         let second = run(command("sh").args(["-c", line]));
-        let failure = |said: &Said| {
-            let text = said.out.split(&format!("---- {name} stdout ----")).nth(1).unwrap_or_default();
+        let failure = |printed: &Printed| {
+            let text = printed.out.split(&format!("---- {name} stdout ----")).nth(1).unwrap_or_default();
             text.split("\n\n").next().unwrap_or_default().to_owned()
         };
         assert!(second.code == 101 && !failure(&first).is_empty(), "{second:?}");

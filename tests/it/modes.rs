@@ -172,7 +172,7 @@ fn by_hand_on_a_queue_in_postgres() {
         let separator = if server.url.contains('?') { '&' } else { '?' };
         let queue = format!("{}{separator}slt_lease=2", server.url);
         let unique = std::process::id();
-        by_hand(Some(&queue), |what| format!("doors-{unique}-{}", what.replace(' ', "-")));
+        by_hand(Some(&queue), |what| format!("modes-{unique}-{}", what.replace(' ', "-")));
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{FAILS, PASSES, Said, command, folder};
+use crate::support::{FAILS, PASSES, Printed, command, folder};
 
 /// A file in which nothing applies to SQLite.
 const INAPPLICABLE: &str = "onlyif mysql\nquery I\nSELECT 1\n----\n1\n";
@@ -30,7 +30,7 @@ struct Nextest {
 
 impl Nextest {
     fn new() -> Option<Nextest> {
-        let version = Said::of(command(env!("CARGO")).args(["nextest", "--version"]));
+        let version = Printed::of(command(env!("CARGO")).args(["nextest", "--version"]));
         if version.code != 0 {
             assert!(std::env::var_os("CI").is_none(), "cargo has no nextest: {}", version.err);
             eprintln!("not tested: cargo has no nextest");
@@ -114,12 +114,12 @@ fn verdicts_of_cargo_test(corpus: &str) -> (i32, BTreeMap<String, bool>) {
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    let said = Said::of(cargo.args(["--", "--format", "json"]));
-    let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let printed = Printed::of(cargo.args(["--", "--format", "json"]));
+    let events = printed.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let ended = events.filter(|event| event["type"] == "test" && event["event"] != "started");
     let verdicts =
         ended.map(|event| (event["path"].as_str().unwrap().to_owned(), event["event"] != "failed")).collect();
-    (said.code, verdicts)
+    (printed.code, verdicts)
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn nextest_has_the_same_verdict_for_each_file() {
     ]);
     let bundled = project().join("tests/corpus").display().to_string();
     for (corpus, codes, failures) in [(&bundled, (0, 0), 0), (&format!("{bundled}:{}", path(&own)), (100, 101), 2)] {
-        let said = Said::of(&mut nextest.run(corpus));
+        let printed = Printed::of(&mut nextest.run(corpus));
         let (code, expected) = verdicts_of_cargo_test(corpus);
-        assert_eq!((said.code, code), codes, "{}", said.err);
+        assert_eq!((printed.code, code), codes, "{}", printed.err);
         assert_eq!(nextest.verdicts(), expected);
         assert!(expected.len() > 50, "{expected:?}");
         assert_eq!(expected.values().filter(|passed| !**passed).count(), failures, "{expected:?}");
@@ -145,8 +145,8 @@ fn nextest_has_the_same_verdict_for_each_file() {
 fn a_failing_file_exits_with_100_and_junit_shows_position_sql_and_diff() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("a/fails.test", FAILS), ("a/passes.test", PASSES)]);
-    let said = Said::of(&mut nextest.run(path(&root)));
-    assert_eq!(said.code, 100, "{}", said.err);
+    let printed = Printed::of(&mut nextest.run(path(&root)));
+    assert_eq!(printed.code, 100, "{}", printed.err);
     let report = nextest.report();
     assert_eq!(report.len(), 2, "{report:?}");
     assert!(report["a/passes.test"].failure.is_none(), "{report:?}");
@@ -159,8 +159,8 @@ fn a_failing_file_exits_with_100_and_junit_shows_position_sql_and_diff() {
 fn a_file_in_which_nothing_applies_counts_as_passed() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("inapplicable.test", INAPPLICABLE)]);
-    let said = Said::of(&mut nextest.run(path(&root)));
-    assert_eq!((said.code, nextest.verdicts()["inapplicable.test"]), (0, true), "{}", said.err);
+    let printed = Printed::of(&mut nextest.run(path(&root)));
+    assert_eq!((printed.code, nextest.verdicts()["inapplicable.test"]), (0, true), "{}", printed.err);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn variables_replace_the_flags_that_nextest_does_not_pass_on() {
     let endless =
         "query I\nWITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n\n----\n1\n";
     let root = folder(&[("a/endless.test", endless), ("a/passes.test", PASSES), ("b/fails.test", FAILS)]);
-    let said = Said::of(
+    let printed = Printed::of(
         nextest
             .run(path(&root))
             .env("SLT_FILES", "endless, a/passes")
@@ -177,7 +177,7 @@ fn variables_replace_the_flags_that_nextest_does_not_pass_on() {
             .env("SLT_PARALLEL", "1")
             .env("SLT_WORKERS", "2"),
     );
-    assert_eq!(said.code, 100, "{}", said.err);
+    assert_eq!(printed.code, 100, "{}", printed.err);
     let report = nextest.report();
     assert_eq!(report.keys().collect::<Vec<_>>(), ["a/endless.test", "a/passes.test"]);
     assert!(report["a/passes.test"].failure.is_none(), "{report:?}");
@@ -189,9 +189,9 @@ fn variables_replace_the_flags_that_nextest_does_not_pass_on() {
 fn an_invalid_variable_is_named_when_listing() {
     let Some(nextest) = Nextest::new() else { return };
     let root = folder(&[("passes.test", PASSES)]);
-    let said = Said::of(nextest.run(path(&root)).env("SLT_FILE_TIMEOUT", "soon"));
-    assert_ne!(said.code, 0, "{said:?}");
-    assert!(said.err.contains("SLT_FILE_TIMEOUT"), "{}", said.err);
+    let printed = Printed::of(nextest.run(path(&root)).env("SLT_FILE_TIMEOUT", "soon"));
+    assert_ne!(printed.code, 0, "{printed:?}");
+    assert!(printed.err.contains("SLT_FILE_TIMEOUT"), "{}", printed.err);
 }
 
 #[test]
@@ -201,8 +201,8 @@ fn names_with_blanks_quotes_and_umlauts_run_and_are_reported() {
     let files: Vec<(&str, &str)> =
         passing.iter().map(|name| (*name, PASSES)).chain([("ein Fehler – ü.test", FAILS)]).collect();
     let root = folder(&files);
-    let said = Said::of(&mut nextest.run(path(&root)));
-    assert_eq!(said.code, 100, "{}", said.err);
+    let printed = Printed::of(&mut nextest.run(path(&root)));
+    assert_eq!(printed.code, 100, "{}", printed.err);
     let expected = files.iter().map(|(name, text)| ((*name).to_owned(), *text == PASSES)).collect();
     assert_eq!(nextest.verdicts(), expected);
 }
@@ -213,8 +213,8 @@ fn a_file_that_disappears_before_its_test_fails() {
     let root = folder(&[("b.slt", PASSES), ("c.slt", PASSES)]);
     let remove = format!("system ok\nrm '{}'\n", root.path().join("b.slt").display());
     fs::write(root.path().join("a.slt"), remove).unwrap();
-    let said = Said::of(nextest.run(path(&root)).args(["--test-threads", "1"]).env("SLT_ALLOW_SYSTEM", "1"));
-    assert_eq!(said.code, 100, "{}", said.err);
+    let printed = Printed::of(nextest.run(path(&root)).args(["--test-threads", "1"]).env("SLT_ALLOW_SYSTEM", "1"));
+    assert_eq!(printed.code, 100, "{}", printed.err);
     let report = nextest.report();
     assert!(report["a.slt"].failure.is_none() && report["c.slt"].failure.is_none(), "{report:?}");
     assert!(report["b.slt"].failure.is_some(), "{report:?}");
@@ -244,12 +244,12 @@ fn an_archive_finds_the_files_of_the_folder_it_is_unpacked_for() {
     }
     let archive: PathBuf = nextest.store.path().join("archive.tar.zst");
     // The program that creates the archive knows only the bundled corpus.
-    let packed = Said::of(nextest.on_target("archive").arg("--archive-file").arg(&archive));
+    let packed = Printed::of(nextest.on_target("archive").arg("--archive-file").arg(&archive));
     assert_eq!(packed.code, 0, "{}", packed.err);
     let mut unpack = nextest.command("run");
     unpack.current_dir(elsewhere.path()).args(["--profile", "ci", "--workspace-remap", ".", "--archive-file"]);
-    let said = Said::of(unpack.arg(&archive));
-    assert_eq!(said.code, 0, "{}", said.err);
+    let printed = Printed::of(unpack.arg(&archive));
+    assert_eq!(printed.code, 0, "{}", printed.err);
     let (_, mut expected) = verdicts_of_cargo_test(project().join("tests/corpus").to_str().unwrap());
     expected.insert("moved/only_here.test".to_owned(), true);
     assert_eq!(nextest.verdicts(), expected);

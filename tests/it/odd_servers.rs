@@ -1,11 +1,11 @@
-//! Servers that no package provides any more, or that stop answering: they speak the real protocols and send the
+//! Servers that no package provides any more, or that stop answering: they use the real protocols and send the
 //! messages of such servers.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::support::{PASSES, Said, command, folder, target_binary};
+use crate::support::{PASSES, Printed, command, folder, target_binary};
 
 /// Each mode, which must give the same result.
 const WAYS: [&[&str]; 2] = [&["--test-threads", "1"], &["--parallel", "--workers", "1"]];
@@ -23,11 +23,11 @@ fn listen(serve: fn(TcpStream) -> io::Result<()>) -> u16 {
     port
 }
 
-fn run(engine: &str, files: &[(&str, &str)], arguments: &[&str]) -> Said {
+fn run(engine: &str, files: &[(&str, &str)], arguments: &[&str]) -> Printed {
     let root = folder(files);
     let mut command = command(target_binary());
     command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
-    Said::of(command.args(["--engine", engine]).args(arguments))
+    Printed::of(command.args(["--engine", engine]).args(arguments))
 }
 
 #[test]
@@ -39,11 +39,11 @@ fn a_server_that_is_too_old_is_named_with_its_version() {
         let engine = format!("{scheme}://me@127.0.0.1:{port}/db");
         let words = format!("cannot connect to {engine}: {words}");
         for way in WAYS {
-            let said = run(&engine, &[("a.test", PASSES), ("b.slt", "statement error\nSELECT nothing\n")], way);
-            // Both files get the same answer, which is said once.
-            assert_eq!((said.code, said.out.matches(&words).count()), (101, 1), "{said:?}");
-            assert!(said.out.contains("---- 2 files that could not connect stdout ----"), "{said:?}");
-            assert!(said.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{said:?}");
+            let printed = run(&engine, &[("a.test", PASSES), ("b.slt", "statement error\nSELECT nothing\n")], way);
+            // Both files get the same answer, which is printed once.
+            assert_eq!((printed.code, printed.out.matches(&words).count()), (101, 1), "{printed:?}");
+            assert!(printed.out.contains("---- 2 files that could not connect stdout ----"), "{printed:?}");
+            assert!(printed.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{printed:?}");
         }
     }
 }
@@ -56,11 +56,11 @@ fn a_server_that_is_too_old_for_a_queue_is_named_with_its_version() {
         let root = folder(&[("a.test", PASSES)]);
         let mut command = command(target_binary());
         command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", root.path().join("results"));
-        let said = Said::of(command.args(["--queue", &queue, "--run-id", "old"]).args(way));
-        assert_eq!((said.code, said.verdicts().len()), (4, 0), "{said:?}");
+        let printed = Printed::of(command.args(["--queue", &queue, "--run-id", "old"]).args(way));
+        assert_eq!((printed.code, printed.verdicts().len()), (4, 0), "{printed:?}");
         let words =
             format!("error: the queue `{queue}` cannot be used: the server is PostgreSQL 12; 13 or newer is needed\n");
-        assert!(said.err.ends_with(&words), "{said:?}");
+        assert!(printed.err.ends_with(&words), "{printed:?}");
     }
 }
 
@@ -69,17 +69,17 @@ fn a_server_that_stopped_answering_is_not_waited_for_repeatedly() {
     let engine = format!("postgres://me@127.0.0.1:{}/db", listen(postgres_that_falls_silent));
     let files = [("a.test", PASSES), ("b.test", PASSES), ("c.test", PASSES)];
     let begun = Instant::now();
-    let said = run(&engine, &files, &["--query-timeout", "0.2", "--test-threads", "1"]);
-    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}: {said:?}", begun.elapsed());
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = run(&engine, &files, &["--query-timeout", "0.2", "--test-threads", "1"]);
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}: {printed:?}", begun.elapsed());
+    assert_eq!(printed.code, 101, "{printed:?}");
     // The server ignores a request to stop, too, so the trial is abandoned.
-    assert!(said.verdict("a.test").unwrap().starts_with("timed out after 0.2 s"), "{said:?}");
-    assert!(said.out.contains("so its thread was left behind"), "{said:?}");
+    assert!(printed.verdict("a.test").unwrap().starts_with("timed out after 0.2 s"), "{printed:?}");
+    assert!(printed.out.contains("so its thread was left behind"), "{printed:?}");
     // The next file gets no database while the connection that makes them waits for an answer to DROP; later it may.
     for name in ["b.test", "c.test"] {
-        match said.verdict(name).unwrap() {
-            "FAILED" => assert!(said.out.contains("cannot make a database: no answer within 5 s"), "{said:?}"),
-            verdict => assert!(verdict.starts_with("timed out after 0.2 s"), "{said:?}"),
+        match printed.verdict(name).unwrap() {
+            "FAILED" => assert!(printed.out.contains("cannot make a database: no answer within 5 s"), "{printed:?}"),
+            verdict => assert!(verdict.starts_with("timed out after 0.2 s"), "{printed:?}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::faulty_support::{PASSES, Place};
-use crate::support::{FAILS, Said, command, folder, target_binary};
+use crate::support::{FAILS, Printed, command, folder, target_binary};
 
 #[test]
 fn slt_test_writes_the_rows_behind_a_hash_where_runs_do() {
@@ -14,16 +14,16 @@ fn slt_test_writes_the_rows_behind_a_hash_where_runs_do() {
         let mut slt = command(env!("CARGO_BIN_EXE_slt"));
         slt.args(["test", "a.test"]).current_dir(root.path()).env_remove("SLT_RESULTS");
         match results {
-            Some(folder) => Said::of(slt.args(["--results", folder])),
-            None => Said::of(&mut slt),
+            Some(folder) => Printed::of(slt.args(["--results", folder])),
+            None => Printed::of(&mut slt),
         }
     };
     for (results, path) in
         [(Some("mine"), "mine/returned/a.test+1.txt"), (None, "target/slt/slt/run/returned/a.test+1.txt")]
     {
-        let said = test(results);
-        assert_eq!(said.code, 101, "{said:?}");
-        assert!(said.out.contains(&format!("all of them, one value per line: {path}")), "{said:?}");
+        let printed = test(results);
+        assert_eq!(printed.code, 101, "{printed:?}");
+        assert!(printed.out.contains(&format!("all of them, one value per line: {path}")), "{printed:?}");
         assert_eq!(fs::read_to_string(root.path().join(path)).unwrap().lines().count(), 99);
     }
 }
@@ -33,7 +33,7 @@ fn colours_follow_cargos_variable() {
     let root = folder(&[("a.test", FAILS)]);
     let test = |arguments: &[&str], color: &str| {
         let mut slt = command(env!("CARGO_BIN_EXE_slt"));
-        Said::of(slt.args(arguments).current_dir(root.path()).env("CARGO_TERM_COLOR", color)).out.contains('\u{1b}')
+        Printed::of(slt.args(arguments).current_dir(root.path()).env("CARGO_TERM_COLOR", color)).out.contains('\u{1b}')
     };
     for arguments in [&["test", "a.test"][..], &["fill", "a.test", "--reference", "sqlite"]] {
         assert!(test(arguments, "always") && !test(arguments, "never") && !test(arguments, "auto"), "{arguments:?}");
@@ -47,14 +47,14 @@ fn a_variable_can_name_a_pass_of_nested_loops() {
     let run = |files: &str| {
         let results = root.path().join("results");
         let mut target = command(target_binary());
-        Said::of(target.env("SLT_CORPUS", root.path()).env("SLT_FILES", files).env("SLT_RESULTS", results))
+        Printed::of(target.env("SLT_CORPUS", root.path()).env("SLT_FILES", files).env("SLT_RESULTS", results))
     };
-    let said = run("a.duckdb.test:5(i=1,j=2)");
-    assert!(said.code == 0 && said.out.contains("1 passed; 0 failed"), "{said:?}");
-    let said = run("a.duckdb.test:5(i=1,j=2),b.test:3");
-    assert!(said.code == 101 && said.out.contains("1 passed; 1 failed"), "{said:?}");
-    let said = run("a.duckdb.test:5(i=2, j=2)");
-    assert!(said.code == 101 && said.out.contains("at ") && said.out.contains(":5 (i=2, j=2)"), "{said:?}");
+    let printed = run("a.duckdb.test:5(i=1,j=2)");
+    assert!(printed.code == 0 && printed.out.contains("1 passed; 0 failed"), "{printed:?}");
+    let printed = run("a.duckdb.test:5(i=1,j=2),b.test:3");
+    assert!(printed.code == 101 && printed.out.contains("1 passed; 1 failed"), "{printed:?}");
+    let printed = run("a.duckdb.test:5(i=2, j=2)");
+    assert!(printed.code == 101 && printed.out.contains("at ") && printed.out.contains(":5 (i=2, j=2)"), "{printed:?}");
 }
 
 #[test]
@@ -74,26 +74,29 @@ fn a_crash_in_a_loop_names_the_pass() {
 #[test]
 fn what_is_wrong_with_flags_is_said_in_the_words_that_were_typed() {
     let order = r#"{"command":"run","test":"slt","typed":"cargo slt run -p mine"}"#;
-    let said = Said::of(command(target_binary()).args(["--handed-over", order, "--nonsense"]));
-    assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains("Usage: cargo slt run -p mine [OPTIONS] [FILTERS]..."), "{said:?}");
-    let said = Said::of(command(target_binary()).arg("--nonsense"));
-    assert!(said.code == 2 && said.err.contains("Usage: cargo test --test NAME -- [OPTIONS]"), "{said:?}");
+    let printed = Printed::of(command(target_binary()).args(["--handed-over", order, "--nonsense"]));
+    assert_eq!(printed.code, 2, "{printed:?}");
+    assert!(printed.err.contains("Usage: cargo slt run -p mine [OPTIONS] [FILTERS]..."), "{printed:?}");
+    let printed = Printed::of(command(target_binary()).arg("--nonsense"));
+    assert!(printed.code == 2 && printed.err.contains("Usage: cargo test --test NAME -- [OPTIONS]"), "{printed:?}");
 }
 
 #[test]
 fn wrong_places_are_named_with_what_is_near() {
     let root = folder(&[("a.test", FAILS)]);
     let slt = |arguments: &[&str]| {
-        Said::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).args(["--root", "."]).current_dir(root.path()))
+        Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).args(["--root", "."]).current_dir(root.path()))
     };
     for name in ["test", "run", "shrink"] {
-        let said = slt(&[name, "a.test:99"]);
+        let printed = slt(&[name, "a.test:99"]);
         assert!(
-            said.code == 2 && said.err.contains("`a.test` has 6 lines; the nearest record is `a.test:3`"),
-            "{said:?}"
+            printed.code == 2 && printed.err.contains("`a.test` has 6 lines; the nearest record is `a.test:3`"),
+            "{printed:?}"
         );
-        let said = slt(&[name, "a.test:1"]);
-        assert!(said.code == 2 && said.err.contains("line 1 of `a.test` is in no record; the nearest"), "{said:?}");
+        let printed = slt(&[name, "a.test:1"]);
+        assert!(
+            printed.code == 2 && printed.err.contains("line 1 of `a.test` is in no record; the nearest"),
+            "{printed:?}"
+        );
     }
 }

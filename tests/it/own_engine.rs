@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::faulty_support::{alive_with, wait_until};
 use crate::hooks::HOOKS;
 use crate::settings::SETTLED;
-use crate::support::{FAILS, PASSES, Said, command};
+use crate::support::{FAILS, PASSES, Printed, command};
 
 /// The project's test targets: each an engine with the files it is run on.
 pub struct Target {
@@ -226,8 +226,8 @@ pub fn copy_versions(project: &Path) {
 }
 
 /// `cargo test` on one target of the project.
-fn cargo_test(target: &Target) -> Said {
-    Said::of(&mut cargo_test_command(target))
+fn cargo_test(target: &Target) -> Printed {
+    Printed::of(&mut cargo_test_command(target))
 }
 
 /// The command `cargo test` on one target of the project, with the versions that the library itself is built with.
@@ -247,9 +247,10 @@ pub fn in_project(word: &str) -> Command {
     cargo
 }
 
-/// What is said of one file that failed.
-pub fn failure<'s>(said: &'s Said, name: &str) -> &'s str {
-    let (_, rest) = said.out.split_once(&format!("---- {name} stdout ----\n")).unwrap_or_else(|| panic!("{said:?}"));
+/// The message of one file that failed.
+pub fn failure<'s>(printed: &'s Printed, name: &str) -> &'s str {
+    let (_, rest) =
+        printed.out.split_once(&format!("---- {name} stdout ----\n")).unwrap_or_else(|| panic!("{printed:?}"));
     let text = rest.split("\n\n").next().unwrap();
     text.split_once("\nrun again: ").map_or(text, |(text, _)| text)
 }
@@ -257,79 +258,83 @@ pub fn failure<'s>(said: &'s Said, name: &str) -> &'s str {
 #[test]
 fn an_own_engine_takes_fewer_than_15_lines_and_fails_at_the_wrong_record() {
     assert!(README.source.lines().count() < 15);
-    let said = cargo_test(&README);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = cargo_test(&README);
+    assert_eq!(printed.code, 101, "{printed:?}");
     assert_eq!(
-        said.verdicts(),
+        printed.verdicts(),
         ["test a/fails.test  ... FAILED", "test a/passes.test ... ok", "test errors.slt    ... ok",]
     );
-    let text = failure(&said, "a/fails.test");
+    let text = failure(&printed, "a/fails.test");
     assert!(text.contains("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n@@ line 6 @@\n- 2\n+ 1\nat "), "{text}");
     assert!(text.ends_with("tests/readme/a/fails.test:3"), "{text}");
-    assert_eq!(said.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
+    assert_eq!(printed.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
 }
 
 #[test]
 fn an_async_engine_gets_the_letters_of_each_query() {
-    let said = cargo_test(&LETTERS);
-    assert_eq!(said.code, 101, "{said:?}");
-    assert_eq!(said.verdict("as_declared.test"), Some("ok"), "{said:?}");
-    let text = failure(&said, "not_as_declared.test");
+    let printed = cargo_test(&LETTERS);
+    assert_eq!(printed.code, 101, "{printed:?}");
+    assert_eq!(printed.verdict("as_declared.test"), Some("ok"), "{printed:?}");
+    let text = failure(&printed, "not_as_declared.test");
     assert!(text.contains("- I of IT\n+ I of II\n- T of IT\n+ I of II\n"), "{text}");
 }
 
 #[test]
 fn a_panic_fails_its_own_file_with_its_message_and_no_other() {
-    let said = cargo_test(&PANICS);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = cargo_test(&PANICS);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let failed = ["b.test", "c.slt"];
     for name in ["a.test", "b.test", "c.slt", "d.slt"] {
-        let verdict = said.verdict(name).unwrap_or_default();
-        assert_eq!(verdict != "ok", failed.contains(&name), "{name}: {said:?}");
+        let verdict = printed.verdict(name).unwrap_or_default();
+        assert_eq!(verdict != "ok", failed.contains(&name), "{name}: {printed:?}");
     }
     for (name, line) in [("b.test", 6), ("c.slt", 1)] {
-        let text = failure(&said, name);
+        let text = failure(&printed, name);
         assert!(text.contains("the planner lost its way\n[SQL] SELECT panic\n"), "{text}");
-        let place = said.out.split("the engine's adapter panicked at ").nth(1).unwrap_or_default();
-        assert!(place.contains(".rs:") && said.out.contains(": and so did the rest\n"), "{said:?}");
-        assert!(!said.err.contains("panicked") && !said.out.contains("stack backtrace"), "{said:?}");
+        let place = printed.out.split("the engine's adapter panicked at ").nth(1).unwrap_or_default();
+        assert!(place.contains(".rs:") && printed.out.contains(": and so did the rest\n"), "{printed:?}");
+        assert!(!printed.err.contains("panicked") && !printed.out.contains("stack backtrace"), "{printed:?}");
         assert!(text.contains(&format!("tests/panics/{name}:{line}")), "{text}");
     }
 }
 
 #[test]
 fn an_unreachable_engine_never_counts_as_an_expected_error() {
-    let said = cargo_test(&UNREACHABLE);
-    assert_eq!(said.code, 101, "{said:?}");
-    let text = failure(&said, "3 files that could not connect");
+    let printed = cargo_test(&UNREACHABLE);
+    assert_eq!(printed.code, 101, "{printed:?}");
+    let text = failure(&printed, "3 files that could not connect");
     assert!(text.starts_with("cannot connect to the engine: nothing listens there"), "{text}");
     assert_eq!(
-        said.out.matches("nothing listens there").count(),
+        printed.out.matches("nothing listens there").count(),
         1,
-        "what is the same everywhere is said once: {said:?}"
+        "what is the same everywhere is printed once: {printed:?}"
     );
     for (name, _) in UNREACHABLE.files {
         let listed = text.lines().find_map(|line| line.strip_prefix("files: ")).unwrap_or_default();
-        assert!(listed.split(", ").any(|listed| listed == *name), "{said:?}");
+        assert!(listed.split(", ").any(|listed| listed == *name), "{printed:?}");
     }
-    assert!(said.result().starts_with("test result: FAILED. 0 passed; 3 failed;"), "{said:?}");
+    assert!(printed.result().starts_with("test result: FAILED. 0 passed; 3 failed;"), "{printed:?}");
 }
 
 #[test]
 fn a_pending_future_is_dropped_at_the_time_limit_with_its_connection() {
-    for door in [&["--test-threads", "2"][..], &["--test-threads", "1"], &["--exact", "forever.test"], &["--parallel"]]
+    for mode in [&["--test-threads", "2"][..], &["--test-threads", "1"], &["--exact", "forever.test"], &["--parallel"]]
     {
         let place = tempfile::tempdir().unwrap();
         let mut cargo = cargo_test_command(&WAITS);
         cargo.env("LEAVE_IN", place.path()).env("SLT_RESULTS", place.path().join("results"));
-        cargo.args(["--", "--file-timeout", "1", "--skip", "hangs"]).args(door);
-        let said = Said::of(&mut cargo);
-        assert_eq!((said.code, said.verdict("forever.test")), (101, Some("timed out after 1 s")), "{door:?}: {said:?}");
-        assert!(failure(&said, "forever.test").ends_with("tests/waits/forever.test:6"), "{said:?}");
+        cargo.args(["--", "--file-timeout", "1", "--skip", "hangs"]).args(mode);
+        let printed = Printed::of(&mut cargo);
+        assert_eq!(
+            (printed.code, printed.verdict("forever.test")),
+            (101, Some("timed out after 1 s")),
+            "{mode:?}: {printed:?}"
+        );
+        assert!(failure(&printed, "forever.test").ends_with("tests/waits/forever.test:6"), "{printed:?}");
         // No thread is left behind, so the process can exit normally.
-        assert!(place.path().join("future").exists() && place.path().join("connection").exists(), "{door:?}");
-        let others = said.verdicts().iter().filter(|line| line.ends_with("... ok")).count();
-        assert_eq!(others, if door[0] == "--exact" { 0 } else { 2 }, "{door:?}: {said:?}");
+        assert!(place.path().join("future").exists() && place.path().join("connection").exists(), "{mode:?}");
+        let others = printed.verdicts().iter().filter(|line| line.ends_with("... ok")).count();
+        assert_eq!(others, if mode[0] == "--exact" { 0 } else { 2 }, "{mode:?}: {printed:?}");
     }
 }
 
@@ -337,12 +342,12 @@ fn a_pending_future_is_dropped_at_the_time_limit_with_its_connection() {
 fn ctrl_c_in_cargo_test_ends_everything_and_keeps_the_results() {
     use std::os::unix::process::CommandExt;
 
-    for door in [&["--test-threads", "2"][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
+    for mode in [&["--test-threads", "2"][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
         let place = tempfile::tempdir().unwrap();
         let results = place.path().join("results");
         let mut cargo = cargo_test_command(&WAITS);
         cargo.env("LEAVE_IN", place.path()).env("SLT_RESULTS", &results);
-        cargo.args(["--", "--interrupt-grace", "1", "--skip", "forever"]).args(door);
+        cargo.args(["--", "--interrupt-grace", "1", "--skip", "forever"]).args(mode);
         let out = fs::File::create(place.path().join("out")).unwrap();
         cargo.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
         let mut cargo = cargo.spawn().unwrap();
@@ -350,16 +355,17 @@ fn ctrl_c_in_cargo_test_ends_everything_and_keeps_the_results() {
         wait_until("the engine hangs", || place.path().join("hangs").exists());
         // Like a terminal: the signal goes to cargo, the target and its workers at the same time.
         kill_process_group(Pid::from_raw(group).unwrap(), Signal::INT).unwrap();
-        assert_eq!(cargo.wait().unwrap().code(), None, "{door:?}: cargo ends by the signal");
+        assert_eq!(cargo.wait().unwrap().code(), None, "{mode:?}: cargo ends by the signal");
         let mark = format!("LEAVE_IN={}", place.path().display());
         wait_until("all processes have ended", || alive_with(&mark).is_empty());
-        let said = fs::read_to_string(place.path().join("out")).unwrap();
-        assert!(said.contains("interrupted: ") && said.contains("test result: "), "{door:?}: {said}");
-        assert!(said.contains("test hangs.test ... not run (interrupted)"), "{door:?}: {said}");
-        let text = fs::read_to_string(results.join("results.json")).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let printed = fs::read_to_string(place.path().join("out")).unwrap();
+        assert!(printed.contains("interrupted: ") && printed.contains("test result: "), "{mode:?}: {printed}");
+        assert!(printed.contains("test hangs.test ... not run (interrupted)"), "{mode:?}: {printed}");
+        let text =
+            fs::read_to_string(results.join("results.json")).unwrap_or_else(|error| panic!("{error}: {printed}"));
         let kept: serde_json::Value = serde_json::from_str(&text).unwrap();
         let not_run = kept["outcomes"].as_array().unwrap().iter().filter(|outcome| outcome["verdict"] == "not_run");
-        assert!(not_run.clone().any(|outcome| outcome["name"] == "hangs.test"), "{door:?}: {kept}");
-        assert_eq!(kept["total"]["failed"], 0, "{door:?}: {kept}");
+        assert!(not_run.clone().any(|outcome| outcome["name"] == "hangs.test"), "{mode:?}: {kept}");
+        assert_eq!(kept["total"]["failed"], 0, "{mode:?}: {kept}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::faulty_support::{PASSES, Place, fault};
-use crate::support::{FAILS, Said, command, folder, target_binary};
+use crate::support::{FAILS, Printed, command, folder, target_binary};
 
 const HOSTILE: &str = "hostile/<img src=x onerror=alert(1)>.test";
 
@@ -167,12 +167,12 @@ fn a_link_leads_to_its_failure_with_and_without_the_script() {
 }
 
 /// The target, with a folder for results.
-fn run(root: &std::path::Path, results: &std::path::Path, arguments: &[&str]) -> Said {
-    Said::of(command(target_binary()).env("SLT_CORPUS", root).env("SLT_RESULTS", results).args(arguments))
+fn run(root: &std::path::Path, results: &std::path::Path, arguments: &[&str]) -> Printed {
+    Printed::of(command(target_binary()).env("SLT_CORPUS", root).env("SLT_RESULTS", results).args(arguments))
 }
 
-fn slt(results: &std::path::Path, arguments: &[&str]) -> Said {
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).arg("report").args(arguments))
+fn slt(results: &std::path::Path, arguments: &[&str]) -> Printed {
+    Printed::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).arg("report").args(arguments))
 }
 
 #[test]
@@ -182,8 +182,8 @@ fn slt_report_writes_any_run_and_compares_it_with_the_one_before() {
     let page = results.path().join("report.html");
     assert_eq!(run(root.path(), results.path(), &[]).code, 0);
     assert!(!page.exists(), "no page unless it is asked for");
-    let said = slt(results.path(), &[]);
-    assert_eq!((said.code, said.out.trim_end()), (0, page.to_str().unwrap()), "{said:?}");
+    let printed = slt(results.path(), &[]);
+    assert_eq!((printed.code, printed.out.trim_end()), (0, page.to_str().unwrap()), "{printed:?}");
     let text = fs::read_to_string(&page).unwrap();
     assert!(text.contains("<h1 class=\"good\">All 2 files passed</h1>") && !text.contains("Since run"));
     fs::write(root.path().join("b.test"), FAILS).unwrap();
@@ -215,7 +215,7 @@ fn an_error_says_why_a_page_cannot_be_written() {
     assert!(unwritten.code == 4 && unwritten.err.contains("absent/page.html`: "), "{unwritten:?}");
     let mut unopened = command(env!("CARGO_BIN_EXE_slt"));
     unopened.env("SLT_RESULTS", results.path()).env("PATH", results.path()).args(["report", "--open"]);
-    let unopened = Said::of(&mut unopened);
+    let unopened = Printed::of(&mut unopened);
     assert!(unopened.code == 4 && unopened.err.contains("open it in a browser by hand"), "{unopened:?}");
     assert!(results.path().join("report.html").exists());
 }
@@ -225,8 +225,8 @@ fn a_page_that_cannot_be_written_changes_no_verdict() {
     let root = folder(&[("a.test", PASSES)]);
     let results = tempfile::tempdir().unwrap();
     fs::create_dir_all(results.path().join("report.html/in the way")).unwrap();
-    let said = run(root.path(), results.path(), &["--report"]);
-    assert!(said.code == 0 && said.err.contains("warning: cannot write `"), "{said:?}");
+    let printed = run(root.path(), results.path(), &["--report"]);
+    assert!(printed.code == 0 && printed.err.contains("warning: cannot write `"), "{printed:?}");
 }
 
 #[test]
@@ -238,11 +238,11 @@ fn github_gets_a_summary_and_annotations() {
         let mut command = command(target_binary());
         command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).args(arguments);
         command.env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", root.path()).env("GITHUB_STEP_SUMMARY", &summary);
-        Said::of(&mut command)
+        Printed::of(&mut command)
     };
     let annotation = "::error file=deep/b.test,line=3,title=deep/b.test%3A FAILED::the value differs%0A";
-    let said = on_github(&[]);
-    assert!(said.code == 101 && said.out.lines().any(|line| line.starts_with(annotation)), "{said:?}");
+    let printed = on_github(&[]);
+    assert!(printed.code == 101 && printed.out.lines().any(|line| line.starts_with(annotation)), "{printed:?}");
     let text = fs::read_to_string(&summary).unwrap();
     assert!(text.starts_with("before\n## SQLLogicTest on sqlite: 1 of 2 files failed\n"), "{text}");
     let json = on_github(&["--format", "json", "-Z", "unstable-options"]);
@@ -250,8 +250,8 @@ fn github_gets_a_summary_and_annotations() {
     assert!(json.err.lines().any(|line| line.starts_with(annotation)), "{json:?}");
     fs::remove_file(&summary).unwrap();
     fs::create_dir(&summary).unwrap();
-    let said = on_github(&["a.test"]);
-    assert!(said.code == 0 && said.err.contains("warning: cannot write the job summary"), "{said:?}");
+    let printed = on_github(&["a.test"]);
+    assert!(printed.code == 0 && printed.err.contains("warning: cannot write the job summary"), "{printed:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::faulty_support::{PASSES, Place, fault};
-use crate::support::{self, FAILS, Said, command, folder, target_binary};
+use crate::support::{self, FAILS, Printed, command, folder, target_binary};
 
 pub fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -151,8 +151,12 @@ fn result_files_agree_for_every_kind_of_verdict() {
 #[test]
 fn known_failures_are_marked_in_every_file() {
     let twice = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 3\n----\n4\n";
-    let root =
-        folder(&[("bad/known.test", FAILS), ("bad/twice.test", twice), ("bad/mended.test", FAILS), ("a.test", PASSES)]);
+    let root = folder(&[
+        ("bad/known.test", FAILS),
+        ("bad/twice.test", twice),
+        ("bad/repaired.test", FAILS),
+        ("a.test", PASSES),
+    ]);
     let results = tempfile::tempdir().unwrap();
     let list = results.path().join("known.toml");
     let list = list.to_str().unwrap();
@@ -170,7 +174,7 @@ fn known_failures_are_marked_in_every_file() {
     let junit = valid_junit(results.path());
     assert_eq!(junit.matches("<skipped message=\"known failure (the value differs)\">").count(), 3, "{junit}");
 
-    fs::write(root.path().join("bad/mended.test"), PASSES).unwrap();
+    fs::write(root.path().join("bad/repaired.test"), PASSES).unwrap();
     fs::write(root.path().join("bad/twice.test"), twice.replace('4', "3")).unwrap();
     assert_eq!(serial(root.path(), results.path(), &["--known-failures", list]).code, 101);
     let account = valid(results.path(), "results.json");
@@ -200,7 +204,7 @@ fn sums_that_contradict_the_outcomes_are_refused() {
     let sound = json(&path);
     let slt = |arguments: &[&str]| {
         let mut slt = command(env!("CARGO_BIN_EXE_slt"));
-        Said::of(slt.args(arguments).current_dir(results.path()))
+        Printed::of(slt.args(arguments).current_dir(results.path()))
     };
     assert_eq!(slt(&["merge", "results.json"]).code, 101);
     let lie = |change: &dyn Fn(&mut Value)| {
@@ -227,11 +231,11 @@ fn results_are_kept_even_if_output_cannot_be_written() {
             run.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).args(way);
             let full = fs::File::options().write(true).open("/dev/full").unwrap();
             let ended = run.stdin(std::process::Stdio::null()).stdout(full).output().unwrap();
-            let said = String::from_utf8(ended.stderr).unwrap();
+            let printed = String::from_utf8(ended.stderr).unwrap();
             assert_eq!(
-                (ended.status.code(), said.contains("error: cannot write the results: ")),
+                (ended.status.code(), printed.contains("error: cannot write the results: ")),
                 (Some(code), true),
-                "{said}"
+                "{printed}"
             );
             assert_eq!(valid(results.path(), "results.json")["total"]["planned"], 1, "{way:?}");
         }
@@ -268,8 +272,8 @@ fn a_resumed_run_replaces_its_first_part() {
 }
 
 /// Runs the plain target over a folder, with results in another.
-fn serial(root: &Path, results: &Path, arguments: &[&str]) -> Said {
-    Said::of(command(target_binary()).env("SLT_CORPUS", root).env("SLT_RESULTS", results).args(arguments))
+fn serial(root: &Path, results: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(command(target_binary()).env("SLT_CORPUS", root).env("SLT_RESULTS", results).args(arguments))
 }
 
 #[test]
@@ -285,8 +289,8 @@ fn later_runs_replace_what_they_ran_and_keep_the_rest() {
     assert_eq!(valid(results.path(), "results.json")["total"]["planned"], 1);
     assert_eq!(fs::read_dir(results.path().join("runs")).unwrap().count(), 2);
     fs::write(results.path().join("sqllogictest_cumulative.json"), "{").unwrap();
-    let said = serial(root.path(), results.path(), &["a"]);
-    assert!(said.code == 0 && said.err.contains("does not hold results"), "{said:?}");
+    let printed = serial(root.path(), results.path(), &["a"]);
+    assert!(printed.code == 0 && printed.err.contains("does not hold results"), "{printed:?}");
     assert!(results.path().join("sqllogictest_cumulative.json.unreadable").exists());
     assert_eq!(valid(results.path(), "sqllogictest_cumulative.json")["summary"]["total"], 1);
 }
@@ -310,15 +314,15 @@ fn runs_that_end_at_the_same_time_lose_nothing() {
 fn a_folder_that_cannot_be_written_changes_no_verdict() {
     for (script, code) in [(PASSES, 0), (FAILS, 101)] {
         let root = folder(&[("a.test", script)]);
-        let said = serial(root.path(), &root.path().join("a.test/results"), &[]);
-        assert_eq!(said.code, code, "{said:?}");
-        assert!(said.err.contains("warning: cannot write the results to `"), "{said:?}");
+        let printed = serial(root.path(), &root.path().join("a.test/results"), &[]);
+        assert_eq!(printed.code, code, "{printed:?}");
+        assert!(printed.err.contains("warning: cannot write the results to `"), "{printed:?}");
     }
     // A file that cannot be written does not keep the others from being written.
     let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
     fs::create_dir(results.path().join("results.json")).unwrap();
-    let said = serial(root.path(), results.path(), &[]);
-    assert!(said.code == 0 && said.err.contains("results.json`: "), "{said:?}");
+    let printed = serial(root.path(), results.path(), &[]);
+    assert!(printed.code == 0 && printed.err.contains("results.json`: "), "{printed:?}");
     valid(results.path(), "sqllogictest_results.json");
     valid_junit(results.path());
 }
@@ -341,7 +345,7 @@ fn nothing_is_written_where_it_would_mislead() {
     let path = results.path().join("results");
     let mut nextest = command(target_binary());
     nextest.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", &path).env("NEXTEST", "1");
-    assert_eq!(Said::of(nextest.args(["--exact", "a.test", "--nocapture"])).code, 0);
+    assert_eq!(Printed::of(nextest.args(["--exact", "a.test", "--nocapture"])).code, 0);
     assert_eq!(serial(root.path(), &path, &["--list"]).code, 0);
     assert_eq!(serial(root.path(), &path, &["nothing"]).code, 0);
     assert!(!path.exists());
@@ -350,13 +354,13 @@ fn nothing_is_written_where_it_would_mislead() {
 #[test]
 fn json_and_quiet_runs_print_only_verdicts() {
     let (root, results) = (folder(&[("a.test", FAILS)]), tempfile::tempdir().unwrap());
-    let said = serial(root.path(), results.path(), &["--format", "json"]);
-    assert!(said.out.lines().all(|line| line.starts_with('{')), "{said:?}");
+    let printed = serial(root.path(), results.path(), &["--format", "json"]);
+    assert!(printed.out.lines().all(|line| line.starts_with('{')), "{printed:?}");
     let quiet = serial(root.path(), results.path(), &["--quiet"]);
     assert!(quiet.out.trim_end().lines().last().unwrap().starts_with("test result: "), "{quiet:?}");
     let mut by_variable = command(target_binary());
     by_variable.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).env("SLT_QUIET", "1");
-    let by_variable = Said::of(&mut by_variable);
+    let by_variable = Printed::of(&mut by_variable);
     assert_eq!(by_variable.out.lines().count(), quiet.out.lines().count(), "{by_variable:?}");
     let plain = serial(root.path(), results.path(), &[]);
     assert!(plain.out.contains(" --exact a.test\n") && plain.out.contains("results: "), "{plain:?}");
@@ -370,10 +374,10 @@ fn the_command_that_a_failure_names_runs_that_file() {
         let mut run = command(&program);
         run.env_remove("CARGO").env("SLT_RESULTS", results.path());
         run.args(if program.ends_with("slt") { &["run"][..] } else { &[] }).arg("--root").arg(root.path());
-        let said = Said::of(&mut run);
-        let line = said.out.lines().find(|line| line.contains(" --exact ")).unwrap_or_else(|| panic!("{said:?}"));
+        let printed = Printed::of(&mut run);
+        let line = printed.out.lines().find(|line| line.contains(" --exact ")).unwrap_or_else(|| panic!("{printed:?}"));
         let mut shell = command("sh");
-        let again = Said::of(
+        let again = Printed::of(
             shell.env("SLT_RESULTS", results.path()).args(["-c", line.trim().trim_start_matches("run again: ")]),
         );
         assert_eq!((again.code, again.verdicts()), (101, vec!["test a b/f.test ... FAILED"]), "{line}: {again:?}");
@@ -381,12 +385,12 @@ fn the_command_that_a_failure_names_runs_that_file() {
 }
 
 /// Runs the target on its own terminal, created by Python's standard library.
-fn on_a_terminal(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+fn on_a_terminal(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Printed {
     let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let mut python = support::command("python3");
     python.args(["-c", script]).arg(target_binary()).args(arguments);
     python.env("SLT_CORPUS", root).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CLICOLOR");
-    Said::of(python.envs(variables.iter().copied()))
+    Printed::of(python.envs(variables.iter().copied()))
 }
 
 #[test]
@@ -395,13 +399,13 @@ fn a_terminal_shows_a_bar_below_whole_lines() {
                 SELECT sum(x) FROM c\n";
     let files = [("a.test", wait), ("b.test", wait), ("c.test", FAILS)];
     let root = folder(&files);
-    let said = on_a_terminal(root.path(), &["--test-threads", "1"], &[]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = on_a_terminal(root.path(), &["--test-threads", "1"], &[]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     let (bar, red) = ("/3 files, ", "\u{1b}[31mFAILED\u{1b}[0m");
-    assert!(said.out.contains(bar) && said.out.contains(red), "{said:?}");
+    assert!(printed.out.contains(bar) && printed.out.contains(red), "{printed:?}");
     for (name, _) in files {
         let line = format!("test {name} ... ");
-        assert_eq!(said.out.matches(&line).count(), 1, "{name}: {said:?}");
+        assert_eq!(printed.out.matches(&line).count(), 1, "{name}: {printed:?}");
     }
     let parallel = on_a_terminal(
         root.path(),
@@ -428,7 +432,7 @@ fn colour_is_forced_and_forbidden_by_variables() {
     let colours = |variable: &str| {
         let mut run = command(target_binary());
         run.env("SLT_CORPUS", root.path()).env_remove("NO_COLOR").env(variable, "1");
-        Said::of(&mut run).out.contains("\u{1b}[31m")
+        Printed::of(&mut run).out.contains("\u{1b}[31m")
     };
     assert!(colours("CLICOLOR_FORCE") && !colours("NO_COLOR") && !colours("CLICOLOR"));
 }

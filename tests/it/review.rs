@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::bless::WAYS;
-use crate::support::{PASSES, Said, command, folder, run, target_binary};
+use crate::support::{PASSES, Printed, command, folder, run, target_binary};
 
 /// Two wrong results, an error that does not come, and one that is right.
 const WRONG: &str = "query I\nSELECT 1\n----\n7\n\n# Fails.\nstatement error\nSELECT 2\n\nquery I\nSELECT 3\n----\n3\n\nquery I\nSELECT 4\n----\n8\n";
@@ -15,8 +15,10 @@ const WRONG: &str = "query I\nSELECT 1\n----\n7\n\n# Fails.\nstatement error\nSE
 /// The same with what SQLite returns.
 const RIGHT: &str = "query I\nSELECT 1\n----\n1\n\n# Fails.\nstatement ok\nSELECT 2\n\nquery I\nSELECT 3\n----\n3\n\nquery I\nSELECT 4\n----\n4\n";
 
-fn review(root: &Path, arguments: &[&str]) -> Said {
-    Said::of(command(env!("CARGO_BIN_EXE_slt")).arg("review").args(arguments).env("SLT_CORPUS", root).current_dir(root))
+fn review(root: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(
+        command(env!("CARGO_BIN_EXE_slt")).arg("review").args(arguments).env("SLT_CORPUS", root).current_dir(root),
+    )
 }
 
 fn read(root: &Path, name: &str) -> String {
@@ -46,14 +48,14 @@ fn new_results_wait_in_every_mode_and_their_files_still_fail() {
             let mut command = command(target_binary());
             let results = tempfile::tempdir().unwrap();
             command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path());
-            let said = Said::of(command.args(way).arg("--bless=review"));
-            assert_eq!((said.code, read(root.path(), "a/x.slt").as_str()), (101, WRONG), "{said:?}");
-            assert!(said.out.contains("3 records would be rewritten: `slt review` shows each"), "{said:?}");
-            assert!(said.out.contains("2 passed") || said.out.contains("1 passed; 1 failed"), "{said:?}");
+            let printed = Printed::of(command.args(way).arg("--bless=review"));
+            assert_eq!((printed.code, read(root.path(), "a/x.slt").as_str()), (101, WRONG), "{printed:?}");
+            assert!(printed.out.contains("3 records would be rewritten: `slt review` shows each"), "{printed:?}");
+            assert!(printed.out.contains("2 passed") || printed.out.contains("1 passed; 1 failed"), "{printed:?}");
         }
         assert_eq!(names(&root.path().join("a")), ["x.slt", "x.slt.new"]);
-        let said = review(root.path(), &["--accept"]);
-        assert_eq!((said.code, read(root.path(), "a/x.slt").as_str()), (0, RIGHT), "{said:?}");
+        let printed = review(root.path(), &["--accept"]);
+        assert_eq!((printed.code, read(root.path(), "a/x.slt").as_str()), (0, RIGHT), "{printed:?}");
         assert_eq!(names(&root.path().join("a")), ["x.slt"]);
         assert_eq!(run(root.path(), &[]).code, 0);
     }
@@ -62,19 +64,19 @@ fn new_results_wait_in_every_mode_and_their_files_still_fail() {
 #[test]
 fn scripts_accept_or_reject_all_and_turns_are_said() {
     let root = waiting();
-    let said = review(root.path(), &["--accept", "a.slt"]);
+    let printed = review(root.path(), &["--accept", "a.slt"]);
     let turn = "a.slt:7: this record expects an error so far, and now expects success";
-    assert_eq!(said.out, format!("{turn}\na.slt: 3 records accepted, 0 rejected\n"), "{said:?}");
-    assert_eq!((said.code, read(root.path(), "a.slt").as_str()), (0, RIGHT));
+    assert_eq!(printed.out, format!("{turn}\na.slt: 3 records accepted, 0 rejected\n"), "{printed:?}");
+    assert_eq!((printed.code, read(root.path(), "a.slt").as_str()), (0, RIGHT));
     let root = waiting();
-    let said = review(root.path(), &["--reject"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "a.slt: 0 records accepted, 3 rejected\n"), "{said:?}");
+    let printed = review(root.path(), &["--reject"]);
+    assert_eq!((printed.code, printed.out.as_str()), (0, "a.slt: 0 records accepted, 3 rejected\n"), "{printed:?}");
     assert_eq!(
         (read(root.path(), "a.slt").as_str(), names(root.path())),
         (WRONG, vec!["a.slt".into(), "b.slt".into()])
     );
-    let said = review(root.path(), &["--accept"]);
-    assert!(said.code == 0 && said.out.starts_with("no new results wait below"), "{said:?}");
+    let printed = review(root.path(), &["--accept"]);
+    assert!(printed.code == 0 && printed.out.starts_with("no new results wait below"), "{printed:?}");
 }
 
 #[test]
@@ -83,64 +85,67 @@ fn a_file_that_changed_is_refused_and_named_and_others_go_on() {
     assert_eq!(run(root.path(), &["--bless=review"]).code, 101);
     let mine = format!("# mine\n{WRONG}");
     fs::write(root.path().join("a.slt"), &mine).unwrap();
-    let said = review(root.path(), &["--accept"]);
+    let printed = review(root.path(), &["--accept"]);
     assert_eq!(
-        (said.code, read(root.path(), "a.slt"), read(root.path(), "b.slt").as_str()),
+        (printed.code, read(root.path(), "a.slt"), read(root.path(), "b.slt").as_str()),
         (101, mine, RIGHT),
-        "{said:?}"
+        "{printed:?}"
     );
     let words = "`a.slt` has changed since `a.slt.new` was written: run it again with `--bless=review`";
-    assert!(said.err.contains(words), "{said:?}");
+    assert!(printed.err.contains(words), "{printed:?}");
     // A file that has the new text already needs nothing more.
     fs::write(root.path().join("a.slt"), RIGHT).unwrap();
-    let said = review(root.path(), &["--accept"]);
-    assert!(said.code == 0 && said.out.contains("a.slt: has the new results already"), "{said:?}");
+    let printed = review(root.path(), &["--accept"]);
+    assert!(printed.code == 0 && printed.out.contains("a.slt: has the new results already"), "{printed:?}");
     assert_eq!(names(root.path()), ["a.slt", "b.slt"]);
 }
 
 #[test]
 fn without_a_terminal_it_says_what_to_do_and_bad_names_are_named() {
     let root = waiting();
-    let said = review(root.path(), &[]);
-    assert_eq!(said.code, 2, "{said:?}");
+    let printed = review(root.path(), &[]);
+    assert_eq!(printed.code, 2, "{printed:?}");
     assert!(
-        said.err.contains("`--accept` takes all new results") && said.err.contains("  a.slt: 3 records"),
-        "{said:?}"
+        printed.err.contains("`--accept` takes all new results") && printed.err.contains("  a.slt: 3 records"),
+        "{printed:?}"
     );
     for (arguments, words) in [
         (&["nothing.slt"][..], "no file or folder `nothing.slt`"),
         (&["b.slt"], "no new results wait for `b.slt`: `--bless=review` writes them to `b.slt.new`"),
         (&["--accept", "--reject"], "cannot be used with"),
     ] {
-        let said = review(root.path(), arguments);
-        assert!(said.code == 2 && said.err.contains(words), "{said:?}");
+        let printed = review(root.path(), arguments);
+        assert!(printed.code == 2 && printed.err.contains(words), "{printed:?}");
     }
     fs::write(root.path().join("b.slt.new"), "mine\n").unwrap();
-    let said = review(root.path(), &["b.slt", "--accept"]);
-    assert!(said.code == 101 && said.err.contains("`b.slt.new` was not written by `--bless=review`"), "{said:?}");
+    let printed = review(root.path(), &["b.slt", "--accept"]);
+    assert!(
+        printed.code == 101 && printed.err.contains("`b.slt.new` was not written by `--bless=review`"),
+        "{printed:?}"
+    );
     assert_eq!(read(root.path(), "a.slt"), WRONG);
 }
 
 #[test]
 fn results_that_wait_are_no_test_files() {
     let root = waiting();
-    let said = run(root.path(), &["--list"]);
-    assert_eq!(said.out.matches(": test").count(), 2, "{said:?}");
+    let printed = run(root.path(), &["--list"]);
+    assert_eq!(printed.out.matches(": test").count(), 2, "{printed:?}");
     let new = root.path().join("a.slt.new");
-    let said = Said::of(command(env!("CARGO_BIN_EXE_slt")).args(["test", "--dialect", "slt"]).arg(&new));
-    assert!(said.code == 2 && said.err.contains("holds new results, and is no test file"), "{said:?}");
-    let said = run(root.path(), &["--dialect", "slt", "a.slt.new"]);
-    assert!(said.out.contains("0 passed; 0 failed"), "{said:?}");
+    let printed = Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(["test", "--dialect", "slt"]).arg(&new));
+    assert!(printed.code == 2 && printed.err.contains("holds new results, and is no test file"), "{printed:?}");
+    let printed = run(root.path(), &["--dialect", "slt", "a.slt.new"]);
+    assert!(printed.out.contains("0 passed; 0 failed"), "{printed:?}");
 }
 
 #[test]
 fn an_included_file_has_new_results_of_its_own() {
     let root = folder(&[("x.slt", "include p.part\n"), ("p.part", "query I\nSELECT 1\n----\n2\n")]);
-    let said = run(root.path(), &["--bless=review"]);
+    let printed = run(root.path(), &["--bless=review"]);
     assert_eq!(
-        (said.code, names(root.path())),
+        (printed.code, names(root.path())),
         (101, vec!["p.part".into(), "p.part.new".into(), "x.slt".into()]),
-        "{said:?}"
+        "{printed:?}"
     );
     assert_eq!(review(root.path(), &["--accept", "p.part.new"]).code, 0);
     assert_eq!(run(root.path(), &[]).code, 0);
@@ -247,8 +252,8 @@ fn a_review_that_is_killed_at_a_question_has_written_whole_files_only() {
         // A file is written with the decision on its last record, of three.
         assert_eq!(is_whole(root.path(), &files), questions / 3, "{shown}");
         // What is left can be decided then.
-        let said = review(root.path(), &["--accept"]);
-        assert_eq!((said.code, is_whole(root.path(), &files)), (0, 2), "{said:?}");
+        let printed = review(root.path(), &["--accept"]);
+        assert_eq!((printed.code, is_whole(root.path(), &files)), (0, 2), "{printed:?}");
     }
 }
 
@@ -273,6 +278,6 @@ fn a_review_that_is_killed_while_it_writes_leaves_no_torn_file() {
     }
     // What the killed ones left is cleared by the next one, and is no test file.
     assert_eq!(review(root.path(), &["--accept"]).code, 0);
-    let said = run(root.path(), &[]);
-    assert!(said.code == 0 && said.out.contains("40 passed; 0 failed"), "{said:?}");
+    let printed = run(root.path(), &[]);
+    assert!(printed.code == 0 && printed.out.contains("40 passed; 0 failed"), "{printed:?}");
 }

@@ -129,9 +129,9 @@ fn a_run_that_checks_nothing_is_not_a_success() {
             ("", 0, ""),
         ] {
             let output = slt(&place, &format!("{mode} {filter}"));
-            let said = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{mode} {filter}: {said}");
-            assert!(said.contains(words), "{mode} {filter}: {said}");
+            let printed = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{mode} {filter}: {printed}");
+            assert!(printed.contains(words), "{mode} {filter}: {printed}");
         }
     }
     slt(&place, "none");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::results::valid;
-use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
 
 /// A package with test files and two test targets that cargo has built for it.
 struct Package(TempDir);
@@ -40,28 +40,28 @@ impl Package {
         self.path(&format!("target/x86_64-unknown-linux-gnu/debug/deps/{target}-0123456789abcdef"))
     }
 
-    fn say(&self, program: &Path, package: Option<&str>, arguments: &str) -> Said {
+    fn say(&self, program: &Path, package: Option<&str>, arguments: &str) -> Printed {
         let mut command = command(program);
         command.current_dir(self.0.path()).env_remove("SLT_RESULTS").env_remove("CARGO_PKG_NAME");
         if let Some(package) = package {
             command.env("CARGO_PKG_NAME", package);
         }
-        Said::of(command.args(arguments.split_whitespace()))
+        Printed::of(command.args(arguments.split_whitespace()))
     }
 
     /// Runs a test target like cargo.
-    fn test(&self, target: &str, arguments: &str) -> Said {
+    fn test(&self, target: &str, arguments: &str) -> Printed {
         self.say(&self.binary(target), Some("my-engine"), &format!("--root tests {arguments}"))
     }
 
-    fn slt(&self, arguments: &str) -> Said {
+    fn slt(&self, arguments: &str) -> Printed {
         self.say(Path::new(env!("CARGO_BIN_EXE_slt")), Some("another"), arguments)
     }
 
     fn slt_json(&self, arguments: &str) -> Value {
-        let said = self.slt(arguments);
-        assert_eq!(said.code, 0, "{said:?}");
-        serde_json::from_str(&said.out).unwrap()
+        let printed = self.slt(arguments);
+        assert_eq!(printed.code, 0, "{printed:?}");
+        serde_json::from_str(&printed.out).unwrap()
     }
 }
 
@@ -69,18 +69,18 @@ impl Package {
 fn each_test_target_and_slt_run_have_their_own_results() {
     let package = Package::new();
     assert!(package.slt("status").err.contains("no run is on record in `target/slt`"));
-    let said = package.test("slt", "");
-    assert_eq!(said.code, 101, "{said:?}");
-    assert!(said.out.contains("target/slt/my-engine/slt/results.json"), "{said:?}");
+    let printed = package.test("slt", "");
+    assert_eq!(printed.code, 101, "{printed:?}");
+    assert!(printed.out.contains("target/slt/my-engine/slt/results.json"), "{printed:?}");
     let results = valid(&package.path("target/slt/my-engine/slt"), "results.json");
     assert_eq!((&results["target"], &results["scope"]["suite"]), (&"my-engine/slt".into(), &3.into()), "{results}");
     // One target has results: these are used.
     assert!(package.slt("status").out.starts_with("FAILED: 1 of 3 files\n\ntarget     my-engine/slt\n"));
     // Without cargo, the package is that of the folder.
-    let said = package.say(&package.binary("more_slt"), None, "--root tests --parallel --workers 2 a.test c.test");
-    assert_eq!(said.code, 0, "{said:?}");
-    let said = package.slt("run --root tests a.test");
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = package.say(&package.binary("more_slt"), None, "--root tests --parallel --workers 2 a.test c.test");
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let printed = package.slt("run --root tests a.test");
+    assert_eq!(printed.code, 0, "{printed:?}");
     for name in ["my-engine/slt", "my-engine/more_slt", "slt/run"] {
         let folder = package.path("target/slt").join(name);
         let kept = valid(&folder, "results.json");
@@ -91,16 +91,19 @@ fn each_test_target_and_slt_run_have_their_own_results() {
     assert_eq!(several.code, 2, "{several:?}");
     for name in ["my-engine/slt", "my-engine/more_slt", "slt/run"] {
         assert!(several.err.contains(&format!("\n  --results target/slt/{name}  last run `")), "{several:?}");
-        let said = package.slt(&format!("status --results target/slt/{name}"));
-        assert!(said.out.contains(&format!("target     {name}\n")), "{said:?}");
+        let printed = package.slt(&format!("status --results target/slt/{name}"));
+        assert!(printed.out.contains(&format!("target     {name}\n")), "{printed:?}");
     }
     assert!(package.slt("status --test slt").out.starts_with("FAILED: 1 of 3 files\n"));
-    let said = package.slt("status --test more-slt");
+    let printed = package.slt("status --test more-slt");
     let part = "2 of 3 files (filters: `a.test`, `c.test`)";
-    assert!(said.out.starts_with(&format!("passed: 2 of 2 files, none failed, in a run of {part}\n")), "{said:?}");
+    assert!(
+        printed.out.starts_with(&format!("passed: 2 of 2 files, none failed, in a run of {part}\n")),
+        "{printed:?}"
+    );
     for command in ["diff", "analyze", "punchlist --output -", "report", "query --preset recent-runs"] {
-        let said = package.slt(command);
-        assert!(said.code == 2 && said.err.contains("several test targets"), "{command}: {said:?}");
+        let printed = package.slt(command);
+        assert!(printed.code == 2 && printed.err.contains("several test targets"), "{command}: {printed:?}");
     }
     assert!(package.slt("punchlist --test run --output -").out.contains("in a run of 1 of 3 files"), "of `slt run`");
     assert!(package.slt("analyze --package slt").err.contains("a run of 1 of 3 files (filter: `a.test`)"));
@@ -124,10 +127,10 @@ fn a_run_of_one_file_says_nothing_about_the_others_in_every_mode() {
             ("--skip sub --skip b", "1 of 3 files (without: `sub`, `b`)", 0),
             ("--shard 1/3", "1 of 3 files (shard 1 of 3)", 0),
         ] {
-            let said = package.test("slt", &format!("{way} {chosen}"));
+            let printed = package.test("slt", &format!("{way} {chosen}"));
             let status = package.slt_json("status --json");
-            assert_eq!(status["scope"], scope, "{way} {chosen}: {said:?}");
-            assert!(said.code == code || chosen.starts_with("--shard"), "{way} {chosen}: {said:?}");
+            assert_eq!(status["scope"], scope, "{way} {chosen}: {printed:?}");
+            assert!(printed.code == code || chosen.starts_with("--shard"), "{way} {chosen}: {printed:?}");
             let diff = package.slt_json(&format!("diff {} latest --json", whole["run_id"].as_str().unwrap()));
             assert_eq!((&diff["gone"], &diff["new"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{way} {chosen}");
             assert_eq!((&diff["outside_after"], &diff["outside_before"]), (&2.into(), &0.into()), "{way} {chosen}");
@@ -136,16 +139,16 @@ fn a_run_of_one_file_says_nothing_about_the_others_in_every_mode() {
         // A file that is really gone is named by a run that was asked for it.
         fs::remove_file(package.path("tests/sub/c.test")).unwrap();
         package.test("slt", &format!("{way} sub a.test"));
-        let said = package.slt(&format!("diff {} latest", whole["run_id"].as_str().unwrap()));
-        assert!(said.out.contains("\ngone: 1 file\n  sub/c.test  ok\n"), "{way}: {said:?}");
-        assert!(said.out.contains("before  the whole suite; 1 file of it not compared\n"), "{way}: {said:?}");
+        let printed = package.slt(&format!("diff {} latest", whole["run_id"].as_str().unwrap()));
+        assert!(printed.out.contains("\ngone: 1 file\n  sub/c.test  ok\n"), "{way}: {printed:?}");
+        assert!(printed.out.contains("before  the whole suite; 1 file of it not compared\n"), "{way}: {printed:?}");
         // What is compared by default may be of other files: the last run of the same ones is named.
         package.test("slt", way);
         let first = package.slt("diff");
         assert!(first.err.contains("is the last one of the same files: `slt diff "), "{way}: {first:?}");
         let command = first.err.split('`').nth(3).unwrap().trim_start_matches("slt ").to_owned();
-        let said = package.slt(&command);
-        assert!(said.out.contains("\ngone: 1 file\n") && said.err.is_empty(), "{way}: {said:?}");
+        let printed = package.slt(&command);
+        assert!(printed.out.contains("\ngone: 1 file\n") && printed.err.is_empty(), "{way}: {printed:?}");
         // The page of a partial run is compared with the whole one, for the files that both have.
         let page = package.slt("report");
         assert_eq!(page.code, 0, "{page:?}");
@@ -156,10 +159,10 @@ fn a_run_of_one_file_says_nothing_about_the_others_in_every_mode() {
 fn results_of_an_earlier_release_are_read_only_if_there_are_no_newer_ones() {
     let package = Package::new();
     assert_eq!(package.test("slt", "--results target/slt a.test").code, 0);
-    let said = package.slt("status");
-    assert!(said.out.starts_with("passed: 1 of 1 file"), "{said:?}");
-    assert!(said.err.contains("`target/slt` holds results of an earlier release"), "{said:?}");
+    let printed = package.slt("status");
+    assert!(printed.out.starts_with("passed: 1 of 1 file"), "{printed:?}");
+    assert!(printed.err.contains("`target/slt` holds results of an earlier release"), "{printed:?}");
     assert_eq!(package.test("slt", "").code, 101);
-    let said = package.slt("status");
-    assert!(said.out.starts_with("FAILED: 1 of 3 files\n") && said.err.is_empty(), "{said:?}");
+    let printed = package.slt("status");
+    assert!(printed.out.starts_with("FAILED: 1 of 3 files\n") && printed.err.is_empty(), "{printed:?}");
 }

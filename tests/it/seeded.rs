@@ -12,7 +12,7 @@ use serde_json::Value;
 use slt_harness::unstable::outcome::RecordId;
 
 use crate::faulty_support::{Ended, Place};
-use crate::support::{Said, command};
+use crate::support::{Printed, command};
 
 /// Names, or texts of SQL.
 type Set = BTreeSet<String>;
@@ -257,9 +257,9 @@ fn on_github(summary: &str, ended: &Ended, ledger: &Ledger) {
 
 fn in_the_commands(results: &Path, ledger: &Ledger) {
     let slt = |arguments: &[&str]| {
-        let said = Said::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).args(arguments));
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
-        said.out
+        let printed = Printed::of(command(env!("CARGO_BIN_EXE_slt")).env("SLT_RESULTS", results).args(arguments));
+        assert_eq!((printed.code, printed.err.as_str()), (0, ""), "{arguments:?}");
+        printed.out
     };
     let list = slt(&["punchlist", "--output", "-"]);
     let ticked = list.lines().filter_map(|line| line.strip_prefix("- [ ] `")?.split('`').next());

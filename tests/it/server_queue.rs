@@ -70,7 +70,7 @@ fn the_other_machine_gets_the_files_of_a_dead_one() {
     with_server(|server| {
         let (hang, sleep) = (fault("once begun hang"), fault("sleep 50"));
         let place = Place::new([("a.test", &sleep), ("b.test", &sleep), ("hang.test", &hang), ("z.test", &sleep)]);
-        // One worker, so that nothing else is running when its machine dies.
+        // One worker, so that nothing else is running when its machine is lost.
         let arguments = format!("--workers 1 --run-id {}", run_id("dies"));
         let doomed = start(&place, server, "one", &arguments);
         wait_until("it hangs", || place.path("begun").exists());

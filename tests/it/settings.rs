@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::own_engine::in_project;
-use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
 
 /// A package with these settings and these test files in `tests/slt`.
 fn package(settings: &str, files: &[(&str, &str)]) -> TempDir {
@@ -37,9 +37,9 @@ fn target(package: &Path) -> Command {
 
 /// What `slt config` says of each key: its value, and where it comes from.
 fn in_force(command: &mut Command) -> BTreeMap<String, (String, String)> {
-    let said = Said::of(command.args(["--format", "json"]));
-    assert_eq!(said.code, 0, "{said:?}");
-    let shown: Value = serde_json::from_str(&said.out).unwrap();
+    let printed = Printed::of(command.args(["--format", "json"]));
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let shown: Value = serde_json::from_str(&printed.out).unwrap();
     let row = |row: &Value| {
         let words = row["value"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
         let from = match row["from"].as_str().unwrap() {
@@ -152,7 +152,7 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
         command
     };
     check(in_force(&mut by_variable()), 3, &|_, (_, _, variable, ..)| format!("variable {variable}"));
-    // The names that variables had before work too, and are said where they decide.
+    // The names that variables had before work too, and are named where they decide.
     let earlier = |name: &str| match name {
         "SLT_CORPUS" | "SLT_RESULTS" | "SLT_RUN_MEMORY" | "SLT_TIMINGS" | "RUST_TEST_THREADS" => name.to_owned(),
         "SLT_PARALLEL" => "SQLLOGICTEST_USE_WORK_QUEUE".to_owned(),
@@ -186,25 +186,25 @@ fn settings_decide_what_a_target_runs_in_threads_with_workers_and_by_hand() {
     let known = "[[known]]\npath = \"known.test\"\nreason = \"known\"\n";
     fs::write(place.path().join("known.toml"), known).unwrap();
     for arguments in [&[][..], &["--test-threads", "1"], &["--parallel"], &["--parallel", "--workers", "3"]] {
-        let said = Said::of(target(place.path()).args(arguments));
-        assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
-        assert_eq!((said.verdict("a.test"), said.verdict("odd.test")), (Some("ok"), Some("ok")), "{said:?}");
-        assert!(said.verdict("known.test").unwrap().starts_with("known failure"), "{said:?}");
-        assert_eq!(said.verdict("slow/b.test"), Some("ignored (takes hours)"), "{arguments:?}");
+        let printed = Printed::of(target(place.path()).args(arguments));
+        assert_eq!(printed.code, 0, "{arguments:?}: {printed:?}");
+        assert_eq!((printed.verdict("a.test"), printed.verdict("odd.test")), (Some("ok"), Some("ok")), "{printed:?}");
+        assert!(printed.verdict("known.test").unwrap().starts_with("known failure"), "{printed:?}");
+        assert_eq!(printed.verdict("slow/b.test"), Some("ignored (takes hours)"), "{arguments:?}");
         let note = format!("note: {}", "slt.toml:8: `exclude`: no test file matches `gone/*`");
-        assert_eq!(said.err.matches(&note).count(), 1, "{said:?}");
+        assert_eq!(printed.err.matches(&note).count(), 1, "{printed:?}");
     }
-    let said = Said::of(target(place.path()).args(["--profile", "all"]));
-    assert_eq!((said.code, said.verdict("slow/b.test")), (101, Some("FAILED")), "{said:?}");
+    let printed = Printed::of(target(place.path()).args(["--profile", "all"]));
+    assert_eq!((printed.code, printed.verdict("slow/b.test")), (101, Some("FAILED")), "{printed:?}");
     assert!(
-        said.err.contains("--profile all --exact slow/b.test") || said.out.contains("--profile all --exact"),
-        "{said:?}"
+        printed.err.contains("--profile all --exact slow/b.test") || printed.out.contains("--profile all --exact"),
+        "{printed:?}"
     );
-    let said = Said::of(target(place.path()).env("SLT_PROFILE", "al"));
-    assert_eq!((said.code, said.err.as_str()), (2, "error: no profile `al`: `slt.toml` has `all`\n"));
+    let printed = Printed::of(target(place.path()).env("SLT_PROFILE", "al"));
+    assert_eq!((printed.code, printed.err.as_str()), (2, "error: no profile `al`: `slt.toml` has `all`\n"));
     // The flag is for every file, and leaves patterns no say.
-    let said = Said::of(target(place.path()).args(["--dialect", "classic", "odd"]));
-    assert_eq!((said.code, said.verdict("odd.test")), (101, Some("FAILED")), "{said:?}");
+    let printed = Printed::of(target(place.path()).args(["--dialect", "classic", "odd"]));
+    assert_eq!((printed.code, printed.verdict("odd.test")), (101, Some("FAILED")), "{printed:?}");
 }
 
 #[test]
@@ -214,26 +214,26 @@ fn a_list_of_known_failures_or_a_root_that_is_not_there_is_an_error() {
     for mut command in
         [target(place.path()), slt(place.path(), "run"), slt(place.path(), "list"), slt(place.path(), "check")]
     {
-        let said = Said::of(&mut command);
+        let printed = Printed::of(&mut command);
         let words = format!("error: slt.toml:1: `roots`: `{gone}`: there is no such file or folder\n");
-        assert_eq!((said.code, said.err), (2, words), "{command:?}");
-        let said = Said::of(command.args(["--root", "tests/slt"]));
-        assert_eq!(said.code, 0, "{command:?}: {said:?}");
+        assert_eq!((printed.code, printed.err), (2, words), "{command:?}");
+        let printed = Printed::of(command.args(["--root", "tests/slt"]));
+        assert_eq!(printed.code, 0, "{command:?}: {printed:?}");
     }
-    assert_eq!(Said::of(&mut slt(place.path(), "status")).err.matches("roots").count(), 0);
+    assert_eq!(Printed::of(&mut slt(place.path(), "status")).err.matches("roots").count(), 0);
     let place = package("roots = [\"tests/slt\"]\nknown-failures = \"gone.toml\"\n", &[("a.test", FAILS)]);
-    let said = Said::of(&mut target(place.path()));
-    assert!(said.code == 2 && said.err.contains("gone.toml"), "{said:?}");
+    let printed = Printed::of(&mut target(place.path()));
+    assert!(printed.code == 2 && printed.err.contains("gone.toml"), "{printed:?}");
     let first = place.path().join("gone.toml");
-    let said = Said::of(target(place.path()).arg("--write-known-failures").arg(&first));
-    assert!(said.code == 101 && first.exists(), "{said:?}");
-    assert_eq!(Said::of(&mut target(place.path())).code, 0);
+    let printed = Printed::of(target(place.path()).arg("--write-known-failures").arg(&first));
+    assert!(printed.code == 101 && first.exists(), "{printed:?}");
+    assert_eq!(Printed::of(&mut target(place.path())).code, 0);
 }
 
 #[test]
 fn a_participant_with_other_settings_is_refused() {
     let place = package("roots = [\"tests/slt\"]\nfile-timeout = 30\n", &[("a.test", PASSES), ("b.test", FAILS)]);
-    let run = || Said::of(target(place.path()).args(["--parallel", "--run-id", "one", "--time-budget", "0.000001"]));
+    let run = || Printed::of(target(place.path()).args(["--parallel", "--run-id", "one", "--time-budget", "0.000001"]));
     assert_eq!(run().code, 3);
     for (settings, words) in [
         ("file-timeout = 40\n", "--file-timeout"),
@@ -244,13 +244,13 @@ fn a_participant_with_other_settings_is_refused() {
         ("file-timeout = 30\ndialect = \"slt\"\n", "a.test"),
     ] {
         fs::write(place.path().join("slt.toml"), format!("roots = [\"tests/slt\"]\n{settings}")).unwrap();
-        let said = Said::of(target(place.path()).args(["--parallel", "--run-id", "one", "--resume"]));
-        assert_eq!(said.code, 4, "{settings}: {said:?}");
-        assert!(said.err.contains(words), "{settings}: {said:?}");
+        let printed = Printed::of(target(place.path()).args(["--parallel", "--run-id", "one", "--resume"]));
+        assert_eq!(printed.code, 4, "{settings}: {printed:?}");
+        assert!(printed.err.contains(words), "{settings}: {printed:?}");
     }
     fs::write(place.path().join("slt.toml"), "roots = [\"tests/slt\"]\nfile-timeout = 30\nseed = 3\n").unwrap();
-    let said = Said::of(target(place.path()).args(["--parallel", "--run-id", "one", "--resume"]));
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = Printed::of(target(place.path()).args(["--parallel", "--run-id", "one", "--resume"]));
+    assert_eq!(printed.code, 101, "{printed:?}");
 }
 
 #[test]
@@ -263,9 +263,9 @@ fn workers_go_by_the_settings_as_they_were_when_the_run_began() {
     fs::create_dir_all(place.path().join("tests/slt")).unwrap();
     fs::write(place.path().join("tests/slt/1.slt"), change).unwrap();
     fs::write(place.path().join("tests/slt/2.slt"), "onlyif fast\nquery I\nSELECT 1\n----\n1\n").unwrap();
-    let said = Said::of(target(place.path()).args(["--parallel", "--workers", "1", "--seed", "1"]));
-    assert!(fs::read_to_string(&file).unwrap().contains("other"), "{said:?}");
-    assert_eq!((said.code, said.verdict("2.slt")), (101, Some("ok")), "{said:?}");
+    let printed = Printed::of(target(place.path()).args(["--parallel", "--workers", "1", "--seed", "1"]));
+    assert!(fs::read_to_string(&file).unwrap().contains("other"), "{printed:?}");
+    assert_eq!((printed.code, printed.verdict("2.slt")), (101, Some("ok")), "{printed:?}");
 }
 
 #[test]
@@ -274,22 +274,22 @@ fn slt_goes_by_the_settings_of_the_package_around_the_current_folder() {
         "roots = [\"tests/slt\"]\n[[exclude]]\nfiles = \"b*\"\nreason = \"slow\"\n[profile.fast]\nquery-timeout = 5\n";
     let place = package(settings, &[("a.test", PASSES), ("b.test", FAILS), ("sub/c.test", PASSES)]);
     let inner = place.path().join("tests/slt/sub");
-    let said = Said::of(&mut slt(&inner, "run"));
-    assert_eq!((said.code, said.verdict("b.test")), (0, Some("ignored (slow)")), "{said:?}");
-    assert!(Said::of(slt(&inner, "list").args(["--format", "terse"])).out.contains("sub/c.test: test"));
-    assert_eq!(Said::of(slt(&inner, "test").arg("a.test")).code, 0);
-    assert_eq!(Said::of(slt(&inner, "check").args(["--profile", "fast"])).code, 0);
-    assert_eq!(Said::of(slt(&inner, "check").args(["--profile", "slow"])).code, 2);
-    let said = Said::of(slt(place.path(), "config").args(["--profile", "fast"]));
-    let row = |key: &str| said.out.lines().find(|line| line.split(' ').next() == Some(key)).unwrap().to_owned();
-    assert_eq!(said.out.lines().next(), Some("settings: slt.toml, profile `fast`"));
-    assert!(row("query-timeout").ends_with("5 s  ") || row("query-timeout").contains("5 s"), "{said:?}");
-    assert!(row("query-timeout").ends_with("profile `fast` in slt.toml:6"), "{said:?}");
-    assert!(row("exclude").ends_with("b* (slow)") || row("exclude").ends_with("slt.toml:2"), "{said:?}");
-    assert!(row("retries").ends_with("default"), "{said:?}");
+    let printed = Printed::of(&mut slt(&inner, "run"));
+    assert_eq!((printed.code, printed.verdict("b.test")), (0, Some("ignored (slow)")), "{printed:?}");
+    assert!(Printed::of(slt(&inner, "list").args(["--format", "terse"])).out.contains("sub/c.test: test"));
+    assert_eq!(Printed::of(slt(&inner, "test").arg("a.test")).code, 0);
+    assert_eq!(Printed::of(slt(&inner, "check").args(["--profile", "fast"])).code, 0);
+    assert_eq!(Printed::of(slt(&inner, "check").args(["--profile", "slow"])).code, 2);
+    let printed = Printed::of(slt(place.path(), "config").args(["--profile", "fast"]));
+    let row = |key: &str| printed.out.lines().find(|line| line.split(' ').next() == Some(key)).unwrap().to_owned();
+    assert_eq!(printed.out.lines().next(), Some("settings: slt.toml, profile `fast`"));
+    assert!(row("query-timeout").ends_with("5 s  ") || row("query-timeout").contains("5 s"), "{printed:?}");
+    assert!(row("query-timeout").ends_with("profile `fast` in slt.toml:6"), "{printed:?}");
+    assert!(row("exclude").ends_with("b* (slow)") || row("exclude").ends_with("slt.toml:2"), "{printed:?}");
+    assert!(row("retries").ends_with("default"), "{printed:?}");
     let outside = tempfile::tempdir().unwrap();
-    let said = Said::of(slt(outside.path(), "config").env("SLT_RESULTS", outside.path()));
-    assert!(said.code == 0 && said.out.starts_with("settings: no file\n"), "{said:?}");
+    let printed = Printed::of(slt(outside.path(), "config").env("SLT_RESULTS", outside.path()));
+    assert!(printed.code == 0 && printed.out.starts_with("settings: no file\n"), "{printed:?}");
 }
 
 #[test]
@@ -298,18 +298,18 @@ fn two_names_of_one_variable_must_agree() {
     let run = |new: &str, old: &str| {
         let mut command = target(place.path());
         command.args(["--root", "tests/slt"]).env("SLT_FILE_TIMEOUT", new).env("SQLLOGICTEST_FILE_TIMEOUT", old);
-        Said::of(&mut command)
+        Printed::of(&mut command)
     };
     assert_eq!(run("30", "30").code, 0);
-    let said = run("30", "40");
+    let printed = run("30", "40");
     let words = "error: `SLT_FILE_TIMEOUT` and `SQLLOGICTEST_FILE_TIMEOUT` are one variable, but hold different values: \
                  set only one\n";
-    assert_eq!((said.code, said.err.as_str()), (2, words));
+    assert_eq!((printed.code, printed.err.as_str()), (2, words));
     // Workers are given the engine by its variable, whichever name it had.
     let mut command = target(place.path());
     command.args(["--root", "tests/slt", "--workers", "1"]).env("SQLLOGICTEST_ENGINE", "sqlite");
-    let said = Said::of(&mut command);
-    assert_eq!((said.code, said.verdict("a.test")), (0, Some("ok")), "{said:?}");
+    let printed = Printed::of(&mut command);
+    assert_eq!((printed.code, printed.verdict("a.test")), (0, Some("ok")), "{printed:?}");
 }
 
 #[test]
@@ -317,9 +317,9 @@ fn passwords_are_not_shown() {
     let place = package("engine = \"postgres://me:hunter2@h/db\"\nqueue = \"postgres://me:hunter3@h/db\"\n", &[]);
     for arguments in [&[][..], &["--format", "json"]] {
         let mut command = slt(place.path(), "config");
-        let said = Said::of(command.args(arguments).env("SLT_CORPUS", place.path()));
-        assert!(said.code == 0 && said.out.contains("postgres://me@h/db"), "{said:?}");
-        assert!(!said.out.contains("hunter"), "{said:?}");
+        let printed = Printed::of(command.args(arguments).env("SLT_CORPUS", place.path()));
+        assert!(printed.code == 0 && printed.out.contains("postgres://me@h/db"), "{printed:?}");
+        assert!(!printed.out.contains("hunter"), "{printed:?}");
     }
 }
 
@@ -373,10 +373,10 @@ fn main() -> std::process::ExitCode {
 fn settings_beat_what_a_targets_code_says_and_add_to_its_labels_and_exclusions() {
     let cargo_test = |arguments: &[&str]| {
         let mut command = in_project("test");
-        Said::of(command.args(["-p", "settled", "--test", "coded", "--"]).args(arguments))
+        Printed::of(command.args(["-p", "settled", "--test", "coded", "--"]).args(arguments))
     };
-    let said = cargo_test(&["--show-config", "--format", "json"]);
-    let shown: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let printed = cargo_test(&["--show-config", "--format", "json"]);
+    let shown: Value = serde_json::from_str(&printed.out).unwrap_or_else(|error| panic!("{error}: {printed:?}"));
     let rows = shown["settings"].as_array().unwrap().iter();
     let row = |row: &Value| format!("{} {} {}", row["key"], row["value"], row["from"]).replace('"', "");
     let rows: Vec<String> = rows.map(row).collect();
@@ -392,23 +392,23 @@ fn settings_beat_what_a_targets_code_says_and_add_to_its_labels_and_exclusions()
     ] {
         assert!(rows.contains(&row.to_owned()), "{row}: {rows:#?}");
     }
-    let said = cargo_test(&[]);
+    let printed = cargo_test(&[]);
     assert_eq!(
-        (said.code, said.verdict("a.slt"), said.verdict("m.slt")),
+        (printed.code, printed.verdict("a.slt"), printed.verdict("m.slt")),
         (101, Some("ok"), Some("FAILED")),
-        "{said:?}"
+        "{printed:?}"
     );
-    assert_eq!(said.verdict("slow/b.slt"), Some("ignored (slow)"));
-    assert_eq!(said.verdict("off/c.slt"), Some("ignored (off)"));
+    assert_eq!(printed.verdict("slow/b.slt"), Some("ignored (slow)"));
+    assert_eq!(printed.verdict("off/c.slt"), Some("ignored (off)"));
     // The target's own label stays where a flag replaces those of the file.
-    let said = cargo_test(&["--label", "other"]);
-    assert!(said.verdict("m.slt").unwrap().starts_with("ignored (0 of 1 records apply"), "{said:?}");
-    assert_eq!((said.code, said.verdict("a.slt")), (0, Some("ok")), "{said:?}");
+    let printed = cargo_test(&["--label", "other"]);
+    assert!(printed.verdict("m.slt").unwrap().starts_with("ignored (0 of 1 records apply"), "{printed:?}");
+    assert_eq!((printed.code, printed.verdict("a.slt")), (0, Some("ok")), "{printed:?}");
 }
 
 #[test]
 fn every_process_of_nextest_goes_by_the_settings() {
-    if Said::of(command(env!("CARGO")).args(["nextest", "--version"])).code != 0 {
+    if Printed::of(command(env!("CARGO")).args(["nextest", "--version"])).code != 0 {
         assert!(std::env::var_os("CI").is_none(), "cargo has no nextest");
         return eprintln!("not tested: cargo has no nextest");
     }
@@ -417,12 +417,15 @@ fn every_process_of_nextest_goes_by_the_settings() {
     {
         let mut command = in_project("nextest");
         command.args(["run", "-p", "settled", "--test", "coded", "--no-fail-fast", "--color", "never"]);
-        let said = Said::of(command.args(["--status-level", "all"]).env("SLT_PROFILE", profile));
+        let printed = Printed::of(command.args(["--status-level", "all"]).env("SLT_PROFILE", profile));
         let verdict = |name: &str, verdict: &str| {
-            said.err.lines().any(|line| line.trim_start().starts_with(verdict) && line.ends_with(&format!(" {name}")))
+            printed
+                .err
+                .lines()
+                .any(|line| line.trim_start().starts_with(verdict) && line.ends_with(&format!(" {name}")))
         };
-        assert_eq!(said.code, 100, "{profile}: {said:?}");
-        assert!(failed.iter().all(|name| verdict(name, "FAIL")), "{profile}: {said:?}");
-        assert!(passed.iter().all(|name| verdict(name, "PASS")), "{profile}: {said:?}");
+        assert_eq!(printed.code, 100, "{profile}: {printed:?}");
+        assert!(failed.iter().all(|name| verdict(name, "FAIL")), "{profile}: {printed:?}");
+        assert!(passed.iter().all(|name| verdict(name, "PASS")), "{profile}: {printed:?}");
     }
 }

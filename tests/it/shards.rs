@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::results::{json, valid, valid_junit};
-use crate::support::{FAILS, PASSES, Said, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
 
 /// A suite, and folders for the results of its shards.
 struct Place {
@@ -26,21 +26,21 @@ impl Place {
     }
 
     /// Runs the target with its results in `results`.
-    fn run(&self, results: &str, arguments: &[&str]) -> Said {
+    fn run(&self, results: &str, arguments: &[&str]) -> Printed {
         let mut run = command(target_binary());
         run.env("SLT_CORPUS", self.path("suite")).env("SLT_RESULTS", self.path(results));
-        Said::of(run.args(arguments))
+        Printed::of(run.args(arguments))
     }
 
-    fn slt(&self, arguments: &[&str]) -> Said {
-        Said::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(self.folder.path()).args(arguments))
+    fn slt(&self, arguments: &[&str]) -> Printed {
+        Printed::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(self.folder.path()).args(arguments))
     }
 
     /// The names that `--list` gives.
     fn list(&self, arguments: &[&str]) -> Vec<String> {
-        let said = self.run("r", &[&["--list", "--format", "terse"], arguments].concat());
-        assert_eq!(said.code, 0, "{said:?}");
-        said.out.lines().map(|line| line.strip_suffix(": test").unwrap().to_owned()).collect()
+        let printed = self.run("r", &[&["--list", "--format", "terse"], arguments].concat());
+        assert_eq!(printed.code, 0, "{printed:?}");
+        printed.out.lines().map(|line| line.strip_suffix(": test").unwrap().to_owned()).collect()
     }
 
     fn history(&self, results: &str, lines: &[(&str, u64)]) {
@@ -69,16 +69,19 @@ fn an_invalid_shard_is_refused() {
         ("4/3", "there is no shard 4 of 3"),
         ("x", "not a shard such as `2/4`"),
     ] {
-        let said = place.run("r", &["--shard", value]);
-        assert!(said.code == 2 && said.err.contains(words) && said.err.contains("--shard <K/N>"), "{said:?}");
+        let printed = place.run("r", &["--shard", value]);
+        assert!(
+            printed.code == 2 && printed.err.contains(words) && printed.err.contains("--shard <K/N>"),
+            "{printed:?}"
+        );
         let mut by_variable = command(target_binary());
-        let said = Said::of(by_variable.env("SLT_CORPUS", place.path("suite")).env("SLT_SHARD", value));
-        assert!(said.code == 2 && said.err.contains(words) && said.err.contains("`SLT_SHARD`"), "{said:?}");
+        let printed = Printed::of(by_variable.env("SLT_CORPUS", place.path("suite")).env("SLT_SHARD", value));
+        assert!(printed.code == 2 && printed.err.contains(words) && printed.err.contains("`SLT_SHARD`"), "{printed:?}");
     }
-    let said = place.run("r", &["--shard", "1/2", "--shard-history", "absent"]);
-    assert!(said.code == 2 && said.err.contains("`--shard-history`: cannot read `absent`"), "{said:?}");
-    let said = place.run("r", &["--shard", "1/2", "--exact", "0.test"]);
-    assert!(said.code == 2 && said.err.contains("`--exact` names the files to run"), "{said:?}");
+    let printed = place.run("r", &["--shard", "1/2", "--shard-history", "absent"]);
+    assert!(printed.code == 2 && printed.err.contains("`--shard-history`: cannot read `absent`"), "{printed:?}");
+    let printed = place.run("r", &["--shard", "1/2", "--exact", "0.test"]);
+    assert!(printed.code == 2 && printed.err.contains("`--exact` names the files to run"), "{printed:?}");
     assert!(!place.path("r").exists());
 }
 
@@ -97,8 +100,8 @@ fn a_shard_has_the_same_files_in_every_mode() {
         assert!(serial.result().contains(&format!("{} filtered out", 10 - listed.len())), "{serial:?}");
         let supervised = place.run("supervised", &["--parallel", "--workers", "2", "--shard", shard]);
         let joined = place.run("joined", &["--parallel", "--shard", shard]);
-        for (said, results) in [(&serial, "serial"), (&supervised, "supervised"), (&joined, "joined")] {
-            assert_eq!(said.code, 0, "{said:?}");
+        for (printed, results) in [(&serial, "serial"), (&supervised, "supervised"), (&joined, "joined")] {
+            assert_eq!(printed.code, 0, "{printed:?}");
             assert_eq!(ran(&place.path(results)), listed, "{results}");
             let written = valid(&place.path(results), "results.json");
             assert_eq!((&written["split"]["files"], &written["shard"]["of"]), (&10.into(), &3.into()));
@@ -118,14 +121,14 @@ fn nextest_lists_a_shard_and_runs_what_it_listed() {
     let nextest = |arguments: &[&str]| {
         let mut run = command(target_binary());
         run.env("SLT_CORPUS", place.path("suite")).env("SLT_RESULTS", place.path("r"));
-        Said::of(run.env("NEXTEST", "1").env("SLT_SHARD", "1/2").args(arguments))
+        Printed::of(run.env("NEXTEST", "1").env("SLT_SHARD", "1/2").args(arguments))
     };
     let listed = nextest(&["--list", "--format", "terse"]);
     assert_eq!((listed.code, listed.out.lines().count()), (0, 2), "{listed:?}");
     assert_eq!(nextest(&["--list", "--format", "terse", "--ignored"]).out, "");
     for name in ["0.test", "1.test", "2.test", "3.test"] {
-        let said = nextest(&["--exact", name, "--nocapture"]);
-        assert!(said.code == 0 && said.verdict(name) == Some("ok"), "{said:?}");
+        let printed = nextest(&["--exact", name, "--nocapture"]);
+        assert!(printed.code == 0 && printed.verdict(name) == Some("ok"), "{printed:?}");
     }
     assert!(!place.path("r").exists());
 }
@@ -134,12 +137,12 @@ fn nextest_lists_a_shard_and_runs_what_it_listed() {
 fn a_merge_is_green_only_with_all_shards_of_one_suite() {
     let place = Place::new(5);
     for shard in ["1/2", "2/2"] {
-        let said = place.run(&format!("s{}", &shard[..1]), &["--shard", shard]);
-        assert_eq!(said.code, 0, "{said:?}");
+        let printed = place.run(&format!("s{}", &shard[..1]), &["--shard", shard]);
+        assert_eq!(printed.code, 0, "{printed:?}");
     }
     let both = ["merge", "s1/results.json", "s2/results.json"];
-    let said = place.slt(&[&both[..], &["--output", "all.json", "--results", "all"]].concat());
-    assert_eq!(said.code, 0, "{said:?}");
+    let printed = place.slt(&[&both[..], &["--output", "all.json", "--results", "all"]].concat());
+    assert_eq!(printed.code, 0, "{printed:?}");
     let merged = valid(&place.path("all"), "results.json");
     assert_eq!(merged, json(&place.path("all.json")));
     assert_eq!((&merged["total"]["passed"], &merged["filtered_out"]), (&5.into(), &0.into()));
@@ -174,8 +177,8 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
         ("torn", "its list of all files does not add up"),
     ] {
         let second = format!("{second}/results.json");
-        let said = place.slt(&["merge", "s1/results.json", &second, "--output", "never.json", "--results", "never"]);
-        assert!(said.code == 4 && said.err.contains(words), "{words}: {said:?}");
+        let printed = place.slt(&["merge", "s1/results.json", &second, "--output", "never.json", "--results", "never"]);
+        assert!(printed.code == 4 && printed.err.contains(words), "{words}: {printed:?}");
         assert!(!place.path("never.json").exists() && !place.path("never").exists());
     }
     let three = place.slt(&[&both[..], &["third/results.json"]].concat());
@@ -187,8 +190,8 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
     for (file, words) in
         [("new.json", "format version 99"), ("absent.json", "cannot read"), ("suite/0.test", "not hold")]
     {
-        let said = place.slt(&["merge", "s1/results.json", file]);
-        assert!(said.code == 2 && said.err.contains(words) && said.err.contains(file), "{said:?}");
+        let printed = place.slt(&["merge", "s1/results.json", file]);
+        assert!(printed.code == 2 && printed.err.contains(words) && printed.err.contains(file), "{printed:?}");
     }
     let nowhere = place.slt(&[&both[..], &["--output", "suite/0.test/all.json"]].concat());
     assert!(nowhere.code == 4 && nowhere.err.contains("cannot write `suite/0.test/all.json`"), "{nowhere:?}");
@@ -207,8 +210,8 @@ fn a_failure_in_one_shard_fails_the_whole() {
         })
         .collect();
     assert!(codes == [0, 101] || codes == [101, 0], "{codes:?}");
-    let said = place.slt(&["merge", "s1/results.json", "s2/results.json", "--run-id", "ci-1"]);
-    assert_eq!(said.code, 101, "{said:?}");
+    let printed = place.slt(&["merge", "s1/results.json", "s2/results.json", "--run-id", "ci-1"]);
+    assert_eq!(printed.code, 101, "{printed:?}");
     for results in ["s1/results.json", "s2/results.json"] {
         assert_ne!(place.slt(&["merge", results]).code, 0);
     }
@@ -222,8 +225,8 @@ fn the_merged_history_decides_the_next_split() {
     let by_history = |results: &str, shard: &str| {
         place.run(results, &["--shard", shard, "--shard-history", history.to_str().unwrap()])
     };
-    let said = by_history("s1", "1/2");
-    assert!(said.code == 0 && said.err.contains("shard 1 of 2: 1 of 4 files, 1.00 s of 1.90 s"), "{said:?}");
+    let printed = by_history("s1", "1/2");
+    assert!(printed.code == 0 && printed.err.contains("shard 1 of 2: 1 of 4 files, 1.00 s of 1.90 s"), "{printed:?}");
     assert_eq!(ran(&place.path("s1")), ["0.test"]);
     // Its own runs meanwhile change nothing.
     assert_eq!(by_history("s1", "2/2").code, 0);
@@ -235,14 +238,14 @@ fn the_merged_history_decides_the_next_split() {
 fn a_shard_without_files_also_has_results() {
     let place = Place::new(1);
     for shard in ["1/2", "2/2"] {
-        let said = place.run(&format!("s{}", &shard[..1]), &["--parallel", "--workers", "2", "--shard", shard]);
-        assert_eq!(said.code, 0, "{said:?}");
+        let printed = place.run(&format!("s{}", &shard[..1]), &["--parallel", "--workers", "2", "--shard", shard]);
+        assert_eq!(printed.code, 0, "{printed:?}");
     }
     assert_eq!(ran(&place.path("s2")), [""; 0]);
     valid(&place.path("s2"), "results.json");
     valid_junit(&place.path("s2"));
-    let said = place.slt(&["merge", "s1/results.json", "s2/results.json"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    let said = place.slt(&["merge", "s1/results.json"]);
-    assert!(said.code == 3 && said.err.contains("shard 2 of 2 is missing, which has no files"), "{said:?}");
+    let printed = place.slt(&["merge", "s1/results.json", "s2/results.json"]);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let printed = place.slt(&["merge", "s1/results.json"]);
+    assert!(printed.code == 3 && printed.err.contains("shard 2 of 2 is missing, which has no files"), "{printed:?}");
 }

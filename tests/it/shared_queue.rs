@@ -200,7 +200,7 @@ fn a_process_may_join_a_supervised_run() {
     let joined = place.start("").wait().exits(0);
     joined.says("joined the run in progress");
     let ended = supervisor.wait().exits(0);
-    assert_eq!(ended.verdicts().len(), 10, "a supervisor tells of all: {ended}");
+    assert_eq!(ended.verdicts().len(), 10, "a supervisor reports all: {ended}");
     assert!(!joined.verdicts().is_empty());
 }
 
@@ -229,7 +229,7 @@ fn two_supervisors_share_a_run_and_keep_their_workers_output_apart() {
     let runs = [place.start("--workers 2"), place.start("--workers 2")];
     let all = runs.map(|run| run.wait().exits(101));
     for ended in &all {
-        assert_eq!(ended.verdicts().len(), 24, "each supervisor tells of all: {ended}");
+        assert_eq!(ended.verdicts().len(), 24, "each supervisor reports all: {ended}");
         for name in &names {
             ended.says(&format!("what the process printed:\nheard in {name}\n"));
         }

@@ -83,17 +83,17 @@ pub const FAILS: &str = "# A comment.\n\nquery I\nSELECT 1\n----\n2\n";
 
 /// The output and exit code of a run.
 #[derive(Debug)]
-pub struct Said {
+pub struct Printed {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
-    pub fn of(command: &mut Command) -> Said {
+impl Printed {
+    pub fn of(command: &mut Command) -> Printed {
         let output = command.stdin(Stdio::null()).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+        Printed { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// The verdict on a file in the pretty format.
@@ -119,6 +119,6 @@ impl Said {
 }
 
 /// Runs the test binary over a folder.
-pub fn run(root: &Path, arguments: &[&str]) -> Said {
-    Said::of(command(target_binary()).env("SLT_CORPUS", root).args(arguments))
+pub fn run(root: &Path, arguments: &[&str]) -> Printed {
+    Printed::of(command(target_binary()).env("SLT_CORPUS", root).args(arguments))
 }

@@ -1,6 +1,6 @@
 //! The test binary as libtest's users and tools call it.
 
-use crate::support::{FAILS, PASSES, Said, command, folder, run, target_binary};
+use crate::support::{FAILS, PASSES, Printed, command, folder, run, target_binary};
 
 fn three() -> tempfile::TempDir {
     folder(&[("a/pass.test", PASSES), ("a/fail.test", FAILS), ("b/other.slt", "statement ok\nSELECT 1\n")])
@@ -10,19 +10,20 @@ fn three() -> tempfile::TempDir {
 fn a_failing_file_exits_with_101_and_names_file_and_line_serially_and_in_parallel() {
     let root = three();
     for threads in ["1", "4"] {
-        let said = run(root.path(), &["--test-threads", threads]);
-        assert_eq!(said.code, 101, "{said:?}");
+        let printed = run(root.path(), &["--test-threads", threads]);
+        assert_eq!(printed.code, 101, "{printed:?}");
         assert_eq!(
-            said.verdicts(),
+            printed.verdicts(),
             ["test a/fail.test ... FAILED", "test a/pass.test ... ok", "test b/other.slt ... ok"]
         );
         let place = format!("at {}:3", root.path().join("a/fail.test").display());
         assert!(
-            said.out
+            printed
+                .out
                 .contains(&format!("[SQL] SELECT 1\n[Diff] (-expected|+actual)\n@@ line 6 @@\n- 2\n+ 1\n{place}\n")),
-            "{said:?}"
+            "{printed:?}"
         );
-        assert_eq!(said.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
+        assert_eq!(printed.result(), "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
     }
 }
 
@@ -35,9 +36,10 @@ fn several_threads_start_with_the_last_failure_and_one_thread_with_the_first_nam
     let started = |threads| {
         let arguments = ["--test-threads", threads, "--format", "json", "-Z", "unstable-options"];
         let mut command = command(target_binary());
-        let said = Said::of(command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).args(arguments));
-        assert_eq!(said.code, 101, "{said:?}");
-        let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let printed =
+            Printed::of(command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path()).args(arguments));
+        assert_eq!(printed.code, 101, "{printed:?}");
+        let events = printed.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let names = events.filter(|event| event["event"] == "started" && event["type"] == "test");
         names.map(|event| event["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
@@ -50,9 +52,9 @@ fn several_threads_start_with_the_last_failure_and_one_thread_with_the_first_nam
 
 #[test]
 fn a_passing_run_exits_with_0() {
-    let said = run(three().path(), &["pass", "other"]);
-    assert_eq!((said.code, said.verdicts().len()), (0, 2), "{said:?}");
-    assert!(said.result().ends_with("1 filtered out"), "{said:?}");
+    let printed = run(three().path(), &["pass", "other"]);
+    assert_eq!((printed.code, printed.verdicts().len()), (0, 2), "{printed:?}");
+    assert!(printed.result().ends_with("1 filtered out"), "{printed:?}");
 }
 
 #[test]
@@ -67,9 +69,9 @@ fn filters_skips_and_rust_paths_choose_files() {
         (&["--ignored"], &[]),
         (&["nothing"], &[]),
     ] {
-        let said = run(root.path(), arguments);
-        let ran: Vec<&str> = said.verdicts().iter().filter_map(|line| line.split(' ').nth(1)).collect();
-        assert_eq!((said.code, ran.as_slice()), (0, names), "{arguments:?}: {said:?}");
+        let printed = run(root.path(), arguments);
+        let ran: Vec<&str> = printed.verdicts().iter().filter_map(|line| line.split(' ').nth(1)).collect();
+        assert_eq!((printed.code, ran.as_slice()), (0, names), "{arguments:?}: {printed:?}");
     }
 }
 
@@ -77,30 +79,30 @@ fn filters_skips_and_rust_paths_choose_files() {
 fn an_exact_name_without_a_file_is_an_error() {
     let root = three();
     for arguments in [&["--exact", "a/gone.test"][..], &["--exact", "a/pass.test", "a/gone.test"]] {
-        let said = run(root.path(), arguments);
-        assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains("no test file is named `a/gone.test`"), "{said:?}");
+        let printed = run(root.path(), arguments);
+        assert_eq!(printed.code, 2, "{printed:?}");
+        assert!(printed.err.contains("no test file is named `a/gone.test`"), "{printed:?}");
     }
 }
 
 #[test]
 fn lists_contain_names_and_for_tools_nothing_else() {
     let root = three();
-    let said = run(root.path(), &["--list", "--format", "terse"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "a/fail.test: test\na/pass.test: test\nb/other.slt: test\n"));
+    let printed = run(root.path(), &["--list", "--format", "terse"]);
+    assert_eq!((printed.code, printed.out.as_str()), (0, "a/fail.test: test\na/pass.test: test\nb/other.slt: test\n"));
     assert_eq!(run(root.path(), &["--list", "--format", "terse", "--ignored"]).out, "");
     assert!(run(root.path(), &["--list"]).out.ends_with("\n3 tests, 0 benchmarks\n"));
 }
 
 #[test]
 fn every_line_of_json_is_an_object() {
-    let said = run(three().path(), &["--format", "json", "-Z", "unstable-options", "--report-time"]);
-    let events: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let printed = run(three().path(), &["--format", "json", "-Z", "unstable-options", "--report-time"]);
+    let events: Vec<serde_json::Value> = printed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let failed = events.iter().find(|event| event["event"] == "failed" && event["type"] == "test").unwrap();
     assert_eq!((failed["name"].as_str(), failed["path"].as_str()), (Some("a::fail_test"), Some("a/fail.test")));
     assert!(failed["stdout"].as_str().unwrap().ends_with("fail.test:3\n"));
     assert_eq!(events.first().unwrap()["event"], "started");
-    assert_eq!((said.code, events.last().unwrap()["failed"].as_u64()), (101, Some(1)));
+    assert_eq!((printed.code, events.last().unwrap()["failed"].as_u64()), (101, Some(1)));
 }
 
 #[test]
@@ -132,18 +134,18 @@ fn an_invalid_value_is_named_and_exits_with_2() {
         (&["--keep-runs", "2"], "`--keep-runs` is for parallel runs: it needs `--parallel`"),
         (&["--parallel", "--workers", "0"], "'0' for '--workers"),
     ] {
-        let said = run(root.path(), arguments);
-        assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
-        assert!(said.err.contains(words), "{said:?}");
+        let printed = run(root.path(), arguments);
+        assert_eq!((printed.code, printed.out.as_str()), (2, ""), "{printed:?}");
+        assert!(printed.err.contains(words), "{printed:?}");
     }
     for (variable, value, words) in [
         ("RUST_TEST_THREADS", "0", "`RUST_TEST_THREADS` is 0"),
         ("SLT_FILE_TIMEOUT", "abc", "`SLT_FILE_TIMEOUT`"),
         ("SLT_TIME_BUDGET", "soon", "`SLT_TIME_BUDGET`"),
     ] {
-        let said = Said::of(command(target_binary()).env("SLT_CORPUS", root.path()).env(variable, value));
-        assert_eq!(said.code, 2, "{said:?}");
-        assert!(said.err.contains(words), "{said:?}");
+        let printed = Printed::of(command(target_binary()).env("SLT_CORPUS", root.path()).env(variable, value));
+        assert_eq!(printed.code, 2, "{printed:?}");
+        assert!(printed.err.contains(words), "{printed:?}");
     }
 }
 
@@ -152,42 +154,42 @@ fn flags_have_variables_and_override_them() {
     let root = three();
     let mut by_variable = command(target_binary());
     by_variable.env("SLT_CORPUS", root.path()).env("SLT_FILES", "pass, other").env("RUST_TEST_THREADS", "1");
-    assert_eq!(Said::of(&mut by_variable).verdicts().len(), 2);
-    assert_eq!(Said::of(by_variable.arg("pass")).verdicts().len(), 1);
+    assert_eq!(Printed::of(&mut by_variable).verdicts().len(), 2);
+    assert_eq!(Printed::of(by_variable.arg("pass")).verdicts().len(), 1);
     let elsewhere = folder(&[("only.test", PASSES)]);
-    let said = run(root.path(), &["--root", elsewhere.path().to_str().unwrap()]);
-    assert_eq!(said.verdicts(), ["test only.test ... ok"]);
+    let printed = run(root.path(), &["--root", elsewhere.path().to_str().unwrap()]);
+    assert_eq!(printed.verdicts(), ["test only.test ... ok"]);
 }
 
 #[test]
 fn invalid_suite_folders_have_distinct_errors() {
     let empty = folder(&[("readme.md", "")]);
-    let said = run(empty.path(), &[]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("no `.test` or `.slt` file below"), "{said:?}");
-    let said = run(&empty.path().join("nowhere"), &[]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("no such folder"), "{said:?}");
+    let printed = run(empty.path(), &[]);
+    assert_eq!(printed.code, 2);
+    assert!(printed.err.contains("no `.test`, `.slt` or `.duckdb.test` file below"), "{printed:?}");
+    let printed = run(&empty.path().join("nowhere"), &[]);
+    assert_eq!(printed.code, 2);
+    assert!(printed.err.contains("no such folder"), "{printed:?}");
     let odd = folder(&[("a\nb.test", PASSES)]);
-    let said = run(odd.path(), &[]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains(r#""a\nb.test" holds a line break"#), "{said:?}");
+    let printed = run(odd.path(), &[]);
+    assert_eq!(printed.code, 2);
+    assert!(printed.err.contains(r#""a\nb.test" holds a line break"#), "{printed:?}");
 }
 
 #[test]
 fn names_with_blanks_and_letters_of_any_script_run() {
     let root = folder(&[("a b/c 'd' é 表.test", PASSES)]);
-    let said = run(root.path(), &["--exact", "a b/c 'd' é 表.test"]);
-    assert_eq!((said.code, said.verdict("a b/c 'd' é 表.test")), (0, Some("ok")), "{said:?}");
+    let printed = run(root.path(), &["--exact", "a b/c 'd' é 表.test"]);
+    assert_eq!((printed.code, printed.verdict("a b/c 'd' é 表.test")), (0, Some("ok")), "{printed:?}");
 }
 
 #[test]
 fn a_file_in_which_nothing_applies_is_ignored_with_a_reason() {
     let root = folder(&[("mysql.test", "onlyif mysql\nquery I\nSELECT 1\n----\n1\n"), ("empty.test", "")]);
-    let said = run(root.path(), &[]);
-    assert_eq!(said.verdict("mysql.test"), Some("ignored (0 of 1 records apply to sqlite)"));
-    assert_eq!(said.verdict("empty.test"), Some("ignored (it holds no records)"));
-    assert_eq!((said.code, said.result().contains("0 passed; 0 failed; 2 ignored")), (0, true), "{said:?}");
+    let printed = run(root.path(), &[]);
+    assert_eq!(printed.verdict("mysql.test"), Some("ignored (0 of 1 records apply to sqlite)"));
+    assert_eq!(printed.verdict("empty.test"), Some("ignored (it holds no records)"));
+    assert_eq!((printed.code, printed.result().contains("0 passed; 0 failed; 2 ignored")), (0, true), "{printed:?}");
     let labelled = run(root.path(), &["--label", "MySQL", "mysql"]);
     assert_eq!(labelled.verdict("mysql.test"), Some("ok"));
 }
@@ -196,9 +198,9 @@ fn a_file_in_which_nothing_applies_is_ignored_with_a_reason() {
 fn fail_fast_starts_nothing_after_a_failure() {
     let two = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 1\n----\n3\n";
     let root = folder(&[("1.test", two), ("2.test", PASSES)]);
-    let said = run(root.path(), &["--fail-fast", "--test-threads", "1"]);
-    assert_eq!(said.verdict("2.test"), Some("not run (an earlier failure)"));
-    assert_eq!((said.code, said.out.matches("the value differs").count()), (101, 1), "{said:?}");
+    let printed = run(root.path(), &["--fail-fast", "--test-threads", "1"]);
+    assert_eq!(printed.verdict("2.test"), Some("not run (an earlier failure)"));
+    assert_eq!((printed.code, printed.out.matches("the value differs").count()), (101, 1), "{printed:?}");
 }
 
 #[test]
@@ -208,13 +210,13 @@ fn diffs_have_colours_only_where_they_are_wanted() {
         let mut command = command(target_binary());
         let results = root.path().join("results");
         command.arg("--root").arg(root.path()).args(arguments).env("SLT_RESULTS", &results);
-        let said = Said::of(command.envs(variables.iter().copied()));
-        assert_eq!(said.code, 101, "{said:?}");
+        let printed = Printed::of(command.envs(variables.iter().copied()));
+        assert_eq!(printed.code, 101, "{printed:?}");
         for file in ["results.json", "junit.xml"] {
             let kept = std::fs::read(results.join(file)).unwrap();
             assert!(!kept.contains(&0x1b), "{file}");
         }
-        said.out.contains("\u{1b}[32m+ 1\u{1b}[0m")
+        printed.out.contains("\u{1b}[32m+ 1\u{1b}[0m")
     };
     assert!(shown(&["--color", "always"], &[]));
     assert!(shown(&[], &[("CARGO_TERM_COLOR", "always")]));
@@ -237,18 +239,18 @@ fn a_wrong_hash_shows_what_was_returned_and_keeps_all_of_it() {
         std::fs::File::create(&stale).unwrap().set_modified(std::time::SystemTime::now() - hour).unwrap();
         let mut command = command(target_binary());
         command.arg("--root").arg(root.path()).args(arguments).env("SLT_RESULTS", results.path());
-        let said = Said::of(&mut command);
+        let printed = Printed::of(&mut command);
         let path = results.path().join("returned/a%2Fb.test+1.txt");
         let shown = format!(
             "[Returned] 40 rows\n  1 -1\n  2 -2\n  3 -3\n  4 -4\n  5 -5\n  … 30 rows\n  36 -36\n  37 -37\n  38 -38\n  39 -39\n  \
              40 -40\nall of them, one value per line: {}\nat ",
             path.display()
         );
-        assert!(said.code == 101 && said.out.contains(&shown), "{said:?}");
+        assert!(printed.code == 101 && printed.out.contains(&shown), "{printed:?}");
         let kept = std::fs::read_to_string(&path).unwrap();
         assert!(kept.starts_with("1\n-1\n2\n") && kept.lines().count() == 80 && !stale.exists());
         // The file is what is hashed.
-        let hash = said.out.split("+ 80 values hashing to ").nth(1).unwrap();
+        let hash = printed.out.split("+ 80 values hashing to ").nth(1).unwrap();
         std::fs::write(root.path().join("a/b.test"), script(&hash[..32])).unwrap();
         let mut sum = std::process::Command::new("md5sum");
         let sum = sum.arg(&path).output().unwrap();
@@ -260,15 +262,15 @@ fn a_wrong_hash_shows_what_was_returned_and_keeps_all_of_it() {
 #[test]
 fn each_failure_is_printed_once_with_its_command_and_figures_only_where_they_are_wanted() {
     let root = folder(&[("a.test", FAILS), ("it's.test", FAILS), ("c.test", PASSES)]);
-    let said = run(root.path(), &[]);
-    let ends = said.out.split("\nfailures:\n").nth(1).unwrap();
-    assert_eq!(ends.matches("---- a.test stdout ----").count(), 1, "{said:?}");
+    let printed = run(root.path(), &[]);
+    let ends = printed.out.split("\nfailures:\n").nth(1).unwrap();
+    assert_eq!(ends.matches("---- a.test stdout ----").count(), 1, "{printed:?}");
     let again: Vec<&str> = ends.lines().filter(|line| line.starts_with("run again: ")).collect();
     assert!(again.len() == 2 && again[0].ends_with(" --exact a.test"), "{again:?}");
     assert!(again[1].ends_with(" --exact \"it's.test\""), "{again:?}");
-    assert!(said.out.contains("\nrecords   1 passed, 2 failed, 0 skipped\n"), "{said:?}");
-    let figures = |said: &Said| ["busy", "makespan", "in the harness"].map(|word| said.out.contains(word));
-    assert_eq!(figures(&said), [false; 3], "{said:?}");
-    let said = run(root.path(), &["--timings"]);
-    assert_eq!(figures(&said), [true; 3], "{said:?}");
+    assert!(printed.out.contains("\nrecords   1 passed, 2 failed, 0 skipped\n"), "{printed:?}");
+    let figures = |printed: &Printed| ["busy", "makespan", "in the harness"].map(|word| printed.out.contains(word));
+    assert_eq!(figures(&printed), [false; 3], "{printed:?}");
+    let printed = run(root.path(), &["--timings"]);
+    assert_eq!(figures(&printed), [true; 3], "{printed:?}");
 }

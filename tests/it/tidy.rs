@@ -34,7 +34,7 @@ fn a_module_imports_only_modules_above_it() {
                 let name: String = line[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if order.iter().position(|module| *module == name).is_some_and(|other| other > own) {
                     wrong.push(format!(
-                        "{}:{}: `{top}` imports `{name}`, which stands below it",
+                        "{}:{}: `{top}` imports `{name}`, which is below it",
                         relative.display(),
                         number + 1
                     ));

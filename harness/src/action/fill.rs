@@ -106,7 +106,7 @@ fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: &Options) 
     let mut status = ExitStatus::Passed;
     for file in files {
         let outcome = trial::run_compared(file, reference, options, &Arc::new(()), true, &|| false, &|| {});
-        tell(file, name, &outcome, options);
+        report(file, name, &outcome, options);
         if matches!(outcome.cut_short, Some(CutShort::NoConnection | CutShort::ConnectionLost)) {
             return ExitStatus::Broken;
         }
@@ -118,7 +118,7 @@ fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: &Options) 
 }
 
 /// Says what became of a file.
-fn tell(file: &TestFile, reference: &str, outcome: &Outcome, options: &Options) {
+fn report(file: &TestFile, reference: &str, outcome: &Outcome, options: &Options) {
     use std::io::Write;
     let mut out = colored_stdout();
     for failure in &outcome.failures {

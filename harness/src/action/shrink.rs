@@ -179,7 +179,7 @@ fn go(
     for (path, text) in [(&script, &text), (&sql, &statements)] {
         fs::write(path, text).map_err(|error| broken(format!("cannot write `{}`: {error}", path.display())))?;
     }
-    tell(&file, &shrunk, clock.elapsed(), (&script, &sql));
+    report(&file, &shrunk, clock.elapsed(), (&script, &sql));
     Ok(if shrunk.stopped.is_some() { ExitStatus::Incomplete } else { ExitStatus::Passed })
 }
 
@@ -260,7 +260,7 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
 }
 
 /// Says what was found and written, and shows it if it is short.
-fn tell(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path, &Path)) {
+fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path, &Path)) {
     let Shrunk { before, left, tries, symptom, line, .. } = shrunk;
     let records = if *left == 1 { "record is" } else { "records are" };
     say!("{}:{line}: {symptom}", file.script());

@@ -22,7 +22,7 @@ use crate::trial::{self, Options};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TestFlags {
     /// The file: a path from the current folder, or else a name below the root. `FILE:LINE` is the record in that line:
-    /// what stands before it is run without being judged
+    /// the records before it is run without being judged
     #[arg(value_name = "FILE")]
     file: PathBuf,
 

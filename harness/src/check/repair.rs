@@ -3,7 +3,7 @@
 use crate::dialect::Dialect;
 use crate::script::{SyntaxError, source};
 
-/// How many errors of one file are told.
+/// How many errors of one file are reported.
 const MOST_ERRORS: usize = 20;
 
 /// Reads a text by `survey` and, where it breaks a rule, again without the record that does.

@@ -36,7 +36,7 @@ pub(super) struct Flags {
     json: bool,
 }
 
-/// What a reference said of the records, if there was one.
+/// How the records ran on the reference, if there was one.
 fn compared(results: &Results) -> String {
     match comparison::list(&results.outcomes) {
         list if list.is_empty() => list,

@@ -29,7 +29,7 @@ pub(super) enum CommandError {
 }
 
 impl CommandError {
-    /// What the user typed is the user's to mend; what cannot be read or written is not.
+    /// The user can correct what was typed, but not what cannot be read or written.
     pub(super) fn status(&self) -> ExitStatus {
         match self {
             CommandError::Runs(error) => runs(error),

@@ -316,12 +316,12 @@ pub(super) fn results(fallback: &Path) -> (Vec<PathBuf>, Vec<String>) {
     let options = Options::default();
     let alone = || (vec![fallback.to_owned()], Vec::new());
     let Some(manifest) = options.manifest() else { return alone() };
-    let said = options.metadata(&manifest).and_then(|metadata: Metadata| {
+    let found = options.metadata(&manifest).and_then(|metadata: Metadata| {
         let names =
             metadata.chosen(&manifest, &options)?.into_iter().map(|(package, _)| package.name.clone()).collect();
         Ok((metadata, names))
     });
-    match said {
+    match found {
         Ok((metadata, names)) => {
             let here = env::current_dir().unwrap_or_default();
             let shown = |folder: PathBuf| {

@@ -67,7 +67,7 @@ Tables, filled from the results of the last hundred runs:
     run, run_id, engine, started_at, duration_ms, workers, planned, passed, failing, failed,
     crashed, timed_out, out_of_memory, unexpected_passes, known_failures, ignored, not_run,
     filtered_out, scope, pass_rate, records_passed, records_failed, records_skipped
-  test_files    one row for each file, as it stood in the last run that ran it
+  test_files    one row for each file, as of the last run that ran it
     file_path, category, subcategory, verdict, passed, failing, last_run, last_tested,
     last_passed, times_run, times_passed, times_failing, duration_ms
   test_results  one row for each file in each run (and pass, with --repeat)

@@ -30,7 +30,7 @@ const BROKEN: libc::c_int = 4;
 pub(crate) struct Armed(());
 
 /// Starts a run. Dropping the result marks the run as finished.
-#[must_use = "a run is guarded as long as this lives"]
+#[must_use = "a run is guarded as long as this exists"]
 pub(crate) fn arm() -> Armed {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -117,7 +117,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
         let mut default: libc::sigaction = std::mem::zeroed();
         default.sa_sigaction = libc::SIG_DFL;
         libc::sigaction(signal, &default, std::ptr::null_mut());
-        // A fault happens again on return. A signal that somebody sent does not.
+        // A fault happens again on return. A signal that another process sent does not.
         if info.is_null() || (*info).si_code <= 0 {
             libc::raise(signal);
         }

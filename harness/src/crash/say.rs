@@ -6,7 +6,7 @@ use crate::escape::is_obeyed;
 /// How many trials are named when it is unknown which of them is at fault.
 const MOST_NAMED: usize = 8;
 
-/// Prints on standard error how this process dies, and which record its thread, or else every thread, was running.
+/// Prints on standard error how this process ends, and which record its thread, or else every thread, was running.
 pub(super) fn last_words(how: &[&str], thread: usize) {
     let mut out = Out { buffer: [0; 128], length: 0, last: [0; 2], sink: to_stderr };
     say(&mut out, how, Slot::all().find(|slot| slot.is_of(thread)), Slot::all());
@@ -160,22 +160,22 @@ mod tests {
     use crate::crash::InEngine;
 
     thread_local! {
-        static SAID: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        static PRINTED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
 
-    fn said(words: impl FnOnce(&mut Out)) -> String {
-        let sink = |bytes: &[u8]| SAID.with_borrow_mut(|said| said.extend_from_slice(bytes));
+    fn printed(words: impl FnOnce(&mut Out)) -> String {
+        let sink = |bytes: &[u8]| PRINTED.with_borrow_mut(|printed| printed.extend_from_slice(bytes));
         let mut out = Out { buffer: [0; 128], length: 0, last: [0; 2], sink };
         words(&mut out);
         out.flush();
-        String::from_utf8(SAID.take()).expect("only whole characters are said")
+        String::from_utf8(PRINTED.take()).expect("whole characters")
     }
 
     #[test]
     fn the_message_names_the_file_the_line_and_the_sql_on_one_line() {
         let slot = Slot::take().unwrap();
         let _adopted = slot.adopt();
-        let of = |how: &[&str], slot| said(|out| say(out, how, Some(slot), std::iter::empty()));
+        let of = |how: &[&str], slot| printed(|out| say(out, how, Some(slot), std::iter::empty()));
         let begins = InEngine::enter("tests/a.slt", 0, b"");
         assert_eq!(of(&["SIGABRT"], slot), "\ncrashed (SIGABRT) at tests/a.slt\n");
         drop(begins);
@@ -196,10 +196,10 @@ mod tests {
         let slot = Slot::take().unwrap();
         let _adopted = slot.adopt();
         let _in_engine = InEngine::enter("b.test", 7, b"SELECT 7");
-        let text = said(|out| say(out, &["exit 0"], None, std::iter::repeat_n(slot, 9)));
+        let text = printed(|out| say(out, &["exit 0"], None, std::iter::repeat_n(slot, 9)));
         assert!(text.starts_with("\ncrashed (exit 0) outside of the threads that run files; these were running:\nat b.test:7\n[SQL] SELECT 7\nat "), "{text}");
         assert_eq!((text.matches("at b.test:7\n").count(), text.ends_with("\n... and others\n")), (8, true), "{text}");
-        let text = said(|out| say(out, &["SIGSEGV"], None, std::iter::empty()));
+        let text = printed(|out| say(out, &["SIGSEGV"], None, std::iter::empty()));
         assert_eq!(text, "\ncrashed (SIGSEGV) while no file was running\n");
     }
 }

@@ -158,9 +158,9 @@ impl Comparison {
         }
         // First by number, which is fast; then ties by text.
         self.order.sort_unstable_by_key(|piece| piece.prefix);
-        for alike in self.order.chunk_by_mut(|a, b| a.prefix == b.prefix) {
-            if alike.len() > 1 && !alike[0].is_whole() {
-                alike.sort_unstable_by(|a, b| text(a).cmp(text(b)));
+        for equal in self.order.chunk_by_mut(|a, b| a.prefix == b.prefix) {
+            if equal.len() > 1 && !equal[0].is_whole() {
+                equal.sort_unstable_by(|a, b| text(a).cmp(text(b)));
             }
         }
         for piece in &self.order {

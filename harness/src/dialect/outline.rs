@@ -107,7 +107,7 @@ pub fn parts(text: &[u8], dialect: Dialect) -> Vec<Part> {
     parts
 }
 
-/// Whether nothing stands on a line between two parts.
+/// Whether a line between two parts is empty.
 fn separates(line: &Line<'_>) -> bool {
     match std::str::from_utf8(line.text) {
         Ok(text) => text.trim().is_empty(),

@@ -12,7 +12,7 @@ use crate::script::source::{Line, Lines};
 pub(crate) struct Layout {
     /// Whether white space alone is an empty line, and may follow `----`.
     pub(crate) ignores_blanks: bool,
-    /// Whether the line below a directive is SQL, whatever stands there.
+    /// Whether the line below a directive is SQL, whatever it says.
     pub(crate) first_line_is_sql: bool,
     /// Whether lines that begin with `#` are comments even in a result.
     pub(crate) comments_in_results: bool,
@@ -37,7 +37,7 @@ impl Layout {
     }
 }
 
-/// A place is where one record stands in a text, in bytes; ranges of lines leave out `\n` or `\r\n`.
+/// A place is where one record is in a text, in bytes; ranges of lines leave out `\n` or `\r\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// How the text is laid out.
@@ -59,7 +59,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of the record whose directive stands in the line that begins at `start`, or nothing at the text's end.
+    /// The place of the record whose directive is in the line that begins at `start`, or nothing at the text's end.
     pub fn of(text: &[u8], start: usize, dialect: Dialect) -> Option<Place> {
         let layout = dialect.definition().layout();
         let mut lines = Lines::starting_at(text, start);

@@ -1,4 +1,4 @@
-//! What holds for every text, whatever it says.
+//! What holds for every text.
 
 use std::path::Path;
 
@@ -92,7 +92,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![scripts(), prop::collection::vec(any::<u8>(), 0..300), ".{0,200}".prop_map(String::into_bytes)]
 }
 
-/// A record of a classic script: what stands in it, and what is to be read from it.
+/// A record of a classic script: its text, and what must be read from it.
 fn written() -> impl Strategy<Value = (String, String)> {
     let sql = "[A-Z][a-z]{0,5}( [a-z(),]{1,6}){0,3}(\n[A-Z]{1,4})?";
     let values = prop::collection::vec("[a-z0-9]{1,4}", 0..5);

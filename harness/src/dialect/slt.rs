@@ -36,7 +36,7 @@ pub(super) use definition::Slt;
 use include::resolve as included;
 use prepare::prepare;
 
-/// A column letter as it stands in the file, whatever an engine makes of it.
+/// A column letter as it is in the file, whatever an engine makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Letter(char);
 

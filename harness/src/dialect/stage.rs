@@ -20,7 +20,7 @@ pub(crate) enum Flow {
     Over,
 }
 
-/// What is to become of a record, where one record of a script is run instead of all.
+/// How a record is treated if one record of a script is run instead of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// It is run and judged.
@@ -33,7 +33,7 @@ pub(crate) enum Turn {
     Over,
 }
 
-/// What the user allows and wants.
+/// What the user allows and requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wishes<'s> {
     /// Whether scripts see environment variables.
@@ -88,12 +88,12 @@ pub(crate) trait Stage<'a> {
     /// Whether the time limit of the file is over.
     fn is_late(&self) -> bool;
 
-    /// What the user allows and wants.
+    /// What the user allows and requests.
     fn wishes(&self) -> Wishes<'_>;
 
     /// Reads the files that the script includes before anything runs, if they may be rewritten: another process may
     /// rewrite them too, and both must start with the same text.
-    fn foresee(&mut self, included: &mut dyn Iterator<Item = &Arc<str>>);
+    fn expect_files(&mut self, included: &mut dyn Iterator<Item = &Arc<str>>);
 
     /// Whether one record of the script is run instead of all.
     fn is_excerpt(&self) -> bool;
@@ -101,7 +101,7 @@ pub(crate) trait Stage<'a> {
     /// The first and the last line of each loop that is in no other one, and of each record in none.
     fn find(&mut self, spans: &mut dyn Iterator<Item = (u64, u64)>);
 
-    /// What is to become of a record.
+    /// How a record is treated.
     fn turn(&mut self, at: At<'_>) -> Turn;
 
     /// Runs the SQL of a record; the outer error is ours, the inner one the engine's.

@@ -1,4 +1,4 @@
-//! What can be said of a script without an engine.
+//! What a script can be checked for without an engine.
 
 use serde::Serialize;
 

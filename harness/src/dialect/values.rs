@@ -1,6 +1,6 @@
-//! How values are written: what stands in a script for NULL, for a text, for a number.
+//! How values are written: what a script has for NULL, for a text, for a number.
 //!
-//! An engine converts a value as the dialect wants it ([`Conversion`]), because only the engine has the value as it is.
+//! An engine converts a value as the dialect requires ([`Conversion`]), because only the engine has the value as it is.
 //! Everything else is data and functions of the dialect's [`Form`], which is looked up once for each query.
 
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ pub(crate) struct Form {
     pub(crate) null: &'static [u8],
     /// What the values of a column become, by the letter that the query declares for it.
     pub(crate) conversions: [Conversion; 256],
-    /// Finishes a text of a query's result, which stands in the buffer from here on.
+    /// Finishes a text of a query's result, which begins here in the buffer.
     pub(crate) finish: fn(&mut Vec<u8>, usize),
     /// Finishes a value that is written by an engine's adapter or driver already.
     pub(crate) adopt: fn(&[u8]) -> Cow<'_, [u8]>,

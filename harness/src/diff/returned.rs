@@ -5,7 +5,7 @@ use super::{plural, value};
 /// How many rows are shown of the first and of the last ones.
 const SHOWN: usize = 5;
 
-/// The same where everything is to be seen.
+/// The same, showing everything.
 const SHOWN_WHOLE: usize = 100;
 
 /// All values of a result, in the order in which they are hashed.

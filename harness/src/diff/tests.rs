@@ -114,7 +114,7 @@ fn very_long_texts_are_cut_between_characters() {
 #[test]
 fn the_first_words_say_what_differs() {
     let row = Shape::Blanks(Some(3));
-    for (expected, actual, shape, said) in [
+    for (expected, actual, shape, description) in [
         ("1\n2\n3", "2", Shape::Tabs, "2 rows missing (3 expected, 1 returned)"),
         ("", "1\n2\n1", Shape::Tabs, "3 rows too many (none expected, 3 returned)"),
         ("1\n2\n3", "", Shape::Tabs, "3 rows missing (3 expected, none returned)"),
@@ -137,6 +137,6 @@ fn the_first_words_say_what_differs() {
         ("3 values hashing to a", "1 values hashing to b", Shape::Hash, "2 values missing (3 expected, 1 returned)"),
         ("a", "a", Shape::Tabs, "the engine's validator refuses this result"),
     ] {
-        assert_eq!(words(expected, actual, shape), said, "{expected:?} {actual:?}");
+        assert_eq!(words(expected, actual, shape), description, "{expected:?} {actual:?}");
     }
 }

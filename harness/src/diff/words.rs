@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::value::seen;
 use super::{Shape, Sides, plural};
 
-/// How many lines are compared row by row; of longer results only the number of rows is said.
+/// How many lines are compared row by row; of longer results only the number of rows is given.
 const COUNTED: usize = 2_000_000;
 
 /// A row is one or several lines.
@@ -60,7 +60,7 @@ impl Sides<'_> {
         }
     }
 
-    /// How many columns both sides have, as far as their lines tell.
+    /// How many columns both sides have, as far as their lines show.
     fn columns(&self) -> (Option<usize>, Option<usize>) {
         let width = |lines: &[String], pieces: &dyn Fn(&str) -> usize| {
             let first = pieces(lines.first()?);

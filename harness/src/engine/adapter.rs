@@ -17,7 +17,7 @@ use runtime::Runtime;
 
 /// What can be turned into an engine: an [`Adapter`], a function that connects, or an [`Engine`].
 ///
-/// `How` tells these cases from each other and is always inferred.
+/// `How` distinguishes these cases and is always inferred.
 pub trait IntoEngine<How> {
     /// The engine.
     fn into_engine(self) -> Arc<dyn Engine>;
@@ -75,7 +75,7 @@ impl Skip {
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// An adapter is a function that connects to somebody's engine, and the extras that this engine has.
+/// An adapter is a function that connects to an engine, and the extras of this engine.
 ///
 /// ```
 /// # use sqllogictest::{DB, DBOutput, DefaultColumnType};
@@ -370,7 +370,7 @@ impl<D: AsyncDB + 'static> Engine for Adapter<D> {
     }
 }
 
-/// The name of an engine that has not said it.
+/// The name of an engine that has none.
 pub(crate) const UNNAMED: &str = "the engine";
 
 struct AdapterDatabase<D: AsyncDB> {

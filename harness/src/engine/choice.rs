@@ -18,7 +18,7 @@ pub enum Choice {
     Postgres(Url),
     /// A MySQL or MariaDB server: `mysql://user:password@host:port/database`.
     Mysql(Url),
-    /// A program that speaks JSON: `external:COMMAND`.
+    /// A program that reads and writes JSON: `external:COMMAND`.
     External(String),
 }
 

@@ -1,4 +1,4 @@
-//! External drivers: programs that run SQL for us and speak JSON on standard input and output.
+//! External drivers: programs that run SQL for us and use JSON on standard input and output.
 //!
 //! The protocol is that of sqllogictest-bin's external engine, so its drivers work unchanged:
 //!
@@ -236,7 +236,7 @@ impl Driver {
 
     /// Keeps a process for another script, if it can serve one.
     fn keep(&self, mut conversation: Conversation) {
-        // What was to kill it when its script took too long must not do so when it serves another.
+        // What kills it when its script takes too long must not do so when it serves another.
         conversation.lease.end();
         let goes_on = !conversation.is_lost && self.can(SCRIPTS).unwrap_or(false);
         if goes_on && conversation.command(&Question { script: Some(None), ..Question::default() }).is_ok() {
@@ -249,24 +249,26 @@ impl Driver {
     fn probe(&self) -> Result<Option<Greeting>, EngineError> {
         let mut process = Process::start(&self.command, Stdio::null(), None)?;
         let guard = process.timeout_guard(GREETING);
-        let mut said = Vec::new();
+        let mut printed = Vec::new();
         if let (_, Some(stdout)) = process.pipes() {
             let output = Output::new(stdout, process.watcher());
             // A greeting is short; endless output is not a greeting.
-            let read = output.take(GREETING_BYTES).read_to_end(&mut said);
+            let read = output.take(GREETING_BYTES).read_to_end(&mut printed);
             read.map_err(|error| EngineError::new(format!("cannot read its output: {error}")))?;
         }
         if timed_out(&guard) {
             let limit = GREETING.as_secs();
             note!("warning: {} was killed: it found nothing to read, and did not end within {limit} s", self.shown);
         }
-        let mut answers = serde_json::Deserializer::from_slice(&said).into_iter::<Answer>();
+        let mut answers = serde_json::Deserializer::from_slice(&printed).into_iter::<Answer>();
         let Some(Ok(Answer { protocol: Some(protocol), name, capabilities, .. })) = answers.next() else {
             return Ok(None);
         };
         match protocol {
             1 => Ok(Some(Greeting { name: name.unwrap_or_else(|| "external".to_owned()), capabilities })),
-            other => Err(EngineError::new(format!("it speaks version {other} of the protocol, and here is version 1"))),
+            other => {
+                Err(EngineError::new(format!("it uses version {other} of the protocol; this program knows version 1")))
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Leftover {
 pub enum LeftoverState {
     /// It was dropped; in a dry run, it would be.
     Dropped,
-    /// The run that created it is alive, or somebody is connected to it.
+    /// The run that created it is alive, or others are connected to it.
     InUse,
     /// It could not be dropped, for this reason.
     Stays(String),

@@ -1,4 +1,4 @@
-//! One connection's own runtime, which waits for answers of a server and can be told to give up.
+//! One connection's own runtime, which waits for answers of a server and can be cancelled.
 //!
 //! A runtime for each connection, on the thread that uses it, saves two thread switches per request.
 

@@ -359,11 +359,11 @@ fn bits_as_number(bits: &[u8]) -> String {
 /// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
 fn engine_error(error: mysql_async::Error) -> EngineError {
     match &error {
-        mysql_async::Error::Server(said) => {
-            let error = EngineError::new(format!("ERROR {} ({}): {}", said.code, said.state, said.message));
-            let error = error.with_sqlstate(Some(said.state.clone()));
-            // The server is shutting down, or somebody has killed this connection.
-            let is_lost = matches!(said.code, 1053 | 1927 | 3169);
+        mysql_async::Error::Server(answer) => {
+            let error = EngineError::new(format!("ERROR {} ({}): {}", answer.code, answer.state, answer.message));
+            let error = error.with_sqlstate(Some(answer.state.clone()));
+            // The server is shutting down, or an administrator has killed this connection.
+            let is_lost = matches!(answer.code, 1053 | 1927 | 3169);
             if is_lost { error.of_kind(ErrorKind::Lost) } else { error }
         }
         mysql_async::Error::Io(mysql_async::IoError::Io(error)) => EngineError::lost(error.to_string()),

@@ -163,7 +163,7 @@ impl Server {
         if dry {
             return Ok(LeftoverState::Dropped);
         }
-        // Without FORCE: the server refuses while somebody is connected.
+        // Without FORCE: the server refuses while others are connected.
         let dropped = session.manage(&match isolation {
             Isolation::Database => format!("DROP DATABASE IF EXISTS {name}"),
             Isolation::Schema => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
@@ -182,7 +182,7 @@ impl Keeper {
         let session = PostgresSession::connect(config, trust)?;
         let maker = Maker::new()?;
         let version = session.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
-        let version = version.ok_or_else(|| EngineError::new("the server does not tell its version"))?;
+        let version = version.ok_or_else(|| EngineError::new("the server does not report its version"))?;
         check_version(version).map_err(EngineError::new)?;
         // Held until this connection ends. The number is unique, so nobody else holds it.
         session.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
@@ -357,9 +357,9 @@ impl Session for PostgresSession {
 /// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
 fn engine_error(error: &tokio_postgres::Error) -> EngineError {
     match error.as_db_error() {
-        Some(said) => {
-            let error = EngineError::new(said.to_string()).with_sqlstate(Some(said.code().code().to_owned()));
-            let is_lost = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+        Some(answer) => {
+            let error = EngineError::new(answer.to_string()).with_sqlstate(Some(answer.code().code().to_owned()));
+            let is_lost = matches!(answer.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
             if is_lost { error.of_kind(ErrorKind::Lost) } else { error }
         }
         None => EngineError::lost(with_cause(error)),

@@ -1,4 +1,4 @@
-//! What an engine is told of the script that a database is for.
+//! What an engine learns of the script that a database is for.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Script {
     }
 }
 
-/// A folder that is made when somebody first asks for it, and removed with the last that knows of it.
+/// A folder that is created on first use, and removed with its last owner.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scratch(Arc<OnceCell<TempDir>>);
 

@@ -277,7 +277,7 @@ impl Statement<'_> {
         unsafe { ffi::sqlite3_column_type(self.raw, column) == ffi::SQLITE_NULL }
     }
 
-    /// Writes a value as the dialect wants it; without a conversion, as SQLite's own text.
+    /// Writes a value as the dialect requires; without a conversion, as SQLite's own text.
     fn write(&self, column: usize, conversion: Option<Conversion>, form: &Form, text: &mut Vec<u8>) {
         let index = c_int::try_from(column).unwrap_or(c_int::MAX);
         if self.is_null(index) {

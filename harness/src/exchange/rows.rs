@@ -47,7 +47,7 @@ impl Rows {
         self.letters = letters;
     }
 
-    /// The letters of the columns; empty where the engine does not tell them.
+    /// The letters of the columns; empty if the engine does not return them.
     pub fn letters(&self) -> &str {
         &self.letters
     }

@@ -61,12 +61,12 @@ impl Judge {
     pub fn take_off<'o>(&self, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<Vec<String>, KnownError> {
         let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
         // Several passes over a file must agree.
-        let mut said: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+        let mut by_name: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
         for outcome in &outcomes {
-            said.entry(&outcome.name).or_default().push(outcome);
+            by_name.entry(&outcome.name).or_default().push(outcome);
         }
         let agreed = |outcome: &&Outcome| {
-            let all = said.get(outcome.name.as_str()).map_or(&[][..], Vec::as_slice);
+            let all = by_name.get(outcome.name.as_str()).map_or(&[][..], Vec::as_slice);
             let same = |other: &&Outcome| {
                 (&other.verdict, &other.failed_records, &other.passing_pins)
                     == (&outcome.verdict, &outcome.failed_records, &outcome.passing_pins)

@@ -117,7 +117,7 @@ fn against_count(outcome: Outcome, count: u64, entry: &Entry) -> Outcome {
 fn against_pins(mut outcome: Outcome, pins: &[RecordId], entry: &Entry, ratchet: bool) -> Outcome {
     if outcome.records.failed > outcome.failed_records.len() as u64 {
         let message = format!(
-            "{} records fail, and only the first {MAX_FAILED_RECORDS} are told one by one: \
+            "{} records fail, and only the first {MAX_FAILED_RECORDS} are listed one by one: \
              this file's entry in the list of known failures needs `failed = {}` instead of `records`",
             outcome.records.failed, outcome.records.failed
         );

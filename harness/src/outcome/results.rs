@@ -27,7 +27,7 @@ pub struct Results {
     /// The machine that the run was made on, by its own name for itself; empty if it has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
-    /// The commit that was checked out where the run was started, as far as CI or git tell; empty if unknown.
+    /// The commit that was checked out where the run was started, as far as CI or git know; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub commit: String,
     /// The branch, likewise.
@@ -82,7 +82,7 @@ pub enum ResultsError {
     Read {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },

@@ -96,7 +96,7 @@ impl Family {
 
     /// Starts a child in its own process group. Its standard output and error are appended to the file `log`.
     ///
-    /// A child that calls [`die_with_parent`](super::die_with_parent) dies with the *thread* that started it, so call
+    /// A child that calls [`die_with_parent`](super::die_with_parent) ends with the *thread* that started it, so call
     /// this on the main thread.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Family {
         });
         state.reap_orphans(Duration::ZERO);
         if let Some(guardian) = state.guardian.take() {
-            guardian.farewell();
+            guardian.finish();
         }
         is_over
     }

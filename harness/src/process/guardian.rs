@@ -1,4 +1,4 @@
-//! A process that kills the supervisor's children if the supervisor dies without warning, and then exits.
+//! A process that kills the supervisor's children if the supervisor ends without warning, and then exits.
 //!
 //! It runs the supervisor's own program, with [`ASK`] in its environment, in its own session, so that neither Ctrl-C
 //! nor a closed terminal reaches it. It reads what it needs to know as lines from a pipe on its standard input:
@@ -34,7 +34,7 @@ use super::{Mark, ProcessError};
 pub const ASK: &str = "SLT_GUARDIAN";
 
 /// The line that a guardian prints when it is ready. Other lines before it (of a test runner, say) are ignored.
-const READY: &str = "slt guardian: on guard";
+const READY: &str = "slt guardian: ready";
 
 /// How long a guardian may take to start on a busy machine.
 const START: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ const START: Duration = Duration::from_secs(30);
 ///
 /// Call it at the very beginning of `main`, before anything starts a thread, prints or reads arguments. A program that
 /// starts a [`Family`](super::Family) without this call cannot have a guardian.
-#[must_use = "a guardian has nothing to do but to exit with this code"]
+#[must_use = "a guardian must exit with this code"]
 pub fn enter_if_asked() -> Option<ExitCode> {
     std::env::var_os(ASK)?;
     let mut output = io::stdout();
@@ -81,7 +81,7 @@ fn guard(input: impl BufRead, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Kills all that is left of a family whose supervisor has just died.
+/// Kills all that is left of a family whose supervisor has just ended.
 fn kill_survivors(mark: &Mark, groups: &BTreeSet<i32>) {
     let died = table::now();
     // Twice: a process in the middle of `exec` has no environment at the first look.
@@ -99,7 +99,7 @@ fn kill_survivors(mark: &Mark, groups: &BTreeSet<i32>) {
     }
 }
 
-/// The processes of a family whose supervisor died at that time, and those of its groups that still have members.
+/// The processes of a family whose supervisor ended at that time, and those of its groups that still have members.
 fn victims(table: &[Seen], groups: &BTreeSet<i32>, died: u64) -> (Vec<Seen>, BTreeSet<i32>) {
     let is_witness = |seen: &&Seen| groups.contains(&seen.group) && (seen.marked || seen.start <= died);
     let groups: BTreeSet<i32> = table.iter().filter(is_witness).map(|seen| seen.group).collect();
@@ -122,7 +122,7 @@ impl Guardian {
         let error = |reason: &str| ProcessError::Guardian { reason: reason.to_owned() };
         if std::env::var_os(ASK).is_some() {
             // Otherwise a program without `enter_if_asked` would start itself forever.
-            return Err(error("this process was to be one itself; `main` must begin with `enter_if_asked`"));
+            return Err(error("this process was started as one; `main` must begin with `enter_if_asked`"));
         }
         command.env(ASK, "1").current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -134,9 +134,9 @@ impl Guardian {
         let nonblocking = guardian.pipe.as_ref().map_or(Ok(()), |pipe| rustix::io::ioctl_fionbio(pipe, true));
         nonblocking.map_err(|errno| error(&errno.to_string()))?;
         let is_ready = guardian.process.stdout.take().is_some_and(says_ready);
-        if !is_ready || !guardian.tell(&format!("family {}", mark.token())) {
+        if !is_ready || !guardian.send(&format!("family {}", mark.token())) {
             guardian.dismiss();
-            return Err(error("the program, started as one, did not say that it is on guard"));
+            return Err(error("the program, started as one, did not report that it is ready"));
         }
         Ok(guardian)
     }
@@ -151,24 +151,24 @@ impl Guardian {
         self.pipe.is_some() && matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Tells the guardian to kill this group if the supervisor dies.
+    /// Tells the guardian to kill this group if the supervisor ends.
     pub(super) fn add(&mut self, group: u32) {
-        self.tell(&format!("+{group}"));
+        self.send(&format!("+{group}"));
     }
 
-    /// Tells the guardian that this pid may now be reused.
+    /// Informs the guardian that this pid may now be reused.
     pub(super) fn remove(&mut self, group: u32) {
-        self.tell(&format!("-{group}"));
+        self.send(&format!("-{group}"));
     }
 
     /// Ends the guardian normally: all its processes have ended.
-    pub(super) fn farewell(mut self) {
-        self.tell("done");
+    pub(super) fn finish(mut self) {
+        self.send("done");
     }
 
     /// Writes a whole line or nothing, because it is much shorter than a pipe's atomic write. After a failure the
     /// guardian no longer knows all groups, so it must not kill anything.
-    fn tell(&mut self, line: &str) -> bool {
+    fn send(&mut self, line: &str) -> bool {
         let written = self.pipe.as_mut().is_some_and(|pipe| pipe.write_all(format!("{line}\n").as_bytes()).is_ok());
         if !written {
             self.dismiss();
@@ -191,7 +191,7 @@ impl Drop for Guardian {
         let begun = Instant::now();
         while let Ok(None) = self.process.try_wait() {
             if begun.elapsed() > table::PATIENCE * 7 {
-                // Its work takes less time, so somebody must have stopped it.
+                // Its work takes less time, so it must have been stopped.
                 let _ = self.process.kill();
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -206,8 +206,8 @@ fn says_ready(output: ChildStdout) -> bool {
 
     let deadline = Instant::now() + START;
     let mut reader = BufReader::new(output);
-    let mut said = Vec::new();
-    while said.len() < 4096 {
+    let mut printed = Vec::new();
+    while printed.len() < 4096 {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         match poll(&mut [PollFd::new(reader.get_ref(), PollFlags::IN)], Some(&timeout)) {
@@ -219,9 +219,9 @@ fn says_ready(output: ChildStdout) -> bool {
         let mut some = [0; 512];
         match reader.get_mut().read(&mut some) {
             Ok(0) | Err(_) => return false,
-            Ok(length) => said.extend_from_slice(&some[..length]),
+            Ok(length) => printed.extend_from_slice(&some[..length]),
         }
-        if memchr::memmem::find(&said, READY.as_bytes()).is_some() {
+        if memchr::memmem::find(&printed, READY.as_bytes()).is_some() {
             return true;
         }
     }

@@ -25,7 +25,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Begins to count, for as long as the process lives.
+    /// Begins to count, for as long as the process exists.
     ///
     /// # Errors
     /// The system refused.
@@ -75,7 +75,7 @@ pub struct Interruption {
 }
 
 impl Interruption {
-    /// Begins to listen, for as long as the process lives. At the first signal `notice` goes to standard error, even
+    /// Begins to listen, for as long as the process exists. At the first signal `notice` goes to standard error, even
     /// while all other threads are busy.
     ///
     /// # Errors
@@ -90,11 +90,11 @@ impl Interruption {
                 signal_hook::flag::register_conditional_default(*signal, Arc::clone(&is_last))?;
                 signal_hook::low_level::pipe::register(*signal, sender.try_clone()?)?;
             }
-            let told = interruption.clone();
+            let shared = interruption.clone();
             std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
                 while let Ok(1..) = pipe.read(&mut [0]) {
-                    told.first.get_or_init(Instant::now);
-                    match told.count.fetch_add(1, Ordering::SeqCst) {
+                    shared.first.get_or_init(Instant::now);
+                    match shared.count.fetch_add(1, Ordering::SeqCst) {
                         0 => note!("{notice}"),
                         _ => is_last.store(true, Ordering::SeqCst),
                     }
@@ -105,7 +105,7 @@ impl Interruption {
         install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
     }
 
-    /// Whether no further file is to be begun.
+    /// Whether no further file may begin.
     pub fn is_asked_for(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0
     }

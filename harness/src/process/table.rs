@@ -1,4 +1,4 @@
-//! The system's table of processes, and how to kill some of them without hitting a stranger.
+//! The system's table of processes, and how to kill some of them and no unrelated ones.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command};
@@ -9,7 +9,7 @@ use super::Mark;
 #[cfg(target_os = "linux")]
 use super::proc::{self, Stat};
 
-/// A process as it stood in the table.
+/// A process as the table showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seen {
     /// Its number, which may pass on to another process …

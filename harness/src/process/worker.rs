@@ -26,7 +26,7 @@ pub fn die_with_parent() -> Result<(), ProcessError> {
         use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         let set = set_parent_process_death_signal(Some(Signal::KILL));
         set.map_err(|errno| ProcessError::Setting { what: "die with the supervisor", source: errno.into() })?;
-        // Checked after the request, so that a parent that dies at any moment is either noticed here or triggers the
+        // Checked after the request, so that a parent that ends at any moment is either noticed here or triggers the
         // signal.
         let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
         if parent.to_string() != expected {

@@ -183,7 +183,7 @@ pub(crate) fn a_released_entry_was_never_tried(start: fn(Plan) -> Join) {
     let lease = leased(&mut *a);
     a.release(lease, "the run ended").unwrap();
     assert_eq!(status(&mut *b, 0), EntryStatus::default());
-    // The death of the earlier worker still counts.
+    // The end of the earlier worker still counts.
     let lease = leased(&mut *b);
     b.requeue(lease, "once more").unwrap();
     let first = leased(&mut *b);

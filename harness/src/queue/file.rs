@@ -21,7 +21,6 @@
 //! its lock.
 
 mod cursor;
-mod door;
 mod error;
 mod fail;
 mod frame;
@@ -29,6 +28,7 @@ mod header;
 mod journal;
 pub(super) mod liveness;
 mod lock;
+mod locked_file;
 mod opening;
 mod replay;
 mod state;
@@ -217,7 +217,7 @@ impl Queue for FileQueue {
         // A dead participant stays dead: so this can be checked without the queue's lock.
         let mut dead = Vec::new();
         for worker in holders {
-            // While its supervisor is alive, only that one takes over its lease: it knows how the worker died.
+            // While its supervisor is alive, only that one takes over its lease: it knows how the worker ended.
             let supervisor = self.journal.parent(worker).filter(|parent| *parent != self.worker);
             let is_ours = |supervisor: Option<u32>| supervisor.map_or(Ok(true), |parent| self.locks.is_dead(parent));
             if worker != self.worker && self.locks.is_dead(worker)? && is_ours(supervisor)? {
@@ -277,7 +277,7 @@ impl Queue for FileQueue {
         self.journal.follow()?;
         let mut reported = self.reported;
         let mut events = Vec::new();
-        self.journal.replay(&mut reported, |frame| replay::tell(frame, &mut events))?;
+        self.journal.replay(&mut reported, |frame| replay::events_of(frame, &mut events))?;
         self.reported = reported;
         Ok(events)
     }

@@ -1,4 +1,4 @@
-//! What a participant is running right now, stored so that others can read it after the participant dies.
+//! What a participant is running right now, stored so that others can read it after the participant ends.
 
 use std::fmt;
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -19,7 +19,7 @@ const FILE_BYTES: usize = 1008;
 /// How many bytes of a statement are kept.
 const SQL_BYTES: usize = SLOT_BYTES - SLOT_HEAD - FILE_BYTES;
 
-/// Running is the record that a worker is running, or was running when it died.
+/// Running is the record that a worker is running, or was running when it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The file, as the worker names it.

@@ -9,7 +9,7 @@ use super::*;
 use crate::outcome::Verdict;
 
 /// `model! { start }` makes a test of random sequences, where `start: fn(Plan) -> Join` starts a run that continues
-/// even if all participants have died in between.
+/// even if all participants have ended in between.
 /// `model! { start, there, cases }` does so if `there()`, with that many sequences.
 macro_rules! model {
     ($start:expr) => {
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Requeue(usize, usize),
     /// Look for lost leases; then finish, keep, requeue or release each.
     Lost(usize, u8),
-    /// Try to finish with a lease that another participant has, or had before it died.
+    /// Try to finish with a lease that another participant has, or had before it ended.
     Intrude(usize, usize),
     Stop(usize),
     Look(usize),
@@ -246,7 +246,7 @@ impl World {
         self.living.get_mut(&id).unwrap().queue.release(lease, "never mind").unwrap();
         let truth = &mut self.truths[entry];
         assert_eq!(truth.holder.take(), Some(id));
-        // Only leases taken from dead participants are released here, and each claim dies once.
+        // Only leases taken from dead participants are released here, and each claim ends once.
         (truth.attempts, truth.deaths) = (truth.attempts - 1, truth.deaths - 1);
         self.back.push_back(entry);
     }

@@ -108,7 +108,7 @@ impl Plan {
         &self.settings
     }
 
-    /// Whether the run rewrites its files: then a later participant cannot tell whether the files are still those of
+    /// Whether the run rewrites its files: then a later participant cannot know whether the files are still those of
     /// the run.
     pub fn rewrites(&self) -> bool {
         self.settings.get(REWRITES).is_some_and(|bless| bless != CHECK && bless != REVIEW)

@@ -20,16 +20,16 @@
 //! - For a participant on the same machine and folder, the lock on its page shows at once whether its process has
 //!   ended, as in a queue file. A participant that leaves says so.
 //!
-//! While a supervisor is alive, only it takes the leases of its dead workers: it knows how they died.
+//! While a supervisor is alive, only it takes the leases of its dead workers: it knows how they ended.
 //!
 //! | fault | what happens |
 //! |---|---|
-//! | a process dies | its leases are lost: at once on its machine, otherwise when it has been missing for a third of a lease |
+//! | a process crashes | its leases are lost: at once on its machine, otherwise when it has been missing for a third of a lease |
 //! | a connection is cut | the participant reconnects for up to two leases; then an error says so |
 //! | a connection hangs | the participant reconnects after half a lease; if it cannot, others have its leases after one and a third |
 //! | a process that is not a supervised worker hangs for longer than that | its leases are lost; what it sends later is refused |
 //! | the reply to a commit is lost | the participant looks for the event that the commit would have written |
-//! | the server restarts with its data | everybody reconnects; nothing is lost |
+//! | the server restarts with its data | all reconnect; nothing is lost |
 //! | the server restarts without its data, or tables are emptied | an error for everyone who had joined |
 //! | a newer program created the tables | refused |
 

@@ -45,7 +45,7 @@ pub struct Comparison {
     pub outside_before: u64,
 }
 
-/// What is told of a run as a whole.
+/// What a comparison says of a run as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunHead {
     /// The run's id.
@@ -105,13 +105,13 @@ impl RunHead {
 pub struct Change {
     /// The trial's name.
     pub name: String,
-    /// How it stood in the earlier run, if it was in it.
+    /// Its state in the earlier run, if it was in it.
     pub before: Option<Standing>,
-    /// How it stands in the later run, if it is in it.
+    /// Its state in the later run, if it is in it.
     pub after: Option<Standing>,
 }
 
-/// How a file stood in one run; of several passes the worst, of several times the shortest.
+/// The state of a file in one run; of several passes the worst, of several times the shortest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// The verdict.

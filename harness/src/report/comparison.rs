@@ -1,4 +1,4 @@
-//! What a second engine said of the files (`--reference`), as text.
+//! How a second engine ran the files (`--reference`), as text.
 
 use std::fmt::Write;
 

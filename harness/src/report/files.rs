@@ -7,7 +7,7 @@
 //! sqllogictest_cumulative.json        the last known result of every file, in that shape
 //! junit.xml                           the last run, as CI servers read it
 //! report.html                         the last run as a page, where one was asked for
-//! results.lock                        locked by whoever writes
+//! results.lock                        locked by the process that writes
 //! ```
 
 use std::fs::{self, File, Permissions};
@@ -54,7 +54,7 @@ impl Folder {
     /// Waits until nobody else writes to this folder, which is made if need be.
     ///
     /// # Errors
-    /// The folder cannot be made, written or locked, or somebody else has been writing for a minute.
+    /// The folder cannot be made, written or locked, or another process has been writing for a minute.
     pub fn lock(path: &Path) -> io::Result<Folder> {
         fs::create_dir_all(path.join("runs"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("results.lock"))?;

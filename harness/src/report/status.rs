@@ -12,7 +12,7 @@ use super::compare::RunHead;
 use super::words::{ago, count, first_line, pass_rate, percentage, time_us, utc};
 use crate::outcome::{Counts, Results, Verdict};
 
-/// A status is what one wants to know of a run first.
+/// A status is what a user asks first about a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     /// How the run ended, in words.
@@ -203,9 +203,9 @@ mod tests {
         let filter = Filter { patterns: vec!["a".into()], ..Filter::default() };
         let scope = Some(Scope { roots: vec!["tests".into()], suite: Some(360), filter });
         let one = Results { scope, ..samples::results("1", 0, vec![samples::failed("a.test", &[(1, "wrong")])]) };
-        let said = text(&one, 3);
+        let status = text(&one, 3);
         let first = "FAILED: 1 of 1 file, in a run of 1 of 360 files (filter: `a`)\n";
-        assert!(said.starts_with(first) && said.contains("scope      1 of 360 files (filter: `a`)\n"), "{said}");
+        assert!(status.starts_with(first) && status.contains("scope      1 of 360 files (filter: `a`)\n"), "{status}");
         assert!(!text(&samples::after(), 3).contains("scope"));
     }
 

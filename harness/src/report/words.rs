@@ -123,7 +123,7 @@ pub fn quoted(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
 }
 
-/// The first line of a text that somebody else wrote, escaped, with at most `most` of its characters.
+/// The first line of a foreign text, escaped, with at most `most` of its characters.
 pub fn first_line(text: &str, most: usize) -> String {
     let mut shown = String::new();
     let line = text.trim_start().lines().next().unwrap_or_default();

@@ -50,7 +50,7 @@ pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>) -> Result<ExitStatus,
         account::remember(config, &remembered, &outcomes);
     }
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
-    // Under nextest each file is a process, whose figures nobody wants.
+    // Under nextest each file is a process, whose figures are of no use.
     let statistics = (!config.nextest && !outcomes.is_empty())
         .then(|| Statistics::new(summary.total, wall, workers, outcomes.iter()));
     let all: Vec<_> = outcomes.iter().collect();

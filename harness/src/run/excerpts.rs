@@ -94,7 +94,7 @@ fn one<'f>(files: &'f [TestFile], wanted: &str, exact: bool) -> Result<&'f TestF
 /// The options for a run of single records: without the list of known failures, which is about whole files.
 ///
 /// # Errors
-/// Such a list was to be written.
+/// Such a list was requested.
 pub(super) fn options(config: &Config, options: Options) -> Result<Options, RunError> {
     if config.known.first.is_some() {
         let message =

@@ -83,7 +83,7 @@ pub(super) fn select(
     if files.is_empty() && !config.list && is_strict(config) {
         return Err(RunError::NoMatch(unmatched.unwrap_or_else(|| "no test file matches the filters".to_owned())));
     }
-    // nextest asks for what it was told by the list, and shows nothing of this.
+    // nextest asks for what it has from the list, and shows nothing of this.
     if let Some(words) = unmatched.filter(|_| !config.list && !config.nextest) {
         note!("warning: {words}");
     }

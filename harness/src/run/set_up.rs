@@ -77,7 +77,7 @@ fn after(status: Result<ExitStatus, RunError>, torn_down: Result<(), String>) ->
     status.map(|status| if status == ExitStatus::Passed { ExitStatus::Broken } else { status })
 }
 
-const AFTER: &str = "what is to be done after the run (`after_run`) failed";
+const AFTER: &str = "the cleanup after the run (`after_run`) failed";
 
 /// What a keeper writes down for the processes of its run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ enum Notice {
 struct Places(PathBuf);
 
 impl Places {
-    /// Locked while somebody decides whether there is a keeper.
+    /// Locked while a process decides whether there is a keeper.
     fn gate(&self) -> io::Result<File> {
         let gate = open(&self.0.with_extension("lock"))?;
         gate.lock_exclusive().map(|()| gate)
@@ -103,7 +103,7 @@ impl Places {
         open(&self.0.join("visitors"))
     }
 
-    /// Locked by the keeper, for as long as it lives.
+    /// Locked by the keeper, while it runs.
     fn keeper(&self) -> io::Result<File> {
         open(&self.0.join("keeper"))
     }
@@ -190,7 +190,7 @@ fn log(folder: &Path) -> PathBuf {
     folder.with_extension("log")
 }
 
-/// Starts a keeper, and waits until it has said something or ended.
+/// Starts a keeper, and waits until it has answered or ended.
 fn start_keeper(config: &Config, places: &Places) -> io::Result<()> {
     let log = File::create(log(&places.0))?;
     let _ = fs::remove_file(places.failure());

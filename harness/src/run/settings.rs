@@ -110,7 +110,7 @@ fn list<T: Display>(names: &[T]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::ffi::OsString;
 

@@ -22,7 +22,7 @@ impl Line<'_> {
         self.start + self.text.len()
     }
 
-    /// Whether it separates records: nothing but white space stands on it.
+    /// Whether it separates records: it has nothing but white space.
     pub fn is_blank(&self) -> bool {
         self.text.trim_ascii_start().is_empty()
     }

@@ -5,7 +5,7 @@
 //! FOLDER/script         the script
 //! FOLDER/try.json       what to do with it
 //! FOLDER/running        the line of the record that runs and how many ran before it, written before each
-//! FOLDER/outcome.json   what became of it; missing if the process died
+//! FOLDER/outcome.json   what became of it; missing if the process ended
 //! FOLDER/log            what it printed
 //! ```
 
@@ -50,7 +50,7 @@ struct Task {
 pub(super) enum Ended {
     /// By itself, with this outcome.
     Outcome(Box<Outcome>),
-    /// Its process died while the record in this line ran; 0 if none did.
+    /// Its process ended while the record in this line ran; 0 if none did.
     Died { how: String, line: u64 },
     /// It was killed after the time limit, in this line.
     Killed { line: u64 },
@@ -72,7 +72,7 @@ pub(super) struct Bench<'b> {
 }
 
 impl Bench<'_> {
-    /// Runs a script, of which the record in `line` is judged, or all are; on the reference if so said.
+    /// Runs a script, of which the record in `line` is judged, or all are; on the reference if `reference` says so.
     ///
     /// # Errors
     /// The process cannot be started, or its files not be written.
@@ -140,7 +140,7 @@ impl Bench<'_> {
     }
 }
 
-/// How long a process that is told to end may take over it.
+/// How long a process may take to end on request.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How often Ctrl-C is looked for.
@@ -161,7 +161,7 @@ pub(crate) enum BenchError {
     Process(#[from] ProcessError),
 }
 
-/// The folder of the try that this process is to run, if it is to run one.
+/// The folder of the try that this process runs, if it runs one.
 pub(crate) fn asked_for() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
@@ -241,7 +241,7 @@ pub(super) fn failure(ended: &Ended) -> Option<(u64, Symptom)> {
 pub(crate) enum Symptom {
     /// The record did something else than the script says; the actual result, if there is one.
     Failed { message: String, actual: Option<String> },
-    /// Its process died.
+    /// Its process ended.
     Crashed { how: String },
     /// It ran for longer than it may.
     TimedOut,

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-/// A token, and whether white space stands before it.
+/// A token, and whether white space precedes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub text: String,

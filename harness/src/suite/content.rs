@@ -1,4 +1,4 @@
-//! What test files hold, in short: enough to tell whether two machines, or two moments, have the same files.
+//! Digests of test files: they show whether two machines, or two moments, have the same files.
 //!
 //! ```text
 //! classic 5120-8f21d3a0          the dialect that it is read by, length and CRC-32 of the file
@@ -85,7 +85,7 @@ pub fn look(files: &[TestFile], labels: Option<&Labels>) -> Vec<Seen> {
         }
         read();
     });
-    contents.into_iter().map(|content| content.into_inner().expect("somebody has read each file")).collect()
+    contents.into_iter().map(|content| content.into_inner().expect("a thread has read each file")).collect()
 }
 
 const UNREADABLE: &str = "unreadable";
@@ -201,7 +201,7 @@ impl Sum {
 }
 
 fn sum_up(path: &Path, has_includes: bool, mut weigher: Option<&mut Weigher<'_>>) -> io::Result<Sum> {
-    // To open a FIFO is to wait for its other end.
+    // Opening a FIFO waits for its other end.
     if !path.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }

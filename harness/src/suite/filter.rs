@@ -95,8 +95,8 @@ pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
         let name = file.name.to_lowercase();
         let last = name.rsplit('/').next().unwrap_or_default();
         let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
-        let alike = |text: &str| strsim::normalized_damerau_levenshtein(text, &wanted);
-        alike(&name).max(alike(last)).max(alike(stem)).max(alike(&file.rust_path.to_lowercase()))
+        let similarity = |text: &str| strsim::normalized_damerau_levenshtein(text, &wanted);
+        similarity(&name).max(similarity(last)).max(similarity(stem)).max(similarity(&file.rust_path.to_lowercase()))
     };
     let mut found: Vec<(f64, &str)> = files.iter().map(|file| (likeness(file), file.name.as_str())).collect();
     found.retain(|(likeness, _)| *likeness >= LIKE);
@@ -104,7 +104,7 @@ pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
     found.into_iter().take(MOST_NEAREST).map(|(_, name)| name).collect()
 }
 
-/// How alike two names are at least, from 0 to 1, for one to be taken for the other misspelt.
+/// How similar two names must be, from 0 to 1, for one to count as the other misspelt.
 const LIKE: f64 = 0.5;
 
 /// How many names are suggested.

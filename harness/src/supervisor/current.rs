@@ -10,7 +10,7 @@ pub(super) struct Current {
     pub(super) since: Instant,
     pub(super) record: Option<Running>,
     pub(super) record_since: Instant,
-    /// Whether a message has said that it takes long.
+    /// Whether a message about its long duration was printed.
     pub(super) reported: bool,
 }
 

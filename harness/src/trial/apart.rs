@@ -153,7 +153,7 @@ pub(crate) fn run_apart<R: Reporter + 'static>(
     (outcome, None)
 }
 
-/// A trial on another thread: its reports are passed on while somebody waits for it.
+/// A trial on another thread: its reports are passed on while it is waited for.
 struct Apart<R> {
     slot: &'static Slot,
     reporter: Arc<R>,

@@ -33,7 +33,7 @@ pub struct Bless {
     pub how: How,
     /// Also write errors as expected.
     pub errors: bool,
-    /// Writes what records leave open (`slt fill`), and not whatever fails.
+    /// Writes what records leave open (`slt fill`), and not what fails.
     pub fill: Option<Fill>,
 }
 
@@ -76,7 +76,7 @@ struct Draft {
     text: Vec<u8>,
     /// What the file holds, where that is not `text`: something was put into that.
     held: Option<Vec<u8>>,
-    /// What its records leave open, where that is to be filled.
+    /// What its records leave open, if that is filled.
     blanks: Blanks,
     /// The offset of each line.
     starts: Vec<usize>,
@@ -146,7 +146,7 @@ impl Blessings {
 
     /// Reads the files that records are included from before anything runs: another process may soon rewrite them, and
     /// both must start with the same text for the same result.
-    pub(super) fn foresee(&mut self, files: &mut dyn Iterator<Item = &Arc<str>>) {
+    pub(super) fn expect_files(&mut self, files: &mut dyn Iterator<Item = &Arc<str>>) {
         for file in files {
             self.draft_of(&Some(Arc::clone(file)));
         }
@@ -255,7 +255,7 @@ impl Blessings {
             real(&script, &root).iter().for_each(|script| review::discard(script));
         }
         let write = |draft: &Draft, path: &Path, edited: &[u8]| match bless.how {
-            // A reference that went away has not said all that it would have.
+            // A reference that was lost has not returned all its results.
             _ if bless.fill.is_some() && !is_whole => Err("the script did not run to its end".to_owned()),
             How::Check => Ok(()),
             How::Write => rewrite::rewrite(path, draft.held(), edited),
@@ -304,7 +304,7 @@ impl Draft {
         self.held.as_deref().unwrap_or(&self.text)
     }
 
-    /// Enters how a record is to be rewritten.
+    /// Enters how a record is rewritten.
     fn correct(&mut self, record: &Record<'_>, edits: Vec<Edit>, failure: &Failure) -> Result<(), String> {
         match self.records.get_mut(&record.line) {
             None => {

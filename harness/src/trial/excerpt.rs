@@ -104,7 +104,7 @@ impl Excerpted {
 const MOST_PASSES: usize = 5;
 
 impl Tally<'_> {
-    /// What is to become of the next record.
+    /// How the next record is treated.
     pub(super) fn turn(&mut self, record: &Record<'_>) -> Turn {
         let is_own = record.included_from.is_none();
         let at = At { is_own, line: record.line, is_sleep: is_sleep(&record.step), pass: &|| None };
@@ -121,7 +121,7 @@ impl Tally<'_> {
         excerpted.last = span.map_or(0, |(_, last)| last);
     }
 
-    /// What is to become of the next step of a script with loops: what stands behind the record in its loop is run for the
+    /// How the next step of a script with loops is treated: the records after it in its loop are run for the
     /// next pass.
     pub(super) fn turn_in_loop(&mut self, at: At<'_>) -> Turn {
         let Some(excerpted) = &mut self.excerpted else { return Turn::Judged };
@@ -144,7 +144,7 @@ impl Tally<'_> {
         self.excerpted.as_ref().is_some_and(|excerpted| excerpted.before)
     }
 
-    /// Whether the script was ended by something, or has told of a failure.
+    /// Whether the script was ended by something, or has reported a failure.
     pub(super) fn is_cut_short(&self) -> bool {
         self.cut_short.is_some_and(|why| why != CutShort::FirstFailure)
             || self.halted.is_some()
@@ -185,10 +185,10 @@ impl Tally<'_> {
     }
 }
 
-/// What stands behind the number of records that ran before one.
+/// The text after the number of records that ran before one.
 const THOSE_BEFORE: &str = " records before it failed too";
 
-/// A message without what was said of the records before, if that was said.
+/// A message without its part about the records before, if it has one.
 #[cfg(feature = "commands")]
 pub(crate) fn without_those_before(message: &str) -> &str {
     match message.rfind("\n(").filter(|at| message[*at..].contains(THOSE_BEFORE)) {

@@ -273,8 +273,8 @@ impl<'e, 'a> Executor<'e, 'a> {
         let text = returned.text(self.whole);
         let Some(folder) = self.returned else { return text };
         let included = record.included_from.as_deref().unwrap_or_default();
-        let said = returned::keep(returned, folder, &[self.file, &record.line.to_string(), &record.pass, included]);
-        format!("{text}\n{said}")
+        let note = returned::keep(returned, folder, &[self.file, &record.line.to_string(), &record.pass, included]);
+        format!("{text}\n{note}")
     }
 
     /// The results of a failed record, as text.

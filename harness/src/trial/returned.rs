@@ -106,8 +106,8 @@ mod tests {
         let other = folder.path().join("other");
         fs::write(&other, "mine").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
-        let said = keep(&returned, path.parent().unwrap(), &["a.test", "3", "", ""]);
-        assert!(said.starts_with("all of them") && said.ends_with("a.test+3.txt"), "{said}");
+        let note = keep(&returned, path.parent().unwrap(), &["a.test", "3", "", ""]);
+        assert!(note.starts_with("all of them") && note.ends_with("a.test+3.txt"), "{note}");
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 30);
         assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
         assert!(returned.text(false).starts_with("10 rows\n  0 1 2\n  3 4 5\n"), "{}", returned.text(false));

@@ -85,9 +85,9 @@ impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
         Wishes { allow_env: *allow_env, lenient: *lenient, max_records: *max_records, tags }
     }
 
-    fn foresee(&mut self, included: &mut dyn Iterator<Item = &Arc<str>>) {
+    fn expect_files(&mut self, included: &mut dyn Iterator<Item = &Arc<str>>) {
         if let Some(blessings) = &mut self.tally.blessings {
-            blessings.foresee(included);
+            blessings.expect_files(included);
         }
     }
 

@@ -9,7 +9,7 @@
 //! idle 0 99614720
 //! ```
 //!
-//! A lock on the folder's file `lock` makes each change one step. The system frees the lock of a process that dies, and what
+//! A lock on the folder's file `lock` makes each change one step. The system frees the lock of a process that ends, and what
 //! that process had reserved with it. Who waits gets room in the order of the turns, so that a large file is not passed over
 //! again and again; and the next in turn gets room when nothing else runs, however much it wants. So there is no deadlock.
 
@@ -32,7 +32,7 @@ pub struct Room {
     folder: PathBuf,
     /// Held while the folder is read and changed.
     lock: File,
-    /// This process's own file, locked for as long as the process lives.
+    /// This process's own file, locked for as long as the process exists.
     own: File,
     /// The same file's path.
     path: PathBuf,
@@ -43,7 +43,7 @@ pub struct Room {
 /// How much memory files need.
 #[derive(Debug)]
 pub struct Needs {
-    /// What past runs tell.
+    /// What past runs show.
     pub history: History,
     /// For files of which nothing is known, where no peak has been seen yet.
     pub unknown: u64,

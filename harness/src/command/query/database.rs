@@ -120,7 +120,7 @@ impl<'q> Database<'q> {
         })
     }
 
-    /// Fills the tables that the query reads; a run that cannot be read is left out, which is said on standard error.
+    /// Fills the tables that the query reads; a run that cannot be read is left out, with a note on standard error.
     pub(super) fn fill(mut self, recorded: &Recorded, roots: &[PathBuf]) -> Result<Filled<'q>, QueryError> {
         self.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
         let reads = |table: &str| self.tables.contains(table);

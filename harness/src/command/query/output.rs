@@ -95,7 +95,7 @@ fn text(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),
         ValueRef::Integer(number) => number.to_string(),
-        // With a point, whatever the number, so that a column of them reads alike.
+        // With a point, whatever the number, so that all of a column look the same.
         ValueRef::Real(number) => format!("{number:?}"),
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),

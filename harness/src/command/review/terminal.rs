@@ -5,7 +5,7 @@ use std::process::Command;
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 
-/// Whether there is somebody to ask.
+/// Whether there is a user to ask.
 pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }

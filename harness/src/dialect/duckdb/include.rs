@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::words;
 use crate::script::source;
 
-/// The texts of a script and of the files that it includes. Each stays where it is for as long as this lives.
+/// The texts of a script and of the files that it includes. Each stays in place as long as this exists.
 #[derive(Debug, Default)]
 pub struct Texts {
     text: String,

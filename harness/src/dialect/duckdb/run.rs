@@ -41,7 +41,7 @@ pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: 
             return None;
         }
     };
-    stage.foresee(&mut parsed.files().iter());
+    stage.expect_files(&mut parsed.files().iter());
     let most = stage.wishes().max_records.unwrap_or(MOST_RECORDS);
     let mut state = State {
         names: Names::new(script.name),
@@ -210,7 +210,7 @@ impl State<'_> {
         }
     }
 
-    /// Runs one step, and tells whether the script goes on.
+    /// Runs one step, and returns whether the script goes on.
     fn take(&mut self, step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
         let is_sleep = matches!(step.action, Action::Sleep(_));
         let (is_own, line) = (step.place.file.is_none(), step.place.line);

@@ -6,7 +6,7 @@ use super::{Action, Cursor, Event, MOST_RECORDS, Node, Over, Scope, Script, Step
 use crate::dialect::survey::{Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash};
 use crate::script::{Labels, ScriptFile, SyntaxError};
 
-/// How many steps of a script are walked through; of one that has more, nothing is said about its loops.
+/// How many steps of a script are walked through; the loops of a longer one are not checked.
 const MOST_STEPS: usize = 100_000;
 
 /// Reads a whole script; what is wrong in one that can be read is among the findings.

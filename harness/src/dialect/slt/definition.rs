@@ -83,7 +83,7 @@ impl Definition for Slt {
     ) -> Option<String> {
         match parse_in_time(text, labels, script.path, script.root, &|| stage.is_late()) {
             Ok(records) => {
-                stage.foresee(&mut records.iter().filter_map(|record| record.included_from.as_ref()));
+                stage.expect_files(&mut records.iter().filter_map(|record| record.included_from.as_ref()));
                 stage::run(records.into_iter().map(Ok), stage);
             }
             Err(error) => stage.fail(error),

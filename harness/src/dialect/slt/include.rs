@@ -15,7 +15,7 @@ pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
     let outside = || format!("`{pattern}` leads out of the folder that the test files are in (`--root` names another)");
     // A pattern is not followed through folders that are none of its business.
     if !fixed_part(Path::new(sought)).canonicalize().is_ok_and(|fixed| fixed.starts_with(&root)) {
-        // Only the words of the pattern decide here, so that nothing is told about what is outside.
+        // Only the words of the pattern decide here, so that nothing is revealed about what is outside.
         let inside = without_dots(&fixed_part(Path::new(pattern)), file, &root);
         return Err(if inside && Path::new(pattern).is_relative() {
             format!("`{pattern}` names no file")

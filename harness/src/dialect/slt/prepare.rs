@@ -21,7 +21,7 @@ pub(super) struct Prepared {
     pub skipped: Vec<u64>,
     /// The line of the `halt` that ended it.
     pub halted: Option<u64>,
-    /// What stands behind `error` in the lines of the file that have [`ANY_ERROR`] instead, in order.
+    /// The text after `error` in the lines of the file that have [`ANY_ERROR`] instead, in order.
     pub errors: Vec<(u64, String)>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Prepared {
 const ANY_ERROR: &str = "retry 1 backoff 0s";
 
 impl Prepared {
-    /// The line of the file that stands in this line of the text.
+    /// The line of the file that is in this line of the text.
     pub fn line(&self, line: u64) -> u64 {
         let index = self.missing.partition_point(|(from, _)| *from <= line);
         line + index.checked_sub(1).map_or(0, |index| self.missing[index].1)
@@ -186,7 +186,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                     directive_line = number;
                 }
             }
-            // The first line is SQL, whatever stands on it.
+            // The first line is SQL, whatever it says.
             Place::Body(body, true) => place = Place::Body(body, false),
             Place::Body(_, false) if empty => place = Place::Directive,
             Place::Body(Body::Rows | Body::Text, false) if raw != "----" && raw.trim_end() == "----" => {

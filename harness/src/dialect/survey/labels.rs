@@ -1,4 +1,4 @@
-//! Results under one label must be alike: records whose lines differ cannot both pass.
+//! Results under one label must be the same: records whose lines differ cannot both pass.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -64,7 +64,7 @@ impl Labels {
             let label = String::from_utf8_lossy(label);
             let message = format!(
                 "the label `{label}` is also that of {place}, which expects other values: results under one label \
-                 must be alike, so the two cannot both pass"
+                 must be the same, so the two cannot both pass"
             );
             SyntaxError { included_from: file.cloned(), ..SyntaxError::new(line, message) }
         });

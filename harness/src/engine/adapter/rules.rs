@@ -71,8 +71,8 @@ pub(super) fn columns<T: ColumnType>(
         match validate(&types(actual)?, &types(declared)?) {
             true => Ok(()),
             false => {
-                let said = |letters: &str| if letters.is_empty() { "(none)".to_owned() } else { letters.to_owned() };
-                let (declared, actual) = (said(declared), said(actual));
+                let or_none = |letters: &str| if letters.is_empty() { "(none)".to_owned() } else { letters.to_owned() };
+                let (declared, actual) = (or_none(declared), or_none(actual));
                 Err(format!("query columns mismatch\n  declared: {declared}\n  actual:   {actual}"))
             }
         }

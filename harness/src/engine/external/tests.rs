@@ -155,7 +155,7 @@ fn a_driver_that_never_answers_can_be_interrupted() {
     assert!(error.is_lost() && error.message.contains("SIGKILL"), "{error}");
 }
 
-/// A driver of all capabilities that answers with its process and the script that it was told of, and with the later of two
+/// A driver of all capabilities that answers with its process and the script that it got, and with the later of two
 /// requests first.
 const SERVES_SCRIPTS: &str = r#"python3 -c '
 import json, os, sys

@@ -1,4 +1,4 @@
-//! What is left when a supervisor or its guardian dies.
+//! What is left when a supervisor or its guardian ends.
 
 use super::*;
 
@@ -114,25 +114,25 @@ fn bystander(mark: &Mark) -> std::process::Child {
 
 #[test]
 fn a_guardian_kills_only_its_own_family() {
-    for says_farewell in [true, false] {
+    for finishes in [true, false] {
         let (mark, other) = (Mark::unique().unwrap(), Mark::unique().unwrap());
         let mut guardian = guardian::Guardian::start(role_command(), &mark).unwrap();
-        let [mut own, mut former, mut stranger] = [&mark, &other, &other].map(bystander);
+        let [mut own, mut former, mut unrelated] = [&mark, &other, &other].map(bystander);
         guardian.add(own.id());
         guardian.add(former.id());
         guardian.remove(former.id());
         assert!(guardian.is_alive());
         // Both wait until the guardian has ended.
-        if says_farewell {
-            guardian.farewell()
+        if finishes {
+            guardian.finish()
         } else {
             drop(guardian)
         }
-        assert_eq!(own.try_wait().unwrap().is_some() || find(own.id() as i32).is_none(), !says_farewell);
-        for left_alone in [&mut former, &mut stranger] {
+        assert_eq!(own.try_wait().unwrap().is_some() || find(own.id() as i32).is_none(), !finishes);
+        for left_alone in [&mut former, &mut unrelated] {
             assert!(left_alone.try_wait().unwrap().is_none());
         }
-        for mut process in [own, former, stranger] {
+        for mut process in [own, former, unrelated] {
             process.kill().unwrap();
             process.wait().unwrap();
         }

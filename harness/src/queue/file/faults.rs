@@ -54,7 +54,7 @@ impl QueueTest {
         Process::spawn(&mut self.command(part))
     }
 
-    /// Every entry has one outcome, from the participant that was told that it finished the entry.
+    /// Every entry has one outcome, from the participant whose finish was accepted.
     fn assert_exactly_once(&self, queue: &mut FileQueue) {
         let snapshot = queue.snapshot().unwrap();
         assert!(snapshot.is_complete());
@@ -169,7 +169,7 @@ fn work(queue: &mut FileQueue, folder: &Path) {
     }
 }
 
-/// Does every operation once, in a run in which one participant died with entry 0 and others have stopped.
+/// Does every operation once, in a run in which one participant ended with entry 0 and others have stopped.
 fn everything(queue: &mut FileQueue) {
     for lost in queue.lost().unwrap() {
         queue.requeue(lost.lease, "its worker died").unwrap();
@@ -224,7 +224,7 @@ fn a_crash_at_any_step_loses_and_duplicates_no_outcome() {
     let steps = ops.iter().flat_map(|op| ["locked", "half", "written"].map(|step| format!("{op}-{step}")));
     for point in steps.chain(["join-alive".to_owned()]) {
         let place = QueueTest::new(3);
-        // A participant dies with a lease, in a run that somebody has stopped.
+        // A participant ends with a lease, in a run that was stopped.
         let mut dead = place.open();
         let _lease = leased(&mut dead);
         dead.stop("interrupted").unwrap();

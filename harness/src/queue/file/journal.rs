@@ -1,4 +1,4 @@
-//! The journal of a run: everybody reads it, the holder of the lock appends to it.
+//! The journal of a run: all participants read it, the holder of the lock appends to it.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,12 +7,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::cursor::Cursor;
-use super::door::Door;
 use super::error::{FileError, io};
 use super::fail;
 use super::frame::{ALIGN, Frame, Head, Op, Parsed, Trust, encode, parse};
 use super::header::{Found, Header, beginning};
 use super::lock::{self, Patience};
+use super::locked_file::LockedFile;
 use super::state::State;
 use crate::queue::QueueError;
 
@@ -36,7 +36,7 @@ pub(super) struct Journal {
 /// The journal while its lock is held and everything in it has been read.
 pub(super) struct Locked<'a> {
     journal: &'a mut Journal,
-    /// Whether the lock is released with this, and not with the [`Door`] that was locked before there was a journal.
+    /// Whether the lock is released with this, and not with the [`LockedFile`] that was locked before there was a journal.
     releases: bool,
 }
 
@@ -81,7 +81,7 @@ impl Journal {
         self.parents.get(&worker).copied()
     }
 
-    /// Why everybody was asked to stop, if they were.
+    /// Why all were asked to stop, if they were.
     pub(super) fn stopped(&self) -> Option<&str> {
         self.state.is_stopped().then_some(&self.stopped)
     }
@@ -95,7 +95,7 @@ impl Journal {
     }
 
     /// Reads new records under a lock that is already held.
-    pub(super) fn under(&mut self, _: &Door<'_>) -> Result<Locked<'_>, QueueError> {
+    pub(super) fn under(&mut self, _: &LockedFile<'_>) -> Result<Locked<'_>, QueueError> {
         let mut locked = Locked { journal: self, releases: false };
         locked.catch_up()?;
         Ok(locked)

@@ -46,7 +46,7 @@ impl LivenessLocks {
     pub(in crate::queue) fn acquire(&self, worker: u32) -> Result<LivenessLock, FileError> {
         let path = self.path(worker);
         fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
-        // A process may have died between this and its join: then the file exists, and is reused.
+        // A process may have ended between this and its join: then the file exists, and is reused.
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(io("create", &path))?;
         lock::exclusive(&file, &path)?;
@@ -80,7 +80,7 @@ impl LivenessLocks {
         Ok(false)
     }
 
-    /// What `worker` is running, or was running when it died.
+    /// What `worker` is running, or was running when it ended.
     pub(in crate::queue) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
         let path = self.path(worker);
         let file = match File::open(&path) {

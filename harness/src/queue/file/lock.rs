@@ -1,4 +1,4 @@
-//! The only kind of lock here: flock, on files that are never unlinked while somebody may lock them.
+//! The only kind of lock here: flock, on files that are never unlinked while a process may lock them.
 
 use std::fs::File;
 use std::io;

@@ -9,26 +9,26 @@ use super::lock::{self, Patience};
 use crate::queue::QueueError;
 
 /// The queue's file, locked from opening to the join.
-pub(super) struct Door<'a> {
+pub(super) struct LockedFile<'a> {
     pub(super) file: File,
     pub(super) path: &'a Path,
     pub(super) patience: Patience,
 }
 
-impl<'a> Door<'a> {
+impl<'a> LockedFile<'a> {
     /// Opens the file at `path` and waits for its lock.
     pub(super) fn lock(path: &'a Path, options: &fs::OpenOptions, patience: Patience) -> Result<Self, QueueError> {
         loop {
             let file = options.open(path).map_err(io("open", path))?;
             forget_reads(&file);
             lock::patiently(&file, path, patience)?;
-            let door = Door { file, path, patience };
-            let (ours, theirs) = (door.file.metadata(), fs::metadata(path));
+            let locked = LockedFile { file, path, patience };
+            let (ours, theirs) = (locked.file.metadata(), fs::metadata(path));
             let ours = ours.map_err(io("read", path))?;
             // The file may have been deleted during the wait: the lock must be on the file that others find.
             if theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())) {
-                door.prove()?;
-                return Ok(door);
+                locked.prove()?;
+                return Ok(locked);
             }
         }
     }
@@ -43,7 +43,7 @@ impl<'a> Door<'a> {
     }
 }
 
-impl Drop for Door<'_> {
+impl Drop for LockedFile<'_> {
     fn drop(&mut self) {
         lock::release(&self.file);
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cursor::Cursor;
-use super::door::Door;
 use super::error::{FileError, io};
 use super::fail;
 use super::frame::{Body, NOTHING, Op};
@@ -13,6 +12,7 @@ use super::header::{Found, Header};
 use super::journal::{Journal, Locked};
 use super::liveness::{LivenessLock, LivenessLocks};
 use super::lock::Patience;
+use super::locked_file::LockedFile;
 use crate::queue::difference::other_run;
 use crate::queue::open::check_run_id;
 use crate::queue::{OpenOptions, Opened, Plan, QueueError};
@@ -36,29 +36,29 @@ pub(super) fn open(path: &Path, plan: Plan, options: &OpenOptions) -> Result<(En
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(io("create", folder))?;
     }
-    let door =
-        Door::lock(path, File::options().read(true).write(true).create(true).truncate(false), patience(options))?;
-    let opened = match Header::find(&door.file, path)? {
+    let queue_file =
+        LockedFile::lock(path, File::options().read(true).write(true).create(true).truncate(false), patience(options))?;
+    let opened = match Header::find(&queue_file.file, path)? {
         Found::Nothing => Opened::Started,
         Found::Run(header, bytes) => {
-            let mut journal = journal(&door, header, bytes)?;
-            let opened = decide(&door, &journal.under(&door)?, &plan, options)?;
+            let mut journal = journal(&queue_file, header, bytes)?;
+            let opened = decide(&queue_file, &journal.under(&queue_file)?, &plan, options)?;
             match opened {
                 Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => opened,
                 Opened::Joined | Opened::Resumed { .. } | Opened::AlreadyFinished => {
                     let resumes = options.resume && matches!(opened, Opened::Resumed { .. });
-                    let plan = journal.header().plan(&door.file, path)?;
-                    return Ok((join(&door, journal, plan, options, resumes)?, opened));
+                    let plan = journal.header().plan(&queue_file.file, path)?;
+                    return Ok((join(&queue_file, journal, plan, options, resumes)?, opened));
                 }
             }
         }
     };
     let run = options.run_id.clone().map_or_else(new_run_id, Ok)?;
-    let built = Header::build(&door.file, &run, &plan);
+    let built = Header::build(&queue_file.file, &run, &plan);
     let (header, bytes) = built.map_err(|source| FileError::Full { path: path.to_path_buf(), source })?;
     LivenessLocks::new(path, &header.generation).clean_up(Duration::ZERO);
-    let journal = journal(&door, header, bytes)?;
-    Ok((join(&door, journal, plan, options, false)?, opened))
+    let journal = journal(&queue_file, header, bytes)?;
+    Ok((join(&queue_file, journal, plan, options, false)?, opened))
 }
 
 fn patience(options: &OpenOptions) -> Patience {
@@ -67,11 +67,11 @@ fn patience(options: &OpenOptions) -> Patience {
 
 /// Joins run `run`, which another process has started.
 pub(super) fn join_run(path: &Path, run: &str, options: &OpenOptions) -> Result<Entered, QueueError> {
-    let door = Door::lock(path, File::options().read(true).write(true), patience(options))?;
-    match Header::find(&door.file, path)? {
+    let queue_file = LockedFile::lock(path, File::options().read(true).write(true), patience(options))?;
+    match Header::find(&queue_file.file, path)? {
         Found::Run(header, bytes) if header.run == run => {
-            let plan = header.plan(&door.file, path)?;
-            join(&door, journal(&door, header, bytes)?, plan, options, false)
+            let plan = header.plan(&queue_file.file, path)?;
+            join(&queue_file, journal(&queue_file, header, bytes)?, plan, options, false)
         }
         Found::Run(..) | Found::Nothing => {
             Err(QueueError::NoSuchRun { queue: path.display().to_string(), run: run.to_owned() })
@@ -81,13 +81,13 @@ pub(super) fn join_run(path: &Path, run: &str, options: &OpenOptions) -> Result<
 
 /// Records one more participant.
 fn join(
-    door: &Door<'_>,
+    queue_file: &LockedFile<'_>,
     mut journal: Journal,
     plan: Plan,
     options: &OpenOptions,
     resumes: bool,
 ) -> Result<Entered, QueueError> {
-    let mut locked = journal.under(door)?;
+    let mut locked = journal.under(queue_file)?;
     let worker = locked.state().workers() + 1;
     let locks = LivenessLocks::new(locked.path(), &locked.header().generation);
     let alive = locks.acquire(worker)?;
@@ -107,7 +107,12 @@ fn join(
 }
 
 /// Decides about the existing run; the lock is held.
-fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptions) -> Result<Opened, QueueError> {
+fn decide(
+    queue_file: &LockedFile<'_>,
+    locked: &Locked<'_>,
+    plan: &Plan,
+    options: &OpenOptions,
+) -> Result<Opened, QueueError> {
     let (header, state) = (locked.header(), locked.state());
     let queue = || locked.path().display().to_string();
     let alive = LivenessLocks::new(locked.path(), &header.generation).any_alive(state.workers())?;
@@ -115,7 +120,7 @@ fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptio
     let (finished, left) = (state.finished(), header.plan_len - state.finished());
     let other_plan = || match header.is_older() {
         true => Err(QueueError::OlderRun { queue: queue(), run: header.run.clone() }),
-        false => Err(other_run(&queue(), &header.run, &header.plan(&door.file, door.path)?, plan)),
+        false => Err(other_run(&queue(), &header.run, &header.plan(&queue_file.file, queue_file.path)?, plan)),
     };
     let settled = |opened| match plan.rewrites() {
         true => Err(QueueError::Rewritten { queue: queue(), run: header.run.clone() }),
@@ -140,11 +145,11 @@ fn decide(door: &Door<'_>, locked: &Locked<'_>, plan: &Plan, options: &OpenOptio
     }
 }
 
-/// The journal of the run, which shares the door's lock.
-fn journal(door: &Door<'_>, header: Header, header_bytes: Vec<u8>) -> Result<Journal, FileError> {
-    header.check_length(&door.file, door.path)?;
-    let file = door.file.try_clone().map_err(io("open", door.path))?;
-    Ok(Journal::new(file, door.path.to_path_buf(), header, header_bytes, door.patience))
+/// The journal of the run, which shares the lock of the file.
+fn journal(queue_file: &LockedFile<'_>, header: Header, header_bytes: Vec<u8>) -> Result<Journal, FileError> {
+    header.check_length(&queue_file.file, queue_file.path)?;
+    let handle = queue_file.file.try_clone().map_err(io("open", queue_file.path))?;
+    Ok(Journal::new(handle, queue_file.path.to_path_buf(), header, header_bytes, queue_file.patience))
 }
 
 fn new_run_id() -> Result<String, QueueError> {

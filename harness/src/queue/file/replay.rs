@@ -47,7 +47,7 @@ pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapsh
 }
 
 /// The event, or the two events, of one record.
-pub(super) fn tell(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), String> {
+pub(super) fn events_of(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), String> {
     let (worker, entry) = (frame.head.worker, frame.head.entry as usize);
     events.push(match frame.head.op {
         Op::Join => Event::Joined { worker, label: details(frame)?.label },

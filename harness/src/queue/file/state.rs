@@ -180,7 +180,7 @@ impl State {
     fn lose(&mut self, head: &Head) -> Result<(), &'static str> {
         let holder = self.holder(head.entry).ok_or("a lost entry that was not leased")?;
         let entry = &mut self.entries[head.entry as usize];
-        // A participant that takes over a lease and dies before it decides was not running the entry.
+        // A participant that takes over a lease and ends before it decides was not running the entry.
         if holder.worker == holder.claimer {
             entry.deaths += 1;
         }

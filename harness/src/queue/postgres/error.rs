@@ -41,7 +41,7 @@ pub enum ServerError {
     /// The user may not create the tables.
     #[error(
         "cannot make the schema `slt_queue` in `{queue}`: {why}; the user needs the right CREATE on that database, or \
-         somebody who has it makes the first run"
+         let a user who has it make the first run"
     )]
     NoRights {
         /// The server.
@@ -113,7 +113,7 @@ impl From<ServerError> for QueueError {
 /// An error as text: the server's own text, if the server reported it.
 pub(super) fn words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(said) => said.message().to_owned(),
+        Some(answer) => answer.message().to_owned(),
         None => with_cause(error),
     }
 }

@@ -146,7 +146,7 @@ fn work(queue: &mut PostgresQueue, folder: &Path) -> Result<(), QueueError> {
 fn hold(queue: &mut PostgresQueue) -> Result<(), QueueError> {
     let lease = leased(queue);
     queue.live().running(lease.name(), 7, "SELECT 7");
-    assert!(queue.lost()?.is_empty(), "somebody seems to be dead");
+    assert!(queue.lost()?.is_empty(), "a participant counts as dead");
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     println!("holds {} at {clock}", lease.entry());
     wait_for_parent();
@@ -173,7 +173,7 @@ fn kill(server: &Server, kills: usize, lease: f64, elsewhere: bool) {
     for kill in 0..kills {
         let chance = getrandom::u32().unwrap();
         let mut process = processes.pop_front().unwrap();
-        // One in four dies while joining, the others during their work.
+        // One in four ends while joining, the others during their work.
         if kill % 4 > 0 {
             process.line(|line| line == "works");
         }

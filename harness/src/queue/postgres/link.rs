@@ -273,12 +273,12 @@ impl Drop for Link {
         }
         let shared = &self.shared;
         self.wait(async {
-            let farewell = async {
+            let goodbye = async {
                 let connection = shared.current.lock().await.take()?;
                 let Identity { run, worker, .. } = shared.identity.get()?;
                 connection.rows(sql::LEAVE, &[run, worker]).await.ok()
             };
-            let _ = timeout(GOODBYE, farewell).await;
+            let _ = timeout(GOODBYE, goodbye).await;
         });
         if let Some(runtime) = self.runtime.take().and_then(Arc::into_inner) {
             // A host look-up may take longer, and cannot be interrupted.
@@ -428,7 +428,7 @@ impl std::fmt::Debug for Shared {
 /// Whether an error ends the connection: every error does, except the server's errors about a statement.
 fn is_lost(error: &Error) -> bool {
     match error.as_db_error() {
-        Some(said) => matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+        Some(answer) => matches!(answer.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
         None => true,
     }
 }

@@ -117,7 +117,9 @@ fn prepare(link: &Link) -> Result<(), ServerError> {
 fn change(link: &Link, sql: &'static str) -> Result<(), ServerError> {
     let made = link.call_long(async |connection, _| match connection.batch(sql).await {
         // Nothing can be done about that error here.
-        Err(error) if error.as_db_error().is_some_and(|said| said.code().code() == "42501") => Ok(Err(words(&error))),
+        Err(error) if error.as_db_error().is_some_and(|answer| answer.code().code() == "42501") => {
+            Ok(Err(words(&error)))
+        }
         Err(error) => Err(error),
         Ok(()) => Ok(Ok(())),
     })?;

@@ -25,7 +25,7 @@ pub(super) fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begun.elapsed() < DEADLINE, "waited in vain until {what}");
+        assert!(begun.elapsed() < DEADLINE, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

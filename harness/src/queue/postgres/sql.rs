@@ -15,14 +15,14 @@ CREATE TABLE IF NOT EXISTS slt_queue.format (version int NOT NULL);
 -- Numbers events, and so leases and turns: a later one is higher.
 CREATE SEQUENCE IF NOT EXISTS slt_queue.numbers;
 CREATE TABLE IF NOT EXISTS slt_queue.runs (
-    run bigint PRIMARY KEY,             -- a random number, which tells two runs apart even if they have the same id
+    run bigint PRIMARY KEY,             -- a random number, which distinguishes two runs even if they have the same id
     id text NOT NULL UNIQUE,
     plan_hash text NOT NULL,            -- of names, passes, contents and settings, whatever their order
     settings text,                      -- JSON: what verdicts depend on besides the files; format 1 had none
     plan_len int NOT NULL,
     lease_ms int NOT NULL,              -- for how long a participant is believed to live without a sign of life
     workers int NOT NULL DEFAULT 0,     -- how many participants have joined
-    stopped text,                       -- why everybody was asked to stop
+    stopped text,                       -- why all were asked to stop
     begun_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE IF NOT EXISTS slt_queue.entries (
@@ -308,7 +308,7 @@ pub(super) const REQUEUE: &str = concat!(
     SELECT entry FROM closed"
 );
 
-/// Like [`REQUEUE`], but the attempt does not count, nor does the death of the worker that made it.
+/// Like [`REQUEUE`], but the attempt does not count, nor does the end of the worker that made it.
 pub(super) const RELEASE: &str = concat!(
     "WITH closed AS (
         UPDATE slt_queue.entries

@@ -89,7 +89,7 @@ pub(super) fn lanes(results: &Results) -> Vec<Lane> {
     single.sort_by_key(Lane::start_us);
     let mut lanes: Vec<Lane> = Vec::new();
     for lane in single {
-        // A worker that started after another had died or left replaced it.
+        // A worker that started after another had ended or left replaced it.
         match lanes.iter_mut().find(|earlier| earlier.end_us <= lane.start_us()) {
             Some(earlier) => lane.spans.into_iter().for_each(|span| earlier.push(span)),
             None => lanes.push(lane),

@@ -11,19 +11,19 @@ use crate::suite::{At, with_line};
 /// How many names of files that failed for the same reason are listed.
 const MOST_NAMES: usize = 10;
 
-/// What is to be said of the files that failed.
+/// The report on the files that failed.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     /// The command that runs a file again, up to its name; empty if unknown.
     pub(super) again: String,
-    /// The names of files, what is to be said of each, and the record that failed first, if that is in a loop.
+    /// The names of files, the text for each, and the record that failed first, if that is in a loop.
     texts: Vec<(String, String, Option<String>)>,
-    /// Files to which no connection could be made, by what was said.
+    /// Files to which no connection could be made, by the error.
     unconnected: BTreeMap<String, Vec<String>>,
 }
 
 impl Failures {
-    /// Adds a file that failed, and what is to be said of it, escaped.
+    /// Adds a file that failed, and its text, escaped.
     pub(super) fn add(&mut self, outcome: &Outcome, text: String) {
         if let (Some(CutShort::NoConnection), [only]) = (outcome.cut_short, outcome.failures.as_slice()) {
             self.unconnected.entry(only.message.clone()).or_default().push(outcome.name.clone());
@@ -41,12 +41,12 @@ impl Failures {
             "" => String::new(),
             command => format!("{what}: {} {}\n", escape::line(command), escape::line(&quoted(name))),
         };
-        let mut said = "\nfailures:\n\n".to_owned();
+        let mut report = "\nfailures:\n\n".to_owned();
         let mut say = |head: &str, text: &str, name: &str, pass: Option<&str>| {
             let again = command("run again", name) + &pass.map(|pass| command("that pass", pass)).unwrap_or_default();
-            said.push_str(&format!("---- {head} stdout ----\n{text}\n{again}\n"));
+            report.push_str(&format!("---- {head} stdout ----\n{text}\n{again}\n"));
         };
-        // What is the same for several files, such as a server that is down, is said once.
+        // What is the same for several files, such as a server that is down, is printed once.
         self.unconnected.retain(|_, names| names.len() > 1);
         for (message, names) in &mut self.unconnected {
             names.sort();
@@ -61,7 +61,7 @@ impl Failures {
         for (name, text, pass) in self.texts.iter().filter(|(name, ..)| alone(name)) {
             say(&escape::line(name), text, name, pass.as_deref());
         }
-        said
+        report
     }
 }
 

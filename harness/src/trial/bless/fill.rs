@@ -93,7 +93,7 @@ pub(super) fn taken_out(blanks: &Blanks, is_left: impl Fn(u64) -> bool) -> Vec<E
 const EXPECTS: &str = "it expects something already: `slt fill --all` rewrites that too";
 
 impl Blessings {
-    /// The script's text as it is to be run: with whatever its records lack in order to be read, where that is to be filled.
+    /// The script's text as it is run: if records are filled, with what they lack in order to be read.
     pub(in crate::trial) fn prepare(&mut self, text: Vec<u8>) -> Vec<u8> {
         if self.bless.fill.is_none() {
             return text;

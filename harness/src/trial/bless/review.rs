@@ -1,4 +1,4 @@
-//! New results that wait beside a file, as `FILE.new`, until somebody accepts or rejects them.
+//! New results that wait beside a file, as `FILE.new`, until they are accepted or rejected.
 //!
 //! Such a file has one line that says which text it is for, and then the whole new text.
 

@@ -39,7 +39,7 @@ pub(super) fn alone(path: &Path, act: impl FnOnce(&Path) -> io::Result<Result<()
     acted.map_err(system)?.and_then(|()| unlocked.map_err(system))
 }
 
-/// Why a file that somebody else has changed is not rewritten.
+/// Why a file that another process has changed is not rewritten.
 pub(super) const CHANGED: &str = "the file has changed since it was read";
 
 /// Writes a file in `folder`, with the permissions of `like`, and renames it to `path`.

@@ -107,7 +107,7 @@ impl Executor<'_, '_> {
         together.begin(pass, Request { sql, letters, dialect: self.dialect })
     }
 
-    /// Waits for the record that ends next, and tells its pass; the next [`run`](Executor::run) returns its result.
+    /// Waits for the record that ends next, and returns its pass; the next [`run`](Executor::run) returns its result.
     pub(in crate::trial) fn wait(&mut self, tally: &mut Tally<'_>) -> Result<u64, EngineError> {
         self.rows.clear();
         if let Some(watchdog) = &self.watchdog {

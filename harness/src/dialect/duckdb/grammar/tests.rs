@@ -38,13 +38,13 @@ fn walk(text: &str) -> Result<Vec<String>, String> {
 
 fn walk_from(mut cursor: Cursor<'_, '_>, walked: &mut Vec<String>) -> Result<(), String> {
     let labels = Labels::new(["duckdb"]);
-    let said = |error: SyntaxError| format!("{}: {error}", error.line);
-    while let Some(event) = cursor.next(&labels, &mut NoScope).map_err(said)? {
+    let with_line = |error: SyntaxError| format!("{}: {error}", error.line);
+    while let Some(event) = cursor.next(&labels, &mut NoScope).map_err(with_line)? {
         let told = match event {
             Event::Step(step) => step.place.line.to_string(),
             Event::Skipped(step) => format!("-{}", step.place.line),
             Event::Together(mut passes) => {
-                while let Some(pass) = passes.next_pass().map_err(said)? {
+                while let Some(pass) = passes.next_pass().map_err(with_line)? {
                     walk_from(pass, walked)?;
                 }
                 continue;
@@ -126,7 +126,7 @@ fn loops_run_their_body_for_each_value() {
 fn conditions_on_loops_choose_records_and_continue_ends_a_pass() {
     let text = "loop i 0 3\n\nonlyif i=1\nstatement ok\nA\n\nskipif i<2\ncontinue\n\nstatement ok\nB\n\nendloop\n";
     let walked = walk(text).unwrap();
-    // A step that is left out is told; `continue` is not.
+    // A step that is left out is listed; `continue` is not.
     assert_eq!(walked, ["-4 i=0", "-8 i=0", "10 i=0", "4 i=1", "-8 i=1", "10 i=1", "-4 i=2"]);
     assert_eq!(walk("skipif duckdb\nhalt\n\nskipif sqlite\nstatement ok\nA\n").unwrap(), ["-2", "5"]);
     assert!(walk("onlyif j=1\nstatement ok\nA\n").unwrap_err().contains("has a variable `j`"));

@@ -51,7 +51,7 @@ pub(super) fn run<'s, 'a>(state: &mut State<'_>, mut passes: Passes<'s, 'a>, sta
                 stage.answer(None);
             }
             Err(error) => {
-                // Nothing more is learnt of the others either; the first of them tells why.
+                // Nothing more is learned of the others either; the first of them shows why.
                 if let Some((_, (pass, step))) = run.under_way.pop_first().filter(|_| flow == Flow::GoesOn) {
                     stage.answer(Some(Err(error)));
                     state.take(step, &pass, stage);
