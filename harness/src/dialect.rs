@@ -127,9 +127,11 @@ impl FromStr for Dialect {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Dialect::ALL.iter().copied().find(|dialect| dialect.name() == name).ok_or_else(|| {
-            format!("unknown dialect `{name}`: there are {}", Dialect::names("and"))
-        })
+        Dialect::ALL
+            .iter()
+            .copied()
+            .find(|dialect| dialect.name() == name)
+            .ok_or_else(|| format!("unknown dialect `{name}`: there are {}", Dialect::names("and")))
     }
 }
 
@@ -145,7 +147,10 @@ mod tests {
         for dialect in Dialect::ALL.iter().copied() {
             assert_eq!(dialect.to_string().parse(), Ok(dialect));
         }
-        assert_eq!("Slt".parse::<Dialect>(), Err("unknown dialect `Slt`: there are `classic`, `slt`, `duckdb` and `trivial`".into()));
+        assert_eq!(
+            "Slt".parse::<Dialect>(),
+            Err("unknown dialect `Slt`: there are `classic`, `slt`, `duckdb` and `trivial`".into())
+        );
     }
 
     #[test]

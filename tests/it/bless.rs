@@ -230,7 +230,10 @@ fn one_file_is_shown_record_by_record() {
     for (arguments, words) in [
         (&["nowhere.test"][..], "no test file `nowhere.test`: neither a path from here nor a name below"),
         (&["a"], "`a` is a folder: `slt run --root a` runs the files in it"),
-        (&["notes.md"], "the name of `notes.md` does not show its dialect: add `--dialect` with `classic`, `slt` or `duckdb`"),
+        (
+            &["notes.md"],
+            "the name of `notes.md` does not show its dialect: add `--dialect` with `classic`, `slt` or `duckdb`",
+        ),
         (&[], "<FILE>"),
     ] {
         let printed = there(arguments);

@@ -116,7 +116,10 @@ fn a_missing_path_has_its_own_exit_code() {
         "{printed:?}"
     );
     let printed = check(folder.path(), &["none"]);
-    assert!(printed.code == 5 && printed.err.contains("no `.test`, `.slt` or `.duckdb.test` file below `none`"), "{printed:?}");
+    assert!(
+        printed.code == 5 && printed.err.contains("no `.test`, `.slt` or `.duckdb.test` file below `none`"),
+        "{printed:?}"
+    );
     assert_eq!(check(folder.path(), &["--dialect", "nosuch", "a.slt"]).code, 2);
     assert_eq!(check(folder.path(), &["--root", "nosuch"]).code, 2);
 }

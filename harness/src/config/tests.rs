@@ -131,7 +131,9 @@ fn the_short_help_has_the_usual_flags_and_the_long_one_all_that_have_an_effect()
     for shown in ["--root", "--engine", "--workers", "--profile", "`--help` shows all flags"] {
         assert!(short.contains(shown), "{shown}: {short}");
     }
-    for (left_out, words) in [("--crash-retries", "Run a file again whose process crashed"), ("--logfile", "Exit codes: 0")] {
+    for (left_out, words) in
+        [("--crash-retries", "Run a file again whose process crashed"), ("--logfile", "Exit codes: 0")]
+    {
         assert!(!short.contains(left_out) && long.contains(left_out) && long.contains(words), "{left_out}");
     }
     for hidden in
