@@ -33,7 +33,7 @@ def parse(arguments):
     parser.add_argument("--workers", type=count, metavar="N",
                         help="worker processes (default: SLT_WORKERS, or one for each processor)")
     parser.add_argument("--time-budget", "--time", type=seconds, metavar="SECS",
-                        help="begin no further file after so long (default: SLT_TIME_BUDGET, or no limit)")
+                        help="start no further file after so long (default: SLT_TIME_BUDGET, or no limit)")
     parser.add_argument("--file-timeout", "--timeout", type=seconds, metavar="SECS",
                         help="how long one file may take (default: SLT_FILE_TIMEOUT, or no limit)")
     parser.add_argument("--seed", type=int, metavar="N", help="shuffle files of equal rank by this seed")

@@ -92,17 +92,17 @@ enum Action {
     ///
     /// Example: slt test tests/corpus/select/joins.test
     Test(test::TestFlags),
-    /// Write what a reference engine returns into records that do not say yet what they expect
+    /// Write what a reference engine returns into records that have no expected result yet
     ///
-    /// Records that expect something stay as they are.
+    /// Records with an expected result stay unchanged.
     Fill(fill::Flags),
     /// Make the shortest script that still fails the same way
     ///
-    /// Takes away records, then rows of INSERTs, then parts of the SQL, and runs each shorter script in a process of its own.
+    /// Removes records, then rows of INSERTs, then parts of the SQL, and runs each shorter script in its own process.
     Shrink(shrink::Flags),
-    /// Check test files without an engine: what cannot be read, and what can never run
+    /// Check test files without an engine: syntax errors, and records that can never run
     Check(check::Flags),
-    /// Run again what changed or failed, whenever a test file or the test target's program changes
+    /// Rerun what changed or failed whenever a test file or the program of the test target changes
     ///
     /// Takes the filters and flags of `slt run`.
     Watch(watch::Flags),
@@ -110,13 +110,13 @@ enum Action {
     ///
     /// Example: slt list --root tests/corpus evidence/
     List(Flags),
-    /// Show the settings that are in force, and where each comes from: a flag, a variable, `slt.toml`
+    /// Show the effective settings, and where each comes from: a flag, a variable or `slt.toml`
     ///
-    /// Takes the flags of `slt run`, and shows what that would do with them.
+    /// Takes the flags of `slt run`, and shows their effect.
     ///
     /// Example: slt config --profile ci --format json
     Config(Flags),
-    /// Show the last run, or another, at a glance
+    /// Show the last run, or another one, at a glance
     ///
     /// Example: slt status
     Status(status::Flags),
@@ -124,21 +124,21 @@ enum Action {
     ///
     /// Example: slt punchlist --from previous --output todo.md
     Punchlist(punchlist::Flags),
-    /// Show failures by cause, with how many files each cause holds back
+    /// Show failures by cause, and how many files each cause affects
     ///
     /// Example: slt analyze --top-fixes
     Analyze(analyze::Flags),
-    /// Show what changed from one run to another: what fails, passes or is slower now
+    /// Show what changed between two runs: what fails, passes or is slower now
     ///
     /// Example: slt diff previous latest
     Diff(diff::Flags),
-    /// Ask SQL of all runs that are on record
+    /// Query all recorded runs in SQL
     #[command(after_help = query::AFTER_HELP)]
     Query(query::Flags),
     /// Write the results of a run as one HTML page
     ///
-    /// The page needs no network and no other file: figures, what changed since the run before, who ran what when,
-    /// and every file with what failed in it.
+    /// The page needs no network and no other file: it shows figures, what changed since the previous run, which
+    /// worker ran what when, and each file with its failures.
     ///
     /// Example: slt report --open
     Report(report::Flags),
@@ -164,9 +164,9 @@ enum Action {
     ///
     /// Example: slt merge shard-1/results.json shard-2/results.json --output results.json
     Merge(merge::MergeFlags),
-    /// Drop the databases that killed runs have left on a server
+    /// Drop the databases that killed runs left on a server
     ///
-    /// Those of runs that live, and all that slt did not make, stay.
+    /// Databases of active runs, and all that slt did not create, stay.
     ///
     /// Example: slt clean --engine postgres://me@127.0.0.1/test --dry-run
     Clean(clean::Flags),
@@ -211,7 +211,9 @@ fn built() -> clap::Command {
     for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
         command = command.mut_subcommand(name, |flags| config::readable_help(flags).after_long_help(after));
     }
-    for name in ["test", "check", "shrink", "fill"] {
+    // A value may be a URL with a password.
+    let commands: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in commands {
         command = command.mut_subcommand(name, |command| command.mut_args(|arg| arg.hide_env_values(true)));
     }
     for name in handover::COMMANDS {

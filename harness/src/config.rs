@@ -70,7 +70,7 @@ pub struct Config {
     pub shard_history: Option<PathBuf>,
     /// Run only the files that failed when they last ran.
     pub failed: bool,
-    /// Run only the files that hold something else than when they last passed.
+    /// Run only files whose content has changed since they last passed.
     pub changed: bool,
     /// Of a record that a filter names, run nothing but that record.
     pub only: bool,

@@ -21,14 +21,14 @@ pub(crate) struct Flags {
     #[arg(value_name = "PATHS")]
     paths: Vec<PathBuf>,
 
-    /// Folder with test files, out of which no `include` leads (repeatable)
+    /// Folder with test files, which no `include` may leave (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
     #[arg(long, help = Dialect::help(), value_name = "NAME", env = "SLT_DIALECT")]
     dialect: Option<Dialect>,
 
-    /// How findings are written: as text, or as one JSON object a line
+    /// The format of findings: text, or one JSON object per line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 

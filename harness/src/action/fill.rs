@@ -34,11 +34,11 @@ pub(crate) struct Flags {
     #[command(flatten)]
     reference: ReferenceFlag,
 
-    /// Also rewrite records that expect something else than the reference returns
+    /// Also rewrite records whose expected result differs from the reference
     #[arg(long)]
     all: bool,
 
-    /// Folder in which names are looked up, and out of which no `include` leads (repeatable)
+    /// Folder in which names are looked up, and which no `include` may leave (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 

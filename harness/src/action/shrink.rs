@@ -39,19 +39,19 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 
-    /// Try what may be taken away in the order of this seed
+    /// Try removals in the order of this seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// How often the record must fail before it is shrunk, and the result after
+    /// How often the record must fail before it is shrunk, and the shortest script afterwards
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     confirm: u32,
 
-    /// How long one try may take, in seconds; default: five times as long as the whole script, but at least 5
+    /// Time limit for one try, in seconds; default: five times that of the whole script, but at least 5
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     try_timeout: Option<Duration>,
 
-    /// How long to go on, in seconds; the shortest script so far is kept
+    /// Stop after this many seconds, and keep the shortest script so far
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     time_budget: Option<Duration>,
 

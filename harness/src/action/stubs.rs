@@ -16,7 +16,7 @@ pub(crate) struct Flags {
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
-    /// Where to write; the test target takes it in with `include!("slt/stubs.rs");`. Default: `tests/TARGET/stubs.rs`
+    /// Where to write; the test target includes it with `include!("slt/stubs.rs");`. Default: `tests/TARGET/stubs.rs`
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 

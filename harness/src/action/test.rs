@@ -21,17 +21,17 @@ use crate::trial::{self, Options};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TestFlags {
-    /// The file: a path from the current folder, or else a name below the root. `FILE:LINE` is the record in that line:
-    /// the records before it is run without being judged
+    /// The file: a path from the current folder, or else a name below the root. `FILE:LINE` is the record in that
+    /// line: the records before it run without being judged
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Folder in which the name is looked up, and out of which no `include` leads (repeatable). For a path that is not in
-    /// the suite, that folder is the current one, if the path leads down from there, or else the file's own
+    /// Folder in which the name is looked up, and which no `include` may leave (repeatable). For a path that is not
+    /// in the suite, the folder is the current one if the file is below it, or else the file's own
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 
-    /// Folder for results: the rows of results of which the file has only a hash are written to a file in it; default:
+    /// Folder for results: the rows behind a hash are written to a file in it; default:
     /// `slt/PACKAGE/TARGET` in cargo's target folder
     #[arg(long, value_name = "DIR", env = "SLT_RESULTS")]
     results: Option<PathBuf>,

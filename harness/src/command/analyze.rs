@@ -14,7 +14,7 @@ use crate::summary::ExitStatus;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// Show what to fix first instead, and what pass rate that leads to
+    /// Show what to fix first instead, and the pass rate after each fix
     #[arg(long)]
     top_fixes: bool,
 

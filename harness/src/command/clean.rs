@@ -11,10 +11,10 @@ use crate::summary::ExitStatus;
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// The server: `postgres://…` or `mysql://…`
-    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true)]
+    #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret)]
     engine: Secret,
 
-    /// Drop nothing; say what would go
+    /// Drop nothing; print what would be dropped
     #[arg(long)]
     dry_run: bool,
 }

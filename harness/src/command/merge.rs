@@ -26,15 +26,15 @@ pub(super) struct MergeFlags {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Write everything that a run leaves behind to this folder: `results.json`, `junit.xml` and so on
+    /// Write all files that a run writes to this folder: `results.json`, `junit.xml` and so on
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
 
-    /// Take results of the run with this id alone, so that none that an earlier run left behind is taken for one of it
+    /// Only take results of the run with this id, so that none of an earlier run is taken by mistake
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
 
-    /// Exit with 0 even if files were not run; a shard that is missing is still no success
+    /// Exit with 0 even if files were not run; a missing shard is still a failure
     #[arg(long)]
     allow_incomplete: bool,
 }

@@ -23,7 +23,7 @@ pub(super) struct Flags {
     #[arg(value_name = "SQL", required_unless_present_any = ["preset", "list_presets"])]
     sql: Option<String>,
 
-    /// A question that is often asked, by its name
+    /// Run a predefined query, by its name
     #[arg(long, value_name = "NAME", conflicts_with = "sql")]
     preset: Option<String>,
 
@@ -31,19 +31,19 @@ pub(super) struct Flags {
     #[arg(long)]
     list_presets: bool,
 
-    /// How rows are written
+    /// The format of rows
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     format: Format,
 
     #[command(flatten)]
     recorded: Recorded,
 
-    /// Folder with test files, or one such file: what no run has met is in `test_files` too (repeatable)
-    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", hide_env_values = true)]
+    /// Folder with test files, or one such file: files that no run has met are in `test_files` too (repeatable)
+    #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 }
 
-/// How rows are written.
+/// The format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Columns for people.

@@ -25,8 +25,8 @@ use changes::{Changes, Decision, Piece};
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Flags {
-    /// Test files whose new results are reviewed, or folders: paths from the current folder, or names below the root; without
-    /// any, all that wait below the root
+    /// Test files whose new results are reviewed, or folders: paths from the current folder, or names below the root;
+    /// without any, all below the root that have new results
     #[arg(value_name = "FILES")]
     files: Vec<PathBuf>,
 
@@ -38,14 +38,14 @@ pub(super) struct Flags {
     #[arg(long, conflicts_with = "accept")]
     reject: bool,
 
-    /// Folder in which new results are sought (repeatable)
+    /// Folder to search for new results (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
-Keys: a accept, r reject, s skip (it goes on waiting), e change the record in $VISUAL or $EDITOR first,
-q decide on nothing more, Ctrl-C leave this file as it was. A file is written when its last record is decided.
+Keys: a accept, r reject, s skip (decide later), e change the record in $VISUAL or $EDITOR first,
+q quit, Ctrl-C leave this file as it was. A file is written when its last record is decided.
 
 Examples:
   slt run --bless=review                      writes FILE.new beside each file with new results

@@ -14,10 +14,10 @@ use crate::outcome::{Results, ResultsError};
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Recorded {
     /// Folder with the results of runs, or with such folders [default: `slt` in cargo's target folder]
-    #[arg(long, value_name = "DIR", env = "SLT_RESULTS", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", env = "SLT_RESULTS")]
     results: Option<PathBuf>,
 
-    /// The test target whose runs are meant, if several have left some; `run` for `slt run`
+    /// The test target of the run, if several have results; `run` for `slt run`
     #[arg(long, value_name = "NAME")]
     test: Option<String>,
 

@@ -34,7 +34,7 @@ pub struct Flags {
     #[arg(long, value_name = "STYLE", num_args = 0..=1, default_missing_value = "plain", require_equals = true)]
     pub(super) report_time: Option<String>,
 
-    /// Show where the time of the run went: in the engine, in the harness, over the workers
+    /// Show where the run spent its time: in the engine, in the harness, in each worker
     #[arg(long, env = "SLT_TIMINGS", value_parser = FalseyValueParser::new(), help_heading = OUTPUT)]
     pub(super) timings: bool,
 
@@ -51,7 +51,7 @@ pub struct Flags {
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = WHICH)]
     pub(super) roots: Vec<PathBuf>,
 
-    /// The profile of `slt.toml` that the settings are taken from, over those at the top of that file
+    /// The profile of `slt.toml` to use; its settings override those at the top of the file
     #[arg(long, value_name = "NAME", env = "SLT_PROFILE", help_heading = SETTINGS)]
     pub(super) profile: Option<String>,
 
@@ -63,12 +63,12 @@ pub struct Flags {
     #[arg(long, env = "SLT_FAILED", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(super) failed: bool,
 
-    /// Run only the files that hold something else than when they last passed, counting what they include, and those that
-    /// never passed; with `--failed` also those that failed
+    /// Run only files whose content, includes counted, has changed since they last passed, and those that never passed;
+    /// with `--failed`, also those that failed
     #[arg(long, env = "SLT_CHANGED", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(super) changed: bool,
 
-    /// Filters where none are typed, separated by commas
+    /// Filters, separated by commas, for when none are typed
     #[arg(long = "files", value_name = "FILTERS", env = "SLT_FILES", help_heading = WHICH)]
     pub(super) files: Vec<String>,
 
@@ -76,19 +76,19 @@ pub struct Flags {
     #[arg(long, value_name = "K/N", env = "SLT_SHARD", help_heading = WHICH)]
     pub(super) shard: Option<Shard>,
 
-    /// With `--shard`: share the files out by this history, not by the one in the folder for results
+    /// With `--shard`: split the files by this history, not by the one in the results folder
     #[arg(long, value_name = "FILE", env = "SLT_SHARD_HISTORY", help_heading = WHICH)]
     pub(super) shard_history: Option<PathBuf>,
 
-    /// Write the results as one HTML page too: `report.html` in the folder for results
+    /// Also write the results as an HTML page: `report.html` in the results folder
     #[arg(long, env = "SLT_REPORT", value_parser = FalseyValueParser::new(), help_heading = OUTPUT)]
     pub(super) report: bool,
 
-    /// Folder for results, history, logs and queue; default: `slt/PACKAGE/TARGET` in cargo's target folder
+    /// Folder for results, history, logs and the queue; default: `slt/PACKAGE/TARGET` in cargo's target folder
     #[arg(long, value_name = "DIR", env = "SLT_RESULTS", help_heading = OUTPUT)]
     pub(super) results: Option<PathBuf>,
 
-    /// After the first Ctrl-C: how many seconds the files that run have to end, before they are left [default: 10]
+    /// After the first Ctrl-C: how many seconds running files have to finish before they are abandoned [default: 10]
     #[arg(long, value_name = "SECS", env = "SLT_INTERRUPT_GRACE", value_parser = seconds, default_value = "10",
           hide_default_value = true, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) interrupt_grace: Duration,
@@ -109,15 +109,15 @@ pub struct Flags {
 /// The flags of the list of known failures.
 #[derive(Debug, Clone, Args)]
 pub struct KnownFlags {
-    /// List of files that are known to fail (TOML): these fail nothing, and one of them that passes does
+    /// List of known failures (TOML): a listed file or record that fails does not fail the run; one that passes does
     #[arg(long, value_name = "FILE", env = "SLT_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) known_failures: Option<PathBuf>,
 
-    /// With `--known-failures`: take off the list what passes now, instead of failing
+    /// With `--known-failures`: remove from the list what passes now, instead of failing the run
     #[arg(long, env = "SLT_RATCHET", value_parser = FalseyValueParser::new(), help_heading = EXPECTED)]
     pub(super) ratchet: bool,
 
-    /// Make the first list of known failures of what fails in this run
+    /// Write what fails in this run to a first list of known failures
     #[arg(long, value_name = "FILE", env = "SLT_WRITE_KNOWN_FAILURES", help_heading = EXPECTED)]
     pub(super) write_known_failures: Option<PathBuf>,
 }
@@ -125,15 +125,15 @@ pub struct KnownFlags {
 /// The flags of commands that run a script.
 #[derive(Debug, Clone, Args)]
 pub struct TrialFlags {
-    /// What to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. A URL with a password is
-    /// better kept in the variable, as every user of the machine can read command lines
+    /// The engine to run the files on: `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`. Put a URL with a
+    /// password into the variable, because every user of the machine can read command lines
     #[arg(long, value_name = "ENGINE", env = ENGINE, value_parser = secret, hide_env_values = true, help_heading = HOW)]
     pub(super) engine: Option<Secret>,
 
     #[arg(long, help = Dialect::help(), value_name = "NAME", env = "SLT_DIALECT", help_heading = HOW)]
     pub(crate) dialect: Option<Dialect>,
 
-    /// Leave the database of a file that fails on the server, and say its name; `slt clean` drops it
+    /// Keep the database of a file that fails on the server, and print its name; `slt clean` drops it
     #[arg(long, env = "SLT_KEEP_DB_ON_FAILURE", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) keep_db_on_failure: bool,
 
@@ -141,15 +141,15 @@ pub struct TrialFlags {
     #[arg(long, env = "SLT_ONLY", value_parser = FalseyValueParser::new(), help_heading = WHICH)]
     pub(crate) only: bool,
 
-    /// Stop at the first record that fails and is not known to, and begin no further file
+    /// Stop at the first record that fails and is not a known failure, and start no further file
     #[arg(long, env = "SLT_FAIL_FAST", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) fail_fast: bool,
 
-    /// How long one file may take, in seconds
+    /// Time limit for one file, in seconds
     #[arg(long, value_name = "SECS", env = "SLT_FILE_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) file_timeout: Option<Duration>,
 
-    /// How long one record may take, in seconds
+    /// Time limit for one record, in seconds
     #[arg(long, value_name = "SECS", env = "SLT_QUERY_TIMEOUT", value_parser = seconds, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) query_timeout: Option<Duration>,
 
@@ -157,41 +157,42 @@ pub struct TrialFlags {
     #[arg(long, value_name = "MS", env = "SLT_QUERY_TIMEOUT_MS", value_parser = milliseconds, hide = true, allow_negative_numbers = true)]
     pub(super) query_timeout_ms: Option<Duration>,
 
-    /// A further name that `skipif` and `onlyif` know the engine by (repeatable)
+    /// Another name of the engine for `skipif` and `onlyif` (repeatable)
     #[arg(long = "label", value_name = "NAME", env = "SLT_LABELS", value_delimiter = ',', help_heading = HOW)]
     pub(super) labels: Vec<String>,
 
-    /// Let `system` records run commands
+    /// Allow `system` records to run commands
     #[arg(long, env = "SLT_ALLOW_SYSTEM", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) allow_system: bool,
 
-    /// Let `control substitution on` see environment variables
+    /// Allow `control substitution on` to read environment variables
     #[arg(long, env = "SLT_ALLOW_ENV", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) allow_env: bool,
 
-    /// How many records a file of DuckDB's dialect may run, counting those in loops each time [default: 10000000]
+    /// How many records a file of DuckDB's dialect may run, those in loops counted in each pass [default: 10000000]
     #[arg(long, value_name = "N", env = "SLT_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = HOW)]
     pub(super) max_records: Option<u64>,
 
-    /// DuckDB's dialect: let pass what DuckDB's own runner lets pass unchecked
+    /// For DuckDB's dialect: accept what DuckDB's own runner accepts without a check
     #[arg(long, env = "SLT_LENIENT", value_parser = FalseyValueParser::new(), help_heading = HOW)]
     pub(super) lenient: bool,
 
-    /// Run only files of DuckDB's dialect with all of these tags, separated by commas (repeatable: or with all of those)
+    /// Of the files in DuckDB's dialect, run only those with all of these tags, separated by commas; if repeated, those
+    /// with all tags of any list
     #[arg(long, value_name = "TAGS", env = "SLT_SELECT_TAGS", value_delimiter = ';', help_heading = WHICH)]
     pub(super) select_tags: Vec<String>,
 
-    /// Leave out files of DuckDB's dialect with all of these tags, separated by commas (repeatable)
+    /// Leave out files in DuckDB's dialect with all of these tags, separated by commas (repeatable)
     #[arg(long, value_name = "TAGS", env = "SLT_SKIP_TAGS", value_delimiter = ';', help_heading = WHICH)]
     pub(super) skip_tags: Vec<String>,
 
-    /// Rewrite in the files what failing records expect, from what the engine returned; `check` only shows the changes, and
-    /// `review` writes them to `FILE.new` for `slt review`
+    /// Write the actual results of failing records into the files; `check` only shows the changes, and `review` writes
+    /// them to `FILE.new` for `slt review`
     #[arg(long, value_name = "check|review", env = "SLT_BLESS", num_args = 0..=1, default_missing_value = "1",
           require_equals = true, value_parser = bless, help_heading = EXPECTED)]
     pub(super) bless: Option<Blessing>,
 
-    /// With `--bless`: errors too become what is expected
+    /// With `--bless`: write errors into the files too
     #[arg(long, env = "SLT_BLESS_ERRORS", value_parser = FalseyValueParser::new(), help_heading = EXPECTED)]
     pub(super) bless_errors: bool,
 }

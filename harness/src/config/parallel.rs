@@ -12,7 +12,7 @@ use super::seconds;
 /// The flags of a parallel run, as they are typed.
 #[derive(Debug, Clone, Args)]
 pub struct ParallelFlags {
-    /// Share the files with all processes that name the same queue: join the run under way, or begin one
+    /// Share the files with all processes that use the same queue: join its run, or start one
     #[arg(long, env = "SLT_PARALLEL", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) parallel: bool,
 
@@ -21,31 +21,31 @@ pub struct ParallelFlags {
           value_parser = workers, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) workers: Option<u32>,
 
-    /// Where the run is kept: the path of a file (default: `queue` in the results folder), or `postgres://…` for several
-    /// machines. A URL with a password is better kept in the variable, as every user of the machine can read command lines
+    /// The queue of the run: the path of a file (default: `queue` in the results folder), or `postgres://…` for several
+    /// machines. Put a URL with a password into the variable, because every user of the machine can read command lines
     #[arg(long, value_name = "QUEUE", env = "SLT_QUEUE", value_parser = OsStringValueParser::new().map(Typed),
           hide_env_values = true, help_heading = PARALLEL)]
     pub(super) queue: Option<Typed>,
 
-    /// Start or join the run of this id and no other
+    /// Start or join the run with this id, and no other
     #[arg(long, value_name = "ID", env = "SLT_RUN_ID", value_parser = run_id, help_heading = PARALLEL)]
     pub(super) run_id: Option<String>,
 
-    /// The version of the engine, for an engine that cannot say it or whose program each machine builds for itself: only
-    /// processes with the same one share a run [default: what the engine says, or the build of this program]
+    /// The version of the engine, if the engine cannot report it or each machine builds its own program: only processes
+    /// with the same version share a run [default: what the engine reports, or the build of this program]
     #[arg(long, value_name = "TEXT", env = "SLT_ENGINE_VERSION", help_heading = PARALLEL)]
     pub(super) engine_version: Option<String>,
 
-    /// Keep so many runs on the server of the queue, the latest [default: 20]
+    /// How many runs to keep on the server of the queue: the latest ones [default: 20]
     #[arg(long, value_name = "N", env = "SLT_KEEP_RUNS", default_value = "20", hide_default_value = true,
           help_heading = PARALLEL)]
     pub(super) keep_runs: usize,
 
-    /// Go on with a run that was left incomplete, instead of beginning a new one
+    /// Continue a run that was left incomplete, instead of starting a new one
     #[arg(long, env = "SLT_RESUME", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) resume: bool,
 
-    /// Begin no further file after so many seconds; what has begun is finished
+    /// Start no further file after this many seconds; running files finish
     #[arg(long, visible_alias = "time", value_name = "SECS", env = "SLT_TIME_BUDGET", value_parser = seconds, allow_negative_numbers = true,
           help_heading = PARALLEL)]
     pub(super) time_budget: Option<Duration>,
@@ -54,7 +54,7 @@ pub struct ParallelFlags {
     #[arg(long, env = "SLT_ALLOW_INCOMPLETE", value_parser = FalseyValueParser::new(), help_heading = PARALLEL)]
     pub(super) allow_incomplete: bool,
 
-    /// Run a file that failed up to N times more; if it passes then, it is `flaky`
+    /// Run a file that failed again, up to N times; if it passes then, it is `flaky`
     #[arg(long, value_name = "N", env = "SLT_RETRIES", default_value = "0", hide_default_value = true,
           help_heading = PARALLEL)]
     pub(super) retries: u32,
@@ -64,19 +64,20 @@ pub struct ParallelFlags {
           help_heading = PARALLEL)]
     pub(super) crash_retries: u32,
 
-    /// Run the whole suite N times over, or `until-budget` is spent
+    /// Run the whole suite N times, or until the time budget is used up (`until-budget`)
     #[arg(long, value_name = "N", env = "SLT_REPEAT", value_parser = repeat, help_heading = PARALLEL)]
     pub(super) repeat: Option<Repeat>,
 
-    /// Shuffle files of equal rank (failed last time, new or changed, others) by this seed, not the longest first
+    /// Shuffle files of equal rank (failed last time, new or changed, others) by this seed, instead of the longest
+    /// first
     #[arg(long, value_name = "SEED", env = "SLT_SEED", help_heading = PARALLEL)]
     pub(super) seed: Option<u64>,
 
-    /// How much address space each worker may have, such as `512M` or `4G`
+    /// Limit the address space of each worker, such as `512M` or `4G`
     #[arg(long, value_name = "SIZE", env = "SLT_MEMORY_LIMIT", value_parser = size, help_heading = PARALLEL)]
     pub(super) memory_limit: Option<u64>,
 
-    /// Run no more files at once than fit into so much memory, such as `16G`, by the peaks of past runs
+    /// Run only as many files at once as fit into this much memory, such as `16G`, by their peaks in past runs
     #[arg(long, value_name = "SIZE", env = "SLT_RUN_MEMORY", value_parser = size, help_heading = PARALLEL)]
     pub(super) run_memory: Option<u64>,
 }

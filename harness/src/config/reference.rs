@@ -13,8 +13,8 @@ use crate::trial::Reference;
 /// The flag of commands that compare with a second engine.
 #[derive(Debug, Clone, Args)]
 pub struct ReferenceFlag {
-    /// A second engine, as for `--engine`, or the results file of another run: records run there too, or are looked up, and who
-    /// agrees with the script is shown. It changes no verdict. `none` for no reference
+    /// A second engine, as for `--engine`, or the results file of another run: each record also runs there, or is
+    /// looked up, and failures show who agrees with the script. It changes no verdict. `none` for no reference
     #[arg(long, value_name = "ENGINE", env = REFERENCE, value_parser = secret, hide_env_values = true, help_heading = EXPECTED)]
     reference: Option<Secret>,
 }

@@ -33,7 +33,7 @@ pub(super) fn keep(run: &Run<'_>, outcomes: &[&Outcome]) {
             KnownFailures::write_first(path, labels.first().map(String::as_str), outcomes).map(|count| {
                 let path = path.display();
                 let files = words::count(count as u64, "file");
-                note!("wrote {files} to `{path}`: with `--known-failures {path}` they fail nothing");
+                note!("wrote {files} to `{path}`: with `--known-failures {path}` they do not fail a run");
             })
         }
         _ => Ok(()),
