@@ -37,6 +37,17 @@ fn nothing_is_found_in_what_can_be_run() {
 }
 
 #[test]
+fn a_misspelt_separator_is_found() {
+    let text =
+        "query I\nA\n---\n1\n\nstatement error\nB\n -----\nno b\n\nquery I\nC\n---\n----\n1\n\nstatement ok\nD\n---\n";
+    for name in ["a.test", "a.slt"] {
+        finds(name, text, &["1 warning: `---` is a comment in the SQL", "6 warning: `-----` is a comment in the SQL"]);
+    }
+    // In DuckDB's dialect, a `statement error` without `----` is an error.
+    finds("a.duckdb.test", "query I\nA\n---\n1\n", &["1 warning: `---` is a comment in the SQL"]);
+}
+
+#[test]
 fn every_record_that_breaks_a_rule_is_found() {
     let text =
         "statement okay\nA\n\nquery I\nA\n----\n1\n\nskipif x\nquery IX\nB\n\nonlyif y\nstatement error\n-- nothing\n";

@@ -7,10 +7,12 @@ use crate::script::SyntaxError;
 mod conditions;
 mod labels;
 mod records;
+mod separator;
 
 pub(crate) use conditions::contradiction;
 pub(crate) use labels::{Expected, Labels, is_hash};
 pub(crate) use records::records;
+pub(crate) use separator::misspelt;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,6 +38,8 @@ pub enum Kind {
     NeverRuns,
     /// Two records under one label expect different results.
     Labels,
+    /// A line of the SQL looks like the separator above a result.
+    Separator,
     /// There is no record.
     NoRecords,
 }

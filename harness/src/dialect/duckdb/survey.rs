@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{Action, Cursor, Event, MOST_RECORDS, Node, Over, Scope, Script, Step, Texts, parse};
-use crate::dialect::survey::{Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash};
+use super::{Action, Cursor, Event, MOST_RECORDS, Node, Over, Query, Scope, Script, Step, Texts, parse};
+use crate::dialect::survey::{
+    Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash, misspelt,
+};
 use crate::script::{Labels, ScriptFile, SyntaxError};
 
 /// How many steps of a script are walked through; the loops of a longer one are not checked.
@@ -28,6 +30,11 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
             (Action::Skipped, Some((_, count))) => *count += 1,
             (Action::Skipped, None) => left_out = Some((step, 1)),
             _ => survey.findings.extend(left_out.take().map(skipped)),
+        }
+        if let Action::Query(Query { sql, expected: None, .. }) = step.action
+            && let Some((severity, kind, error)) = misspelt(sql.as_bytes(), step.place.line)
+        {
+            survey.findings.push((severity, kind, in_its_file(step, error)));
         }
         if let Some(error) = contradiction(&conditions(step), step.place.line) {
             survey.findings.push((Severity::Error, Kind::NeverRuns, in_its_file(step, error)));

@@ -2,8 +2,8 @@
 
 use super::conditions::{Sought, contradiction};
 use super::labels::{Expected, Labels as SameResults, is_hash};
-use super::{Kind, Severity, Survey};
-use crate::script::{Answer, Lines, Record, Step, SyntaxError};
+use super::{Kind, Severity, Survey, misspelt};
+use crate::script::{Answer, Completion, ExpectedError, Lines, Record, Step, SyntaxError};
 
 /// Looks through the records of a script; `text` is its own.
 ///
@@ -37,6 +37,10 @@ impl Looked {
             return false;
         }
         self.survey.records += u64::from(record.step.counts());
+        if let Some((severity, kind, error)) = without_result(&record.step).and_then(|sql| misspelt(sql, line)) {
+            let error = SyntaxError { included_from: file.cloned(), ..error };
+            self.survey.findings.push((severity, kind, error));
+        }
         let conditions = self.sought.of(file, line);
         if let Some(error) = contradiction(conditions, line) {
             let error = SyntaxError { included_from: file.cloned(), ..error };
@@ -48,6 +52,16 @@ impl Looked {
             self.survey.findings.push((Severity::Error, Kind::Labels, error));
         }
         true
+    }
+}
+
+/// The SQL of a record that could have a result or the text of an error, and has none.
+fn without_result<'s>(step: &'s Step<'_>) -> Option<&'s [u8]> {
+    match step {
+        Step::Statement { sql, expect: Completion::Error(ExpectedError::Empty) }
+        | Step::Query { sql, expect: Answer::Error { expected: ExpectedError::Empty, .. }, .. } => Some(sql),
+        Step::Query { sql, expect: Answer::Lines { lines, .. }, .. } if lines.iter().next().is_none() => Some(sql),
+        _ => None,
     }
 }
 
