@@ -239,7 +239,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
     };
     let runs = matches!(action, Action::Run(_) | Action::Test(_) | Action::Shrink(_));
     if let Some(why) = why.filter(|_| runs) {
-        note!("on {}: {why}", engine.name());
+        note!("running on {}: {why}", engine.name());
     }
     match action {
         Action::Run(flags) => run::run(flags, read, suite, engine),

@@ -144,7 +144,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
         return Ok(ExitStatus::Passed);
     }
     if let Some(choice) = config.engine.as_ref().filter(|_| !config.nextest) {
-        note!("on {choice}");
+        note!("running on {choice}");
     }
     if let (Some(reference), Some(file)) = (&options.reference, files.first()) {
         let error = |error| RunError::Reference { name: reference.name().to_owned(), error };

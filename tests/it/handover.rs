@@ -208,9 +208,9 @@ fn a_command_that_the_target_lacks_is_answered_with_what_to_write() {
 fn slt_has_its_own_engine_where_no_target_is_or_another_is_named() {
     let place = folder(&[("a.test", PASSES), ("b.test", FAILS)]);
     let own = slt(place.path(), &["run", "--root", "."]);
-    assert!(own.code == 101 && own.err.contains("on sqlite: no cargo package is here\n"), "{own:?}");
+    assert!(own.code == 101 && own.err.contains("running on sqlite: there is no cargo package here\n"), "{own:?}");
     let test = slt(place.path(), &["test", "a.test"]);
-    assert!(test.code == 0 && test.err.contains("on sqlite: no cargo package is here\n"), "{test:?}");
+    assert!(test.code == 0 && test.err.contains("running on sqlite: there is no cargo package here\n"), "{test:?}");
     let release = slt(place.path(), &["run", "--release", "--root", "."]);
     assert!(release.code == 2 && release.err.contains("`--release` says how a test target is built"), "{release:?}");
     let package = folder(&[
@@ -219,7 +219,7 @@ fn slt_has_its_own_engine_where_no_target_is_or_another_is_named() {
         ("x/a.test", PASSES),
     ]);
     let without = slt(package.path(), &["run", "--root", "x"]);
-    let words = "on sqlite: `p` has no test target that uses slt-harness\n";
+    let words = "running on sqlite: `p` has no test target that uses slt-harness\n";
     assert!(without.code == 0 && without.err.contains(words), "{without:?}");
     let one = workspace().join("one");
     let mut named = slt_command(&one);

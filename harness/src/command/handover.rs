@@ -142,7 +142,7 @@ struct TestTarget {
 /// The test target that a command goes to, built; or why there is none.
 fn target(options: &Options) -> Result<Result<TestTarget, String>, CargoError> {
     let Some(manifest) = options.manifest() else {
-        return Ok(Err("no cargo package is here".to_owned()));
+        return Ok(Err("there is no cargo package here".to_owned()));
     };
     if let Some(package) = cargo::names_none(&manifest).filter(|_| options.typed.is_empty()) {
         return Ok(Err(cargo::none_named(&package)));
