@@ -125,7 +125,7 @@ impl Job {
 }
 
 #[test]
-fn every_script_of_the_action_is_sound_and_takes_no_text_of_others_as_code() {
+fn every_script_of_the_action_is_valid_and_runs_no_foreign_text_as_code() {
     let action = action();
     assert_eq!(action["runs"]["using"].as_str(), Some("composite"));
     for step in action["runs"]["steps"].as_vec().unwrap() {

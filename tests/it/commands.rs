@@ -336,7 +336,7 @@ fn each_command_is_documented_and_its_help_has_an_example() {
 }
 
 #[test]
-fn slt_alone_says_what_to_do_first_and_is_no_success() {
+fn slt_without_a_command_names_the_first_ones_and_fails() {
     let printed = Printed::of(&mut command(env!("CARGO_BIN_EXE_slt")));
     assert_eq!((printed.code, printed.out.as_str()), (2, ""));
     for words in ["slt list ", "slt run --root FOLDER ", "slt config"] {

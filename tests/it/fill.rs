@@ -118,7 +118,7 @@ fn a_reference_that_is_lost_leaves_the_file_alone() {
 }
 
 #[test]
-fn what_cannot_be_filled_is_said_before_anything_runs() {
+fn what_cannot_be_filled_is_reported_before_anything_runs() {
     let root =
         folder(&[("tests/a.slt", "include ../b.part\n\nquery I\nSELECT 1\n"), ("b.part", "query I\nSELECT 2\n")]);
     for (arguments, words) in [

@@ -62,7 +62,7 @@ fn new_results_wait_in_every_mode_and_their_files_still_fail() {
 }
 
 #[test]
-fn scripts_accept_or_reject_all_and_turns_are_said() {
+fn scripts_accept_or_reject_all_and_print_changed_expectations() {
     let root = waiting();
     let printed = review(root.path(), &["--accept", "a.slt"]);
     let turn = "a.slt:7: this record expects an error so far, and now expects success";

@@ -63,7 +63,7 @@ fn every_record_that_breaks_a_rule_is_found() {
 }
 
 #[test]
-fn what_another_dialect_knows_is_said_once_and_ends_the_search() {
+fn what_another_dialect_knows_is_reported_once_and_ends_the_search() {
     finds(
         "a.test",
         "control sortmode rowsort\n\nlet x\nA\n",

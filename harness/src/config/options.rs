@@ -97,7 +97,7 @@ fn row(flag: &Arg) -> String {
 }
 
 #[test]
-fn the_page_of_options_is_what_the_flags_say() {
+fn the_page_of_options_matches_the_flags() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/options.md");
     // The unit tests have one more dialect.
     let page = page().replace("`classic`, `slt`, `duckdb` or `trivial`", "`classic`, `slt` or `duckdb`");

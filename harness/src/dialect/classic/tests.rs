@@ -107,7 +107,7 @@ fn any_number_of_conditions_must_all_hold_whatever_their_letter_case() {
 }
 
 #[test]
-fn comments_are_dropped_wherever_they_stand() {
+fn comments_are_dropped_everywhere() {
     assert_eq!(
         all_told("# a\n\nquery I # letters\n# b\nA\n# c\nB\n# d\n----\n# e\n1\n# f\n2\n# g\n\nhalt # end\n"),
         ["3 I None  A\nB = 1,2", "16 halt"]

@@ -90,7 +90,7 @@ fn queries_return_rows_or_fail() {
 }
 
 #[test]
-fn controls_hold_from_where_they_stand() {
+fn controls_hold_for_what_follows() {
     assert_eq!(
         all_told(
             "query I\nA\n----\n1\n\ncontrol sortmode valuesort\n\ncontrol resultmode valuewise\n\nquery I\nB\n----\n1\n\n\
@@ -149,7 +149,7 @@ fn an_order_that_is_misspelt_is_not_taken_for_a_label() {
 }
 
 #[test]
-fn included_records_bear_their_own_file_and_line() {
+fn included_records_have_their_own_file_and_line() {
     let place = Place::new(&[
         ("one.part", "\u{feff}\nstatement ok\nINSIDE\n"),
         ("two.part", "control sortmode rowsort\n\nhalt\n"),
