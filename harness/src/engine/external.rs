@@ -68,8 +68,8 @@ struct Driver {
     command: String,
     shown: String,
     maker: OnceCell<Maker>,
-    /// The driver's answer when asked whether it knows the extension.
-    greeting: OnceCell<Option<Greeting>>,
+    /// What the driver did when it was first started.
+    first: OnceCell<First>,
     /// Processes that wait for another script.
     idle: Mutex<Vec<Conversation>>,
 }
@@ -78,8 +78,8 @@ impl External {
     /// A driver that the shell command `command` starts, once for each connection.
     pub fn new(command: &str) -> Self {
         let shown = format!("the external driver `{}`", shown_command(command));
-        let (maker, greeting, idle) = (OnceCell::new(), OnceCell::new(), Mutex::default());
-        External { driver: Arc::new(Driver { command: command.to_owned(), shown, maker, greeting, idle }) }
+        let (maker, first, idle) = (OnceCell::new(), OnceCell::new(), Mutex::default());
+        External { driver: Arc::new(Driver { command: command.to_owned(), shown, maker, first, idle }) }
     }
 }
 
@@ -165,7 +165,14 @@ impl Database for Own {
     fn require(&mut self, words: &[&str]) -> Result<bool, EngineError> {
         match &self.shared {
             Some(shared) if self.driver.can(REQUIRE)? => shared::require(&mut shared.borrow_mut(), words),
-            _ => Ok(false),
+            _ => match &self.driver.first()?.failed {
+                // One that does not run has nothing, and its files would all be ignored.
+                Some(end) => Err(EngineError::lost(format!(
+                    "{end} when it was first started, so it cannot tell whether it has `{}`",
+                    words.join(" ")
+                ))),
+                None => Ok(false),
+            },
         }
     }
 
@@ -193,7 +200,7 @@ impl Drop for Own {
 impl Own {
     /// Starts the driver.
     fn start(&self) -> Result<Conversation, EngineError> {
-        let greeting = self.driver.greeting.get_or_try_init(|| self.driver.probe())?;
+        let greeting = &self.driver.first()?.greeting;
         let mut process = Process::start(&self.driver.command, Stdio::piped(), Some(&self.name))?;
         let (Some(stdin), Some(stdout)) = process.pipes() else { return Err(EngineError::new("no pipes")) };
         let output = Output::new(stdout, process.watcher());
@@ -219,7 +226,7 @@ impl Own {
 impl Driver {
     /// Whether the driver's greeting has a capability.
     fn can(&self, capability: &str) -> Result<bool, EngineError> {
-        let greeting = self.greeting.get_or_try_init(|| self.probe())?;
+        let greeting = &self.first()?.greeting;
         Ok(greeting.as_ref().is_some_and(|greeting| greeting.capabilities.iter().any(|known| known == capability)))
     }
 
@@ -245,8 +252,13 @@ impl Driver {
         }
     }
 
+    /// What the driver did when it was first started, which this does if nothing has.
+    fn first(&self) -> Result<&First, EngineError> {
+        self.first.get_or_try_init(|| self.probe())
+    }
+
     /// Finds out whether the driver knows the extension.
-    fn probe(&self) -> Result<Option<Greeting>, EngineError> {
+    fn probe(&self) -> Result<First, EngineError> {
         let mut process = Process::start(&self.command, Stdio::null(), None)?;
         let guard = process.timeout_guard(GREETING);
         let mut printed = Vec::new();
@@ -262,15 +274,26 @@ impl Driver {
         }
         let mut answers = serde_json::Deserializer::from_slice(&printed).into_iter::<Answer>();
         let Some(Ok(Answer { protocol: Some(protocol), name, capabilities, .. })) = answers.next() else {
-            return Ok(None);
+            return Ok(First { greeting: None, failed: process.failure() });
         };
         match protocol {
-            1 => Ok(Some(Greeting { name: name.unwrap_or_else(|| "external".to_owned()), capabilities })),
+            1 => {
+                let name = name.unwrap_or_else(|| "external".to_owned());
+                Ok(First { greeting: Some(Greeting { name, capabilities }), failed: None })
+            }
             other => {
                 Err(EngineError::new(format!("it uses version {other} of the protocol; this program knows version 1")))
             }
         }
     }
+}
+
+/// What a driver does when it is first started, with empty input.
+struct First {
+    /// Its greeting, if it knows the extension.
+    greeting: Option<Greeting>,
+    /// How it ended, if it failed without a greeting.
+    failed: Option<String>,
 }
 
 /// A driver's greeting.

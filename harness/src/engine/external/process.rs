@@ -80,12 +80,27 @@ impl Process {
 
     /// How the driver ended, as text, if it ends within a while.
     pub(super) fn end(&mut self) -> Option<String> {
+        match self.status()? {
+            Ok(status) => Some(format!("it ended ({status}{})", hint(status))),
+            Err(error) => Some(format!("it cannot be waited for: {error}")),
+        }
+    }
+
+    /// How the driver failed, as text, if it does within a while.
+    pub(super) fn failure(&mut self) -> Option<String> {
+        match self.status()? {
+            Ok(status) if status.success() => None,
+            _ => self.end(),
+        }
+    }
+
+    /// How the driver ended, if it ends within a while.
+    fn status(&mut self) -> Option<io::Result<ExitStatus>> {
         let begun = Instant::now();
         while begun.elapsed() < GOODBYE {
             match self.try_wait() {
                 Ok(None) => thread::sleep(Duration::from_millis(1)),
-                Ok(Some(status)) => return Some(format!("it ended ({status}{})", hint(status))),
-                Err(error) => return Some(format!("it cannot be waited for: {error}")),
+                ended => return ended.transpose(),
             }
         }
         None

@@ -146,7 +146,7 @@ fn an_invalid_answer_is_shown_up_to_its_first_line_or_a_limit() {
 fn a_driver_that_never_answers_can_be_interrupted() {
     let engine = External::new("cat >/dev/null; sleep 1000");
     let driver = Arc::clone(&engine.driver);
-    driver.greeting.set(None).unwrap();
+    assert!(driver.first.set(First { greeting: None, failed: None }).is_ok());
     let mut session = engine.database("a.test").unwrap().connect().unwrap();
     let interrupt = session.interrupter().unwrap();
     let asking = std::thread::spawn(move || interrupt());
@@ -179,6 +179,23 @@ while piece := os.read(0, 4096).decode():
             script = request.get("script", script)
             say({"count": 0})
 '"#;
+
+#[test]
+fn a_driver_that_fails_at_its_start_is_not_one_without_extensions() {
+    let require = |driver: &str| {
+        let engine = External::new(driver);
+        let mut database = engine.database("a.test").unwrap();
+        let _session = database.connect().unwrap();
+        database.require(&["json"])
+    };
+    for (driver, end) in [("exit 3", "exit status: 3"), ("slt_no_such_program", "127: bash finds no such command")] {
+        let error = require(driver).unwrap_err();
+        assert!(error.is_lost() && error.message.contains(end), "{driver}: {error}");
+        assert!(error.message.contains("cannot tell whether it has `json`"), "{driver}: {error}");
+    }
+    assert_eq!(require("cat >/dev/null"), Ok(false), "one that does not know the extension has nothing");
+    assert_eq!(require(r#"echo '{"protocol":1}'; cat >/dev/null"#), Ok(false), "nor one without the capability");
+}
 
 const DUCKDB: Request<'static> = Request { sql: b"SELECT", letters: Some(b"T"), dialect: Dialect::DuckDb };
 
