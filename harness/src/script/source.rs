@@ -114,7 +114,7 @@ pub(crate) fn check(text: &[u8]) -> Result<(), SyntaxError> {
 
 /// Whether SQL is nothing but white space, semicolons and comments (`-- …`, `/* … */`, lines of `# …`).
 ///
-/// `/*!` and `/*+` begin what some engines run.
+/// `/*!` and `/*+`, `--#`, `--!` and `--+` begin instructions to some engines or their clients.
 pub(crate) fn is_without_sql(sql: &[u8]) -> bool {
     let mut rest = sql;
     loop {
@@ -125,6 +125,7 @@ pub(crate) fn is_without_sql(sql: &[u8]) -> bool {
                 rest = after;
                 continue;
             }
+            [b'-', b'-', b'#' | b'!' | b'+', ..] => return false,
             [b'-', b'-', ..] | [b'#', ..] => memchr::memchr(b'\n', rest),
             [b'/', b'*', b'!' | b'+', ..] => return false,
             [b'/', b'*', after @ ..] => memchr::memmem::find(after, b"*/").map(|end| end + 4),
@@ -285,6 +286,7 @@ mod tests {
             "-- a\nSELECT 1",
             "/* a */ SELECT 1",
             "/*!40101 SET x=1 */;",
+            "--#DATABASE = a\n--#SLEEP = 100",
             "- -",
             "----\nSELECT 1;",
             "/",
