@@ -57,7 +57,7 @@ fn every_record_that_breaks_a_rule_is_found() {
         &["1 error: `statement` needs", "10 error: unknown column letter `X`", "14 error: `statement`"],
     );
     let text = "statement\nA\n\nstatement ok\nA\n----\n\nquery I retry\nB\n\nstatement ok\nC\n";
-    finds("a.slt", text, &["1 error: unknown or", "4 error: a `statement` has no", "8 error: `retry` takes"]);
+    finds("a.slt", text, &["1 error: `statement` needs", "4 error: a `statement` has no", "8 error: `retry` takes"]);
     let text = "statement\nA\n\nquery X\nB\n----\n\nstatement ok\nC\n";
     finds("a.duckdb.test", text, &["1 error: `statement` needs", "4 error: unknown column letter"]);
 }
@@ -83,6 +83,25 @@ fn what_another_dialect_knows_is_reported_once_and_ends_the_search() {
     finds("a.duckdb.test", "query error\nA\n", &["1 error: `query error` belongs to the sqllogictest-rs"]);
     finds("a.duckdb.test", "subtest x\n", &["1 error: `subtest` belongs to the sqllogictest-rs"]);
     finds("a.duckdb.test", "statement count 3\nA\n", &["1 error: `statement count` belongs to"]);
+    finds(
+        "a.test",
+        "query F\nA\n\nquery B\nA\n",
+        &["1 error: unknown column letter `F` in `F`: I, R or T; any other belongs"],
+    );
+    finds(
+        "a.slt",
+        "statement ok con1\nA\n",
+        &["1 error: unexpected `con1` after the directive; a connection there belongs"],
+    );
+    finds("a.test", "set testdir x\n", &["1 error: unknown directive `set`"]);
+}
+
+#[test]
+fn only_a_misspelt_requirement_is_a_finding() {
+    let text = |name: &str| format!("require {name}\n\nstatement ok\nA\n");
+    finds("a.duckdb.test", &text("jsno"), &["1 warning: DuckDB knows no `jsno`"]);
+    finds("a.duckdb.test", &text("extension_of_mine"), &[]);
+    finds("a.duckdb.test", &text("icu;"), &["1 error: `icu;` cannot be the name of an extension; did you mean `icu`?"]);
 }
 
 #[test]

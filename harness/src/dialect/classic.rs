@@ -79,7 +79,7 @@ impl<'a> Parser<'a> {
                 b"hash-threshold" => self.hash_threshold(&mut words)?,
                 b"halt" => Step::Halt,
                 _ => {
-                    self.foreign(&[directive])?;
+                    self.foreign(&[directive, words.next().unwrap_or_default()])?;
                     let known = "skipif, onlyif, statement, query, hash-threshold, halt";
                     let message = format!("unknown directive {} (a `.test` file knows {known})", quote(directive));
                     return Err(self.error(message));
@@ -88,6 +88,9 @@ impl<'a> Parser<'a> {
             if let Some(extra) = words.next() {
                 if matches!(step, Step::Statement { expect: Completion::Error(_), .. }) {
                     return Err(foreign::error(number, "`error` with a pattern", &[Dialect::Slt], Dialect::Classic));
+                }
+                if matches!(step, Step::Statement { .. }) && words.next().is_none() {
+                    return Err(foreign::connection(number, &String::from_utf8_lossy(extra), Dialect::Classic));
                 }
                 return Err(SyntaxError::new(number, format!("unexpected {} after the directive", quote(extra))));
             }
@@ -156,13 +159,12 @@ impl<'a> Parser<'a> {
 
     fn query(&mut self, words: &mut Words<'a>, excluded: bool) -> Result<Step<'a>, SyntaxError> {
         let Some(letters) = words.next() else {
-            let what = "`query` needs a letter for each column: I, R or T; without letters it";
-            return Err(foreign::error(self.lines.number(), what, &[Dialect::Slt], Dialect::Classic));
+            return Err(foreign::no_letters(self.lines.number(), Dialect::Classic));
         };
         if let Some(letter) = letters.iter().find(|letter| !b"IRT".contains(letter)) {
             self.foreign(&[b"query", letters])?;
-            let message = format!("unknown column letter {} in {}: I, R or T", quote(&[*letter]), quote(letters));
-            return Err(self.error(message));
+            let (letter, letters) = (quote(&[*letter]), String::from_utf8_lossy(letters));
+            return Err(foreign::letter(self.lines.number(), &letter, &letters, Dialect::Classic));
         }
         let sort = match words.next() {
             None | Some(b"nosort") => Sort::None,

@@ -52,7 +52,7 @@ pub(super) use definition::DuckDb;
 pub use grammar::parse;
 pub use include::{Texts, find};
 pub use names::Names;
-pub use require::{Requirement, known as known_requirement, of_the_runner};
+pub use require::{Requirement, known as known_requirement, misspelt as misspelt_requirement, of_the_runner};
 
 /// A parsed script. It borrows from the file: a loop is held once, however often it runs.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,6 +2,7 @@
 
 use super::Dialect;
 use crate::script::SyntaxError;
+use crate::script::source::quote;
 
 /// The words that a dialect knows, and not all of them do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,6 +49,33 @@ pub(super) fn error(line: u64, what: &str, dialects: &[Dialect], here: Dialect) 
     SyntaxError { known_to: others.into_iter().map(Dialect::name).collect(), ..SyntaxError::new(line, message) }
 }
 
+/// An error at a letter that the dialect `here` does not have. The sqllogictest-rs dialect has any, and is named if these are
+/// letters that are in use.
+pub(super) fn letter(line: u64, letter: &str, letters: &str, here: Dialect) -> SyntaxError {
+    let unknown = format!("unknown column letter {letter} in {}: I, R or T", quote(letters.as_bytes()));
+    match letters {
+        "nosort" | "rowsort" | "valuesort" => {
+            let message = format!("`query` needs a letter for each column before `{letters}`: I, R or T");
+            SyntaxError::new(line, message)
+        }
+        _ if letters.chars().all(|letter| "TIRBDFOP?tir".contains(letter)) => {
+            error(line, &format!("{unknown}; any other"), &[Dialect::Slt], here)
+        }
+        _ => SyntaxError::new(line, unknown),
+    }
+}
+
+/// An error at a `query` without letters, in the dialect `here`.
+pub(super) fn no_letters(line: u64, here: Dialect) -> SyntaxError {
+    error(line, "`query` needs a letter for each column: I, R or T; without letters it", &[Dialect::Slt], here)
+}
+
+/// An error at a `statement ok` with the name of a connection, in the dialect `here`.
+pub(super) fn connection(line: u64, name: &str, here: Dialect) -> SyntaxError {
+    let what = format!("unexpected {} after the directive; a connection there", quote(name.as_bytes()));
+    error(line, &what, &[Dialect::DuckDb], here)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +92,27 @@ mod tests {
         assert_eq!(of(&["statement", "count", "3"], Dialect::DuckDb), Some((7, expected)));
         assert_eq!(of(&["statement", "ok"], Dialect::Classic), None);
         assert_eq!(of(&["nonsense"], Dialect::Classic), None);
+        let expected = "`set variable` belongs to DuckDB's dialect: `--dialect duckdb`".to_owned();
+        assert_eq!(of(&["set", "variable", "x", "1"], Dialect::Slt), Some((7, expected)));
+    }
+
+    #[test]
+    fn words_of_other_programs_name_no_dialect() {
+        for words in [["set", "testdir"], ["mode", "cockroach"], ["reset", "server"]] {
+            for here in Dialect::ALL {
+                assert!(of_words(1, &words, *here).is_none(), "{words:?} in {here}");
+            }
+        }
+    }
+
+    #[test]
+    fn letters_of_the_sqllogictest_rs_dialect_name_it() {
+        for letters in ["F", "T?", "iit"] {
+            let error = letter(3, "`x`", letters, Dialect::Classic);
+            assert_eq!((error.line, error.known_to), (3, vec!["slt"]), "{letters}");
+        }
+        for letters in ["nosort", "I,R", "IX"] {
+            assert!(letter(3, "`x`", letters, Dialect::Classic).known_to.is_empty(), "{letters}");
+        }
     }
 }

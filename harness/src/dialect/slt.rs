@@ -362,7 +362,16 @@ fn in_our_words(kind: &ParseErrorKind) -> String {
     // No more than a word, and not all of a long one: the file may be one that was never meant to be shown.
     let word = |text: &str| quote(text.split_whitespace().next().unwrap_or_default().as_bytes());
     match kind {
-        ParseErrorKind::InvalidLine(line) => format!("unknown or malformed directive {}", word(line)),
+        ParseErrorKind::InvalidLine(line) => {
+            let mut words = line.split_whitespace();
+            let directive = words.next().unwrap_or_default();
+            let kind = quote(words.next().unwrap_or_default().as_bytes());
+            match directive {
+                "statement" => format!("`statement` needs `ok`, `error` or `count N`, not {kind}"),
+                "system" => format!("`system` needs `ok`, not {kind}"),
+                _ => format!("unknown or malformed directive {}", word(line)),
+            }
+        }
         ParseErrorKind::InvalidErrorMessage(pattern) => {
             format!("{} is not a regular expression", quote(pattern.as_bytes()))
         }

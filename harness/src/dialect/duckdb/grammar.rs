@@ -32,10 +32,14 @@ fn error_at(place: &Place, message: impl Into<String>) -> SyntaxError {
     SyntaxError { included_from: place.file.clone(), ..SyntaxError::new(place.line, message) }
 }
 
+/// An error in the file of a place.
+fn at(place: &Place, error: SyntaxError) -> SyntaxError {
+    SyntaxError { included_from: place.file.clone(), ..error }
+}
+
 /// An error at a place whose cause, `what`, belongs to the sqllogictest-rs dialect.
 fn foreign_at(place: &Place, what: &str) -> SyntaxError {
-    let error = foreign::error(place.line, what, &[Dialect::Slt], Dialect::DuckDb);
-    SyntaxError { included_from: place.file.clone(), ..error }
+    at(place, foreign::error(place.line, what, &[Dialect::Slt], Dialect::DuckDb))
 }
 
 struct Parser<'a, 'p> {
@@ -118,7 +122,7 @@ impl<'a> Parser<'a, '_> {
                 _ => {
                     lines.advance();
                     if !lines.is_separator() {
-                        directive::is_known(word, &place)?;
+                        directive::is_known(word, rest, &place)?;
                         let message = format!("`{word}` is one line: leave an empty line below it");
                         return Err(error_at(&place, message));
                     }
@@ -173,13 +177,12 @@ impl<'a> Parser<'a, '_> {
                     "`statement {}` needs a line `----` below its SQL, and may have a part of the error below that",
                     rest[0]
                 );
-                return Err(match connection {
-                    Some(_) => {
-                        let error = foreign_at(place, "a pattern behind `error`");
-                        SyntaxError { message: format!("{message}; {}", error.message), ..error }
-                    }
-                    None => error_at(place, message),
-                });
+                let (what, dialects) = match connection {
+                    Some(_) => ("a pattern behind `error`", &[Dialect::Slt][..]),
+                    None => ("one without it", &[Dialect::Classic, Dialect::Slt][..]),
+                };
+                let what = format!("{message}; {what}");
+                return Err(at(place, foreign::error(place.line, &what, dialects, Dialect::DuckDb)));
             }
             (Expect::Ok | Expect::Anything, true) => {
                 let message = format!("`statement {}` has no results: `----` belongs to a `query`", rest[0]);
@@ -192,14 +195,14 @@ impl<'a> Parser<'a, '_> {
 
     fn query(&self, rest: &[&'a str], lines: &mut Lines<'a>, place: &Place) -> Result<Query<'a>, SyntaxError> {
         let Some(&letters) = rest.first() else {
-            return Err(error_at(place, "`query` needs a letter for each column: I, R or T"));
+            return Err(at(place, foreign::no_letters(place.line, Dialect::DuckDb)));
         };
         if letters == "error" {
             return Err(foreign_at(place, "`query error`"));
         }
         if let Some(letter) = letters.chars().find(|letter| !"TIR".contains(*letter)) {
-            let message = format!("unknown column letter `{letter}` in `{letters}`: I, R or T");
-            return Err(error_at(place, message));
+            let letter = format!("`{letter}`");
+            return Err(at(place, foreign::letter(place.line, &letter, letters, Dialect::DuckDb)));
         }
         let (sort, connection) = match rest.get(1) {
             None | Some(&("nosort" | "none")) => (Sort::None, None),

@@ -81,22 +81,47 @@ const OTHERS: &[&str] = &[
     "vacuum_rebuild_indexes",
 ];
 
-/// Whether DuckDB's runner knows a requirement.
+fn all() -> impl Iterator<Item = &'static str> {
+    EXTENSIONS.iter().chain(OTHERS).copied()
+}
+
+/// The name that is known and was perhaps meant by one that is not.
+fn near(name: &str) -> Option<(usize, &'static str)> {
+    let near = all().map(|known| (strsim::osa_distance(known, name), known)).min();
+    near.filter(|(distance, _)| (1..=2).contains(distance))
+}
+
+/// Whether a word can be the name of an extension: anybody may write one.
 ///
 /// # Errors
-/// It does not; with the name that was perhaps meant.
+/// It cannot; with the name that was perhaps meant.
+pub fn readable(name: &str) -> Result<(), String> {
+    if name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter)) {
+        return Ok(());
+    }
+    let hint = near(&name.to_ascii_lowercase()).map(|(_, near)| format!("; did you mean `{near}`?"));
+    Err(format!("`{name}` cannot be the name of an extension{}", hint.unwrap_or_default()))
+}
+
+/// Whether DuckDB's runner knows a requirement that the engine does not have.
+///
+/// # Errors
+/// It does not.
 pub fn known(name: &str) -> Result<(), String> {
     let name = name.to_ascii_lowercase();
-    let all = || EXTENSIONS.iter().chain(OTHERS).copied();
     if all().any(|known| known == name) {
         return Ok(());
     }
-    let near = all().map(|known| (strsim::osa_distance(known, &name), known)).min();
-    let hint = match near {
-        Some((distance, near)) if distance <= 2 => format!("; did you mean `{near}`?"),
-        _ => "; it is neither an extension of DuckDB nor a property of a build".to_owned(),
-    };
-    Err(format!("unknown requirement `{name}`{hint}"))
+    Err(match near(&name) {
+        Some((_, near)) => format!("the engine does not have `{name}`; did you mean `{near}`?"),
+        None => format!("the engine does not have `{name}`, and DuckDB knows no extension or property of that name"),
+    })
+}
+
+/// What was perhaps meant by a name that DuckDB's runner does not know, if it is very near.
+pub fn misspelt(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    near(&name).filter(|(distance, _)| name.len() >= 4 * distance).map(|(_, near)| near)
 }
 
 /// What can be decided without asking the engine.
@@ -148,7 +173,11 @@ mod tests {
     fn unknown_requirements_are_errors_with_a_hint() {
         assert!(known("JSON").is_ok() && known("skip_reload").is_ok());
         assert!(known("jsno").unwrap_err().contains("did you mean `json`?"));
-        assert!(known("nonsense_of_mine").unwrap_err().contains("neither an extension"));
+        assert!(known("extension_of_mine").unwrap_err().contains("DuckDB knows no extension"));
+        assert!(readable("extension_of_mine").is_ok() && readable("a5").is_ok());
+        assert!(readable("icu;").unwrap_err().contains("did you mean `icu`?"));
+        assert!(readable("'icu'").is_err());
+        assert_eq!((misspelt("jsno"), misspelt("json"), misspelt("a5")), (Some("json"), None, None));
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: 
         tags: tags_of(script.name),
         is_selected: false,
         skipped: None,
+        is_unfit: false,
     };
     stage.find(&mut parsed.nodes.iter().map(span));
     state.walk(&mut Cursor::new(&parsed, most), stage);
@@ -101,6 +102,8 @@ struct State<'s> {
     is_selected: bool,
     /// Why the rest of the file is skipped.
     skipped: Option<String>,
+    /// Whether it is unknown if the engine has what the file requires: the rest does not run either.
+    is_unfit: bool,
 }
 
 /// What a loop needs of a run.
@@ -229,7 +232,7 @@ impl State<'_> {
         if self.skipped.is_none() {
             self.step(step, cursor, stage);
         }
-        match self.skipped.is_some() || stage.is_over() {
+        match self.skipped.is_some() || self.is_unfit || stage.is_over() {
             true => Flow::Over,
             false => Flow::GoesOn,
         }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{Action, Cursor, Event, MOST_RECORDS, Node, Over, Query, Scope, Script, Step, Texts, parse};
+use super::{
+    Action, Cursor, Event, MOST_RECORDS, Node, Over, Query, Scope, Script, Step, Texts, misspelt_requirement, parse,
+};
 use crate::dialect::survey::{
     Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash, misspelt,
 };
@@ -38,6 +40,14 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
         }
         if let Some(error) = contradiction(&conditions(step), step.place.line) {
             survey.findings.push((Severity::Error, Kind::NeverRuns, in_its_file(step, error)));
+        }
+        if let Action::Require(words) = &step.action
+            && let Some(near) = words.first().and_then(|name| misspelt_requirement(name))
+        {
+            let message =
+                format!("DuckDB knows no `{}`, and without it nothing below runs; did you mean `{near}`?", words[0]);
+            let warning = in_its_file(step, SyntaxError::new(step.place.line, message));
+            survey.findings.push((Severity::Warning, Kind::NeverRuns, warning));
         }
         if step.action == Action::Halt && step.conditions.is_empty() && step.place.file.is_none() {
             survey.halt = Some(step.place.line);

@@ -127,6 +127,12 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                 let before = (writer.prepared.text.len(), writer.count);
                 // The words of most records are no other dialect's.
                 let is_own = matches!(words.as_slice(), ["statement", "ok" | "error" | "count", ..] | ["query", ..]);
+                if let ["statement", "ok", name] = words.as_slice()
+                    && *name != "retry"
+                    && raw.split_whitespace().count() == 3
+                {
+                    return Err(foreign::connection(number, name, Dialect::Slt));
+                }
                 if !is_own && let Some(error) = foreign::of_words(number, &words, Dialect::Slt) {
                     return Err(error);
                 }

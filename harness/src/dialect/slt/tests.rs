@@ -205,6 +205,12 @@ fn carriage_returns_and_a_byte_order_mark_are_no_part_of_it() {
 fn what_cannot_be_read_is_named_in_our_words() {
     for (text, line, words) in [
         ("\nnonsense here\n", 2, "unknown or malformed directive `nonsense`"),
+        ("statement async ok\nA\n", 1, "`statement` needs `ok`, `error` or `count N`, not `async`"),
+        ("statement\nA\n", 1, "`statement` needs `ok`, `error` or `count N`, not nothing"),
+        ("system error\nA\n", 1, "`system` needs `ok`, not `error`"),
+        ("statement ok con1\nA\n", 1, "a connection there belongs to DuckDB's dialect"),
+        ("statement ok retry\nA\n", 1, "`retry` takes a number of tries"),
+        ("set testdir x\n", 1, "unknown or malformed directive `set`"),
         ("statement error [\nA\n", 1, "is not a regular expression"),
         ("statement count x\nA\n", 1, "`x` is not a number"),
         ("hash-threshold x\n", 1, "`x` is not a number"),

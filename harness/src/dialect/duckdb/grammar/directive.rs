@@ -37,12 +37,12 @@ const KNOWN: &[&str] = &[
     "tags",
 ];
 
-/// Whether a line may begin with `word`.
-pub(super) fn is_known(word: &str, place: &Place) -> Result<(), SyntaxError> {
+/// Whether a line may begin with `word`, which `rest` follows.
+pub(super) fn is_known(word: &str, rest: &[&str], place: &Place) -> Result<(), SyntaxError> {
     if KNOWN.contains(&word) {
         return Ok(());
     }
-    if let Some(error) = foreign::of_words(place.line, &[word], Dialect::DuckDb) {
+    if let Some(error) = foreign::of_words(place.line, &[&[word], rest].concat(), Dialect::DuckDb) {
         return Err(SyntaxError { included_from: place.file.clone(), ..error });
     }
     let near = KNOWN.iter().map(|known| (strsim::osa_distance(known, word), known)).min();
@@ -74,7 +74,7 @@ impl<'a> Parser<'a, '_> {
         conditions: Vec<Condition<'a>>,
         place: Place,
     ) -> Result<Flow, SyntaxError> {
-        is_known(word, &place)?;
+        is_known(word, rest, &place)?;
         if word == "mode" {
             return self.mode(rest, conditions, place).map(|()| Flow::GoesOn);
         }
@@ -241,7 +241,7 @@ fn action<'a>(line: &'a str, word: &str, rest: &[&'a str]) -> Result<(Action<'a>
             (Action::HashThreshold(number.ok_or("`hash-threshold` needs a number")?), true)
         }
         "require" => {
-            require::known(first.ok_or("`require` needs a name such as `json`")?)?;
+            require::readable(first.ok_or("`require` needs a name such as `json`")?)?;
             require::of_the_runner(rest)?;
             (Action::Require(rest.to_vec()), true)
         }

@@ -169,7 +169,10 @@ fn broken_rules_are_told_with_their_line_and_the_way_out() {
         ("foreach a,b x\n\nendloop\n", "1: `x` has 1 value for the 2 names"),
         ("loop i 0\n\nendloop\n", "1: `loop` needs a name and two whole numbers"),
         ("loop i 0 x\n\nendloop\n", "not `x`"),
-        ("require jsno\n", "1: unknown requirement `jsno`; did you mean `json`?"),
+        ("require icu;\n", "1: `icu;` cannot be the name of an extension; did you mean `icu`?"),
+        ("query F\nA\n", "1: unknown column letter `F` in `F`: I, R or T; any other belongs to the sqllogictest-rs"),
+        ("query rowsort\nA\n", "1: `query` needs a letter for each column before `rowsort`"),
+        ("mode cockroach\n", "1: `mode` needs `skip`"),
         (
             "concurrentloop i 0 2\n\nconcurrentforeach t a\n",
             "3: `concurrentforeach` inside the `concurrentloop` of line 1",

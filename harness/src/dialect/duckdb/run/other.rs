@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::{Here, State};
-use crate::dialect::duckdb::{Action, Load, Requirement, find, of_the_runner};
+use crate::dialect::duckdb::{Action, Load, Requirement, find, known_requirement, of_the_runner};
 use crate::dialect::stage::Stage;
 use crate::exchange::Opening;
 
@@ -66,7 +66,11 @@ impl State<'_> {
                 self.never = texts.iter().map(|text| (*text).to_owned()).collect();
                 Ok(())
             }
-            Action::Require(words) => self.require(words, stage),
+            Action::Require(words) => {
+                let required = self.require(words, stage);
+                self.is_unfit = required.is_err();
+                required
+            }
             Action::RequireEnv(name, wanted) => {
                 self.require_env(name, *wanted, stage.wishes().allow_env);
                 Ok(())
@@ -165,7 +169,12 @@ impl State<'_> {
         let needed = match of_the_runner(words)? {
             Requirement::Met => None,
             Requirement::NotMet(needed) => Some(needed),
-            Requirement::AskEngine => (!stage.require(words)?).then(|| words.join(" ")),
+            Requirement::AskEngine if stage.require(words)? => None,
+            Requirement::AskEngine => {
+                // A file that requires what nobody has would otherwise be ignored forever.
+                known_requirement(words[0])?;
+                Some(words.join(" "))
+            }
         };
         self.skipped = needed.map(|needed| format!("requires {needed}"));
         Ok(())
