@@ -5,7 +5,7 @@
 //! b. the whole trial, `trial::run`;
 //! c. the `sqllogictest` crate's own `Runner`, over the same kind of session: see `runner.rs`.
 //!
-//! `cargo bench --bench overhead -- [--files N] [--rounds N]`, where `SLT_CORPUS` names a folder of classic scripts;
+//! `cargo bench --bench overhead -- [--files N] [--rounds N] [--only a|b|c]`, where `SLT_CORPUS` names a folder of classic scripts;
 //! without it, generated scripts.
 
 // Benchmarks print without `escape`.
@@ -47,7 +47,7 @@ struct Cost {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some((wanted, rounds)) = arguments()? else { return Ok(()) };
+    let Some(Arguments { files: wanted, rounds, only }) = arguments()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let (root, from) = match std::env::var_os("SLT_CORPUS") {
         Some(root) => (root.into(), "of SLT_CORPUS"),
@@ -65,7 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for round in 0..rounds {
         for (number, subject) in subjects.iter().enumerate() {
             // Each way goes first in turn, so that none always has cold caches.
-            for way in (0..WAYS.len()).map(|way| (way + round + number) % WAYS.len()) {
+            let ways = (0..WAYS.len()).map(|way| (way + round + number) % WAYS.len());
+            for way in ways.filter(|way| only.is_none_or(|only| only == *way)) {
                 let cost = match way {
                     0 => replay(subject)?,
                     1 => whole_trial(subject),
@@ -76,28 +77,42 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    print!("{}", table(&least));
+    if only.is_none() {
+        print!("{}", table(&least));
+    }
     Ok(())
 }
 
-/// The number of files and rounds on the command line; `None` if this is not a benchmark run.
-fn arguments() -> Result<Option<(usize, usize)>, Box<dyn Error>> {
-    let (mut files, mut rounds) = (36, 3);
+/// What the command line asks for.
+struct Arguments {
+    files: usize,
+    rounds: usize,
+    /// One way alone, for a profiler.
+    only: Option<usize>,
+}
+
+/// The arguments; `None` if this is not a benchmark run.
+fn arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
+    let mut all = Arguments { files: 36, rounds: 3, only: None };
     // Added by `cargo bench`, and missing under `cargo test --all-targets`, which starts benchmarks too.
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(None);
     }
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
-        let number = match argument.as_str() {
-            "--files" => &mut files,
-            "--rounds" => &mut rounds,
-            _ => return Err(format!("unknown argument `{argument}`: --files N, --rounds N").into()),
-        };
-        let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a number"))?;
-        *number = value.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{value}` is no number"))?;
+        let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value"))?;
+        let number = value.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{value}` is no number"));
+        match argument.as_str() {
+            "--files" => all.files = number?,
+            "--rounds" => all.rounds = number?,
+            "--only" => {
+                let way = WAYS.iter().position(|way| way.split(' ').next() == Some(&value));
+                all.only = Some(way.ok_or_else(|| format!("`{value}` is none of a, b and c"))?);
+            }
+            _ => return Err(format!("unknown argument `{argument}`: --files N, --rounds N, --only a|b|c").into()),
+        }
     }
-    Ok(Some((files, rounds)))
+    Ok(Some(all))
 }
 
 /// As many classic scripts as wanted, evenly spaced.
