@@ -1,9 +1,9 @@
 //! How good the order of a first run is: the makespan of a suite in several orders, over its lower bound, simulated from the
 //! recorded time of each file.
 //!
-//! `cargo bench --bench order -- RESULTS [LABEL…]`, where RESULTS is the `results.json` of a run over the files in
-//! `SLT_CORPUS`, with one worker or thread at a time, and the labels are those of the engine (without one: `sqlite`). The
-//! orders are: by size, by weight (what a first run does), by name, and by the recorded times themselves. The lower bound is
+//! `cargo bench --bench order -- [--dialect NAME] RESULTS [LABEL…]`, where RESULTS is the `results.json` of a run over the
+//! files in `SLT_CORPUS`, with one worker or thread at a time. All files are read in the dialect, if one is named, and the
+//! labels are those of the engine (without one: `sqlite`). The orders are: by size, by weight (what a first run does), by name, and by the recorded times themselves. The lower bound is
 //! max(longest file, total / workers). Nothing is measured, so the figures do not depend on the machine's load.
 
 // Benchmarks print without `escape`.
@@ -13,11 +13,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::error::Error;
 
-use slt_harness::Suite;
 use slt_harness::results::Results;
 use slt_harness::unstable::history::{History, Order, Weights};
 use slt_harness::unstable::script::Labels;
 use slt_harness::unstable::suite::content::look;
+use slt_harness::{Dialect, Suite};
 
 const WORKERS: [usize; 4] = [2, 8, 16, 64];
 
@@ -26,7 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench").peekable();
+    let dialect = match arguments.next_if_eq("--dialect") {
+        Some(_) => Some(arguments.next().ok_or("`--dialect` needs a name")?.parse::<Dialect>()?),
+        None => None,
+    };
     let (Some(results), Some(root)) = (arguments.next(), std::env::var_os("SLT_CORPUS")) else {
         println!("nothing to simulate: give the results.json of a run over the files in `SLT_CORPUS`");
         return Ok(());
@@ -35,7 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let labels = Labels::new(if labels.is_empty() { vec!["sqlite".to_owned()] } else { labels });
     let results: Results = serde_json::from_slice(&std::fs::read(&results)?)?;
     let times: HashMap<&str, u64> = results.outcomes.iter().map(|o| (o.name.as_str(), o.wall_us)).collect();
-    let mut files = Suite::new(root).discover()?;
+    let suite = Suite::new(root);
+    let mut files = dialect.map_or(suite.clone(), |dialect| suite.all_in(dialect)).discover()?;
     files.retain(|file| times.contains_key(file.name.as_str()));
     let total: u64 = files.iter().map(|file| times[file.name.as_str()]).sum();
     let longest = files.iter().map(|file| times[file.name.as_str()]).max().unwrap_or_default();

@@ -41,6 +41,11 @@ pub(crate) trait Definition: Sync {
         Kind::of(directive)
     }
 
+    /// How often what is in a loop runs that this line opens, as far as the line shows it.
+    fn passes(&self, _line: &[u8]) -> u64 {
+        1
+    }
+
     /// Whether a script may `include` files.
     fn has_includes(&self) -> bool {
         false

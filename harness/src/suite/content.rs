@@ -35,7 +35,7 @@ pub struct Seen {
 
 /// What the file holds, and how much work it is for an engine with these labels.
 fn seen(file: &TestFile, labels: Option<&Labels>) -> Seen {
-    let mut weigher = labels.map(Weigher::new);
+    let mut weigher = labels.map(|labels| Weigher::new(file.dialect, labels));
     let sum = sum_up(&file.path, file.dialect.definition().has_includes(), weigher.as_mut());
     let content = sum.map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file));
     // A file that is left out ends at once.

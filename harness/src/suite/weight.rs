@@ -3,18 +3,23 @@
 //! The weight is that of the records that apply to the engine: two for each byte of a statement's SQL, one for each byte of a
 //! query's, two for each value of a result, whether it is listed or only counted in a hash. Fitted by least squares to the
 //! recorded times of SQLite's public corpus, these are 0.107 µs, 0.059 µs and 0.102 µs; a time for each record adds
-//! nothing. Loops and included files are not followed.
+//! nothing. What is in a loop counts once for each pass. Included files are not followed.
 
+use crate::dialect::Dialect;
+use crate::dialect::outline::Kind;
 use crate::script::{Condition, Labels};
 
 /// Weighs a script that is read piece by piece.
 pub(super) struct Weigher<'l> {
+    dialect: Dialect,
     labels: &'l Labels,
     place: Place,
     /// Whether a condition has excluded the next record.
     excluded: bool,
     /// The beginning of a line that is not whole yet, and how long it is so far.
     begun: (Vec<u8>, usize),
+    /// How often what is in each of the open loops runs, outermost first.
+    loops: Vec<u64>,
     weight: u64,
 }
 
@@ -24,8 +29,8 @@ enum Place {
     Directive,
     /// SQL; what a byte of it weighs, nothing if the record does not apply.
     Sql(u64),
-    /// What a record that applies expects.
-    Results,
+    /// What a record that applies expects; what a value of it weighs.
+    Results(u64),
     /// What another one expects.
     Ignored,
     /// Below a `halt`.
@@ -37,11 +42,12 @@ const QUERY: u64 = 1;
 const VALUE: u64 = 2;
 
 /// How many bytes of a line are looked at.
-const HEAD: usize = 128;
+const HEAD: usize = 1024;
 
 impl<'l> Weigher<'l> {
-    pub(super) fn new(labels: &'l Labels) -> Self {
-        Weigher { labels, place: Place::Directive, excluded: false, begun: (Vec::new(), 0), weight: 0 }
+    pub(super) fn new(dialect: Dialect, labels: &'l Labels) -> Self {
+        let (place, begun) = (Place::Directive, (Vec::new(), 0));
+        Weigher { dialect, labels, place, excluded: false, begun, loops: Vec::new(), weight: 0 }
     }
 
     /// Takes the next piece of the text.
@@ -51,7 +57,7 @@ impl<'l> Weigher<'l> {
             let line = &piece[start..end];
             start = end + 1;
             if self.begun.1 == 0 {
-                self.line(line, line.len());
+                self.line(&line[..line.len().min(HEAD)], line.len());
             } else {
                 self.begin(line);
                 let (head, length) = std::mem::take(&mut self.begun);
@@ -87,17 +93,27 @@ impl<'l> Weigher<'l> {
             Place::Over => {}
             Place::Directive => self.directive(head),
             Place::Sql(_) if head.starts_with(b"----") && head.trim_ascii_end().len() == 4 => {
-                self.place = if self.place == Place::Sql(0) { Place::Ignored } else { Place::Results };
+                self.place = match self.place {
+                    Place::Sql(0) => Place::Ignored,
+                    _ => Place::Results(VALUE.saturating_mul(self.passes())),
+                };
             }
-            Place::Sql(each) => self.weight = self.weight.saturating_add(each * length as u64),
-            Place::Results => self.weight = self.weight.saturating_add(VALUE.saturating_mul(values(head))),
+            Place::Sql(each) => self.weight = self.weight.saturating_add(each.saturating_mul(length as u64)),
+            Place::Results(each) => self.weight = self.weight.saturating_add(each.saturating_mul(values(head))),
             Place::Ignored => {}
         }
     }
 
+    /// How often what stands here runs.
+    fn passes(&self) -> u64 {
+        self.loops.last().copied().unwrap_or(1)
+    }
+
     fn directive(&mut self, line: &[u8]) {
+        let passes = self.passes();
         let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let mut record = |each: u64| Place::Sql(if std::mem::take(&mut self.excluded) { 0 } else { each });
+        let mut record =
+            |each: u64| Place::Sql(if std::mem::take(&mut self.excluded) { 0 } else { each.saturating_mul(passes) });
         match words.next().unwrap_or_default() {
             b"skipif" => self.excluded |= self.labels.exclude(Condition::SkipIf(words.next().unwrap_or_default())),
             b"onlyif" => self.excluded |= self.labels.exclude(Condition::OnlyIf(words.next().unwrap_or_default())),
@@ -106,7 +122,15 @@ impl<'l> Weigher<'l> {
             b"statement" => self.place = record(STATEMENT),
             b"query" => self.place = record(QUERY),
             b"halt" if !self.excluded => self.place = Place::Over,
-            _ => self.excluded = false,
+            word => {
+                self.excluded = false;
+                let definition = self.dialect.definition();
+                match definition.kind(word) {
+                    Kind::Loop => self.loops.push(passes.saturating_mul(definition.passes(line))),
+                    Kind::End => drop(self.loops.pop()),
+                    _ => {}
+                }
+            }
         }
     }
 }
@@ -125,8 +149,12 @@ mod tests {
     use super::*;
 
     fn weight(text: &str, piece: usize) -> u64 {
+        weight_of(Dialect::Classic, text, piece)
+    }
+
+    fn weight_of(dialect: Dialect, text: &str, piece: usize) -> u64 {
         let labels = Labels::new(["sqlite"]);
-        let mut weigher = Weigher::new(&labels);
+        let mut weigher = Weigher::new(dialect, &labels);
         text.as_bytes().chunks(piece).for_each(|piece| weigher.take(piece));
         weigher.weight()
     }
@@ -154,5 +182,24 @@ mod tests {
                 assert_eq!(weight(&text, piece), expected, "{text:?} in pieces of {piece}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_in_a_loop_weighs_as_much_as_its_passes() {
+        let statement = "statement ok\nDELETE FROM t\n\n";
+        let query = "query I\nSELECT 1\n----\n1\n\n";
+        let words = "word ".repeat(190);
+        for (text, expected) in [
+            (format!("loop i 5 15\n\n{statement}{query}endloop\n\n{statement}"), 10 * (26 + 10) + 26),
+            (format!("foreach t a b <signed> !b\n\n{statement}loop i 0 3\n\n{query}endloop\n\nendloop"), 7 * (26 + 30)),
+            (format!("concurrentforeach t {words}\n\n{statement}endloop"), 190 * 26),
+            (format!("loop i 3 3\n\n{statement}endloop\n\nendloop\n\n{statement}"), 26),
+            (format!("loop i 0 {}\n\nloop j 0 {}\n\n{statement}endloop", i64::MAX, i64::MAX), u64::MAX),
+        ] {
+            for piece in [1, 7, 4096] {
+                assert_eq!(weight_of(Dialect::DuckDb, &text, piece), expected, "{text:?} in pieces of {piece}");
+            }
+        }
+        assert_eq!(weight(&format!("loop i 0 10\n\n{statement}"), 4096), 26, "the classic dialect has no loops");
     }
 }

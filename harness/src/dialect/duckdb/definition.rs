@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::{find, rewrite, run, survey};
+use super::{find, lists, rewrite, run, survey};
 use crate::dialect::definition::Definition;
 use crate::dialect::foreign::Words;
 use crate::dialect::outline::Kind;
@@ -87,6 +87,10 @@ impl Definition for DuckDb {
             b"endloop" => Kind::End,
             _ => Kind::of(directive),
         }
+    }
+
+    fn passes(&self, line: &[u8]) -> u64 {
+        lists::passes(&String::from_utf8_lossy(line))
     }
 
     fn has_includes(&self) -> bool {

@@ -1,4 +1,6 @@
-//! Lists that `foreach` knows by name.
+//! Lists that `foreach` knows by name, and how many passes a loop has.
+
+use super::words::words;
 
 const SIGNED: &[&str] = &["tinyint", "smallint", "integer", "bigint", "hugeint"];
 const UNSIGNED: &[&str] = &["utinyint", "usmallint", "uinteger", "ubigint", "uhugeint"];
@@ -82,9 +84,40 @@ pub(super) fn built_in(name: &str) -> Option<Vec<&'static str>> {
     Some(parts.concat())
 }
 
+/// How many passes the loop has that this line opens, as far as the line itself shows it: variables are one each.
+pub(super) fn passes(line: &str) -> u64 {
+    match *words(line) {
+        ["loop" | "concurrentloop", _, start, end, ..] => {
+            let number = |text: &str| text.parse::<i64>().unwrap_or(0);
+            u64::try_from(number(end).saturating_sub(number(start))).unwrap_or(0)
+        }
+        [_, _, ref values @ ..] => {
+            let words = values.iter().filter(|value| !value.starts_with('!'));
+            words.map(|value| built_in(value).map_or(1, |list| list.len() as u64)).sum()
+        }
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_shows_how_many_passes_a_loop_has() {
+        for (line, expected) in [
+            ("loop i 5 15", 10),
+            ("concurrentloop i 0 100 # why", 100),
+            ("loop i 3 1", 0),
+            ("loop i -9223372036854775808 9223372036854775807", i64::MAX as u64),
+            ("loop i 0 {n}", 0),
+            ("foreach t a <Signed> !b c", 7),
+            ("foreach a,b 1,2 3,4", 2),
+            ("foreach", 1),
+        ] {
+            assert_eq!(passes(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn every_list_that_is_named_is_there() {
