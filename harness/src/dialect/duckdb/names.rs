@@ -64,7 +64,7 @@ impl Names {
         line: u64,
         own: impl Fn(&str) -> Option<&'v str>,
     ) -> Result<Cow<'t, str>, String> {
-        if !text.contains('{') && !text.contains("__") {
+        if memchr::memchr(b'{', text.as_bytes()).is_none() && !text.contains("__") {
             return Ok(Cow::Borrowed(text));
         }
         let mut replaced = String::with_capacity(text.len() + 64);

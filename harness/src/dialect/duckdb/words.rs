@@ -19,20 +19,20 @@ pub(super) struct Lines<'a> {
     text: &'a str,
     /// Where the present line begins.
     start: usize,
+    /// Where it ends.
+    end: usize,
     /// Its number, counted from 1.
     number: u64,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Lines { text, start: 0, number: 1 }
+        Lines { text, start: 0, end: end_of_line(text, 0), number: 1 }
     }
 
     /// The present line; none at the end.
     pub(super) fn line(&self) -> Option<&'a str> {
-        let rest = &self.text[self.start..];
-        let line = rest.split('\n').next().unwrap_or(rest);
-        (!rest.is_empty()).then_some(line)
+        (self.start < self.text.len()).then(|| &self.text[self.start..self.end])
     }
 
     /// The number of the present line.
@@ -42,8 +42,9 @@ impl<'a> Lines<'a> {
 
     /// Goes to the next line.
     pub(super) fn advance(&mut self) {
-        if let Some(line) = self.line() {
-            self.start = (self.start + line.len() + 1).min(self.text.len());
+        if self.start < self.text.len() {
+            self.start = (self.end + 1).min(self.text.len());
+            self.end = end_of_line(self.text, self.start);
             self.number += 1;
         }
     }
@@ -62,6 +63,11 @@ impl<'a> Lines<'a> {
         }
         end.map(|end| &self.text[start..end])
     }
+}
+
+/// Where the line ends that begins at `start`.
+fn end_of_line(text: &str, start: usize) -> usize {
+    memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |length| start + length)
 }
 
 #[cfg(test)]
