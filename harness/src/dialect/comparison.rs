@@ -1,6 +1,5 @@
 //! Compares a query's result with the expected one.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
 use md5::{Digest, Md5};
@@ -9,9 +8,15 @@ use crate::diff::{Returned, Shape, Sides};
 use crate::exchange::Rows;
 use crate::script::{Lines, Sort};
 
+mod hash;
+mod hash_line;
+
+pub(crate) use hash::Seed;
+use hash_line::HashLine;
+
 /// A fingerprint identifies a whole result within one process: equal results have equal fingerprints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint(u64, usize);
+pub(crate) struct Fingerprint([u64; 2], usize);
 
 /// A comparison keeps the order in which a result is compared, and its buffers.
 #[derive(Debug, Default)]
@@ -23,6 +28,8 @@ pub(crate) struct Comparison {
     sorted: Vec<u8>,
     /// The values of each row in the order of comparison, where rows have different widths and are not taken apart.
     uneven: Vec<Range<usize>>,
+    /// Whether a value contains a line feed, if sorting has shown it.
+    line_feeds: Option<bool>,
 }
 
 /// What a mismatch says before it is known how the results differ.
@@ -126,6 +133,7 @@ impl Comparison {
     /// Sorts a result as the record requires.
     pub(crate) fn order(&mut self, rows: &Rows, sort: Sort) {
         self.sort = sort;
+        self.line_feeds = None;
         self.order.clear();
         self.sorted.clear();
         self.uneven.clear();
@@ -148,31 +156,41 @@ impl Comparison {
         let text = |piece: &Piece| &rows.text()[rows.place(row(piece.first))];
         let firsts = (0..rows.len()).step_by(width);
         self.order.extend(firsts.map(|first| Piece { prefix: prefix(rows.text(), rows.place(row(first))), first }));
-        self.sorted.reserve(rows.text().len() + PREFIX_BYTES);
         // A line feed sorts below any character that can be at its position, unless values contain control characters.
-        if rows.text().iter().filter(|byte| **byte <= b'\n').count() != rows.len() {
+        if low_bytes(rows.text()) != rows.len() {
             let values = |piece: &Piece| row(piece.first).map(|index| rows.value(index));
             self.order.sort_unstable_by(|a, b| values(a).cmp(values(b)));
             self.order.iter().for_each(|piece| self.sorted.extend_from_slice(text(piece)));
             return;
         }
+        self.line_feeds = Some(false);
         // First by number, which is fast; then ties by text.
         self.order.sort_unstable_by_key(|piece| piece.prefix);
-        for equal in self.order.chunk_by_mut(|a, b| a.prefix == b.prefix) {
-            if equal.len() > 1 && !equal[0].is_whole() {
-                equal.sort_unstable_by(|a, b| text(a).cmp(text(b)));
+        if !self.order.iter().all(Piece::is_whole) {
+            for equal in self.order.chunk_by_mut(|a, b| a.prefix == b.prefix) {
+                if equal.len() > 1 && !equal[0].is_whole() {
+                    equal.sort_unstable_by(|a, b| text(a).cmp(text(b)));
+                }
             }
         }
+        self.sorted.resize(rows.text().len() + PREFIX_BYTES, 0);
+        let mut end = 0;
         for piece in &self.order {
-            if piece.is_whole() {
-                // Copied with a constant length and then truncated, because that needs no call.
-                let end = self.sorted.len() + piece.len();
-                self.sorted.extend_from_slice(&piece.prefix.to_be_bytes());
-                self.sorted.truncate(end);
-            } else {
-                self.sorted.extend_from_slice(text(piece));
+            let rest = &mut self.sorted[end..];
+            match rest.first_chunk_mut() {
+                // Copied with a constant length, because that needs no call; what follows overwrites the end.
+                Some(start) if piece.is_whole() => {
+                    *start = piece.prefix.to_be_bytes();
+                    end += piece.len();
+                }
+                _ => {
+                    let text = text(piece);
+                    rest[..text.len()].copy_from_slice(text);
+                    end += text.len();
+                }
             }
         }
+        self.sorted.truncate(end);
     }
 
     /// How many values are sorted, or shown as a row, together.
@@ -299,13 +317,13 @@ impl Comparison {
 
     /// A fingerprint of the result in the order of comparison.
     pub(crate) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(self.text(rows));
-        if rows.holds_line_feeds() {
+        let text = self.text(rows);
+        if self.line_feeds.unwrap_or_else(|| rows.holds_line_feeds()) {
             // Then the text does not show where a value ends.
-            self.values(rows).for_each(|value| hasher.write_usize(value.len()));
+            let lengths: Vec<u8> = self.values(rows).flat_map(|value| value.len().to_le_bytes()).collect();
+            return Fingerprint(hash::hash(&[text, &lengths].concat()), rows.len());
         }
-        Fingerprint(hasher.finish(), rows.len())
+        Fingerprint(hash::hash(text), rows.len())
     }
 
     /// MD5 over all values, each followed by a line feed, as the original runner computes it.
@@ -323,11 +341,20 @@ impl Comparison {
     }
 }
 
+/// How many bytes are not above a line feed: counted in bytes, of which the processor adds many at a time.
+fn low_bytes(text: &[u8]) -> usize {
+    let count = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(*byte <= b'\n')).sum::<u8>();
+    text.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(count(chunk))).sum()
+}
+
 /// The first bytes of a non-empty text, as a number that sorts like the text.
 fn prefix(text: &[u8], place: Range<usize>) -> u128 {
-    let number = match text[place.start..].first_chunk() {
-        Some(bytes) => u128::from_be_bytes(*bytes),
-        None => text[place.start..].iter().rev().fold(0, |number, byte| (number >> 8) | (u128::from(*byte) << 120)),
+    let rest = &text[place.start..];
+    let number = match (rest.first_chunk(), text.last_chunk()) {
+        (Some(bytes), _) => u128::from_be_bytes(*bytes),
+        // What stands before the rest is shifted out.
+        (None, Some(bytes)) => u128::from_be_bytes(*bytes) << (8 * (PREFIX_BYTES - rest.len())),
+        (None, None) => rest.iter().rev().fold(0, |number, byte| (number >> 8) | (u128::from(*byte) << 120)),
     };
     // Bytes after the text count as zero.
     number & (u128::MAX << (u128::BITS as usize - 8 * place.len().min(PREFIX_BYTES)))
@@ -404,40 +431,6 @@ fn normalized(value: &[u8]) -> Vec<u8> {
 /// Whether a hash represents the whole result.
 pub(crate) fn is_hashed(lines: &Lines<'_>) -> bool {
     HashLine::of(lines).is_some()
-}
-
-/// A line `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`, which represents a whole result.
-struct HashLine {
-    count: u64,
-    digest: [u8; 16],
-}
-
-impl HashLine {
-    fn of(lines: &Lines<'_>) -> Option<HashLine> {
-        if lines.count() != 1 {
-            return None;
-        }
-        let line = lines.iter().next()?.trim_ascii_end();
-        let at = memchr::memchr(b' ', line)?;
-        let hex = line[at..].strip_prefix(b" values hashing to ")?;
-        let count = std::str::from_utf8(&line[..at]).ok()?.parse().ok()?;
-        Some(HashLine { count, digest: bytes_of(hex)? })
-    }
-}
-
-/// The bytes of 32 lower-case hexadecimal digits, as the original runner writes them.
-fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; 16];
-    let hex: &[u8; 32] = hex.try_into().ok()?;
-    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 /// Both results as text, so that they are not the same unless they are; with `line_feeds`, values have them escaped.

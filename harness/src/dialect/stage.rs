@@ -65,10 +65,10 @@ pub(crate) type Judge<'j, 'a> = dyn FnMut(&mut dyn Stage<'a>, &Record<'_>) -> Re
 /// A script that is being run. `'a` is the text of the script.
 pub(crate) trait Stage<'a> {
     /// Runs a record, judges it as all dialects do, and enters how it ended.
-    fn record(&mut self, record: Record<'a>) -> Flow;
+    fn record(&mut self, record: &Record<'a>) -> Flow;
 
     /// Runs a record that `judge` runs and judges, and enters how it ended.
-    fn perform(&mut self, record: Record<'_>, judge: &mut Judge<'_, 'a>);
+    fn perform(&mut self, record: &Record<'_>, judge: &mut Judge<'_, 'a>);
 
     /// Enters a record that does not apply.
     fn skip(&mut self, record: &Record<'_>);
@@ -185,18 +185,25 @@ pub(crate) trait Stage<'a> {
     fn judged(&self, record: &Record<'_>) -> Option<&Correction>;
 }
 
-/// Runs records to the end of the script, a `halt`, or an error.
-pub(crate) fn run<'a>(records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>, stage: &mut dyn Stage<'a>) {
+/// Runs records to their end, a `halt`, or an error. Says whether the script goes on behind them.
+pub(crate) fn run<'a>(
+    records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>,
+    stage: &mut dyn Stage<'a>,
+) -> Flow {
     for record in records {
         match record {
             Ok(record) => {
-                if stage.record(record) == Flow::Over {
-                    return;
+                if stage.record(&record) == Flow::Over {
+                    return Flow::Over;
                 }
             }
-            Err(error) => return stage.fail(error),
+            Err(error) => {
+                stage.fail(error);
+                return Flow::Over;
+            }
         }
     }
+    Flow::GoesOn
 }
 
 /// Whether a record only waits.

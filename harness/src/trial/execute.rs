@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
 use crate::dialect::Dialect;
-use crate::dialect::comparison::{Comparison, Fingerprint, Form, Texts};
+use crate::dialect::comparison::{Comparison, Fingerprint, Seed, Texts};
 use crate::dialect::complaint::{Complaint, Results};
-use crate::dialect::rewrite::Correction;
-use crate::diff::{self, Returned, Shape};
+use crate::diff::Shape;
 use crate::engine::{
     Database, Done, Engine, EngineError, ErrorKind, Request, Rows, Rules, Scratch, Script, Session, Together,
 };
 use crate::event::{Ending, Reporter};
-use crate::outcome::{CutShort, Failure, MAX_FAILURES};
-use crate::script::{Answer, Lines, Record, Step};
+use crate::outcome::{CutShort, Failure};
+use crate::script::{Record, Step};
 use crate::suite::TestFile;
 
 mod compare;
 mod connections;
+mod failure;
 mod judge;
 mod places;
 
@@ -29,7 +29,7 @@ use super::answer;
 use super::compare::Comparing;
 use super::variables::Variables;
 use super::watchdog::Watchdog;
-use super::{Options, Tally, panics, returned, system};
+use super::{Options, Tally, panics, system};
 
 /// An executor holds what a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
@@ -43,7 +43,7 @@ pub(super) struct Executor<'e, 'a> {
     comparison: Comparison,
     /// What the engine's author has to say on results.
     rules: Rules,
-    labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64)>,
+    labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64), Seed>,
     /// Results with more values are written as a hash; 0 for none.
     hash_threshold: u64,
     /// What an engine that runs several requests at a time has answered, and what is judged next.
@@ -99,7 +99,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             rows: Rows::default(),
             comparison: Comparison::default(),
             rules: engine.rules(),
-            labels: HashMap::new(),
+            labels: HashMap::default(),
             hash_threshold: 0,
             answered: None,
             bless: options.bless.is_some(),
@@ -186,14 +186,14 @@ impl<'e, 'a> Executor<'e, 'a> {
     }
 
     /// Runs a record and records its result.
-    pub(super) fn execute(&mut self, record: Record<'a>, tally: &mut Tally<'_>) {
+    pub(super) fn execute(&mut self, record: &Record<'a>, tally: &mut Tally<'_>) {
         self.perform(record, tally, &mut |executor, record, tally| executor.step(record, tally));
     }
 
     /// Runs a record by `step`, within the time limits, and records its result.
     pub(super) fn perform<'r>(
         &mut self,
-        record: Record<'r>,
+        record: &Record<'r>,
         tally: &mut Tally<'_>,
         step: &mut impl FnMut(&mut Self, &Record<'r>, &mut Tally<'_>) -> Result<(), Complaint>,
     ) {
@@ -207,7 +207,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 watchdog.begin();
             }
             // If a limit expired during a pause, nothing more is sent to the engine.
-            let result = if pausing { Ok(()) } else { step(self, &record, tally) };
+            let result = if pausing { Ok(()) } else { step(self, record, tally) };
             if let Some(watchdog) = &self.watchdog {
                 watchdog.end();
             }
@@ -225,108 +225,28 @@ impl<'e, 'a> Executor<'e, 'a> {
                 (None, result)
                     if tally.is_before() && self.lost.is_none() && (result.is_ok() || attempt == attempts) =>
                 {
-                    return tally.ran_before(&record, result.err().map(|complaint| complaint.message));
+                    return tally.ran_before(record, result.err().map(|complaint| complaint.message));
                 }
                 (None, Ok(())) => {
-                    if let Some(failure) = tally.filled(&record) {
-                        return tally.ended(&record, Ending::Corrected(&failure));
+                    if tally.blessings.is_some()
+                        && let Some(failure) = tally.filled(record)
+                    {
+                        return tally.ended(record, Ending::Corrected(&failure));
                     }
-                    tally.pass(&record);
-                    self.compare(&record, None, tally);
+                    tally.pass(record);
+                    if self.compares {
+                        self.compare(record, None, tally);
+                    }
                     if let Some(blessings) = &mut tally.blessings {
-                        blessings.passed(&record);
+                        blessings.passed(record);
                     }
-                    return tally.ended(&record, Ending::Passed);
+                    return tally.ended(record, Ending::Passed);
                 }
                 (None, Err(_)) if attempt < attempts && self.lost.is_none() => continue,
                 (None, Err(complaint)) => complaint,
             };
-            self.compare(&record, Some(&complaint), tally);
-            let limit = if self.whole { usize::MAX } else { diff::LONGEST };
-            tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
-            let mut failure = Failure { message: complaint.message, ..tally.here() };
-            tally.sql.clear();
-            // No more failures than these are kept, so no more are formatted.
-            if self.whole || tally.failures.len() < MAX_FAILURES {
-                let _paused = self.watchdog.as_ref().map(Watchdog::pause);
-                if let Some(texts) = self.texts(complaint.results, &record.step) {
-                    let numbers = places::of_expected(&record, &texts.expected, self.dialect, tally.path);
-                    let sides = texts.sides(&numbers);
-                    if sides.shape != Shape::Text {
-                        failure.message = sides.words();
-                    }
-                    failure.diff = sides.text(limit);
-                    if let Some(returned) = &texts.returned {
-                        failure.returned = self.returned_by(&record, returned);
-                    }
-                    let shorten = |lines: &[String]| Some(diff::shorten(lines.join("\n"), limit));
-                    (failure.expected, failure.actual) = (shorten(&texts.expected), shorten(&texts.actual));
-                }
-            }
-            failure.message = tally.with_those_before(failure.message);
-            return self.fail(&record, failure, complaint.correction, tally);
+            return self.complain(record, complaint, tally);
         }
-    }
-
-    /// The first and the last rows of a result of which the script lists only a hash, and where the others are.
-    fn returned_by(&self, record: &Record<'_>, returned: &Returned) -> String {
-        let text = returned.text(self.whole);
-        let Some(folder) = self.returned else { return text };
-        let included = record.included_from.as_deref().unwrap_or_default();
-        let note = returned::keep(returned, folder, &[self.file, &record.line.to_string(), &record.pass, included]);
-        format!("{text}\n{note}")
-    }
-
-    /// The results of a failed record, as text.
-    fn texts(&self, results: Option<Results>, step: &Step<'_>) -> Option<Texts> {
-        match (results?, step) {
-            (Results::Texts(texts), _) => Some(*texts),
-            (Results::Rows, Step::Query { expect: Answer::Lines { lines, row_wise }, letters, .. }) => {
-                let usual = self.rules.results.is_none();
-                let form = Form { row_wise: *row_wise, usual, declared: letters.len() };
-                Some(self.comparison.texts(&self.rows, lines, form))
-            }
-            (Results::Rows, _) => None,
-        }
-    }
-
-    /// Adds a failure, unless the record will be rewritten.
-    fn fail(
-        &mut self,
-        record: &Record<'_>,
-        failure: Failure,
-        correction: Result<Box<Correction>, String>,
-        tally: &mut Tally<'_>,
-    ) {
-        let failure = match self.correct(record, &failure, correction, tally) {
-            None => failure,
-            Some(Ok(())) => return tally.ended(record, Ending::Corrected(&failure)),
-            Some(Err(reason)) => tally.refused(failure, &reason),
-        };
-        tally.ended(record, Ending::Failed(&failure));
-        tally.fail(failure, record.step.text());
-    }
-
-    /// Records what a failing record should expect from now on, if requested; or why it cannot be rewritten.
-    fn correct(
-        &mut self,
-        record: &Record<'_>,
-        failure: &Failure,
-        correction: Result<Box<Correction>, String>,
-        tally: &mut Tally<'_>,
-    ) -> Option<Result<(), String>> {
-        let blessings = tally.blessings.as_mut()?;
-        let correction = match correction {
-            Ok(correction) => correction,
-            Err(reason) => return Some(Err(reason)),
-        };
-        if let (Step::Query { label: Some(label), .. }, Correction::Lines { .. }) = (&record.step, &*correction)
-            && let Err(disagreement) = self.judge_label(Cow::Owned(label.to_vec()), record.line)
-        {
-            return Some(Err(disagreement.message));
-        }
-        let agrees = |lines: &Lines<'_>, row_wise| self.agrees(lines, row_wise).unwrap_or(false);
-        Some(blessings.correct(record, &correction, failure, &self.rows, &agrees))
     }
 
     fn step(&mut self, record: &Record<'a>, tally: &mut Tally<'_>) -> Result<(), Complaint> {

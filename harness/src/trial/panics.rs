@@ -46,7 +46,7 @@ impl fmt::Display for Panic {
 /// Calls a function of the engine, whose panic becomes an error and is printed nowhere.
 pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     install();
-    HEARD.take();
+    HEARD.with_borrow_mut(|heard| heard.is_some().then(|| *heard = None));
     let before = CAUGHT.replace(true);
     let result = catch_unwind(AssertUnwindSafe(call));
     CAUGHT.set(before);

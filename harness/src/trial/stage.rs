@@ -22,21 +22,21 @@ pub(super) struct Running<'r, 'e, 'a, 'f> {
 }
 
 impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
-    fn record(&mut self, record: Record<'a>) -> Flow {
-        match self.tally.turn(&record) {
+    fn record(&mut self, record: &Record<'a>) -> Flow {
+        match self.tally.turn(record) {
             Turn::Over => return Flow::Over,
             Turn::LeftOut => return Flow::GoesOn,
             Turn::Before | Turn::Judged => {}
         }
         match record.step {
             Step::Skip if self.tally.is_before() => {}
-            Step::Skip => self.left_out(&record),
+            Step::Skip => self.left_out(record),
             Step::Halt => {
                 self.halt(record.line);
                 return Flow::Over;
             }
             _ => {
-                self.tally.at(&record);
+                self.tally.at(record);
                 self.executor.execute(record, self.tally);
                 if self.is_over() {
                     return Flow::Over;
@@ -46,9 +46,9 @@ impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
         Flow::GoesOn
     }
 
-    fn perform(&mut self, record: Record<'_>, judge: &mut Judge<'_, 'a>) {
+    fn perform(&mut self, record: &Record<'_>, judge: &mut Judge<'_, 'a>) {
         let options = self.options;
-        self.tally.at(&record);
+        self.tally.at(record);
         self.executor.perform(record, self.tally, &mut |executor, record, tally| {
             judge(&mut Running { executor, tally, options }, record)
         });

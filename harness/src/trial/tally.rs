@@ -75,7 +75,10 @@ impl<'f> Tally<'f> {
 
     pub(super) fn at(&mut self, record: &Record<'_>) {
         self.line = record.line;
-        self.pass.clone_from(&record.pass);
+        // Most records are in no loop.
+        if !(self.pass.is_empty() && record.pass.is_empty()) {
+            self.pass.clone_from(&record.pass);
+        }
         if self.included != record.included_from {
             self.included.clone_from(&record.included_from);
         }

@@ -6,10 +6,14 @@ use super::Parser;
 use crate::dialect::definition::Definition;
 use crate::dialect::place::Layout;
 use crate::dialect::rewrite::Rewriter;
-use crate::dialect::stage::{self, Stage};
+use crate::dialect::stage::{self, Flow, Stage};
 use crate::dialect::survey::{self, Survey};
 use crate::dialect::values::{Conversion, EMPTY, Form, TEXTS, mark_empty};
 use crate::script::{Labels, ScriptFile, SyntaxError};
+
+/// How many records are parsed before the first of them runs. The code of the parser and that of the engine do not fit into
+/// the processor's first cache together: record by record, each would load its own again.
+const READ_AHEAD: usize = 32;
 
 /// SQLite's original format.
 pub(crate) struct Classic;
@@ -53,8 +57,14 @@ impl Definition for Classic {
         labels: &'a Labels,
         stage: &mut dyn Stage<'a>,
     ) -> Option<String> {
-        stage::run(Parser::new(text, labels), stage);
-        None
+        let mut parser = Parser::new(text, labels);
+        let mut records = Vec::with_capacity(READ_AHEAD);
+        loop {
+            records.extend(parser.by_ref().take(READ_AHEAD));
+            if records.is_empty() || stage::run(records.drain(..), stage) == Flow::Over {
+                return None;
+            }
+        }
     }
 
     fn survey(&self, _: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError> {

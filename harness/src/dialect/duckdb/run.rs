@@ -269,7 +269,7 @@ impl State<'_> {
     fn step(&mut self, step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) {
         let here = Here { line: step.place.line, cursor };
         let (record, wrong) = self.record(step, cursor, stage);
-        stage.perform(record, &mut |stage, record| {
+        stage.perform(&record, &mut |stage, record| {
             let result = match (&wrong, &step.action) {
                 (Some(message), _) => Err(message.clone().into()),
                 (None, Action::Statement(statement)) => self.statement(statement, record, stage),

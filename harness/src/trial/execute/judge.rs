@@ -73,6 +73,7 @@ impl<'a> Executor<'_, 'a> {
             return Err(Complaint { correction, ..Complaint::from(message) });
         }
         if done == Done::Rows
+            && self.rules.columns.is_some()
             && let Err(message) = self.check_columns(letters)?
         {
             let correction = self.result(row_wise, answer::is_hashed(lines), letters);
