@@ -97,13 +97,7 @@ impl Folder {
         written.add(&self.path.join("sqllogictest_results.json"), &json(&legacy));
         self.write_cumulative(legacy, &mut written);
         #[cfg(feature = "junit")]
-        {
-            let path = self.path.join("junit.xml");
-            match junit(results) {
-                Ok(bytes) => written.add(&path, &bytes),
-                Err(error) => written.complain(&path, &error),
-            }
-        }
+        written.add(&self.path.join("junit.xml"), &junit(results));
         written
     }
 

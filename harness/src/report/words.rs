@@ -15,9 +15,14 @@ pub fn rfc3339(us: u64) -> String {
     humantime::format_rfc3339_seconds(moment(us)).to_string()
 }
 
+/// The same to the millisecond: `2026-11-23T07:44:12.123Z`.
+pub fn rfc3339_millis(us: u64) -> String {
+    humantime::format_rfc3339_millis(moment(us)).to_string()
+}
+
 /// The time in UTC for a file's name, to the millisecond, so that names sort by time: `20261123T074412.123Z`.
 pub fn file_time(us: u64) -> String {
-    humantime::format_rfc3339_millis(moment(us)).to_string().replace(['-', ':'], "")
+    rfc3339_millis(us).replace(['-', ':'], "")
 }
 
 /// This many microseconds after the Unix epoch; the last second of the year 9999 for anything later, which RFC 3339
