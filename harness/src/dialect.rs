@@ -15,6 +15,7 @@ pub mod classic;
 pub(crate) mod comparison;
 pub(crate) mod complaint;
 pub(crate) mod definition;
+#[cfg_attr(not(feature = "duckdb"), path = "dialect/no_duckdb.rs")]
 pub mod duckdb;
 mod foreign;
 pub mod outline;
@@ -92,6 +93,12 @@ impl Dialect {
         format!("The dialect by which every file is read, whatever its extension: {}", Dialect::names("or"))
     }
 
+    /// The feature of this crate that it needs, if the program was built without it. Its files are still its own then,
+    /// so that no other dialect reads them.
+    pub(crate) fn missing_feature(self) -> Option<&'static str> {
+        self.definition().missing_feature()
+    }
+
     /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
         Dialect::by_longest_extension(path).map(|(dialect, _)| dialect)
@@ -127,11 +134,14 @@ impl FromStr for Dialect {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Dialect::ALL
-            .iter()
-            .copied()
-            .find(|dialect| dialect.name() == name)
-            .ok_or_else(|| format!("unknown dialect `{name}`: there are {}", Dialect::names("and")))
+        let named = Dialect::ALL.iter().copied().find(|dialect| dialect.name() == name);
+        let dialect = named.ok_or_else(|| format!("unknown dialect `{name}`: there are {}", Dialect::names("and")))?;
+        match dialect.missing_feature() {
+            Some(feature) => Err(format!(
+                "this program was built without the dialect `{name}`: switch on the feature `{feature}` of `slt-harness`"
+            )),
+            None => Ok(dialect),
+        }
     }
 }
 

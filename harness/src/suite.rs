@@ -159,7 +159,7 @@ impl Suite {
                 }
                 match name_of(entry.path().strip_prefix(base).unwrap_or(entry.path())) {
                     Ok(name) => match self.dialects.of(&name) {
-                        Some(dialect) => files.push(self.file(name, entry.into_path(), base, dialect)),
+                        Some(dialect) => files.push(self.file(name, entry.into_path(), base, dialect)?),
                         None if dialect::waits_for_review(&name) => return Err(SuiteError::Waits(entry.into_path())),
                         None => return Err(SuiteError::NoDialect(entry.into_path())),
                     },
@@ -214,7 +214,7 @@ impl Suite {
             if !root.is_file() && leads_out(&path, root) {
                 return Err(SuiteError::LeadsOut(vec![path]));
             }
-            let file = self.file(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect);
+            let file = self.file(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect)?;
             if let Some(first) = found.replace(file) {
                 let (a, b) = (first.path.display().to_string(), found.expect("just set").path);
                 let complaint = format!("  `{name}` is the name of two files: `{a}` and `{}`", b.display());
@@ -235,9 +235,12 @@ impl Suite {
         }
     }
 
-    fn file(&self, name: String, path: PathBuf, root: &Path, dialect: Dialect) -> TestFile {
+    fn file(&self, name: String, path: PathBuf, root: &Path, dialect: Dialect) -> Result<TestFile, SuiteError> {
         let excluded = self.exclusions.reason(&name);
-        TestFile { excluded, ..TestFile::new(name, path, root, dialect) }
+        match dialect.missing_feature() {
+            Some(feature) if excluded.is_none() => Err(SuiteError::MissingFeature { path, dialect, feature }),
+            _ => Ok(TestFile { excluded, ..TestFile::new(name, path, root, dialect) }),
+        }
     }
 }
 

@@ -28,6 +28,11 @@ pub(crate) trait Definition: Sync {
     /// The ends of file names that stand for it, without the dot before them. The longest one that fits decides.
     fn extensions(&self) -> &'static [&'static str];
 
+    /// The feature of this crate that it needs, if the program was built without it.
+    fn missing_feature(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The directives that it knows, and not every dialect does.
     fn words(&self) -> Words {
         Words::default()

@@ -24,6 +24,20 @@ pub enum SuiteError {
     /// A file that was named, whose name does not say what dialect it is in.
     #[error("the name of `{}` does not show its dialect: add `--dialect` with {}", .0.display(), Dialect::names("or"))]
     NoDialect(PathBuf),
+    /// A file in a dialect that this program was built without.
+    #[error(
+        "`{}` is in the dialect `{dialect}`, which this program was built without: switch on the feature `{feature}` of \
+         `slt-harness`",
+        .path.display()
+    )]
+    MissingFeature {
+        /// The file.
+        path: PathBuf,
+        /// Its dialect.
+        dialect: Dialect,
+        /// The feature that the dialect needs.
+        feature: &'static str,
+    },
     /// A file that was named, and holds what `--bless=review` wrote.
     #[error("`{}` holds new results, and is no test file: `slt review` shows them", .0.display())]
     Waits(PathBuf),
