@@ -12,6 +12,7 @@ use libtest_mimic::{ColorSetting, FormatSetting};
 use crate::engine::Choice;
 use crate::environment;
 use crate::history::Order;
+use crate::known::KnownError;
 use crate::outcome::Shard;
 use crate::queue::Place;
 use crate::report::libtest::Format;
@@ -24,6 +25,7 @@ mod github;
 mod headings;
 mod help;
 mod in_force;
+pub(crate) mod manifest;
 #[cfg(test)]
 mod options;
 mod own;
@@ -222,6 +224,10 @@ impl Config {
             return Err("`--report` needs the feature `page` of slt-harness, which this program was built without; \
                         `slt report RESULTS` makes the page of a results.json"
                 .to_owned());
+        }
+        let lists = [&flags.known.known_failures, &flags.known.write_known_failures];
+        if lists.iter().any(|list| list.is_some()) && !cfg!(feature = "toml") {
+            return Err(KnownError::MissingFeature.to_string());
         }
         let spans_machines =
             parallel.as_ref().and_then(|parallel| parallel.queue.as_ref()).is_some_and(Place::spans_machines);

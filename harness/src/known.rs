@@ -33,19 +33,17 @@
 
 use std::fs;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 use serde::Deserialize;
-use serde_spanned::Spanned;
-use toml_edit::de;
 
 use crate::outcome::{CutShort, RecordId};
 
-mod edit;
 mod expectation;
 mod judge;
+#[cfg_attr(not(feature = "toml"), path = "known/no_list.rs")]
+mod list;
 
 pub use expectation::Expectation;
 pub use judge::Judge;
@@ -78,17 +76,12 @@ struct Listed {
     ends: Option<CutShort>,
 }
 
-/// The whole file as written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    #[serde(default)]
-    known: Vec<Spanned<Listed>>,
-}
-
 /// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownError {
+    /// The program cannot read lists.
+    #[error("this program was built without lists of known failures: switch on the feature `toml` of `slt-harness`")]
+    MissingFeature,
     /// The file does not exist or cannot be read.
     #[error("cannot read the known failures `{path}`")]
     Read {
@@ -105,7 +98,7 @@ pub enum KnownError {
         path: String,
         /// The position and the error.
         #[source]
-        source: Box<de::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An entry's path is not a glob.
     #[error("`{entry}` is not a file pattern: {what}, at {path}:{line}")]
@@ -166,11 +159,7 @@ impl KnownFailures {
     pub fn read(path: &Path) -> Result<KnownFailures, KnownError> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|source| KnownError::Read { path: shown.clone(), source })?;
-        let list: List = de::from_str(&text)
-            .map_err(|source| KnownError::Format { path: shown.clone(), source: Box::new(source) })?;
-        let entry = |listed: Spanned<Listed>| {
-            let line = line_of(&text, listed.span());
-            let listed = listed.into_inner();
+        let entry = |(line, listed): (usize, Listed)| {
             if listed.records.is_some() && listed.failed.is_some() {
                 return Err(KnownError::Twice { path: shown.clone(), line });
             }
@@ -185,7 +174,7 @@ impl KnownFailures {
             })?;
             Ok(Entry { listed, pattern, line })
         };
-        let entries = list.known.into_iter().map(entry).collect::<Result<_, KnownError>>()?;
+        let entries = list::read(&text, &shown)?.into_iter().map(entry).collect::<Result<_, KnownError>>()?;
         Ok(KnownFailures { path: path.to_owned(), entries })
     }
 
@@ -264,9 +253,5 @@ impl Entry {
     }
 }
 
-fn line_of(text: &str, span: Range<usize>) -> usize {
-    1 + text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count()
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "toml"))]
 mod tests;

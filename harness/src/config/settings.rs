@@ -15,21 +15,25 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 use glob::Pattern;
 use serde::{Deserialize, Serialize};
-use toml_edit::Document;
 
 use super::in_force::InForce;
+use super::manifest::{self, MANIFEST};
 use crate::environment;
-use crate::suite::{Dialect, Suite, shown};
+use crate::suite::{Dialect, Suite};
 use keys::KEYS;
 
+#[cfg_attr(not(feature = "toml"), path = "settings/no_file.rs")]
+mod file;
 pub(super) mod keys;
-mod layers;
 
 /// The file for settings.
 const FILE: &str = "slt.toml";
 
 /// The profile that is under every other one, and the only one where none is named.
 const DEFAULT: &str = "default";
+
+/// The key of a manifest that names the package's targets for `slt`, and is no setting of a run.
+const TARGETS: &str = "targets";
 
 /// The flag that names a profile.
 pub(super) const PROFILE: &str = "profile";
@@ -86,47 +90,6 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// The settings of the package in `folder`, if it has some, with those of the profile of that name.
-    ///
-    /// # Errors
-    /// The file cannot be read, is not TOML, has an unknown key or a wrong value, or has no such profile. The message
-    /// names file and line.
-    pub(super) fn read(folder: &Path, profile: Option<&str>) -> Result<Option<Settings>, String> {
-        let Some((path, text)) = found(folder)? else {
-            return match profile {
-                Some(name) => Err(format!("no profile `{name}`: there is no `{}`", shown(&folder.join(FILE)))),
-                None => Ok(None),
-            };
-        };
-        let file = shown(&path).into_owned();
-        let document = Document::parse(text.as_str()).map_err(|error| not_toml(&file, &text, &error))?;
-        let is_manifest = path.ends_with(MANIFEST);
-        let source = layers::Source::new(&file, &text, folder, is_manifest);
-        let table = match is_manifest {
-            true => in_manifest(&document).expect("it has been found there"),
-            false => document.as_table() as &dyn toml_edit::TableLike,
-        };
-        let (top, profiles) = source.layers(table)?;
-        if let Some(name) = profile.filter(|name| *name != DEFAULT && !profiles.iter().any(|(known, _)| known == name))
-        {
-            let mut known: Vec<String> = profiles.iter().map(|(name, _)| format!("`{name}`")).collect();
-            known.sort_unstable();
-            let known =
-                if known.is_empty() { "has no profiles".to_owned() } else { format!("has {}", known.join(", ")) };
-            return Err(format!("no profile `{name}`: `{file}` {known}"));
-        }
-        let mut entries = top;
-        for layer in [DEFAULT].into_iter().chain(profile.filter(|name| *name != DEFAULT)) {
-            for entry in profiles.iter().filter(|(name, _)| name == layer).flat_map(|(_, entries)| entries) {
-                entries.retain(|other| other.key != entry.key);
-                entries.push(entry.clone());
-            }
-        }
-        let has_default = profiles.iter().any(|(name, _)| name == DEFAULT);
-        let profile = profile.or(has_default.then_some(DEFAULT)).map(str::to_owned);
-        Ok(Some(Settings { file, profile, entries }))
-    }
-
     /// What the file says of a key.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
@@ -213,46 +176,6 @@ impl Settings {
     }
 }
 
-/// The file with settings in a folder, and its text.
-fn found(folder: &Path) -> Result<Option<(PathBuf, String)>, String> {
-    let read = |path: PathBuf| match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path, text))),
-        Err(error) if error.kind() == Io::NotFound => Ok(None),
-        Err(error) => Err(format!("cannot read `{}`: {error}", shown(&path))),
-    };
-    let own = read(folder.join(FILE))?;
-    // A manifest that cannot be read or parsed is cargo's business; most have no such table.
-    let manifest = read(folder.join(MANIFEST)).ok().flatten().filter(|(_, text)| {
-        let has_table = |document: Document<&str>| in_manifest(&document).is_some();
-        text.contains("slt") && Document::parse(text.as_str()).is_ok_and(has_table)
-    });
-    match (own, manifest) {
-        (Some((own, _)), Some((manifest, _))) => Err(format!(
-            "settings are in two places, `{}` and `[package.metadata.slt]` of `{}`: keep one of them",
-            shown(&own),
-            shown(&manifest)
-        )),
-        (own, manifest) => Ok(own.or(manifest)),
-    }
-}
-
-const MANIFEST: &str = "Cargo.toml";
-
-/// The key of a manifest that names the package's targets for `slt`, and is no setting of a run.
-const TARGETS: &str = "targets";
-
-/// The table of a manifest that holds settings, if it has one.
-fn in_manifest<'d>(document: &'d Document<&str>) -> Option<&'d dyn toml_edit::TableLike> {
-    let package = document.as_table().get("package")?.as_table_like()?;
-    let table = package.get("metadata")?.as_table_like()?.get("slt")?.as_table_like()?;
-    table.iter().any(|(key, _)| key != TARGETS).then_some(table)
-}
-
-fn not_toml(file: &str, text: &str, error: &toml_edit::TomlError) -> String {
-    let line = error.span().map_or(1, |span| layers::line_of(text, span.start));
-    format!("{file}:{line}: {}", error.message().trim_end().replace('\n', "; "))
-}
-
 /// The folder of the package that is being tested (`CARGO_MANIFEST_DIR`), or else of the one around the current folder: the
 /// nearest folder with settings or a package.
 fn package() -> PathBuf {
@@ -261,9 +184,7 @@ fn package() -> PathBuf {
     }
     let here = std::env::current_dir().unwrap_or_default();
     let is_package = |folder: &&Path| {
-        let has_package = |text: String| {
-            Document::parse(text.as_str()).is_ok_and(|document| document.as_table().contains_key("package"))
-        };
+        let has_package = |text: String| manifest::package(&text).is_some();
         folder.join(FILE).exists() || fs::read_to_string(folder.join(MANIFEST)).is_ok_and(has_package)
     };
     here.ancestors().find(is_package).unwrap_or(&here).to_path_buf()
@@ -398,5 +319,5 @@ fn settings_in_use(profile: Option<&str>) -> Result<Option<Settings>, String> {
     Ok(settings)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "toml"))]
 mod tests;

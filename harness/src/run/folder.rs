@@ -10,9 +10,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use toml_edit::DocumentMut;
-
 use crate::config::Config;
+use crate::config::manifest::{self, MANIFEST};
 use crate::engine::Choice;
 
 /// The folder in the folder for results that has the values of results of which scripts list only a hash.
@@ -104,8 +103,8 @@ fn target_folder(program: &Path) -> Option<PathBuf> {
 /// The name of the package that a folder belongs to, from the nearest `Cargo.toml` that has one.
 fn package_around(folder: &Path) -> Option<String> {
     folder.ancestors().find_map(|folder| {
-        let manifest: DocumentMut = fs::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()?;
-        Some(manifest.get("package")?.get("name")?.as_str()?.to_owned())
+        let text = fs::read_to_string(folder.join(MANIFEST)).ok()?;
+        manifest::package(&text).map(str::to_owned)
     })
 }
 

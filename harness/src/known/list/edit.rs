@@ -8,7 +8,7 @@ use std::path::Path;
 use fs2::FileExt;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
 
-use super::{Entry, Judge, KnownError, KnownFailures};
+use crate::known::{Entry, Judge, KnownError, KnownFailures};
 use crate::outcome::{CutShort, Outcome, RecordId, Verdict};
 
 impl KnownFailures {

@@ -6,10 +6,10 @@ use clap::{Args, Command};
 use glob::Pattern;
 use toml_edit::{Item, TableLike, Value as Toml};
 
-use super::keys::{KEYS, Key, Kind};
-use super::{Entry, PROFILE, Rule, TARGETS, Value};
 use crate::config::Flags;
 use crate::config::parallel::size;
+use crate::config::settings::keys::{KEYS, Key, Kind};
+use crate::config::settings::{Entry, PROFILE, Rule, TARGETS, Value};
 use crate::dialect::Dialect;
 use crate::engine::Choice;
 use crate::queue::Place;
@@ -214,4 +214,45 @@ impl<'s> Source<'s> {
     fn at(&self, line: usize, message: &str) -> String {
         format!("{}:{line}: {message}", self.file)
     }
+}
+
+impl Kind {
+    /// The words of a value, as the flag takes them; none if the value is of another type. Paths are relative to `folder`.
+    fn words(self, item: &Item, folder: &Path) -> Option<Vec<String>> {
+        let path = |text: &str| folder.join(text).to_string_lossy().into_owned();
+        let texts = || item.as_array()?.iter().map(Toml::as_str).collect::<Option<Vec<&str>>>();
+        let number = || item.as_integer().map(|number| number.to_string());
+        let one = |word: String| Some(vec![word]);
+        match self {
+            Kind::Text => one(item.as_str()?.to_owned()),
+            Kind::Path => one(path(item.as_str()?)),
+            Kind::Engine => one(engine(item.as_str()?, folder)),
+            Kind::Queue => match item.as_str()? {
+                url if url.contains("://") => one(url.to_owned()),
+                file => one(path(file)),
+            },
+            Kind::Texts => Some(texts()?.into_iter().map(str::to_owned).collect()),
+            Kind::Paths => Some(texts()?.into_iter().map(path).collect()),
+            Kind::Seconds => one(number().or_else(|| item.as_float().map(|number| number.to_string()))?),
+            Kind::Whole(word) => {
+                one(number().or_else(|| item.as_str().filter(|text| Some(*text) == word).map(str::to_owned))?)
+            }
+            Kind::Size => one(number().or_else(|| item.as_str().map(str::to_owned))?),
+            Kind::Switch => one(item.as_bool()?.to_string()),
+            Kind::Dialects | Kind::Exclusions => None,
+        }
+    }
+}
+
+/// An engine; the program of an external one is relative to the folder, if it is named by a relative path.
+fn engine(text: &str, folder: &Path) -> String {
+    let Some(command) = text.strip_prefix("external:") else { return text.to_owned() };
+    let command = command.trim_start();
+    let (program, rest) = command.split_at(command.find(char::is_whitespace).unwrap_or(command.len()));
+    if !program.contains('/') || program.contains(['"', '\'', '\\']) || Path::new(program).is_absolute() {
+        return text.to_owned();
+    }
+    let program = folder.join(program).to_string_lossy().into_owned();
+    let program = shlex::try_quote(&program).map_or_else(|_| program.clone(), std::borrow::Cow::into_owned);
+    format!("external:{program}{rest}")
 }
