@@ -110,7 +110,7 @@ fn taken(arguments: &mut Vec<OsString>) -> Result<Option<Order>, String> {
         return Ok(None);
     }
     let order = arguments.get(2).and_then(|order| order.to_str()).ok_or("it has no value")?;
-    let order = serde_json::from_str(order).map_err(|error| error.to_string())?;
+    let order = serde_json::from_slice(order.as_bytes()).map_err(|error| error.to_string())?;
     arguments.drain(1..3);
     Ok(Some(order))
 }

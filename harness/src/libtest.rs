@@ -1,6 +1,5 @@
 //! A suite as libtest-mimic trials, run in this process.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -25,7 +24,7 @@ struct Shared {
     engine: Arc<dyn Engine>,
     options: Options,
     reporter: Arc<dyn Reporter>,
-    running: Mutex<BTreeMap<String, Instant>>,
+    running: Mutex<Vec<(String, Instant)>>,
     outcomes: Mutex<Vec<Outcome>>,
     failed: AtomicBool,
     interruption: Interruption,
@@ -92,11 +91,11 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
         } else if shared.interruption.is_asked_for() {
             not_run(INTERRUPTED)
         } else {
-            lock(&shared.running).insert(file.name.clone(), Instant::now());
+            lock(&shared.running).push((file.name.clone(), Instant::now()));
             let is_unwanted = || shared.interruption.is_over();
             let outcome =
-                trial::run_compared(&file, &shared.engine, &shared.options, &Arc::new(()), true, &is_unwanted, &|| {});
-            lock(&shared.running).remove(&file.name);
+                trial::run_compared(&file, &shared.engine, &shared.options, Arc::new(()), true, &is_unwanted, &|| {});
+            lock(&shared.running).retain(|(name, _)| *name != file.name);
             match outcome.verdict {
                 // It has already failed, and will not run to its end.
                 Verdict::NotRun { .. } if !outcome.failures.is_empty() => {
@@ -121,13 +120,14 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
 
 /// Prints which trials have been running for longer than `slow`, once for each.
 fn announce_slow(shared: &Shared, slow: Duration, ended: &mpsc::Receiver<()>) {
-    let mut announced = BTreeMap::new();
+    let mut announced: Vec<String> = Vec::new();
     let tick = (slow / 10).clamp(Duration::from_millis(1), Duration::from_secs(1));
     while ended.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
         let running = lock(&shared.running).clone();
-        announced.retain(|name, _| running.contains_key(name));
+        announced.retain(|name| running.iter().any(|(running, _)| running == name));
         for (name, began) in running {
-            if began.elapsed() > slow && announced.insert(name.clone(), ()).is_none() {
+            if began.elapsed() > slow && !announced.contains(&name) {
+                announced.push(name.clone());
                 let trial = TrialId { name: &name, pass: 1 };
                 shared.reporter.report(Event::TrialSlow { trial, limit: slow });
             }

@@ -167,7 +167,7 @@ impl Suite {
                 }
             }
         }
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+        sort(&mut files);
         for pair in files.windows(2).filter(|pair| pair[0].name == pair[1].name) {
             let (a, b) = (pair[0].path.display(), pair[1].path.display());
             bad_names.push(format!("  `{}` is the name of two files: `{a}` and `{b}`", pair[0].name));
@@ -263,6 +263,11 @@ impl TestFile {
     pub fn category(&self) -> &str {
         category(&self.name)
     }
+}
+
+/// Puts files in the order of their names.
+pub(crate) fn sort(files: &mut [TestFile]) {
+    files.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
 /// The first folder of a trial's name, or `.` for a file that lies in the root itself.

@@ -307,7 +307,7 @@ fn innermost(matches: &ArgMatches) -> (Option<&str>, &ArgMatches) {
 
 fn settings_in_use(profile: Option<&str>) -> Result<Option<Settings>, String> {
     let settings = match std::env::var(HANDED_ON) {
-        Ok(json) => serde_json::from_str(&json).map_err(|error| format!("`{HANDED_ON}`: {error}"))?,
+        Ok(json) => serde_json::from_slice(json.as_bytes()).map_err(|error| format!("`{HANDED_ON}`: {error}"))?,
         Err(_) => Settings::read(&package(), profile)?,
     };
     let json = serde_json::to_string(&settings).expect("plain data becomes JSON in memory");

@@ -387,9 +387,11 @@ fn hunks(old: &[&[u8]], new: &[Vec<u8>], folds: bool, style: Style) -> Vec<Hunk>
         old.iter().map(|line| Some(text(line)).filter(|line| folds && line.contains(IGNORE))).collect();
     // White space is folded unless something is ignored: the crate's rule.
     let fold = style == Style::Keeping && folds && patterns.iter().all(Option::is_none);
-    let key = |line: &[u8]| if fold { folded(line) } else { line.to_vec() };
-    let old: Vec<Vec<u8>> = old.iter().map(|line| key(line)).collect();
-    let keys: Vec<Vec<u8>> = new.iter().map(|line| key(line)).collect();
+    // A character for each byte: messages compare texts, and the library is compiled for these alone.
+    let text_of = |line: &[u8]| line.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let key = |line: &[u8]| if fold { text_of(&folded(line)) } else { text_of(line) };
+    let old: Vec<String> = old.iter().map(|line| key(line)).collect();
+    let keys: Vec<String> = new.iter().map(|line| key(line)).collect();
     // Only equal lines are certain: insertions and deletions may be reported in several ways.
     let mut hunks = Vec::new();
     let mut next = (0, 0);

@@ -54,7 +54,7 @@ struct State {
     /// `None` only while a new one starts, and after the end.
     guardian: Option<Guardian>,
     /// The groups whose leaders are not yet reaped.
-    groups: BTreeSet<u32>,
+    groups: BTreeSet<i32>,
     adoption: Option<Adoption>,
 }
 
@@ -62,7 +62,7 @@ struct State {
 #[derive(Debug)]
 struct Adoption {
     /// Children that existed before; they belong to other code.
-    earlier: BTreeSet<(i32, u64)>,
+    earlier: Vec<(i32, u64)>,
     reaped: Instant,
 }
 
@@ -129,7 +129,7 @@ impl Family {
             // Clean up the old one first, so that there are never two.
             state.guardian = None;
             let mut guardian = Guardian::start((self.shared.guardian_command)(), &self.shared.mark)?;
-            state.groups.iter().for_each(|group| guardian.add(*group));
+            state.groups.iter().for_each(|group| guardian.add(*group as u32));
             state.guardian = Some(guardian);
         }
         state.reap_orphans(Duration::from_secs(1));
@@ -203,7 +203,7 @@ impl Shared {
     pub(super) fn start(&self, command: &mut Command) -> std::io::Result<std::process::Child> {
         let mut state = self.lock();
         let process = table::spawn(command)?;
-        state.groups.insert(process.id());
+        state.groups.insert(process.id() as i32);
         if let Some(guardian) = &mut state.guardian {
             guardian.add(process.id());
         }
@@ -213,7 +213,7 @@ impl Shared {
     /// Call this before the group's leader is reaped: after that, its pid may be reused.
     pub(super) fn forget_group(&self, group: u32) {
         let mut state = self.lock();
-        state.groups.remove(&group);
+        state.groups.remove(&(group as i32));
         if let Some(guardian) = &mut state.guardian {
             guardian.remove(group);
         }

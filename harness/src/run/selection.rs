@@ -8,7 +8,7 @@ use super::part::Part;
 use crate::config::Config;
 use crate::known::Judge;
 use crate::outcome::Scope;
-use crate::suite::{Filter, Suite, SuiteError, TestFile, nearest, with_line};
+use crate::suite::{self, Filter, Suite, SuiteError, TestFile, nearest, with_line};
 
 /// The files that a run is about.
 pub(super) struct Selection {
@@ -107,7 +107,7 @@ pub(super) fn found(suite: &Suite, filter: &Filter) -> Result<Vec<TestFile>, Sui
         listed => listed?,
     };
     files.extend(named);
-    files.sort_by(|a, b| a.name.cmp(&b.name));
+    suite::sort(&mut files);
     files.dedup_by(|a, b| a.name == b.name);
     Ok(files)
 }
