@@ -24,6 +24,7 @@ mod excerpt;
 mod execute;
 #[cfg(all(test, feature = "sqlite"))]
 mod new_dialect;
+mod once;
 mod panics;
 mod returned;
 mod stage;

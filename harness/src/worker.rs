@@ -281,7 +281,8 @@ fn trial(
     // Its supervisor gives the file as much time again as it has had, as long as nothing is on the page.
     let judged = || page.0.clear();
     let is_unwanted = || job.interruption.is_some_and(Interruption::is_over);
-    let mut outcome = trial::run_compared(file, job.engine, job.options, &page, job.apart, &is_unwanted, &judged);
+    let mut outcome =
+        trial::run_compared(file, job.engine, job.options, page.clone(), job.apart, &is_unwanted, &judged);
     if outcome.verdict.is_failure() {
         outcome.output = (job.output)();
     }

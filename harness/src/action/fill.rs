@@ -105,7 +105,7 @@ fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: &Options) 
     let _armed = crash::arm();
     let mut status = ExitStatus::Passed;
     for file in files {
-        let outcome = trial::run_compared(file, reference, options, &Arc::new(()), true, &|| false, &|| {});
+        let outcome = trial::run_compared(file, reference, options, Arc::new(()), true, &|| false, &|| {});
         report(file, name, &outcome, options);
         if matches!(outcome.cut_short, Some(CutShort::NoConnection | CutShort::ConnectionLost)) {
             return ExitStatus::Broken;

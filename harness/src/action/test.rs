@@ -107,7 +107,7 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitSta
     }
     let transcript = Arc::new(Transcript::new(Box::new(colored_stdout())));
     let _armed = crash::arm();
-    let outcome = trial::run_compared(file, engine, options, &transcript, true, &|| false, &|| {});
+    let outcome = trial::run_compared(file, engine, options, transcript.clone(), true, &|| false, &|| {});
     match transcript.finish(&outcome) {
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,

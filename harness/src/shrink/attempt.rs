@@ -195,7 +195,7 @@ pub(crate) fn run(folder: &Path, engine: &Arc<dyn Engine>, options: &Options) ->
     let page = Page { file: running, count: AtomicU64::new(0) };
     let outcome = match process::has_stack(crash::stack_bytes()) {
         true => trial::run(&file, &**engine, options, &page),
-        false => trial::run_compared(&file, engine, options, &Arc::new(page), true, &|| false, &|| {}),
+        false => trial::run_compared(&file, engine, options, Arc::new(page), true, &|| false, &|| {}),
     };
     let text = serde_json::to_vec(&outcome).map_err(|error| error.to_string())?;
     fs::write(folder.join("outcome.json"), text).map_err(|error| format!("cannot write the outcome: {error}"))

@@ -4,11 +4,13 @@
 //! engine keeps its thread: the trial gets its verdict without it, from its reports so far, and the other files run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::compare::Role;
+use super::once::once;
 use super::{Options, micros, run_as};
 use crate::crash::{self, Slot};
 use crate::engine::Engine;
@@ -45,23 +47,23 @@ pub(crate) fn left_threads_behind() -> bool {
 /// If the engine is still busy shortly after a time limit, the trial is [abandoned](Verdict::TimedOut). The same
 /// happens as soon as `is_unwanted` returns true: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so
 /// far.
-pub(crate) fn run_apart<R: Reporter + 'static>(
+pub(crate) fn run_apart(
     file: &TestFile,
     engine: &Arc<dyn Engine>,
     options: &Options,
-    reporter: Arc<R>,
+    reporter: Arc<dyn Reporter>,
     role: Role,
     is_unwanted: &dyn Fn() -> bool,
 ) -> (Outcome, Option<Role>) {
-    let here = |reporter: &R, role| {
+    let here = |reporter: &dyn Reporter, role| {
         let (outcome, role) = run_as(file, &**engine, options, reporter, role);
         (outcome, Some(role))
     };
-    let Some(slot) = Slot::take() else { return here(&reporter, role) };
+    let Some(slot) = Slot::take() else { return here(&*reporter, role) };
     let started = SystemTime::now();
     let clock = Instant::now();
     let trial = Arc::new(Apart { slot, reporter, tally: Mutex::default() });
-    let (sender, receiver) = mpsc::sync_channel(1);
+    let (sender, receiver) = once();
     // Taken back if no thread can be started.
     let role = Arc::new(Mutex::new(Some(role)));
     let body = {
@@ -72,7 +74,7 @@ pub(crate) fn run_apart<R: Reporter + 'static>(
             let role = given.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
             let outcome = run_as(&file, &*engine, &options, &*trial, role);
             // Nobody waits for it if it was abandoned.
-            let _ = sender.send(outcome);
+            sender.send(outcome);
         }
     };
     let thread = match thread::Builder::new().name("trial".to_owned()).stack_size(crash::stack_bytes()).spawn(body) {
@@ -81,7 +83,7 @@ pub(crate) fn run_apart<R: Reporter + 'static>(
             // If no thread can be started, run on this one.
             slot.release();
             let role = role.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-            return here(&trial.reporter, role);
+            return here(&*trial.reporter, role);
         }
     };
     let (mut version, mut since) = (slot.version(), clock);
@@ -92,11 +94,11 @@ pub(crate) fn run_apart<R: Reporter + 'static>(
                 let _ = thread.join();
                 return (outcome, Some(role));
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
+            Err(RecvTimeoutError::Disconnected) => {
                 // `run` catches panics, so this one came from a thread-local destructor of the engine.
                 break (Verdict::Failed, None);
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {}
         }
         let now = slot.version();
         if now != version {
@@ -154,9 +156,9 @@ pub(crate) fn run_apart<R: Reporter + 'static>(
 }
 
 /// A trial on another thread: its reports are passed on while it is waited for.
-struct Apart<R> {
+struct Apart {
     slot: &'static Slot,
-    reporter: Arc<R>,
+    reporter: Arc<dyn Reporter>,
     tally: Mutex<Tally>,
 }
 
@@ -181,14 +183,14 @@ impl Tally {
     }
 }
 
-impl<R> Apart<R> {
+impl Apart {
     fn tally<T>(&self, use_it: impl FnOnce(&mut Tally) -> T) -> T {
         let mut tally: MutexGuard<'_, Tally> = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         use_it(&mut tally)
     }
 }
 
-impl<R: Reporter> Reporter for Apart<R> {
+impl Reporter for Apart {
     fn report(&self, event: Event<'_>) {
         if self.slot.is_abandoned() {
             return;

@@ -7,11 +7,12 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::bless::Correction;
+use super::once::once;
 use super::tally::Tally;
 use super::{Options, apart};
 use crate::diff::{self, Shape, Sides};
@@ -77,10 +78,10 @@ impl Reference {
     pub(crate) fn probe(&self, file: &TestFile) -> Result<(), EngineError> {
         let Source::Engine(engine) = &self.0 else { return Ok(()) };
         let (engine, file) = (Arc::clone(engine), file.clone());
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = once();
         let probe = move || {
             // The run goes on without it if it takes too long.
-            let _ = sender.send(connect(&*engine, &file));
+            sender.send(connect(&*engine, &file));
         };
         let late = |_| EngineError::new(format!("it does not answer within {} s", PATIENCE.as_secs()));
         match thread::Builder::new().spawn(probe) {
@@ -334,11 +335,11 @@ fn rows(reference: &[Vec<u8>], ours: &[Vec<u8>], shape: Shape) -> String {
 /// Runs one script and, if there is a reference, the same script there; `judged` is called between.
 ///
 /// The script runs on its own thread if `is_apart`; on the reference it always does, and is left there if it does not return.
-pub(crate) fn run_compared<R: Reporter + 'static>(
+pub(crate) fn run_compared(
     file: &TestFile,
     engine: &Arc<dyn Engine>,
     options: &Options,
-    reporter: &Arc<R>,
+    reporter: Arc<dyn Reporter>,
     is_apart: bool,
     is_unwanted: &dyn Fn() -> bool,
     judged: &dyn Fn(),
@@ -348,9 +349,9 @@ pub(crate) fn run_compared<R: Reporter + 'static>(
         None => Role::Plain,
     };
     let (outcome, role) = match is_apart {
-        true => apart::run_apart(file, engine, options, Arc::clone(reporter), role, is_unwanted),
+        true => apart::run_apart(file, engine, options, reporter, role, is_unwanted),
         false => {
-            let (outcome, role) = super::run_as(file, &**engine, options, &**reporter, role);
+            let (outcome, role) = super::run_as(file, &**engine, options, &*reporter, role);
             (outcome, Some(role))
         }
     };

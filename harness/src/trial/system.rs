@@ -3,12 +3,12 @@
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::once::{Receiver, once};
 use crate::environment;
 
 /// How often a command with a time limit is checked.
@@ -73,13 +73,13 @@ fn output_within(mut child: Child, limit: Duration) -> io::Result<Output> {
 }
 
 /// Reads a pipe to its end on another thread.
-fn read(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
+fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = once();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         // The output may be unreadable, and the receiver may be gone; both can be ignored.
         let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
-        let _ = sender.send(bytes);
+        sender.send(bytes);
     });
     receiver
 }
