@@ -73,4 +73,26 @@ mod tests {
         dialects.rules.push(("[".into(), Dialect::Slt));
         assert_eq!(dialects.malformed().map(|(pattern, _)| pattern), Some("["));
     }
+
+    #[cfg(not(feature = "duckdb"))]
+    #[test]
+    fn without_the_feature_a_file_of_the_dialect_is_refused_and_read_by_no_other() {
+        use crate::suite::Suite;
+
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(folder.path().join(name), "statement ok\nSELECT 1\n").unwrap();
+        write("a.test");
+        let suite = Suite::new(folder.path());
+        assert_eq!(suite.discover().unwrap().len(), 1);
+        let refused = "which this program was built without: switch on the feature `duckdb` of `slt-harness`";
+        let all = suite.clone().all_in(Dialect::DuckDb);
+        write("b.duckdb.test");
+        for error in [suite.discover().unwrap_err(), suite.find("b.duckdb.test").unwrap_err()] {
+            assert!(error.to_string().ends_with(refused) && error.to_string().contains("b.duckdb.test"), "{error}");
+        }
+        assert!(all.find("a.test").unwrap_err().to_string().ends_with(refused));
+        assert!("duckdb".parse::<Dialect>().unwrap_err().contains("the feature `duckdb`"));
+        // What is left out is not read.
+        assert_eq!(suite.exclude(["*.duckdb.test"], "not built").discover().unwrap().len(), 2);
+    }
 }
