@@ -37,6 +37,7 @@ mod last;
 mod memory;
 mod misuse;
 mod modes;
+mod mutants;
 mod nextest;
 mod odd_servers;
 mod one_file;
