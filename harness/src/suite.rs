@@ -298,7 +298,10 @@ fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
     let path = error.path().unwrap_or(root).to_path_buf();
     let reason = match error.loop_ancestor() {
         Some(ancestor) => format!("it is a link that leads back to `{}`", ancestor.display()),
-        None => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
+        None => match std::fs::read_link(&path) {
+            Ok(target) if !path.exists() => format!("it is a link to `{}`, which does not exist", target.display()),
+            _ => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
+        },
     };
     SuiteError::Unreadable { path, reason }
 }
