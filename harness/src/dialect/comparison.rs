@@ -1,22 +1,26 @@
 //! Compares a query's result with the expected one.
 
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use foldhash::quality::RandomState;
 use md5::{Digest, Md5};
 
 use crate::diff::{Returned, Shape, Sides};
 use crate::exchange::Rows;
 use crate::script::{Lines, Sort};
 
-mod hash;
 mod hash_line;
 
-pub(crate) use hash::Seed;
 use hash_line::HashLine;
 
 /// A fingerprint identifies a whole result within one process: equal results have equal fingerprints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint([u64; 2], usize);
+pub(crate) struct Fingerprint(u64, usize);
+
+/// Seeds the fingerprints of this process, so that no script can be written whose results collide.
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 /// A comparison keeps the order in which a result is compared, and its buffers.
 #[derive(Debug, Default)]
@@ -317,13 +321,13 @@ impl Comparison {
 
     /// A fingerprint of the result in the order of comparison.
     pub(crate) fn fingerprint(&self, rows: &Rows) -> Fingerprint {
-        let text = self.text(rows);
+        let mut hasher = SEED.build_hasher();
+        hasher.write(self.text(rows));
         if self.line_feeds.unwrap_or_else(|| rows.holds_line_feeds()) {
             // Then the text does not show where a value ends.
-            let lengths: Vec<u8> = self.values(rows).flat_map(|value| value.len().to_le_bytes()).collect();
-            return Fingerprint(hash::hash(&[text, &lengths].concat()), rows.len());
+            self.values(rows).for_each(|value| hasher.write_usize(value.len()));
         }
-        Fingerprint(hash::hash(text), rows.len())
+        Fingerprint(hasher.finish(), rows.len())
     }
 
     /// MD5 over all values, each followed by a line feed, as the original runner computes it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::crash::InEngine;
 use crate::dialect::Dialect;
-use crate::dialect::comparison::{Comparison, Fingerprint, Seed, Texts};
+use crate::dialect::comparison::{Comparison, Fingerprint, Texts};
 use crate::dialect::complaint::{Complaint, Results};
 use crate::diff::Shape;
 use crate::engine::{
@@ -43,7 +43,7 @@ pub(super) struct Executor<'e, 'a> {
     comparison: Comparison,
     /// What the engine's author has to say on results.
     rules: Rules,
-    labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64), Seed>,
+    labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64), foldhash::fast::RandomState>,
     /// Results with more values are written as a hash; 0 for none.
     hash_threshold: u64,
     /// What an engine that runs several requests at a time has answered, and what is judged next.
