@@ -146,6 +146,29 @@ fn what_duckdbs_own_runner_does_not_check_passes_with_lenient_alone() {
 }
 
 #[test]
+fn the_columns_of_hashed_results_are_not_counted_and_their_values_are_compared() {
+    // `printf '1\n' | md5sum`, and the same of `2`.
+    let (right, wrong) = ("b026324c6904b2a9cb4b88d6d61c81d1", "26ab0db90d72e28ad0ba1e22ee510510");
+    let hashed = |hash: &str| format!("query II\nSELECT 1\n----\n1 values hashing to {hash}\n");
+    let labelled =
+        |sql: &str, lines: &str| format!("query II nosort x\nSELECT 1\n----\n{lines}\nquery I nosort x\n{sql}\n----\n");
+    let root = folder(&[
+        ("hash.duckdb.test", &hashed(right)),
+        ("label.duckdb.test", &labelled("SELECT 1", "")),
+        ("lines.duckdb.test", &labelled("SELECT 1", "1\n")),
+        ("other_hash.duckdb.test", &hashed(wrong)),
+        ("other_label.duckdb.test", &labelled("SELECT 2", "")),
+        ("other_lines.duckdb.test", &labelled("SELECT 1", "2\n")),
+        ("plain.duckdb.test", "query II\nSELECT 1\n----\n1\n"),
+    ]);
+    let printed = run(root.path(), &[]);
+    assert!(printed.result().contains("3 passed; 4 failed"), "{printed:?}");
+    for name in ["hash", "label", "lines"] {
+        assert_eq!(printed.verdict(&format!("{name}.duckdb.test")), Some("ok"), "{printed:?}");
+    }
+}
+
+#[test]
 fn results_and_errors_are_rewritten_and_nothing_else_is() {
     let before = "# top\n\nloop i 0 2\n\nskipif i=7\nquery II rowsort\nVALUES (10, 'a'), (9, '')\n----\n9\t(empty)\nold\n\n\
                   query I\nSELECT {i}\n----\n7\n\nendloop\n\nquery II\nSELECT 1, 2\n----\n1\n3\n\n\

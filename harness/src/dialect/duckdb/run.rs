@@ -404,7 +404,8 @@ impl State<'_> {
             };
             Complaint { correction, ..Complaint::from(complaint) }
         };
-        if columns != letters.len() && !(lenient && is_hashed) {
+        // DuckDB's own runner does not count the columns of what it hashes. The values are compared either way.
+        if columns != letters.len() && !is_hashed {
             let unit = if columns == 1 { "column" } else { "columns" };
             let are = if letters.len() == 1 { "is" } else { "are" };
             let (wanted, letters) = (letters.len(), query.letters);
