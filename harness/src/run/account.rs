@@ -104,13 +104,14 @@ pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]
         return;
     }
     let files: HashMap<&str, &TestFile> = files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let path = folder(config);
     let append = || -> io::Result<()> {
-        let mut log = History::read(&folder(config))?.log()?;
+        let mut log = History::read(&path)?.log()?;
         let known = outcomes.iter().filter_map(|outcome| Some((files.get(outcome.name.as_str())?, outcome)));
         known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome, None))
     };
     if let Err(error) = append() {
-        note!("warning: the history could not be written: {error}");
+        note!("warning: cannot write the history to `{}`: {error}", path.display());
     }
 }
 

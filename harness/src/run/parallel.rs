@@ -207,7 +207,7 @@ impl Shared<'_> {
             let failed = if failed > 0 { format!("; {failed} of these failed") } else { String::new() };
             format!("{by_others} of {planned} were run by other processes, or before{failed}")
         });
-        self.history.finish();
+        self.history.finish(&folder(self.run.config));
         let closing = Closing {
             summary: &summary,
             wall,
@@ -282,7 +282,7 @@ impl Shared<'_> {
         // It does not know how busy others were, nor its own workers if it had none.
         let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
         let statistics = Statistics::new(summary.total, wall, workers, own.copied());
-        self.history.finish();
+        self.history.finish(&folder(self.run.config));
         let closing = Closing {
             summary: &summary,
             wall,

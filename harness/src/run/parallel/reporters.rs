@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, Reporter};
@@ -23,10 +24,10 @@ impl HistoryReporter {
         HistoryReporter { log: Mutex::new((log, None)), files }
     }
 
-    /// Warns if an outcome could not be stored.
-    pub(super) fn finish(&self) {
+    /// Warns if an outcome could not be stored in this folder.
+    pub(super) fn finish(&self, folder: &Path) {
         if let (_, Some(error)) = &*self.log.lock().unwrap_or_else(PoisonError::into_inner) {
-            note!("warning: the history could not be written: {error}");
+            note!("warning: cannot write the history to `{}`: {error}", folder.display());
         }
     }
 }
