@@ -17,6 +17,7 @@ pub(crate) mod complaint;
 pub(crate) mod definition;
 #[cfg_attr(not(feature = "duckdb"), path = "dialect/no_duckdb.rs")]
 pub mod duckdb;
+mod duckdb_name;
 mod foreign;
 pub mod outline;
 mod place;

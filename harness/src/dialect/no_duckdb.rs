@@ -1,6 +1,7 @@
 //! Stands in for DuckDB's dialect where the feature `duckdb` is off: its files are known, and none of them can be read.
 
 use super::definition::Definition;
+use super::duckdb_name::{EXTENSIONS, NAME, TITLE};
 use super::place::Layout;
 use super::stage::Stage;
 use super::survey::Survey;
@@ -12,15 +13,15 @@ pub(crate) struct DuckDb;
 
 impl Definition for DuckDb {
     fn name(&self) -> &'static str {
-        "duckdb"
+        NAME
     }
 
     fn title(&self) -> &'static str {
-        "DuckDB's dialect"
+        TITLE
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["duckdb.test"]
+        EXTENSIONS
     }
 
     fn missing_feature(&self) -> Option<&'static str> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{find, lists, rewrite, run, survey};
 use crate::dialect::definition::Definition;
+use crate::dialect::duckdb_name::{EXTENSIONS, NAME, TITLE};
 use crate::dialect::foreign::Words;
 use crate::dialect::outline::Kind;
 use crate::dialect::place::Layout;
@@ -19,15 +20,15 @@ pub(crate) struct DuckDb;
 
 impl Definition for DuckDb {
     fn name(&self) -> &'static str {
-        "duckdb"
+        NAME
     }
 
     fn title(&self) -> &'static str {
-        "DuckDB's dialect"
+        TITLE
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["duckdb.test"]
+        EXTENSIONS
     }
 
     fn words(&self) -> Words {
