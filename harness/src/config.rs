@@ -20,6 +20,7 @@ use crate::suite::{Dialect, Filter};
 use crate::trial::{How, Options};
 use crate::worker::Policy;
 
+mod command_line;
 mod flags;
 mod github;
 mod headings;
@@ -35,6 +36,7 @@ mod secret;
 mod set_up;
 mod settings;
 
+pub(crate) use command_line::{Read, read, with_profile};
 use flags::KnownFlags;
 pub(crate) use flags::roots;
 pub use flags::{Flags, TrialFlags};
@@ -55,7 +57,7 @@ pub(crate) use secret::secret;
 pub(crate) use secret::{ENGINE, REFERENCE};
 pub use set_up::{RunValues, SetUp};
 pub use settings::Settings;
-pub(crate) use settings::{Read, hand_on, read, with_profile};
+pub(crate) use settings::hand_on;
 
 /// A config is everything that a user has chosen for one run.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod guard;
 mod say;
 mod slot;
+mod thread;
 
 pub(crate) use guard::{arm, end};
 pub(crate) use slot::{InEngine, Slot};

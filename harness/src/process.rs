@@ -37,11 +37,13 @@ pub use exit::{Exit, kernel_oom_kills, read_tail, says_out_of_memory};
 
 pub mod guardian;
 
-mod family;
-pub use family::Family;
+mod shared;
 
 mod child;
 pub use child::{Child, Stdin};
+
+mod family;
+pub use family::Family;
 
 mod worker;
 pub use worker::{PeakMemory, die_with_parent, forbid_core_dumps, grant_stack, has_stack, limit_memory};

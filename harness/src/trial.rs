@@ -26,10 +26,13 @@ mod execute;
 mod new_dialect;
 mod once;
 mod panics;
+mod reference;
 mod returned;
 mod stage;
 mod system;
 mod tally;
+mod trace;
+mod turns;
 mod variables;
 mod watchdog;
 
@@ -39,15 +42,15 @@ use bless::Blessings;
 #[cfg(feature = "commands")]
 pub(crate) use bless::review;
 pub use bless::{Bless, Fill, How};
-pub use compare::Reference;
-use compare::Role;
 pub(crate) use compare::run_compared;
 use excerpt::Excerpted;
-#[cfg(feature = "commands")]
-pub(crate) use excerpt::without_those_before;
 use execute::Executor;
+pub use reference::Reference;
 use stage::Running;
 use tally::Tally;
+use trace::Role;
+#[cfg(feature = "commands")]
+pub(crate) use turns::without_those_before;
 
 /// What a trial may do, and its time limits.
 #[derive(Debug, Clone, Default)]

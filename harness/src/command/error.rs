@@ -2,10 +2,10 @@
 
 use std::io;
 
-#[cfg(feature = "sqlite")]
-use super::query::QueryError;
 use super::runs::RunsError;
 use crate::outcome::ResultsError;
+#[cfg(feature = "sqlite")]
+use crate::suite::SuiteError;
 use crate::summary::ExitStatus;
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,28 @@ pub(super) enum CommandError {
     Open { path: String, source: io::Error },
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+}
+
+/// Why a query has no answer.
+#[cfg(feature = "sqlite")]
+#[derive(Debug, thiserror::Error)]
+pub(super) enum QueryError {
+    #[error("{message}\n{place}")]
+    Sql { message: String, place: String },
+    #[error("{0}; the tables and columns are in `slt query --help`")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(
+        "only one SELECT can be asked: the tables are a copy in memory, and nothing else can be reached or changed"
+    )]
+    NotASelect,
+    #[error("there is no SQL in the query")]
+    Empty,
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    #[error("cannot write the rows: {0}")]
+    Write(#[from] io::Error),
 }
 
 impl CommandError {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::CommandError;
+use super::error::CommandError;
+#[cfg(feature = "sqlite")]
+use super::error::QueryError;
 use super::runs::Recorded;
 use crate::summary::ExitStatus;
 
@@ -13,9 +15,6 @@ mod database;
 #[cfg(feature = "sqlite")]
 mod output;
 mod presets;
-
-#[cfg(feature = "sqlite")]
-pub(super) use database::QueryError;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {

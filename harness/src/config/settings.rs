@@ -1,6 +1,7 @@
 //! Settings in a file: `slt.toml` beside the `Cargo.toml` of a package, or `[package.metadata.slt]` in that.
 //!
-//! Flags and variables take precedence over keys. clap decides between the three: a key becomes the default of its flag.
+//! Flags and variables take precedence over keys. clap decides between the three: a key becomes the default of its flag
+//! (see [command_line](super::command_line)).
 //! Keys about the suite have no flag to give a default to, and are applied to the suite ([`Settings::on`]).
 
 use std::ffi::OsString;
@@ -9,16 +10,13 @@ use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use glob::Pattern;
 use serde::{Deserialize, Serialize};
 
-use super::in_force::InForce;
 use super::manifest::{self, MANIFEST};
-use crate::environment;
 use crate::suite::{Dialect, Suite};
 use keys::KEYS;
 
@@ -161,7 +159,7 @@ impl Settings {
     }
 
     /// The command with the keys of the file as defaults of its flags, but for those that `matches` says are beaten.
-    fn defaults(&self, mut command: Command, matches: &ArgMatches) -> Command {
+    pub(super) fn defaults(&self, mut command: Command, matches: &ArgMatches) -> Command {
         // Roots belong to the suite, and are not to look like roots that were typed.
         for key in KEYS.iter().filter(|key| key.name != "roots") {
             let id = key.id();
@@ -200,112 +198,11 @@ pub(crate) fn hand_on(process: &mut Process) {
     }
 }
 
-/// A command line that was read, with the settings under it.
-pub(crate) struct Read {
-    pub(crate) matches: ArgMatches,
-    pub(crate) settings: Option<Arc<Settings>>,
-    pub(crate) in_force: InForce,
-}
-
-impl Read {
-    /// The flags of the subcommand that was typed.
-    #[cfg(feature = "commands")]
-    pub(crate) fn own(&self) -> &ArgMatches {
-        innermost(&self.matches).1
-    }
-
-    /// The suite with what the settings say of it, for a command that takes one; and the stack that they ask for.
-    ///
-    /// # Errors
-    /// The settings name a root that is not there.
-    pub(crate) fn on(&self, suite: Suite) -> Result<Suite, String> {
-        let (name, own) = innermost(&self.matches);
-        // `query` has the flag for another purpose.
-        let takes_suite = name != Some("query") && own.try_contains_id("roots").is_ok();
-        match self.settings.as_ref().filter(|_| takes_suite) {
-            Some(settings) => {
-                settings.stack_size().into_iter().for_each(crate::crash::ask_for_stack);
-                settings.on(suite, own.contains_id("roots"))
-            }
-            None => Ok(suite),
-        }
-    }
-}
-
-/// The command with the flag `--profile` for every subcommand that has none.
-pub(crate) fn with_profile(mut command: Command) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let flags = <super::Flags as clap::Args>::augment_args(Command::new("slt"));
-    let profile = flags.get_arguments().find(|arg| arg.get_id() == PROFILE).expect("it is there");
-    for name in names {
-        command = command.mut_subcommand(name, |sub| {
-            let has_it = sub.get_arguments().any(|arg| arg.get_id() == PROFILE);
-            let own = || profile.clone().help_heading(None::<&str>).hide_env_values(true);
-            if has_it { sub } else { sub.arg(own()) }
-        });
-    }
-    command
-}
-
-/// Reads a command line whose flags have the settings of the package as defaults.
+/// The settings of this process: those of the package, or those that the process that started this one handed on.
 ///
 /// # Errors
-/// The command line, a variable or the settings cannot be used; or `--help`, which the caller prints. `worded` may say an
-/// error about the command line in other words.
-pub(crate) fn read(
-    command: &mut Command,
-    arguments: &[OsString],
-    worded: impl Fn(clap::Error, &Command) -> clap::Error,
-) -> Result<Read, clap::Error> {
-    let unusable = |message: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"));
-    if let Some(message) = environment::contradiction() {
-        return Err(unusable(message));
-    }
-    *command = by_any_name(command.clone());
-    let mut plain = command.clone();
-    let first = plain.try_get_matches_from_mut(arguments);
-    let mut matches = first.map_err(|error| worded(error, &plain))?;
-    let settings = {
-        let (_, own) = innermost(&matches);
-        let profile = own.try_get_one::<String>(PROFILE).ok().flatten();
-        settings_in_use(profile.map(String::as_str)).map_err(unusable)?
-    };
-    if let Some(settings) = &settings {
-        let (name, own) = innermost(&matches);
-        *command = match name {
-            Some(name) => command.clone().mut_subcommand(name, |sub| settings.defaults(sub, own)),
-            None => settings.defaults(command.clone(), own),
-        };
-        matches = command.try_get_matches_from_mut(arguments).map_err(|error| worded(error, command))?;
-    } else {
-        *command = plain;
-    }
-    let (name, own) = innermost(&matches);
-    let flags = name.and_then(|name| command.find_subcommand(name)).unwrap_or(command);
-    let in_force = InForce::new(flags, own, settings.as_ref());
-    Ok(Read { matches, settings: settings.map(Arc::new), in_force })
-}
-
-/// The command with the earlier names of variables where only these are set.
-fn by_any_name(command: Command) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let by_any_name = |arg: Arg| match arg.get_env().and_then(environment::earlier_name_in_use) {
-        Some(earlier) => arg.env(earlier),
-        None => arg,
-    };
-    let command = command.mut_args(by_any_name);
-    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| sub.mut_args(by_any_name)))
-}
-
-/// The subcommand that was typed with its flags, or the flags of a command without.
-fn innermost(matches: &ArgMatches) -> (Option<&str>, &ArgMatches) {
-    match matches.subcommand() {
-        Some((name, own)) => (Some(name), own),
-        None => (None, matches),
-    }
-}
-
-fn settings_in_use(profile: Option<&str>) -> Result<Option<Settings>, String> {
+/// The file cannot be used, or is too long to be handed on.
+pub(super) fn in_use(profile: Option<&str>) -> Result<Option<Settings>, String> {
     let settings = match std::env::var(HANDED_ON) {
         Ok(json) => serde_json::from_slice(json.as_bytes()).map_err(|error| format!("`{HANDED_ON}`: {error}"))?,
         Err(_) => Settings::read(&package(), profile)?,

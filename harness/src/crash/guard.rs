@@ -1,9 +1,10 @@
-//! The handlers of fatal signals and of `exit`, and the stacks for signal handlers.
+//! The handlers of fatal signals and of `exit`.
 
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 
 use super::say::{last_words, line};
+use super::thread::this_thread;
 
 /// The signals by which an engine crashes its process.
 const FATAL: [(libc::c_int, &str); 7] = [
@@ -49,12 +50,6 @@ impl Drop for Armed {
 
 fn is_armed() -> bool {
     ARMED.load(Ordering::SeqCst) == std::process::id()
-}
-
-/// The C library's id of this thread.
-pub(super) fn this_thread() -> usize {
-    // SAFETY: it takes nothing and cannot fail.
-    unsafe { libc::pthread_self() as usize }
 }
 
 /// Prints the crash message, unless another thread does: then waits until that is done.
@@ -237,39 +232,6 @@ mod at_once {
     #[unsafe(no_mangle)]
     extern "C" fn _Exit(code: libc::c_int) -> ! {
         _exit(code)
-    }
-}
-
-/// The size of a stack for signal handlers. Rust's own, of some 8 KiB, may be too small for two nested handlers, as
-/// they occur on a stack overflow.
-const ALTERNATE: usize = 64 << 10;
-
-/// A stack for the signal handlers of a thread, whose own stack may be full.
-pub(super) struct AlternateStack(AtomicPtr<libc::c_void>);
-
-impl AlternateStack {
-    /// A stack that exists as long as the program.
-    pub(super) fn new() -> AlternateStack {
-        let memory = Box::leak(vec![0_u8; ALTERNATE].into_boxed_slice());
-        AlternateStack(AtomicPtr::new(memory.as_mut_ptr().cast()))
-    }
-
-    /// Makes this the signal stack of the current thread, and returns the previous one.
-    pub(super) fn enter(&self) -> Option<libc::stack_t> {
-        let ours = libc::stack_t { ss_sp: self.0.load(Ordering::Relaxed), ss_flags: 0, ss_size: ALTERNATE };
-        // SAFETY: the memory is that long, never freed, and used by one thread at a time: that of the slot's trial.
-        unsafe {
-            let mut before: libc::stack_t = std::mem::zeroed();
-            (libc::sigaltstack(&ours, &mut before) == 0).then_some(before)
-        }
-    }
-
-    /// Restores the current thread's previous signal stack.
-    pub(super) fn leave(before: Option<libc::stack_t>) {
-        if let Some(before) = before {
-            // SAFETY: it is what the system has returned for this thread.
-            unsafe { libc::sigaltstack(&before, std::ptr::null_mut()) };
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
-use super::guard::{AlternateStack, this_thread};
+use super::thread::{AlternateStack, this_thread};
 
 /// How many trials can have a slot at once.
 const MOST: usize = 1024;

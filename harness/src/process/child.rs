@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::family::Shared;
+use super::shared::Shared;
 use super::table::{self, PATIENCE, Seen};
 use super::{Exit, MARK, Mark, PARENT, ProcessError};
 

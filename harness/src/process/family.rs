@@ -1,13 +1,13 @@
 //! All processes of one run.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use super::guardian::Guardian;
+use super::shared::{Adoption, Shared};
 use super::table::{self, PATIENCE, Seen};
 use super::{Child, Mark, ProcessError, Stdin, same_executable};
 
@@ -40,32 +40,6 @@ pub struct Family {
     pub(super) shared: Arc<Shared>,
 }
 
-/// The part of a family that its children use.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) mark: Mark,
-    guardian_command: fn() -> Command,
-    children: AtomicU64,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// `None` only while a new one starts, and after the end.
-    guardian: Option<Guardian>,
-    /// The groups whose leaders are not yet reaped.
-    groups: BTreeSet<i32>,
-    adoption: Option<Adoption>,
-}
-
-/// The children of this process that it did not start.
-#[derive(Debug)]
-struct Adoption {
-    /// Children that existed before; they belong to other code.
-    earlier: Vec<(i32, u64)>,
-    reaped: Instant,
-}
-
 impl Family {
     /// Makes a family without children, and its guardian: this same program, which must call
     /// [`enter_if_asked`](super::guardian::enter_if_asked) first.
@@ -84,9 +58,8 @@ impl Family {
         heed_dead_children();
         let unique = Mark::unique();
         let mark = unique.map_err(|source| ProcessError::Setting { what: "get random numbers", source })?;
-        let guardian = Some(Guardian::start(guardian_command(), &mark)?);
-        let state = Mutex::new(State { guardian, groups: BTreeSet::new(), adoption: None });
-        Ok(Family { shared: Arc::new(Shared { mark, guardian_command, children: AtomicU64::new(0), state }) })
+        let guardian = Guardian::start(guardian_command(), &mark)?;
+        Ok(Family { shared: Arc::new(Shared::new(mark, guardian_command, guardian)) })
     }
 
     /// The token in the [`MARK`](super::MARK) of all processes of this family.
@@ -168,59 +141,6 @@ impl Family {
             guardian.finish();
         }
         is_over
-    }
-}
-
-impl State {
-    fn is_orphan(&self, seen: &Seen, known: &BTreeSet<i32>) -> bool {
-        self.adoption.as_ref().is_some_and(|adoption| {
-            seen.parent == std::process::id() as i32
-                && !known.contains(&seen.pid)
-                && !adoption.earlier.contains(&(seen.pid, seen.start))
-        })
-    }
-
-    fn reap_orphans(&mut self, interval: Duration) {
-        if self.adoption.as_ref().is_none_or(|adoption| adoption.reaped.elapsed() < interval) {
-            return;
-        }
-        // Hold the lock throughout, so that no new child of ours counts as an orphan.
-        let known = table::known();
-        for orphan in table::look(None).iter().filter(|seen| seen.zombie && self.is_orphan(seen, &known)) {
-            if let Some(pid) = rustix::process::Pid::from_raw(orphan.pid) {
-                // Its exit status does not matter, and it may already be gone.
-                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
-            }
-        }
-        if let Some(adoption) = &mut self.adoption {
-            adoption.reaped = Instant::now();
-        }
-    }
-}
-
-impl Shared {
-    /// Starts a child's process and registers it with the guardian.
-    pub(super) fn start(&self, command: &mut Command) -> std::io::Result<std::process::Child> {
-        let mut state = self.lock();
-        let process = table::spawn(command)?;
-        state.groups.insert(process.id() as i32);
-        if let Some(guardian) = &mut state.guardian {
-            guardian.add(process.id());
-        }
-        Ok(process)
-    }
-
-    /// Call this before the group's leader is reaped: after that, its pid may be reused.
-    pub(super) fn forget_group(&self, group: u32) {
-        let mut state = self.lock();
-        state.groups.remove(&(group as i32));
-        if let Some(guardian) = &mut state.guardian {
-            guardian.remove(group);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

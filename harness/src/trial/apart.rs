@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::compare::Role;
 use super::once::once;
+use super::trace::Role;
 use super::{Options, micros, run_as};
 use crate::crash::{self, Slot};
 use crate::engine::Engine;

@@ -26,7 +26,7 @@ mod judge;
 mod places;
 
 use super::answer;
-use super::compare::Comparing;
+use super::trace::Comparing;
 use super::variables::Variables;
 use super::watchdog::Watchdog;
 use super::{Options, Tally, panics, system};
@@ -155,7 +155,7 @@ impl<'e, 'a> Executor<'e, 'a> {
             None if options.fail_fast && tally.has_new_failure() => Some(CutShort::FirstFailure),
             None => None,
         };
-        tally.cut_short.is_some() || InEngine::is_abandoned() || tally.of_judged().is_some_and(Comparing::is_over)
+        tally.cut_short.is_some() || InEngine::is_abandoned() || tally.role.comparing().is_some_and(Comparing::is_over)
     }
 
     /// The rows that the last request returned.

@@ -178,7 +178,7 @@ impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
     }
 
     fn judged(&self, record: &Record<'_>) -> Option<&Correction> {
-        self.tally.of_judged()?.result(record)
+        self.tally.role.comparing()?.result(record)
     }
 }
 

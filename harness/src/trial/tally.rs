@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bless::{self, Blessings, Conclusion, How};
-use super::compare::Role;
 use super::excerpt::Excerpted;
+use super::trace::Role;
 use crate::diff;
 use crate::event::{Ending, Event, Reporter};
 use crate::known::Expectation;

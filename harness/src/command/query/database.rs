@@ -1,40 +1,19 @@
 //! The runs on record as tables of an SQLite database in memory, and one query over them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Statement, params};
 
+use crate::command::error::QueryError;
 use crate::command::runs::{Recorded, RunsError};
 use crate::outcome::{Outcome, Results, Verdict};
 use crate::report::by_file::by_file;
 use crate::report::clusters::{Example, causes};
 use crate::report::words::{date, pass_rate};
-use crate::suite::{Suite, SuiteError, category};
-
-/// Why a query has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::command) enum QueryError {
-    #[error("{message}\n{place}")]
-    Sql { message: String, place: String },
-    #[error("{0}; the tables and columns are in `slt query --help`")]
-    Sqlite(#[from] rusqlite::Error),
-    #[error(
-        "only one SELECT can be asked: the tables are a copy in memory, and nothing else can be reached or changed"
-    )]
-    NotASelect,
-    #[error("there is no SQL in the query")]
-    Empty,
-    #[error(transparent)]
-    Runs(#[from] RunsError),
-    #[error(transparent)]
-    Suite(#[from] SuiteError),
-    #[error("cannot write the rows: {0}")]
-    Write(#[from] io::Error),
-}
+use crate::suite::{Suite, category};
 
 const SCHEMA: &str = "
 CREATE TABLE test_runs (

@@ -6,7 +6,8 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::database::{Filled, QueryError};
+use super::database::Filled;
+use crate::command::error::QueryError;
 use crate::escape;
 use crate::report::columns::columns;
 use crate::report::words::first_line;

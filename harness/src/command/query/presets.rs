@@ -1,6 +1,6 @@
 //! Questions that are often asked of past runs.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 
 /// A preset is a question with a name.
 struct Preset {

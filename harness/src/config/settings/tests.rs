@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::in_force::InForce;
 
 fn package(file: &str, text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

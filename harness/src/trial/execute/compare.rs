@@ -5,8 +5,8 @@ use crate::diff::Shape;
 use crate::script::{Answer, Lines, Record, Sort, Step};
 use crate::trial::answer;
 use crate::trial::bless::Correction;
-use crate::trial::compare::{OnReference, Role, is_compared};
 use crate::trial::tally::Tally;
+use crate::trial::trace::{OnReference, Role, is_compared};
 use crate::trial::watchdog::Watchdog;
 
 impl Executor<'_, '_> {

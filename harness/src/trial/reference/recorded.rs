@@ -6,14 +6,14 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::{Ended, Entry, LONGEST_MESSAGE, Trace};
 use crate::diff;
 use crate::outcome::{Agrees, Compared, Comparison, Failure, Outcome, RecordId, Results, ResultsError, Verdict};
 use crate::script::{Labels, ScriptFile, Step, source};
 use crate::suite::TestFile;
+use crate::trial::trace::{Ended, Entry, LONGEST_MESSAGE, Trace};
 
 /// What another run has recorded.
-pub(super) struct Recorded {
+pub(in crate::trial) struct Recorded {
     /// Its engine and its id.
     pub(super) name: String,
     engine: String,
@@ -33,7 +33,7 @@ impl Recorded {
     }
 
     /// Compares the trace of a script, and what it came to, with what is recorded of it.
-    pub(super) fn compare(&self, trace: &Trace, ours: &Outcome, file: &TestFile) -> Comparison {
+    pub(in crate::trial) fn compare(&self, trace: &Trace, ours: &Outcome, file: &TestFile) -> Comparison {
         let mut comparison =
             Comparison { reference: self.name.clone(), not_compared: trace.left_out, ..Comparison::default() };
         let there = match self.outcomes.get(file.script()) {
