@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
+use crate::support::at_once;
 
 /// A file of each kind: its name, its text, and the result of a run of it alone.
 fn kinds() -> [(&'static str, String, &'static str); 8] {
@@ -56,20 +57,24 @@ fn check(place: &Place, mode: &str, files: &[&str], word: &str) {
 #[test]
 fn they_agree_on_every_kind_of_file_and_every_pair_of_kinds() {
     let kinds = kinds();
-    let place = Place::new(kinds.iter().map(|(name, text, _)| (*name, text.as_str())));
-    fs::write(place.path("known.toml"), KNOWN).unwrap();
     let mode = "--parallel --workers 2 --retries 1 --crash-retries 0 --file-timeout 1 --exact";
+    let mut runs = Vec::new();
     for (index, (first, _, word)) in kinds.iter().enumerate() {
-        check(&place, mode, &[first], word);
+        runs.push((mode, vec![*first], *word));
         if !["flaky.test", "crashed.test"].contains(first) {
-            check(&place, "--file-timeout 1 --exact", &[first], word);
+            runs.push(("--file-timeout 1 --exact", vec![*first], *word));
         }
         for (second, _, other) in &kinds[index + 1..] {
             // A failure decides; otherwise what was checked.
             let both = ["FAILED", "passed", "EMPTY"].into_iter().find(|both| word == both || other == both);
-            check(&place, mode, &[first, second], both.unwrap());
+            runs.push((mode, vec![*first, *second], both.unwrap()));
         }
     }
+    at_once(&runs, |(mode, files, word)| {
+        let place = Place::new(kinds.iter().map(|(name, text, _)| (*name, text.as_str())));
+        fs::write(place.path("known.toml"), KNOWN).unwrap();
+        check(&place, mode, files, word);
+    });
 }
 
 #[test]

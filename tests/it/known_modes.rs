@@ -6,6 +6,7 @@ use std::fs;
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
 use crate::modes::DRIVER;
 use crate::servers::servers;
+use crate::support::at_once;
 
 /// Fails in line 1, loses its connection in line 4, and would pass in line 7.
 const SCRIPT: &str = "statement ok\nFAULT error x\n\nstatement ok\nFAULT lost\n\nstatement ok\nSELECT 1\n";
@@ -82,15 +83,14 @@ fn on_a_queue_in_postgres() {
 
 #[test]
 fn with_a_driver_under_slt_run() {
-    for (more, code, verdict) in LISTS {
-        for mode in [&[][..], &["--exact", "a.test"], &["--parallel", "--workers", "2"]] {
-            let place = Place::new([("a.test", SCRIPT), ("z.test", PASSES)]);
-            fs::write(place.path("known.toml"), entry(more)).unwrap();
-            fs::write(place.path("driver.py"), DRIVER).unwrap();
-            let mut command = place.dress(clean(env!("CARGO_BIN_EXE_slt")));
-            command.args(["run", "--root", "tests", "--results", "results", "--known-failures", "known.toml"]);
-            command.args(["--engine", "external:python3 driver.py"]).args(mode);
-            check(&place, place.start_command(command).wait(), &format!("{mode:?}"), code, verdict);
-        }
-    }
+    let modes = ["", "--exact a.test", "--parallel --workers 2"];
+    at_once(&LISTS.map(|list| modes.map(|mode| (list, mode))).concat(), |&((more, code, verdict), mode)| {
+        let place = Place::new([("a.test", SCRIPT), ("z.test", PASSES)]);
+        fs::write(place.path("known.toml"), entry(more)).unwrap();
+        fs::write(place.path("driver.py"), DRIVER).unwrap();
+        let mut command = place.dress(clean(env!("CARGO_BIN_EXE_slt")));
+        command.args(["run", "--root", "tests", "--results", "results", "--known-failures", "known.toml"]);
+        command.args(["--engine", "external:python3 driver.py"]).args(mode.split_whitespace());
+        check(&place, place.start_command(command).wait(), mode, code, verdict);
+    });
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
 use crate::servers::servers;
-use crate::support::driver;
+use crate::support::{at_once, driver};
 
 /// What happens to a process in which the engine fails.
 #[derive(Clone, Copy, PartialEq)]
@@ -113,13 +113,13 @@ fn check(ended: &Ended, what: &str, expected: Expected) {
 
 /// One process, whatever the number of its threads.
 fn alone(arguments: &str, has_others: bool) {
-    for (what, expected) in FAULTS {
+    at_once(&FAULTS, |&(what, expected)| {
         let ended = run(&place(what), arguments, None);
         check(&ended, what, expected);
         if let (Continues(_), true) = (expected, has_others) {
             ended.others_passed("bad.test");
         }
-    }
+    });
 }
 
 #[test]
@@ -141,15 +141,15 @@ fn with_a_whole_name_as_nextest_has_it() {
 }
 
 /// Two processes, started by hand one after the other: the first fails, or runs to the end; the second runs what is left.
-fn by_hand(queue: Option<&str>, run_id: impl Fn(&str) -> String) {
-    for (what, expected) in FAULTS {
+fn by_hand(queue: Option<&str>, run_id: impl Fn(&str) -> String + Sync) {
+    at_once(&FAULTS, |&(what, expected)| {
         let place = place(what);
         let arguments = format!("--parallel --crash-retries 0 --run-id {}", run_id(what));
         let first = run(&place, &arguments, queue);
         check(&first, what, expected);
         if let Continues(_) = expected {
             first.others_passed("bad.test");
-            continue;
+            return;
         }
         // The next supervisor sees that the first process is gone, but not how it ended.
         let next = run(&place, &format!("{arguments} --workers 1"), queue).exits(101);
@@ -157,7 +157,7 @@ fn by_hand(queue: Option<&str>, run_id: impl Fn(&str) -> String) {
         next.says(&format!("[SQL] FAULT {what}\nat tests/bad.test:4"));
         next.others_passed("bad.test");
         run(&place, &format!("{arguments} --resume"), queue);
-    }
+    });
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn by_hand_on_a_queue_in_postgres() {
 
 #[test]
 fn with_workers() {
-    for (what, expected) in FAULTS {
+    at_once(&FAULTS, |&(what, expected)| {
         let verdict = match expected {
             Continues(verdict) => verdict.to_owned(),
             Exits(how) | Signal(how) => format!("crashed ({how})"),
@@ -191,7 +191,7 @@ fn with_workers() {
         if verdict != "ok" {
             ended.says("at tests/bad.test:4");
         }
-    }
+    });
 }
 
 /// A driver that answers every statement, but does what those ask for that begin with `FAULT`.
@@ -217,8 +217,9 @@ pub const DRIVER: &str = driver!(
 
 #[test]
 fn with_a_driver_under_slt_run_and_slt_test() {
-    let faults = ["exit 0", "exit 3", "abort", "segv", "kill", "panic", "hang", "lost", SYNTAX, "error on purpose"];
-    for what in faults {
+    // The one that takes longest first.
+    let faults = ["hang", "exit 0", "exit 3", "abort", "segv", "kill", "panic", "lost", SYNTAX, "error on purpose"];
+    at_once(&faults, |&what| {
         let place = place(what);
         fs::write(place.path("driver.py"), DRIVER).unwrap();
         let verdict = if what == "hang" { "timed out after 10 s" } else { "FAILED" };
@@ -236,12 +237,12 @@ fn with_a_driver_under_slt_run_and_slt_test() {
         let ended = slt(&["test", "tests/bad.test"]).exits(101);
         ended.says(&format!("result: {verdict}"));
         ended.says("at tests/bad.test:4");
-    }
+    });
 }
 
 #[test]
 fn an_engine_of_an_adapter_under_slt_test_and_a_hang_in_every_mode_leave_results() {
-    for arguments in ["--test-threads 2", "--test-threads 1", "--parallel"] {
+    at_once(&["--test-threads 2", "--test-threads 1", "--parallel"], |arguments| {
         let place = place("hang");
         run(&place, arguments, None).exits(101);
         let results = fs::read_to_string(place.path("results/results.json")).unwrap();
@@ -253,5 +254,5 @@ fn an_engine_of_an_adapter_under_slt_test_and_a_hang_in_every_mode_leave_results
         assert_eq!((&failure["line"], &failure["sql"]), (&4.into(), &"FAULT hang".into()), "{arguments}");
         // The counts up to then are kept.
         assert_eq!((&bad["records"]["passed"], &bad["records"]["failed"]), (&1.into(), &1.into()), "{arguments}");
-    }
+    });
 }

@@ -27,20 +27,20 @@ fn has(ended: &Ended, verdict: &str) -> bool {
 
 #[test]
 fn ctrl_c_finishes_running_files_and_leaves_the_rest() {
-    let place = slow(30, 700);
+    let place = slow(14, 700);
     let run = place.start("--workers 2");
     run.says("... ok");
     run.signal(Signal::INT);
     let ended = run.wait().exits(3);
     let verdicts = ended.verdicts();
-    assert_eq!(verdicts.len(), 30, "{ended}");
+    assert_eq!(verdicts.len(), 14, "{ended}");
     let left = verdicts.iter().filter(|(_, verdict)| *verdict == "not run (interrupted)").count();
     let passed = verdicts.iter().filter(|(_, verdict)| *verdict == "ok").count();
-    assert_eq!(left + passed, 30, "{ended}");
+    assert_eq!(left + passed, 14, "{ended}");
     assert!((2..=8).contains(&passed), "what had begun was finished, and nothing begun: {ended}");
     ended.says("interrupt again to kill");
     assert_eq!(place.alive(), Vec::<String>::new());
-    assert_eq!(place.run("--workers 2 --resume").exits(0).verdicts().len(), 30);
+    assert_eq!(place.run("--workers 2 --resume").exits(0).verdicts().len(), 14);
 }
 
 #[test]

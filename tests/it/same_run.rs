@@ -5,6 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault, profile_folder, runs, wait_until};
+use crate::support::at_once;
 
 /// A script that passes together with the file it includes.
 const INCLUDES: &str = "include b.part\n\nstatement ok\nSELECT 1\n";
@@ -93,7 +94,7 @@ fn an_attempt_that_ended_because_the_run_did_does_not_count() {
 
 #[test]
 fn waiting_for_the_queues_lock_is_reported() {
-    for mode in ["", "--workers 2"] {
+    at_once(&["", "--workers 2"], |mode| {
         let place = Place::with_many(3, PASSES);
         fs::create_dir_all(place.path("results")).unwrap();
         let lock = fs::File::create(place.path("results/queue")).unwrap();
@@ -105,7 +106,7 @@ fn waiting_for_the_queues_lock_is_reported() {
         fs2::FileExt::lock_exclusive(&lock).unwrap();
         let ended = place.run(&format!("{mode} --time-budget 1")).exits(4);
         ended.says("another process has held the lock on `results/queue` for ");
-    }
+    });
 }
 
 /// `slt run` in a place.

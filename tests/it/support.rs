@@ -1,9 +1,11 @@
 //! What the tests share: the real test binary, folders of test files, and the output of a run.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
@@ -37,6 +39,35 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     // Test runs must not replace the user's own results.
     command.env("RUST_BACKTRACE", "0").env("SLT_RESULTS", Path::new(env!("CARGO_TARGET_TMPDIR")).join("results"));
     command
+}
+
+/// Checks each item. Up to four checks of a test run at once, for those that wait for processes and time limits.
+pub fn at_once<T: Sync>(items: &[T], check: impl Fn(&T) + Sync) {
+    /// How many threads may be added to those of the tests: more would make time limits pass on a busy machine.
+    static FREE: Mutex<usize> = Mutex::new(6);
+    let change = |take: bool| {
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = if take { free.checked_sub(1) } else { Some(*free + 1) };
+        left.map(|left| *free = left).is_some()
+    };
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            check(item);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            if change(true) {
+                scope.spawn(|| {
+                    let result = catch_unwind(AssertUnwindSafe(work));
+                    change(false);
+                    result.unwrap_or_else(|panic| resume_unwind(panic));
+                });
+            }
+        }
+        work();
+    });
 }
 
 /// A folder with test files, by name and text.
