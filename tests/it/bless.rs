@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{FAILS, PASSES, Printed, command, folder, run, target_binary};
+use crate::support::{FAILS, PASSES, Printed, at_once, command, folder, run, target_binary};
 
 const LINES: &str = "query IT rowsort\nVALUES (2, 'b'), (1, 'a')\n----\n";
 
@@ -44,7 +44,7 @@ fn what_cannot_be_blessed_still_fails_with_exit_code_101() {
     let syntax = "query I\nSELECT 1\n----\n1\n----\n";
     let endless =
         "query I\nWITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c\n----\n1\n";
-    for way in WAYS {
+    at_once(&WAYS, |way| {
         let files =
             [("error.test", error), ("syntax.test", syntax), ("endless.test", endless), ("wrong.test", &wrong())];
         let root = folder(&files);
@@ -61,7 +61,7 @@ fn what_cannot_be_blessed_still_fails_with_exit_code_101() {
             (3, true),
             "{printed:?}"
         );
-    }
+    });
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn invalid_values_of_bless_are_named() {
 
 #[test]
 fn results_are_rewritten_in_every_mode_and_then_pass() {
-    for way in WAYS {
+    at_once(&WAYS, |way| {
         let root = folder(&[("a/x.test", &wrong()), ("pass.test", PASSES)]);
         let path = root.path().join("a/x.test");
         let shown = run_with(root.path(), way, &["--bless=check"]);
@@ -128,7 +128,7 @@ fn results_are_rewritten_in_every_mode_and_then_pass() {
             let again = run_with(root.path(), way, arguments);
             assert_eq!((again.code, read(&path), again.out.contains("rewritten")), (0, right(), false), "{again:?}");
         }
-    }
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bless::WAYS;
 use crate::servers::servers;
-use crate::support::{PASSES, Printed, command, driver, folder, target_binary};
+use crate::support::{PASSES, Printed, at_once, command, driver, folder, target_binary};
 
 /// A driver that answers everything with one row `1`; with an argument it hangs at a 7 instead, or starts no more than
 /// twice: to be asked for the extension, and to be tried out.
@@ -78,7 +78,7 @@ fn records_are_sorted_by_who_agrees_and_no_verdict_changes() {
 
 #[test]
 fn rows_behind_a_hash_are_shown() {
-    for name in ["a.test", "a.slt", "a.duckdb.test"] {
+    at_once(&["a.test", "a.slt", "a.duckdb.test"], |name| {
         let script = "query I\nSELECT 2\n----\n1 values hashing to b026324c6904b2a9cb4b88d6d61c81d1\n";
         let root = folder(&[(name, script)]);
         let ones = ones(root.path(), "");
@@ -95,7 +95,7 @@ fn rows_behind_a_hash_are_shown() {
         assert_eq!(results["outcomes"][0]["comparison"]["neither_different"], 1, "{results}");
         let (_, results) = with(root.path(), &[], &["--reference", "sqlite"]);
         assert_eq!(results["outcomes"][0]["comparison"]["neither_alike"], 1, "{results}");
-    }
+    });
 }
 
 /// Runs the files on an engine that returns 1 for everything, and returns the path of the results.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engines::{CLASSIC, assert_holds_no_secret, on, run};
-use crate::support::{PASSES, Printed, command, driver, folder, target_binary};
+use crate::support::{PASSES, Printed, at_once, command, driver, folder, target_binary};
 
 /// A driver for sqllogictest-bin's protocol, without the extension. If it is asked to `print` something, it prints that
 /// instead of an answer.
@@ -41,24 +41,24 @@ const DRIVER: &str = driver!(
 
 #[test]
 fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
-    let root = folder(&[("driver.py", DRIVER)]);
-    let left = |name: &str| root.path().join(name);
-    let die = format!("statement error\nleave {} die\n", left("leaves.pid").display());
-    for (name, text) in [
-        ("passes.test", "onlyif external\nquery I rowsort\nSELECT 2 1\n----\n1\n2\n\nstatement error\nfail so\n"),
-        ("modern.slt", "query I\nSELECT 2 1\n----\n2\n1\n\nstatement error so it is\nfail so it is\n"),
-        ("floods.slt", "statement ok\nflood 20000\n\nquery I\nSELECT 7\n----\n7\n"),
-        ("garbage.slt", "statement error\nprint oops\n"),
-        ("twice.slt", "statement ok\nprint {\"result\":[]} {\"result\":[[\"7\"]]}\n\nquery I\nSELECT 7\n----\n7\n"),
-        ("dies.slt", "statement error\ndie 3\n\nstatement ok\nSELECT\n"),
-        ("leaves.slt", &die),
-        ("closes.slt", "statement ok\nclose\n\nstatement error\nSELECT\n"),
-    ] {
-        std::fs::write(left(name), text).unwrap();
-    }
-    let engine = format!("external:python3 {}", root.path().join("driver.py").display());
-    let shown = format!("the external driver `{}`", &engine["external:".len()..]);
-    for arguments in [&[][..], &["--parallel", "--workers", "2", "--run-id", "once"]] {
+    at_once(&[&[][..], &["--parallel", "--workers", "2", "--run-id", "once"]], |arguments| {
+        let root = folder(&[("driver.py", DRIVER)]);
+        let left = |name: &str| root.path().join(name);
+        let die = format!("statement error\nleave {} die\n", left("leaves.pid").display());
+        for (name, text) in [
+            ("passes.test", "onlyif external\nquery I rowsort\nSELECT 2 1\n----\n1\n2\n\nstatement error\nfail so\n"),
+            ("modern.slt", "query I\nSELECT 2 1\n----\n2\n1\n\nstatement error so it is\nfail so it is\n"),
+            ("floods.slt", "statement ok\nflood 20000\n\nquery I\nSELECT 7\n----\n7\n"),
+            ("garbage.slt", "statement error\nprint oops\n"),
+            ("twice.slt", "statement ok\nprint {\"result\":[]} {\"result\":[[\"7\"]]}\n\nquery I\nSELECT 7\n----\n7\n"),
+            ("dies.slt", "statement error\ndie 3\n\nstatement ok\nSELECT\n"),
+            ("leaves.slt", &die),
+            ("closes.slt", "statement ok\nclose\n\nstatement error\nSELECT\n"),
+        ] {
+            std::fs::write(left(name), text).unwrap();
+        }
+        let engine = format!("external:python3 {}", root.path().join("driver.py").display());
+        let shown = format!("the external driver `{}`", &engine["external:".len()..]);
         let printed = run(root.path(), &engine, arguments);
         assert_eq!(printed.code, 101, "{printed:?}");
         for name in ["passes.test", "modern.slt", "floods.slt"] {
@@ -77,7 +77,7 @@ fn a_driver_that_fails_fails_its_own_file_and_no_partial_result_counts() {
         }
         assert!(printed.result().starts_with("test result: FAILED. 3 passed; 5 failed"), "{printed:?}");
         assert_is_gone(&std::fs::read_to_string(left("leaves.pid")).unwrap());
-    }
+    });
 }
 
 #[test]

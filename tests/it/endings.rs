@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::faulty_support::{PASSES, Place, clean, fault, wait_until};
+use crate::support::at_once;
 
 /// What `results.json` says of each file, by name.
 fn verdicts(place: &Place) -> Vec<(String, String)> {
@@ -41,9 +42,9 @@ fn a_closed_terminal_ends_everything_and_the_results_are_kept() {
 
 #[test]
 fn a_run_without_a_reader_continues_and_keeps_its_results() {
-    for mode in ["", "--workers 2", "serial"] {
+    at_once(&["", "--workers 2", "serial"], |mode| {
         let place = Place::with_many(6, PASSES);
-        let mut command = match mode {
+        let mut command = match *mode {
             "serial" => {
                 let mut command = place.dress(clean(place.command("").get_program()));
                 command.args(["--root", "tests", "--results", "results"]);
@@ -59,12 +60,12 @@ fn a_run_without_a_reader_continues_and_keeps_its_results() {
         assert_eq!(verdicts.len(), 6, "{mode}");
         assert!(verdicts.iter().all(|(_, verdict)| verdict == "passed"), "{mode}: {verdicts:?}");
         wait_until("nobody is left", || place.alive().is_empty());
-    }
+    });
 }
 
 #[test]
 fn files_that_did_not_run_are_named_in_every_format() {
-    for mode in ["--workers 2", ""] {
+    at_once(&["--workers 2", ""], |mode| {
         let place = Place::with_many(20, &fault("sleep 400"));
         let ended = place.run(&format!("{mode} --time-budget 0.5 --format terse")).exits(3);
         ended.says(" of 20 files were not run, so the exit code is 3");
@@ -75,12 +76,12 @@ fn files_that_did_not_run_are_named_in_every_format() {
         let left = events.iter().filter(|event| event["message"] == "not run (time budget)").count();
         assert!(left > 0 && ended.stderr.contains(&format!("{left} of 20")), "{ended}");
         place.run(&format!("{mode} --time-budget 0.5 --allow-incomplete")).exits(0).says("files were not run\n");
-    }
+    });
 }
 
 #[test]
 fn fail_fast_starts_nothing_after_a_failure() {
-    for (what, verdict) in [("error on purpose", "FAILED"), ("segv", "crashed (SIGSEGV)")] {
+    at_once(&[("error on purpose", "FAILED"), ("segv", "crashed (SIGSEGV)")], |&(what, verdict)| {
         let place = Place::with_many(30, &fault("sleep 200"));
         // The longest file starts first.
         fs::write(place.path("tests/bad.test"), fault(what) + &"# a comment\n".repeat(999)).unwrap();
@@ -88,7 +89,7 @@ fn fail_fast_starts_nothing_after_a_failure() {
         assert_eq!(ended.verdict("bad.test"), verdict);
         let left = ended.verdicts().iter().filter(|(_, verdict)| *verdict == "not run (an earlier failure)").count();
         assert!(left > 0 && ended.verdicts().len() == 31, "{ended}");
-    }
+    });
     let place = Place::with_many(5, &fault("error on purpose"));
     let ended = place.run("--fail-fast").exits(101);
     ended.says("0 passed; 1 failed; 4 ignored");
@@ -99,7 +100,7 @@ fn fail_fast_starts_nothing_after_a_failure() {
 
 #[test]
 fn a_stopped_run_says_that_it_needs_resume() {
-    for mode in ["", "--workers 2"] {
+    at_once(&["", "--workers 2"], |mode| {
         let place = Place::with_many(10, &fault("sleep 300"));
         place.run(&format!("{mode} --run-id one --time-budget 0.2")).exits(3);
         if mode.is_empty() {
@@ -111,7 +112,7 @@ fn a_stopped_run_says_that_it_needs_resume() {
             ended.says("`--resume` continues it");
             place.run(&format!("{mode} --run-id one --resume")).exits(0).says("resumed the run");
         }
-    }
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::servers::{Server, servers};
-use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, at_once, command, folder, target_binary};
 
 /// Runs the test binary over a folder on an engine.
 pub fn run(root: &Path, engine: &str, arguments: &[&str]) -> Printed {
@@ -80,7 +80,7 @@ this is for others
 #[test]
 fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let own = server.either("onlyif postgresql\nskipif mysql\n", "onlyif MySQL\nskipif postgresql\n");
         let truth = server.either("t", "1");
         let modern = format!(
@@ -107,13 +107,13 @@ fn both_dialects_pass_on_a_server_serially_and_in_parallel() {
         let printed = clean(server, &["--dry-run"]);
         assert_eq!(printed.out.lines().count(), 1, "{printed:?}");
         assert!(printed.out.starts_with("nothing to drop on "), "{printed:?}");
-    }
+    });
 }
 
 #[test]
 fn several_statements_in_a_query_are_neither_an_expected_error_nor_an_empty_result() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let root = folder(&[
             ("insert.test", "statement ok\nCREATE TABLE t(a INTEGER)\n\nquery I\nINSERT INTO t VALUES (1)\n----\n"),
             ("second.slt", "query error\nSELECT 1; SELECT 2\n"),
@@ -125,7 +125,7 @@ fn several_statements_in_a_query_are_neither_an_expected_error_nor_an_empty_resu
             printed.out.contains("query failed: a query is one SQL statement, and here is a second one\n"),
             "{printed:?}"
         );
-    }
+    });
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_script_may_have_its_own_schema_instead() {
 #[test]
 fn the_database_of_a_file_that_fails_is_kept_on_demand_and_cleaned_up_later() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let root = folder(&[("fails.slt", "query I\nSELECT 1\n----\n2\n"), ("passes.slt", PASSES)]);
         let printed = run(root.path(), &server.url, &["--keep-db-on-failure"]);
         assert_eq!(printed.code, 101, "{printed:?}");
@@ -170,13 +170,13 @@ fn the_database_of_a_file_that_fails_is_kept_on_demand_and_cleaned_up_later() {
         assert!(printed.code == 101 && printed.out.contains("\nkept the database `slt_"), "{printed:?}");
         assert!(clean(server, &[]).out.starts_with("dropped database `slt_"));
         assert!(clean(server, &[]).out.starts_with("nothing to drop on "));
-    }
+    });
 }
 
 #[test]
 fn databases_of_killed_runs_are_cleaned_up_but_not_those_of_live_runs() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let text = server.either("statement ok\nSELECT pg_sleep(1000)\n", "statement ok\nSELECT SLEEP(1000)\n");
         let root = folder(&[("sleeps.slt", text)]);
         let mut run = on(root.path(), &server.url).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -204,26 +204,26 @@ fn databases_of_killed_runs_are_cleaned_up_but_not_those_of_live_runs() {
         execute(server, &[stop]);
         until("dropped database `slt_");
         assert!(clean(server, &[]).out.starts_with("nothing to drop on "));
-    }
+    });
 }
 
 #[test]
 fn a_query_that_hangs_is_cancelled_on_the_server() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let hangs = server.either("statement ok\nSELECT pg_sleep(1000)\n", "statement ok\nSELECT SLEEP(1000)\n");
         let root = folder(&[("hangs.slt", hangs), ("passes.slt", PASSES)]);
         let printed = run(root.path(), &server.url, &["--query-timeout", "0.3"]);
         assert_eq!((printed.code, printed.verdict("passes.slt")), (101, Some("ok")), "{printed:?}");
         assert!(printed.verdict("hangs.slt").unwrap().starts_with("timed out after "), "{printed:?}");
         assert!(clean(server, &["--dry-run"]).out.starts_with("nothing to drop on "));
-    }
+    });
 }
 
 #[test]
 fn a_lost_connection_never_counts_as_an_expected_error() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let kill = server.either("SELECT pg_terminate_backend(pg_backend_pid())", "KILL CONNECTION_ID()");
         let text = format!("statement error\n{kill}\n\nstatement error\nSELECT * FROM nowhere\n");
         let root = folder(&[("dies.slt", &text), ("passes.slt", PASSES)]);
@@ -233,13 +233,13 @@ fn a_lost_connection_never_counts_as_an_expected_error() {
             (101, Some("FAILED"), Some("ok"))
         );
         assert!(printed.out.contains("the connection to ") && printed.out.contains(" is lost: "), "{printed:?}");
-    }
+    });
 }
 
 #[test]
 fn login_and_permission_errors_do_not_show_the_password() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let root = folder(&[("a.test", PASSES), ("error.slt", "statement error\nSELECT nothing\n")]);
         let printed = run(root.path(), &server.url_as("slt_nobody", "hunter2"), &[]);
         assert_eq!(printed.code, 101, "{printed:?}");
@@ -269,13 +269,13 @@ fn login_and_permission_errors_do_not_show_the_password() {
             "{printed:?}"
         );
         assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
-    }
+    });
 }
 
 #[test]
 fn a_list_of_known_failures_is_for_the_server_that_it_names() {
     let (servers, _turn) = servers();
-    for server in servers {
+    at_once(&servers, |server| {
         let root = folder(&[("fails.test", FAILS), ("mariadb.slt", "onlyif mariadb\nquery I\nSELECT 1\n----\n1\n")]);
         let list = root.path().join("known.toml");
         let path = list.to_str().unwrap();
@@ -300,7 +300,7 @@ fn a_list_of_known_failures_is_for_the_server_that_it_names() {
         let printed = run(root.path(), &server.url, &["--known-failures", path, "--ratchet"]);
         assert_eq!(printed.code, 0, "{printed:?}");
         assert!(printed.err.contains("taken off the known failures: fails.test"), "{printed:?}");
-    }
+    });
 }
 
 #[test]

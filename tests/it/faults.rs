@@ -1,6 +1,7 @@
 //! What an engine may do to its process, and the effect on the run.
 
 use crate::faulty_support::{Ended, PASSES, Place, fault};
+use crate::support::at_once;
 
 /// Runs four scripts that pass and one with a fault, which must be reported at its position.
 #[track_caller]
@@ -49,10 +50,10 @@ fn a_panic_of_the_engine_is_a_failure_like_any_other() {
 
 #[test]
 fn an_engine_that_hangs_times_out() {
-    for arguments in ["--file-timeout 1", "--query-timeout 1"] {
+    at_once(&["--file-timeout 1", "--query-timeout 1"], |arguments| {
         let ended = commits("hang", arguments, "timed out after 1 s");
         ended.says("still running in sqlite when the time limit was over");
-    }
+    });
 }
 
 #[test]
@@ -86,24 +87,24 @@ fn processes_of_an_engine_are_gone_when_the_run_ends() {
 
 #[test]
 fn detached_processes_of_an_engine_are_gone_when_the_run_ends() {
-    for last in ["", "\nstatement ok\nFAULT segv\n"] {
+    at_once(&["", "\nstatement ok\nFAULT segv\n"], |last| {
         let place = Place::new([("a.test", PASSES.to_owned()), ("bad.test", fault("stray stray") + last)]);
         let ended = place.run("--workers 2 --crash-retries 0");
         assert_eq!(ended.code, Some(if last.is_empty() { 0 } else { 101 }), "{ended}");
         let pid = std::fs::read_to_string(place.path("stray")).unwrap();
         assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "process {pid} stays");
-    }
+    });
 }
 
 #[test]
 fn processes_of_an_engine_are_gone_after_a_time_out_and_after_a_crash() {
-    for (last, verdict) in [("hang", "timed out after 1 s"), ("segv", "crashed (SIGSEGV)")] {
+    at_once(&[("hang", "timed out after 1 s"), ("segv", "crashed (SIGSEGV)")], |&(last, verdict)| {
         let text = format!("statement ok\nFAULT clone\n\nstatement ok\nFAULT daemon\n\nstatement ok\nFAULT {last}\n");
         let place = Place::new([("a.test", PASSES), ("bad.test", text.as_str())]);
         let ended = place.run("--workers 2 --file-timeout 1").exits(101);
         assert_eq!(ended.verdict("bad.test"), verdict);
         ended.says("at tests/bad.test:7");
-    }
+    });
 }
 
 #[test]

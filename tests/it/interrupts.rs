@@ -6,6 +6,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::faulty_support::{PASSES, Place, clean, fault, wait_until};
+use crate::support::at_once;
 
 /// A file that fails in line 4 or not, and then says so and hangs.
 fn hangs(fails: bool) -> String {
@@ -39,7 +40,7 @@ const MODES: [&str; 4] = ["--test-threads 2", "--test-threads 1", "--parallel", 
 
 #[test]
 fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
-    for arguments in MODES {
+    at_once(&MODES, |arguments| {
         let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(false))]);
         let ended = interrupted(&place, arguments);
         assert_eq!(
@@ -55,24 +56,24 @@ fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
             let again = place.run(&arguments.replace("--parallel", "--resume")).exits(0);
             assert_eq!(again.verdict("hangs.test"), "ok", "{arguments}: {again}");
         }
-    }
+    });
 }
 
 #[test]
 fn failures_before_the_interrupt_are_printed_and_kept() {
-    for arguments in &MODES[..2] {
+    at_once(&MODES[..2], |arguments| {
         let place = Place::new([("a.test", PASSES), ("hangs.test", &hangs(true))]);
         let ended = interrupted(&place, arguments);
         assert_eq!((ended.code, ended.verdict("hangs.test")), (Some(101), "FAILED"), "{arguments}: {ended}");
         ended.says("the value differs");
         ended.says("at tests/hangs.test:4");
         assert_eq!(verdict_kept(&place), "failed", "{arguments}");
-    }
+    });
 }
 
 #[test]
 fn the_stack_of_a_script_has_one_size_in_every_mode() {
-    for arguments in MODES {
+    at_once(&MODES, |arguments| {
         // In KiB: what fits into 8 MiB, and what does not fit into less than the variable asks for.
         for (deep, variable) in [("7000", None), ("30000", Some("40000000"))] {
             let place = Place::new([("a.test", fault(&format!("deep {deep}")))]);
@@ -84,5 +85,5 @@ fn the_stack_of_a_script_has_one_size_in_every_mode() {
             let ended = place.start_command(command).wait();
             assert_eq!((ended.code, ended.verdict("a.test")), (Some(0), "ok"), "{arguments}, {deep} KiB: {ended}");
         }
-    }
+    });
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use slt_harness::unstable::known::KnownFailures;
 
 use crate::faulty_support::{Place, fault};
-use crate::support::{FAILS, PASSES, Printed, command, folder, target_binary};
+use crate::support::{FAILS, PASSES, Printed, at_once, command, folder, target_binary};
 
 /// Fails in its lines 1 and 6.
 const TWICE: &str = "query I\nSELECT 1\n----\n2\n\nquery I\nSELECT 3\n----\n4\n";
@@ -22,7 +22,7 @@ const WAYS: [&str; 3] = ["", "--parallel", "--parallel --workers 2"];
 
 #[test]
 fn the_first_list_makes_the_next_run_green_in_every_mode() {
-    for way in WAYS {
+    at_once(&WAYS, |way| {
         let root = folder(&[("tests/bad.test", FAILS), ("tests/good.test", PASSES), ("tests/twice.test", TWICE)]);
         let printed = run(root.path(), &format!("{way} --write-known-failures known.toml"));
         assert_eq!(printed.code, 101, "{printed:?}");
@@ -34,7 +34,7 @@ fn the_first_list_makes_the_next_run_green_in_every_mode() {
         let printed = run(root.path(), &format!("{way} --write-known-failures known.toml"));
         assert_eq!(printed.code, 2, "{printed:?}");
         assert!(printed.err.contains("`known.toml` already exists"), "{printed:?}");
-    }
+    });
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn processes_that_share_a_queue_write_one_first_list_of_all_files() {
 
 #[test]
 fn new_failures_and_unexpected_passes_fail_the_run_and_the_ratchet_removes_the_latter() {
-    for way in WAYS {
+    at_once(&WAYS, |way| {
         let root = folder(&[("tests/bad.test", FAILS), ("tests/good.test", PASSES), ("tests/twice.test", TWICE)]);
         run(root.path(), "--write-known-failures known.toml");
         let list = root.path().join("known.toml");
@@ -72,7 +72,7 @@ fn new_failures_and_unexpected_passes_fail_the_run_and_the_ratchet_removes_the_l
         let printed = run(root.path(), &format!("{way} --known-failures known.toml"));
         assert_eq!(printed.code, 101, "{way}: {printed:?}");
         assert!(printed.out.contains("failing, but not known to fail: line 6"), "{printed:?}");
-    }
+    });
 }
 
 /// Each mode of `faulty`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::faulty_support::{PASSES, Place, fault};
-use crate::support::{self, FAILS, Printed, command, folder, target_binary};
+use crate::support::{self, FAILS, Printed, at_once, command, folder, target_binary};
 
 pub fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -224,7 +224,7 @@ fn sums_that_contradict_the_outcomes_are_refused() {
 
 #[test]
 fn results_are_kept_even_if_output_cannot_be_written() {
-    for (script, code) in [(PASSES, 4), (FAILS, 101)] {
+    at_once(&[(PASSES, 4), (FAILS, 101)], |&(script, code)| {
         for way in [&[][..], &["--parallel"], &["--parallel", "--workers", "2"]] {
             let (root, results) = (folder(&[("a.test", script)]), tempfile::tempdir().unwrap());
             let mut run = command(target_binary());
@@ -239,7 +239,7 @@ fn results_are_kept_even_if_output_cannot_be_written() {
             );
             assert_eq!(valid(results.path(), "results.json")["total"]["planned"], 1, "{way:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -312,12 +312,12 @@ fn runs_that_end_at_the_same_time_lose_nothing() {
 
 #[test]
 fn a_folder_that_cannot_be_written_changes_no_verdict() {
-    for (script, code) in [(PASSES, 0), (FAILS, 101)] {
+    at_once(&[(PASSES, 0), (FAILS, 101)], |&(script, code)| {
         let root = folder(&[("a.test", script)]);
         let printed = serial(root.path(), &root.path().join("a.test/results"), &[]);
         assert_eq!(printed.code, code, "{printed:?}");
         assert!(printed.err.contains("warning: cannot write the results to `"), "{printed:?}");
-    }
+    });
     // A file that cannot be written does not keep the others from being written.
     let (root, results) = (folder(&[("a.test", PASSES)]), tempfile::tempdir().unwrap());
     fs::create_dir(results.path().join("results.json")).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::bless::WAYS;
-use crate::support::{PASSES, Printed, command, folder, run, target_binary};
+use crate::support::{PASSES, Printed, at_once, command, folder, run, target_binary};
 
 /// Two wrong results, an error that does not come, and one that is right.
 const WRONG: &str = "query I\nSELECT 1\n----\n7\n\n# Fails.\nstatement error\nSELECT 2\n\nquery I\nSELECT 3\n----\n3\n\nquery I\nSELECT 4\n----\n8\n";
@@ -42,13 +42,13 @@ fn waiting() -> tempfile::TempDir {
 
 #[test]
 fn new_results_wait_in_every_mode_and_their_files_still_fail() {
-    for way in WAYS {
+    at_once(&WAYS, |way| {
         let root = folder(&[("a/x.slt", WRONG), ("pass.slt", PASSES)]);
         for _ in 0..2 {
             let mut command = command(target_binary());
             let results = tempfile::tempdir().unwrap();
             command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", results.path());
-            let printed = Printed::of(command.args(way).arg("--bless=review"));
+            let printed = Printed::of(command.args(*way).arg("--bless=review"));
             assert_eq!((printed.code, read(root.path(), "a/x.slt").as_str()), (101, WRONG), "{printed:?}");
             assert!(printed.out.contains("3 records would be rewritten: `slt review` shows each"), "{printed:?}");
             assert!(printed.out.contains("2 passed") || printed.out.contains("1 passed; 1 failed"), "{printed:?}");
@@ -58,7 +58,7 @@ fn new_results_wait_in_every_mode_and_their_files_still_fail() {
         assert_eq!((printed.code, read(root.path(), "a/x.slt").as_str()), (0, RIGHT), "{printed:?}");
         assert_eq!(names(&root.path().join("a")), ["x.slt"]);
         assert_eq!(run(root.path(), &[]).code, 0);
-    }
+    });
 }
 
 #[test]

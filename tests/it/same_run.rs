@@ -55,7 +55,7 @@ fn inputs_of_a_verdict_must_not_change_within_a_run() {
 
 #[test]
 fn a_run_is_resumed_unchanged_or_not_at_all() {
-    for mode in ["", "--workers 1"] {
+    at_once(&["", "--workers 1"], |mode| {
         let place = Place::with_many(60, &fault("sleep 300"));
         place.run(&format!("{mode} --time-budget 1")).exits(3);
         fs::write(place.path("tests/00.test"), PASSES).unwrap();
@@ -63,7 +63,7 @@ fn a_run_is_resumed_unchanged_or_not_at_all() {
         refused.says("`00.test` differs in contents");
         fs::write(place.path("tests/00.test"), fault("sleep 300")).unwrap();
         place.run(&format!("{mode} --resume --time-budget 1")).says("resumed the run");
-    }
+    });
 }
 
 #[test]

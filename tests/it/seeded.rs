@@ -64,19 +64,20 @@ impl Ledger {
     }
 }
 
-/// Where the files are, which of them are left out, and how many results have one altered result among them.
-fn corpus() -> (PathBuf, Vec<String>, u32) {
+/// Where the files are, which of them are left out, how many results have one altered result among them, and how long a record
+/// may take, in seconds.
+fn corpus() -> (PathBuf, Vec<String>, u32, u32) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Some(corpus) = std::env::var_os("SLT_CORPUS").filter(|path| !path.is_empty()) else {
         // Some records' SQL is composed at run time, so the ledger differs from the file; and the engine with faults
         // cannot open another database.
         let left_out = ["evidence/directives/variables.slt", "duckdb/"].map(str::to_owned).to_vec();
-        return (project.join("tests/corpus"), left_out, 20);
+        return (project.join("tests/corpus"), left_out, 20, 5);
     };
     // Files that fail without any fault.
     let verdicts = fs::read_to_string(project.join(".ci/corpus-verdicts.txt")).unwrap_or_default();
     let failing = verdicts.lines().filter_map(|line| line.strip_prefix("failed ")).map(str::to_owned).collect();
-    (project.join(corpus), failing, 1000)
+    (project.join(corpus), failing, 1000, 20)
 }
 
 /// The files in which a crash or a hang at the third request is certain to be noticed: two of them, far apart.
@@ -112,7 +113,7 @@ fn texts(value: &Value) -> Set {
 
 #[test]
 fn every_report_names_the_injected_faults_and_no_others() {
-    let (root, left_out, alter) = corpus();
+    let (root, left_out, alter, limit) = corpus();
     let place = Place::new([("list/none.test", "")]);
     fs::remove_dir_all(place.path("tests")).unwrap();
     symlink(root.canonicalize().unwrap(), place.path("tests")).unwrap();
@@ -121,7 +122,7 @@ fn every_report_names_the_injected_faults_and_no_others() {
     let names: Vec<&str> = listed.stdout.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     let (crash, hang) = victims(&root, &names);
 
-    let mut run = place.command(&format!("--workers 4 --crash-retries 0 --query-timeout 20 --report{skips}"));
+    let mut run = place.command(&format!("--workers 4 --crash-retries 0 --query-timeout {limit} --report{skips}"));
     run.env("FAULTY_LEDGER", place.path("ledger")).env("FAULTY_ALTER", alter.to_string());
     run.env("FAULTY_CRASH", &crash).env("FAULTY_HANG", &hang);
     run.env("GITHUB_ACTIONS", "true")
@@ -140,7 +141,7 @@ fn every_report_names_the_injected_faults_and_no_others() {
     in_the_earlier_shape(&json(&read("sqllogictest_results.json")), &ledger);
     in_junit(&read("junit.xml"), &ledger);
     in_the_page(&read("report.html"), &ledger);
-    on_the_console(&ended, &ledger);
+    on_the_console(&ended, &ledger, limit);
     on_github(&fs::read_to_string(place.path("summary.md")).unwrap(), &ended, &ledger);
     in_the_commands(&folder, &ledger);
 }
@@ -227,13 +228,13 @@ fn in_the_page(page: &str, ledger: &Ledger) {
     assert_eq!(kinds(&["out-of-memory", "unexpected-pass", "known-failure", "flaky", "not-run"]), Set::new());
 }
 
-fn on_the_console(ended: &Ended, ledger: &Ledger) {
+fn on_the_console(ended: &Ended, ledger: &Ledger, limit: u32) {
     let failing =
         ended.verdicts().into_iter().filter(|(_, verdict)| *verdict != "ok" && !verdict.starts_with("ignored"));
     let failing: BTreeMap<&str, &str> = failing.collect();
     assert_eq!(failing.keys().map(|name| (*name).to_owned()).collect::<Set>(), ledger.all());
     assert_eq!(failing[ledger.crash.0.as_str()], "crashed (SIGSEGV)");
-    assert_eq!(failing[ledger.hang.0.as_str()], "timed out after 20 s");
+    assert_eq!(failing[ledger.hang.0.as_str()], format!("timed out after {limit} s"));
     let printed = ended.stdout.lines().filter_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
     assert_eq!(printed.map(str::to_owned).collect::<Set>(), ledger.all());
     for (_, sql) in [&ledger.crash, &ledger.hang] {

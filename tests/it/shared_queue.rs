@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use rustix::process::Signal;
 
 use crate::faulty_support::{Ended, PASSES, Place, clean, fault, wait_until, workers_of};
+use crate::support::at_once;
 
 /// How often each file occurs in these processes' outputs, and that it passed.
 #[track_caller]
@@ -145,7 +146,7 @@ fn a_queue_where_nothing_can_be_written_is_an_error() {
 
 #[test]
 fn a_full_disk_ends_the_run_with_an_error_and_resume_continues() {
-    for mode in ["", "--workers 2"] {
+    at_once(&["", "--workers 2"], |mode| {
         let place = Place::with_many(60, PASSES);
         // No file may be longer than 20 KiB; that must not kill the process.
         let mut shell = place.dress(clean("sh"));
@@ -157,7 +158,7 @@ fn a_full_disk_ends_the_run_with_an_error_and_resume_continues() {
         assert_eq!(place.alive(), Vec::<String>::new());
         let ended = place.run(&format!("{mode} --resume")).exits(0);
         ended.says("resumed the run");
-    }
+    });
 }
 
 #[test]
@@ -174,7 +175,7 @@ fn a_queue_of_a_newer_version_is_an_error() {
 
 #[test]
 fn a_queue_that_is_emptied_during_a_run_is_never_green() {
-    for mode in ["", "--workers 2"] {
+    at_once(&["", "--workers 2"], |mode| {
         for how in ["emptied", "deleted"] {
             let place = Place::with_many(6, &fault("sleep 300"));
             let run = place.start(mode);
@@ -188,7 +189,7 @@ fn a_queue_that_is_emptied_during_a_run_is_never_green() {
             ended.says(&format!("`results/queue` was {how} during the run"));
             wait_until("nobody is left", || place.alive().is_empty());
         }
-    }
+    });
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) struct Process {
     child: Child,
     /// The group to kill, while its pid cannot be reused.
     group: Arc<Mutex<Option<Pid>>>,
+    /// Whether it was waited for, and did not end.
+    stays: bool,
 }
 
 impl Process {
@@ -43,7 +45,7 @@ impl Process {
         }
         let child = spawn(bash).map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
         let group = Arc::new(Mutex::new(i32::try_from(child.id()).ok().and_then(Pid::from_raw)));
-        Ok(Process { child, group })
+        Ok(Process { child, group, stays: false })
     }
 
     /// Our ends of its pipes, once, if it was started with pipes.
@@ -94,16 +96,17 @@ impl Process {
         }
     }
 
-    /// How the driver ended, if it ends within a while.
+    /// How the driver ended, if it ends within a while. That is waited for only once.
     fn status(&mut self) -> Option<io::Result<ExitStatus>> {
         let begun = Instant::now();
-        while begun.elapsed() < GOODBYE {
+        loop {
             match self.try_wait() {
+                Ok(None) if self.stays => return None,
                 Ok(None) => thread::sleep(Duration::from_millis(1)),
                 ended => return ended.transpose(),
             }
+            self.stays = begun.elapsed() >= GOODBYE;
         }
-        None
     }
 
     /// How the driver ended, if it has; the rest of its group is killed before its pid can be reused.
