@@ -111,33 +111,23 @@ fn check(ended: &Ended, what: &str, expected: Expected) {
     }
 }
 
-/// One process, whatever the number of its threads.
-fn alone(arguments: &str, has_others: bool) {
-    at_once(&FAULTS, |&(what, expected)| {
-        let ended = run(&place(what), arguments, None);
+#[test]
+fn in_one_process_and_with_a_whole_name_as_nextest_has_it() {
+    let modes = ["--test-threads 3", "--test-threads 1", "--exact bad.test --nocapture"];
+    at_once(&FAULTS.map(|fault| modes.map(|mode| (fault, mode))).concat(), |&((what, expected), mode)| {
+        let ended = run(&place(what), mode, None);
         check(&ended, what, expected);
-        if let (Continues(_), true) = (expected, has_others) {
+        if matches!(expected, Continues(_)) && !mode.contains("--exact") {
             ended.others_passed("bad.test");
         }
     });
 }
 
 #[test]
-fn in_threads_of_one_process() {
-    alone("--test-threads 3", true);
+fn in_a_thread_that_runs_no_file() {
     let ended = run(&place("thread-exit 0"), "--test-threads 3", None).exits(4);
     ended.says("crashed (exit 0) outside of the threads that run files; these were running:\n");
     ended.says("at tests/bad.test:4\n[SQL] FAULT thread-exit 0\n");
-}
-
-#[test]
-fn in_one_thread() {
-    alone("--test-threads 1", true);
-}
-
-#[test]
-fn with_a_whole_name_as_nextest_has_it() {
-    alone("--exact bad.test --nocapture", false);
 }
 
 /// Two processes, started by hand one after the other: the first fails, or runs to the end; the second runs what is left.

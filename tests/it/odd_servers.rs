@@ -67,7 +67,7 @@ fn a_server_that_is_too_old_for_a_queue_is_named_with_its_version() {
 #[test]
 fn a_server_that_stopped_answering_is_not_waited_for_repeatedly() {
     let engine = format!("postgres://me@127.0.0.1:{}/db", listen(postgres_that_falls_silent));
-    let files = [("a.test", PASSES), ("b.test", PASSES), ("c.test", PASSES)];
+    let files = [("a.test", PASSES), ("b.test", PASSES)];
     let begun = Instant::now();
     let printed = run(&engine, &files, &["--query-timeout", "0.2", "--test-threads", "1"]);
     assert!(begun.elapsed() < Duration::from_secs(120), "{:?}: {printed:?}", begun.elapsed());
@@ -76,11 +76,9 @@ fn a_server_that_stopped_answering_is_not_waited_for_repeatedly() {
     assert!(printed.verdict("a.test").unwrap().starts_with("timed out after 0.2 s"), "{printed:?}");
     assert!(printed.out.contains("so its thread was left behind"), "{printed:?}");
     // The next file gets no database while the connection that makes them waits for an answer to DROP; later it may.
-    for name in ["b.test", "c.test"] {
-        match printed.verdict(name).unwrap() {
-            "FAILED" => assert!(printed.out.contains("cannot make a database: no answer within 5 s"), "{printed:?}"),
-            verdict => assert!(verdict.starts_with("timed out after 0.2 s"), "{printed:?}"),
-        }
+    match printed.verdict("b.test").unwrap() {
+        "FAILED" => assert!(printed.out.contains("cannot make a database: no answer within 5 s"), "{printed:?}"),
+        verdict => assert!(verdict.starts_with("timed out after 0.2 s"), "{printed:?}"),
     }
 }
 

@@ -41,10 +41,10 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// Checks each item. Up to four checks of a test run at once, for those that wait for processes and time limits.
+/// Checks each item. Up to six checks of a test run at once, for those that wait for processes and time limits.
 pub fn at_once<T: Sync>(items: &[T], check: impl Fn(&T) + Sync) {
     /// How many threads may be added to those of the tests: more would make time limits pass on a busy machine.
-    static FREE: Mutex<usize> = Mutex::new(6);
+    static FREE: Mutex<usize> = Mutex::new(8);
     let change = |take: bool| {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let left = if take { free.checked_sub(1) } else { Some(*free + 1) };
@@ -57,7 +57,7 @@ pub fn at_once<T: Sync>(items: &[T], check: impl Fn(&T) + Sync) {
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..5 {
             if change(true) {
                 scope.spawn(|| {
                     let result = catch_unwind(AssertUnwindSafe(work));

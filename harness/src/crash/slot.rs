@@ -325,9 +325,11 @@ mod tests {
                 let _adopted = slot.adopt();
                 for line in (0..u64::MAX).take_while(|_| !stop.load(Ordering::Relaxed)) {
                     let _in_engine = InEngine::enter(&format!("{line}.test"), line, &[b'a' + (line % 26) as u8; 900]);
+                    // As an engine does: between two writes there is time to read.
+                    std::thread::sleep(std::time::Duration::from_micros(1));
                 }
             });
-            for _ in 0..2000 {
+            for _ in 0..20_000 {
                 let Noted { file, line, sql, .. } = slot.read();
                 if !sql.is_empty() {
                     assert_eq!(file, format!("{line}.test"));

@@ -270,24 +270,28 @@ mod tests {
     #[test]
     fn an_engine_that_hangs_anywhere_times_out_under_either_limit() {
         let limit = Some(Duration::from_millis(100));
-        for options in [
+        let both = [
             Options { file_timeout: limit, ..Options::default() },
             Options { query_timeout: limit, ..Options::default() },
-        ] {
-            for (hangs, line, sql, passed) in
-                [("connect", 0, "", 0), ("run", 1, "SELECT 1", 0), ("drop", 4, "SELECT 2", 2)]
-            {
-                let outcome = run_on(hangs, &options, &|| false);
-                assert_eq!(outcome.verdict, Verdict::TimedOut { limit_ms: 100 }, "{hangs}");
-                assert_eq!((outcome.records.passed, outcome.records.failed), (passed, 1), "{hangs}");
-                let failure = &outcome.failures[0];
-                assert_eq!((failure.line, failure.sql.as_str()), (line, sql), "{hangs}");
-                assert!(failure.file.ends_with("a.test") && failure.message.contains("0.1 s"), "{failure:?}");
-                // The time is the engine's.
-                let waited = if options.query_timeout.is_some() { 1_100_000 } else { 1 };
-                assert!((waited..=outcome.wall_us).contains(&outcome.engine_us), "{hangs}: {outcome:?}");
+        ];
+        let check = |options: &Options, (hangs, line, sql, passed): (&'static str, u64, &str, u64)| {
+            let outcome = run_on(hangs, options, &|| false);
+            assert_eq!(outcome.verdict, Verdict::TimedOut { limit_ms: 100 }, "{hangs}");
+            assert_eq!((outcome.records.passed, outcome.records.failed), (passed, 1), "{hangs}");
+            let failure = &outcome.failures[0];
+            assert_eq!((failure.line, failure.sql.as_str()), (line, sql), "{hangs}");
+            assert!(failure.file.ends_with("a.test") && failure.message.contains("0.1 s"), "{failure:?}");
+            // The time is the engine's.
+            let waited = if options.query_timeout.is_some() { 1_100_000 } else { 1 };
+            assert!((waited..=outcome.wall_us).contains(&outcome.engine_us), "{hangs}: {outcome:?}");
+        };
+        thread::scope(|scope| {
+            for options in &both {
+                for place in [("connect", 0, "", 0), ("run", 1, "SELECT 1", 0), ("drop", 4, "SELECT 2", 2)] {
+                    scope.spawn(move || check(options, place));
+                }
             }
-        }
+        });
         assert!(left_threads_behind());
     }
 
