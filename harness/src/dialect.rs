@@ -1,4 +1,4 @@
-//! The dialects of test files: by which rules a script is read, run, checked and rewritten.
+//! The dialects of test files: the rules by which a script is read, run, checked and rewritten.
 //!
 //! Everything that a dialect decides is its [`Definition`](definition::Definition), in a folder of its own. A new dialect is
 //! such a folder and one line in the registry below. Nothing outside of this module asks which dialect a script is in: it
@@ -28,7 +28,7 @@ pub(crate) mod survey;
 mod tags;
 #[cfg(test)]
 mod trivial;
-// Which of it is used depends on the engines that are compiled.
+// Which of its items are used depends on the compiled engines.
 #[cfg_attr(not(all(feature = "sqlite", feature = "external")), allow(dead_code))]
 pub(crate) mod values;
 
@@ -50,7 +50,7 @@ macro_rules! registry {
             /// All dialects.
             pub const ALL: &'static [Dialect] = &[$($(#[cfg($when)])? Dialect::$name,)*];
 
-            /// What the dialect decides.
+            /// The dialect's rules.
             pub(crate) fn definition(self) -> &'static dyn Definition {
                 match self {
                     $($(#[cfg($when)])? Dialect::$name => &$definition,)*
@@ -73,7 +73,7 @@ registry! {
 }
 
 impl Dialect {
-    /// The name by which flags and settings know it.
+    /// The dialect's name in flags and settings.
     pub fn name(self) -> &'static str {
         self.definition().name()
     }
@@ -94,20 +94,20 @@ impl Dialect {
         format!("The dialect by which every file is read, whatever its extension: {}", Dialect::names("or"))
     }
 
-    /// The feature of this crate that it needs, if the program was built without it. Its files are still its own then,
-    /// so that no other dialect reads them.
+    /// The feature of this crate that the dialect needs, if the program was built without it. Its files still belong to it
+    /// then, so that no other dialect reads them.
     pub(crate) fn missing_feature(self) -> Option<&'static str> {
         self.definition().missing_feature()
     }
 
-    /// The dialect that a file's extension stands for, in capitals or not, if it stands for one.
+    /// The dialect of a file, by the file's extension in any letter case; `None` if no dialect has that extension.
     pub fn by_extension(path: &Path) -> Option<Dialect> {
         Dialect::by_longest_extension(path).map(|(dialect, _)| dialect)
     }
 
-    /// The dialect that a file's extension stands for, and the length of that extension, without its dot.
+    /// The dialect of a file, by the file's extension, and the length of that extension without its dot.
     pub(crate) fn by_longest_extension(path: &Path) -> Option<(Dialect, usize)> {
-        // A file whose whole name is an extension has none.
+        // A file whose whole name is an extension, such as `.test`, has no extension.
         path.extension()?;
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let fits = |extension: &&&str| name.strip_suffix(**extension).is_some_and(|stem| stem.ends_with('.'));

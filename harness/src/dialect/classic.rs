@@ -1,7 +1,7 @@
 //! The classic dialect (`.test`), as SQLite's original runner reads it.
 //!
 //! ```text
-//! hash-threshold 8              results of more than 8 values stand as a hash
+//! hash-threshold 8              results of more than 8 values are written as a hash
 //!
 //! skipif mysql # why            left out on MySQL; any number of conditions, all must hold
 //! onlyif sqlite
@@ -17,8 +17,8 @@
 //! halt                          nothing below is run
 //! ```
 //!
-//! Blank lines (or lines of white space) part records. Lines that begin with `#` are dropped wherever they stand, and
-//! `#` ends a directive. Rules: <https://www.sqlite.org/sqllogictest/doc/trunk/about.wiki>.
+//! Blank lines (or lines of white space) separate records. Lines that begin with `#` are ignored everywhere, and `#` ends a
+//! directive. Rules: <https://www.sqlite.org/sqllogictest/doc/trunk/about.wiki>.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,8 @@ pub(super) use definition::Classic;
 
 /// A parser yields the records of a classic script, one at a time, without copying it.
 ///
-/// Records that do not apply come as [`Step::Skip`], unread. After an error it yields nothing more.
+/// For a record that does not apply, it yields [`Step::Skip`] and does not read the rest of the record. After an error it
+/// yields nothing more.
 #[derive(Debug)]
 pub struct Parser<'a> {
     lines: Lines<'a>,
@@ -185,12 +186,12 @@ impl<'a> Parser<'a> {
         Ok(Step::Query { sql, letters: Cow::Borrowed(letters), sort, label, expect })
     }
 
-    /// Passes over the lines of a record that does not apply.
+    /// Skips the lines of a record that does not apply.
     fn pass_over(&mut self) {
         while self.lines.next().is_some_and(|line| !line.is_blank()) {}
     }
 
-    /// Reads SQL up to the record's end or `----`, and says whether the latter was met.
+    /// Reads SQL up to the record's end or `----`, and returns whether it found `----`.
     fn sql(&mut self, directive: &str) -> Result<(Cow<'a, [u8]>, bool), SyntaxError> {
         let number = self.lines.number();
         let text = self.lines.text();
@@ -232,7 +233,7 @@ impl<'a> Parser<'a> {
                 return Err(self.error("a second `----` in one record"));
             }
             let comment = line.text.starts_with(b"#");
-            // A line that does not begin right behind the one before it leaves a carriage return between them.
+            // A line that does not begin directly after the `\n` of the previous line has a carriage return before it.
             block.plain &= line.start == next && !comment;
             block.count += usize::from(!comment);
             block.text = &file[start..line.end()];
@@ -265,7 +266,8 @@ impl<'a> Iterator for Parser<'a> {
     }
 }
 
-/// The lines of one piece of SQL: a slice of the file for as long as they follow one another with a bare `\n`.
+/// The lines of one piece of SQL. It is a slice of the file as long as each line ends with a bare `\n`, and a copy
+/// otherwise.
 #[derive(Default)]
 struct Sql<'a> {
     text: Option<Cow<'a, [u8]>>,
@@ -320,7 +322,7 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
-/// `----`, trailing white space allowed.
+/// Whether a line is `----`, with or without trailing white space.
 pub(super) fn is_delimiter(line: &[u8]) -> bool {
     line.starts_with(b"----") && line[4..].trim_ascii_start().is_empty()
 }

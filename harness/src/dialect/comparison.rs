@@ -22,29 +22,30 @@ pub(crate) struct Fingerprint(u64, usize);
 /// Seeds the fingerprints of this process, so that no script can be written whose results collide.
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
-/// A comparison keeps the order in which a result is compared, and its buffers.
+/// A comparison holds the order in which a result is compared, and its buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     sort: Sort,
     /// The rows (or, with `valuesort`, the values) in the order of comparison; empty if that is the engine's order.
     order: Vec<Piece>,
-    /// Their text in that order.
+    /// The text of those rows or values, in that order.
     sorted: Vec<u8>,
-    /// The values of each row in the order of comparison, where rows have different widths and are not taken apart.
+    /// The range of values of each row, in the order of comparison; only for rows of different widths that are compared as
+    /// rows.
     uneven: Vec<Range<usize>>,
-    /// Whether a value contains a line feed, if sorting has shown it.
+    /// Whether a value contains a line feed; `None` if sorting has not checked it.
     line_feeds: Option<bool>,
 }
 
-/// What a mismatch says before it is known how the results differ.
+/// The message of a mismatch until it is known how the results differ.
 pub(crate) const MISMATCH: &str = "query result mismatch";
 
 /// Why a result is not the expected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// In a line.
+    /// One line of text.
     pub message: String,
-    /// Both results, if it is one of results.
+    /// Both results, if the mismatch is one of results.
     pub(crate) results: Option<Box<Differing>>,
 }
 
@@ -54,9 +55,9 @@ pub(crate) struct Differing {
     pub(crate) expected: Vec<String>,
     /// In the form of `expected`.
     pub(crate) actual: Vec<String>,
-    /// The same, where values that count as equal are written as the script writes them.
+    /// `actual`, with values that count as equal written as the script writes them.
     pub(crate) compared: Option<Vec<String>>,
-    /// How lines make rows; [`Shape::Text`] if the message already says what differs.
+    /// How lines form rows; [`Shape::Text`] if the message already says what differs.
     pub(crate) shape: Shape,
     /// Whether `actual` was sorted.
     pub(crate) sorted: bool,
@@ -75,11 +76,11 @@ impl From<String> for Mismatch {
 pub(crate) struct Texts {
     /// The lines of the expected result.
     pub(crate) expected: Vec<String>,
-    /// Those of the actual result.
+    /// The lines of the actual result.
     pub(crate) actual: Vec<String>,
-    /// Both in the form in which they are compared, if that is not byte by byte.
+    /// Both results in the form in which they are compared, if the comparison is not byte by byte.
     pub(crate) compared: Option<(Vec<String>, Vec<String>)>,
-    /// How lines make rows.
+    /// How lines form rows.
     pub(crate) shape: Shape,
     /// Whether the actual lines were sorted.
     pub(crate) sorted: bool,
@@ -88,7 +89,7 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// What is compared, with the line in the file of each expected line, if these are known.
+    /// The lines that are compared. `numbers` holds the line in the file of each expected line, if known.
     pub(crate) fn sides<'t>(&'t self, numbers: &'t [u64]) -> Sides<'t> {
         let own = (&self.expected, &self.actual);
         let (expected, actual) = self.compared.as_ref().map_or(own, |(expected, actual)| (expected, actual));
@@ -102,7 +103,7 @@ impl Texts {
 pub(crate) struct Form {
     /// Whether a line is a row.
     pub(crate) row_wise: bool,
-    /// Whether the dialect's own rules hold, and not those of the engine's author.
+    /// Whether the dialect's own rules apply, and not those of the engine's author.
     pub(crate) usual: bool,
     /// How many columns the record declares.
     pub(crate) declared: usize,
@@ -182,7 +183,8 @@ impl Comparison {
         for piece in &self.order {
             let rest = &mut self.sorted[end..];
             match rest.first_chunk_mut() {
-                // Copied with a constant length, because that needs no call; what follows overwrites the end.
+                // The copy has a constant length, because that needs no function call; the next piece overwrites the
+                // surplus bytes.
                 Some(start) if piece.is_whole() => {
                     *start = piece.prefix.to_be_bytes();
                     end += piece.len();
@@ -197,7 +199,7 @@ impl Comparison {
         self.sorted.truncate(end);
     }
 
-    /// How many values are sorted, or shown as a row, together.
+    /// How many values are sorted together, or shown as one row.
     fn width(&self, rows: &Rows) -> usize {
         if self.sort == Sort::Values { 1 } else { rows.columns().unwrap_or(1).max(1) }
     }
@@ -240,8 +242,8 @@ impl Comparison {
         }
     }
 
-    /// Whether rows are the lines byte by byte, and no value has white space that a comparison would fold. Most results are,
-    /// and this needs no memory. If not, they may still be equal.
+    /// Whether the rows equal the lines byte by byte, and no value has white space that a comparison would fold. Most
+    /// results do, and this check allocates no memory. If it fails, the results may still be equal.
     fn is_letter_for_letter(&self, rows: &Rows, lines: &Lines<'_>, row_wise: bool) -> bool {
         if !self.uneven.is_empty() {
             return false;
@@ -263,10 +265,10 @@ impl Comparison {
         lines.iter().all(&mut row) && values.next().is_none()
     }
 
-    /// The expected and the actual result as text: one value per line or, row-wise, one row per line; hashed if the
-    /// expected result is. The record declares this many columns.
+    /// The expected and the actual result as text: one value per line or, row-wise, one row per line. The actual result is
+    /// a hash if the expected one is. The record declares this many columns.
     ///
-    /// Where the dialect's own rules hold (`usual`), so does what they make of white space.
+    /// If the dialect's own rules apply (`usual`), its rules for white space apply too.
     pub(crate) fn texts(&self, rows: &Rows, lines: &Lines<'_>, form: Form) -> Texts {
         let Form { row_wise, usual, declared } = form;
         let expected: Vec<&[u8]> = lines.iter().collect();
@@ -310,7 +312,7 @@ impl Comparison {
         }
     }
 
-    /// The result as rows of text, or row by row a value; with `valuesort`, each value is a row.
+    /// The result as rows of text or, if not `row_wise`, as rows of one value each. With `valuesort`, each value is a row.
     pub(crate) fn strings(&self, rows: &Rows, row_wise: bool) -> Vec<Vec<String>> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         match row_wise {
@@ -324,7 +326,7 @@ impl Comparison {
         let mut hasher = SEED.build_hasher();
         hasher.write(self.text(rows));
         if self.line_feeds.unwrap_or_else(|| rows.holds_line_feeds()) {
-            // Then the text does not show where a value ends.
+            // Without the lengths, the text does not show where a value ends.
             self.values(rows).for_each(|value| hasher.write_usize(value.len()));
         }
         Fingerprint(hasher.finish(), rows.len())
@@ -345,7 +347,8 @@ impl Comparison {
     }
 }
 
-/// How many bytes are not above a line feed: counted in bytes, of which the processor adds many at a time.
+/// How many bytes are less than or equal to a line feed. The counters are bytes, because the processor adds many of them at
+/// a time.
 fn low_bytes(text: &[u8]) -> usize {
     let count = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(*byte <= b'\n')).sum::<u8>();
     text.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(count(chunk))).sum()
@@ -356,7 +359,7 @@ fn prefix(text: &[u8], place: Range<usize>) -> u128 {
     let rest = &text[place.start..];
     let number = match (rest.first_chunk(), text.last_chunk()) {
         (Some(bytes), _) => u128::from_be_bytes(*bytes),
-        // What stands before the rest is shifted out.
+        // The bytes before the rest are shifted out.
         (None, Some(bytes)) => u128::from_be_bytes(*bytes) << (8 * (PREFIX_BYTES - rest.len())),
         (None, None) => rest.iter().rev().fold(0, |number, byte| (number >> 8) | (u128::from(*byte) << 120)),
     };
@@ -371,8 +374,8 @@ const ANYTHING: &[u8] = b"<slt:ignore>";
 /// for byte around it.
 ///
 /// The rules are those of the crate's `default_validator`, but on bytes: two values that are not UTF-8 are equal only
-/// if their bytes are. Also, the crate only requires the parts around `<slt:ignore>` to occur one after another, so
-/// that anything may precede the first and follow the last; here the result must start and end with them.
+/// if their bytes are. Also, the crate only requires the parts around `<slt:ignore>` to occur one after another: it allows
+/// any text before the first part and after the last one. Here the result must start and end with them.
 fn as_written(actual: &[Vec<&[u8]>], expected: &[&[u8]]) -> bool {
     if !ignores(expected) {
         let actual = actual.iter().map(|row| normalized_row(row));
@@ -380,11 +383,12 @@ fn as_written(actual: &[Vec<&[u8]>], expected: &[&[u8]]) -> bool {
     }
     let actual = actual.iter().map(|row| row.join(&b' ')).collect::<Vec<_>>().join(&b'\n');
     let expected = expected.join(&b'\n');
-    // The crate's rule, and then ours; whitespace at either end is ignored, because it is hard to see in a file.
+    // The crate's rule, and then our stricter one. Whitespace at both ends is ignored, because it is hard to see in a file.
     fragments(&actual, &expected, false) && fragments(actual.trim_ascii(), expected.trim_ascii(), true)
 }
 
-/// Whether the parts of `expected` around `<slt:ignore>` occur one after another, also at both ends if `anchored`.
+/// Whether the parts of `expected` around `<slt:ignore>` occur one after another. If `anchored`, the text must also start
+/// with the first part and end with the last one.
 fn fragments(actual: &[u8], expected: &[u8], anchored: bool) -> bool {
     let mut rest = actual;
     let (mut start, mut is_first) = (0, true);
@@ -408,8 +412,8 @@ fn ignores(expected: &[&[u8]]) -> bool {
     expected.iter().any(|line| memchr::memmem::find(line, ANYTHING).is_some())
 }
 
-/// Whether a value is surely its own [`normalized`] form: it has visible ASCII at both ends, and no white space within but
-/// single blanks.
+/// Whether a value certainly equals its [`normalized`] form: it begins and ends with visible ASCII, and the only white
+/// space in it is single blanks.
 fn is_folded(value: &[u8]) -> bool {
     let ([first, ..], [.., last]) = (value, value) else { return false };
     first.is_ascii_graphic()
@@ -423,7 +427,7 @@ fn normalized_row(row: &[&[u8]]) -> Vec<u8> {
     row.iter().map(|value| normalized(value)).collect::<Vec<_>>().join(&b' ')
 }
 
-/// A value or line without whitespace at its ends, and with one blank for each run of it.
+/// A value or line without whitespace at its ends, and with each run of whitespace replaced by one blank.
 ///
 /// Like the crate's `default_normalizer`: Unicode's whitespace counts at the ends, ASCII's within.
 fn normalized(value: &[u8]) -> Vec<u8> {
@@ -437,7 +441,8 @@ pub(crate) fn is_hashed(lines: &Lines<'_>) -> bool {
     HashLine::of(lines).is_some()
 }
 
-/// Both results as text, so that they are not the same unless they are; with `line_feeds`, values have them escaped.
+/// Both results as text. The texts differ unless the results are equal. With `line_feeds`, line feeds in values are
+/// escaped.
 fn written<T: AsRef<[u8]>>(expected: &[T], actual: &[T], line_feeds: bool) -> (Vec<String>, Vec<String>) {
     let lines = |lines: &[T], backslashes: bool| -> Vec<String> {
         let shown = lines.iter().map(|line| shown(line.as_ref(), backslashes, line_feeds));

@@ -7,7 +7,7 @@ use super::rewrite::Correction;
 pub(crate) enum Results {
     /// The rows of a query. They become text only after the verdict, and outside every time limit.
     Rows,
-    /// They are text already.
+    /// Results that are already text.
     Texts(Box<Texts>),
 }
 
@@ -19,7 +19,8 @@ pub(crate) struct Complaint {
     pub(crate) correction: Result<Box<Correction>, String>,
     /// Whether a function of the engine's author panicked, which ends the script.
     pub(crate) panicked: bool,
-    /// Whether the judged engine returned the same, where this is the reference and the dialect has found that out itself.
+    /// Whether the judged engine returned the same result. Set only if this engine is the reference, and the dialect has
+    /// already compared the two results.
     pub(crate) is_alike: Option<bool>,
 }
 

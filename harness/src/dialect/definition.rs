@@ -1,4 +1,4 @@
-//! What a dialect decides.
+//! The definition of a dialect.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +15,18 @@ use crate::script::{ExpectedError, Labels, Lines, ScriptFile, SyntaxError};
 
 /// The definition of a dialect: everything in which it may differ from others.
 ///
-/// A dialect is a folder with an implementation of this, and one line in the [registry](super::Dialect). What most dialects have in
-/// common is the default here, or a function beside this module: the order and the hash of results
-/// ([`Comparison`]), the survey of records, the edits of lines.
+/// A dialect is a folder with an implementation of this trait, and one line in the [registry](super::Dialect). What most
+/// dialects have in common is a default method here, or a function in a module next to this one: the order and the hash of
+/// results ([`Comparison`]), the survey of records, the edits of lines.
 pub(crate) trait Definition: Sync {
-    /// The name by which flags and settings know it.
+    /// The dialect's name in flags and settings.
     fn name(&self) -> &'static str;
 
-    /// What a sentence calls it: `DuckDB's dialect`.
+    /// The dialect's name in a sentence: `DuckDB's dialect`.
     fn title(&self) -> &'static str;
 
-    /// The ends of file names that stand for it, without the dot before them. The longest one that fits decides.
+    /// The dialect's file extensions, without the leading dot. If several extensions match a file name, the longest one
+    /// decides.
     fn extensions(&self) -> &'static [&'static str];
 
     /// The feature of this crate that it needs, if the program was built without it.
@@ -33,7 +34,7 @@ pub(crate) trait Definition: Sync {
         None
     }
 
-    /// The directives that it knows, and not every dialect does.
+    /// The directives that this dialect knows, but not every other dialect.
     fn words(&self) -> Words {
         Words::default()
     }
@@ -41,12 +42,12 @@ pub(crate) trait Definition: Sync {
     /// How its records are laid out.
     fn layout(&self) -> &'static Layout;
 
-    /// What a directive is, for an outline.
+    /// The kind of a directive, for an outline.
     fn kind(&self, directive: &[u8]) -> Kind {
         Kind::of(directive)
     }
 
-    /// How often what is in a loop runs that this line opens, as far as the line shows it.
+    /// How many times the body of the loop that this line opens runs, as far as the line itself shows it.
     fn passes(&self, _line: &[u8]) -> u64 {
         1
     }
@@ -56,15 +57,16 @@ pub(crate) trait Definition: Sync {
         false
     }
 
-    /// The files that an `include` of `pattern` in the file `from` names, where `script` has led there.
+    /// The files that an `include` of `pattern` names. `from` contains the `include`: it is the file of `script`, or a file
+    /// that this includes.
     ///
     /// # Errors
-    /// A fragment: there is none, or it must not be read.
+    /// A fragment of a sentence: there is no such file, or it must not be read.
     fn included(&self, _pattern: &str, _from: &Path, _script: &ScriptFile<'_>) -> Result<Vec<PathBuf>, String> {
         Ok(Vec::new())
     }
 
-    /// Whether a script means the same with the text of an included file in the place of its `include`.
+    /// Whether a script keeps its meaning if each `include` is replaced by the text of the included file.
     #[cfg_attr(not(feature = "commands"), allow(dead_code))]
     fn inlines_includes(&self) -> bool {
         false
@@ -81,7 +83,7 @@ pub(crate) trait Definition: Sync {
         true
     }
 
-    /// The dialect of SQL that its scripts are in, whatever the engine, by its name in the `sqlparser` crate.
+    /// The SQL dialect of its scripts, if it is the same for all engines: a name from the `sqlparser` crate.
     fn sql(&self) -> Option<&'static str> {
         None
     }
@@ -89,7 +91,7 @@ pub(crate) trait Definition: Sync {
     /// How its values are written.
     fn form(&self) -> &'static Form;
 
-    /// Reads the script and runs it, step by step. Returns why the rest of it is not for this engine, if that is so.
+    /// Reads the script and runs it, step by step. If the rest of the script is not for this engine, returns the reason.
     fn run<'a>(
         &self,
         script: &ScriptFile<'_>,
@@ -129,19 +131,19 @@ pub(crate) trait Definition: Sync {
         first == second
     }
 
-    /// Looks through a whole script; what is wrong in one that can be read is in the survey.
+    /// Checks a whole script without running it. The survey lists the problems of a script that can be read.
     ///
     /// # Errors
     /// The first rule of the dialect that is broken.
     fn survey(&self, script: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError>;
 
-    /// How a record is rewritten that the [stage](Stage) has judged; none in a dialect that judges its records itself.
+    /// Rewrites a record that the [stage](Stage) has judged. `None` for a dialect that judges its records itself.
     fn rewriter(&self) -> Option<&dyn Rewriter> {
         None
     }
 
-    /// The records of a whole file, each with its line; none if it cannot be read. Comparing them before and after a
-    /// file is rewritten shows whether other records have changed.
+    /// The records of a whole file, each with its line; `None` if the file cannot be read. Comparing the records before and
+    /// after a file is rewritten shows whether other records have changed.
     fn kept(&self, script: &ScriptFile<'_>, text: &[u8], labels: &Labels) -> Option<Vec<(u64, Kept)>> {
         rewrite::kept(self.rewriter()?, script, text, labels)
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! require json                     without it, the file is ignored
 //!
-//! foreach t INTEGER VARCHAR        the body runs once for each word; {t} stands for it in SQL
+//! foreach t INTEGER VARCHAR        the body runs once for each word; {t} is replaced by it in SQL
 //!
 //! statement ok
 //! CREATE OR REPLACE TABLE x(a {t})
@@ -54,7 +54,7 @@ pub use include::{Texts, find};
 pub use names::Names;
 pub use require::{Requirement, known as known_requirement, misspelt as misspelt_requirement, of_the_runner};
 
-/// A parsed script. It borrows from the file: a loop is held once, however often it runs.
+/// A parsed script. It borrows from the file. It contains each loop once, however often the loop runs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Script<'a> {
     /// Its steps, in order.
@@ -62,7 +62,7 @@ pub struct Script<'a> {
 }
 
 impl Script<'_> {
-    /// The files that steps are included from, each once.
+    /// The files from which steps are included, without repetition.
     pub fn files(&self) -> BTreeSet<Arc<str>> {
         fn gather(nodes: &[Node<'_>], files: &mut BTreeSet<Arc<str>>) {
             for node in nodes {
@@ -92,13 +92,13 @@ pub enum Node<'a> {
 pub struct Loop<'a> {
     /// Where `loop` or `foreach` is.
     pub place: Place,
-    /// The names that the body knows the values by.
+    /// The names of the loop's variables.
     pub names: Vec<&'a str>,
-    /// What it runs over.
+    /// The values that it runs over.
     pub over: Over<'a>,
     /// Whether each pass has a connection of its own (`concurrentloop`, `concurrentforeach`).
     pub concurrent: bool,
-    /// What it runs.
+    /// The steps and loops that each pass runs.
     pub body: Vec<Node<'a>>,
 }
 
@@ -107,7 +107,7 @@ pub struct Loop<'a> {
 pub enum Over<'a> {
     /// Whole numbers, the end excluded; the first one runs even if the range is empty.
     Range(i64, i64),
-    /// Words, built-in lists and variables, as the file has them.
+    /// Words, built-in lists and variables, as written in the file.
     Words(Vec<&'a str>),
 }
 
@@ -125,7 +125,7 @@ pub struct Place {
 pub struct Step<'a> {
     /// Where it is.
     pub place: Place,
-    /// All of them must allow it.
+    /// The conditions; the step runs only if all of them allow it.
     pub conditions: Vec<Condition<'a>>,
     /// What to do.
     pub action: Action<'a>,
@@ -148,7 +148,7 @@ pub enum Action<'a> {
     Output(&'a str),
     /// Open another database.
     Load(Load<'a>),
-    /// Close the database and open it again; `false` if extensions are not to be loaded again.
+    /// Close the database and open it again. With `false`, extensions are not loaded again.
     Restart(bool),
     /// Replace the main connection by a new one.
     Reconnect,
@@ -160,9 +160,9 @@ pub enum Action<'a> {
     Seed(&'a str),
     /// Give a name in braces a value.
     Variable(&'a str, &'a str),
-    /// Errors with one of these texts skip the file.
+    /// Skip the file if an error contains one of these texts.
     IgnoreErrors(Vec<&'a str>),
-    /// Errors with one of these texts fail, whatever is expected.
+    /// Fail the record if its error contains one of these texts, even if the error is expected.
     AlwaysFail(Vec<&'a str>),
     /// Skip the file unless this is met.
     Require(Vec<&'a str>),
@@ -201,9 +201,9 @@ pub enum Expect {
     Ok,
     /// With an error.
     Error,
-    /// Either way; an error must match.
+    /// With or without an error; an error must match.
     Maybe,
-    /// Either way (`debug`).
+    /// With or without any error (`debug`).
     Anything,
 }
 
@@ -212,11 +212,11 @@ pub enum Expect {
 pub struct Statement<'a> {
     /// How it must end.
     pub expect: Expect,
-    /// The connection that runs it; the main one if there is none.
+    /// The connection that runs it; `None` is the main one.
     pub connection: Option<&'a str>,
     /// The SQL.
     pub sql: &'a str,
-    /// The lines below `----`; empty for any error.
+    /// The lines below `----`; empty if any error is accepted.
     pub error: &'a str,
 }
 
@@ -227,20 +227,20 @@ pub struct Query<'a> {
     pub letters: &'a str,
     /// How rows are ordered before they are compared.
     pub sort: Sort,
-    /// The connection that runs it; the main one if there is none.
+    /// The connection that runs it; `None` is the main one.
     pub connection: Option<&'a str>,
     /// All results under one label must be equal.
     pub label: Option<&'a str>,
     /// The SQL.
     pub sql: &'a str,
-    /// The lines of the result; nothing for none, `""` for an empty line.
+    /// The lines of the result; `None` if there are none, `""` for an empty line.
     pub expected: Option<&'a str>,
 }
 
 /// A database to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load<'a> {
-    /// The file; none for a database in memory.
+    /// The file; `None` for a database in memory.
     pub path: Option<&'a str>,
     /// Whether it is only read. Otherwise it is deleted first.
     pub read_only: bool,

@@ -1,4 +1,5 @@
-//! What DuckDB's dialect is called, also where it is not built: no other dialect may then read its files.
+//! The name and extension of DuckDB's dialect. They are known even if the dialect is not built: no other dialect may then
+//! read its files.
 
 pub(super) const NAME: &str = "duckdb";
 pub(super) const TITLE: &str = "DuckDB's dialect";

@@ -1,19 +1,20 @@
-//! What other dialects know and this one does not: most often, such a file is read by the wrong rules.
+//! Errors for words that other dialects know and this one does not. The usual cause is a file that is read as the wrong
+//! dialect.
 
 use super::Dialect;
 use crate::script::SyntaxError;
 use crate::script::source::quote;
 
-/// The words that a dialect knows, and not all of them do.
+/// Words that a dialect knows, but not every other dialect.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Words {
     /// Directives.
     pub(crate) directives: &'static [&'static str],
-    /// Directives, and a word after them.
+    /// Directives, each with the word after it.
     pub(crate) kinds: &'static [(&'static str, &'static str)],
 }
 
-/// An error at a line that begins with these words, if they are known to other dialects than `here`.
+/// An error for a line that begins with these words, if dialects other than `here` know them.
 pub(super) fn of_words(line: u64, words: &[&str], here: Dialect) -> Option<SyntaxError> {
     let of_kind = |dialect: &Dialect| match words {
         [directive, kind, ..] => dialect.definition().words().kinds.contains(&(*directive, *kind)),
@@ -49,8 +50,8 @@ pub(super) fn error(line: u64, what: &str, dialects: &[Dialect], here: Dialect) 
     SyntaxError { known_to: others.into_iter().map(Dialect::name).collect(), ..SyntaxError::new(line, message) }
 }
 
-/// An error at a letter that the dialect `here` does not have. The sqllogictest-rs dialect has any, and is named if these are
-/// letters that are in use.
+/// An error for a letter that the dialect `here` does not have. The sqllogictest-rs dialect accepts any letter; the error
+/// names it if all the letters are ones that such files use.
 pub(super) fn letter(line: u64, letter: &str, letters: &str, here: Dialect) -> SyntaxError {
     let unknown = format!("unknown column letter {letter} in {}: I, R or T", quote(letters.as_bytes()));
     match letters {
@@ -65,12 +66,12 @@ pub(super) fn letter(line: u64, letter: &str, letters: &str, here: Dialect) -> S
     }
 }
 
-/// An error at a `query` without letters, in the dialect `here`.
+/// An error for a `query` without letters, in the dialect `here`.
 pub(super) fn no_letters(line: u64, here: Dialect) -> SyntaxError {
     error(line, "`query` needs a letter for each column: I, R or T; without letters it", &[Dialect::Slt], here)
 }
 
-/// An error at a `statement ok` with the name of a connection, in the dialect `here`.
+/// An error for a `statement ok` with the name of a connection, in the dialect `here`.
 pub(super) fn connection(line: u64, name: &str, here: Dialect) -> SyntaxError {
     let what = format!("unexpected {} after the directive; a connection there", quote(name.as_bytes()));
     error(line, &what, &[Dialect::DuckDb], here)

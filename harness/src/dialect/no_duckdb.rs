@@ -1,4 +1,4 @@
-//! Stands in for DuckDB's dialect where the feature `duckdb` is off: its files are known, and none of them can be read.
+//! The replacement for DuckDB's dialect if the feature `duckdb` is off: it recognizes the files, but cannot read them.
 
 use super::definition::Definition;
 use super::duckdb_name::{EXTENSIONS, NAME, TITLE};
@@ -43,7 +43,7 @@ impl Definition for DuckDb {
         &Form { null: b"NULL", conversions: TEXTS, finish: |_, _| {}, adopt: unchanged, truth: None }
     }
 
-    /// The suite has refused the file by now.
+    /// Never reached in practice: the suite has already refused the file.
     fn run<'a>(&self, _: &ScriptFile<'_>, _: &'a [u8], _: &'a Labels, stage: &mut dyn Stage<'a>) -> Option<String> {
         stage.fail(off());
         None

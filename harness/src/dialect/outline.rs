@@ -1,8 +1,8 @@
-//! The parts that a script's text is made of, with the lines that each covers; for people who point at a line, and for
-//! those who take a script apart.
+//! The parts of a script's text, with the lines that each part covers. Used to find the record at a line, and to take a
+//! script apart.
 //!
-//! It reads by the same rules as the parsers, but settles nothing: conditions stay what they are, includes are not
-//! followed, and what the parsers would refuse is a part like any other.
+//! It reads by the same rules as the parsers, but decides nothing: it does not evaluate conditions or follow includes, and
+//! text that the parsers would refuse is a part like any other.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub enum Kind {
     Statement,
     /// A `query`.
     Query,
-    /// `let` or `system`, which do something too.
+    /// `let` or `system`, which also run something.
     Other,
     /// `include`.
     Include,
@@ -26,12 +26,12 @@ pub enum Kind {
     Loop,
     /// `endloop`.
     End,
-    /// Whatever only sets how records are run or judged.
+    /// Any other directive: it only sets how records are run or judged.
     Setting,
 }
 
 impl Kind {
-    /// What the directives are that all dialects know.
+    /// The kind of a directive that all dialects know.
     pub(super) fn of(directive: &[u8]) -> Kind {
         match directive {
             b"statement" => Kind::Statement,
@@ -59,9 +59,9 @@ pub struct Part {
     pub line: u64,
     /// Its last line.
     pub last: u64,
-    /// Where the lines of its conditions and of its connection are.
+    /// The places of the lines of its conditions and of its connection.
     pub conditions: Vec<Range<usize>>,
-    /// Where its own parts are.
+    /// The places of the part's own pieces: its directive, SQL and result.
     pub place: Place,
 }
 
@@ -93,7 +93,7 @@ pub fn parts(text: &[u8], dialect: Dialect) -> Vec<Part> {
             Some(place) => Place { sql_end: line.end(), delimiter: None, lines: Vec::new(), end: line.end(), ..place },
             None => break,
         };
-        // Walks on to where the record ends.
+        // Moves to the line where the record ends.
         let mut last = number;
         while lines.position() < place.end {
             if lines.next().is_none() {
@@ -117,13 +117,12 @@ fn separates(line: &Line<'_>) -> bool {
 
 /// The record that covers a line.
 ///
-/// # Errors
-/// A sentence that says why there is none, and names the record that is nearest, where `name` is the script.
+/// A sentence that says why no record covers the line, and names the nearest record. `name` is the name of the script.
 pub fn record_at(text: &[u8], dialect: Dialect, name: &str, line: u64) -> Result<Part, String> {
     let parts = parts(text, dialect);
     let records = || parts.iter().filter(|part| part.kind.is_record());
     if let Some(part) = records().find(|part| (part.first..=part.last).contains(&line)) {
-        // Nothing behind an unconditional `halt` is ever run.
+        // Nothing after an unconditional `halt` ever runs.
         let halt = parts.iter().find(|halt| halt.kind == Kind::Halt && halt.conditions.is_empty());
         return match halt.filter(|halt| halt.line < part.line) {
             Some(halt) => Err(format!(
@@ -152,7 +151,7 @@ pub fn record_at(text: &[u8], dialect: Dialect, name: &str, line: u64) -> Result
     Err(format!("{why}; the nearest record is `{name}:{}`: {}", nearest.line, headline(text, nearest)))
 }
 
-/// Whether a loop is around the part in this line.
+/// Whether the part in this line is inside a loop.
 pub fn is_in_loop(text: &[u8], dialect: Dialect, line: u64) -> bool {
     let before = parts(text, dialect).into_iter().take_while(|part| part.line < line);
     let open = before.fold(0_u64, |open, part| match part.kind {
@@ -163,7 +162,7 @@ pub fn is_in_loop(text: &[u8], dialect: Dialect, line: u64) -> bool {
     open > 0
 }
 
-/// The first line of a record's SQL, for people.
+/// The first line of a record's SQL, for messages.
 fn headline(text: &[u8], part: &Part) -> String {
     let sql = text.get(part.place.directive.end..part.place.sql_end).unwrap_or_default();
     let sql = String::from_utf8_lossy(sql);

@@ -1,6 +1,6 @@
-//! Where the parts of one record stand in a text, for those who change a script on disk.
+//! The positions of one record's pieces in a text, for code that changes a script on disk.
 //!
-//! Parsers do not keep places: a run of millions of records has no use for them.
+//! Parsers do not store positions: a run of millions of records does not need them.
 
 use std::ops::Range;
 
@@ -10,17 +10,17 @@ use crate::script::source::{Line, Lines};
 /// How the records of a dialect are laid out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Whether white space alone is an empty line, and may follow `----`.
+    /// Whether a line of white space counts as empty, and white space may follow `----`.
     pub(crate) ignores_blanks: bool,
-    /// Whether the line below a directive is SQL, whatever it says.
+    /// Whether the line below a directive is always SQL, whatever it contains.
     pub(crate) first_line_is_sql: bool,
     /// Whether lines that begin with `#` are comments even in a result.
     pub(crate) comments_in_results: bool,
     /// Whether `#` ends a directive.
     pub(crate) comments_after_words: bool,
-    /// How directives begin that have a text below `----`, which ends at two empty lines.
+    /// The first words of each directive that has a text below `----`. Such a text ends at two empty lines.
     pub(crate) texts: &'static [&'static [&'static [u8]]],
-    /// Whether results are compared without regard to white space, and `<slt:ignore>` in them matches anything.
+    /// Whether results are compared without white space, and `<slt:ignore>` in them matches anything.
     pub(crate) folds_results: bool,
 }
 
@@ -37,7 +37,7 @@ impl Layout {
     }
 }
 
-/// A place is where one record is in a text, in bytes; ranges of lines leave out `\n` or `\r\n`.
+/// A place is the position of one record in a text, in bytes. Ranges of lines exclude the line ending, `\n` or `\r\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// How the text is laid out.
@@ -52,14 +52,14 @@ pub struct Place {
     pub lines: Vec<Range<usize>>,
     /// Where its last line ends.
     pub end: usize,
-    /// What ends its lines: `\n` or `\r\n`.
+    /// Its line ending: `\n` or `\r\n`.
     pub line_end: &'static str,
-    /// How many blank lines follow, up to two; two at the end of the text.
+    /// How many blank lines follow, at most two; two at the end of the text.
     pub blank_after: usize,
 }
 
 impl Place {
-    /// The place of the record whose directive is in the line that begins at `start`, or nothing at the text's end.
+    /// The place of the record whose directive is in the line that begins at `start`; `None` at the text's end.
     pub fn of(text: &[u8], start: usize, dialect: Dialect) -> Option<Place> {
         let layout = dialect.definition().layout();
         let mut lines = Lines::starting_at(text, start);
@@ -79,7 +79,7 @@ impl Place {
             let mut words = directive.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
             start.iter().all(|word| words.next() == Some(word))
         });
-        // Blank lines within a text count only if another line of it follows.
+        // Blank lines belong to a text only if another line of the text follows.
         let mut blank = 0;
         let mut first = true;
         for line in lines {
@@ -113,7 +113,7 @@ impl Place {
         Some(place)
     }
 
-    /// Where the words of the directive in `text` stand; a comment, which a classic script may have there, is left out.
+    /// The positions of the directive's words in `text`, without a comment, which a classic script may have there.
     pub fn words(&self, text: &[u8]) -> Vec<Range<usize>> {
         let line = &text[self.directive.clone()];
         let mut words: Vec<Range<usize>> = Vec::new();

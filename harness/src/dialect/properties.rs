@@ -1,4 +1,4 @@
-//! What holds for every text.
+//! Properties that hold for every text.
 
 use std::path::Path;
 
@@ -17,10 +17,10 @@ fn classic(text: &[u8]) -> Result<Vec<String>, SyntaxError> {
     Ok(records?.iter().map(|record| format!("{record:?}")).collect())
 }
 
-/// The lines of a text's records, and the error that ended it, if one did.
+/// The lines of a text's records, and the error that ended the text, if any.
 type Parsed = (Vec<u64>, Option<SyntaxError>);
 
-/// Where the records of a text stand, and where the error that ended it, if one did.
+/// The lines of a text's records, and the line of the error that ended the text, if any.
 fn places(text: &[u8], dialect: fn(&[u8]) -> Parsed) -> Vec<u64> {
     let (mut lines, error) = dialect(text);
     lines.extend(error.map(|error| {
@@ -46,7 +46,7 @@ fn slt_places(text: &[u8]) -> Parsed {
     }
 }
 
-/// Texts that look like scripts more than noise does.
+/// Texts that resemble scripts more than random bytes do.
 fn scripts() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         Just("statement ok"),
@@ -92,7 +92,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![scripts(), prop::collection::vec(any::<u8>(), 0..300), ".{0,200}".prop_map(String::into_bytes)]
 }
 
-/// A record of a classic script: its text, and what must be read from it.
+/// A record of a classic script: its text, and the result of reading it.
 fn written() -> impl Strategy<Value = (String, String)> {
     let sql = "[A-Z][a-z]{0,5}( [a-z(),]{1,6}){0,3}(\n[A-Z]{1,4})?";
     let values = prop::collection::vec("[a-z0-9]{1,4}", 0..5);

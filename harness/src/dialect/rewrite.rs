@@ -1,7 +1,7 @@
 //! The changes to a text that make a record expect what the engine returned.
 //!
-//! An edit counts only if the edited record parses as one that the same result satisfies ([`Revision::holds`]), so no list
-//! of values that a script cannot hold is needed.
+//! An edit counts only if the edited record parses as one that the same result satisfies ([`Revision::holds`]). So this
+//! module needs no list of the values that a script cannot contain.
 
 use std::ops::Range;
 use std::path::Path;
@@ -40,12 +40,12 @@ pub(crate) fn apply<'e>(text: &[u8], range: Range<usize>, edits: impl IntoIterat
     edited
 }
 
-/// How to write the new expectation; there are several ways, and not every way can hold every result.
+/// How to write the new expectation. There are several styles, because no style can express every result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Matching lines stay unchanged; an error in the form in which it was expected before, as a pattern or as text.
+    /// Matching lines stay unchanged; an error keeps its form, a pattern or text.
     Keeping,
-    /// Only lines that are equal byte for byte stay, and those that ignore the rest.
+    /// Only lines that are equal byte for byte stay, and lines with `<slt:ignore>` that still match.
     Exact,
     /// All lines as the engine returned them; an error as a pattern.
     Plain,
@@ -60,8 +60,8 @@ impl Style {
 /// A correction is what a record would have to expect in order to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Correction {
-    /// A result: its lines as a script lists them, and how many columns there are, where that is known.
-    /// The letters are new ones, where the adapter knows better than the record.
+    /// A result: its lines as a script lists them, and the number of columns, if known. `letters` are new letters, if the
+    /// adapter knows better ones than the record has.
     Lines { lines: Vec<Vec<u8>>, columns: Option<usize>, letters: Option<String> },
     /// A number of rows.
     Count(u64),
@@ -69,13 +69,13 @@ pub(crate) enum Correction {
     Success,
     /// An error.
     Error(EngineError),
-    /// These edits, where the dialect has found them itself.
+    /// Edits that the dialect has found itself.
     Edits(Vec<Edit>),
 }
 
 /// How a dialect rewrites a record that the stage has judged.
 pub(crate) trait Rewriter: Sync {
-    /// The records of a text: of a whole file, or a single one.
+    /// The records of a text, which is a whole file or a single record.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -86,8 +86,8 @@ pub(crate) trait Rewriter: Sync {
         labels: &'a Labels,
     ) -> Result<Vec<Record<'a>>, SyntaxError>;
 
-    /// As [`records`](Rewriter::records), of a file that may have an error behind its last record. Then these are its
-    /// records, and the message of the error.
+    /// The records of a file that may have an error after its last record, as [`records`](Rewriter::records) reads them,
+    /// and the message of that error.
     fn records_until_error<'a>(
         &self,
         script: &ScriptFile<'_>,
@@ -100,13 +100,13 @@ pub(crate) trait Rewriter: Sync {
     /// The edits that make a statement expect success.
     ///
     /// # Errors
-    /// A fragment: why it cannot.
+    /// A fragment of a sentence: the reason why the statement cannot be rewritten.
     fn success(&self, writer: &Writer<'_>) -> Result<Vec<Edit>, String>;
 
     /// The edits that make a statement or a query expect an error. `expected` is the error that it expects now.
     ///
     /// # Errors
-    /// A fragment: why it cannot.
+    /// A fragment of a sentence: the reason why the record cannot be rewritten.
     fn error(
         &self,
         writer: &Writer<'_>,
@@ -124,17 +124,17 @@ pub(crate) trait Revision {
         &Style::ALL
     }
 
-    /// Whether a text is this record as it was run, and nothing else.
+    /// Whether a text is exactly this record as it was run.
     fn is(&self, text: &[u8]) -> bool;
 
     /// The edits that make it expect the correction, in order.
     ///
     /// # Errors
-    /// A fragment: why it cannot be rewritten in any style.
+    /// A fragment of a sentence: the reason why the record cannot be rewritten in any style.
     fn edits(&self, text: &[u8], place: &Place, style: Style) -> Result<Vec<Edit>, String>;
 
-    /// Whether an edited text is this record but for what it expects, and the correction satisfies that; `rows` are the
-    /// present result.
+    /// Whether an edited text differs from this record only in its expectation, and the correction satisfies that
+    /// expectation. `rows` are the present result.
     fn holds(&self, text: &[u8], rows: &Rows) -> bool;
 }
 
@@ -143,7 +143,7 @@ pub(crate) struct OfRecord<'r> {
     pub(crate) dialect: Dialect,
     pub(crate) record: &'r Record<'r>,
     pub(crate) correction: &'r Correction,
-    /// Whether these lines expect the present result; row-wise or not.
+    /// Whether these lines expect the present result. The flag says whether they are row-wise.
     pub(crate) agrees: &'r dyn Fn(&Lines<'_>, bool) -> bool,
 }
 
@@ -166,7 +166,7 @@ impl Revision for OfRecord<'_> {
 impl OfRecord<'_> {
     /// Whether a text contains exactly one record, for which `is` is true.
     ///
-    /// The record inherits from the old one what comes from elsewhere in the script.
+    /// The parsed record takes from the old one what other places in the script set: the sort order and the result mode.
     fn reads(&self, text: &[u8], is: impl FnOnce(&Step<'_>) -> bool) -> bool {
         let labels = Labels::default();
         let script = ScriptFile { name: "", path: Path::new(""), root: Path::new("") };
@@ -216,8 +216,8 @@ pub(crate) struct Kept {
     pub(crate) whole: String,
 }
 
-/// The records of a whole file with their lines; none if it cannot be read. Records after a syntax error, up to which
-/// a script may run, count as one.
+/// The records of a whole file with their lines; `None` if the file cannot be read. A script may run up to a syntax error:
+/// everything after it counts as one record.
 pub(super) fn kept(
     rewriter: &dyn Rewriter,
     script: &ScriptFile<'_>,
@@ -234,7 +234,7 @@ pub(super) fn kept(
     Some(kept)
 }
 
-/// The edits that make a record expect `correction`; in order.
+/// The edits that make a record expect `correction`, in order.
 fn edits(
     rewriter: &dyn Rewriter,
     writer: &Writer<'_>,
@@ -248,7 +248,7 @@ fn edits(
             Correction::Lines { lines, columns, letters: new },
         ) => {
             let mut edits = Vec::new();
-            // A query without letters stays so unless the adapter knows them.
+            // A query without letters keeps none, unless the adapter knows them.
             if let Some(new) = new {
                 edits.push(match letters.is_empty() {
                     true => Edit::new(writer.word(0)?.end..writer.word(0)?.end, format!(" {new}")),
@@ -285,7 +285,7 @@ fn edits(
 
 pub(crate) const NO_SUCH_RESULT: &str = "a record of this kind has no such result";
 
-/// As many letters as columns: the declared ones, and `T` for the others.
+/// As many letters as columns: the declared ones, then `T` for the columns without one.
 pub(crate) fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String> {
     if columns == 0 {
         return Err("the query returned no columns".to_owned());
@@ -295,7 +295,7 @@ pub(crate) fn fitting(letters: &[u8], columns: usize) -> Result<Vec<u8>, String>
     Ok(letters)
 }
 
-/// A writer knows the position of one record.
+/// A writer makes the edits of one record, whose position it knows.
 pub(crate) struct Writer<'w> {
     pub(crate) text: &'w [u8],
     pub(crate) place: &'w Place,
@@ -318,15 +318,15 @@ impl Writer<'_> {
         Ok(Edit::new(start..end.max(start), by))
     }
 
-    /// Removes a whole line with its end.
+    /// Removes a whole line with its line ending.
     pub(crate) fn without(&self, line: &Range<usize>) -> Edit {
         let rest = &self.text[line.end..];
         let line_end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
         Edit::new(line.start..line.end + line_end, [])
     }
 
-    /// Replaces `----` and everything below it by `----` and these lines, or inserts it, followed by that many blank
-    /// lines.
+    /// Replaces `----` and everything below it by `----`, these lines and this many blank lines. Inserts them if there is
+    /// no `----`.
     pub(crate) fn section(&self, lines: &[Vec<u8>], blank: usize) -> Edit {
         let line_end = self.place.line_end.as_bytes();
         let mut section = [line_end, b"----"].concat();
@@ -335,7 +335,7 @@ impl Writer<'_> {
         Edit::new(self.place.sql_end..self.place.end, section)
     }
 
-    /// Replaces the lines below `----` by these, and changes no line that may stay.
+    /// Replaces the lines below `----` by these, and keeps each old line that the style allows to stay.
     pub(crate) fn lines(&self, new: &[Vec<u8>], style: Style) -> Vec<Edit> {
         let line_end = self.place.line_end.as_bytes();
         let written: Vec<Vec<u8>> = match style {
@@ -377,7 +377,7 @@ const IGNORE: &str = "<slt:ignore>";
 /// How many lines are compared one by one; larger results are replaced as a whole.
 const MOST_LINES: usize = 10_000;
 
-/// What must change, if lines may stay that match by the dialect's rules.
+/// The hunks that must change, if lines that match by the dialect's rules may stay.
 fn hunks(old: &[&[u8]], new: &[Vec<u8>], folds: bool, style: Style) -> Vec<Hunk> {
     if !matches!(style, Style::Keeping | Style::Exact) || old.len() + new.len() > MOST_LINES {
         return vec![Hunk { old: 0..old.len(), new: 0..new.len() }];
@@ -387,7 +387,7 @@ fn hunks(old: &[&[u8]], new: &[Vec<u8>], folds: bool, style: Style) -> Vec<Hunk>
         old.iter().map(|line| Some(text(line)).filter(|line| folds && line.contains(IGNORE))).collect();
     // White space is folded unless something is ignored: the crate's rule.
     let fold = style == Style::Keeping && folds && patterns.iter().all(Option::is_none);
-    // A character for each byte: messages compare texts, and the library is compiled for these alone.
+    // One character for each byte: mismatch messages compare texts too, so the diff library is compiled for texts only.
     let text_of = |line: &[u8]| line.iter().map(|byte| char::from(*byte)).collect::<String>();
     let key = |line: &[u8]| if fold { text_of(&folded(line)) } else { text_of(line) };
     let old: Vec<String> = old.iter().map(|line| key(line)).collect();

@@ -36,7 +36,7 @@ pub(super) use definition::Slt;
 use include::resolve as included;
 use prepare::prepare;
 
-/// A column letter as it is in the file, whatever an engine makes of it.
+/// A column letter as written in the file, independent of any engine's types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Letter(char);
 
@@ -67,7 +67,7 @@ pub fn parse(text: &[u8], labels: &Labels, file: &Path, root: &Path) -> Result<V
 /// Parses a whole script like [`parse`], and gives up between two included files once `expired` says so.
 ///
 /// # Errors
-/// The first rule that is broken, with the file and line of the break; or the `include` at which time was up.
+/// The first rule that is broken, with the file and line of the break; or the `include` at which the time limit was over.
 pub fn parse_in_time(
     text: &[u8],
     labels: &Labels,
@@ -110,7 +110,7 @@ struct Parser<'p> {
     records: Vec<Record<'static>>,
 }
 
-/// What `control` lines have set; holds across includes.
+/// What `control` lines have set; it stays in effect across includes.
 #[derive(Default)]
 struct State {
     sort: Sort,
@@ -119,7 +119,7 @@ struct State {
 }
 
 impl Parser<'_> {
-    /// Reads one file; says whether a `halt` ended it.
+    /// Reads one file; returns whether a `halt` ended it.
     fn read(&mut self, text: &[u8], path: &Path, name: Option<Arc<str>>) -> Result<bool, SyntaxError> {
         let within = |mut error: SyntaxError| {
             error.included_from = error.included_from.or_else(|| name.clone());
@@ -165,7 +165,7 @@ impl Parser<'_> {
         self.records.push(record);
     }
 
-    /// Reads what an `include` names; an error without a line is the directive's own.
+    /// Reads the files that an `include` names. An error without a line number concerns the directive itself.
     fn include(&mut self, pattern: &str, from: &Path) -> Result<bool, SyntaxError> {
         for path in included(pattern, from, self.root).map_err(|message| SyntaxError::new(0, message))? {
             let real = |path: &Path| path.canonicalize().ok();
@@ -202,7 +202,8 @@ impl Parser<'_> {
         Ok(false)
     }
 
-    /// Makes a record of what was parsed; `error` is what the file has behind `error`, where something else was parsed.
+    /// Makes a record of what the crate parsed. `error` is the file's text after the word `error`, if the crate parsed a
+    /// different text in its place.
     fn convert(
         &mut self,
         parsed: Parsed<Letter>,
@@ -241,7 +242,7 @@ impl Parser<'_> {
                 }
                 return Ok(None);
             }
-            // Settled before parsing, or of no effect.
+            // Handled before parsing, or without effect.
             Parsed::Halt { .. }
             | Parsed::Include { .. }
             | Parsed::Condition(_)
@@ -329,7 +330,8 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a label, where an order may stand, is more likely one that is misspelt: the crate takes it for a label.
+/// Whether a label is probably a misspelt sort order. Both may be at that place, and the crate takes every other word for a
+/// label.
 fn is_like_an_order(label: &str) -> bool {
     let label = label.to_ascii_lowercase();
     let orders = ["nosort", "rowsort", "valuesort"];
@@ -344,7 +346,8 @@ fn has_sql(sql: &str, line: u64) -> Result<(), SyntaxError> {
     }
 }
 
-/// Refuses a pattern that matches every error without saying so, as `()` and `x|` do; `.*` says so.
+/// Refuses a pattern that matches every error by accident, such as `()` and `x|`. The pattern `.*` is clearly intended, and
+/// allowed.
 fn some_error(error: ExpectedError, line: u64) -> Result<ExpectedError, SyntaxError> {
     if let ExpectedError::Inline(regex) = &error
         && regex.as_str() != ".*"
@@ -357,9 +360,9 @@ fn some_error(error: ExpectedError, line: u64) -> Result<ExpectedError, SyntaxEr
     Ok(error)
 }
 
-/// What the crate complains of, for people who do not know it.
+/// A parse error of the crate in words for users who do not know the crate.
 fn in_our_words(kind: &ParseErrorKind) -> String {
-    // No more than a word, and not all of a long one: the file may be one that was never meant to be shown.
+    // Shows at most one word, and shortens a long one: the file may contain text that must not be shown.
     let word = |text: &str| quote(text.split_whitespace().next().unwrap_or_default().as_bytes());
     match kind {
         ParseErrorKind::InvalidLine(line) => {

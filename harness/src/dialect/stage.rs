@@ -1,7 +1,7 @@
-//! What a dialect may ask of the trial that runs a script: a stage runs records on an engine, and enters how they end.
+//! The interface of a trial to the dialect of its script: a stage runs records on an engine, and enters how they end.
 //!
-//! A dialect whose scripts are lists of records hands each one over ([`run`]), and the stage judges it. One that judges its
-//! records itself [performs](Stage::perform) them.
+//! A dialect whose scripts are lists of records passes each record to the stage ([`run`]), which judges it. A dialect that
+//! judges its records itself [performs](Stage::perform) them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::tags::Tags;
 use crate::exchange::{Done, EngineError, Opening, Rows};
 use crate::script::{Record, Step, SyntaxError};
 
-/// Whether a script goes on.
+/// Whether a script continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     GoesOn,
@@ -23,13 +23,13 @@ pub(crate) enum Flow {
 /// How a record is treated if one record of a script is run instead of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// It is run and judged.
+    /// Run it and judge it.
     Judged,
-    /// It is run.
+    /// Run it without judging it.
     Before,
-    /// It is not run.
+    /// Do not run it.
     LeftOut,
-    /// Nothing is run any more.
+    /// Do not run it or any later record.
     Over,
 }
 
@@ -38,54 +38,54 @@ pub(crate) enum Turn {
 pub(crate) struct Wishes<'s> {
     /// Whether scripts see environment variables.
     pub(crate) allow_env: bool,
-    /// Whether what the dialect's own runner lets pass unchecked passes here too.
+    /// Whether to accept what the dialect's own runner accepts without a check.
     pub(crate) lenient: bool,
-    /// How many records a script may run; none for the dialect's own limit.
+    /// How many records a script may run; `None` is the dialect's own limit.
     pub(crate) max_records: Option<u64>,
-    /// Which scripts run, by their tags.
+    /// Selects scripts by their tags.
     pub(crate) tags: &'s Tags,
 }
 
-/// Where a record is, and which one it is.
+/// The position of a record, for deciding its [`Turn`].
 #[derive(Clone, Copy)]
 pub(crate) struct At<'p> {
-    /// Whether it is in the script itself, and not in a file that this includes.
+    /// Whether it is in the script itself, and not in a file that the script includes.
     pub(crate) is_own: bool,
     /// Its line.
     pub(crate) line: u64,
     /// Whether it only waits.
     pub(crate) is_sleep: bool,
-    /// In which pass of the loops around it; worked out only where that is asked.
+    /// The pass of the loops around it; computed only on request.
     pub(crate) pass: &'p dyn Fn() -> Option<String>,
 }
 
-/// A step that a dialect judges itself.
+/// Runs and judges a record for a dialect that judges its records itself.
 pub(crate) type Judge<'j, 'a> = dyn FnMut(&mut dyn Stage<'a>, &Record<'_>) -> Result<(), Complaint> + 'j;
 
-/// A script that is being run. `'a` is the text of the script.
+/// The stage of a script that is being run. `'a` is the lifetime of the script's text.
 pub(crate) trait Stage<'a> {
     /// Runs a record, judges it as all dialects do, and enters how it ended.
     fn record(&mut self, record: &Record<'a>) -> Flow;
 
-    /// Runs a record that `judge` runs and judges, and enters how it ended.
+    /// Enters how a record ended that `judge` runs and judges.
     fn perform(&mut self, record: &Record<'_>, judge: &mut Judge<'_, 'a>);
 
     /// Enters a record that does not apply.
     fn skip(&mut self, record: &Record<'_>);
 
-    /// The script breaks a rule, and ends.
+    /// Ends the script, because it breaks a rule.
     fn fail(&mut self, error: SyntaxError);
 
-    /// The engine has failed, and the script ends.
+    /// Ends the script, because the engine has failed.
     fn give_up(&mut self, error: SyntaxError);
 
-    /// The script ends here, because it says so in this line.
+    /// Ends the script, because a `halt` in this line says so.
     fn halt(&mut self, line: u64);
 
     /// Whether nothing more may run.
     fn is_over(&mut self) -> bool;
 
-    /// Whether the time limit of the file is over.
+    /// Whether the file's time limit is over.
     fn is_late(&self) -> bool;
 
     /// What the user allows and requests.
@@ -98,28 +98,28 @@ pub(crate) trait Stage<'a> {
     /// Whether one record of the script is run instead of all.
     fn is_excerpt(&self) -> bool;
 
-    /// The first and the last line of each loop that is in no other one, and of each record in none.
+    /// Receives the first and the last line of each outermost loop, and of each record outside of loops.
     fn find(&mut self, spans: &mut dyn Iterator<Item = (u64, u64)>);
 
     /// How a record is treated.
     fn turn(&mut self, at: At<'_>) -> Turn;
 
-    /// Runs the SQL of a record; the outer error is ours, the inner one the engine's.
+    /// Runs the SQL of a record. The outer error is the runner's, the inner one the engine's.
     fn run(&mut self, record: &Record<'_>, letters: Option<&[u8]>) -> Result<Result<Done, EngineError>, Complaint>;
 
-    /// What the last SQL returned.
+    /// The rows that the last SQL returned.
     fn rows(&self) -> &Rows;
 
-    /// The values that a query of the dialect's own returns.
+    /// The values that the dialect's own query `sql` returns.
     ///
     /// # Errors
-    /// It failed.
+    /// The query failed.
     fn values(&mut self, sql: &str, connection: Option<&str>) -> Result<Vec<String>, String>;
 
-    /// Waits this long, but not longer than until a time limit.
+    /// Waits this long, but stops at a time limit.
     fn sleep(&mut self, duration: Duration);
 
-    /// Closes all connections, opens the database as asked, and connects again.
+    /// Closes all connections, opens the database as requested, and connects again.
     ///
     /// # Errors
     /// The engine cannot do that.
@@ -128,46 +128,47 @@ pub(crate) trait Stage<'a> {
     /// Replaces the default connection by a new one.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The connection cannot be made.
     fn reconnect(&mut self) -> Result<(), String>;
 
     /// Closes a named connection, if it is open.
     fn disconnect(&mut self, name: &str);
 
-    /// Tells the engine the script's own folder.
+    /// Tells the engine the script's temporary folder.
     fn scratch(&mut self, folder: &Path);
 
     /// Whether the engine has what the script requires.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// The engine cannot be asked.
     fn require(&mut self, words: &[&str]) -> Result<bool, String>;
 
-    /// Opens connections that run SQL at the same time; says whether the engine has them.
+    /// Opens connections that run SQL at the same time; returns whether the engine supports them.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// The engine cannot be asked.
     fn open_together(&mut self) -> Result<bool, String>;
 
-    /// Begins a record on the connection of this number.
+    /// Begins a record on the connection with this number.
     ///
     /// # Errors
-    /// It could not be begun.
+    /// The record could not be begun.
     fn begin(&mut self, number: u64, record: &Record<'_>, letters: Option<&[u8]>) -> Result<(), EngineError>;
 
-    /// Waits for the record that ends next, and says on which connection; the next [`run`](Stage::run) returns its result.
+    /// Waits for the next record to end, and returns the number of its connection; the next [`run`](Stage::run) returns its
+    /// result.
     ///
     /// # Errors
-    /// Nothing more can be learnt of any of them.
+    /// The engine reports nothing more about any of the connections.
     fn wait(&mut self) -> Result<u64, EngineError>;
 
-    /// Sets what the next [`run`](Stage::run) returns, or that it runs.
+    /// Sets what the next [`run`](Stage::run) returns instead of running SQL; `None` makes it run SQL again.
     fn answer(&mut self, answer: Option<Result<Done, EngineError>>);
 
     /// Closes the connections that run SQL at the same time.
     fn close_together(&mut self);
 
-    /// The edits by which a record passes, or why there are none; nothing if records are not rewritten.
+    /// The edits that make a record pass, or the reason why there are none; `None` if records are not rewritten.
     fn revise(
         &mut self,
         record: &Record<'_>,
@@ -175,17 +176,17 @@ pub(crate) trait Stage<'a> {
         revision: &dyn Revision,
     ) -> Option<Result<Vec<Edit>, String>>;
 
-    /// Whether results are compared with those of another engine, so that they are wanted whole.
+    /// Whether results are compared with those of another engine, so that they are needed in full.
     fn compares(&self) -> bool;
 
-    /// Keeps what a record returned as expected, for a comparison, where the script does not list it.
+    /// Keeps for a comparison the lines of a record that passed, if the script does not list them.
     fn keep(&mut self, lines: Vec<Vec<u8>>);
 
-    /// What a record returned that failed on the judged engine, if this one is the reference.
+    /// What the judged engine returned for a record that failed there, if this engine is the reference.
     fn judged(&self, record: &Record<'_>) -> Option<&Correction>;
 }
 
-/// Runs records to their end, a `halt`, or an error. Says whether the script goes on behind them.
+/// Runs records to their end, a `halt`, or an error. Returns whether the script continues after them.
 pub(crate) fn run<'a>(
     records: impl Iterator<Item = Result<Record<'a>, SyntaxError>>,
     stage: &mut dyn Stage<'a>,

@@ -1,4 +1,4 @@
-//! What a script can be checked for without an engine.
+//! The checks of a script that need no engine.
 
 use serde::Serialize;
 
@@ -18,9 +18,9 @@ pub(crate) use separator::misspelt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// The script cannot be read, or a record of it cannot pass or cannot run by mistake.
+    /// The script cannot be read, or a record cannot pass, or a record does not run by mistake.
     Error,
-    /// Something of it does not run because the script says so.
+    /// A part of the script does not run because the script says so.
     Warning,
 }
 
@@ -44,10 +44,10 @@ pub enum Kind {
     NoRecords,
 }
 
-/// What is in a script that can be read.
+/// The result of checking a script that can be read.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// What is wrong nonetheless.
+    /// The problems found.
     pub(crate) findings: Vec<(Severity, Kind, SyntaxError)>,
     /// How many records there are.
     pub(crate) records: u64,

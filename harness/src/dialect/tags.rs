@@ -1,23 +1,23 @@
-//! Which scripts run, by their tags.
+//! Selects scripts by their tags.
 
 /// Sets of tags. A script is in a set if it has all of its tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags {
-    /// If there are any, a script must be in one of them.
+    /// If there are any, a script runs only if it is in one of them.
     pub select: Vec<Vec<String>>,
-    /// A script must be in none of them, selected or not.
+    /// A script in one of them does not run, even if `select` selects it.
     pub skip: Vec<Vec<String>>,
 }
 
 impl Tags {
-    /// The sets that texts like `fast,storage` stand for.
+    /// The sets that texts such as `fast,storage` describe.
     pub fn sets(texts: Vec<String>) -> Vec<Vec<String>> {
         let tags =
             |text: String| text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect();
         texts.into_iter().map(tags).filter(|set: &Vec<String>| !set.is_empty()).collect()
     }
 
-    /// Why a script with these tags does not run, if it does not.
+    /// The reason why a script with these tags does not run; `None` if it runs.
     pub fn leave_out(&self, tags: &[String]) -> Option<String> {
         let is_in = |set: &&Vec<String>| set.iter().all(|tag| tags.contains(tag));
         if let Some(set) = self.skip.iter().find(is_in) {

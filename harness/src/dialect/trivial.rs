@@ -1,4 +1,4 @@
-//! A dialect that is as small as one can be: a model for new ones, and a test of what they need.
+//! The smallest possible dialect: a model for new ones, and a test of what a new dialect needs.
 //!
 //! ```text
 //! do                        or `fail`: the statement must fail

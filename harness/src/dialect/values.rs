@@ -1,6 +1,6 @@
-//! How values are written: what a script has for NULL, for a text, for a number.
+//! How a dialect writes values: NULL, texts and numbers.
 //!
-//! An engine converts a value as the dialect requires ([`Conversion`]), because only the engine has the value as it is.
+//! An engine converts a value as the dialect requires ([`Conversion`]), because only the engine has the original value.
 //! Everything else is data and functions of the dialect's [`Form`], which is looked up once for each query.
 
 use std::borrow::Cow;
@@ -12,47 +12,47 @@ pub(crate) enum Conversion {
     Integer,
     /// A real with three decimals.
     Real,
-    /// The text that the engine has for it.
+    /// The engine's own text for the value.
     Text,
 }
 
 /// The form in which a dialect writes values.
 #[derive(Debug)]
 pub(crate) struct Form {
-    /// NULL.
+    /// How NULL is written.
     pub(crate) null: &'static [u8],
-    /// What the values of a column become, by the letter that the query declares for it.
+    /// The conversion of a column's values, by the letter that the query declares for the column.
     pub(crate) conversions: [Conversion; 256],
-    /// Finishes a text of a query's result, which begins here in the buffer.
+    /// Finishes a text of a query's result. The text begins at this position of the buffer.
     pub(crate) finish: fn(&mut Vec<u8>, usize),
-    /// Finishes a value that is written by an engine's adapter or driver already.
+    /// Finishes a value that an engine's adapter or driver has already written.
     pub(crate) adopt: fn(&[u8]) -> Cow<'_, [u8]>,
-    /// False and true, where they do not depend on the letter of the column.
+    /// How false and true are written, if the column's letter does not matter.
     pub(crate) truth: Option<[&'static [u8]; 2]>,
 }
 
 /// Every value is converted to text.
 pub(crate) const TEXTS: [Conversion; 256] = [Conversion::Text; 256];
 
-/// How an empty text is written where an empty line would be read as something else.
+/// How an empty text is written where an empty line would have another meaning.
 pub(crate) const EMPTY: &[u8] = b"(empty)";
 
 impl Form {
-    /// What the value in a column becomes, counted from 0, of a query that declares these letters.
+    /// The conversion of the values in a column, counted from 0, of a query that declares these letters.
     #[inline]
     pub(crate) fn conversion(&self, letters: &[u8], column: usize) -> Conversion {
         self.conversions[usize::from(letters.get(column).copied().unwrap_or(b'T'))]
     }
 }
 
-/// A text of a result is never empty.
+/// Marks an empty text, because a text of a result must not be empty.
 pub(crate) fn mark_empty(text: &mut Vec<u8>, start: usize) {
     if text.len() == start {
         text.extend_from_slice(EMPTY);
     }
 }
 
-/// A value that stays as it is.
+/// The value itself, unchanged.
 pub(crate) fn unchanged(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Borrowed(value)
 }

@@ -1,4 +1,4 @@
-//! What the classic dialect decides.
+//! The definition of the classic dialect.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,9 @@ use crate::dialect::survey::{self, Survey};
 use crate::dialect::values::{Conversion, EMPTY, Form, TEXTS, mark_empty};
 use crate::script::{Labels, ScriptFile, SyntaxError};
 
-/// How many records are parsed before the first of them runs. The code of the parser and that of the engine do not fit into
-/// the processor's first cache together: record by record, each would load its own again.
+/// How many records are parsed before the first of them runs. The parser's code and the engine's code do not fit together
+/// into the processor's first-level cache: if the parser and the engine alternated at each record, each would load its code
+/// again.
 const READ_AHEAD: usize = 32;
 
 /// SQLite's original format.

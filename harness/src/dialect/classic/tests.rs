@@ -10,13 +10,13 @@ fn records(text: &str) -> Vec<Record<'_>> {
     parse(text).unwrap_or_else(|error| panic!("line {}: {error}", error.line))
 }
 
-/// The line and the words of what is wrong with a text.
+/// The line and the message of a text's error.
 fn complaint(text: &str) -> (u64, String) {
     let error = parse(text).expect_err(text);
     (error.line, error.message)
 }
 
-/// A record in a few words: its line, its SQL or kind, and what it expects.
+/// A short description of a record: its line, its SQL or kind, and what it expects.
 fn told(record: &Record<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let step = match &record.step {

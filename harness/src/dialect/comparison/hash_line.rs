@@ -1,4 +1,4 @@
-//! The line that stands for a whole result: `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`.
+//! The line that represents a whole result: `30 values hashing to 3c13dee48d9356ae19af2515e05e6b54`.
 
 use crate::script::Lines;
 
@@ -33,7 +33,8 @@ fn bytes_of(hex: &[u8]) -> Option<[u8; 16]> {
     (all < 16).then_some(bytes)
 }
 
-/// The values of lower-case hexadecimal digits, and 255 for other bytes. No processor predicts a branch on a random digit.
+/// The values of lower-case hexadecimal digits, and 255 for other bytes. A table needs no branches: no processor can
+/// predict a branch on a random digit.
 static DIGITS: [u8; 256] = {
     let mut values = [255; 256];
     let mut value = 0;

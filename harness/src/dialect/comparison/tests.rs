@@ -137,7 +137,7 @@ fn mismatches_say_what_is_missing() {
     assert_eq!(words, "1 row missing (1 expected, none returned)");
 }
 
-/// The two sides of the diff of a mismatch in an `.slt` file, whose lines are rows.
+/// The expected and the actual side of the diff of a mismatch in an `.slt` file, whose lines are rows.
 fn compared(table: &[&[&[u8]]], expected: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut rows = Rows::default();
     table.iter().for_each(|row| rows.push_row(row.iter().copied()));
@@ -196,7 +196,7 @@ fn fingerprints_include_where_values_end() {
     assert!(print(&[&["a\nb"], &["c"]]) == print(&[&["a\nb"], &["c"]]));
 }
 
-/// Whether rows are the lines of an `.slt` file letter for letter, and whether they are equal but for white space.
+/// Whether rows equal the lines of an `.slt` file byte by byte, and whether they are equal except for white space.
 fn both_ways(table: &[Vec<&str>], lines: &[String]) -> (bool, bool) {
     let rows = rows(&table.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let mut comparison = Comparison::default();
@@ -214,7 +214,7 @@ fn rows_that_are_the_lines_letter_for_letter_are_found_quickly() {
     // Equal only when white space is folded.
     assert_eq!(check(&["1", "2"], "1  2"), (false, true));
     assert_eq!(check(&["a  b"], "a  b"), (false, true));
-    // As they are written they are the same, and by the crate's rule they are not: an empty value leaves its blanks.
+    // The written row is the same as the line, but by the crate's rule they differ: an empty value leaves its blanks.
     assert_eq!(check(&["a", ""], "a "), (false, false));
     assert_eq!(check(&["a", "", "b"], "a  b"), (false, false));
     assert_eq!(check(&["a"], "a b"), (false, false));

@@ -1,4 +1,4 @@
-//! Holds the rows of a query against the lines that the script expects.
+//! Compares the rows of a query with the lines that the script expects.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::dialect::comparison::{Differing, MISMATCH, Mismatch};
 use crate::diff::{Returned, Shape};
 use crate::script::Sort;
 
-/// How a line begins that names a file with the expected values.
+/// The prefix of a line that names a file with the expected values.
 pub const FILE: &str = "<FILE>:";
 
 /// What a query returned, as the dialect writes it: NULL is `NULL`, an empty text `(empty)`, true `1`.
@@ -25,15 +25,15 @@ pub struct Actual<'r> {
 /// How the values of a column are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// As numbers with so many digits behind the point.
+    /// As numbers with this many digits after the decimal point.
     Decimal(i32),
-    /// As numbers of 32 bits that are nearly the same.
+    /// As numbers of 32 bits, with a small tolerance.
     Float,
-    /// As numbers of 64 bits that are nearly the same.
+    /// As numbers of 64 bits, with a small tolerance.
     Double,
     /// As `true` or `1`, and `false` or `0`.
     Boolean,
-    /// The same, but NULL is any word that is none of these, as DuckDB's own runner has it.
+    /// As [`Boolean`](Kind::Boolean), but NULL equals every other word, as in DuckDB's own runner.
     LenientBoolean,
     /// By their text.
     Text,
@@ -59,12 +59,12 @@ impl Kind {
         }
     }
 
-    /// Whether two texts stand for the same value.
+    /// Whether two texts mean the same value.
     fn equal(self, actual: &str, expected: &str) -> bool {
         if self == Kind::LenientBoolean {
             return boolean(actual) == boolean(expected);
         }
-        // NULL is no number, and no word for a boolean.
+        // NULL is not a number, and not a word for a boolean.
         if actual == "NULL" {
             return expected == "NULL";
         }
@@ -99,9 +99,9 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 impl<'r> Actual<'r> {
-    /// A result of `columns` columns, whose values come row by row; `types` are DuckDB's names of the columns' types, where
-    /// the engine tells them. A column without a type is compared as text. With `lenient`, NULL may be any word in a column of
-    /// booleans, as in DuckDB's own runner.
+    /// A result of `columns` columns. Its values come row by row. `types` are DuckDB's names of the columns' types, if the
+    /// engine reports them; a column without a type is compared as text. With `lenient`, NULL may be any word in a column
+    /// of booleans, as in DuckDB's own runner.
     pub fn new(values: impl Iterator<Item = &'r [u8]>, columns: usize, types: &[String], lenient: bool) -> Self {
         let columns = columns.max(1);
         let kind = |column: usize| match types.get(column).map_or(Kind::Text, |name| Kind::of(name)) {
@@ -112,7 +112,7 @@ impl<'r> Actual<'r> {
         Actual { values: values.collect(), columns, kinds, sorted: false }
     }
 
-    /// Brings the rows, or all values, into the order of their texts.
+    /// Sorts the rows, or all values, by their texts.
     pub fn sort(&mut self, sort: Sort) {
         self.sorted = sort != Sort::None;
         match sort {
@@ -144,7 +144,7 @@ impl<'r> Actual<'r> {
     /// Whether the result is what `lines` expect. `replace` replaces names in braces.
     ///
     /// # Errors
-    /// It is not.
+    /// The result is not the expected one.
     pub fn agrees(&self, lines: &[&str], replace: &dyn Fn(&str) -> Option<String>) -> Result<(), Mismatch> {
         if let Some((count, digest)) = hash_line(lines) {
             let actual = self.digest();
@@ -204,7 +204,7 @@ impl<'r> Actual<'r> {
         }
     }
 
-    /// If the result is not `expected`, value for value: the actual values, those that are equal as in `expected`.
+    /// If the result is not `expected`, value by value: the actual values, with equal ones written as in `expected`.
     fn differing(
         &self,
         expected: &[&str],
@@ -232,11 +232,11 @@ impl<'r> Actual<'r> {
         Ok(Some(values))
     }
 
-    /// Whether the result has exactly the values of a file: its lines have `|` between values, and the first one is a
-    /// header.
+    /// Whether the result has exactly the values of a file. The file's lines have `|` between values, and the first line is
+    /// a header.
     ///
     /// # Errors
-    /// It has not.
+    /// The result has other values.
     pub fn agrees_with_file(&self, text: &str) -> Result<(), Mismatch> {
         let mut records = separated(text).into_iter();
         records.next();
@@ -282,13 +282,13 @@ impl<'r> Actual<'r> {
         }
     }
 
-    /// The values as lines, so many in each.
+    /// The values as lines, with this many values in each line.
     fn shown(&self, width: usize) -> Vec<String> {
         joined(&self.values.iter().map(|value| String::from_utf8_lossy(value)).collect::<Vec<_>>(), width)
     }
 }
 
-/// Values as lines, so many in each.
+/// Values as lines, with this many values in each line.
 fn joined(values: &[Cow<'_, str>], width: usize) -> Vec<String> {
     values.chunks(width).map(|row| row.join("\t")).collect()
 }
@@ -309,7 +309,7 @@ fn equal(
     Ok(expected.contains(['{', '_']) && replace(expected).is_some_and(|replaced| replaced == actual))
 }
 
-/// The number of values and the hash, if the lines are nothing but that.
+/// The number of values and the hash, if the lines are a single line with a hash.
 fn hash_line<'l>(lines: &[&'l str]) -> Option<(usize, &'l str)> {
     let [line] = lines else { return None };
     let (count, digest) = line.split_once(" values hashing to ")?;
@@ -327,7 +327,7 @@ pub fn lines(expected: Option<&str>) -> Vec<&str> {
     expected.map_or_else(Vec::new, |block| block.split('\n').collect())
 }
 
-/// The records of a text with `|` between values, which may stand in quotation marks.
+/// The records of a text that has `|` between values. Values may be in quotation marks.
 fn separated(text: &str) -> Vec<Vec<String>> {
     let (mut records, mut record, mut value, mut quoted, mut was_quoted) =
         (vec![], vec![], String::new(), false, false);

@@ -1,19 +1,19 @@
-//! `skipif` and `onlyif`: by the engine, or by a loop's variable.
+//! `skipif` and `onlyif`: conditions on the engine or on a loop's variable.
 
 use crate::script::Condition as ByEngine;
 use crate::script::Labels;
 
-/// A condition of one step. Only its first word counts, in lower case, as in DuckDB's own runner.
+/// A condition of one step. Only its first word counts, and in lower case, as in DuckDB's own runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition<'a> {
-    /// Whether it excludes the step where it holds, or where it does not.
+    /// Whether the step is excluded if the condition holds (`skipif`), or if it does not hold (`onlyif`).
     pub skip: bool,
-    /// The word, as the file has it.
+    /// The word, as written in the file.
     pub word: &'a str,
 }
 
 impl Condition<'_> {
-    /// Whether it asks for a loop's variable.
+    /// Whether it tests a loop's variable.
     pub fn is_of_a_loop(&self) -> bool {
         self.word.contains(['=', '<', '>'])
     }
@@ -21,7 +21,7 @@ impl Condition<'_> {
     /// Whether the step applies. `lookup` gives the value of a loop's variable.
     ///
     /// # Errors
-    /// A variable that no loop around the step has, or values that cannot be compared.
+    /// A variable that no loop around the step defines, or values that cannot be compared.
     pub fn allows<'v>(&self, labels: &Labels, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<bool, String> {
         if !self.is_of_a_loop() {
             let word = self.word.as_bytes();
@@ -37,11 +37,11 @@ impl Condition<'_> {
     }
 }
 
-/// Whether `i<3` and the like hold.
+/// Whether a comparison such as `i<3` holds.
 fn compare<'v>(part: &str, lookup: &impl Fn(&str) -> Option<&'v str>) -> Result<bool, String> {
     const OPERATORS: [&str; 6] = ["<>", ">=", "<=", "=", "<", ">"];
     let found = OPERATORS.iter().filter_map(|operator| Some((part.find(operator)?, *operator)));
-    // The first one; at the same place, the longer one.
+    // The first operator; of two at the same position, the longer one.
     let Some((at, operator)) = found.min_by_key(|(at, operator)| (*at, usize::MAX - operator.len())) else {
         return Err(format!("`{part}` compares nothing: write `NAME=VALUE`, with one of {}", OPERATORS.join(" ")));
     };

@@ -1,4 +1,4 @@
-//! Walks through a script step by step: loops are expanded as they run.
+//! Walks through a script step by step, and expands loops while they run.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,12 +6,12 @@ use std::rc::Rc;
 use super::{Action, Loop, Node, Over, Place, Script, Step, lists};
 use crate::script::{Labels, SyntaxError};
 
-/// How many steps and passes of loops a script may have, unless the user says otherwise.
+/// How many steps and loop passes a script may have, unless the user sets another limit.
 pub const MOST_RECORDS: u64 = 10_000_000;
 
-/// What a loop needs to know of the run.
+/// The parts of a run that a loop needs.
 pub trait Scope {
-    /// The word of a `foreach` with names in braces replaced.
+    /// The word of a `foreach`, with names in braces replaced.
     ///
     /// # Errors
     /// A name has no value.
@@ -20,7 +20,7 @@ pub trait Scope {
     /// The elements of the SQL variable `name` on a connection.
     ///
     /// # Errors
-    /// There is none, or it is no list.
+    /// There is no such variable, or it is not a list.
     fn list(&mut self, connection: Option<&str>, name: &str) -> Result<Vec<String>, String>;
 }
 
@@ -29,7 +29,7 @@ pub trait Scope {
 pub struct Cursor<'s, 'a> {
     frames: Vec<Frame<'s, 'a>>,
     bound: Bound,
-    /// The variables of loops around the concurrent loop, and of that itself, the outermost first.
+    /// The variables of the loops around the concurrent loop, and of that loop itself, the outermost first.
     around: Vec<(&'a str, String)>,
     /// The pass of the concurrent loop, counted from 0.
     pass: Option<u64>,
@@ -56,7 +56,7 @@ pub struct Passes<'s, 'a> {
     next: u64,
 }
 
-/// How much may still run; shared by all cursors of a script.
+/// How many steps and passes may still run; shared by all cursors of a script.
 #[derive(Debug, Clone)]
 struct Bound {
     left: Rc<Cell<u64>>,
@@ -87,7 +87,7 @@ struct Frame<'s, 'a> {
 struct Pass<'s, 'a> {
     of: &'s Loop<'a>,
     values: Values,
-    /// The present value of each name.
+    /// The present value of each of the loop's names.
     present: Vec<String>,
 }
 
@@ -98,13 +98,13 @@ enum Values {
 }
 
 impl<'s, 'a> Cursor<'s, 'a> {
-    /// A cursor at the start of a script, which may have so many steps and passes.
+    /// A cursor at the start of a script, which may have at most `most` steps and passes.
     pub fn new(script: &'s Script<'a>, most: u64) -> Self {
         let frames = vec![Frame { nodes: &script.nodes, next: 0, pass: None }];
         Cursor { frames, bound: Bound { left: Rc::new(Cell::new(most)), most }, around: Vec::new(), pass: None }
     }
 
-    /// The next step; none at the end.
+    /// The next step; `None` at the end.
     ///
     /// # Errors
     /// A condition or a loop that cannot be evaluated, or too many steps.
@@ -166,7 +166,7 @@ impl<'s, 'a> Cursor<'s, 'a> {
         }
     }
 
-    /// The value of a loop's variable, that of the innermost loop first.
+    /// The value of a loop's variable; if several loops have the name, that of the innermost one.
     pub fn lookup(&self, name: &str) -> Option<&str> {
         let passes = self.frames.iter().rev().filter_map(|frame| frame.pass.as_ref());
         let inner = passes.flat_map(Pass::variables);
@@ -174,7 +174,7 @@ impl<'s, 'a> Cursor<'s, 'a> {
         inner.chain(around).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// The loop variables and their values, the outermost first: `i=3, t=INTEGER`; nothing outside of loops.
+    /// The loop variables and their values, the outermost first: `i=3, t=INTEGER`. `None` outside of loops.
     pub fn pass(&self) -> Option<String> {
         let shown: Vec<String> = self.variables().iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!shown.is_empty()).then(|| shown.join(", "))
@@ -186,22 +186,22 @@ impl<'s, 'a> Cursor<'s, 'a> {
         self.around.iter().cloned().chain(inner).collect()
     }
 
-    /// The pass of a concurrent loop that this is, counted from 0; it has a connection of its own.
+    /// The pass of a concurrent loop that this cursor walks through, counted from 0. The pass has a connection of its own.
     pub fn concurrent_pass(&self) -> Option<u64> {
         self.pass
     }
 }
 
 impl<'s, 'a> Passes<'s, 'a> {
-    /// Where the loop is.
+    /// The position of the loop.
     pub fn place(&self) -> &'s Place {
         &self.of.place
     }
 
-    /// A cursor for the next pass; none if there is no further one.
+    /// A cursor for the next pass; `None` if there are no more.
     ///
     /// # Errors
-    /// There are too many.
+    /// There are too many passes.
     pub fn next_pass(&mut self) -> Result<Option<Cursor<'s, 'a>>, SyntaxError> {
         let Some(value) = self.values.next() else { return Ok(None) };
         self.bound.count(&self.of.place)?;
@@ -260,7 +260,7 @@ impl Loop<'_> {
 }
 
 impl<'a> Pass<'_, 'a> {
-    /// Goes to the next value, if there is one.
+    /// Moves to the next value, if there is one.
     fn advance(&mut self) {
         if let Some(value) = self.values.next() {
             self.present = self.of.parts(value);
@@ -272,7 +272,7 @@ impl<'a> Pass<'_, 'a> {
     }
 }
 
-/// The words that a `foreach` runs over: lists are expanded, and `!word` takes a word away.
+/// The words that a `foreach` runs over: lists are expanded, and `!word` removes a word.
 fn words(listed: &[&str], scope: &mut dyn Scope) -> Result<Vec<String>, String> {
     let mut words: Vec<String> = Vec::new();
     for word in listed {

@@ -1,4 +1,4 @@
-//! What the dialect decides.
+//! The definition of DuckDB's dialect.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ impl Definition for DuckDb {
                 "test-env",
                 "unzip",
             ],
-            // Other programs have directives `mode`, `reset` and `set` too.
+            // Files for other programs have directives `mode`, `reset` and `set` too.
             kinds: &[
                 ("mode", "debug"),
                 ("mode", "no_output"),
@@ -129,7 +129,7 @@ impl Definition for DuckDb {
     }
 }
 
-/// An empty text is `(empty)`, and a NUL `\0`.
+/// Writes an empty text as `(empty)`, and a NUL as `\0`.
 fn finish(text: &mut Vec<u8>, start: usize) {
     if memchr::memchr(0, &text[start..]).is_some() {
         let finished = without_nul(&text[start..]).into_owned();

@@ -1,20 +1,20 @@
-//! Holds the error of a statement against the block that the script expects.
+//! Compares the error of a statement with the block that the script expects.
 
 use regex::RegexBuilder;
 
-/// How a pattern begins.
+/// The prefix of a pattern that must match.
 const MATCHES: &str = "<REGEX>:";
-/// How a pattern begins that must not match.
+/// The prefix of a pattern that must not match.
 const MATCHES_NOT: &str = "<!REGEX>:";
 
-/// What is expected of a text by a pattern.
+/// The result of testing a text against a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
-    /// It is as expected.
+    /// The text is as the pattern requires.
     Agrees,
-    /// It is not.
+    /// The text is not as the pattern requires.
     Differs,
-    /// There is no pattern.
+    /// The expectation is not a pattern.
     None,
 }
 
@@ -22,7 +22,7 @@ pub enum Pattern {
 /// matches line feeds too.
 ///
 /// # Errors
-/// The pattern is none.
+/// The pattern is not valid.
 pub fn matches(expected: &str, text: &str) -> Result<Pattern, String> {
     let negative = expected.starts_with(MATCHES_NOT);
     if !negative && !expected.starts_with(MATCHES) {
@@ -38,15 +38,15 @@ pub fn matches(expected: &str, text: &str) -> Result<Pattern, String> {
     Ok(if regex.is_match(text) != negative { Pattern::Agrees } else { Pattern::Differs })
 }
 
-/// The texts of a pattern that is nothing but text and `.*`, in order; the first and the last may be empty. Most patterns are
-/// like that, and to look for texts takes a hundredth of the time that it takes to compile an expression.
+/// The texts of a pattern that consists only of text and `.*`, in order; the first and the last may be empty. Most patterns
+/// are of this kind, and searching for texts takes a hundredth of the time of compiling an expression.
 fn between_wildcards(pattern: &str) -> Option<Vec<String>> {
     let mut parts = vec![String::new()];
     let mut characters = pattern.chars().peekable();
     while let Some(character) = characters.next() {
         let literal = match character {
             '.' if characters.next_if_eq(&'*').is_some() => {
-                // `.*?` and `.*+` are something else, and so is `.**`.
+                // `.*?`, `.*+` and `.**` mean something else.
                 if matches!(characters.peek(), Some('?' | '+' | '*' | '{')) {
                     return None;
                 }
@@ -65,7 +65,7 @@ fn between_wildcards(pattern: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// Whether a text is these parts in order, with anything between two of them.
+/// Whether a text consists of these parts in order, with any text between two of them.
 fn is_made_of(parts: &[String], text: &str) -> bool {
     let [first, rest @ ..] = parts else { return false };
     let [middle @ .., last] = rest else { return text == first };
@@ -77,8 +77,8 @@ fn is_made_of(parts: &[String], text: &str) -> bool {
     text.ends_with(last.as_str())
 }
 
-/// A pattern of RE2, which DuckDB uses, as one of the `regex` crate: there, a brace that begins no repetition is an error, a
-/// bracket within brackets opens a set, and `\<` is no `<`.
+/// Translates a pattern of RE2, which DuckDB uses, into one of the `regex` crate. In that crate, a brace that begins no
+/// repetition is an error, a bracket within brackets opens a set, and `\<` does not mean `<`.
 fn from_re2(pattern: &str) -> String {
     let repetition = |rest: &str| {
         let inner = rest.split_once('}').map_or("", |(inner, _)| inner);
@@ -98,7 +98,7 @@ fn from_re2(pattern: &str) -> String {
                     break;
                 };
                 rest = &rest[escaped.len_utf8()..];
-                // What is in the braces of `\p{…}` or `\x{…}` is a name or a number.
+                // The braces of `\p{…}` or `\x{…}` contain a name or a number.
                 let name = match escaped {
                     'p' | 'P' | 'x' if rest.starts_with('{') => rest.find('}').map_or("", |end| &rest[..=end]),
                     _ => "",
@@ -145,7 +145,7 @@ fn from_re2(pattern: &str) -> String {
 /// Whether an error's message is the expected one. `replaced` is the expected block with names in braces replaced.
 ///
 /// # Errors
-/// The pattern is none.
+/// The pattern is not valid.
 pub fn agrees(message: &str, expected: &str, replaced: &str) -> Result<bool, String> {
     if message.contains(expected) || message.contains(replaced) {
         return Ok(true);
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(matches("ab", "ab"), Ok(Pattern::None));
     }
 
-    /// By the expression alone.
+    /// Whether the whole text matches, tested with the expression alone.
     fn by_expression(pattern: &str, text: &str) -> bool {
         let whole = format!(r"\A(?:{})\z", from_re2(pattern));
         RegexBuilder::new(&whole).dot_matches_new_line(true).build().unwrap().is_match(text)
@@ -214,7 +214,7 @@ mod tests {
         for other in ["a.b", "a.*?b", "a.**", "a*", "(a|b)", r"\d", "[ab]", "a{2}", r"\.*", "^a", "a$", "a.", "\\"] {
             assert_eq!(parts(other), None, "{other}");
         }
-        // A part may be found twice, and two parts may not share what they find.
+        // A part may occur twice, and two parts must not overlap.
         for (pattern, text) in
             [(".*ab.*ab", "abab"), (".*ab.*ab", "ab"), ("a.*a", "a"), ("a.*", "a\nb\n"), ("a", "a\n")]
         {

@@ -1,4 +1,4 @@
-//! Reads a script into nodes.
+//! Parses a script into nodes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn error_at(place: &Place, message: impl Into<String>) -> SyntaxError {
     SyntaxError { included_from: place.file.clone(), ..SyntaxError::new(place.line, message) }
 }
 
-/// An error in the file of a place.
+/// Adds the file of a place to an error.
 fn at(place: &Place, error: SyntaxError) -> SyntaxError {
     SyntaxError { included_from: place.file.clone(), ..error }
 }
@@ -46,9 +46,9 @@ struct Parser<'a, 'p> {
     texts: &'a Texts,
     /// The nodes outside of all loops.
     nodes: Vec<Node<'a>>,
-    /// The loops that are not yet ended, the outermost first.
+    /// The loops that have not ended so far, the outermost first.
     open: Vec<Loop<'a>>,
-    /// How many `mode skip` are not yet undone, and where the first one is.
+    /// How many `mode skip` are still in effect, and the place of the first one.
     skipping: Option<(u64, Place)>,
     path: &'p Path,
     root: &'p Path,
@@ -56,7 +56,7 @@ struct Parser<'a, 'p> {
     including: Vec<PathBuf>,
 }
 
-/// Whether the script goes on behind a directive.
+/// Whether the script continues after a directive.
 #[derive(PartialEq)]
 enum Flow {
     GoesOn,
@@ -141,7 +141,7 @@ impl<'a> Parser<'a, '_> {
         self.open.last_mut().map_or(&mut self.nodes, |open| &mut open.body)
     }
 
-    /// The SQL below a directive: up to an empty line, a comment or `----`; and whether the latter is there.
+    /// The SQL below a directive, up to an empty line, a comment or `----`, and whether it ends at `----`.
     fn sql(lines: &mut Lines<'a>, word: &str, place: &Place) -> Result<(&'a str, bool), SyntaxError> {
         let sql = lines.take_until(|line| line.is_empty() || line.starts_with('#') || line == "----");
         let Some(sql) = sql else {

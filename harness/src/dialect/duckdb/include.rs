@@ -1,4 +1,4 @@
-//! `include`: the text of another file in place of the line.
+//! `include`: replaces the line by the text of another file.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::words;
 use crate::script::source;
 
-/// The texts of a script and of the files that it includes. Each stays in place as long as this exists.
+/// The texts of a script and of the files that it includes. No text moves in memory while this exists.
 #[derive(Debug, Default)]
 pub struct Texts {
     text: String,
@@ -14,10 +14,10 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Texts, of which `text` is the first.
+    /// A list of texts, of which `text` is the first.
     ///
     /// # Errors
-    /// It is not UTF-8; with the number of the line.
+    /// The text is not UTF-8; the error is the number of the line.
     pub fn new(text: &[u8]) -> Result<Texts, u64> {
         match std::str::from_utf8(text) {
             Ok(text) => Ok(Texts { text: words::clean(text).into_owned(), next: OnceLock::new() }),
@@ -33,7 +33,7 @@ impl Texts {
         &self.text
     }
 
-    /// Keeps another text.
+    /// Adds another text.
     pub(super) fn keep(&self, texts: Texts) -> &str {
         match self.next.get() {
             Some(next) => next.keep(texts),
@@ -51,11 +51,12 @@ pub(super) fn read(name: &str, script: &Path, root: &Path) -> Result<(PathBuf, T
     Ok((path, texts))
 }
 
-/// Finds the file that `name` is for a script: relative to the working directory or, where it is not there, to a folder
-/// above the script that is not above `root`. With a `scratch` folder, it may also be a path into that.
+/// Finds the file that `name` means in a script. The name is relative to the working directory. If no file is there, it is
+/// relative to a folder above the script that is not above `root`. With a `scratch` folder, it may also be a path into that
+/// folder.
 ///
 /// # Errors
-/// There is no such file, or it lies elsewhere: a test file is input, and reads nothing but its own suite.
+/// There is no such file, or it is elsewhere: a test file is untrusted input, and may read only files of its own suite.
 pub fn find(name: &str, script: &Path, root: &Path, scratch: Option<&Path>) -> Result<PathBuf, String> {
     let path = Path::new(name);
     let lies_in = |path: &Path, folder: &Path| match (path.canonicalize(), folder.canonicalize()) {

@@ -1,4 +1,4 @@
-//! Lists that `foreach` knows by name, and how many passes a loop has.
+//! The lists that `foreach` knows by name, and the number of a loop's passes.
 
 use super::words::words;
 
@@ -84,7 +84,7 @@ pub(super) fn built_in(name: &str) -> Option<Vec<&'static str>> {
     Some(parts.concat())
 }
 
-/// How many passes the loop has that this line opens, as far as the line itself shows it: variables are one each.
+/// How many passes the loop opened by this line has, as far as the line itself shows it. A variable counts as one pass.
 pub(super) fn passes(line: &str) -> u64 {
     match *words(line) {
         ["loop" | "concurrentloop", _, start, end, ..] => {

@@ -1,4 +1,4 @@
-//! Names in braces: `{TEST_DIR}`, `{DATA_DIR}`, what `set variable` defines, and variables of loops.
+//! Names in braces: `{TEST_DIR}`, `{DATA_DIR}`, names that `set variable` defines, and loop variables.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,9 +15,9 @@ pub struct Names {
     /// The script's name: a path with `/`.
     script: String,
     here: PathBuf,
-    /// A folder of the script's own, made when it is first named.
+    /// The script's temporary folder, made when it is first used.
     folder: OnceCell<TempDir>,
-    /// Makes `{UUID}` differ from run to run.
+    /// Makes `{UUID}` different in each run.
     random: RandomState,
 }
 
@@ -38,26 +38,26 @@ impl Names {
         self.defined.insert(name.to_owned(), value);
     }
 
-    /// The script's own folder.
+    /// The script's temporary folder.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be made.
     pub fn folder(&self) -> Result<&Path, String> {
         let make = || tempfile::Builder::new().prefix("slt-duckdb-").tempdir();
         let made = self.folder.get_or_try_init(make);
         made.map(TempDir::path).map_err(|error| format!("cannot make a folder for `{{TEST_DIR}}`: {error}"))
     }
 
-    /// The script's own folder, if it has been named.
+    /// The script's temporary folder, if it has been used.
     pub fn made_folder(&self) -> Option<&Path> {
         self.folder.get().map(TempDir::path)
     }
 
-    /// Replaces names in braces; unknown names stay, because SQL has braces too. `own` are known besides, and
-    /// first. `line` is where the text is: texts of one line have the same `{UUID}`.
+    /// Replaces names in braces. Unknown names stay, because SQL has braces too. The names in `own` are known as well, and
+    /// take precedence. `line` is the line of the text: texts of one line have the same `{UUID}`.
     ///
     /// # Errors
-    /// There is no folder for `{TEST_DIR}`.
+    /// The folder for `{TEST_DIR}` cannot be made.
     pub fn replace<'t, 'v>(
         &self,
         text: &'t str,
@@ -130,7 +130,7 @@ impl Names {
     }
 }
 
-/// How files of DuckDB 1.x write some names.
+/// How files for DuckDB 1.x write some names.
 const OLD_NAMES: [(&str, &str); 3] = [
     ("__TEST_DIR__", "TEST_DIR"),
     ("__WORKING_DIRECTORY__", "WORKING_DIRECTORY"),

@@ -1,6 +1,6 @@
 //! Numbers as DuckDB's casts read them.
 
-/// A decimal number, exactly: `digits` times ten to the power of `-scale`.
+/// An exact decimal number: `digits` times ten to the power of `-scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decimal {
     digits: i128,
@@ -8,8 +8,8 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a number: blanks around it, a sign, `_` between digits, a fraction, an exponent, `0x` and `0b`. Nothing if it
-    /// is none, or has too many digits.
+    /// Reads a number. It may have blanks around it, a sign, `_` between digits, a fraction, an exponent, `0x` and `0b`.
+    /// `None` if the text is no number, or has too many digits.
     pub(super) fn parse(text: &str) -> Option<Decimal> {
         let text = text.trim_matches([' ', '\t', '\n', '\x0B', '\x0C', '\r']);
         let (negative, text) = match text.as_bytes().first()? {
@@ -34,13 +34,14 @@ impl Decimal {
         }
         let part = |text: &str| if text.is_empty() { Some(String::new()) } else { plain(text) };
         let (whole, fraction) = (part(whole)?, part(fraction)?);
-        // The least number has no positive counterpart.
+        // Parsed with its sign, because the least number has no positive counterpart.
         let digits = format!("{}{whole}{fraction}", if negative { "-" } else { "" }).parse::<i128>().ok()?;
         let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
         Some(Decimal { digits, scale })
     }
 
-    /// The number with `scale` digits behind the point, a half rounded away from zero, in units of the last digit.
+    /// The number with `scale` digits after the decimal point, in units of the last digit. A half is rounded away from
+    /// zero.
     pub(super) fn rounded(self, scale: i32) -> Option<i128> {
         let shift = scale.checked_sub(self.scale)?;
         if self.digits == 0 || shift == 0 {

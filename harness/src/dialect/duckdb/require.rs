@@ -1,17 +1,17 @@
-//! `require`: what a file needs.
+//! `require`: the requirements of a file.
 
 /// Whether a file may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requirement {
     /// It may.
     Met,
-    /// It may not, for a reason that follows `requires`.
+    /// It may not, for this reason, whose text follows the word `requires`.
     NotMet(String),
     /// Only the engine knows.
     AskEngine,
 }
 
-/// Extensions that DuckDB knows, whether they are there or not.
+/// The extensions that DuckDB knows, whether they are installed or not.
 const EXTENSIONS: &[&str] = &[
     "autocomplete",
     "avro",
@@ -54,7 +54,7 @@ const EXTENSIONS: &[&str] = &[
     "vss",
 ];
 
-/// Everything else.
+/// All other requirements.
 const OTHERS: &[&str] = &[
     "windows",
     "notwindows",
@@ -85,16 +85,17 @@ fn all() -> impl Iterator<Item = &'static str> {
     EXTENSIONS.iter().chain(OTHERS).copied()
 }
 
-/// The name that is known and was perhaps meant by one that is not.
+/// The known name that is nearest to an unknown one, and was perhaps meant by it.
 fn near(name: &str) -> Option<(usize, &'static str)> {
     let near = all().map(|known| (strsim::osa_distance(known, name), known)).min();
     near.filter(|(distance, _)| (1..=2).contains(distance))
 }
 
-/// Whether a word can be the name of an extension: anybody may write one.
+/// Whether a word can be the name of an extension. Anybody may write an extension, so names that are not listed here are
+/// possible.
 ///
 /// # Errors
-/// It cannot; with the name that was perhaps meant.
+/// The word cannot be such a name; the message suggests the name that was perhaps meant.
 pub fn readable(name: &str) -> Result<(), String> {
     if name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter)) {
         return Ok(());
@@ -106,7 +107,7 @@ pub fn readable(name: &str) -> Result<(), String> {
 /// Whether DuckDB's runner knows a requirement that the engine does not have.
 ///
 /// # Errors
-/// It does not.
+/// DuckDB's runner does not know it.
 pub fn known(name: &str) -> Result<(), String> {
     let name = name.to_ascii_lowercase();
     if all().any(|known| known == name) {
@@ -118,16 +119,16 @@ pub fn known(name: &str) -> Result<(), String> {
     })
 }
 
-/// What was perhaps meant by a name that DuckDB's runner does not know, if it is very near.
+/// The name that was perhaps meant by a name that DuckDB's runner does not know; `None` if no name is very similar.
 pub fn misspelt(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     near(&name).filter(|(distance, _)| name.len() >= 4 * distance).map(|(_, near)| near)
 }
 
-/// What can be decided without asking the engine.
+/// The part of a requirement that can be decided without the engine.
 ///
 /// # Errors
-/// Words that are missing or no number.
+/// Words that are missing or not numbers.
 pub fn of_the_runner(words: &[&str]) -> Result<Requirement, String> {
     let name = words.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     let number = || {

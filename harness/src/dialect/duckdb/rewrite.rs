@@ -59,7 +59,7 @@ fn edits(
             Ok(vec![Edit::new(writer.word(1)?, *b"ok"), Edit::new(place.sql_end..place.end, [])])
         }
         (Action::Statement(statement), Correction::Error(error)) => {
-            // A statement that may fail still may.
+            // A statement that was allowed to fail stays a `maybe`.
             let word = if statement.expect == Expect::Maybe { &b"maybe"[..] } else { b"error" };
             Ok(vec![Edit::new(writer.word(1)?, word), writer.section(&block(&error.message), 0)])
         }
@@ -72,12 +72,12 @@ fn edits(
     }
 }
 
-/// The lines of an error that a block holds: those before the first empty one, as the block ends there.
+/// The lines of an error that fit into a block: those before the first empty line, because the block ends there.
 fn block(message: &str) -> Vec<Vec<u8>> {
     message.lines().take_while(|line| !line.is_empty()).map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// Whether an edited step is the old one but for what it expects, and that is what `correction` says.
+/// Whether an edited step differs from the old one only in its expectation, and that expectation is the `correction`.
 fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &dyn Fn(&Query<'_>) -> bool) -> bool {
     let expected = match (now, old, correction) {
         (Action::Query(now), Action::Query(old), Correction::Lines { columns, .. }) => {
@@ -103,7 +103,7 @@ fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &d
     expected && now.sql() == old.sql()
 }
 
-/// Reads a text that is one record and nothing else.
+/// Reads a text that contains exactly one record.
 fn read<T>(text: &[u8], use_it: impl FnOnce(&Action<'_>) -> T) -> Option<T> {
     let texts = Texts::new(text).ok()?;
     let script = parse(&texts, Path::new(""), Path::new("")).ok()?;
@@ -113,7 +113,7 @@ fn read<T>(text: &[u8], use_it: impl FnOnce(&Action<'_>) -> T) -> Option<T> {
     }
 }
 
-/// The records of a whole file with their lines; nothing if it cannot be read.
+/// The records of a whole file with their lines; `None` if the file cannot be read.
 pub(super) fn kept(text: &[u8], path: &Path, root: &Path) -> Option<Vec<(u64, Kept)>> {
     fn gather(nodes: &[Node<'_>], records: &mut Vec<(u64, Kept)>) {
         for node in nodes {

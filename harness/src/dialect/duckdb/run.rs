@@ -19,13 +19,13 @@ mod alike;
 mod other;
 mod together;
 
-/// Errors with one of these texts say nothing about the engine, by default.
+/// By default, errors with one of these texts say nothing about the engine.
 const IGNORED_ERRORS: [&str; 2] = ["HTTP", "Unable to connect"];
 
-/// Errors with this text are never expected, by default.
+/// By default, errors with this text are never expected.
 const NEVER_EXPECTED: [&str; 1] = ["INTERNAL"];
 
-/// Runs the script `text`; returns why the rest of it is not for this engine, if that is so.
+/// Runs the script `text`. If the rest of the script is not for this engine, returns the reason.
 pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: &mut dyn Stage<'_>) -> Option<String> {
     let texts = match Texts::new(text) {
         Ok(texts) => texts,
@@ -63,7 +63,7 @@ pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: 
     state.skipped
 }
 
-/// The tags that a script has by its name.
+/// The tags that a script has because of its name.
 fn tags_of(name: &str) -> Vec<String> {
     if name.ends_with(".test_slow") { vec!["slow".to_owned()] } else { Vec::new() }
 }
@@ -80,37 +80,37 @@ fn span(node: &Node<'_>) -> (u64, u64) {
     }
 }
 
-/// What the records of a script share, besides connections.
+/// The state that the records of a script share, besides connections.
 struct State<'s> {
     names: Names,
     script: &'s Path,
     root: &'s Path,
     /// The names by which conditions know the engine.
     engine_names: &'s Labels,
-    /// The result of each label, and the line that it is from.
+    /// The result of each label, and the line of that result.
     labels: HashMap<String, (String, u64)>,
     /// Errors with one of these texts skip the file.
     ignored: Vec<String>,
     /// Errors with one of these texts fail, whatever is expected.
     never: Vec<String>,
-    /// `hash-threshold`, which counts with `--lenient` only.
+    /// The value of `hash-threshold`; used only with `--lenient`.
     threshold: u64,
-    /// `mode output_hash`, which counts with `--lenient` only.
+    /// Whether `mode output_hash` is set; used only with `--lenient`.
     accepts_results: bool,
     tags: Vec<String>,
-    /// Whether the tags have been looked at.
+    /// Whether the tags have been checked.
     is_selected: bool,
     /// Why the rest of the file is skipped.
     skipped: Option<String>,
-    /// Whether it is unknown if the engine has what the file requires: the rest does not run either.
+    /// Whether the engine could not tell if it has what the file requires. The rest of the file does not run then.
     is_unfit: bool,
 }
 
-/// What a loop needs of a run.
+/// The [`Scope`] of a loop during a run.
 struct Running<'r, 'a> {
     stage: &'r mut dyn Stage<'a>,
     names: &'r Names,
-    /// Whether nothing else is under way.
+    /// Whether no other pass is under way.
     alone: bool,
 }
 
@@ -143,7 +143,7 @@ fn record<'a>(place: &Place, pass: String, connection: Option<String>, step: Ste
 }
 
 impl State<'_> {
-    /// Runs what a cursor yields, to its end.
+    /// Runs the steps that a cursor yields, to its end.
     fn walk(&mut self, cursor: &mut Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
         loop {
             let mut scope = Running { stage: &mut *stage, names: &self.names, alone: true };
@@ -166,13 +166,13 @@ impl State<'_> {
         }
     }
 
-    /// Runs the passes of a concurrent loop: at the same time or, where the engine cannot do that, one after the other.
+    /// Runs the passes of a concurrent loop: at the same time if the engine supports that, otherwise one after the other.
     fn passes(&mut self, mut passes: Passes<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
         self.select(stage);
         if self.skipped.is_some() {
             return Flow::Over;
         }
-        // One record of a script is run after what is before it, and so one pass after the other.
+        // To run one record of a script, everything before it runs first, so the passes run one after the other.
         match if stage.is_excerpt() { Ok(false) } else { stage.open_together() } {
             Ok(true) => {
                 let flow = together::run(self, passes, stage);
@@ -205,7 +205,7 @@ impl State<'_> {
         }
     }
 
-    /// Before the first record, the tags decide whether the script runs.
+    /// Decides by the tags, before the first record, whether the script runs.
     fn select(&mut self, stage: &dyn Stage<'_>) {
         if !self.is_selected {
             self.is_selected = true;
@@ -213,7 +213,7 @@ impl State<'_> {
         }
     }
 
-    /// Runs one step, and returns whether the script goes on.
+    /// Runs one step, and returns whether the script continues.
     fn take(&mut self, step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
         let is_sleep = matches!(step.action, Action::Sleep(_));
         let (is_own, line) = (step.place.file.is_none(), step.place.line);
@@ -238,7 +238,7 @@ impl State<'_> {
         }
     }
 
-    /// The record that a step is now, and why it cannot be run, if so.
+    /// The record of a step in the present pass; if it cannot be run, also the reason.
     fn record(
         &self,
         step: &super::Step<'_>,
@@ -297,7 +297,7 @@ impl State<'_> {
         self.names.replace(text, here.line, |name| here.cursor.lookup(name)).map(Cow::into_owned)
     }
 
-    /// Names of loops are not replaced in what is expected.
+    /// Replaces names in an expectation. Loop variables are not replaced there.
     fn replace_expected(&self, text: &str, line: u64) -> Result<String, String> {
         self.names.replace(text, line, |_| None).map(Cow::into_owned)
     }
@@ -392,7 +392,7 @@ impl State<'_> {
             let correction = match lines.as_slice() {
                 [line] if line.starts_with(compare::FILE) => Err("what it expects is in another file".to_owned()),
                 lines => Ok(Box::new(Correction::Lines {
-                    // What is compared with another engine is shown, too.
+                    // For a comparison with another engine, the values are listed instead of the hash.
                     lines: actual
                         .written(if shows && compare::is_hash(lines) { &[] } else { lines })
                         .into_iter()
@@ -404,7 +404,7 @@ impl State<'_> {
             };
             Complaint { correction, ..Complaint::from(complaint) }
         };
-        // DuckDB's own runner does not count the columns of what it hashes. The values are compared either way.
+        // DuckDB's own runner does not check the number of columns of a hashed result. The values are compared in any case.
         if columns != letters.len() && !is_hashed {
             let unit = if columns == 1 { "column" } else { "columns" };
             let are = if letters.len() == 1 { "is" } else { "are" };
@@ -415,8 +415,8 @@ impl State<'_> {
         if let Some(label) = query.label {
             self.label(label, &actual, here.line)?;
         }
-        // DuckDB's own runner ignores the lines of a labelled query, and those above the threshold. Here they must be right,
-        // if there are any.
+        // DuckDB's own runner ignores the lines of a labelled query, and those of results above the threshold. Here such
+        // lines, if any, must be correct.
         let unchecked = match lenient {
             true => is_hashed && !compare::is_hash(&lines),
             false => query.label.is_some() && lines.is_empty(),
@@ -437,7 +437,7 @@ impl State<'_> {
         .map_err(corrected)
     }
 
-    /// All results under one label must be equal; the first one is what the others are compared with.
+    /// Compares the result with the first one under the same label: all of them must be equal.
     fn label(&mut self, label: &str, actual: &Actual<'_>, line: u64) -> Result<(), String> {
         let digest = actual.digest();
         match self.labels.get(label) {
@@ -451,7 +451,7 @@ impl State<'_> {
     }
 }
 
-/// The edits by which a step passes, if records are rewritten.
+/// The edits that make a step pass, if records are rewritten.
 fn revise(
     action: &Action<'_>,
     record: &Record<'_>,
@@ -462,13 +462,13 @@ fn revise(
     Some(edits.map(|edits| Box::new(Correction::Edits(edits))))
 }
 
-/// The result that came last.
+/// The last result.
 fn actual<'r>(stage: &'r dyn Stage<'_>, columns: usize, lenient: bool) -> Actual<'r> {
     let rows = stage.rows();
     Actual::new(rows.values(), columns, rows.types(), lenient)
 }
 
-/// A step does not apply.
+/// Enters a step that does not apply.
 fn leave_out(step: &super::Step<'_>, cursor: &Cursor<'_, '_>, stage: &mut dyn Stage<'_>) -> Flow {
     if step.action.counts() {
         stage.skip(&record(&step.place, cursor.pass().unwrap_or_default(), None, Step::Skip));
@@ -482,7 +482,7 @@ struct Here<'h, 's, 'a> {
     cursor: &'h Cursor<'s, 'a>,
 }
 
-/// The connection of a pass of a concurrent loop. No script can name it so.
+/// The name of the connection of a pass of a concurrent loop. No script can use this name.
 fn pass_name(pass: u64) -> String {
     format!("pass {pass}")
 }

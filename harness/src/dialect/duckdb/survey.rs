@@ -1,4 +1,4 @@
-//! Looks through scripts in DuckDB's dialect: its steps, and which of them its loops ever reach.
+//! Checks scripts in DuckDB's dialect: their steps, and which of these the loops ever reach.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use crate::dialect::survey::{
 };
 use crate::script::{Labels, ScriptFile, SyntaxError};
 
-/// How many steps of a script are walked through; the loops of a longer one are not checked.
+/// How many steps of a script are walked through. The loops of a longer script are not checked.
 const MOST_STEPS: usize = 100_000;
 
-/// Reads a whole script; what is wrong in one that can be read is among the findings.
+/// Reads and checks a whole script. The findings are the problems of a script that can be read.
 ///
 /// # Errors
 /// The first rule of the dialect that is broken.
@@ -22,7 +22,7 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
     let script = parse(&texts, file.path, file.root)?;
     let mut survey = Survey::default();
     let mut labels = SameResults::default();
-    // Where records begin that `mode skip` leaves out, and how many they are.
+    // The first record of those that `mode skip` leaves out, and their number.
     let mut left_out: Option<(&Step<'_>, u64)> = None;
     let mut all = Vec::new();
     steps(&script.nodes, &mut all);
@@ -61,7 +61,7 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
     Ok(survey)
 }
 
-/// Looks at the label of a query outside of loops. Lines of values are not compared: `1` and `1.0` may be alike.
+/// Checks the label of a query outside of loops. Lines of values are not compared: `1` and `1.0` may be equal.
 fn same_results(node: &Node<'_>, labels: &mut SameResults) -> Option<SyntaxError> {
     let Node::Step(step) = node else {
         let mut inner = Vec::new();
@@ -112,7 +112,7 @@ fn skipped((step, count): (&Step<'_>, u64)) -> (Severity, Kind, SyntaxError) {
     (Severity::Warning, Kind::NeverRuns, in_its_file(step, SyntaxError::new(step.place.line, message)))
 }
 
-/// Walks through the loops as a run does, for what only that shows: conditions that cannot be evaluated, loops over
+/// Walks through the loops as a run does, to find what only a walk shows: conditions that cannot be evaluated, loops over
 /// nothing, and records that no pass reaches.
 fn walk(script: &Script<'_>, all: &[&Step<'_>], survey: &mut Survey) {
     if script.nodes.iter().any(depends_on_a_run) {
@@ -134,7 +134,7 @@ fn walk(script: &Script<'_>, all: &[&Step<'_>], survey: &mut Survey) {
     }
 }
 
-/// Enters the steps that a cursor reaches; returns whether it came to its end within `left` steps.
+/// Enters the steps that a cursor reaches; returns whether the cursor reached its end within `left` steps.
 fn reach(
     mut cursor: Cursor<'_, '_>,
     engine: &Labels,
@@ -163,7 +163,7 @@ fn reach(
     Ok(true)
 }
 
-/// Whether a loop's words are known in a run only.
+/// Whether a loop's words are known only during a run.
 fn depends_on_a_run(node: &Node<'_>) -> bool {
     match node {
         Node::Step(_) => false,
@@ -174,7 +174,7 @@ fn depends_on_a_run(node: &Node<'_>) -> bool {
     }
 }
 
-/// Words as they are.
+/// Leaves words unchanged.
 struct Words;
 
 impl Scope for Words {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// The text without carriage returns, which the dialect deletes wherever they are, and without a byte order mark.
+/// The text without carriage returns, which the dialect deletes everywhere, and without a byte order mark.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     if text.contains('\r') { Cow::Owned(text.replace('\r', "")) } else { Cow::Borrowed(text) }
@@ -30,7 +30,7 @@ impl<'a> Lines<'a> {
         Lines { text, start: 0, end: end_of_line(text, 0), number: 1 }
     }
 
-    /// The present line; none at the end.
+    /// The present line; `None` at the end.
     pub(super) fn line(&self) -> Option<&'a str> {
         (self.start < self.text.len()).then(|| &self.text[self.start..self.end])
     }
@@ -49,12 +49,13 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Whether the present line ends a record: an empty line, a comment, the end.
+    /// Whether the present line ends a record: it is empty, or a comment, or the end of the text.
     pub(super) fn is_separator(&self) -> bool {
         self.line().is_none_or(|line| line.is_empty() || line.starts_with('#'))
     }
 
-    /// The lines up to the first one that `ends` accepts, which becomes the present one; nothing if there are none.
+    /// The lines up to the first one that `ends` accepts, which becomes the present line; `None` if there are no such
+    /// lines.
     pub(super) fn take_until(&mut self, ends: impl Fn(&str) -> bool) -> Option<&'a str> {
         let (start, mut end) = (self.start, None);
         while let Some(line) = self.line().filter(|line| !ends(line)) {

@@ -1,4 +1,4 @@
-//! What the dialect decides.
+//! The definition of the sqllogictest-rs dialect.
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ impl Definition for Slt {
         None
     }
 
-    // The crate compares rows of whatever widths, as they are written.
+    // The crate compares rows of any width, as they are written.
     fn takes_uneven_rows(&self) -> bool {
         true
     }

@@ -1,21 +1,21 @@
-//! `include`: which files a pattern names, none of them outside the root.
+//! `include`: finds the files that a pattern names. All of them must be below the root.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Finds the files that `pattern` names, seen from the folder of `file`, in order of their names.
+/// Finds the files that `pattern` names, relative to the folder of `file`, in the order of their names.
 ///
 /// # Errors
-/// A fragment for people: the pattern is malformed, names nothing, or leads out of `root`, by `..`, by an absolute
-/// path or by a link.
+/// A fragment of a sentence: the pattern is malformed, names no file, or leads out of `root`, by `..`, by an absolute path
+/// or by a link.
 pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<PathBuf>, String> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let sought = folder.join(pattern);
     let sought = sought.to_str().ok_or_else(|| format!("`{pattern}` leads to a path that is not UTF-8"))?;
     let root = root.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", root.display()))?;
     let outside = || format!("`{pattern}` leads out of the folder that the test files are in (`--root` names another)");
-    // A pattern is not followed through folders that are none of its business.
+    // A pattern must not search folders outside of the root.
     if !fixed_part(Path::new(sought)).canonicalize().is_ok_and(|fixed| fixed.starts_with(&root)) {
-        // Only the words of the pattern decide here, so that nothing is revealed about what is outside.
+        // Only the words of the pattern decide here, so that the message reveals nothing about what is outside.
         let inside = without_dots(&fixed_part(Path::new(pattern)), file, &root);
         return Err(if inside && Path::new(pattern).is_relative() {
             format!("`{pattern}` names no file")
@@ -39,7 +39,7 @@ pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
     Ok(found)
 }
 
-/// Whether a relative path, seen from the folder of `file`, leads out of `root` at no step, were there no links.
+/// Whether no step of a relative path, starting in the folder of `file`, leads out of `root`. Links are not considered.
 fn without_dots(path: &Path, file: &Path, root: &Path) -> bool {
     let folder = file.parent().unwrap_or(Path::new("")).canonicalize().unwrap_or_default();
     let Ok(below) = folder.strip_prefix(root) else { return false };
@@ -54,7 +54,7 @@ fn without_dots(path: &Path, file: &Path, root: &Path) -> bool {
     })
 }
 
-/// The folder of a pattern down to its first wildcard.
+/// The folders of a pattern before its first wildcard.
 fn fixed_part(pattern: &Path) -> PathBuf {
     let folder = pattern.parent().unwrap_or(Path::new(""));
     let fixed: PathBuf =

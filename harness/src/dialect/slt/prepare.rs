@@ -1,10 +1,10 @@
-//! Makes an `.slt` text fit for the `sqllogictest` crate's parser.
+//! Prepares an `.slt` text for the parser of the `sqllogictest` crate.
 //!
-//! The parser there (0.29) knows conditions on statements and queries only, and lets those of a `halt`, `sleep`,
-//! `include` or `control` leak onto the next record; and it takes a comment behind `skipif x` for a third word. So
-//! conditions are settled here, before it: a record that does not apply is left out, and the text ends at a `halt` that
-//! applies. Comments and repeated empty lines between records are left out too, as that parser makes a record of each.
-//! Where it would take one record for a part of another, that is an error here.
+//! That parser (0.29) supports conditions only on statements and queries. It applies the conditions of a `halt`, `sleep`,
+//! `include` or `control` to the next record, and takes a comment after `skipif x` for a third word. So conditions are
+//! evaluated here, before the parser runs: a record that does not apply is left out, and the text ends at a `halt` that
+//! applies. Comments and repeated empty lines between records are left out too, because that parser makes a record of each
+//! of them. If it would take one record for a part of another, that is an error here.
 
 use crate::dialect::{Dialect, foreign};
 use crate::script::source::Lines;
@@ -13,31 +13,33 @@ use crate::script::{Condition, Labels, SyntaxError};
 /// A text for the crate's parser.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Prepared {
-    /// The text, without what was settled or means nothing.
+    /// The text, without the lines that were handled here or have no meaning.
     pub text: String,
-    /// Where lines were left out: from this line of the text on, so many lines of the file are missing.
+    /// The gaps: from this line of the text on, this many lines of the file are missing.
     missing: Vec<(u64, u64)>,
     /// The lines of the records that do not apply.
     pub skipped: Vec<u64>,
-    /// The line of the `halt` that ended it.
+    /// The line of the `halt` that ended the text.
     pub halted: Option<u64>,
-    /// The text after `error` in the lines of the file that have [`ANY_ERROR`] instead, in order.
+    /// The file's text after `error`, for each line that has [`ANY_ERROR`] instead, with the line's number in the file; in
+    /// order.
     pub errors: Vec<(u64, String)>,
 }
 
-/// What the crate's parser reads behind `error` instead of a pattern: it compiles an expression of its own for each line that
-/// says anything else, or nothing, which took half of the time of reading a file. It stands for an error without a pattern.
+/// The text after `error` that the crate's parser reads instead of a pattern. It means an error without a pattern. For any
+/// other text, or none, the parser compiles a separate expression for each line, which took half of the time of reading a
+/// file.
 const ANY_ERROR: &str = "retry 1 backoff 0s";
 
 impl Prepared {
-    /// The line of the file that is in this line of the text.
+    /// The line of the file that corresponds to this line of the text.
     pub fn line(&self, line: u64) -> u64 {
         let index = self.missing.partition_point(|(from, _)| *from <= line);
         line + index.checked_sub(1).map_or(0, |index| self.missing[index].1)
     }
 }
 
-/// The text that is being put together.
+/// Builds the prepared text.
 struct Writer {
     prepared: Prepared,
     /// How many lines the text has.
@@ -45,7 +47,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Adds a line, which is this one of the file.
+    /// Adds a line, which has this number in the file.
     fn push(&mut self, line: &str, number: u64) {
         self.count += 1;
         let missing = number - self.count;
@@ -56,7 +58,7 @@ impl Writer {
         self.prepared.text.push('\n');
     }
 
-    /// Takes back the lines since this one, which was kept as the length of the text and its number of lines.
+    /// Removes the lines that were added since a saved state: the length of the text and its number of lines.
     fn take_back(&mut self, (length, count): (usize, u64)) {
         self.prepared.text.truncate(length);
         self.count = count;
@@ -101,14 +103,15 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
     };
     let mut writer = Writer { prepared, count: 0 };
     let mut place = Place::Directive;
-    // The record's conditions and `connection` lines: the first one's number, and where the text was before it.
+    // The record's conditions and `connection` lines: the number of the first one, and the state of the text before it.
     let mut pending: Option<(u64, (usize, u64))> = None;
     let mut excluded = false;
     let mut skipping = false;
     // The line of the directive whose body is being read.
     let mut directive_line = 0;
     let mut lines = Lines::new(text);
-    // Checked as a whole, which is faster than line by line; if it is not UTF-8, the line that is not is sought.
+    // The whole text is checked at once, which is faster than line by line. If it is not UTF-8, the loop searches for the
+    // line.
     let whole = std::str::from_utf8(text).ok();
     while let Some(line) = lines.next() {
         let number = lines.number();
@@ -120,12 +123,12 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         let empty = raw.is_empty();
         let mut replaced = None;
         match place {
-            // The crate takes a line of any white space, ASCII or not, for none.
+            // The crate ignores a line that consists of white space, ASCII or not.
             Place::Directive if raw.trim_start().is_empty() || raw.starts_with('#') => continue,
             Place::Directive => {
                 let words: Vec<&str> = raw.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
                 let before = (writer.prepared.text.len(), writer.count);
-                // The words of most records are no other dialect's.
+                // A fast path: most records begin with words that belong to this dialect.
                 let is_own = matches!(words.as_slice(), ["statement", "ok" | "error" | "count", ..] | ["query", ..]);
                 if let ["statement", "ok", name] = words.as_slice()
                     && *name != "retry"
@@ -161,7 +164,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                     ["statement" | "query", "error", ..] | ["system", ..] => Some(Body::Text),
                     ["statement" | "query", ..] => Some(Body::Rows),
                     _ => {
-                        // A directive without a body: it takes its conditions with it.
+                        // A directive without a body: if it is left out, its conditions are left out with it.
                         let leave_out = excluded || words == ["halt"];
                         if let Some((_, before)) = pending.take().filter(|_| leave_out) {
                             writer.take_back(before);
@@ -192,7 +195,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                     directive_line = number;
                 }
             }
-            // The first line is SQL, whatever it says.
+            // The first line is always SQL, whatever it contains.
             Place::Body(body, true) => place = Place::Body(body, false),
             Place::Body(_, false) if empty => place = Place::Directive,
             Place::Body(Body::Rows | Body::Text, false) if raw != "----" && raw.trim_end() == "----" => {
@@ -244,7 +247,7 @@ fn previous_is_empty(text: &[u8], start: usize) -> bool {
     before.strip_suffix(b"\r").unwrap_or(before).ends_with(b"\n")
 }
 
-/// Whether a line is most likely a directive that has come into the text of another record.
+/// Whether a line is probably a directive that became part of another record's text by mistake.
 ///
 /// Words that may well begin a line of an engine's message count only after an empty line.
 fn is_like_a_directive(line: &str, after_empty: bool) -> bool {
@@ -274,7 +277,7 @@ mod tests {
         prepare(text.as_bytes(), &Labels::new(["sqlite"])).unwrap()
     }
 
-    /// The lines that are left, each behind the number that it has in the file.
+    /// The lines that remain, each after its number in the file.
     fn left(text: &str) -> Vec<String> {
         let prepared = prepared(text);
         let numbered = prepared.text.lines().zip(1..).map(|(line, number)| format!("{} {line}", prepared.line(number)));

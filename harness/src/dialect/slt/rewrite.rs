@@ -38,7 +38,7 @@ impl Rewriter for Slt {
             return Ok(vec![writer.directive(1, format!("error ({sqlstate})").into_bytes())?, section]);
         }
         let as_text = matches!(expected, Some(ExpectedError::Multiline(_))) || message.lines().count() > 1;
-        // Before a `retry` clause there is no room for a pattern.
+        // A directive with a `retry` clause has no room for a pattern.
         if writer.retry || (as_text && style == Style::Keeping) {
             let lines: Vec<Vec<u8>> = message.lines().map(|line| line.as_bytes().to_vec()).collect();
             let section = writer.section(&lines, 2 - writer.place.blank_after.min(2));

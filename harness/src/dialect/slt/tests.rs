@@ -30,7 +30,7 @@ fn complaint(text: &str) -> (u64, String) {
     (error.line, error.message)
 }
 
-/// A record in a few words: its line, its kind and its SQL.
+/// A short description of a record: its line, its kind and its SQL.
 fn told(record: &Record<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let step = match &record.step {

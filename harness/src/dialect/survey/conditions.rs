@@ -1,4 +1,4 @@
-//! The `skipif` and `onlyif` lines before each record: records themselves do not keep them.
+//! The `skipif` and `onlyif` lines before each record. Records themselves do not store them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::script::{SyntaxError, source};
 
-/// The conditions of one record: whether it is left out or run there, and the engine.
+/// The conditions of one record: each is an engine's name, and whether the record is skipped or run on that engine.
 pub(crate) type Conditions = Vec<(bool, String)>;
 
 /// The conditions in a script and in the files that it includes.
@@ -30,7 +30,8 @@ impl Sought {
     }
 }
 
-/// Conditions by the lines of the directives below them. Lines within SQL do no harm: no record is there.
+/// Conditions by the line of the directive below them. A line within SQL that looks like a condition does no harm: no
+/// record is there.
 fn in_text(text: &[u8]) -> HashMap<u64, Conditions> {
     let mut found = HashMap::new();
     let mut pending = Conditions::new();
@@ -51,7 +52,7 @@ fn in_text(text: &[u8]) -> HashMap<u64, Conditions> {
     found
 }
 
-/// The error of a record that runs nowhere, because one condition excludes what another one asks for.
+/// The error for a record that never runs, because one condition excludes what another one requires.
 pub(crate) fn contradiction(conditions: &[(bool, String)], line: u64) -> Option<SyntaxError> {
     let both = conditions.iter().find(|(skip, name)| *skip && conditions.contains(&(false, name.clone())));
     both.map(|(_, name)| {

@@ -1,4 +1,4 @@
-//! Results under one label must be the same: records whose lines differ cannot both pass.
+//! Checks that results under one label are the same: records whose lines differ cannot both pass.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ struct Use {
     expected: Expected,
 }
 
-/// What a record expects, as far as it can be compared with another one.
+/// The expectation of a record, as far as it can be compared with another one.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Expected {
     /// A line with a hash.
@@ -38,7 +38,7 @@ impl Labels {
         self.uses.remove(label);
     }
 
-    /// Adds a record under a label; an error if it cannot pass where another one does.
+    /// Adds a record under a label. Returns an error if the record cannot pass where another one passes.
     pub(crate) fn add(
         &mut self,
         label: &[u8],
@@ -47,7 +47,7 @@ impl Labels {
         expected: Expected,
     ) -> Option<SyntaxError> {
         let uses = self.uses.entry(label.to_vec()).or_default();
-        // Where one record runs, so does the other, if it asks for no more.
+        // If one record runs, the other one runs too, provided that it requires no more.
         let asks_for_no_more = |a: &[(bool, String)], b: &[(bool, String)]| a.iter().all(|asked| b.contains(asked));
         let both_run = |other: &&Use| {
             asks_for_no_more(&other.conditions, conditions) || asks_for_no_more(conditions, &other.conditions)
@@ -77,7 +77,7 @@ impl Labels {
     }
 }
 
-/// Whether a line stands for a whole result.
+/// Whether a line represents a whole result.
 pub(crate) fn is_hash(line: &[u8]) -> bool {
     memchr::memmem::find(line, b" values hashing to ").is_some()
 }

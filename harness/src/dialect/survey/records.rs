@@ -1,14 +1,14 @@
-//! Looks through scripts that are lists of records.
+//! Checks scripts that are lists of records.
 
 use super::conditions::{Sought, contradiction};
 use super::labels::{Expected, Labels as SameResults, is_hash};
 use super::{Kind, Severity, Survey, misspelt};
 use crate::script::{Answer, Completion, ExpectedError, Lines, Record, Step, SyntaxError};
 
-/// Looks through the records of a script; `text` is its own.
+/// Checks the records of a script; `text` is the text of the script itself.
 ///
 /// # Errors
-/// That of the first record that is one.
+/// The error of the first record that cannot be read.
 pub(crate) fn records<'r>(
     text: &[u8],
     records: impl Iterator<Item = Result<Record<'r>, SyntaxError>>,
@@ -29,7 +29,7 @@ struct Looked {
 }
 
 impl Looked {
-    /// Looks at one record; says whether the script goes on.
+    /// Checks one record; returns whether the script continues.
     fn at(&mut self, record: &Record<'_>) -> bool {
         let (file, line) = (record.included_from.as_ref(), record.line);
         if record.step == Step::Halt {
@@ -55,7 +55,7 @@ impl Looked {
     }
 }
 
-/// The SQL of a record that could have a result or the text of an error, and has none.
+/// The SQL of a record that could have a result or an error text, but has neither.
 fn without_result<'s>(step: &'s Step<'_>) -> Option<&'s [u8]> {
     match step {
         Step::Statement { sql, expect: Completion::Error(ExpectedError::Empty) }
@@ -65,7 +65,7 @@ fn without_result<'s>(step: &'s Step<'_>) -> Option<&'s [u8]> {
     }
 }
 
-/// What lines expect; nothing if a part of them is left open.
+/// The expectation in these lines; `None` if a part of it is left open.
 fn expected(lines: &Lines<'_>) -> Option<Expected> {
     let all: Vec<&[u8]> = lines.iter().collect();
     if let [line] = all.as_slice()
@@ -76,7 +76,7 @@ fn expected(lines: &Lines<'_>) -> Option<Expected> {
     match lines {
         Lines::Block(_) => Some(Expected::Values(all.join(&b'\n'))),
         Lines::List(_) if all.iter().any(|line| memchr::memmem::find(line, b"<slt:ignore>").is_some()) => None,
-        // White space does not count, and where a row ends is no matter of labels.
+        // White space does not count, and labels do not depend on where a row ends.
         Lines::List(_) => {
             let words = all.iter().flat_map(|line| line.split(u8::is_ascii_whitespace)).filter(|word| !word.is_empty());
             Some(Expected::Values(words.collect::<Vec<_>>().join(&b' ')))

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Whether a result of so many columns of one type agrees with the lines.
+/// Whether a result with this many columns, all of one type, agrees with the lines.
 fn agrees(types: &[&str], columns: usize, values: &[&str], lines: &str) -> bool {
     judge(types, columns, values, lines).is_ok()
 }

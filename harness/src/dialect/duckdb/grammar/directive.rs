@@ -1,4 +1,4 @@
-//! Directives of one line.
+//! The directives that take one line.
 
 use crate::script::source::quote;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl<'a> Parser<'a, '_> {
             "include" => return self.include(rest, &place),
             _ => {
                 let (action, once) = action(line, word, rest).map_err(|message| error_at(&place, message))?;
-                // One that may not apply to the engine ends nothing here.
+                // A `halt` that may not apply to the engine ends nothing here.
                 let halts = action == Action::Halt && conditions.is_empty();
                 if let Some(open) = self.open.first() {
                     let (what, line) = (loop_word(open), open.place.line);
@@ -98,7 +98,7 @@ impl<'a> Parser<'a, '_> {
                     self.fits_concurrent(word, &place)?;
                 }
                 let step = Step { place, conditions, action };
-                // What acts once, while the file is read, does so before the loop that it is in.
+                // A step that acts only once, while the file is read, acts before the loop that contains it.
                 if once {
                     self.nodes.push(Node::Step(step))
                 } else {
@@ -219,7 +219,7 @@ fn opened<'a>(word: &str, rest: &[&'a str]) -> Result<(Vec<&'a str>, Over<'a>), 
     Ok((names, Over::Words(values.to_vec())))
 }
 
-/// What a directive asks for, and whether it acts once, however many loops are around it.
+/// The action of a directive, and whether it runs only once, however many loops are around it.
 fn action<'a>(line: &'a str, word: &str, rest: &[&'a str]) -> Result<(Action<'a>, bool), String> {
     let first = rest.first().copied();
     Ok(match word {

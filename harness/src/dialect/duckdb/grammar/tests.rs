@@ -28,7 +28,7 @@ impl Scope for NoScope {
     }
 }
 
-/// Each step that runs: its line and the loop's variables; `-` before one that does not apply.
+/// Each step that runs: its line and the loop's variables. A `-` marks a step that does not apply.
 fn walk(text: &str) -> Result<Vec<String>, String> {
     with_script(text, |script| {
         let mut walked = Vec::new();
@@ -126,7 +126,7 @@ fn loops_run_their_body_for_each_value() {
 fn conditions_on_loops_choose_records_and_continue_ends_a_pass() {
     let text = "loop i 0 3\n\nonlyif i=1\nstatement ok\nA\n\nskipif i<2\ncontinue\n\nstatement ok\nB\n\nendloop\n";
     let walked = walk(text).unwrap();
-    // A step that is left out is listed; `continue` is not.
+    // A skipped step is listed; `continue` is not.
     assert_eq!(walked, ["-4 i=0", "-8 i=0", "10 i=0", "4 i=1", "-8 i=1", "10 i=1", "-4 i=2"]);
     assert_eq!(walk("skipif duckdb\nhalt\n\nskipif sqlite\nstatement ok\nA\n").unwrap(), ["-2", "5"]);
     assert!(walk("onlyif j=1\nstatement ok\nA\n").unwrap_err().contains("has a variable `j`"));

@@ -1,4 +1,4 @@
-//! Whether a reference returns what the judged engine did.
+//! Compares what the reference and the judged engine returned.
 
 use super::actual;
 use crate::dialect::duckdb::{Action, Query, compare};
@@ -6,8 +6,8 @@ use crate::dialect::rewrite::Correction;
 use crate::dialect::stage::Stage;
 use crate::script::Record;
 
-/// Keeps the rows of a query that passes on the reference, where it failed on the judged engine and the script has only a hash
-/// of them.
+/// Keeps the rows of a query that passes on the reference, if it failed on the judged engine and the script has only a hash
+/// of the rows.
 pub(super) fn keep(query: &Query<'_>, record: &Record<'_>, stage: &mut dyn Stage<'_>) {
     if stage.judged(record).is_none() || !compare::is_hash(&compare::lines(query.expected)) {
         return;
@@ -18,8 +18,8 @@ pub(super) fn keep(query: &Query<'_>, record: &Record<'_>, stage: &mut dyn Stage
     stage.keep(lines);
 }
 
-/// Whether a query that failed on both engines returned the same on both, by the types of its columns; nothing if this is not the
-/// reference, or one of them did not return rows.
+/// Whether a query that failed on both engines returned the same rows on both, compared by the types of the columns. `None`
+/// if this engine is not the reference, or if one engine did not return rows.
 pub(super) fn is_alike(
     action: &Action<'_>,
     record: &Record<'_>,

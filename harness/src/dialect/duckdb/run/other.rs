@@ -15,7 +15,7 @@ use crate::exchange::Opening;
 const MOST_UNPACKED: u64 = 1 << 30;
 
 impl State<'_> {
-    /// Everything but statements and queries.
+    /// Runs a step that is not a statement or a query.
     pub(super) fn other(
         &mut self,
         action: &Action<'_>,
@@ -35,7 +35,7 @@ impl State<'_> {
                 Ok(())
             }
             Action::Unzip(source, target) => {
-                // Names of loops are not replaced here.
+                // Loop variables are not replaced here.
                 let source = self.replace_expected(source, here.line)?;
                 let target = target.map(|target| self.replace_expected(target, here.line)).transpose()?;
                 self.unzip(&source, target.as_deref())?;
@@ -80,7 +80,7 @@ impl State<'_> {
                 self.names.define(name, set.unwrap_or_else(|| (*default).to_owned()));
                 Ok(())
             }
-            // Without `--lenient`, results are compared whatever their size, and printed where they differ.
+            // Without `--lenient`, results of any size are compared, and printed if they differ.
             Action::HashThreshold(threshold) => {
                 self.threshold = *threshold;
                 Ok(())
@@ -128,7 +128,7 @@ impl State<'_> {
         stage.reopen(Opening::Load { path: path.as_deref(), read_only: load.read_only, version: load.version })
     }
 
-    /// Unpacks a gzip file; without a target, into the script's own folder, under its name without `.gz`.
+    /// Unpacks a gzip file. Without a target, it goes into the script's temporary folder, under its name without `.gz`.
     fn unzip(&mut self, source: &str, target: Option<&str>) -> Result<(), String> {
         let cannot = |reason: String| format!("cannot unzip `{source}`: {reason}");
         let path = find(source, self.script, self.root, self.names.made_folder()).map_err(cannot)?;
@@ -171,7 +171,7 @@ impl State<'_> {
             Requirement::NotMet(needed) => Some(needed),
             Requirement::AskEngine if stage.require(words)? => None,
             Requirement::AskEngine => {
-                // A file that requires what nobody has would otherwise be ignored forever.
+                // A requirement that no engine has must be an error: otherwise the file would be ignored forever.
                 known_requirement(words[0])?;
                 Some(words.join(" "))
             }

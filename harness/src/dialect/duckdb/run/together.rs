@@ -1,7 +1,7 @@
-//! The passes of a concurrent loop, at the same time: each has a connection and at most one request under way.
+//! Runs the passes of a concurrent loop at the same time. Each pass has a connection, and at most one request under way.
 //!
-//! All of this runs on one thread. It begins the next request of each pass, waits for whichever ends first, judges it, and
-//! goes on with its pass.
+//! All of this runs on one thread. It begins the next request of each pass, waits for the first request to end, judges it,
+//! and continues with its pass.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::{Running, State, leave_out};
 use crate::dialect::duckdb::{Action, Cursor, Event, Passes, Step};
 use crate::dialect::stage::{Flow, Stage};
 
-/// How many passes are under way at a time.
+/// How many passes may be under way at the same time.
 const MOST: usize = 256;
 
 struct Run<'s, 'a> {
-    /// Each pass that has a request under way, and the step that it is.
+    /// Each pass that has a request under way, with the step of that request.
     under_way: BTreeMap<u64, (Cursor<'s, 'a>, &'s Step<'a>)>,
 }
 
-/// Runs all passes. What has begun is waited for, even if the script is over.
+/// Runs all passes. Waits for every request that has begun, even if the script is over.
 pub(super) fn run<'s, 'a>(state: &mut State<'_>, mut passes: Passes<'s, 'a>, stage: &mut dyn Stage<'_>) -> Flow {
     let mut run = Run { under_way: BTreeMap::new() };
     let mut flow = Flow::GoesOn;
@@ -51,7 +51,7 @@ pub(super) fn run<'s, 'a>(state: &mut State<'_>, mut passes: Passes<'s, 'a>, sta
                 stage.answer(None);
             }
             Err(error) => {
-                // Nothing more is learned of the others either; the first of them shows why.
+                // The engine reports nothing more about the other passes either; the error is entered at the first of them.
                 if let Some((_, (pass, step))) = run.under_way.pop_first().filter(|_| flow == Flow::GoesOn) {
                     stage.answer(Some(Err(error)));
                     state.take(step, &pass, stage);
@@ -64,7 +64,7 @@ pub(super) fn run<'s, 'a>(state: &mut State<'_>, mut passes: Passes<'s, 'a>, sta
 }
 
 impl<'s, 'a> Run<'s, 'a> {
-    /// Goes on with a pass, until it has a request under way or comes to its end.
+    /// Continues a pass until it has a request under way or reaches its end.
     fn go_on(&mut self, mut pass: Cursor<'s, 'a>, state: &mut State<'_>, stage: &mut dyn Stage<'_>) -> Flow {
         loop {
             let mut scope = Running { stage: &mut *stage, names: &state.names, alone: false };
