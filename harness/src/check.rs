@@ -1,4 +1,4 @@
-//! What a test file can be checked for without an engine: whether it can be read, and whether all of it can run.
+//! Checks of a test file that need no engine: whether it can be read, and whether all of it can run.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ mod repair;
 
 pub use crate::dialect::survey::{Kind, Severity};
 
-/// A finding is one thing that is wrong in a test file.
+/// A finding is one problem of a test file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The file: the script, or one that it includes.
@@ -20,17 +20,17 @@ pub struct Finding {
     pub line: u64,
     /// Whether it is an error.
     pub severity: Severity,
-    /// What kind of thing it is.
+    /// The kind of problem.
     pub kind: Kind,
-    /// What is wrong, and the way out.
+    /// What is wrong, and how to fix it.
     pub message: String,
-    /// The dialect that the script was read by.
+    /// The dialect in which the script was read.
     pub dialect: &'static str,
-    /// The dialects that know what this one does not.
+    /// The dialects that allow what this dialect does not.
     pub known_to: Vec<&'static str>,
 }
 
-/// Checks one test file, and what it includes.
+/// Checks one test file, and the files that it includes.
 pub fn check(file: &TestFile) -> Vec<Finding> {
     let report = Report { file, findings: Vec::new() };
     match source::read(&file.path) {
@@ -92,7 +92,7 @@ impl Report<'_> {
         });
     }
 
-    /// An included file by one name, however many ways lead to it.
+    /// The path of an included file below the root, the same for every path that leads to it.
     fn of_root(&self, path: &str) -> PathBuf {
         let below = || {
             let (path, root) = (Path::new(path).canonicalize().ok()?, self.file.root.canonicalize().ok()?);

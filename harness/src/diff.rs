@@ -1,7 +1,7 @@
 //! Diffs of two results or files, as text without colours.
 //!
-//! [`Sides`] are the two results of a record: [`words`](Sides::words) say in a few words how they differ, and
-//! [`text`](Sides::text) shows where.
+//! [`Sides`] are the two results of a record. [`words`](Sides::words) summarizes how they differ, and [`text`](Sides::text)
+//! shows where.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -30,28 +30,28 @@ const COMPARED: usize = 50_000;
 /// After this time, a diff is no longer minimised: it is correct, but may be longer than necessary.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How the lines of a result make rows.
+/// How the lines of a result form rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// A line is a value, and this many are a row.
+    /// A line is a value, and this many values are a row.
     Values(usize),
-    /// A line is a value, and they are sorted without regard to rows.
+    /// A line is a value, and the values are sorted independent of their rows.
     Sorted,
     /// A line is a row, with tabs between its values.
     Tabs,
-    /// A line is a row, with blanks between its values. The engine returned this many columns; none if the rows differ in
-    /// that.
+    /// A line is a row, with blanks between its values. The engine returned this many columns; `None` if the rows have
+    /// different widths.
     Blanks(Option<usize>),
     /// The line is a number of values and their hash.
     Hash,
-    /// A part of the lines is ignored.
+    /// Parts of the lines are ignored.
     Ignoring,
     /// The lines are those of a text.
     Text,
 }
 
 impl Shape {
-    /// What a line is.
+    /// The noun for a line, for messages.
     fn noun(self) -> &'static str {
         match self {
             Shape::Values(_) | Shape::Sorted => "value",
@@ -74,12 +74,12 @@ pub(crate) struct Sides<'t> {
 }
 
 impl Sides<'_> {
-    /// The lines of both sides: those only in `expected` after `-`, those only in `actual` after `+`, both with a few
-    /// common lines around them, and `?` for the line that marks what differs in the two lines above it. Before each group
-    /// of lines `@@ line 17 @@` says where the first expected line that differs is in the file.
+    /// The lines of both sides: lines only in `expected` after `-`, lines only in `actual` after `+`, and a few common
+    /// lines around them. A line after `?` marks the difference between the two lines above it. Before each group of lines,
+    /// `@@ line 17 @@` gives the line in the file of the first expected line that differs.
     ///
-    /// About `longest` bytes are shown, and a few hundred of a value; all if it is `usize::MAX`. Long runs of common lines
-    /// are replaced by a line that says how many.
+    /// About `longest` bytes are shown, and a few hundred of a value; everything if it is `usize::MAX`. Long runs of common
+    /// lines are replaced by a line with their number.
     pub(crate) fn text(&self, longest: usize) -> String {
         let same = self.expected.iter().zip(self.actual).take_while(|(a, b)| a == b).count();
         // Long results often begin with equal lines, which the diff need not search.
@@ -127,7 +127,7 @@ impl Sides<'_> {
         shown.join("\n")
     }
 
-    /// Where the first difference of a group is in the file.
+    /// The position in the file of a group's first difference.
     fn head(&self, group: &[DiffOp], skipped: usize) -> Option<String> {
         let op = group.iter().find(|op| op.tag() != similar::DiffTag::Equal)?;
         let at = skipped + op.old_range().start;
@@ -140,19 +140,19 @@ impl Sides<'_> {
     }
 }
 
-/// Two sides as they are shown.
+/// Two sides as they are displayed.
 struct View<'t> {
     old: &'t [String],
     new: &'t [String],
-    /// Lines that differ from one of the other side only in characters that are not seen.
+    /// Lines that differ from a line of the other side only in invisible characters.
     unseen: HashSet<&'t str>,
     whole: bool,
-    /// Whether what differs in two lines is marked. It would say nothing of hashes.
+    /// Whether to mark the difference between two lines. For hashes, marks would not help.
     marks: bool,
 }
 
 impl View<'_> {
-    /// Shows an operation line by line, for as long as `push` wants more.
+    /// Shows an operation line by line, as long as `push` accepts more.
     fn show(&self, op: &DiffOp, push: &mut impl FnMut(String) -> bool) {
         let (old, new) = (&self.old[op.old_range()], &self.new[op.new_range()]);
         if op.tag() == similar::DiffTag::Equal {
@@ -161,7 +161,7 @@ impl View<'_> {
         }
         let line = |line: &str| value::changed(line, self.unseen.contains(line));
         if old.len() == new.len() {
-            // Each with its own counterpart, because that is what one compares.
+            // Each line is followed by its counterpart, because the reader compares the two.
             old.iter().zip(new).all(|(old, new)| {
                 let [old, new, mark] = value::pair(&line(old), &line(new), self.whole);
                 push(sign('-', &old))
@@ -189,7 +189,7 @@ fn sign(sign: char, line: &str) -> String {
     format!("{sign} {line}").trim_end().to_owned()
 }
 
-/// The lines that differ from one of the other side only in whitespace and other characters that are not seen.
+/// The lines that differ from a line of the other side only in whitespace and other invisible characters.
 fn unseen<'t>(groups: &[Vec<DiffOp>], old: &'t [String], new: &'t [String]) -> HashSet<&'t str> {
     let mut seen: HashMap<String, [Vec<&'t str>; 2]> = HashMap::new();
     let changed = groups.iter().flatten().filter(|op| op.tag() != similar::DiffTag::Equal);
@@ -223,7 +223,7 @@ pub(crate) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
     shorten(text.trim_end_matches('\n').to_owned(), LONGEST_UNIFIED)
 }
 
-/// A text, or its start and a note of its length.
+/// A text, or its start and a note about its length.
 pub(crate) fn shorten(mut text: String, longest: usize) -> String {
     let length = text.len();
     if length > longest {

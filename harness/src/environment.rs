@@ -1,14 +1,14 @@
-//! This program's own variables; child processes must not inherit them.
+//! This program's own environment variables; child processes must not inherit them.
 //!
-//! A driver, the command of a `system` record and processes of an engine are not this program: an `slt` among them
-//! would act as one of our workers, and the URL of a queue or an engine may contain a password.
+//! A driver, the command of a `system` record and processes of an engine are not part of this program. An `slt` among them
+//! would act as a worker of this run, and the URL of a queue or an engine may contain a password.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// The variables of the flags, each with the name that it had before, if it had another: that works too.
+/// The variables of the flags. Each has its earlier name, if it had one: that name still works.
 pub(crate) const VARIABLES: &[(&str, Option<&str>)] = &[
     ("SLT_ALLOW_ENV", Some("SQLLOGICTEST_ALLOW_ENV")),
     ("SLT_ALLOW_INCOMPLETE", Some("SQLLOGICTEST_ALLOW_INCOMPLETE")),
@@ -60,23 +60,23 @@ pub(crate) const VARIABLES: &[(&str, Option<&str>)] = &[
     ("SLT_WRITE_KNOWN_FAILURES", Some("SQLLOGICTEST_WRITE_KNOWN_FAILURES")),
 ];
 
-/// The name that a variable had before.
+/// The earlier name of a variable.
 fn earlier_name(name: &OsStr) -> Option<&'static str> {
     VARIABLES.iter().find(|(known, _)| *known == name).and_then(|(_, earlier)| *earlier)
 }
 
-/// The earlier name of a variable, where only that is set.
+/// The earlier name of a variable, if only that one is set.
 pub(crate) fn earlier_name_in_use(name: &OsStr) -> Option<&'static str> {
     let earlier = earlier_name(name)?;
     (std::env::var_os(name).is_none() && std::env::var_os(earlier).is_some()).then_some(earlier)
 }
 
-/// The value of a variable, by whichever of its names.
+/// The value of a variable, under its current or its earlier name.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).or_else(|| std::env::var_os(earlier_name(OsStr::new(name))?))
 }
 
-/// A sentence on the first variable whose two names hold different values.
+/// A sentence about the first variable whose two names have different values.
 pub(crate) fn contradiction() -> Option<String> {
     VARIABLES.iter().find_map(|(name, earlier)| {
         let earlier = (*earlier)?;
@@ -85,7 +85,7 @@ pub(crate) fn contradiction() -> Option<String> {
     })
 }
 
-/// Sets a variable for a process, or removes it, whichever name this process has it by.
+/// Sets a variable for a process, or removes it. Also removes its earlier name, which this process may have set.
 pub(crate) fn set_for(command: &mut Command, name: &str, value: Option<&OsStr>) {
     earlier_name(OsStr::new(name)).into_iter().for_each(|earlier| {
         command.env_remove(earlier);
@@ -98,7 +98,7 @@ pub(crate) fn set_for(command: &mut Command, name: &str, value: Option<&OsStr>) 
 
 /// Whether a variable is only for this program.
 ///
-/// `SLT_RUN_TOKEN` is not: it identifies all processes of a run when the run ends. Nor are variables for drivers.
+/// `SLT_RUN_TOKEN` is not: it identifies all processes of a run when the run ends. Variables for drivers are not, either.
 fn is_ours(name: &OsStr) -> bool {
     if VARIABLES.iter().any(|(known, _)| *known == name) {
         return true;
@@ -108,14 +108,14 @@ fn is_ours(name: &OsStr) -> bool {
         || [&b"SLT_PARENT"[..], b"SLT_GUARDIAN", b"SLT_REMOTE_QUEUE"].contains(&name)
 }
 
-/// Whether another process of this program has started this one for a part of its work: as a worker, for a try of
-/// `slt shrink`, or to keep the set-up of a run.
+/// Whether another process of this program started this one to do a part of its work: as a worker, for an attempt of `slt
+/// shrink`, or to keep the set-up of a run.
 #[cfg(feature = "commands")]
 pub(crate) fn is_helper() -> bool {
     ["SLT_WORKER_QUEUE", "SLT_SHRINK", "SLT_SET_UP_FOLDER"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
-/// Keeps this program's variables from `command`.
+/// Prevents `command` from inheriting this program's variables.
 pub(crate) fn withhold(command: &mut Command) {
     std::env::vars_os().map(|(name, _)| name).filter(|name| is_ours(name)).for_each(|name| {
         command.env_remove(name);
@@ -135,21 +135,21 @@ pub(crate) fn forget() {
     }
 }
 
-/// The values that the set-up of the run returned, by name.
+/// The values that the set-up of the run returned, by their names.
 static RUN_VALUES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// What [`Target::before_run`](crate::Target::before_run) has set under this name, in whatever process of the run; or else
-/// the environment variable of that name.
+/// The value that [`Target::before_run`](crate::Target::before_run) set under this name, in any process of the run;
+/// otherwise the environment variable of that name.
 pub fn run_value(name: &str) -> Option<String> {
     let value = RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
     value.or_else(|| std::env::var(name).ok())
 }
 
-/// Publishes the values of the set-up of the run: by [`run_value`], to the processes that are handed
-/// [`run_values`], and in this process's environment, where no other thread may be reading that.
+/// Publishes the values of the set-up of the run: to [`run_value`], to the processes that receive [`run_values`], and in
+/// this process's environment, if no other thread may be reading the environment.
 pub(crate) fn set_run_values(values: BTreeMap<String, String>) {
     if has_one_thread() {
-        // SAFETY: no other thread is there to read the environment.
+        // SAFETY: no other thread exists that could read the environment.
         values.iter().for_each(|(name, value)| unsafe { std::env::set_var(name, value) });
     }
     *RUN_VALUES.lock().unwrap_or_else(PoisonError::into_inner) = values;

@@ -6,14 +6,15 @@
 
 use std::borrow::Cow;
 
-/// Text with its lines kept: no control character except tabs and line feeds, and nothing that GitHub interprets.
+/// Text of several lines: without control characters except tabs and line feeds, and without anything that GitHub
+/// interprets.
 ///
-/// Our own lines may be part of it, but no colours: these are added to escaped text.
+/// The program's own lines may be part of it, but no colours: these are added to escaped text.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     escaped(text, true)
 }
 
-/// Like [`text`], on one line: a name, a reason, a cell of a table.
+/// Like [`text`], but on one line, for a name, a reason or a cell of a table.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, false)
 }
@@ -48,7 +49,7 @@ pub(crate) fn is_obeyed(c: char) -> bool {
     }
 }
 
-/// Whether GitHub still recognises `::` after this character.
+/// Whether GitHub still recognises `::` if only such characters are before it.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}')
 }
@@ -60,7 +61,7 @@ fn escaped(text: &str, keeps_lines: bool) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
-    // Whether there have been only blanks since the line began.
+    // Whether there have been only blanks since the start of the line.
     let mut at_start = true;
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!(text("a\n \t::error::x\n:::x\na::int"), "a\n \t\\::error::x\n\\:::x\na::int");
         assert_eq!(text("\u{a0}\u{feff}::error::x"), "\u{a0}\u{feff}\\::error::x");
         assert_eq!(text("a ##[error]x ###[y"), "a ##\\[error]x ###\\[y");
-        // Escaped text cannot hide a command that follows it, and an escaped line end does not start a line.
+        // Escaped text cannot hide a command after it, and an escaped line end does not start a new line.
         assert_eq!(text("\u{1b}::x"), "\\u{1b}::x");
         assert_eq!(line("a\n::b"), "a\\n::b");
     }
@@ -102,7 +103,7 @@ mod tests {
         }
     }
 
-    /// Parts of dangerous text, and anything else.
+    /// Pieces of dangerous text, and any other text.
     fn foreign() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             Just("::".to_owned()),
@@ -121,7 +122,7 @@ mod tests {
         prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
     }
 
-    /// Whether a line only displays itself.
+    /// Whether a line only displays itself and triggers nothing.
     fn is_inert(line: &str) -> bool {
         let bidi = |c: char| matches!(u32::from(c), 0x61c | 0x200e..=0x200f | 0x2028..=0x202e | 0x2066..=0x2069);
         let control = |c: char| (c.is_control() && c != '\t') || bidi(c);

@@ -1,7 +1,7 @@
-//! What a script and an engine exchange: results, errors, and what a script may ask of its database.
+//! What a script and an engine exchange: results, errors, and requests for the script's database.
 //!
-//! [`engine`](crate::engine) shows these to engines. They are here because a dialect must know them, and engines must know
-//! the dialects.
+//! [`engine`](crate::engine) re-exports these types for engines. They are in a module of their own because dialects need
+//! them, and engines need the dialects.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub enum Opening<'o> {
         /// The version of the storage format, as the engine names it.
         version: Option<&'o str>,
     },
-    /// The current one, again. Data in memory is lost.
+    /// The current database, opened again. Data in memory is lost.
     Restart {
         /// Whether the extensions that the script requires are loaded again.
         extensions: bool,
@@ -106,13 +106,13 @@ impl EngineError {
         EngineError::new(message).of_kind(ErrorKind::Lost)
     }
 
-    /// An error on the way to the engine: SQL that cannot be sent to it. It never counts as an error that a script
+    /// An error for SQL that cannot be sent to the engine. It never counts as an error that a script
     /// expects.
     pub fn refused(message: impl Into<String>) -> Self {
         EngineError::new(message).of_kind(ErrorKind::Refused)
     }
 
-    /// The answer of an engine that a script is not for: the script is `ignored`, with this reason.
+    /// The answer of an engine that does not support a script: the script is `ignored`, with this reason.
     pub fn skip(reason: impl Into<String>) -> Self {
         EngineError::new(reason).of_kind(ErrorKind::Skip)
     }

@@ -1,6 +1,6 @@
 //! SQLLogicTest files as libtest trials, for any SQL engine.
 //!
-//! A test target with `harness = false` needs only this, where `MyDb` implements `sqllogictest::DB` or
+//! A test target with `harness = false` needs only this code, where `MyDb` implements `sqllogictest::DB` or
 //! `AsyncDB`:
 //!
 //! ```no_run
@@ -19,16 +19,16 @@
 //! }
 //! ```
 //!
-//! [`Adapter`] says more of an engine, [`Target`] of a run, [`Suite`] of the files. [`engine`] is for engines that are not
+//! [`Adapter`] configures an engine, [`Target`] a run, and [`Suite`] the files. [`engine`] is for engines that are not
 //! adapters.
 
 // Modules are in the order in which data flows: each imports only those above it.
 
-// What only `slt` uses is not dead.
+// Code that only `slt` uses must not be reported as dead.
 #![cfg_attr(not(feature = "unstable"), allow(dead_code, unused_imports))]
 
-/// Prints a line to standard error, escaped. If standard error is closed, the line is lost: `eprintln!` would panic
-/// there, and abort a run whose terminal was closed.
+/// Prints a line to standard error, escaped. If standard error is closed, the line is lost: `eprintln!` would panic then,
+/// and abort a run whose terminal was closed.
 macro_rules! note {
     ($($words:tt)*) => {{
         use std::io::Write as _;
@@ -36,8 +36,8 @@ macro_rules! note {
     }};
 }
 
-/// Prints a line to standard output, escaped, for the commands that print a few. If standard output is closed, it is
-/// lost.
+/// Prints a line to standard output, escaped, for commands that print only a few lines. If standard output is closed, the
+/// line is lost.
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;
@@ -110,7 +110,7 @@ pub use run::Target;
 pub use sqllogictest;
 pub use suite::Suite;
 
-/// What a run writes to `results.json`, for programs that read it, and how it ends.
+/// The types of `results.json`, which a run writes for programs that read it, and of a run's end.
 pub mod results {
     pub use crate::outcome::{
         Attempt, Counts, CutShort, Failure, Outcome, Part, Portion, RecordCounts, RecordId, Results, ResultsError,

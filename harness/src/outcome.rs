@@ -35,7 +35,7 @@ pub enum Verdict {
     /// Passed, but only on attempt number `attempt` (2 or more).
     Flaky {
         /// The attempt that passed, counted from 1.
-        // `Outcome` has the fields of its verdict beside its own, and has a field `attempt` too.
+        // `Outcome` flattens the fields of its verdict into its own fields, and also has a field `attempt`.
         #[serde(rename = "passed_on")]
         attempt: u32,
     },
@@ -48,7 +48,7 @@ pub enum Verdict {
     },
     /// The process that ran the script ended during it.
     Crashed {
-        /// `SIGSEGV`, `exit 3`, or what is known of the crash.
+        /// `SIGSEGV`, `exit 3`, or what is known about the crash.
         how: String,
     },
     /// The script exceeded its time limit.
@@ -61,14 +61,14 @@ pub enum Verdict {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// It failed as the list of known failures says.
+    /// It failed as the list of known failures expects.
     KnownFailure {
         /// The reason in the list.
         reason: String,
         /// The verdict without the list, as text.
         was: String,
     },
-    /// It passed, or a record of it did, although the list of known failures says that it does not.
+    /// It passed, or a record of it did, although the list of known failures expects a failure.
     UnexpectedPass {
         /// The reason in the list.
         reason: String,
@@ -97,7 +97,7 @@ impl Verdict {
         }
     }
 
-    /// Whether it failed as the list of known failures says.
+    /// Whether it failed as the list of known failures expects.
     pub fn is_known_failure(&self) -> bool {
         matches!(self, Verdict::KnownFailure { .. })
     }
@@ -154,7 +154,7 @@ impl fmt::Display for Seconds {
 
 /// How many records of a script passed, failed and were skipped.
 ///
-/// Only statements, queries and commands count; not `hash-threshold`, `control` and so on.
+/// Only statements, queries and commands count; directives such as `hash-threshold` and `control` do not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordCounts {
     /// Records that ran and matched.
@@ -202,19 +202,19 @@ pub struct Outcome {
     /// The records that failed in the last attempt, at most 1000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_records: Vec<RecordId>,
-    /// Why the last attempt did not run the script to its end; `None` if it did. A `halt` is an end, too.
+    /// Why the last attempt did not run the script to its end; `None` if it did. A `halt` counts as an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<CutShort>,
     /// The pinned records of the list of known failures that passed in the last attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passing_pins: Vec<RecordId>,
-    /// How its records end on the reference, if there is one.
+    /// How its records end on the reference, if there is a reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
-    /// The output of the process during the last attempt, or the end of long output; only kept for a failure.
+    /// The output of the process during the last attempt, or the end of long output; kept only for a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// What the engine calls itself, where only a connection knows that.
+    /// The engine's own name for itself, if only a connection knows the name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub engine: String,
     /// Wall time of the last attempt, in microseconds.
@@ -239,7 +239,7 @@ pub struct Outcome {
     /// The pass over the suite, counted from 1 (`--repeat`).
     #[serde(default = "one")]
     pub pass: u32,
-    /// What the file held when it was read, as `suite::content` sums it up; empty if another process read it.
+    /// The digest of the file when it was read, as `suite::content` computes it; empty if another process read it.
     #[serde(skip)]
     pub content: String,
 }
@@ -281,7 +281,7 @@ impl From<Outcome> for Attempt {
 /// How many failures of one script are kept with their texts.
 pub const MAX_FAILURES: usize = 10;
 
-/// How many failing records of one script are kept by id.
+/// How many failing records of one script are kept by their ids.
 pub const MAX_FAILED_RECORDS: usize = 1000;
 
 fn is_zero(count: &u64) -> bool {
@@ -347,12 +347,12 @@ impl Outcome {
         }
     }
 
-    /// The failures as text: each ends with `at file:line`; a count represents those that were omitted.
+    /// The failures as text: each ends with `at file:line`. The number of omitted failures is at the end.
     pub fn failure_text(&self) -> String {
         self.failures_as(Failure::to_string)
     }
 
-    /// The same with each failure as `shown`.
+    /// The failures as text, with each failure formatted by `shown`.
     pub fn failures_as(&self, shown: impl Fn(&Failure) -> String) -> String {
         let mut text: Vec<String> = self.failures.iter().map(shown).collect();
         let shown = self.failures.len() as u64 + self.rewritable.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What a test file says: its text, read into records.
+//! The records of a test file, parsed from its text.
 //!
 //! Records are the same in every dialect; the [dialects](crate::dialect) read them.
 
@@ -14,21 +14,21 @@ pub mod source;
 
 pub use condition::{Condition, Labels};
 
-/// A script's file: what a dialect may know of it.
+/// A script's file: what a dialect learns about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScriptFile<'s> {
     /// Its name: the path below the root, with `/`.
     pub(crate) name: &'s str,
-    /// Where it is.
+    /// The path of the file.
     pub(crate) path: &'s Path,
-    /// The folder of test files that it was found in, which it reads nothing outside of.
+    /// The folder of test files in which it was found. The script reads no files outside of it.
     pub(crate) root: &'s Path,
 }
 
 /// A record is one step of a script.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record<'a> {
-    /// The file that holds it, where it is not the script itself but one that it includes.
+    /// The file that contains it, if that is not the script itself but a file that it includes.
     pub included_from: Option<Arc<str>>,
     /// The line of its directive, counted from 1.
     pub line: u64,
@@ -36,7 +36,7 @@ pub struct Record<'a> {
     pub pass: String,
     /// Its connection, if that is not the default one.
     pub connection: Option<String>,
-    /// How often it may be tried, and the pause between two tries.
+    /// How many times it may be tried, and the pause between two tries.
     pub retry: Option<(usize, Duration)>,
     /// Whether `$variables` in its text are replaced.
     pub substitute: bool,
@@ -58,7 +58,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A step is what a record asks for.
+/// A step is the action of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<'a> {
     /// A statement, query or command whose conditions exclude this engine.
@@ -99,16 +99,16 @@ pub enum Step<'a> {
     },
     /// A pause.
     Sleep(Duration),
-    /// From here on, results of more values than this stand in the file as a hash.
+    /// From here on, results of more values than this are written in the file as a hash.
     HashThreshold(u64),
     /// Nothing after this is run.
     Halt,
-    /// What only the dialect of the script knows how to do.
+    /// A step that only the dialect of the script can run.
     Other,
 }
 
 impl Step<'_> {
-    /// The SQL or the command, where there is one.
+    /// The SQL or the command; empty for other steps.
     pub fn text(&self) -> &[u8] {
         match self {
             Step::Statement { sql, .. } | Step::Query { sql, .. } => sql,
@@ -118,7 +118,7 @@ impl Step<'_> {
         }
     }
 
-    /// Whether it expects an error by a pattern or text that this message matches, and not every message does.
+    /// Whether it expects an error by a pattern or text that matches this message, but does not match every message.
     pub fn names_error(&self, message: &str) -> bool {
         match self {
             Step::Statement { expect: Completion::Error(expected), .. }
@@ -140,7 +140,7 @@ impl Step<'_> {
 pub enum Completion {
     /// Without an error.
     Ok,
-    /// Without an error, having changed (or returned) so many rows.
+    /// Without an error, having changed (or returned) this number of rows.
     Count(u64),
     /// With an error that matches.
     Error(ExpectedError),
@@ -160,7 +160,7 @@ pub enum Answer<'a> {
     Error {
         /// The pattern.
         expected: ExpectedError,
-        /// Whether a line would be a whole row, did it return any.
+        /// Whether a line would be a whole row if the query returned rows.
         row_wise: bool,
     },
 }
@@ -173,7 +173,7 @@ pub enum Sort {
     None,
     /// Rows sorted as lists of byte strings.
     Rows,
-    /// All values sorted as byte strings, whatever their row.
+    /// All values sorted as byte strings, independent of their rows.
     Values,
 }
 
@@ -182,18 +182,18 @@ pub enum Sort {
 pub enum Lines<'a> {
     /// A part of the file.
     Block(Block<'a>),
-    /// Lines of their own.
+    /// Lines that are not a slice of the file.
     List(Vec<String>),
 }
 
 impl Lines<'_> {
-    /// The lines, one after the other.
+    /// The lines, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let (block, list) = match self {
             Lines::Block(block) => (block.text, &[][..]),
             Lines::List(list) => (&[][..], list.as_slice()),
         };
-        // A byte order mark is one at the start of a file only.
+        // A byte order mark counts only at the start of a file, so none is skipped here.
         let of_block =
             source::Lines::starting_at(block, 0).map(|line| line.text).filter(|text| !text.starts_with(b"#"));
         of_block.chain(list.iter().map(String::as_bytes))
@@ -215,12 +215,12 @@ pub struct Block<'a> {
     pub(crate) text: &'a [u8],
     /// How many lines it has, without comment lines.
     pub(crate) count: usize,
-    /// Whether it is nothing but its lines.
+    /// Whether the text consists only of its lines: no comment lines, no carriage returns.
     pub(crate) plain: bool,
 }
 
 impl<'a> Block<'a> {
-    /// The text of the block, if that is nothing but its lines: no comment lines, no carriage returns.
+    /// The text of the block, if it consists only of its lines: no comment lines, no carriage returns.
     pub fn plain(&self) -> Option<&'a [u8]> {
         self.plain.then_some(self.text)
     }
@@ -230,13 +230,13 @@ impl<'a> Block<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SyntaxError {
-    /// The file, where it is not the script itself but one that it includes.
+    /// The file, if that is not the script itself but a file that it includes.
     pub included_from: Option<Arc<str>>,
-    /// The line, counted from 1; 0 where the file as a whole is at fault.
+    /// The line, counted from 1; 0 if the error concerns the file as a whole.
     pub line: u64,
-    /// What is wrong and, where that helps, what would be right.
+    /// What is wrong and, if that helps, what would be correct.
     pub message: String,
-    /// The names of the dialects to which what is wrong belongs, if it belongs to others.
+    /// The names of the other dialects that allow what is wrong here; empty if there are none.
     pub known_to: Vec<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! Which files there are: finds test files below the roots, names them, sorts them, filters them.
+//! The test files of a suite: finds them below the roots, names them, sorts them and filters them.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -42,19 +42,19 @@ pub struct Suite {
 pub struct TestFile {
     /// The trial's name: the path below the root, with `/`.
     pub name: String,
-    /// The name as a Rust path (`index::between::slt_good_0_test`), for tools that nest on `::`.
+    /// The name as a Rust path (`index::between::slt_good_0_test`), for tools that show `::` as nested modules.
     pub rust_path: String,
-    /// Where the file is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// The root it was found under: nothing outside is read on its behalf.
+    /// The root under which it was found. The script reads no files outside of the root.
     pub root: PathBuf,
-    /// What it must hold, as `suite::content` sums it up: a process that runs it refuses anything else.
+    /// The planned digest of the file, as `suite::content` computes it. A process that runs the file refuses other content.
     pub planned: Option<String>,
-    /// The dialect that it is read by.
+    /// The dialect in which it is read.
     pub dialect: Dialect,
     /// The record that is judged, if it is not the whole script; the name then ends with `:` and the line.
     pub excerpt: Option<Excerpt>,
-    /// Why the suite leaves the file out, if it does: the file is then `ignored`, with this reason.
+    /// The reason why the suite leaves the file out: the file is then `ignored`, with this reason. `None` if it runs.
     pub excluded: Option<Arc<str>>,
 }
 
@@ -75,21 +75,21 @@ impl Suite {
     }
 
     /// Reads the files whose names match `pattern` (`duckdb/**`, `*.test`) by the rules of `dialect`, whatever their
-    /// extension. The last matching pattern counts; `--dialect` beats them all. `*` matches `/` too.
+    /// extension. The last matching pattern counts; `--dialect` overrides all of them. `*` matches `/` too.
     #[must_use]
     pub fn dialect(mut self, pattern: impl Into<String>, dialect: Dialect) -> Self {
         self.dialects.rules.push((pattern.into(), dialect));
         self
     }
 
-    /// Reads every file by the rules of `dialect`; by name, it finds files with any extension then.
+    /// Reads every file by the rules of `dialect`. Then [`find`](Suite::find) finds files with any extension.
     #[must_use]
     pub fn all_in(mut self, dialect: Dialect) -> Self {
         self.dialects.all = Some(dialect);
         self
     }
 
-    /// Leaves out the files whose names match one of the patterns (`tpch/**`, `gis*.slt`): they are not run, and shown as
+    /// Leaves out the files whose names match one of the patterns (`tpch/**`, `gis*.slt`): they do not run, and are
     /// `ignored` with this reason. The first pattern that matches gives the reason. `*` matches `/` too.
     #[must_use]
     pub fn exclude<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>, reason: &str) -> Self {
@@ -97,17 +97,17 @@ impl Suite {
         self
     }
 
-    /// What is left out, in words: for the settings that all who share a run must have in common.
+    /// The patterns of excluded files, for the settings that all workers of a run must have in common.
     pub(crate) fn exclusions(&self) -> Vec<String> {
         self.exclusions.words()
     }
 
-    /// The dialects by pattern, in words.
+    /// The dialects by pattern, as text.
     pub(crate) fn dialect_rules(&self) -> Vec<String> {
         self.dialects.rules.iter().map(|(pattern, dialect)| format!("{pattern} ({dialect})")).collect()
     }
 
-    /// The same settings on other roots.
+    /// A suite with the same settings and other roots.
     #[must_use]
     pub fn at(mut self, roots: impl IntoIterator<Item = PathBuf>) -> Self {
         self.roots = roots.into_iter().collect();
@@ -122,8 +122,8 @@ impl Suite {
     /// Finds all test files, sorted by name.
     ///
     /// # Errors
-    /// A missing root, an unreadable folder, a loop of links, no test file at all, and names that a test runner cannot
-    /// carry: with a line break or another control character, with a leading `-`, not UTF-8, or standing twice.
+    /// A missing root, an unreadable folder, a loop of links, no test file at all, and names that a test runner cannot pass
+    /// on: with a line break or another control character, with a leading `-`, not UTF-8, or used twice.
     pub fn discover(&self) -> Result<Vec<TestFile>, SuiteError> {
         self.check_patterns()?;
         let mut files = Vec::new();
@@ -141,7 +141,8 @@ impl Suite {
                     Err(error) if error.path().is_some_and(is_editors_lock) => continue,
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
-                // A test file is input, and a link in a folder of input may lead to anything. The root is the user's word.
+                // A test file is untrusted input: a link in its folder may lead anywhere. A root is trusted, because the
+                // user names it.
                 if entry.path_is_symlink() && entry.depth() > 0 && leads_out(entry.path(), base) {
                     let is_folder = entry.file_type().is_dir();
                     if is_folder {
@@ -152,7 +153,7 @@ impl Suite {
                     }
                     continue;
                 }
-                // A file that was named is meant, whatever its extension.
+                // A file that the user named is a test file, whatever its extension.
                 let named = entry.depth() == 0 && !metadata.is_dir();
                 if !(named || is_test_file(entry.path())) || entry.file_type().is_dir() {
                     continue;
@@ -184,7 +185,7 @@ impl Suite {
         Ok(files)
     }
 
-    /// Finds the one test file of that name without listing any folder, or nothing.
+    /// Finds the one test file with that name without listing any folder; `None` if there is none.
     ///
     /// # Errors
     /// The name exists under more than one root, or a test runner could not pass it on.
@@ -195,7 +196,7 @@ impl Suite {
             Component::Normal(part) => part.to_str(),
             _ => None,
         });
-        // Only the one spelling that `discover` uses: neither `a//x.test` nor `a/../x.test`.
+        // Only the spelling that `discover` uses: neither `a//x.test` nor `a/../x.test`.
         if !parts.eq(name.split('/').map(Some)) || name_of(relative).as_deref() != Ok(name) {
             return Ok(None);
         }
@@ -207,7 +208,7 @@ impl Suite {
                 true => continue,
                 false => (Some(root.as_path()), root.join(relative)),
             };
-            // `symlink_metadata` would call a dangling link a file; the trial says what is wrong with other oddities.
+            // `symlink_metadata` would take a dangling link for a file. The trial reports other problems of the file.
             if path.metadata().is_err() || path.is_dir() {
                 continue;
             }
@@ -253,34 +254,34 @@ impl<'f> From<&'f TestFile> for ScriptFile<'f> {
 impl TestFile {
     fn new(name: String, path: PathBuf, root: &Path, dialect: Dialect) -> Self {
         let rust_path = rust_path(&name);
-        // A file that was named without a folder lies in the current one.
+        // A file that was named without a folder is in the current one.
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         let root = root.to_path_buf();
         TestFile { name, rust_path, path, root, planned: None, dialect, excerpt: None, excluded: None }
     }
 
-    /// The first folder of the name, or `.` for a file that lies in the root itself.
+    /// The first folder of the name, or `.` for a file directly in the root.
     pub fn category(&self) -> &str {
         category(&self.name)
     }
 }
 
-/// Puts files in the order of their names.
+/// Sorts files by their names.
 pub(crate) fn sort(files: &mut [TestFile]) {
     files.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
-/// The first folder of a trial's name, or `.` for a file that lies in the root itself.
+/// The first folder of a trial's name, or `.` for a file directly in the root.
 pub fn category(name: &str) -> &str {
     name.split_once('/').map_or(".", |(first, _)| first)
 }
 
-/// Whether the extension of a path is that of a dialect, in capitals or not.
+/// Whether the extension of a path, in any letter case, is that of a dialect.
 fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
 }
 
-/// Whether a path leads out of a folder when all links in it are followed. What cannot be followed does not.
+/// Whether a path leads out of a folder when all its links are followed; false for a path that cannot be followed.
 fn leads_out(path: &Path, folder: &Path) -> bool {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     match (path.canonicalize(), folder.canonicalize()) {
@@ -289,7 +290,7 @@ fn leads_out(path: &Path, folder: &Path) -> bool {
     }
 }
 
-/// Whether this is the link that Emacs keeps beside a file being edited: `.#x.test`, which leads nowhere.
+/// Whether this is the link that Emacs keeps next to a file that is being edited: `.#x.test`, which leads nowhere.
 fn is_editors_lock(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".#"))
 }
@@ -306,7 +307,7 @@ fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
     SuiteError::Unreadable { path, reason }
 }
 
-/// The trial's name of a path below a root, or what is wrong with it.
+/// The trial's name for a path below a root, or the reason why the path cannot be a name.
 fn name_of(relative: &Path) -> Result<String, String> {
     let Some(text) = relative.to_str() else {
         return Err(format!("  {relative:?} is not UTF-8"));
@@ -321,7 +322,7 @@ fn name_of(relative: &Path) -> Result<String, String> {
     }
 }
 
-/// How many files each category holds, in order of the categories' names.
+/// How many files each category contains, in the order of the categories' names.
 pub fn by_category(files: &[TestFile]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for file in files {

@@ -1,4 +1,4 @@
-//! Goes on after an error, so that one call finds more than the first one of a file.
+//! Continues after an error, so that one check reports more than the first error of a file.
 
 use crate::dialect::Dialect;
 use crate::script::{SyntaxError, source};
@@ -6,9 +6,9 @@ use crate::script::{SyntaxError, source};
 /// How many errors of one file are reported.
 const MOST_ERRORS: usize = 20;
 
-/// Reads a text by `survey` and, where it breaks a rule, again without the record that does.
+/// Reads a text by `survey`. If the text breaks a rule, reads it again without the record that breaks the rule.
 ///
-/// It stops where what is left would be read differently without that record.
+/// It stops if removing the record would change how the rest is read.
 pub(super) fn read<T>(
     text: &[u8],
     dialect: Dialect,
@@ -21,7 +21,7 @@ pub(super) fn read<T>(
             Ok(survey) => return (errors, Some(survey)),
             Err(error) => error,
         };
-        // Where one thing belongs to another dialect, most likely all of the file does.
+        // If one thing belongs to another dialect, the whole file most likely does.
         let is_last = error.included_from.is_some() || !error.known_to.is_empty() || errors.len() + 1 == MOST_ERRORS;
         let rest = if is_last { None } else { without_record(&text, error.line, dialect) };
         errors.push(error);
@@ -32,7 +32,7 @@ pub(super) fn read<T>(
     }
 }
 
-/// The text with empty lines in place of the record around this line, if it is a record by itself.
+/// The text with the record around this line replaced by empty lines; `None` if the lines are not a single record.
 fn without_record(text: &[u8], line: u64, dialect: Dialect) -> Option<Vec<u8>> {
     let lines: Vec<source::Line<'_>> = source::Lines::new(text).collect();
     let at = usize::try_from(line).ok()?.checked_sub(1).filter(|at| *at < lines.len())?;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::suite::Suite;
 
-/// What is found in a file, each as `line severity: message`.
+/// The findings in a file, each as `line severity: message`.
 fn found(name: &str, text: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(name), text).unwrap();
@@ -11,7 +11,7 @@ fn found(name: &str, text: &str) -> Vec<String> {
     check(&file).into_iter().map(shown).collect()
 }
 
-/// Asserts that so many things are found, and these parts in them.
+/// Asserts that there are as many findings as `parts`, and that each contains its part.
 fn finds(name: &str, text: &str, parts: &[&str]) {
     let found = found(name, text);
     assert!(found.len() == parts.len() && found.iter().zip(parts).all(|(f, part)| f.contains(part)), "{found:#?}");

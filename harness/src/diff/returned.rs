@@ -1,23 +1,23 @@
-//! What the engine returned where the script lists only a hash of it.
+//! What the engine returned for a record whose script lists only a hash.
 
 use super::{plural, value};
 
-/// How many rows are shown of the first and of the last ones.
+/// How many of the first rows, and how many of the last rows, are shown.
 const SHOWN: usize = 5;
 
-/// The same, showing everything.
+/// The same number if everything is shown.
 const SHOWN_WHOLE: usize = 100;
 
 /// All values of a result, in the order in which they are hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Returned {
     pub(crate) values: Vec<Vec<u8>>,
-    /// How many of them are a row.
+    /// How many values are a row.
     pub(crate) columns: usize,
 }
 
 impl Returned {
-    /// The first and the last rows, one per line, after a line that says how many there are.
+    /// The first and the last rows, one per line, after a line with the number of rows.
     pub(crate) fn text(&self, whole: bool) -> String {
         let rows: Vec<&[Vec<u8>]> = self.values.chunks(self.columns.max(1)).collect();
         let most = if whole { SHOWN_WHOLE } else { SHOWN };
@@ -36,7 +36,7 @@ impl Returned {
         lines.join("\n")
     }
 
-    /// The text that is hashed: each value with a line feed after it; at most so many bytes, and whether it is cut.
+    /// The text that is hashed, each value with a line feed after it, but at most `most` bytes; and whether it was cut.
     pub(crate) fn bytes(&self, most: usize) -> (Vec<u8>, bool) {
         let mut bytes = Vec::new();
         for value in &self.values {

@@ -1,4 +1,4 @@
-//! Diffs of small and of large results.
+//! Tests diffs of small and of large results.
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn what_is_not_seen_is_made_visible_where_it_decides() {
     assert_eq!(lines("a b", "a\u{a0}b"), "- \"a·b\"\n+ \"a\\u{a0}b\"");
     assert_eq!(lines("ab", "a\u{200b}b"), "- \"ab\"\n+ \"a\\u{200b}b\"");
     assert_eq!(lines("a b\tc", "a  b\tc"), "- \"a·b\\tc\"\n+ \"a··b\\tc\"");
-    // Not where other characters decide.
+    // Invisible characters stay as they are if other characters differ too.
     assert_eq!(lines(" x\na b\tc", " x\na  b\td"), "   x\n- a b\tc\n+ a  b\td");
     assert_eq!(lines("a", "\u{1b}[31m"), "- a\n+ \"\\u{1b}[31m\"");
     assert_eq!(lines("a\nb", "x\n y\nb"), "- a\n+ x\n+ \" y\"\n  b");
@@ -74,7 +74,7 @@ fn long_values_are_cut_around_the_difference() {
     assert_eq!(old, format!("- …{a}x{e}… (1200001 characters)"));
     assert_eq!(new, format!("+ …{a}yz{e}… (1200002 characters)"));
     assert_eq!(mark, format!("?{}^^", " ".repeat(32)));
-    // Without a counterpart, around where they begin to differ.
+    // Lines without a counterpart are cut around the position where they begin to differ.
     let text = lines(&value("x"), &format!("{}\nb", value("y")));
     assert!(text.contains("ax") && text.contains("ay") && text.len() < 1000, "{text}");
     assert_eq!(shown(&[value("x")], &[], usize::MAX), format!("- {}", value("x")));
@@ -125,7 +125,7 @@ fn the_first_words_say_what_differs() {
         ("a b c", "x y z", row, "the row differs"),
         ("a b c", "a b", Shape::Blanks(Some(2)), "3 columns expected, 2 returned"),
         ("a b c", "a b", Shape::Blanks(Some(1)), "the row differs"),
-        // A row that is sorted elsewhere because it differs is one difference.
+        // A row that is sorted to another position because it differs counts as one difference.
         ("a 1\nb 2\nc 3", "b 2\nc 3\nd 1", Shape::Blanks(Some(2)), "column 1 differs in 1 of 3 rows"),
         ("a\n1\nb\n2", "a\n1\nb\n3", Shape::Values(2), "column 2 differs in 1 of 2 rows"),
         ("a\n1\nb", "a\n1", Shape::Values(2), "1 value missing (3 expected, 2 returned)"),

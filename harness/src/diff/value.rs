@@ -1,22 +1,22 @@
-//! One line of a diff: what is not seen, and where two long lines differ.
+//! One line of a diff: makes invisible characters visible, and shows where two long lines differ.
 
 use unicode_width::UnicodeWidthStr;
 
-/// How many characters of a line are shown around a difference; a shorter line is shown whole.
+/// How many characters of a long line are shown around a difference; a shorter line is shown whole.
 const LONG: usize = 160;
 
 /// How many equal characters are shown before and after a difference in a long line.
 const AROUND: usize = 30;
 
-/// From this length on, the part that differs is marked.
+/// From this line length on, the part that differs is marked.
 const MARKED: usize = 16;
 
-/// What is seen of a line: not its whitespace, nor its control characters and characters without a width.
+/// The visible characters of a line: no whitespace, control characters or characters without a width.
 pub(super) fn seen(line: &str) -> String {
     line.chars().filter(|char| !char.is_whitespace() && !is_unseen(*char)).collect()
 }
 
-/// Whether a character is only seen if it is escaped.
+/// Whether a character is visible only if it is escaped.
 fn is_unseen(char: char) -> bool {
     !matches!(char, '"' | '\'' | '\\' | '\t') && char.escape_debug().len() > 1
 }
@@ -26,8 +26,8 @@ pub(super) fn common(line: &str) -> String {
     if line.chars().any(is_unseen) { format!("{line:?}") } else { line.to_owned() }
 }
 
-/// A line of one side only: quoted if it is empty, has whitespace at its ends or holds characters that are not seen.
-/// Blanks are shown as `·` if it differs from one of the other side `only` in what is not seen.
+/// A line of one side only. It is quoted if it is empty, has whitespace at its ends or contains invisible characters. With
+/// `only`, it differs from a line of the other side only in invisible characters: then blanks are shown as `·`.
 pub(super) fn changed(line: &str, only: bool) -> String {
     if only {
         return format!("{line:?}").replace(' ', "·");
@@ -36,12 +36,12 @@ pub(super) fn changed(line: &str, only: bool) -> String {
     if plain { line.to_owned() } else { format!("{line:?}") }
 }
 
-/// How many characters two lines have in common at their start.
+/// How many characters two lines have in common at the start.
 pub(super) fn common_start(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }
 
-/// A line, cut around the character at `from` if it is long.
+/// A line; if it is long, cut around the character at `from`.
 pub(super) fn cut(line: &str, from: usize, whole: bool) -> String {
     let length = line.chars().count();
     if whole || length <= LONG {
@@ -51,7 +51,7 @@ pub(super) fn cut(line: &str, from: usize, whole: bool) -> String {
     piece(line, from, from + LONG, length)
 }
 
-/// The characters from `from` to `to` of a line of this length, with `…` for what is cut off.
+/// The characters from `from` to `to` of a line of this length, with `…` where characters are cut off.
 fn piece(line: &str, from: usize, to: usize, length: usize) -> String {
     let start = if from > 0 { "…" } else { "" };
     let middle: String = line.chars().skip(from).take(to - from).collect();
@@ -59,7 +59,8 @@ fn piece(line: &str, from: usize, to: usize, length: usize) -> String {
     format!("{start}{middle}{end}")
 }
 
-/// Two lines that differ, cut around what differs if they are long, and a line that marks it; empty if it would not help.
+/// Two lines that differ, and a line that marks the difference. Long lines are cut around the difference; the mark is empty
+/// if it would not help.
 pub(super) fn pair(old: &str, new: &str, whole: bool) -> [String; 3] {
     let [length, other] = [old, new].map(|line| line.chars().count());
     let before = common_start(old, new);
@@ -76,7 +77,7 @@ pub(super) fn pair(old: &str, new: &str, whole: bool) -> [String; 3] {
     };
     let is_marked = length.max(other) > MARKED && before + after > 0;
     let mark = is_marked.then(|| {
-        // Under characters of two columns, too.
+        // Characters that are two columns wide count twice.
         let lead: String = old.chars().skip(from).take(before - from).collect();
         let of = |line: &str, length: usize| -> usize {
             let part: String = line.chars().skip(before).take((length - before - after).min(most)).collect();

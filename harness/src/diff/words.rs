@@ -1,11 +1,11 @@
-//! How two results differ, in a few words.
+//! Summarizes how two results differ.
 
 use std::collections::HashMap;
 
 use super::value::seen;
 use super::{Shape, Sides, plural};
 
-/// How many lines are compared row by row; of longer results only the number of rows is given.
+/// The maximum number of lines that are compared row by row; for longer results only the number of rows is given.
 const COUNTED: usize = 2_000_000;
 
 /// A row is one or several lines.
@@ -60,7 +60,7 @@ impl Sides<'_> {
         }
     }
 
-    /// How many columns both sides have, as far as their lines show.
+    /// How many columns each side has, as far as their lines show.
     fn columns(&self) -> (Option<usize>, Option<usize>) {
         let width = |lines: &[String], pieces: &dyn Fn(&str) -> usize| {
             let first = pieces(lines.first()?);
@@ -73,7 +73,7 @@ impl Sides<'_> {
             }
             Shape::Blanks(Some(columns)) => {
                 let pieces = |line: &str| line.split_whitespace().count();
-                // A value with blanks is several pieces.
+                // A value with blanks looks like several pieces.
                 let actual = width(self.actual, &pieces).filter(|pieces| *pieces == columns);
                 (width(self.expected, &pieces), actual)
             }
@@ -81,7 +81,7 @@ impl Sides<'_> {
         }
     }
 
-    /// In which columns these pairs of rows differ, of so many rows.
+    /// The columns in which these pairs of rows differ. `rows` is the number of all rows.
     fn in_columns(&self, pairs: &[(Row<'_>, Row<'_>)], noun: &str, rows: usize) -> String {
         let mut differing: Vec<bool> = Vec::new();
         let mut known = true;
@@ -121,7 +121,7 @@ impl Sides<'_> {
         }
     }
 
-    /// How two results differ of which the script lists a hash.
+    /// How two results differ if the script lists a hash.
     fn of_hashes(&self) -> String {
         let count = |lines: &[String]| -> Option<usize> { lines.first()?.split_once(' ')?.0.parse().ok() };
         match (count(self.expected), count(self.actual)) {
@@ -135,7 +135,7 @@ impl Sides<'_> {
     }
 }
 
-/// What is missing and what is too many, of so many expected and returned.
+/// The numbers of missing and surplus items, of the numbers expected and returned.
 fn counted(noun: &str, expected: usize, actual: usize, (missing, excess): (usize, usize)) -> String {
     let none = |count: usize| if count == 0 { "none".to_owned() } else { count.to_string() };
     let known = format!("({} expected, {} returned)", none(expected), none(actual));
@@ -146,7 +146,7 @@ fn counted(noun: &str, expected: usize, actual: usize, (missing, excess): (usize
     }
 }
 
-/// The rows that only one side has, in their order.
+/// The rows that only one side has, in order.
 fn unmatched<'t>(expected: &[Row<'t>], actual: &[Row<'t>]) -> (Vec<Row<'t>>, Vec<Row<'t>>) {
     let only = |own: &[Row<'t>], other: &[Row<'t>]| {
         let mut counts: HashMap<Row<'t>, usize> = HashMap::with_capacity(other.len());

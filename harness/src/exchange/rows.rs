@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 
-/// Rows hold what a query returned: values as text, without an allocation for each.
+/// The rows that a query returned: values as text, without an allocation for each.
 ///
-/// The values are in one column, as a classic script lists them, so that a whole result can be compared or hashed at
-/// once.
+/// The values are in one column, as a classic script lists them, so that a whole result can be compared or hashed at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     /// The values, each followed by a line feed.
     text: Vec<u8>,
-    /// Where each value ends in `text`, after its line feed.
+    /// The end of each value in `text`, after its line feed.
     ends: Vec<usize>,
-    /// Where each row that was pushed as a whole begins: the index of its first value.
+    /// The start of each row that was pushed as a whole: the index of its first value.
     starts: Vec<usize>,
     columns: Option<usize>,
     uneven: bool,
@@ -21,7 +20,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Empties it, keeping the memory.
+    /// Removes all rows, but keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
@@ -42,7 +41,7 @@ impl Rows {
         &self.types
     }
 
-    /// Says the letters of the columns (`ITR`), as an adapter has them.
+    /// Sets the letters of the columns (`ITR`), as an adapter returns them.
     pub fn set_letters(&mut self, letters: String) {
         self.letters = letters;
     }
@@ -95,7 +94,7 @@ impl Rows {
         self.uneven |= width == 0 || *self.columns.get_or_insert(width) != width;
     }
 
-    /// Whether rows of different widths were pushed, or rows without a value, which only adapters do.
+    /// Whether rows of different widths, or rows without a value, were pushed. Only adapters push such rows.
     pub fn is_uneven(&self) -> bool {
         self.uneven
     }
@@ -135,7 +134,7 @@ impl Rows {
         &self.text
     }
 
-    /// Whether a value contains a line feed, so that [`Rows::text`] does not show where each value ends.
+    /// Whether a value contains a line feed. If so, [`Rows::text`] does not show where each value ends.
     pub fn holds_line_feeds(&self) -> bool {
         memchr::memchr_iter(b'\n', &self.text).count() != self.len()
     }
@@ -150,7 +149,7 @@ impl Rows {
         if self.uneven { self.starts.len() } else { self.len() / self.columns.unwrap_or(1).max(1) }
     }
 
-    /// Which values each row holds, where rows have different widths.
+    /// The range of values of each row, for rows of different widths.
     pub(crate) fn uneven_rows(&self) -> Vec<Range<usize>> {
         let ends = self.starts.iter().skip(1).copied().chain([self.len()]);
         if self.uneven {

@@ -1,33 +1,33 @@
-//! How the records of a file ended on a second engine, beside the one that is judged (`--reference`).
+//! How the records of a file ended on a second engine, in addition to the judged one (`--reference`).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Who agrees with the script, by records. It changes no verdict.
+/// Which of the two engines agree with the script, in numbers of records. It changes no verdict.
 ///
 /// Only statements and queries that the engine ran are compared; the five counts and `not_compared` add up to these.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The reference, by the name that it has in messages.
+    /// The reference's name in messages.
     pub reference: String,
-    /// Records that end on both engines as the script expects.
+    /// Records that end as the script expects on both engines.
     pub both: u64,
-    /// Those that do so on the judged engine only.
+    /// Records that end as expected on the judged engine only.
     pub only_engine: u64,
-    /// Those that do so on the reference only.
+    /// Records that end as expected on the reference only.
     pub only_reference: u64,
-    /// Those that do so on neither, and where both engines return the same.
+    /// Records that end as expected on neither engine, and for which both engines return the same.
     pub neither_alike: u64,
-    /// Those that do so on neither, and where they return different things.
+    /// Records that end as expected on neither engine, and for which the engines return different results.
     pub neither_different: u64,
     /// Records that did not run on the reference, or whose results are too large to keep.
     #[serde(default, skip_serializing_if = "super::is_zero")]
     pub not_compared: u64,
-    /// Why they did not.
+    /// Why records were not compared.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// Whether the reference could not be reached: then the run fails with exit code 4.
+    /// Whether the reference could not be reached. Then the run fails with exit code 4.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreachable: bool,
     /// The first records that do not end as expected on both, at most [`MAX_COMPARED`].
@@ -45,17 +45,17 @@ pub struct Compared {
     /// The variables of the loops around it; empty outside of loops.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pass: String,
-    /// Who agrees with the script.
+    /// Which engines agree with the script.
     pub agrees: Agrees,
-    /// What is wrong on the reference; empty if nothing is.
+    /// What is wrong on the reference; empty if nothing is wrong.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// The rows of the reference after `-`, and those of the judged engine after `+`, where the script does not list them.
+    /// The rows of the reference after `-`, and those of the judged engine after `+`, if the script does not list them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
 }
 
-/// Who agrees with the script.
+/// Which engines agree with the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Agrees {
@@ -63,17 +63,17 @@ pub enum Agrees {
     OnlyEngine,
     /// The reference only.
     OnlyReference,
-    /// Neither, and both return the same.
+    /// Neither engine, and both return the same.
     NeitherAlike,
-    /// Neither, and they return different things.
+    /// Neither engine, and they return different results.
     NeitherDifferent,
 }
 
-/// How many records of one script are kept that do not end as expected on both engines.
+/// How many records of one script that do not end as expected on both engines are kept.
 pub const MAX_COMPARED: usize = 50;
 
 impl Agrees {
-    /// In words, after the record: `right only on sqlite`.
+    /// A phrase for messages, after the record: `right only on sqlite`.
     pub fn words(self, reference: &str) -> String {
         match self {
             Agrees::OnlyEngine => format!("as expected here, and not on {reference}"),
@@ -91,7 +91,7 @@ impl Comparison {
         self.both.saturating_add(self.only_engine).saturating_add(self.only_reference).saturating_add(neither)
     }
 
-    /// Counts a record, and keeps it if it is not as expected on both.
+    /// Counts a record, and keeps it if it did not end as expected on both engines.
     pub fn add(&mut self, compared: Option<Compared>) {
         let count = match compared.as_ref().map(|compared| compared.agrees) {
             None => &mut self.both,
@@ -106,7 +106,7 @@ impl Comparison {
         }
     }
 
-    /// The sum of the comparisons of several files; nothing if there are none.
+    /// The sum of the comparisons of several files; `None` if there are none.
     pub fn sum<'c>(comparisons: impl IntoIterator<Item = &'c Comparison>) -> Option<Comparison> {
         comparisons.into_iter().fold(None, |sum: Option<Comparison>, next| {
             let mut sum =
@@ -153,7 +153,7 @@ impl fmt::Display for Comparison {
 }
 
 impl Compared {
-    /// Where the record is: `file:line`, with the pass if it is in a loop.
+    /// The position of the record: `file:line`, with the pass if it is in a loop.
     pub fn place(&self) -> String {
         match self.pass.as_str() {
             "" => format!("{}:{}", self.file, self.line),

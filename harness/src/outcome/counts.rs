@@ -19,17 +19,17 @@ pub struct Counts {
     pub timed_out: u64,
     /// Trials that exceeded the memory limit.
     pub out_of_memory: u64,
-    /// Trials that failed as the list of known failures says.
+    /// Trials that failed as the list of known failures expects.
     #[serde(default)]
     pub known_failures: u64,
-    /// Trials that passed although the list says that they fail.
+    /// Trials that passed although the list expects a failure.
     #[serde(default)]
     pub unexpected_passes: u64,
     /// Trials with nothing to check.
     pub ignored: u64,
     /// Trials that did not run.
     pub not_run: u64,
-    /// Records of all of them.
+    /// The records of all trials.
     pub records: RecordCounts,
 }
 
@@ -56,7 +56,7 @@ impl Counts {
         self.failed + self.crashed + self.timed_out + self.out_of_memory + self.unexpected_passes
     }
 
-    /// Trials with any verdict; in a sound run this equals `planned`.
+    /// Trials with any verdict; in a run whose results are complete, this equals `planned`.
     pub fn accounted(&self) -> u64 {
         self.passed + self.failures() + self.known_failures + self.ignored + self.not_run
     }

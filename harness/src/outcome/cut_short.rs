@@ -32,9 +32,9 @@ pub enum CutShort {
 }
 
 impl CutShort {
-    /// Whether a list of known failures can name it (`ends = "crashed"`).
+    /// Whether a list of known failures may contain it (`ends = "crashed"`).
     ///
-    /// An unreadable file or an unreachable server says nothing about the engine: no list excuses them.
+    /// An unreadable file or an unreachable server says nothing about the engine: no list can excuse them.
     pub fn can_be_known(self) -> bool {
         use CutShort::{ConnectionLost, Crashed, OutOfMemory, Panicked, SyntaxError, TimedOut};
         matches!(self, SyntaxError | ConnectionLost | Panicked | Crashed | TimedOut | OutOfMemory)

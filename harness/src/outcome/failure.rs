@@ -1,4 +1,4 @@
-//! One record that did not match, and how that is shown.
+//! One record that did not match, and how it is displayed.
 
 use std::fmt;
 
@@ -25,21 +25,22 @@ pub struct Failure {
     /// The actual result, formatted like `expected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
-    /// The diff of `expected` and `actual`, with lines prefixed by `-`, `+` or a blank; `?` marks what differs in the two
-    /// lines above it, and `@@ line 17 @@` says where the next expected line that differs is in the file.
+    /// The diff of `expected` and `actual`, with lines prefixed by `-`, `+` or a blank. A line prefixed by `?` marks the
+    /// difference between the two lines above it, and `@@ line 17 @@` gives the line in the file of the next expected line
+    /// that differs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
-    /// The first and the last rows that were returned, if the script lists only a hash of the result, and where the others
-    /// are.
+    /// The first and the last rows that were returned, if the script lists only a hash of the result, and where to find the
+    /// other rows.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub returned: String,
-    /// How the record ends on the reference, if there is one, and the rows that differ where `expected` does not list them.
+    /// How the record ends on the reference, if there is one, and the rows that differ if `expected` does not list them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reference: String,
 }
 
 impl Failure {
-    /// Where the record is: `file:line`, with the pass if it is in a loop.
+    /// The position of the record: `file:line`, with the pass if it is in a loop.
     pub fn place(&self) -> String {
         match (self.line, self.pass.as_str()) {
             (0, _) => self.file.clone(),
@@ -49,7 +50,7 @@ impl Failure {
     }
 }
 
-/// A part of a failure as it is shown.
+/// A part of a displayed failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Part {
@@ -57,18 +58,18 @@ pub enum Part {
     Message,
     /// The SQL.
     Sql,
-    /// The diff, after a line of its own that says so.
+    /// The diff, after a heading line.
     Diff,
     /// What was returned, if the script lists only a hash of it.
     Returned,
-    /// How it ends on the reference.
+    /// How the record ends on the reference.
     Reference,
-    /// Where the record is.
+    /// The position of the record.
     Place,
 }
 
 impl Failure {
-    /// The parts, in the order in which they are shown, each on lines of its own.
+    /// The parts, in the order in which they are displayed, each on separate lines.
     pub fn parts(&self) -> Vec<(Part, String)> {
         let mut parts = vec![(Part::Message, self.message.clone())];
         if !self.sql.is_empty() {

@@ -1,4 +1,4 @@
-//! Which files of its suite a run covered.
+//! The part of its suite that a run covered.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,7 +29,7 @@ impl Results {
                 let shard = self.shard.filter(|shard| shard.of > 1);
                 (shard.is_some() || !filter.is_empty()).then_some(Portion { files, suite, filter, shard })
             }
-            // An earlier release only stores how many files were left out.
+            // An earlier release stores only how many files were left out.
             None => (self.filtered_out > 0).then(|| Portion {
                 files,
                 suite: Some(files.saturating_add(self.filtered_out)),
@@ -65,7 +65,8 @@ impl Results {
         self.scope.is_some() == other.scope.is_some() && choice(self) == choice(other)
     }
 
-    /// Whether both runs are of the same suite, as far as known: then a file that only one of them has is new or gone.
+    /// Whether both runs have the same suite, as far as known. If so, a file that only one of them has is new or was
+    /// removed.
     pub fn has_suite_of(&self, other: &Results) -> bool {
         match (&self.scope, &other.scope) {
             (Some(ours), Some(theirs)) => ours.roots == theirs.roots && self.target == other.target,

@@ -26,8 +26,8 @@ impl RecordId {
         RecordId::in_pass(text, line, "")
     }
 
-    /// The id of the record with this text in this line, in one pass of the loops around it. Passes whose SQL is the same
-    /// have ids whose `sql` is not.
+    /// The id of the record with this text in this line, in one pass of the loops around it. Different passes have
+    /// different ids, even if their SQL is the same: the pass is part of the hash.
     pub fn in_pass(text: impl AsRef<[u8]>, line: u64, pass: &str) -> Self {
         let mut hasher = Md5::new();
         hasher.update(text);

@@ -1,4 +1,4 @@
-//! What a run leaves behind: `results.json`.
+//! The results of a run: `results.json`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,45 +13,45 @@ use crate::suite::category;
 /// The version of the format that this program writes, and the newest that it reads.
 pub const RESULTS_VERSION: u32 = 1;
 
-/// Results are the whole account of one run, as `results.json` keeps it.
+/// Results are the complete record of one run, as stored in `results.json`.
 ///
 /// Every planned trial is in `outcomes` exactly once for each pass; `total` and `categories` are their sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// The version of the format, 1.
     pub version: u32,
-    /// The run's id: of a shared queue its own, of a run in one process one that was made up.
+    /// The run's id: the id of the shared queue, or a generated one for a run in one process.
     pub run_id: String,
-    /// The engine, by the name that conditions match.
+    /// The engine's name in conditions.
     pub engine: String,
-    /// The machine that the run was made on, by its own name for itself; empty if it has none.
+    /// The name of the machine on which the run took place, as the machine reports it; empty if it has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
-    /// The commit that was checked out where the run was started, as far as CI or git know; empty if unknown.
+    /// The commit that was checked out where the run was started, as reported by CI or git; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub commit: String,
-    /// The branch, likewise.
+    /// The branch, from the same source; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub branch: String,
-    /// The seed that shuffled the files, if one did.
+    /// The seed that shuffled the files, if they were shuffled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The command that runs one of the files again, without its name at the end; empty if unknown.
+    /// The command that runs one of the files again, without the file's name at the end; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub again: String,
-    /// The package and the test target that made the run, as `my-engine/slt`; `slt/run` for `slt run`. Empty if unknown.
+    /// The package and the test target of the run, such as `my-engine/slt`; `slt/run` for `slt run`. Empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target: String,
-    /// Which files of the suite the run was about; absent from the results of earlier releases.
+    /// How the files of the run were chosen from the suite; absent from the results of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// Which part of the suite this is, if it was shared out over machines.
+    /// The shard that the run covered, if the suite was split over machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// How the whole suite was shared out, if it was.
+    /// How the whole suite was split, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    /// Shards whose results were not there when this was put together out of several machines' results.
+    /// The shards whose results were missing when results of several machines were merged into these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_shards: Vec<Shard>,
     /// When the run began, in microseconds since the Unix epoch.
@@ -62,13 +62,14 @@ pub struct Results {
     pub workers: u32,
     /// Files that filters left out.
     pub filtered_out: u64,
-    /// All trials together.
+    /// The counts of all trials.
     pub total: Counts,
-    /// The same by category, the first folder of the name.
+    /// The counts by category, which is the first folder of the name.
     pub categories: BTreeMap<String, Counts>,
-    /// One for each planned trial, in the order in which they ended.
+    /// One outcome for each planned trial, in the order in which the trials ended.
     pub outcomes: Vec<Outcome>,
-    /// What the file that this was read from says of its outcomes and is not so; see [`Results::check`].
+    /// What is wrong in the file from which these results were read: sums that contradict its outcomes; see
+    /// [`Results::check`].
     #[serde(skip)]
     pub contradictions: Vec<String>,
 }
@@ -77,7 +78,7 @@ pub struct Results {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultsError {
-    /// The file is not there, or is out of reach.
+    /// The file does not exist or cannot be read.
     #[error("cannot read the results `{path}`")]
     Read {
         /// The file.
@@ -86,12 +87,12 @@ pub enum ResultsError {
         #[source]
         source: io::Error,
     },
-    /// The file is not JSON, or not of this shape.
+    /// The file is not JSON, or does not have the expected structure.
     #[error("`{path}` does not hold the results of a run")]
     Format {
         /// The file.
         path: String,
-        /// Where and what was wrong with it.
+        /// The position and the kind of the error.
         #[source]
         source: serde_json::Error,
     },
@@ -112,7 +113,7 @@ impl Results {
     /// Reads results from a file.
     ///
     /// # Errors
-    /// If the file cannot be read, holds something else, or was written by a later release.
+    /// The file cannot be read, has other content, or was written by a later release.
     pub fn read(path: &Path) -> Result<Results, ResultsError> {
         #[derive(Deserialize)]
         struct Version {
@@ -131,7 +132,7 @@ impl Results {
         Ok(results)
     }
 
-    /// The sums of the outcomes: of all, and by category.
+    /// The sums of the outcomes: in total, and by category.
     pub fn count(&self) -> (Counts, BTreeMap<String, Counts>) {
         let (mut total, mut categories) = (Counts::default(), BTreeMap::<String, Counts>::new());
         for outcome in &self.outcomes {
@@ -143,10 +144,10 @@ impl Results {
         (total, categories)
     }
 
-    /// What the sums say that the outcomes do not, each as a fragment that follows the name of the file; empty if they
-    /// agree.
+    /// The contradictions between the sums and the outcomes, each as a fragment of a sentence after the file's name; empty
+    /// if they agree.
     ///
-    /// [`Results::read`] keeps what it finds, and puts the true sums in the place of those of the file.
+    /// [`Results::read`] keeps the contradictions that it finds, and replaces the sums of the file by the correct ones.
     pub fn check(&self) -> Vec<String> {
         let mut found = self.contradictions.clone();
         let (total, categories) = self.count();

@@ -11,10 +11,11 @@ use crate::suite::Filter;
 pub struct Scope {
     /// The roots of the suite, relative to the folder where the run started if they are inside it.
     pub roots: Vec<String>,
-    /// How many files the suite has; absent if they were not counted, because one file was requested by its exact name.
+    /// How many files the suite has; absent if they were not counted, because the user requested one file by its exact
+    /// name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suite: Option<u64>,
-    /// The filters that chose among them.
+    /// The filters that selected the files.
     #[serde(flatten)]
     pub filter: Filter,
 }

@@ -88,7 +88,7 @@ impl Split {
         split
     }
 
-    /// The names of one shard's files; `None` if there is no such shard.
+    /// The names of one shard's files; empty if there is no such shard.
     pub fn part(&self, shard: Shard) -> &[String] {
         let index = (shard.index as usize).checked_sub(1);
         index.and_then(|index| self.shards.get(index)).map_or(&[], Vec::as_slice)

@@ -1,10 +1,10 @@
-//! `skipif` and `onlyif`: which records apply to an engine.
+//! `skipif` and `onlyif`: they decide which records apply to an engine.
 
-/// Labels are the names that `skipif` and `onlyif` know an engine by; letter case does not count.
+/// Labels are an engine's names in `skipif` and `onlyif`; letter case does not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     names: Vec<String>,
-    /// Whether no engine is known: then every condition holds, and may hold for one engine and not for another.
+    /// Whether the engine is unknown. Then no condition excludes a record, but each one may do so for some engines.
     undecided: bool,
 }
 
@@ -15,7 +15,7 @@ impl Labels {
         Labels { names, undecided: false }
     }
 
-    /// The labels of an unknown engine: all records are read, and only what has no condition ends a script.
+    /// The labels of an unknown engine: all records are read, and only a `halt` without conditions ends a script.
     pub fn undecided() -> Self {
         Labels { names: Vec::new(), undecided: true }
     }
@@ -25,7 +25,7 @@ impl Labels {
         self.undecided
     }
 
-    /// The first label: what messages call the engine.
+    /// The first label: the engine's name in messages.
     pub fn name(&self) -> &str {
         self.names.first().map_or("this engine", String::as_str)
     }
@@ -47,9 +47,9 @@ impl Labels {
 /// A condition is one `skipif` or `onlyif` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition<'a> {
-    /// Leave the record out on this engine.
+    /// Skip the record on this engine.
     SkipIf(&'a [u8]),
-    /// Run the record on no other engine.
+    /// Run the record only on this engine.
     OnlyIf(&'a [u8]),
 }
 

@@ -1,4 +1,4 @@
-//! The text of a script: read from disk with care, walked line by line without copying.
+//! The text of a script: reads it safely from disk, and walks it line by line without copying.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -22,13 +22,13 @@ impl Line<'_> {
         self.start + self.text.len()
     }
 
-    /// Whether it separates records: it has nothing but white space.
+    /// Whether it separates records, because it contains only white space.
     pub fn is_blank(&self) -> bool {
         self.text.trim_ascii_start().is_empty()
     }
 }
 
-/// The lines of a text; knows how many it has yielded.
+/// The lines of a text. It counts the lines that it has yielded.
 #[derive(Debug, Clone)]
 pub struct Lines<'a> {
     text: &'a [u8],
@@ -37,13 +37,13 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Lines from the start of the text; a byte order mark there is passed over.
+    /// Lines from the start of the text; a byte order mark there is skipped.
     pub fn new(text: &'a [u8]) -> Self {
         let position = if text.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         Lines { text, position, count: 0 }
     }
 
-    /// Lines from a place within the text where one begins; their places are those in the whole text.
+    /// Lines from a position within the text where a line begins. Positions still count from the start of the whole text.
     pub fn starting_at(text: &'a [u8], start: usize) -> Self {
         Lines { text, position: start, count: 0 }
     }
@@ -81,13 +81,14 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Where the first line feed is. Most lines are a short value, which a call would take longer to find.
+/// The position of the first line feed. Most lines are a short value: a function call would take longer than this search.
 #[inline]
 fn line_feed(text: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
     if let Some(bytes) = text.first_chunk() {
-        // The lowest byte that is zero, and so was a line feed, is the lowest whose high bit is set by this.
+        // After the exclusive or, a line feed is a zero byte. In `found`, the lowest byte whose high bit is set is the
+        // lowest zero byte.
         let zeros = u64::from_le_bytes(*bytes) ^ (ONES * u64::from(b'\n'));
         let found = zeros.wrapping_sub(ONES) & !zeros & HIGHS;
         if found != 0 {
@@ -97,10 +98,11 @@ fn line_feed(text: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', text)
 }
 
-/// Refuses a carriage return that ends no line: `\n` and `\r\n` do, and so does one at the very end of a text.
+/// Refuses a carriage return that does not end a line. Lines end with `\n` or `\r\n`, and a carriage return at the very end
+/// of a text also ends a line.
 ///
 /// # Errors
-/// The first one's line.
+/// The error has the line of the first such carriage return.
 pub(crate) fn check(text: &[u8]) -> Result<(), SyntaxError> {
     let lone = memchr::memchr_iter(b'\r', text).find(|at| text.get(at + 1).is_some_and(|next| *next != b'\n'));
     match lone {
@@ -112,9 +114,9 @@ pub(crate) fn check(text: &[u8]) -> Result<(), SyntaxError> {
     }
 }
 
-/// Whether SQL is nothing but white space, semicolons and comments (`-- …`, `/* … */`, lines of `# …`).
+/// Whether SQL contains only white space, semicolons and comments (`-- …`, `/* … */`, lines of `# …`).
 ///
-/// `/*!` and `/*+`, `--#`, `--!` and `--+` begin instructions to some engines or their clients.
+/// `/*!`, `/*+`, `--#`, `--!` and `--+` are not comments here: they begin instructions to some engines or their clients.
 pub(crate) fn is_without_sql(sql: &[u8]) -> bool {
     let mut rest = sql;
     loop {
@@ -135,19 +137,19 @@ pub(crate) fn is_without_sql(sql: &[u8]) -> bool {
     }
 }
 
-/// How large a file may be, and all files that one script includes together.
+/// The maximum size of a file, and of all files together that one script includes.
 pub const MAX_BYTES: u64 = 256 << 20;
 
-/// Reads a whole file, which must be an ordinary one and not too large: a FIFO is not waited for, a device not read.
+/// Reads a whole file, which must be a regular file and not too large. It does not wait for a FIFO or read a device.
 ///
 /// # Errors
-/// The system's, or one that says what the entry is instead.
+/// The system's error, or an error that says what the entry is instead of a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
-    // Asked before opening, because opening a FIFO or a device can itself have an effect.
+    // Checked before opening, because opening a FIFO or a device can itself have an effect.
     ordinary(&path.metadata()?)?;
     let file = options.open(path)?;
     let metadata = file.metadata()?;
@@ -160,7 +162,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(too_large(metadata.len()));
     }
     let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
-    // It may have grown since.
+    // The file may have grown since the check.
     file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(too_large(text.len() as u64));
@@ -193,7 +195,7 @@ fn special(_: std::fs::FileType) -> &'static str {
     "something else"
 }
 
-/// Text of a script in a message: in back-ticks, readable whatever its bytes, and short.
+/// Text of a script in a message: in back-ticks, readable whatever its bytes are, and short.
 pub(crate) fn quote(text: &[u8]) -> String {
     const LONGEST: usize = 60;
     let text = String::from_utf8_lossy(text);
@@ -204,7 +206,7 @@ pub(crate) fn quote(text: &[u8]) -> String {
     }
 }
 
-/// A path as a person in the current folder would type it.
+/// A path as a user in the current folder would type it.
 pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
     match std::env::current_dir() {
         Ok(here) => shown_from(&here, path),
@@ -212,7 +214,7 @@ pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
     }
 }
 
-/// A path as a person in the folder `here`, which has no links, would type it.
+/// A path as a user in the folder `here`, whose path has no links, would type it.
 fn shown_from<'p>(here: &Path, path: &'p Path) -> Cow<'p, str> {
     // A path with `..` may lead back here, as `/a/b/../here/x.slt` does.
     if path.is_absolute()

@@ -1,8 +1,8 @@
 //! Digests of test files: they show whether two machines, or two moments, have the same files.
 //!
 //! ```text
-//! classic 5120-8f21d3a0          the dialect that it is read by, length and CRC-32 of the file
-//! slt 5120-8f21d3a0+2-0c51e9d7   the same, and of the 2 files that it includes, and that they include
+//! classic 5120-8f21d3a0          the dialect in which it is read, length and CRC-32 of the file
+//! slt 5120-8f21d3a0+2-0c51e9d7   the same, and of the 2 files that it includes, directly or indirectly
 //! unreadable
 //! ```
 
@@ -19,37 +19,38 @@ use super::TestFile;
 use super::weight::Weigher;
 use crate::script::Labels;
 
-/// What the file holds, and what it includes.
+/// The digest of a file and of the files that it includes.
 pub fn content(file: &TestFile) -> String {
     seen(file, None).content
 }
 
-/// What a file was seen to hold.
+/// What reading a file has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// In short.
+    /// The digest of its content.
     pub content: String,
-    /// How much work it is, in units without a name, if that was asked for.
+    /// How much work it is, in an arbitrary unit, if requested.
     pub weight: Option<u64>,
 }
 
-/// What the file holds, and how much work it is for an engine with these labels.
+/// The digest of a file, and how much work it is for an engine with these labels.
 fn seen(file: &TestFile, labels: Option<&Labels>) -> Seen {
     let mut weigher = labels.map(|labels| Weigher::new(file.dialect, labels));
     let sum = sum_up(&file.path, file.dialect.definition().has_includes(), weigher.as_mut());
     let content = sum.map_or_else(|_| UNREADABLE.to_owned(), |sum| sum.with_included(file));
-    // A file that is left out ends at once.
+    // A trial of an excluded file ends at once.
     let weight = weigher.map(|weigher| if file.excluded.is_some() { 0 } else { weigher.weight() });
     Seen { content, weight }
 }
 
-/// What the file held when `text` was just read from it, and what it includes; an error if that is not what was planned.
+/// The digest of a file from which `text` was just read, and of the files that it includes; an error if it is not the
+/// planned one.
 pub fn held(file: &TestFile, text: &[u8]) -> Result<String, Unplanned> {
-    // Walking the lines takes longer than all else here.
+    // Walking the lines takes longer than everything else here, so it is done only if needed.
     let may_include = file.dialect.definition().has_includes() && memchr::memmem::find(text, b"include").is_some();
     let mut sum = Sum::new(may_include);
     sum.take(text);
-    // Includes are read only where the file itself is the right one.
+    // Included files are read only if the file itself is the planned one.
     if file.planned.as_ref().is_some_and(|planned| !sum.matches(file, planned)) {
         return Err(Unplanned);
     }
@@ -57,17 +58,17 @@ pub fn held(file: &TestFile, text: &[u8]) -> Result<String, Unplanned> {
     if file.planned.as_ref().is_some_and(|planned| *planned != held) { Err(Unplanned) } else { Ok(held) }
 }
 
-/// A file does not hold what was planned.
+/// The error that a file does not have the planned content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unplanned;
 
-/// What each of the files holds.
+/// The digest of each file.
 pub fn contents(files: &[TestFile]) -> Vec<String> {
     look(files, None).into_iter().map(|seen| seen.content).collect()
 }
 
-/// What each of the files holds and, if there are labels, how much work it is for that engine; by as many threads as there are
-/// cores, because a corpus is large.
+/// The digest of each file and, if there are labels, how much work it is for that engine. Uses as many threads as there are
+/// cores, because a suite may be large.
 pub fn look(files: &[TestFile], labels: Option<&Labels>) -> Vec<Seen> {
     let contents: Vec<OnceLock<Seen>> = files.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
@@ -80,7 +81,7 @@ pub fn look(files: &[TestFile], labels: Option<&Labels>) -> Vec<Seen> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         for _ in 1..cores.min(files.len()) {
-            // Without another thread, there is still this one.
+            // If no thread can be started, this thread does all the work.
             let _ = thread::Builder::new().spawn_scoped(scope, read);
         }
         read();
@@ -90,19 +91,19 @@ pub fn look(files: &[TestFile], labels: Option<&Labels>) -> Vec<Seen> {
 
 const UNREADABLE: &str = "unreadable";
 
-/// How many files one script may include before no more are looked at.
+/// How many files that one script includes are read; further ones are ignored.
 const MOST_INCLUDED: usize = 10_000;
 
-/// How long a line with an `include` may be.
+/// The maximum length of a line with an `include`, in bytes.
 const MOST_LINE: usize = 4096;
 
-/// A file summed up piece by piece: memory for a whole one costs more than its sum.
+/// The sum of a file that is read piece by piece: allocating memory for a whole file takes longer than summing it.
 struct Sum {
     hasher: crc32fast::Hasher,
     length: u64,
-    /// What it includes; nothing is sought where the dialect has no includes.
+    /// The patterns that it includes; `None` if the dialect has no includes.
     includes: Option<Vec<String>>,
-    /// The beginning of the last line, as far as it has been read.
+    /// The beginning of the current line, as far as it has been read.
     line: Vec<u8>,
 }
 
@@ -131,7 +132,7 @@ impl Sum {
         }
     }
 
-    /// Takes the line for an `include` wherever it stands: in the middle of SQL it does no harm.
+    /// Takes the line for an `include` wherever it is: a line in the middle of SQL does no harm.
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         self.include_of(&line);
@@ -156,7 +157,7 @@ impl Sum {
         format!("{}-{:08x}", self.length, self.hasher.clone().finalize())
     }
 
-    /// Whether the file itself is the planned one.
+    /// Whether the file itself has the planned content.
     fn matches(&self, file: &TestFile, planned: &str) -> bool {
         planned.split('+').next() == Some(&*format!("{} {}", file.dialect, self.own()))
     }
@@ -171,14 +172,14 @@ impl Sum {
             let patterns = sum.includes.unwrap_or_default().into_iter().rev();
             patterns.map(|pattern| (path.to_path_buf(), pattern)).collect::<Vec<_>>()
         };
-        // The patterns still to be followed, each with the file that holds it, the last first.
+        // The patterns that are still to be followed, each with the file that contains it, the last one first.
         let mut open = patterns(self, &file.path);
         if open.is_empty() {
             return own;
         }
         let mut seen: HashSet<PathBuf> = file.path.canonicalize().into_iter().collect();
         while let Some((path, pattern)) = open.pop() {
-            // A pattern that names nothing, or leads out of the root, is the parser's to complain about.
+            // If a pattern names nothing, or leads out of the root, the parser reports it.
             for included in definition.included(&pattern, &path, &file.into()).unwrap_or_default() {
                 let Ok(real) = included.canonicalize() else { continue };
                 if count >= MOST_INCLUDED || !seen.insert(real) {
@@ -187,7 +188,7 @@ impl Sum {
                 count += 1;
                 let sum = sum_up(&included, true, None);
                 let own = sum.as_ref().map_or_else(|_| UNREADABLE.to_owned(), Sum::own);
-                // Where the root is differs from machine to machine.
+                // Only the path below the root counts: the root differs between machines.
                 let name = included.strip_prefix(&file.root).unwrap_or(&included);
                 all.update(name.to_string_lossy().as_bytes());
                 all.update(format!("\0{own}\n").as_bytes());
@@ -201,7 +202,7 @@ impl Sum {
 }
 
 fn sum_up(path: &Path, has_includes: bool, mut weigher: Option<&mut Weigher<'_>>) -> io::Result<Sum> {
-    // Opening a FIFO waits for its other end.
+    // Opening a FIFO waits for its other end, so only regular files are opened.
     if !path.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -306,7 +307,7 @@ mod tests {
         assert!(content(&file).contains("+3-") && held(&planned, &text).is_err());
         fs::remove_file(root.join("d.part")).unwrap();
         assert_ne!(content(&TestFile { dialect: Dialect::Classic, ..file }), first);
-        // DuckDB's dialect seeks a file in the folders above the script.
+        // DuckDB's dialect searches for a file in the folders above the script.
         write("e.duckdb.test", "include deep/c.any\n");
         let duckdb = find("e.duckdb.test");
         let before = content(&duckdb);
@@ -315,7 +316,7 @@ mod tests {
         assert_ne!(content(&duckdb), before);
         fs::remove_file(root.join("e.duckdb.test")).unwrap();
         write("deep/c.any", "statement ok\nSELECT 2\n\ninclude ../sub/a.slt");
-        // Copies elsewhere are the same.
+        // Copies in another place have the same digests.
         let other = folder.path().join("other/place");
         fs::create_dir_all(other.parent().unwrap()).unwrap();
         fs::rename(&root, &other).unwrap();

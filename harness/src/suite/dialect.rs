@@ -1,4 +1,4 @@
-//! Which dialect a test file is in.
+//! Decides in which dialect a test file is.
 
 use std::path::Path;
 
@@ -6,26 +6,26 @@ use glob::Pattern;
 
 use crate::dialect::Dialect;
 
-/// What is added to a test file's name for the new results that wait beside it.
+/// The suffix of the file with new results that waits for a review next to a test file.
 pub(crate) const WAITING: &str = ".new";
 
-/// Whether a file of that name is what `--bless=review` writes beside a test file: never a test file itself.
+/// Whether a file of that name is one that `--bless=review` writes next to a test file. Such a file is never a test file.
 pub(super) fn waits_for_review(name: &str) -> bool {
     name.ends_with(WAITING)
 }
 
-/// Which dialect the files of a suite are in.
+/// Decides in which dialects the files of a suite are.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dialects {
     /// The dialect of every file, whatever its name.
     pub(super) all: Option<Dialect>,
-    /// Dialects by patterns of names; the last one that matches counts.
+    /// Dialects by patterns of names; the last matching one counts.
     pub(super) rules: Vec<(String, Dialect)>,
 }
 
 impl Dialects {
-    /// The dialect of the file of that name: the one for all files, the last matching rule's, or the extension's. New
-    /// results that wait beside a file (`x.slt.new`) have none.
+    /// The dialect of the file with that name: the one for all files, that of the last matching rule, or that of the
+    /// extension. Files with new results (`x.slt.new`) have no dialect.
     pub(super) fn of(&self, name: &str) -> Option<Dialect> {
         if waits_for_review(name) {
             return None;
@@ -33,7 +33,7 @@ impl Dialects {
         self.chosen(name).or_else(|| Dialect::by_extension(Path::new(name)))
     }
 
-    /// The dialect that was chosen for the file of that name, whatever its extension.
+    /// The dialect that the user chose for the file with that name, whatever its extension.
     pub(super) fn chosen(&self, name: &str) -> Option<Dialect> {
         let by_rule = || {
             let mut rules = self.rules.iter().rev();
@@ -92,7 +92,7 @@ mod tests {
         }
         assert!(all.find("a.test").unwrap_err().to_string().ends_with(refused));
         assert!("duckdb".parse::<Dialect>().unwrap_err().contains("the feature `duckdb`"));
-        // What is left out is not read.
+        // An excluded file is not read.
         assert_eq!(suite.exclude(["*.duckdb.test"], "not built").discover().unwrap().len(), 2);
     }
 }

@@ -7,7 +7,7 @@ use crate::dialect::Dialect;
 /// Why a suite could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
-    /// A root that is not there.
+    /// A root that does not exist.
     #[error("no such folder: `{}`", .0.display())]
     NoSuchRoot(PathBuf),
     /// A folder or a link that could not be followed; a loop of links is one of these.
@@ -15,13 +15,13 @@ pub enum SuiteError {
     Unreadable {
         /// The entry at fault.
         path: PathBuf,
-        /// The system's words, or the loop that was found.
+        /// The error of the system, or the loop that was found.
         reason: String,
     },
-    /// Roots without a single test file.
+    /// Roots without any test file.
     #[error("no {} file below {}", Dialect::all_extensions(), list(.0))]
     Empty(Vec<PathBuf>),
-    /// A file that was named, whose name does not say what dialect it is in.
+    /// A file that the user named, whose name does not show its dialect.
     #[error("the name of `{}` does not show its dialect: add `--dialect` with {}", .0.display(), Dialect::names("or"))]
     NoDialect(PathBuf),
     /// A file in a dialect that this program was built without.
@@ -38,10 +38,10 @@ pub enum SuiteError {
         /// The feature that the dialect needs.
         feature: &'static str,
     },
-    /// A file that was named, and holds what `--bless=review` wrote.
+    /// A file that the user named, and that contains new results from `--bless=review`.
     #[error("`{}` holds new results, and is no test file: `slt review` shows them", .0.display())]
     Waits(PathBuf),
-    /// A pattern of the suite's settings that is none.
+    /// An invalid pattern in the suite's settings.
     #[error("the suite's setting `{setting}`: `{pattern}` is not a file pattern: {reason}")]
     BadPattern {
         /// The setting.
@@ -57,7 +57,7 @@ pub enum SuiteError {
         .0.iter().map(|path| format!("  `{}`", path.display())).collect::<Vec<_>>().join("\n")
     )]
     LeadsOut(Vec<PathBuf>),
-    /// File names that no test runner can carry.
+    /// File names that no test runner can pass on.
     #[error("test files with unusable names:\n{}", .0.join("\n"))]
     BadNames(Vec<String>),
 }

@@ -1,32 +1,32 @@
-//! One record of a test file, which is a trial of its own.
+//! One record of a test file, which is a trial on its own.
 
 use std::fmt;
 
 use super::TestFile;
 
-/// A line of a script that a user names, and the pass of the loops around it, if that is named too.
+/// A line of a script that a user names, with the pass of the loops around it, if the user names that too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At {
     /// The line, counted from 1.
     pub line: u64,
-    /// The variables of the pass, as in `i=3,j=2`; empty for every pass.
+    /// The variables of the pass, as in `i=3,j=2`; empty for all passes.
     pub pass: String,
 }
 
 impl At {
-    /// A place with the pass as it is typed or shown: spaces after commas do not matter.
+    /// A line and a pass. The pass is written as typed or as shown: spaces after commas do not matter.
     pub fn new(line: u64, pass: &str) -> At {
         At { line, pass: compact(pass) }
     }
 
-    /// Whether a pass, as it is shown, is the one that is named, or is in it: `i=3` names all passes of inner loops.
+    /// Whether this names the given pass, or a pass that contains it: `i=3` names all passes of inner loops.
     pub fn takes(&self, pass: &str) -> bool {
         let rest = compact(pass);
         let rest = rest.strip_prefix(&self.pass);
         self.pass.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
     }
 
-    /// Whether no other pass than this is named.
+    /// Whether this names exactly the given pass.
     pub fn is(&self, pass: &str) -> bool {
         !self.pass.is_empty() && self.pass == compact(pass)
     }
@@ -48,16 +48,16 @@ impl fmt::Display for At {
 /// An excerpt of a script is one record of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
-    /// What the user has named.
+    /// The line and pass that the user named.
     pub named: At,
     /// The line of the record's directive.
     pub line: u64,
-    /// Whether the record runs alone; otherwise all before it is run too, without being judged.
+    /// Whether the record runs alone. Otherwise all records before it run too, without being judged.
     pub alone: bool,
 }
 
 impl TestFile {
-    /// The same file, of which only this record is judged.
+    /// The same file, with this record as the only one that is judged.
     #[must_use]
     pub fn with_excerpt(self, excerpt: Excerpt) -> Self {
         let suffix = format!(":{}", excerpt.named);

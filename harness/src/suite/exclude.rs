@@ -1,10 +1,10 @@
-//! Which files a suite leaves out.
+//! Decides which files a suite leaves out.
 
 use std::sync::Arc;
 
 use glob::Pattern;
 
-/// Exclusions are patterns of names, each with the reason for which its files are left out.
+/// Exclusions are patterns of names, each with the reason why its files are left out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Exclusions(Vec<(String, Arc<str>)>);
 
@@ -14,13 +14,13 @@ impl Exclusions {
         self.0.extend(patterns.map(|pattern| (pattern, Arc::clone(&reason))));
     }
 
-    /// Why the file of that name is left out, if it is: by the first pattern that matches.
+    /// The reason why the file with that name is left out, from the first pattern that matches; `None` if it is not.
     pub(super) fn reason(&self, name: &str) -> Option<Arc<str>> {
         let matches = |pattern: &str| Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name));
         self.0.iter().find(|(pattern, _)| matches(pattern)).map(|(_, reason)| Arc::clone(reason))
     }
 
-    /// Each pattern.
+    /// All patterns.
     pub(super) fn words(&self) -> Vec<String> {
         self.0.iter().map(|(pattern, _)| pattern.clone()).collect()
     }

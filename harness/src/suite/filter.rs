@@ -1,4 +1,4 @@
-//! Which of the files a run is about, by libtest's rules.
+//! Selects the files of a run, by libtest's rules.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,40 +7,41 @@ use super::{At, TestFile};
 
 /// A filter is the positional arguments, `--skip` and `--exact` of a libtest command line.
 ///
-/// A file is in if one of `patterns` (or none are given) and none of `skips` matches its name or its Rust path: by
-/// substring, by pattern (`join*.slt`, `select/??.test`; `*` matches `/` too), or as a whole if `exact`.
+/// A file is selected if one of `patterns` matches its name or its Rust path (or there are no patterns), and none of
+/// `skips` does. They match by substring, by pattern (`join*.slt`, `select/??.test`; `*` matches `/` too), or as a whole if
+/// `exact`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Any of these lets a file in; an empty list lets all in.
+    /// A file is selected if one of these matches; an empty list selects all files.
     #[serde(rename = "filters", default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<String>,
-    /// Any of these keeps a file out.
+    /// A file is not selected if one of these matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skips: Vec<String>,
-    /// Whether patterns are whole names.
+    /// Whether patterns are compared with whole names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
 }
 
 impl Filter {
-    /// A filter as it is typed: what begins with `!` is not to be let in.
+    /// A filter as the user types it: patterns that begin with `!` exclude files.
     pub fn new(typed: Vec<String>, skips: Vec<String>, exact: bool) -> Self {
         let (out, patterns): (Vec<String>, Vec<String>) = typed.into_iter().partition(|typed| typed.starts_with('!'));
         let skips = skips.into_iter().chain(out.into_iter().map(|typed| typed[1..].to_owned())).collect();
         Filter { patterns, skips, exact }
     }
 
-    /// Whether the filter lets this file in.
+    /// Whether the filter selects this file.
     pub fn lets_in(&self, file: &TestFile) -> bool {
         self.admits(&file.name, &file.rust_path)
     }
 
-    /// Whether the filter lets a file of this name in, should there be one.
+    /// Whether the filter selects a file of this name, if there is one.
     pub fn lets_in_name(&self, name: &str) -> bool {
         self.admits(name, &rust_path(name))
     }
 
-    /// Whether the filter lets every file in.
+    /// Whether the filter selects every file.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty() && self.skips.is_empty()
     }
@@ -54,7 +55,8 @@ impl Filter {
     }
 }
 
-/// Whether a name contains a filter or, if that is a pattern, ends in something that matches it, from the start or a `/`.
+/// Whether a name contains a filter. If the filter is a pattern: whether it matches the name from the start or from after a
+/// `/` to the end.
 fn contains(name: &str, filter: &str) -> bool {
     if name.contains(filter) {
         return true;
@@ -67,8 +69,8 @@ fn contains(name: &str, filter: &str) -> bool {
     std::iter::once(name).chain(tails).any(|tail| pattern.matches(tail))
 }
 
-/// A filter such as `joins.slt:5172` or `loops.test:12(i=3)`, split into the file and the place in it. A Rust path (`a::b`) is
-/// none.
+/// Splits a filter such as `joins.slt:5172` or `loops.test:12(i=3)` into the file and the place in it. `None` for a Rust
+/// path (`a::b`).
 pub fn with_line(pattern: &str) -> Option<(&str, At)> {
     if pattern.ends_with(')') {
         let opened = pattern.match_indices('(').filter_map(|(at, _)| {
@@ -84,11 +86,11 @@ pub fn with_line(pattern: &str) -> Option<(&str, At)> {
 fn split_line(pattern: &str) -> Option<(&str, u64)> {
     let (file, line) = pattern.rsplit_once(':')?;
     let is_number = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
-    // What is too large for a number is beyond every file's end.
+    // A number that is too large is beyond every file's end.
     (is_number && !file.is_empty() && !file.ends_with(':')).then(|| (file, line.parse().unwrap_or(u64::MAX)))
 }
 
-/// The files whose names are most like `pattern`, the likeliest first; none if nothing is like it.
+/// The files whose names are most similar to `pattern`, the most similar first; empty if none is similar.
 pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
     let wanted = pattern.to_lowercase();
     let likeness = |file: &TestFile| {
@@ -104,10 +106,10 @@ pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
     found.into_iter().take(MOST_NEAREST).map(|(_, name)| name).collect()
 }
 
-/// How similar two names must be, from 0 to 1, for one to count as the other misspelt.
+/// The minimum similarity of two names, from 0 to 1, for one to count as a misspelling of the other.
 const LIKE: f64 = 0.5;
 
-/// How many names are suggested.
+/// The maximum number of suggestions.
 const MOST_NEAREST: usize = 3;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! A file's name as a Rust path, for tools that nest on `::`.
+//! A file's name as a Rust path, for tools that show `::` as nested modules.
 //!
-//! The path follows from the name alone, and no two names have the same one: so a file has the same path whether its
-//! folder is listed or not.
+//! The path depends on the name alone, and no two names have the same path. So a file has the same path whether its folder
+//! is listed or not.
 
 /// The name as a Rust path: a module for each folder, a function for the file.
 ///
@@ -9,11 +9,11 @@
 /// |---|---|
 /// | `evidence/in1.test` | `evidence::in1_test` |
 /// | `in/10/x.slt` | `_in::_10::x_slt` |
-/// | `a-b.slt` | `a_b_slt__x2d`: what `_` replaces, in hexadecimal |
+/// | `a-b.slt` | `a_b_slt__x2d`: the end lists the character that `_` replaces, in hexadecimal |
 pub(super) fn rust_path(name: &str) -> String {
     let (folders, file) = name.rsplit_once('/').map_or((None, name), |(folders, file)| (Some(folders), file));
     let mut parts: Vec<String> = folders.into_iter().flat_map(|folders| folders.split('/')).map(identifier).collect();
-    // The dot before the extension is in every name, and replaced in all of them.
+    // Every name has the dot before the extension, so its replacement is not listed.
     parts.push(match file.rsplit_once('.') {
         Some((stem, extension)) => encode(&format!("{stem}_{extension}"), Some(stem.len())),
         None => identifier(file),
@@ -25,10 +25,10 @@ fn identifier(part: &str) -> String {
     encode(part, None)
 }
 
-/// What separates an identifier from the characters that it replaces.
+/// Separates an identifier from the list of the characters that it replaces.
 const REPLACED: &str = "__x";
 
-/// An identifier that no other text has; the character at byte `dot` makes no difference.
+/// An identifier that differs for each text; the character at byte `dot` is not listed.
 fn encode(text: &str, dot: Option<usize>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut identifier: String = text.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
@@ -37,7 +37,7 @@ fn encode(text: &str, dot: Option<usize>) -> String {
         let codes: Vec<String> = replaced.map(|(_, c)| format!("{:x}", u32::from(c))).collect();
         identifier = format!("{identifier}{REPLACED}{}", codes.join("_"));
     }
-    // One underscore more, also for what has some already: `10`, `_10` and `__10` stay three.
+    // Adds one underscore, even if there are some already, so that `10`, `_10` and `__10` stay different.
     let bare = identifier.trim_start_matches('_');
     if bare.is_empty() || bare.starts_with(|c: char| c.is_ascii_digit()) || KEYWORDS.contains(&bare) {
         identifier.insert(0, '_');
@@ -45,7 +45,7 @@ fn encode(text: &str, dot: Option<usize>) -> String {
     identifier
 }
 
-/// Words that can be no identifier (Rust reference, "Keywords", strict and reserved ones).
+/// Words that cannot be identifiers (Rust reference, "Keywords", strict and reserved ones).
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",

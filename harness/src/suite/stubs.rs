@@ -1,8 +1,8 @@
 //! Stubs: a Rust function for each test file, for editors that find tests by reading Rust.
 //!
-//! rust-analyzer's test explorer shows functions marked `#[test]` and asks no binary for its list. In a target with
-//! `harness = false` the compiler drops such functions, so they cost nothing; run from the editor, the name becomes a
-//! filter, which [`Filter`](super::Filter) matches against each file's Rust path.
+//! rust-analyzer's test explorer shows functions marked `#[test]`, and does not ask the test binary for its list. In a
+//! target with `harness = false` the compiler drops such functions, so they cost nothing. If the user runs one from the
+//! editor, its name becomes a filter, which [`Filter`](super::Filter) matches against each file's Rust path.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ const HEAD: &str = "\
 // Written by `slt stubs`; after adding or removing test files, run it again.
 ";
 
-/// The stubs of these files, as Rust source; to be pulled into the test target by `include!`.
+/// The stubs of these files, as Rust source for the test target to `include!`.
 pub fn stubs(files: &[TestFile]) -> String {
     let mut paths: Vec<Vec<&str>> = files.iter().map(|file| file.rust_path.split("::").collect()).collect();
     paths.sort_unstable();
@@ -23,7 +23,7 @@ pub fn stubs(files: &[TestFile]) -> String {
     source
 }
 
-/// Writes the functions and modules of paths that share their first `depth` parts.
+/// Writes the functions and modules of paths that share their first `depth` components.
 fn write_module(source: &mut String, paths: &[Vec<&str>], depth: usize) {
     let indent = "    ".repeat(depth);
     let (functions, modules): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path.len() == depth + 1);

@@ -1,9 +1,10 @@
-//! How much work a script is, as far as its text shows it: gives the order of a first run.
+//! Estimates from a script's text how much work the script is. This gives the order of the files in a first run.
 //!
-//! The weight is that of the records that apply to the engine: two for each byte of a statement's SQL, one for each byte of a
-//! query's, two for each value of a result, whether it is listed or only counted in a hash. Fitted by least squares to the
-//! recorded times of SQLite's public corpus, these are 0.107 µs, 0.059 µs and 0.102 µs; a time for each record adds
-//! nothing. What is in a loop counts once for each pass. Included files are not followed.
+//! The weight is that of the records that apply to the engine: two for each byte of a statement's SQL, one for each byte of
+//! a query's SQL, and two for each value of a result, whether the value is listed or only counted in a hash. Fitted by
+//! least squares to the recorded times of SQLite's public corpus, these are 0.107 µs, 0.059 µs and 0.102 µs. An additional
+//! time for each record does not improve the fit. The body of a loop counts once for each pass. Included files are not
+//! followed.
 
 use crate::dialect::Dialect;
 use crate::dialect::outline::Kind;
@@ -16,9 +17,9 @@ pub(super) struct Weigher<'l> {
     place: Place,
     /// Whether a condition has excluded the next record.
     excluded: bool,
-    /// The beginning of a line that is not whole yet, and how long it is so far.
+    /// The beginning of a line that is not complete yet, and its length so far.
     begun: (Vec<u8>, usize),
-    /// How often what is in each of the open loops runs, outermost first.
+    /// How many times the body of each open loop runs, outermost loop first.
     loops: Vec<u64>,
     weight: u64,
 }
@@ -27,13 +28,13 @@ pub(super) struct Weigher<'l> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Directive,
-    /// SQL; what a byte of it weighs, nothing if the record does not apply.
+    /// SQL, with the weight of one byte; 0 if the record does not apply.
     Sql(u64),
-    /// What a record that applies expects; what a value of it weighs.
+    /// The expected result of a record that applies, with the weight of one value.
     Results(u64),
-    /// What another one expects.
+    /// The expected result of a record that does not apply.
     Ignored,
-    /// Below a `halt`.
+    /// Everything below a `halt`.
     Over,
 }
 
@@ -41,7 +42,7 @@ const STATEMENT: u64 = 2;
 const QUERY: u64 = 1;
 const VALUE: u64 = 2;
 
-/// How many bytes of a line are looked at.
+/// How many bytes of a line are examined.
 const HEAD: usize = 1024;
 
 impl<'l> Weigher<'l> {
@@ -81,7 +82,7 @@ impl<'l> Weigher<'l> {
         self.weight
     }
 
-    /// Takes a line of so many bytes that begins like this.
+    /// Takes a line of `length` bytes that begins with `head`.
     fn line(&mut self, head: &[u8], length: usize) {
         if head.trim_ascii_start().is_empty() {
             if self.place != Place::Over {
@@ -104,7 +105,7 @@ impl<'l> Weigher<'l> {
         }
     }
 
-    /// How often what stands here runs.
+    /// How many times the current line runs.
     fn passes(&self) -> u64 {
         self.loops.last().copied().unwrap_or(1)
     }
@@ -135,7 +136,7 @@ impl<'l> Weigher<'l> {
     }
 }
 
-/// How many values a line of a result stands for.
+/// How many values a line of a result represents.
 fn values(line: &[u8]) -> u64 {
     let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match line[digits..].starts_with(b" values hashing to ") {

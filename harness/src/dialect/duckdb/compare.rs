@@ -33,7 +33,7 @@ enum Kind {
     Double,
     /// As `true` or `1`, and `false` or `0`.
     Boolean,
-    /// As [`Boolean`](Kind::Boolean), but NULL equals every other word, as in DuckDB's own runner.
+    /// As `Boolean`, but NULL also equals every word that is none of these four, as in DuckDB's own runner.
     LenientBoolean,
     /// By their text.
     Text,
