@@ -46,26 +46,27 @@ pub trait Engine: Send + Sync {
     /// The name in messages.
     fn name(&self) -> &str;
 
-    /// The engine's names in `skipif` and `onlyif`, if they are known before there is a session. This may ask a server.
+    /// The engine's names in `skipif` and `onlyif`, if they are known before there is a session. This may send a request to
+    /// a server.
     ///
-    /// An adapter reports its name only once it is connected; then this is empty and [`Session::name`] counts.
+    /// An adapter knows its engine's name only after it has connected. This is empty then, and [`Session::name`] counts.
     fn labels(&self) -> Vec<String> {
         vec![self.name().to_owned()]
     }
 
-    /// Identifies this engine and its version, such as `SQLite 3.50.2`: processes whose engines differ in this do not
-    /// share a run. It must not contain a secret. This may ask a server.
+    /// Identifies this engine and its version, such as `SQLite 3.50.2`. Processes whose engines have different identities
+    /// do not share a run. It must not contain a secret. This may send a request to a server.
     ///
     /// An engine without a version counts as part of this program, and is identified by the program's build.
     fn identity(&self) -> String {
         format!("{}, {}", self.name(), identity::of_this_program())
     }
 
-    /// Creates an empty database for the script of that name; dropping it removes what was created.
+    /// Creates an empty database for the script with that name. Dropping the database removes everything that was created.
     fn database(&self, script: &str) -> Result<Box<dyn Database>, EngineError>;
 
-    /// As [`database`](Engine::database), for an engine that needs to know more of the script than its name. This is
-    /// what is called.
+    /// Creates an empty database for a script. The runner calls only this method. Override it instead of
+    /// [`database`](Engine::database) for an engine that needs more than the script's name.
     fn open(&self, script: &Script) -> Result<Box<dyn Database>, EngineError> {
         self.database(&script.name)
     }
@@ -79,7 +80,7 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// A database is what one script sees; connections of one script share it.
+/// A database is the data that one script sees; all connections of a script share it.
 pub trait Database {
     /// The engine's name of this database, if it names databases: `$__DATABASE__` in a script.
     fn name(&self) -> Option<String> {
@@ -89,16 +90,17 @@ pub trait Database {
     /// Opens a connection.
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError>;
 
-    /// Opens the connection that a script calls by this name.
+    /// Opens the connection that has this name in the script.
     fn connect_as(&mut self, _name: &str) -> Result<Box<dyn Session>, EngineError> {
         self.connect()
     }
 
-    /// Passes the script's scratch folder (`$__TEST_DIR__`), once it exists, to an engine that keeps scripts away from
-    /// other files.
+    /// Passes the script's scratch folder (`$__TEST_DIR__`), as soon as it exists, to an engine that denies scripts access
+    /// to other files.
     fn scratch(&mut self, _folder: &Path) {}
 
-    /// Opens the script's database again, or another one in its place; its sessions have been dropped.
+    /// Opens the script's database again, or another one in its place. The caller has dropped all sessions of the database
+    /// before.
     ///
     /// # Errors
     /// The engine cannot do that (most cannot), or the database cannot be opened.
@@ -117,7 +119,8 @@ pub trait Database {
         Ok(false)
     }
 
-    /// Connections that run SQL at the same time, for the passes of a concurrent loop; none if the engine has no such thing.
+    /// Connections that run SQL at the same time, for the passes of a concurrent loop; `None` if the engine does not
+    /// support this.
     ///
     /// # Errors
     /// The engine cannot be asked.
@@ -125,8 +128,8 @@ pub trait Database {
         Ok(None)
     }
 
-    /// Keeps the database when this is dropped, for inspection, and says what and where it is; `None` if there is
-    /// nothing to keep.
+    /// Makes the database stay after this value is dropped, so that a user can inspect it. Returns a text that says what is
+    /// kept and where; `None` if there is nothing to keep.
     fn keep(&mut self) -> Option<String> {
         None
     }
@@ -139,7 +142,7 @@ pub trait Session {
         ""
     }
 
-    /// Runs one record's SQL, and puts the result into `rows`, which is empty.
+    /// Runs one record's SQL, and writes the result into `rows`, which is empty.
     fn run(&mut self, request: Request<'_>, rows: &mut Rows) -> Result<Done, EngineError>;
 
     /// Returns a function that stops a running request from another thread, if the engine supports it.
@@ -147,10 +150,11 @@ pub trait Session {
         None
     }
 
-    /// Checks what the script has left behind. Called once for each connection after the last record, if no record failed.
+    /// Checks the state in which the script leaves the connection. Called once for each connection after the last record,
+    /// if no record failed.
     ///
     /// # Errors
-    /// What is wrong, which fails the script.
+    /// The problem, which fails the script.
     fn after_script(&mut self) -> Result<(), EngineError> {
         Ok(())
     }
@@ -161,38 +165,38 @@ pub trait Session {
     }
 }
 
-/// Connections that run SQL at the same time: one for each pass of a loop, which has at most one request under way.
+/// Connections that run SQL at the same time: one for each pass of a loop. A connection has at most one request under way.
 pub trait Together {
     /// Begins a request on the connection of a pass. Passes are numbered from 0.
     ///
     /// # Errors
-    /// It could not be begun; [`next`](Together::next) does not yield it then.
+    /// The request could not be begun. Then [`next`](Together::next) does not yield it.
     fn begin(&mut self, pass: u64, request: Request<'_>) -> Result<(), EngineError>;
 
-    /// Waits for the request that ends next, puts what it returns into `rows`, which is empty, and returns its pass.
+    /// Waits for the next request to end, writes its result into `rows`, which is empty, and returns its pass.
     ///
     /// # Errors
-    /// Nothing more can be learnt of any request.
+    /// The connections report nothing more about any request.
     fn next(&mut self, rows: &mut Rows) -> Result<(u64, Result<Done, EngineError>), EngineError>;
 }
 
 /// Stops the running request, if any, from any thread.
 pub type Interrupter = Arc<dyn Fn() + Send + Sync>;
 
-/// A request is what a session is asked to run.
+/// A request is the SQL that a session must run, and how to format its result.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Request<'a> {
     /// The SQL: the bytes of the file, which need not be UTF-8 in a classic script.
     pub sql: &'a [u8],
-    /// The declared column letters of a query, such as `IIT`; none for a statement.
+    /// The declared column letters of a query, such as `IIT`; `None` for a statement.
     pub letters: Option<&'a [u8]>,
     /// The formatting rules for the values.
     pub dialect: Dialect,
 }
 
 impl<'a> Request<'a> {
-    /// A request, for an engine that passes its own to another one.
+    /// A request, for an engine that forwards requests to another engine.
     pub fn new(sql: &'a [u8], letters: Option<&'a [u8]>, dialect: Dialect) -> Self {
         Request { sql, letters, dialect }
     }

@@ -1,4 +1,4 @@
-//! Adapters: what implements `sqllogictest::DB` or `AsyncDB`, as an engine.
+//! Adapters: types that implement `sqllogictest::DB` or `AsyncDB`, used as engines.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ mod session;
 
 use runtime::Runtime;
 
-/// What can be turned into an engine: an [`Adapter`], a function that connects, or an [`Engine`].
+/// A value that can become an engine: an [`Adapter`], a function that connects, or an [`Engine`].
 ///
 /// `How` distinguishes these cases and is always inferred.
 pub trait IntoEngine<How> {
@@ -23,15 +23,15 @@ pub trait IntoEngine<How> {
     fn into_engine(self) -> Arc<dyn Engine>;
 }
 
-/// How a function becomes an engine: see [`IntoEngine`].
+/// Marks a function that connects: see [`IntoEngine`].
 #[derive(Debug)]
 pub struct AsConnect<D, E>(std::marker::PhantomData<(D, E)>);
 
-/// How an engine is one already: see [`IntoEngine`].
+/// Marks a type that is an engine itself: see [`IntoEngine`].
 #[derive(Debug)]
 pub struct AsEngine;
 
-/// How an engine that others have too is one: see [`IntoEngine`].
+/// Marks an engine that has several owners: see [`IntoEngine`].
 #[derive(Debug)]
 pub struct AsShared;
 
@@ -59,15 +59,15 @@ impl IntoEngine<AsShared> for Arc<dyn Engine> {
     }
 }
 
-/// The answer of a function that connects, to a script that is not for its engine: the script is `ignored (reason)`.
+/// The error of a function that connects, for a script that is not for its engine: the script is `ignored (reason)`.
 ///
-/// It is an error that [`Adapter::for_script`] and [`Adapter::with_context`] know, also as the source of another one.
+/// [`Adapter::for_script`] and [`Adapter::with_context`] recognize this error, also as the source of another error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Skip(String);
 
 impl Skip {
-    /// Leaves the script out for this reason, a sentence fragment for people.
+    /// Skips the script for this reason, a fragment of a sentence for users.
     pub fn new(reason: impl Into<String>) -> Self {
         Skip(reason.into())
     }
@@ -75,7 +75,7 @@ impl Skip {
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// An adapter is a function that connects to an engine, and the extras of this engine.
+/// An adapter is a function that connects to an engine, and further options for this engine.
 ///
 /// ```
 /// # use sqllogictest::{DB, DBOutput, DefaultColumnType};
@@ -106,14 +106,14 @@ pub struct Adapter<D: AsyncDB> {
     hooks: Hooks<D>,
 }
 
-/// Connects for one script: for its default connection, and again for each named one.
+/// Connects for one script: once for its default connection, and once for each named one.
 type Connect<D> = Box<dyn Fn(&Runtime, &Script) -> Result<D, EngineError>>;
 type Open<D> = Arc<dyn Fn(&Runtime, &Script) -> Result<Connect<D>, EngineError> + Send + Sync>;
 type Letters<D> = Arc<dyn Fn(&mut D, &str) + Send + Sync>;
 type MakeInterrupter<D> = Arc<dyn Fn(&D) -> Interrupter + Send + Sync>;
 type AfterScript<D> = Arc<dyn Fn(&Runtime, &mut D) -> Result<(), EngineError> + Send + Sync>;
 
-/// What an engine's author has to say besides how to connect.
+/// Options that an engine's author may set, besides how to connect.
 struct Hooks<D: AsyncDB> {
     letters: Option<Letters<D>>,
     interrupter: Option<MakeInterrupter<D>>,
@@ -122,7 +122,7 @@ struct Hooks<D: AsyncDB> {
     columns: Option<super::ColumnRule>,
     runtime: Runtime,
     given_name: Option<String>,
-    /// What the first connection called its engine.
+    /// The engine's name as reported by the first connection.
     learned_name: Arc<OnceLock<String>>,
 }
 
@@ -147,12 +147,13 @@ impl<D: AsyncDB> Clone for Adapter<D> {
     }
 }
 
-/// An error of a function that connects, by what it says; or that it leaves the script out.
+/// Converts an error of a function that connects: into a skipped script if the error is or contains a [`Skip`], and
+/// otherwise into its message.
 fn refusal(error: impl Into<AnyError>) -> EngineError {
     let error = error.into();
     let mut cause: Option<&(dyn Error + 'static)> = Some(&*error);
     while let Some(error) = cause {
-        // An `io::Error` passes over the error that it was made of when it is asked for its source.
+        // `io::Error::source` skips the error that the `io::Error` wraps, so that error is checked here.
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         let skip = error.downcast_ref().or_else(|| inner?.downcast_ref());
         if let Some(Skip(reason)) = skip {
@@ -166,8 +167,8 @@ fn refusal(error: impl Into<AnyError>) -> EngineError {
 impl<D: AsyncDB + 'static> Adapter<D> {
     /// An adapter that connects by calling `connect`, once for each script and once more for each named connection.
     ///
-    /// Scripts must not see each other's tables: either every connection is to a fresh database, or every script has
-    /// names of its own.
+    /// Scripts must not see each other's tables. So either every connection must be to a fresh database, or every script
+    /// must use names of its own.
     pub fn new<E: Display>(connect: impl Fn() -> Result<D, E> + Send + Sync + 'static) -> Self {
         let connect = Arc::new(connect);
         Adapter::opening(move |_, _| {
@@ -178,9 +179,9 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         })
     }
 
-    /// An adapter that connects by waiting for a future.
+    /// An adapter whose `connect` returns a future.
     ///
-    /// With the feature `tokio`, everything it does runs inside a tokio runtime: see [`runtime`](Adapter::runtime).
+    /// With the feature `tokio`, all its code runs inside a tokio runtime: see [`runtime`](Adapter::runtime).
     pub fn from_async<E, Fut>(connect: impl Fn() -> Fut + Send + Sync + 'static) -> Self
     where
         E: Display,
@@ -196,8 +197,8 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         })
     }
 
-    /// An adapter that connects for a script: it may look at the script's name and the connection's, keep files in the
-    /// script's scratch folder, and answer with [`Skip`].
+    /// An adapter that connects for a given script: it may use the names of the script and of the connection, keep files in
+    /// the script's scratch folder, and return [`Skip`] as an error.
     pub fn for_script<E>(connect: impl AsyncFn(&Script) -> Result<D, E> + Send + Sync + 'static) -> Self
     where
         E: Into<AnyError>,
@@ -205,10 +206,10 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         Adapter::with_context(async |_| Ok::<_, Skip>(()), async move |(): &(), script: &Script| connect(script).await)
     }
 
-    /// An adapter that first makes a context for each script, and then connects in it: for the default connection, and
-    /// once for each named one. The context goes when the script and its connections have ended.
+    /// An adapter that first makes a context for each script, and then connects in it: once for the default connection, and
+    /// once for each named one. The context is dropped when the script and its connections have ended.
     ///
-    /// Both may answer with [`Skip`].
+    /// Both functions may return [`Skip`] as an error.
     pub fn with_context<C, E, F>(
         open: impl AsyncFn(&Script) -> Result<C, E> + Send + Sync + 'static,
         connect: impl AsyncFn(&C, &Script) -> Result<D, F> + Send + Sync + 'static,
@@ -242,7 +243,7 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         Adapter { open: Arc::new(open), hooks }
     }
 
-    /// Names the engine in messages and reports. Without this it is called what its first connection calls it
+    /// Sets the engine's name in messages and reports. Without this, the name is the one that the first connection reports
     /// (`engine_name`), and "the engine" until then.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
@@ -250,15 +251,15 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         self
     }
 
-    /// Hands the adapter the declared column letters (`IIT`) before each query.
+    /// Passes the declared column letters (`IIT`) to the adapter before each query.
     #[must_use]
     pub fn letters(mut self, declare: impl Fn(&mut D, &str) + Send + Sync + 'static) -> Self {
         self.hooks.letters = Some(Arc::new(declare));
         self
     }
 
-    /// Says how a running request is stopped: `make` is called on a fresh connection, what it returns when a time limit
-    /// is over, from another thread and again until the request has ended.
+    /// Sets how a running request is stopped. `make` is called on a new connection. The function that it returns is called
+    /// when a time limit is over, from another thread, and repeatedly until the request has ended.
     ///
     /// Without this, the future of an `AsyncDB` is dropped when a limit is over, and its connection with it.
     #[must_use]
@@ -289,8 +290,8 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         self
     }
 
-    /// Compares the results of `.slt` files, as `Runner::with_validator` does. The function that it is handed is the
-    /// [`normalizer`](Adapter::normalizer), for use on the same thread.
+    /// Compares the results of `.slt` files, as `Runner::with_validator` does. The validator receives the
+    /// [`normalizer`](Adapter::normalizer), and must call it on the same thread.
     #[must_use]
     pub fn validator(
         mut self,
@@ -300,7 +301,7 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         self
     }
 
-    /// Checks the column types of queries in `.slt` files, the actual ones against the declared ones, as
+    /// Checks the column types of queries in `.slt` files: compares the actual types with the declared ones, as
     /// `Runner::with_column_validator` does.
     #[must_use]
     #[allow(clippy::ptr_arg)] // The crate's own validators take a `&Vec`.
@@ -325,11 +326,11 @@ impl<D: AsyncDB + 'static> Adapter<D> {
         self.normalizer(|value| value.trim().to_owned()).validator(rules::trim_only)
     }
 
-    /// Runs everything in a tokio runtime of this adapter's own, which `make` builds when it is first needed.
+    /// Runs everything in a separate tokio runtime of this adapter. `make` builds it when it is first needed.
     ///
-    /// Otherwise there is one runtime for the whole process: multi-threaded, with a thread for each processor, tokio's
-    /// usual stacks and all drivers on. The future of a request is polled on the thread of its trial, whose stack
-    /// [`Target::stack_size`](crate::Target::stack_size) sets.
+    /// Without this, there is one runtime for the whole process: multi-threaded, with a thread for each processor, tokio's
+    /// default stack size and all drivers enabled. The future of a request is polled on the thread of its trial;
+    /// [`Target::stack_size`](crate::Target::stack_size) sets the stack size of that thread.
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn runtime(
@@ -352,7 +353,7 @@ impl<D: AsyncDB + 'static> Engine for Adapter<D> {
     }
 
     fn identity(&self) -> String {
-        // The name is not always known yet.
+        // The name may not be known yet.
         format!("{}, {}", self.hooks.given_name.as_deref().unwrap_or(UNNAMED), identity::of_this_program())
     }
 
@@ -370,7 +371,7 @@ impl<D: AsyncDB + 'static> Engine for Adapter<D> {
     }
 }
 
-/// The name of an engine that has none.
+/// The name of an engine without a name.
 pub(crate) const UNNAMED: &str = "the engine";
 
 struct AdapterDatabase<D: AsyncDB> {

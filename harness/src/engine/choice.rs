@@ -1,4 +1,4 @@
-//! The engine of a run, as a user names it: the closed set of engines in this library.
+//! The engine of a run, as a user names it: one of the engines in this library.
 
 use std::fmt;
 use std::str::FromStr;
@@ -59,7 +59,7 @@ impl fmt::Debug for Choice {
 }
 
 impl Choice {
-    /// The choice as typed, with its password: only for the environment of another process.
+    /// The choice as typed, including its password. Use it only for the environment of another process.
     pub fn secret(&self) -> String {
         match self {
             Choice::Sqlite => "sqlite".to_owned(),
@@ -102,11 +102,11 @@ impl Choice {
         self.engine().unwrap_or_else(|error| Arc::new(Refusal { name: self.to_string(), error }))
     }
 
-    /// Drops the databases (and on PostgreSQL the schemas) that past runs left on the server, but not those of live
-    /// runs or those that this library did not create. With `dry`, drops none and says which it would drop.
+    /// Drops the databases (and on PostgreSQL the schemas) that past runs left on the server. Does not drop those of active
+    /// runs, and those that this library did not create. With `dry`, it drops none and returns those that it would drop.
     ///
     /// # Errors
-    /// The choice is not a server or is invalid; the server cannot be reached, or refuses to list its databases.
+    /// The choice is not a server or is invalid, or the server cannot be reached or refuses to list its databases.
     pub fn clean(&self, dry: bool) -> Result<Vec<Leftover>, CleanError> {
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         let failed = |error| CleanError::Server { shown: self.to_string(), error };
@@ -124,7 +124,7 @@ impl Choice {
     }
 }
 
-/// Replaces an engine that is unavailable.
+/// Stands in for an engine that is unavailable.
 struct Refusal {
     name: String,
     error: ChoiceError,
@@ -143,10 +143,10 @@ impl Engine for Refusal {
 /// Why a server could not be cleaned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CleanError {
-    /// That engine has nothing to clean.
+    /// This engine cannot be cleaned.
     #[error("`--engine`: {0}")]
     Choice(#[from] ChoiceError),
-    /// The server cannot be asked.
+    /// The request to the server failed.
     #[error("cannot clean {shown}: {error}")]
     Server {
         /// The server, without passwords.

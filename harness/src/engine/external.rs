@@ -1,9 +1,9 @@
-//! External drivers: programs that run SQL for us and use JSON on standard input and output.
+//! External drivers: programs that run SQL for this program and use JSON on standard input and output.
 //!
 //! The protocol is that of sqllogictest-bin's external engine, so its drivers work unchanged:
 //!
 //! ```text
-//! to the driver    {"sql":"SELECT 1, 2"}            objects one after another, without line ends
+//! to the driver    {"sql":"SELECT 1, 2"}            objects one after another, without line endings
 //! from the driver  {"result":[["1","2"]]}           or {"err":"no such table"}
 //! ```
 //!
@@ -15,8 +15,8 @@
 //! from the driver  {"result":[[1,"x",null]],"columns":3}  or {"count":5}  or {"err":"…","sqlstate":"42P01"}
 //! ```
 //!
-//! To find out, the driver is started once with empty input. Every driver tolerates empty input, so drivers without a
-//! greeting never see new fields.
+//! To find out whether a driver knows the extension, this module starts it once with empty input. Every driver tolerates
+//! empty input, so drivers without a greeting never see new fields.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -47,10 +47,11 @@ use answer::{Answer, reason};
 use output::Output;
 use process::{Process, timed_out};
 
-/// Tells a driver which version of the extension is in use.
+/// The environment variable that tells a driver which version of the extension is in use.
 pub const PROTOCOL: &str = "SLT_PROTOCOL";
 
-/// Gives a driver a name for the script's database: the same for all connections of a script, and for no other script.
+/// The environment variable with a name for the script's database: the same for all connections of a script, and for no
+/// other script.
 pub const DATABASE: &str = "SLT_DATABASE";
 
 /// How long a driver may take to greet.
@@ -68,9 +69,9 @@ struct Driver {
     command: String,
     shown: String,
     maker: OnceCell<Maker>,
-    /// What the driver did when it was first started.
+    /// What the driver did at its first start.
     first: OnceCell<First>,
-    /// Processes that wait for another script.
+    /// Processes that wait for the next script.
     idle: Mutex<Vec<Conversation>>,
 }
 
@@ -92,8 +93,8 @@ impl Engine for External {
         vec!["external".to_owned()]
     }
 
-    /// The command, and the files that its words name: a changed driver counts as another engine, even with the same
-    /// command.
+    /// The command, and the files that its words name. So a changed driver counts as another engine, even if the command is
+    /// the same.
     fn identity(&self) -> String {
         let command = &self.driver.command;
         let words = shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect());
@@ -120,11 +121,11 @@ fn file_of(word: &str) -> Option<PathBuf> {
     std::env::split_paths(&folders).map(|folder| folder.join(word)).find(|path| path.is_file())
 }
 
-/// A script's own database, as the driver defines it.
+/// A script's own database. The driver decides what that is.
 struct Own {
     driver: Arc<Driver>,
     name: String,
-    /// The process for all connections, if the driver has that capability.
+    /// The process for all connections, if the driver supports that.
     shared: Option<Rc<RefCell<Conversation>>>,
     /// The number of connections so far.
     connections: u64,
@@ -166,7 +167,8 @@ impl Database for Own {
         match &self.shared {
             Some(shared) if self.driver.can(REQUIRE)? => shared::require(&mut shared.borrow_mut(), words),
             _ => match &self.driver.first()?.failed {
-                // One that does not run has nothing, and its files would all be ignored.
+                // A driver that does not run has no capabilities. Without this error, all files that require one would be
+                // ignored.
                 Some(end) => Err(EngineError::lost(format!(
                     "{end} when it was first started, so it cannot tell whether it has `{}`",
                     words.join(" ")
@@ -180,7 +182,7 @@ impl Database for Own {
         match &self.shared {
             Some(shared) if self.driver.can(CONCURRENT)? => {
                 let first = self.connections;
-                // No other connection begins before these have ended.
+                // No other connection begins before the connections of the loop have ended.
                 self.connections += together::MOST;
                 Ok(Some(Box::new(together::Connections::new(shared, first))))
             }
@@ -209,7 +211,7 @@ impl Own {
         let mut session =
             Conversation { greeting, stdin: Some(stdin), process, output, answers, is_lost: false, lease };
         if session.greeting.is_some() {
-            // Later attempts may fail or be slow where the first one was not.
+            // A later start may fail or be slow even if the first one was not.
             let guard = session.process.timeout_guard(GREETING);
             let greeting = session.answer();
             if timed_out(&guard) {
@@ -230,20 +232,20 @@ impl Driver {
         Ok(greeting.as_ref().is_some_and(|greeting| greeting.capabilities.iter().any(|known| known == capability)))
     }
 
-    /// A process that has served another script, if there is one that can go on.
+    /// An idle process that has served another script and still answers; `None` if there is none.
     fn idle(&self, script: &str) -> Option<Conversation> {
         loop {
             let mut conversation = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            // One that has ended meanwhile cannot.
+            // A process that has ended in the meantime does not answer.
             if conversation.command(&Question { script: Some(Some(script)), ..Question::default() }).is_ok() {
                 return Some(conversation);
             }
         }
     }
 
-    /// Keeps a process for another script, if it can serve one.
+    /// Keeps a process for the next script, if it can serve one.
     fn keep(&self, mut conversation: Conversation) {
-        // What kills it when its script takes too long must not do so when it serves another.
+        // An interrupter of the old script must not kill the process while it serves another script.
         conversation.lease.end();
         let goes_on = !conversation.is_lost && self.can(SCRIPTS).unwrap_or(false);
         if goes_on && conversation.command(&Question { script: Some(None), ..Question::default() }).is_ok() {
@@ -252,12 +254,12 @@ impl Driver {
         }
     }
 
-    /// What the driver did when it was first started, which this does if nothing has.
+    /// What the driver did at its first start. Starts it, if that has not happened yet.
     fn first(&self) -> Result<&First, EngineError> {
         self.first.get_or_try_init(|| self.probe())
     }
 
-    /// Finds out whether the driver knows the extension.
+    /// Starts the driver, to find out whether it knows the extension.
     fn probe(&self) -> Result<First, EngineError> {
         let mut process = Process::start(&self.command, Stdio::null(), None)?;
         let guard = process.timeout_guard(GREETING);
@@ -288,11 +290,11 @@ impl Driver {
     }
 }
 
-/// What a driver does when it is first started, with empty input.
+/// What a driver does at its first start, with empty input.
 struct First {
-    /// Its greeting, if it knows the extension.
+    /// Its greeting; `None` if it does not know the extension.
     greeting: Option<Greeting>,
-    /// How it ended, if it failed without a greeting.
+    /// How it ended; `None` unless it failed without a greeting.
     failed: Option<String>,
 }
 
@@ -306,13 +308,13 @@ struct Greeting {
 /// One process serves all connections of a script.
 const CONNECTIONS: &str = "connections";
 
-/// The script's database can be opened again, or another one.
+/// The driver can open the script's database again, or another database.
 const REOPEN: &str = "reopen";
 
-/// The driver can say whether it has what a script requires.
+/// The driver can report whether it has what a script requires.
 const REQUIRE: &str = "require";
 
-/// One process serves one script after the other.
+/// One process serves several scripts, one after the other.
 const SCRIPTS: &str = "scripts";
 
 /// Requests of several connections run at the same time.
@@ -338,7 +340,7 @@ struct Question<'q> {
     require: Option<&'q [&'q str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
-    /// The script that begins, by its database's name; `Some(None)` between two scripts.
+    /// The name of the database of the script that begins; `Some(None)` between two scripts.
     #[serde(skip_serializing_if = "Option::is_none")]
     script: Option<Option<&'q str>>,
 }
@@ -358,19 +360,19 @@ struct Restart {
 /// One connection: a process that answers requests one by one.
 struct Conversation {
     greeting: Option<Greeting>,
-    /// Closed at the end, after which the driver should exit.
+    /// Closed at the end; the driver should exit then.
     stdin: Option<ChildStdin>,
-    /// Ended before the driver's output is closed, because the driver might still write to it.
+    /// Dropped before the driver's output is closed, because the driver might still write to it.
     process: Process,
     output: Output,
     answers: StreamDeserializer<'static, IoRead<Output>, Answer>,
     /// Whether the connection can no longer be used.
     is_lost: bool,
-    /// The script that it serves.
+    /// The lease of the script that it serves.
     lease: Lease,
 }
 
-/// As long as a lease has not ended, the script that a process serves may have it killed.
+/// The right of a script to have its process killed, until the lease ends.
 #[derive(Clone, Default)]
 struct Lease(Arc<Mutex<bool>>);
 
@@ -379,7 +381,7 @@ impl Lease {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
-    /// Does something that must not happen after the end.
+    /// Calls `act`, unless the lease has ended.
     fn within(&self, act: impl FnOnce()) {
         let has_ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !*has_ended {
@@ -389,7 +391,7 @@ impl Lease {
 }
 
 impl Conversation {
-    /// The driver's next answer; if there is none, no later answer can be trusted.
+    /// The driver's next answer. If it gives none, no later answer can be trusted.
     fn answer(&mut self) -> Result<Answer, EngineError> {
         let lost = match self.answers.next() {
             Some(Ok(answer)) => return Ok(answer),
@@ -421,7 +423,7 @@ impl Conversation {
     }
 
     fn put(&mut self, question: &Question<'_>) -> Result<Answer, EngineError> {
-        // Otherwise it would count as the answer, and each later answer would be off by one.
+        // The unasked output would count as the answer, and each later answer would be off by one.
         if let Some(unasked) = self.output.unasked() {
             return Err(EngineError::lost(format!("it printed `{unasked}` without being asked")));
         }
@@ -429,7 +431,7 @@ impl Conversation {
         self.answer()
     }
 
-    /// Puts a question whose answer is read later.
+    /// Sends a question whose answer is read later.
     fn write(&mut self, question: &Question<'_>) -> Result<(), EngineError> {
         let text = serde_json::to_vec(question).map_err(|error| EngineError::new(error.to_string()))?;
         let written = match &mut self.stdin {
@@ -470,7 +472,7 @@ impl Conversation {
         answer.take(request.letters, request.dialect, self.greeting.is_some(), rows)
     }
 
-    /// The question that a request is.
+    /// The question that corresponds to a request.
     fn question<'q>(&self, request: &Request<'q>) -> Result<Question<'q>, EngineError> {
         let sql = std::str::from_utf8(request.sql)
             .map_err(|error| EngineError::refused(format!("JSON takes UTF-8 only: {error}")))?;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// This program's build id, or else the length and CRC-32 of its file.
+/// This program's build id; if it has none, the length and CRC-32 of its file.
 pub(super) fn of_this_program() -> &'static str {
     static IDENTITY: OnceLock<String> = OnceLock::new();
     IDENTITY.get_or_init(|| {
@@ -14,10 +14,10 @@ pub(super) fn of_this_program() -> &'static str {
     })
 }
 
-/// A program's build id, or else the length and CRC-32 of its file.
+/// A program's build id; if it has none, the length and CRC-32 of its file.
 pub(super) fn of_program(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
-    // A file that is not ELF, or has no such note, is hashed.
+    // A file that is not ELF, or does not have a build id, is hashed.
     if let Ok(Some(id)) = build_id(&mut file) {
         return Ok(format!("build {}", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
     }
@@ -44,11 +44,12 @@ pub(super) fn of_content(reader: &mut impl Read) -> io::Result<String> {
 /// The maximum length of a segment of notes, in bytes.
 const MOST_NOTES: u64 = 64 << 10;
 
-/// The linker's note: a hash of everything that it linked (`NT_GNU_BUILD_ID`, System V ABI, "Note Section").
+/// The build id, a note of the linker: a hash of everything that it linked (`NT_GNU_BUILD_ID`, System V ABI, "Note
+/// Section").
 fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let mut head = [0; 64];
     file.read_exact(&mut head)?;
-    // Only 64 bits, little-endian; other files are hashed.
+    // Only 64-bit little-endian ELF; other files are hashed.
     if head[..6] != *b"\x7fELF\x02\x01" {
         return Ok(None);
     }

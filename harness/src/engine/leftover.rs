@@ -1,20 +1,20 @@
-//! What `slt clean` finds on a server.
+//! The databases that `slt clean` finds on a server.
 
 /// A leftover is a database that a run created and did not drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
     /// Its kind and name: ``database `slt_…` ``.
     pub name: String,
-    /// The result.
+    /// What happened to it.
     pub state: LeftoverState,
 }
 
 /// What happened to a leftover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftoverState {
-    /// It was dropped; in a dry run, it would be.
+    /// It was dropped. In a dry run: it would be dropped.
     Dropped,
-    /// The run that created it is alive, or others are connected to it.
+    /// The run that created it still exists, or other clients are connected to it.
     InUse,
     /// It could not be dropped, for this reason.
     Stays(String),

@@ -1,4 +1,4 @@
-//! One connection's own runtime, which waits for answers of a server and can be cancelled.
+//! A runtime for one connection, which waits for the answers of a server and can be cancelled.
 //!
 //! A runtime for each connection, on the thread that uses it, saves two thread switches per request.
 
@@ -28,7 +28,7 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 /// How often the server is asked to stop a request.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// How far a server is trusted: less, once it did not react to an interrupt.
+/// How far a server is trusted: less after it has not reacted to an interrupt.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     is_lost: AtomicBool,
@@ -56,7 +56,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A line to a server; all connections to it share whether it reacts.
+    /// A line to a server. All connections to the server share the trust in it.
     pub(super) fn new(trust: &Arc<Trust>) -> Result<Self, EngineError> {
         Ok(Line { runtime: runtime()?, trust: Arc::clone(trust), task: None, given_up: Arc::default() })
     }
@@ -88,16 +88,16 @@ impl Line {
         answer.map_err(|_| EngineError::lost(format!("no answer within {} s", limit.as_secs())))
     }
 
-    /// Waits for a statement of our own, as long as the server is trusted.
+    /// Waits for a statement of this program (not of a script), as long as the server is trusted.
     pub(super) fn manage<T>(&self, future: impl Future<Output = T>) -> Result<T, EngineError> {
         let answer = self.within(self.trust.limit(), future);
         self.trust.learn(answer.is_ok());
         answer
     }
 
-    /// An interrupter that stops the request on this line by the future that `stop` returns, which runs elsewhere.
+    /// An interrupter that stops the request on this line. It runs the future that `stop` returns in another runtime.
     ///
-    /// It may be called at any rate: the server is asked at intervals, and in the end the line no longer waits for it.
+    /// It may be called at any rate: it asks the server at intervals, and in the end the line stops waiting for the server.
     pub(super) fn interrupter<F: Future>(&self, stop: impl Fn() -> F + Send + Sync + 'static) -> Interrupter {
         let given_up = Arc::clone(&self.given_up);
         let asked: Mutex<Option<(Instant, Instant)>> = Mutex::default();
@@ -123,7 +123,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
-            // Cut off if it does not end in time.
+            // The task is aborted if it does not end in time.
             let _ = self.within(GOODBYE, task);
         }
     }

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB servers, by the text protocol. Each script has its own database.
+//! MySQL and MariaDB servers, used through the text protocol. Each script has its own database.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use super::text::Letters;
 use super::url::{ChoiceError, Url};
 use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Request, Rows, Session};
 
-/// How long the connection with the lock may be idle: a year, the server's maximum.
+/// How long the connection with the lock may be idle, in seconds: a year, the server's maximum.
 const IDLE: u32 = 31_536_000;
 
 /// A MySQL or MariaDB server as an engine.
@@ -27,11 +27,11 @@ struct Server {
     opts: Opts,
     trust: Arc<Trust>,
     keeper: Mutex<Option<Keeper>>,
-    /// Known after the first connection.
+    /// Set after the first connection.
     is_mariadb: OnceCell<bool>,
 }
 
-/// The connection that creates and drops databases, and holds the lock that shows that their creator is alive.
+/// The connection that creates and drops databases. It holds the lock that shows that their creator still runs.
 struct Keeper {
     session: MysqlSession,
     maker: Maker,
@@ -48,7 +48,7 @@ impl Mysql {
         let password = opts.pass().map(str::to_owned).or_else(|| std::env::var("MYSQL_PWD").ok());
         let opts = OptsBuilder::from_opts(opts)
             .pass(password)
-            // The URL selects the transport; keep-alive starts after half a minute of silence.
+            // The URL alone selects the transport; keep-alive starts after half a minute without traffic.
             .prefer_socket(false)
             .tcp_keepalive(Some(30_000_u32))
             .stmt_cache_size(0);
@@ -57,7 +57,7 @@ impl Mysql {
         Ok(Mysql { server: Arc::new(server) })
     }
 
-    /// Drops databases of dead runs on the server.
+    /// Drops databases that ended runs left on the server.
     pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
         let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let session = &mut self.server.keeper(&mut keeper)?.session;
@@ -90,8 +90,8 @@ fn lock(token: u64) -> String {
 }
 
 impl Server {
-    /// The keeper; replaced if its connection was lost. The new one uses new names: the old one's lock may stay until
-    /// the server notices that the connection is gone.
+    /// The keeper; replaced if its connection was lost. The new keeper uses new names, because the lock of the old one may
+    /// remain until the server notices that the connection is gone.
     fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k mut Keeper, EngineError> {
         if keeper.as_ref().is_some_and(|keeper| keeper.session.lost) {
             *keeper = None;
@@ -102,7 +102,7 @@ impl Server {
         }
     }
 
-    /// Whether it is MariaDB; false if the server cannot be asked.
+    /// Whether the server is MariaDB; false if the server cannot be asked.
     fn is_mariadb(&self) -> bool {
         let ask = || {
             let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +111,7 @@ impl Server {
         self.is_mariadb.get_or_try_init(ask).is_ok_and(|is_mariadb| *is_mariadb)
     }
 
-    /// The server and its version, through a separate connection: this needs no keeper.
+    /// The server's name and version, through a separate connection: this needs no keeper.
     fn version(&self) -> Result<String, EngineError> {
         let mut keeper = Keeper::new(&self.opts, &self.trust)?;
         let version = keeper.session.column("SELECT CONCAT_WS(' ', VERSION(), @@version_comment, @@sql_mode)")?;
@@ -145,7 +145,7 @@ impl Keeper {
         let maker = Maker::new()?;
         check_version(&session.version()?)?;
         session.manage(&format!("SET SESSION wait_timeout = {IDLE}"))?;
-        // Held until this connection ends. The number is unique, so nobody else holds it.
+        // The lock is held until this connection ends. The number is unique, so no other connection holds the lock.
         let held = session.column(&format!("SELECT GET_LOCK('{}', 10)", lock(maker.token())))?;
         match held == ["1"] {
             true => Ok(Keeper { session, maker }),
@@ -174,7 +174,7 @@ impl Engine for Mysql {
     }
 }
 
-/// A script's own database, dropped with this.
+/// A script's own database. Dropping this value drops the database.
 struct Own {
     server: Arc<Server>,
     name: String,
@@ -212,7 +212,7 @@ impl Drop for Own {
 /// One connection.
 struct MysqlSession {
     line: Line,
-    /// Taken when it ends.
+    /// `None` after the session has ended.
     connection: Option<Conn>,
     opts: Opts,
     mariadb: bool,
@@ -233,12 +233,12 @@ impl MysqlSession {
         Ok(self.column("SELECT VERSION()")?.pop().unwrap_or_default())
     }
 
-    /// Runs a statement of our own.
+    /// Runs a statement of this program (not of a script).
     fn manage(&mut self, sql: &str) -> Result<(), EngineError> {
         self.column(sql).map(drop)
     }
 
-    /// The first column of what a statement of our own returns.
+    /// The first column of the result of a statement of this program.
     fn column(&mut self, sql: &str) -> Result<Vec<String>, EngineError> {
         let Some(connection) = &mut self.connection else { return Err(EngineError::lost("it has ended")) };
         let rows = self.line.manage(connection.query::<Row, _>(sql));
@@ -289,7 +289,7 @@ impl Session for MysqlSession {
             .wait(async {
                 let mut result = connection.query_iter(request.sql).await?;
                 while let Some(columns) = result.columns() {
-                    // The end of a procedure, after the rows that it returned, is not a statement.
+                    // The end of a procedure, after the rows that it returned, does not count as a statement.
                     if !(calls && statements > 0 && columns.is_empty()) {
                         statements += 1;
                         rows.clear();
@@ -345,18 +345,19 @@ impl Session for MysqlSession {
 impl Drop for MysqlSession {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // If the server does not receive it, it sees the closed connection.
+            // If the server does not receive this, it notices the closed connection.
             let _ = self.line.within(GOODBYE, connection.disconnect());
         }
     }
 }
 
-/// A BIT value, which servers send as bytes, as a number.
+/// Converts a BIT value, which servers send as bytes, to a number.
 fn bits_as_number(bits: &[u8]) -> String {
     bits.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).to_string()
 }
 
-/// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
+/// Converts an error. After an error that the server reports about a statement, the connection stays usable; all other
+/// errors end it.
 fn engine_error(error: mysql_async::Error) -> EngineError {
     match &error {
         mysql_async::Error::Server(answer) => {

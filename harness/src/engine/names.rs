@@ -1,9 +1,9 @@
-//! Names for scripts' databases: unique across machines, and recognisable.
+//! Names for scripts' databases: unique across machines, and recognizable.
 //!
 //! ```text
 //! slt_0f3a9c51d2b7e684_12_5be1a09c
-//!     │                │  └ CRC-32 of the part before it
-//!     │                └ how many names this process had made before
+//! │                │  └ CRC-32 of the text before it
+//! │                └ how many names this process had made before
 //!     └ the creator: a random number, under which it holds a lock until it ends
 //! ```
 
@@ -30,7 +30,7 @@ impl Maker {
         self.token
     }
 
-    /// A name that no database has had.
+    /// A name that no other database has or had.
     pub(super) fn name(&self) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let start = format!("slt_{:016x}_{count}", self.token);

@@ -1,4 +1,4 @@
-//! PostgreSQL servers, by the simple query protocol: the server parses exactly what the script says.
+//! PostgreSQL servers, used through the simple query protocol: the server parses exactly the text of the script.
 //!
 //! Each script has its own database or, with `?slt_isolation=schema`, its own schema in the database of the URL.
 
@@ -18,7 +18,7 @@ use super::{Database, Done, Engine, EngineError, ErrorKind, Interrupter, Request
 
 pub(crate) mod address;
 
-/// What each script has for itself.
+/// What each script has to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Isolation {
     Database,
@@ -47,7 +47,7 @@ struct Server {
     keeper: Mutex<Option<Keeper>>,
 }
 
-/// The connection that creates and drops databases, and holds the lock that shows that their creator is alive.
+/// The connection that creates and drops databases. It holds the lock that shows that their creator still runs.
 struct Keeper {
     session: PostgresSession,
     maker: Maker,
@@ -71,7 +71,7 @@ impl Postgres {
         Ok(Postgres { server: Arc::new(server) })
     }
 
-    /// Drops databases of dead runs on the server and, in the URL's database, schemas.
+    /// Drops databases that ended runs left on the server and, in the URL's database, schemas.
     pub(super) fn clean(&self, dry: bool) -> Result<Vec<Leftover>, EngineError> {
         let mut keeper = self.server.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let session = &self.server.keeper(&mut keeper)?.session;
@@ -91,8 +91,8 @@ impl Postgres {
 }
 
 impl Server {
-    /// The keeper; replaced if its connection was lost. The new one uses new names: the old one's lock may stay until
-    /// the server notices that the connection is gone.
+    /// The keeper; replaced if its connection was lost. The new keeper uses new names, because the lock of the old one may
+    /// remain until the server notices that the connection is gone.
     fn keeper<'k>(&self, keeper: &'k mut Option<Keeper>) -> Result<&'k Keeper, EngineError> {
         if keeper.as_ref().is_some_and(|keeper| keeper.session.client.is_closed()) {
             *keeper = None;
@@ -103,7 +103,7 @@ impl Server {
         }
     }
 
-    /// The server and its version, through a separate connection: this needs no keeper.
+    /// The server's name and version, through a separate connection: this needs no keeper.
     fn version(&self) -> Result<String, EngineError> {
         let keeper = Keeper::new(&self.config, &self.trust)?;
         let version = keeper.session.column("SELECT version()")?;
@@ -116,8 +116,8 @@ impl Server {
         let Keeper { session, maker } = self.keeper(&mut keeper)?;
         let name = maker.name();
         let sql = match self.isolation {
-            // Nobody can be connected to `template0`, so it can always be copied; and the locale C sorts the same on
-            // all machines.
+            // `template0` does not accept connections, so it can always be copied. The locale C sorts the same on all
+            // machines.
             Isolation::Database => {
                 format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
             }
@@ -151,7 +151,7 @@ impl Server {
         token: u64,
         dry: bool,
     ) -> Result<LeftoverState, EngineError> {
-        // Locks are visible from every database of the server; a 64-bit key is in two columns.
+        // Locks are visible from every database of the server. A 64-bit key is stored in two columns.
         let (high, low) = (token >> 32, token & u64::from(u32::MAX));
         let held = format!(
             "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = {high} AND objid = {low} AND objsubid = 1 \
@@ -184,7 +184,7 @@ impl Keeper {
         let version = session.column("SHOW server_version_num")?.pop().and_then(|version| version.parse::<u32>().ok());
         let version = version.ok_or_else(|| EngineError::new("the server does not report its version"))?;
         check_version(version).map_err(EngineError::new)?;
-        // Held until this connection ends. The number is unique, so nobody else holds it.
+        // The lock is held until this connection ends. The number is unique, so no other connection holds the lock.
         session.manage(&format!("SELECT pg_advisory_lock({})", maker.token().cast_signed()))?;
         if version >= 140_000 {
             session.manage("SET idle_session_timeout = 0")?;
@@ -212,7 +212,7 @@ impl Engine for Postgres {
     }
 }
 
-/// A script's own database or schema, dropped with this.
+/// A script's own database or schema. Dropping this value drops it.
 struct Own {
     server: Arc<Server>,
     name: String,
@@ -223,14 +223,14 @@ impl Database for Own {
     fn name(&self) -> Option<String> {
         match self.server.isolation {
             Isolation::Database => Some(self.name.clone()),
-            // The database is the URL's; the script has a schema in it.
+            // The database is that of the URL; the script has a schema in it.
             Isolation::Schema => self.server.config.get_dbname().map(str::to_owned),
         }
     }
 
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let mut config = self.server.config.clone();
-        // A script's data need not survive a server crash. Settings in the URL come later, and so win.
+        // A script's data need not survive a server crash. The settings of the URL come later, so they take precedence.
         let mut options = "-c synchronous_commit=off".to_owned();
         match self.server.isolation {
             Isolation::Database => drop(config.dbname(&self.name)),
@@ -273,17 +273,17 @@ impl PostgresSession {
         let mut line = Line::new(trust)?;
         let (client, connection) =
             line.within(CONNECT * 2, config.connect(NoTls))?.map_err(|error| engine_error(&error))?;
-        // Requests notice when the connection ends; the server has reported the reason before.
+        // Requests notice when the connection ends; the server has already reported the reason.
         line.spawn(async move { drop(connection.await) });
         Ok(PostgresSession { client, line })
     }
 
-    /// Runs a statement of our own.
+    /// Runs a statement of this program (not of a script).
     fn manage(&self, sql: &str) -> Result<(), EngineError> {
         self.line.manage(self.client.batch_execute(sql))?.map_err(|error| engine_error(&error))
     }
 
-    /// The first column of what a query of our own returns.
+    /// The first column of the result of a query of this program.
     fn column(&self, sql: &str) -> Result<Vec<String>, EngineError> {
         let messages = self.line.manage(self.client.simple_query(sql))?.map_err(|error| engine_error(&error))?;
         let value = |message: &SimpleQueryMessage| match message {
@@ -354,7 +354,8 @@ impl Session for PostgresSession {
     }
 }
 
-/// Converts an error. Errors that the server reports about a statement keep the connection; all others end it.
+/// Converts an error. After an error that the server reports about a statement, the connection stays usable; all other
+/// errors end it.
 fn engine_error(error: &tokio_postgres::Error) -> EngineError {
     match error.as_db_error() {
         Some(answer) => {

@@ -1,21 +1,23 @@
-//! Rules by which an engine's author compares results, in the place of the dialect's own.
+//! Rules of an engine's author for the comparison of results, in place of the dialect's own.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Whether columns of the first letters may be returned by a query that declares the second ones; or why not.
+/// Decides whether a query that declares the second letters may return columns with the first letters. The error says why
+/// not.
 pub type ColumnRule = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
-/// Whether rows are those that the lines of a script expect.
+/// Decides whether rows are those that the lines of a script expect.
 pub type ResultRule = Arc<dyn Fn(&[Vec<String>], &[String]) -> bool + Send + Sync>;
 
-/// What an engine's author has to say on results, for `.slt` files; what is not there is left to the dialect.
+/// The rules of an engine's author for results, for `.slt` files. For each rule that is not set, the dialect's own rule
+/// applies.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Rules {
-    /// Checks the types of the columns, by their letters.
+    /// Checks the types of the columns by their letters.
     pub columns: Option<ColumnRule>,
-    /// Compares the rows, sorted as the record asks, with the lines of the script.
+    /// Compares the rows, sorted as the record requires, with the lines of the script.
     pub results: Option<ResultRule>,
 }
 

@@ -1,4 +1,4 @@
-//! What an engine learns of the script that a database is for.
+//! The information that an engine gets about the script of a database.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::dialect::Dialect;
 use crate::suite::TestFile;
 
-/// The script that a connection is for.
+/// The script for which a connection is opened.
 ///
 /// ```
 /// # use slt_harness::engine::Script;
@@ -23,20 +23,20 @@ use crate::suite::TestFile;
 pub struct Script {
     /// The trial's name: the path below the root, with `/`.
     pub name: String,
-    /// Where the file is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// The folder of test files that it was found in.
+    /// The folder of test files in which it was found.
     pub root: PathBuf,
-    /// The name of the connection; none for the script's default one.
+    /// The name of the connection; `None` for the script's default connection.
     pub connection: Option<String>,
-    /// The dialect that it is in, if that is known.
+    /// Its dialect, if known.
     #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
     pub(crate) dialect: Option<Dialect>,
     scratch: Scratch,
 }
 
 impl Script {
-    /// A script of that name, for tests of an engine without a file.
+    /// A script with that name, for tests of an engine without a file.
     pub fn named(name: impl Into<String>) -> Script {
         let name = name.into();
         let (path, root) = (PathBuf::from(&name), PathBuf::from("."));
@@ -50,13 +50,13 @@ impl Script {
         Script { name, path, root, connection: None, dialect: Some(file.dialect), scratch }
     }
 
-    /// The same script, seen from the connection of that name.
+    /// The same script, for the connection with that name.
     #[must_use]
     pub fn on(&self, connection: Option<&str>) -> Script {
         Script { connection: connection.map(str::to_owned), ..self.clone() }
     }
 
-    /// The script's own folder, `$__TEST_DIR__` in its text: empty at first, and removed when the script has ended.
+    /// The script's scratch folder, `$__TEST_DIR__` in its text: empty at first, and removed when the script has ended.
     ///
     /// # Errors
     /// The folder cannot be made.
@@ -70,12 +70,12 @@ impl Script {
 pub(crate) struct Scratch(Arc<OnceCell<TempDir>>);
 
 impl Scratch {
-    /// The folder, made if need be.
+    /// The folder; creates it if it does not exist yet.
     pub(crate) fn folder(&self) -> io::Result<&Path> {
         self.0.get_or_try_init(TempDir::new).map(TempDir::path)
     }
 
-    /// The folder, if it was made.
+    /// The folder, if it has been created.
     pub(crate) fn made(&self) -> Option<&Path> {
         self.0.get().map(TempDir::path)
     }

@@ -24,9 +24,9 @@ use guard::Guard;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sqlite;
 
-/// Removes what makes threads of one process wait for each other inside SQLite although each has its own database: the
-/// page cache that all connections share, and the memory counter under one lock (on two threads, a sixth of the time of
-/// the public files). `PRAGMA soft_heap_limit` and similar pragmas then have no effect.
+/// Removes two causes for which threads of one process wait for each other inside SQLite although each has its own
+/// database: the page cache that all connections share, and the memory counter that one lock protects (with two threads, a
+/// sixth of the time of the public files). As a result, `PRAGMA soft_heap_limit` and similar pragmas have no effect.
 fn let_threads_run_freely() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -63,7 +63,7 @@ impl Engine for Sqlite {
     }
 }
 
-/// A new database in memory. If a script cannot open a second connection, it is not shared, which is faster.
+/// A new database in memory. It is not shared if the script cannot open a second connection: that is faster.
 fn memory(dialect: Option<Dialect>) -> Result<Box<dyn Database>, EngineError> {
     let is_shared = dialect.is_none_or(|dialect| dialect.definition().has_connections());
     let name = if is_shared { shared_name()? } else { ":memory:".to_owned() };
@@ -78,7 +78,7 @@ fn shared_name() -> Result<String, EngineError> {
     Ok(format!("file:/slt-{:032x}?vfs=memdb", u128::from_ne_bytes(random)))
 }
 
-/// A database that a script sees: in memory, where it exists while a connection to it is open, or a file in the
+/// A database that a script sees. It is in memory, where it exists as long as a connection to it is open, or a file in the
 /// script's scratch folder.
 struct Memory {
     name: String,
@@ -120,7 +120,7 @@ impl Database for Memory {
                 (self.name, self.read_only) = (name.to_owned(), read_only);
             }
             Opening::Load { path: None, .. } => (self.name, self.read_only) = (shared_name()?, false),
-            // Data in memory is lost, as it would be with the process.
+            // Data in memory is lost, as it would be if the process ended.
             Opening::Restart { .. } if self.name.ends_with("vfs=memdb") => self.name = shared_name()?,
             Opening::Restart { .. } => {}
         }
@@ -186,14 +186,14 @@ impl SqliteSession {
         unsafe { self.connection.handle() }
     }
 
-    /// How many rows the last INSERT, UPDATE or DELETE changed itself, without its triggers.
+    /// How many rows the last INSERT, UPDATE or DELETE changed directly, without its triggers.
     fn changes(&self) -> u64 {
         // SAFETY: the handle is that of an open connection.
         let changes = unsafe { ffi::sqlite3_changes64(self.handle()) };
         u64::try_from(changes).unwrap_or(0)
     }
 
-    /// How many rows all statements and triggers have changed: shows whether the last statement changed any.
+    /// How many rows all statements and triggers have changed. The difference shows whether the last statement changed any.
     fn total_changes(&self) -> u64 {
         // SAFETY: the handle is that of an open connection.
         let changes = unsafe { ffi::sqlite3_total_changes64(self.handle()) };
@@ -208,7 +208,7 @@ impl SqliteSession {
         // next call on this connection, and it is copied here before that.
         let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.handle())) };
         let error = EngineError::new(message.to_string_lossy());
-        // SAFETY: as above.
+        // SAFETY: the handle is that of an open connection.
         match unsafe { ffi::sqlite3_errcode(self.handle()) } {
             ffi::SQLITE_NOMEM => error.of_kind(ErrorKind::OutOfMemory),
             _ => error,
@@ -262,7 +262,7 @@ impl Statement<'_> {
         usize::try_from(unsafe { ffi::sqlite3_column_count(self.raw) }).unwrap_or(0)
     }
 
-    /// Goes to the next row, if there is one.
+    /// Moves to the next row, if there is one.
     fn step(&mut self) -> Result<bool, EngineError> {
         // SAFETY: `raw` is a live statement.
         match unsafe { ffi::sqlite3_step(self.raw) } {
@@ -277,7 +277,7 @@ impl Statement<'_> {
         unsafe { ffi::sqlite3_column_type(self.raw, column) == ffi::SQLITE_NULL }
     }
 
-    /// Writes a value as the dialect requires; without a conversion, as SQLite's own text.
+    /// Writes a value with the conversion that the dialect requires; without a conversion, as SQLite's own text.
     fn write(&self, column: usize, conversion: Option<Conversion>, form: &Form, text: &mut Vec<u8>) {
         let index = c_int::try_from(column).unwrap_or(c_int::MAX);
         if self.is_null(index) {
@@ -318,8 +318,8 @@ impl Statement<'_> {
 
 /// Writes a real with three decimals, by SQLite's own `%.3f` into a buffer of the original runner's size.
 ///
-/// C and Rust format differently: here a half is rounded up (0.0625 is `0.063`), there are 16 digits and no negative
-/// zero, infinity is `Inf`, and the buffer truncates longer values.
+/// C and Rust format differently. Here a half is rounded up (0.0625 is `0.063`), there are 16 digits and no negative zero,
+/// infinity is `Inf`, and the buffer truncates longer values.
 fn write_real(real: f64, text: &mut Vec<u8>) {
     let mut buffer = [0_u8; 200];
     let size = c_int::try_from(buffer.len()).unwrap_or(c_int::MAX);

@@ -1,13 +1,13 @@
-//! Values that arrive as text, written as the dialect of the request has it.
+//! Formats values that arrive as text, as the dialect of the request requires.
 //!
-//! A server sends text, so conversions are of text; embedded SQLite has its own.
+//! A server sends text, so the conversions here start from text; embedded SQLite has its own conversions.
 
 use std::io::Write;
 
 use super::{Request, Rows};
 use crate::dialect::values::{Conversion, Form};
 
-/// The letters of a request, and the form that its values have.
+/// The letters of a request, and the form in which its values are written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Letters<'r> {
     letters: Option<&'r [u8]>,
@@ -15,7 +15,7 @@ pub(super) struct Letters<'r> {
 }
 
 impl<'r> Letters<'r> {
-    /// How the dialect of a request writes its values. Without letters, a text stays as it is.
+    /// The letters and the form for a request. Without letters, a text stays as it is.
     pub(super) fn of(request: &Request<'r>) -> Self {
         Letters { letters: request.letters, form: request.dialect.definition().form() }
     }
@@ -37,7 +37,7 @@ impl<'r> Letters<'r> {
         });
     }
 
-    /// Adds true or false, where the dialect has its own words for them, or else the text of that.
+    /// Adds true or false: in the dialect's own words, if it has some, and otherwise like the text of the value.
     #[cfg(feature = "external")]
     pub(super) fn push_truth(self, column: usize, truth: bool, rows: &mut Rows) {
         match self.form.truth {
@@ -70,14 +70,15 @@ fn boolean(value: &[u8]) -> Option<bool> {
     }
 }
 
-/// A value as a 32-bit integer: fractions are truncated, and of a larger number the low 32 bits stay, as in SQLite.
+/// A value as a 32-bit integer, as in SQLite: fractions are truncated, and only the low 32 bits of a larger number are
+/// kept.
 fn integer(value: &[u8]) -> i32 {
     if let Some(boolean) = boolean(value) {
         return i32::from(boolean);
     }
     let Number { text, whole } = Number::at_start_of(value);
     let wide = match whole {
-        // More than 64 bits become the greatest number.
+        // A number of more than 64 bits becomes the greatest number.
         Some(digits) => digits.parse::<i128>().map_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as i64, clamp),
         None => real(value) as i64,
     };
@@ -104,7 +105,7 @@ fn real(value: &[u8]) -> f64 {
 /// A number in decimal digits.
 struct Number<'v> {
     text: &'v str,
-    /// The part before the point, if there is no exponent.
+    /// The part before the decimal point, if there is no exponent.
     whole: Option<&'v str>,
 }
 

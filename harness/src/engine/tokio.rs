@@ -1,4 +1,5 @@
-//! The tokio runtimes that adapters run in: one for the whole process, or an adapter's own, started when first needed.
+//! The tokio runtimes in which adapters run: one for the whole process, or one that belongs to an adapter. Each starts when
+//! it is first needed.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -8,10 +9,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::EngineError;
 
-/// Makes a runtime, when one is needed.
+/// Makes a runtime when it is needed.
 pub(super) type Make = Box<dyn Fn() -> io::Result<Runtime> + Send + Sync>;
 
-/// A runtime that its adapter keeps. It is not taken down at the end: that would wait for what an engine has left in it.
+/// A runtime that belongs to its adapter. It is not shut down at the end: that would wait for tasks that an engine has left
+/// in it.
 pub(super) struct OwnRuntime {
     make: Make,
     runtime: OnceCell<ManuallyDrop<Runtime>>,
@@ -25,7 +27,7 @@ impl OwnRuntime {
     }
 }
 
-/// The adapter's own runtime, or else the one that the process shares.
+/// The adapter's own runtime; without one, the runtime that the process shares.
 pub(super) fn runtime(own: Option<&OwnRuntime>) -> Result<&Runtime, EngineError> {
     let runtime = match own {
         Some(own) => own.runtime.get_or_try_init(|| (own.make)().map(ManuallyDrop::new)).map(|runtime| &**runtime),

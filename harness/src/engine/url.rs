@@ -1,11 +1,11 @@
-//! The URL of a server, and other texts that name an engine: shown without passwords.
+//! The URL of a server, and other texts that name an engine, displayed without passwords.
 
 use std::fmt;
 
-/// Why an engine is invalid.
+/// Why a choice of an engine is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
-    /// It does not look like an engine.
+    /// The text does not have the form of an engine.
     #[error("no such engine: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")]
     Unknown,
     /// The command after `external:` is missing.
@@ -14,7 +14,7 @@ pub enum ChoiceError {
     /// The program was built without this engine.
     #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]
     NotBuilt(&'static str),
-    /// It is not a server.
+    /// The engine is not a server.
     #[error("the engine `{0}` leaves no databases behind: name a server")]
     NoServer(&'static str),
     /// The URL is invalid.
@@ -27,7 +27,7 @@ pub enum ChoiceError {
     },
 }
 
-/// A server's URL. Its `Display` hides the password and all parameters, which may hold one.
+/// A server's URL. Its `Display` hides the password, and all parameters, because they may contain one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url(String);
 
@@ -36,7 +36,7 @@ impl Url {
         Url(text.into())
     }
 
-    /// The URL with its password.
+    /// The URL, including its password.
     pub(super) fn secret(&self) -> &str {
         &self.0
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Url {
         write!(f, "{scheme}://")?;
         if let Some(user) = user {
             write!(f, "{}@", user.split([':', '/', '?', '#']).next().unwrap_or_default())?;
-            // What follows may be the end of a parameter.
+            // The rest may be the end of a parameter.
             if user.contains('?') {
                 return f.write_str("…");
             }
@@ -62,7 +62,7 @@ impl fmt::Display for Url {
             !is_address && port.bytes().any(|byte| !byte.is_ascii_digit())
         };
         match hosts.split(',').filter_map(|host| host.rsplit_once(':')).find(is_odd) {
-            // It may be a password, if the host was forgotten.
+            // This may be a password, if the user forgot the host.
             Some((host, _)) => write!(f, "{host}:…"),
             None => f.write_str(place),
         }
@@ -77,7 +77,7 @@ impl fmt::Debug for Url {
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl Url {
-    /// The URL without the parameter `name`, and its value.
+    /// The URL without the parameter `name`, and the value of that parameter.
     pub(crate) fn take(&self, name: &str) -> (String, Option<String>) {
         let Some((place, query)) = self.0.split_once('?') else { return (self.0.clone(), None) };
         let (mut rest, mut found) = (Vec::new(), None);
@@ -91,13 +91,13 @@ impl Url {
         (text, found)
     }
 
-    /// The error for this URL. `why` must contain nothing of the URL.
+    /// The error for this URL. `why` must not contain any part of the URL.
     pub(crate) fn complain(&self, why: impl fmt::Display) -> ChoiceError {
         ChoiceError::Url { shown: self.to_string(), why: why.to_string() }
     }
 }
 
-/// The start of a command, up to the first word that might hold a secret.
+/// The start of a command, up to the first word that may contain a secret.
 pub(super) fn shown_command(command: &str) -> String {
     let plain = |word: &&str| !word.starts_with('-') && !word.contains(['=', '@', ':', '$', '"', '\'']);
     let words: Vec<&str> = command.split_whitespace().collect();

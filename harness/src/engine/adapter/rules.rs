@@ -1,4 +1,4 @@
-//! The hooks of the `sqllogictest` crate's runner, as rules of an engine.
+//! The hooks of the `sqllogictest` crate's runner, converted to rules of an engine.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::super::{ColumnRule, ResultRule};
 pub(super) type Normalize = Arc<dyn Fn(&String) -> String + Send + Sync>;
 pub(super) type Validate = Arc<dyn Fn(Normalizer, &[Vec<String>], &[String]) -> bool + Send + Sync>;
 
-/// How results are compared, where not by the dialect's rules.
+/// The author's functions for comparing results, in place of the dialect's rules.
 #[derive(Clone, Default)]
 pub(super) struct Results {
     pub(super) normalizer: Option<Normalize>,
@@ -18,7 +18,8 @@ pub(super) struct Results {
 }
 
 thread_local! {
-    /// The normalizer of the comparison that this thread is making: the crate's validators take a function without state.
+    /// The normalizer of the comparison that this thread runs. It is stored here because the crate's validators take a
+    /// function without state.
     static PRESENT: RefCell<Option<Normalize>> = const { RefCell::new(None) };
 }
 
@@ -30,7 +31,7 @@ fn present(value: &String) -> String {
     normalize(value)
 }
 
-/// Takes the present normalizer away again, also from a thread that panics.
+/// Removes the present normalizer when dropped, also if the thread panics.
 struct Guard;
 
 impl Drop for Guard {
@@ -40,7 +41,7 @@ impl Drop for Guard {
 }
 
 impl Results {
-    /// The rule that these make, if there is any.
+    /// The rule that these functions form; `None` if none is set.
     pub(super) fn rule(&self) -> Option<ResultRule> {
         let Results { normalizer, validator } = self.clone();
         if normalizer.is_none() && validator.is_none() {
@@ -58,7 +59,7 @@ impl Results {
     }
 }
 
-/// The rule that a validator of column types makes.
+/// The rule that a validator of column types forms.
 #[allow(clippy::ptr_arg)]
 pub(super) fn columns<T: ColumnType>(
     validate: impl Fn(&Vec<T>, &Vec<T>) -> bool + Send + Sync + 'static,
@@ -79,8 +80,8 @@ pub(super) fn columns<T: ColumnType>(
     })
 }
 
-/// Compares rows as they are written, a blank between two values, but for white space at the ends of the line. What
-/// `<slt:ignore>` stands for may be anything.
+/// Compares rows as they are written, with a blank between two values and without white space at the ends of a line.
+/// `<slt:ignore>` matches any text.
 pub(super) fn trim_only(normalize: Normalizer, actual: &[Vec<String>], expected: &[String]) -> bool {
     let actual: Vec<String> = actual.iter().map(|row| normalize(&row.join(" "))).collect();
     let expected: Vec<String> = expected.iter().map(normalize).collect();

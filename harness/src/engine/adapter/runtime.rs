@@ -2,7 +2,7 @@
 
 use super::EngineError;
 
-/// A runtime is where the functions of an adapter run and its futures are waited for.
+/// A runtime in which an adapter calls its functions and waits for its futures.
 #[derive(Clone, Default)]
 pub(super) struct Runtime {
     #[cfg(feature = "tokio")]
@@ -22,7 +22,7 @@ impl Runtime {
         Ok(super::super::tokio::runtime(self.own.as_deref())?.block_on(future))
     }
 
-    /// Calls a function that may want to find the runtime around it.
+    /// Calls a function inside the runtime, so that the function can use it.
     pub(super) fn enter<T>(&self, call: impl FnOnce() -> T) -> Result<T, EngineError> {
         let _guard = super::super::tokio::runtime(self.own.as_deref())?.enter();
         Ok(call())

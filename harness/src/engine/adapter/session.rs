@@ -1,4 +1,4 @@
-//! A connection of an adapter, and how its requests are run and given up.
+//! A connection of an adapter: runs its requests, and cancels them when a time limit is over.
 
 use std::collections::TryReserveError;
 use std::error::Error;
@@ -17,11 +17,11 @@ use super::super::{Done, EngineError, ErrorKind, Interrupter, Request, Rows, Ses
 use super::{Hooks, letters};
 use crate::dialect::Dialect;
 
-/// How long an engine's own interrupter may take before the request is given up.
+/// How long an engine's own interrupter may take before the request is cancelled.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A cancellation gives up a future that waits: it is dropped, whatever it was doing. A future that does not return from
-/// `poll`, such as that of a `DB`, is not reached by it.
+/// A cancellation drops a waiting future, whatever it was doing. It has no effect on a future that does not return from
+/// `poll`, such as that of a `DB`.
 #[derive(Default)]
 struct Cancellation {
     cancelled: AtomicBool,
@@ -38,7 +38,7 @@ impl Cancellation {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Waits for a future; none if it was given up.
+    /// Waits for a future; returns `None` if it was cancelled.
     async fn guard<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|context| {
@@ -54,7 +54,7 @@ impl Cancellation {
 
 /// A session on an adapter's connection.
 pub(super) struct AdapterSession<D: AsyncDB + 'static> {
-    /// There until the session is dropped.
+    /// `None` only while the session is being dropped.
     db: Option<D>,
     hooks: Hooks<D>,
     cancellation: Arc<Cancellation>,
@@ -113,7 +113,8 @@ impl<D: AsyncDB + 'static> Session for AdapterSession<D> {
     }
 
     fn sleep(&mut self, duration: Duration) {
-        // Without a runtime there is nothing better than the thread's own sleep, which is what `AsyncDB` does anyway.
+        // Without a tokio runtime, the default `AsyncDB::sleep` blocks the thread: there is no better way. A runtime that
+        // cannot start has been reported when the connection was made.
         let _ = self.hooks.runtime.block_on(D::sleep(duration));
     }
 
@@ -130,8 +131,8 @@ const CLOSED: &str = "the connection was closed";
 impl<D: AsyncDB + 'static> Drop for AdapterSession<D> {
     fn drop(&mut self) {
         let Some(mut db) = self.db.take() else { return };
-        // Nobody knows what state a connection is in whose request was given up: it is dropped as it is. A runtime that
-        // cannot start has been reported when the connection was made.
+        // The state of a connection whose request was cancelled is unknown, so it is dropped without a shutdown. If a
+        // runtime cannot start, that was reported when the connection was made.
         if !self.cancellation.is_cancelled() {
             let _ = self.hooks.runtime.block_on(db.shutdown());
         }
@@ -139,14 +140,14 @@ impl<D: AsyncDB + 'static> Drop for AdapterSession<D> {
     }
 }
 
-/// Whether an error says, by its type and not by its words, that memory could not be had; or one that it came from.
+/// Whether an error, or an error that caused it, says by its type, not by its text, that memory was exhausted.
 fn is_out_of_memory(error: &(dyn Error + 'static)) -> bool {
     let is_it = error.is::<TryReserveError>()
         || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory);
     is_it || error.source().is_some_and(is_out_of_memory)
 }
 
-/// Copies what an adapter returned, as the dialect has it.
+/// Copies the values that an adapter returned, as the dialect writes them.
 fn collect<T: ColumnType>(types: &[T], values: &[Vec<String>], dialect: Dialect, rows: &mut Rows) {
     if !types.is_empty() {
         rows.set_columns(types.len());
@@ -164,7 +165,7 @@ mod tests {
     use crate::engine::{Adapter, Engine, IntoEngine, Script, Skip};
     use sqllogictest::{DB, DefaultColumnType};
 
-    /// Answers everything.
+    /// Answers every request.
     struct Yes;
 
     impl DB for Yes {
@@ -192,12 +193,12 @@ mod tests {
         );
     }
 
-    /// Never answers, but does not keep its thread busy either.
+    /// Never answers, but does not block its thread.
     struct Waits;
 
     type Boxed<'f, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
-    // What `async_trait` would make of it.
+    // The code that `async_trait` would generate.
     impl AsyncDB for Waits {
         type Error = std::io::Error;
         type ColumnType = DefaultColumnType;
@@ -268,7 +269,7 @@ mod tests {
         assert!(!folder.exists());
     }
 
-    /// Returns what it knows.
+    /// Returns the values that it contains.
     struct Knows(Vec<String>);
 
     impl DB for Knows {

@@ -1,4 +1,4 @@
-//! What a driver answers.
+//! The answers of a driver.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -7,7 +7,7 @@ use crate::dialect::Dialect;
 use crate::engine::text::Letters;
 use crate::engine::{Done, EngineError, Request, Rows};
 
-/// All possible answers of a driver.
+/// All fields that an answer of a driver may have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Answer {
@@ -22,12 +22,12 @@ pub(super) struct Answer {
     pub(super) protocol: Option<u32>,
     pub(super) name: Option<String>,
     pub(super) capabilities: Vec<String>,
-    /// Which question it answers, where several are open.
+    /// The question that it answers, if several are open.
     pub(super) id: Option<u64>,
 }
 
 impl Answer {
-    /// What became of the SQL; its rows go to `rows`. `extended` is a driver that greets.
+    /// Returns how the SQL ended, and adds its rows to `rows`. `extended` is true for a driver that greets.
     pub(super) fn take(
         self,
         letters: Option<&[u8]>,
@@ -56,7 +56,8 @@ impl Answer {
     }
 }
 
-/// Adds a row: formatted by the letters if the driver knows the extension, and otherwise as the driver wrote it.
+/// Adds a row. It is formatted by the letters if the driver knows the extension, and otherwise taken as the driver wrote
+/// it.
 fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut Rows) -> Result<(), EngineError> {
     let letters = Letters::of(request);
     let mut own = Rows::default();
@@ -84,7 +85,7 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
     Ok(())
 }
 
-/// What is wrong with an answer, without the position in a stream that the user does not see.
+/// What is wrong with an answer, without the position in the stream: users do not see the stream.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

@@ -1,4 +1,4 @@
-//! A driver's output, and the part of it that answers no request.
+//! A driver's output, including output that answers no request.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::ChildStdout;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// How often to check on a driver that prints nothing.
+/// The interval between checks of a driver that prints nothing.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How many bytes of a driver's output are shown if it is not an answer.
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Output {
-    /// The output of a driver, which ends as soon as `has_ended` says so, even if another process could still print.
+    /// The output of a driver. It ends as soon as `has_ended` returns true, even if another process could still print.
     pub(super) fn new(stdout: ChildStdout, has_ended: impl Fn() -> bool + Send + 'static) -> Self {
         let (reader, has_ended) = (BufReader::new(stdout), Box::new(has_ended));
         Output(Arc::new(Mutex::new(Inner { reader, has_ended, read: Vec::with_capacity(SHOWN) })))
@@ -36,7 +36,7 @@ impl Output {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called before a request is sent: pending output, except whitespace, answers nothing.
+    /// Returns pending output, called before a request is sent. Such output answers no request; whitespace does not count.
     pub(super) fn unasked(&self) -> Option<String> {
         let inner = &mut *self.inner();
         inner.read.clear();
@@ -54,7 +54,7 @@ impl Output {
         }
     }
 
-    /// The first part of the output since the last request, as far as it has arrived.
+    /// The first part of the output since the last request, as far as it has been received.
     pub(super) fn printed(&self) -> String {
         let inner = self.inner();
         shown(&inner.read, inner.reader.buffer())
@@ -65,7 +65,7 @@ impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let inner = &mut *self.inner();
         while inner.reader.buffer().is_empty() && !has_more(inner.reader.get_ref(), LOOK) {
-            // Its last output may have arrived in between.
+            // The driver's last output may have been received between the two checks.
             if (inner.has_ended)() && !has_more(inner.reader.get_ref(), Duration::ZERO) {
                 return Ok(0);
             }
@@ -77,7 +77,7 @@ impl Read for Output {
     }
 }
 
-/// Whether there is something to read, or the end of the output, within a time.
+/// Whether there is data to read, or the end of the output, within a time.
 fn has_more(output: &ChildStdout, within: Duration) -> bool {
     let within = Timespec { tv_sec: within.as_secs() as i64, tv_nsec: within.subsec_nanos().into() };
     let mut asked = [PollFd::new(output, PollFlags::IN)];
@@ -87,7 +87,7 @@ fn has_more(output: &ChildStdout, within: Duration) -> bool {
     }
 }
 
-/// The first line of what was and will be read, as one string of limited length.
+/// The first line of the data that was read and of the data that follows, as one string of limited length.
 fn shown(read: &[u8], ahead: &[u8]) -> String {
     let text = [read, &ahead[..ahead.len().min(SHOWN)]].concat();
     let line = text.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();

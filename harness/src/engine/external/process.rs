@@ -1,4 +1,4 @@
-//! A driver's process: its start and its end, and that no process of it survives.
+//! A driver's process: its start and its end. No process that it starts survives it.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -19,14 +19,14 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// A driver's process, and its whole group; killed when this is dropped.
 pub(super) struct Process {
     child: Child,
-    /// The group to kill, while its pid cannot be reused.
+    /// The process group to kill; `None` once its pid may be reused.
     group: Arc<Mutex<Option<Pid>>>,
-    /// Whether it was waited for, and did not end.
+    /// Whether the wait for its end has timed out.
     stays: bool,
 }
 
 impl Process {
-    /// Makes bash run `command`, with the name of a database if there is one.
+    /// Makes bash run `command`, with the name of the script's database, if there is one, in its environment.
     pub(super) fn start(command: &str, stdin: Stdio, database: Option<&str>) -> Result<Process, EngineError> {
         let mut bash = Command::new("bash");
         environment::withhold(&mut bash);
@@ -34,13 +34,13 @@ impl Process {
         if let Some(database) = database {
             bash.env(DATABASE, database);
         }
-        // Its own group, so that all its processes can be killed; the user sees its standard error.
+        // A separate group, so that all its processes can be killed. The user sees its standard error.
         bash.process_group(0).stdin(stdin).stdout(Stdio::piped());
         #[cfg(target_os = "linux")]
         // SAFETY: between fork and exec it makes one system call and touches no memory.
         unsafe {
-            // A driver that is busy with a query would not notice that nobody waits for the answer. The signal is sent
-            // when the thread that started it ends, which lives as long as this process.
+            // A driver that is busy with a query would not notice that its parent has ended. The kernel sends the signal
+            // when the thread that started the driver ends, and that thread runs as long as this process.
             bash.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
         }
         let child = spawn(bash).map_err(|error| EngineError::new(format!("cannot start it with bash: {error}")))?;
@@ -48,12 +48,12 @@ impl Process {
         Ok(Process { child, group, stays: false })
     }
 
-    /// Our ends of its pipes, once, if it was started with pipes.
+    /// This program's ends of the driver's pipes, if it was started with pipes. Only the first call returns them.
     pub(super) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
         (self.child.stdin.take(), self.child.stdout.take())
     }
 
-    /// A function that kills it and its group, from any thread.
+    /// A function that kills the driver and its group, from any thread.
     pub(super) fn killer(&self) -> impl Fn() + Send + Sync + use<> + 'static {
         let group = Arc::clone(&self.group);
         move || kill(&group)
@@ -71,7 +71,7 @@ impl Process {
         guard
     }
 
-    /// A function that tells whether it has ended; it is not reaped, so its pid cannot be reused.
+    /// A function that returns whether the driver has ended. The driver is not reaped, so its pid cannot be reused.
     pub(super) fn watcher(&self) -> impl Fn() -> bool + Send + 'static {
         let group = Arc::clone(&self.group);
         move || match *group.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -80,7 +80,7 @@ impl Process {
         }
     }
 
-    /// How the driver ended, as text, if it ends within a while.
+    /// How the driver ended, as text, if it ends within [`GOODBYE`].
     pub(super) fn end(&mut self) -> Option<String> {
         match self.status()? {
             Ok(status) => Some(format!("it ended ({status}{})", hint(status))),
@@ -88,7 +88,7 @@ impl Process {
         }
     }
 
-    /// How the driver failed, as text, if it does within a while.
+    /// How the driver failed, as text, if it fails within [`GOODBYE`].
     pub(super) fn failure(&mut self) -> Option<String> {
         match self.status()? {
             Ok(status) if status.success() => None,
@@ -96,7 +96,7 @@ impl Process {
         }
     }
 
-    /// How the driver ended, if it ends within a while. That is waited for only once.
+    /// How the driver ended, if it ends within [`GOODBYE`]. Later calls after a timeout do not wait again.
     fn status(&mut self) -> Option<io::Result<ExitStatus>> {
         let begun = Instant::now();
         loop {
@@ -109,14 +109,14 @@ impl Process {
         }
     }
 
-    /// How the driver ended, if it has; the rest of its group is killed before its pid can be reused.
+    /// How the driver ended, if it has ended. The rest of its group is killed before its pid can be reused.
     fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(leader) = *group {
             if !look(leader)? {
                 return Ok(None);
             }
-            // An empty group needs no signal.
+            // If the group is empty, the error does not matter.
             let _ = kill_process_group(leader, Signal::KILL);
             *group = None;
         }
@@ -124,8 +124,8 @@ impl Process {
     }
 }
 
-/// Starts a process on a thread that never ends: a driver goes on from script to script, each of which may have a thread of
-/// its own.
+/// Starts a process on a thread that never ends: the driver may outlive the thread of its script, because it continues with
+/// other scripts.
 fn spawn(mut command: Command) -> io::Result<Child> {
     type Order = (Command, mpsc::Sender<io::Result<Child>>);
     static STARTER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
@@ -176,7 +176,7 @@ fn hint(status: ExitStatus) -> &'static str {
 
 fn kill(group: &Mutex<Option<Pid>>) {
     if let Some(group) = *group.lock().unwrap_or_else(PoisonError::into_inner) {
-        // As above.
+        // If the group is empty, the error does not matter.
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
@@ -186,7 +186,7 @@ impl Drop for Process {
         if self.end().is_none() {
             kill(&self.group);
             let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
-            // It was killed just now.
+            // It has just been killed, so the wait is short.
             let _ = self.child.wait();
             *group = None;
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Conversation, Question};
 use crate::engine::{Done, EngineError, Interrupter, Opening, Request, Rows, Session};
 
-/// A connection is a number in each request.
+/// A connection is identified by a number in each request.
 pub(super) struct Connection {
     conversation: Rc<RefCell<Conversation>>,
     number: u64,
@@ -39,7 +39,7 @@ impl Drop for Connection {
         let mut conversation = self.conversation.borrow_mut();
         // The last connection ends the process.
         if !conversation.is_lost && Rc::strong_count(&self.conversation) > 2 {
-            // If the driver cannot answer this, the next request finds out.
+            // If the driver cannot answer this, the next request reports it.
             let _ = conversation.command(&Question { close: Some(self.number), ..Question::default() });
         }
     }

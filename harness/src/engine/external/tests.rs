@@ -1,4 +1,4 @@
-//! Tests with drivers of one line of shell.
+//! Tests with drivers that are one line of shell.
 
 use super::*;
 use crate::dialect::Dialect;
@@ -43,7 +43,7 @@ fn a_driver_that_does_not_know_the_extension_writes_its_values_itself() {
 
 #[test]
 fn a_driver_that_does_not_know_the_extension_gets_no_new_fields() {
-    // It returns any request as its error.
+    // The driver returns every request as its error.
     let driver = r#"q=$(head -c 16); [ -z "$q" ] || printf '{"err":"%s"}' "${q//\"/\'}""#;
     let error = ask(driver, CLASSIC).unwrap_err();
     assert_eq!((error.message.as_str(), error.is_lost()), ("{'sql':'SELECT'}", false));
@@ -118,7 +118,7 @@ fn an_invalid_answer_loses_the_connection() {
 #[test]
 fn an_unrequested_answer_does_not_count_as_the_next_one() {
     let answer = r#"{"result":[["1","2"]]}"#;
-    // On one line, because bash writes line by line: both are there when the first is read.
+    // On one line, because bash writes line by line: both answers are there when the first is read.
     let engine = External::new(&parrot(&format!("{answer} {answer}")));
     let mut session = engine.database("a.test").unwrap().connect().unwrap();
     let mut rows = Rows::default();
@@ -155,8 +155,8 @@ fn a_driver_that_never_answers_can_be_interrupted() {
     assert!(error.is_lost() && error.message.contains("SIGKILL"), "{error}");
 }
 
-/// A driver of all capabilities that answers with its process and the script that it got, and with the later of two
-/// requests first.
+/// A driver with all capabilities. It answers with its process id and the script that it received, and answers the later of
+/// two requests first.
 const SERVES_SCRIPTS: &str = r#"python3 -c '
 import json, os, sys
 def say(answer): print(json.dumps(answer), flush=True)
@@ -215,11 +215,11 @@ fn a_process_serves_one_script_after_the_other() {
         (told[0].clone(), kill)
     };
     let (first, kill_late) = serve();
-    // Its script is over, so what would have ended it ends nothing.
+    // The script is over, so its interrupter no longer kills the process.
     kill_late();
     let (second, _) = serve();
     assert_eq!(first, second);
-    // One that is killed while it serves a script serves no other.
+    // A process that is killed while it serves a script serves no other script.
     let mut database = engine.database("a.test").unwrap();
     let session = database.connect().unwrap();
     session.interrupter().unwrap()();
@@ -238,7 +238,7 @@ fn requests_of_several_connections_are_answered_in_whatever_order_they_end() {
     together.begin(5, DUCKDB).unwrap();
     let mut rows = Rows::default();
     assert_eq!(together.next(&mut rows), Ok((5, Ok(Done::Rows))));
-    // The first one of the loop is connection 1, as the script has one already.
+    // The first connection of the loop has number 1, because the script has a connection already.
     assert_eq!(rows.text(), b"6\n");
     rows.clear();
     assert_eq!(together.next(&mut rows), Ok((0, Ok(Done::Changed(7)))));
@@ -246,7 +246,7 @@ fn requests_of_several_connections_are_answered_in_whatever_order_they_end() {
     assert_eq!(together.next(&mut rows).unwrap().0, 3);
     drop(together);
     session.run(DUCKDB, &mut rows).unwrap();
-    // What has not been answered would pass for the answer to something else.
+    // An unread answer would be taken for the answer to another request.
     let mut together = database.together().unwrap().unwrap();
     together.begin(0, DUCKDB).unwrap();
     drop(together);

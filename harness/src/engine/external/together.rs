@@ -8,7 +8,7 @@ use super::{Conversation, Question};
 use crate::dialect::Dialect;
 use crate::engine::{Done, EngineError, Request, Rows, Together};
 
-/// How many passes of one loop may have connections.
+/// The maximum number of passes of one loop that have connections.
 pub(super) const MOST: u64 = 1 << 32;
 
 /// The connections of the passes of one loop. Each request has an `id`, the number of its pass.
@@ -62,11 +62,11 @@ impl Together for Connections {
 impl Drop for Connections {
     fn drop(&mut self) {
         let mut conversation = self.conversation.borrow_mut();
-        // What is still to come would pass for the answers to other questions.
+        // Answers that are still to come would be taken for the answers to other questions.
         conversation.is_lost |= !self.open.is_empty();
         for pass in &self.begun {
             if !conversation.is_lost {
-                // A driver that cannot answer this is found out by the next request.
+                // If a driver cannot answer this, the next request reports it.
                 let _ = conversation.command(&Question { close: Some(self.first + pass), ..Question::default() });
             }
         }

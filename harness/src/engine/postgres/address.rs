@@ -1,4 +1,4 @@
-//! How to reach a PostgreSQL server: for the engine, and for queues.
+//! How to reach a PostgreSQL server, for the engine and for queues.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::engine::{ChoiceError, Url};
 /// The oldest supported server, as in `server_version_num`: it can drop a database in use.
 const OLDEST: u32 = 130_000;
 
-/// The configuration of `url`, where `text` is that URL without our own parameters. Without a password in it,
+/// The configuration of `url`. `text` is that URL without the parameters of this program. If it has no password,
 /// `PGPASSWORD` is used.
 ///
 /// # Errors
@@ -28,7 +28,7 @@ pub(crate) fn config(url: &Url, text: &str) -> Result<Config, ChoiceError> {
     if config.get_application_name().is_none() {
         config.application_name("slt");
     }
-    // A peer that disappears silently is noticed within a minute.
+    // These settings detect within a minute that a peer has disappeared silently.
     config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
     config.keepalives_retries(3);
     Ok(config)

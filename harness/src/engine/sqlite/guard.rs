@@ -1,9 +1,8 @@
-//! What a script may access from embedded SQLite: databases in memory and files in its own scratch folder, nothing
-//! else.
+//! Limits what a script may access through embedded SQLite: only databases in memory and files in its own scratch folder.
 //!
-//! The check is SQLite's authorizer, which SQLite calls while it prepares a statement, never for a row. A C callback
-//! that only checks the action code costs a few nanoseconds for each table, column and function of a statement: under 1
-//! % of SQLite's instructions where preparing statements is most of the work.
+//! The check is SQLite's authorizer. SQLite calls it while it prepares a statement, never for a row. A C callback that only
+//! checks the action code costs a few nanoseconds for each table, column and function of a statement: under 1 % of SQLite's
+//! instructions in scripts that mostly prepare statements.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Component, Path, PathBuf};
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::ffi;
 
-/// What a script may access; the message continues with what it tried.
+/// The accesses that are allowed. The message continues with the access that the script tried.
 const ALLOWED: &str = "a script reaches `:memory:`, the empty name and files in `$__TEST_DIR__` only";
 
 /// A guard decides what the statements of one connection may access.
@@ -39,7 +38,7 @@ impl Guard {
         unsafe { ffi::sqlite3_set_authorizer(connection, Some(authorize), this) };
     }
 
-    /// Returns why the last statement was refused, once.
+    /// Returns the reason why the last statement was refused, and forgets it.
     pub(super) fn refusal(&self) -> Option<String> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -49,7 +48,7 @@ impl Guard {
         ffi::SQLITE_DENY
     }
 
-    /// `name` is what ATTACH or VACUUM INTO opens; `None` means an expression that is not a literal.
+    /// Checks the name that ATTACH or VACUUM INTO opens; `None` means an expression that is not a literal.
     fn attach(&self, name: Option<&CStr>) -> c_int {
         let Some(name) = name else {
             return self.refuse("cannot attach a database whose name is an expression".to_owned());
@@ -65,7 +64,7 @@ impl Guard {
         let Some(scratch) = self.scratch.get() else { return false };
         let path = match name.strip_prefix("file:") {
             None => name,
-            // Escapes could hide `..`, and the part after a fragment is not opened.
+            // Escapes could hide `..`, and SQLite does not open the part after a `#`.
             Some(uri) if uri.contains(['%', '#']) => return false,
             Some(uri) => uri.split('?').next().unwrap_or_default(),
         };
@@ -77,7 +76,7 @@ impl Guard {
     }
 }
 
-/// SQLite asks whether a statement may do `action`.
+/// SQLite calls this to ask whether a statement may do `action`.
 unsafe extern "C" fn authorize(
     guard: *mut c_void,
     action: c_int,
@@ -94,11 +93,12 @@ unsafe extern "C" fn authorize(
             guard.attach((!first.is_null()).then(|| unsafe { CStr::from_ptr(first) }))
         }
         ffi::SQLITE_PRAGMA if !first.is_null() && !second.is_null() => {
-            // SAFETY: as above.
+            // SAFETY: `watch` passed a guard that outlives the connection, and SQLite passes NUL-terminated text; `first`
+            // is not null.
             let (guard, name) = unsafe { (&*guard.cast::<Guard>(), CStr::from_ptr(first)) };
             let name = name.to_string_lossy().to_ascii_lowercase();
             match name.as_str() {
-                // These settings belong to the whole process, and so to all other scripts.
+                // These settings apply to the whole process, and so to all other scripts.
                 "temp_store_directory" | "data_store_directory" => guard.refuse(format!("cannot set `PRAGMA {name}`")),
                 _ => ffi::SQLITE_OK,
             }
@@ -179,7 +179,7 @@ mod tests {
                         "{script}: {sql}: {error}"
                     );
                 }
-                // SQLite has no such functions, or they are off.
+                // SQLite does not have these functions, or they are disabled.
                 for sql in
                     ["SELECT load_extension('x')", "SELECT readfile('/etc/passwd')", "SELECT writefile('x', 'y')"]
                 {

@@ -1,9 +1,9 @@
 //! A page cache for SQLite in which connections share nothing.
 //!
 //! The bundled build of SQLite defines `SQLITE_ENABLE_MEMORY_MANAGEMENT`, which puts the pages of all connections of a
-//! process into one group under one mutex: 16 threads with a database each spent more time on that mutex than on SQL. A
-//! build flag would affect only this repository, so [`install`] replaces the cache at run time, for every user of the
-//! `sqlite` feature, through SQLite's interface for that: `SQLITE_CONFIG_PCACHE2`
+//! process into one group under one mutex. 16 threads with a database each spent more time on that mutex than on SQL. A
+//! build flag would affect only this repository. So [`install`] replaces the cache at run time, for every user of the
+//! `sqlite` feature, through SQLite's interface for that purpose: `SQLITE_CONFIG_PCACHE2`
 //! (<https://www.sqlite.org/c3ref/pcache_methods2.html>).
 //!
 //! SQLite calls the methods of one cache only while it holds the lock of the connection (or of the shared cache) that
@@ -182,7 +182,7 @@ impl Cache {
         self.largest_key = self.largest_key.max(key);
     }
 
-    /// Doubles the number of buckets. Without memory for that, buckets become longer.
+    /// Doubles the number of buckets. If there is no memory for that, the buckets become longer.
     fn grow(&mut self) {
         let mut old = Vec::new();
         if old.try_reserve_exact(self.buckets.len() * 2).is_err() {
@@ -344,7 +344,8 @@ unsafe fn cache<'c>(cache: *mut ffi::sqlite3_pcache) -> &'c mut Cache {
     unsafe { &mut *cache.cast::<Cache>() }
 }
 
-// SAFETY of all of these: SQLite calls them with what `create` and `fetch` returned, one at a time for each cache.
+// SAFETY of all these functions: SQLite calls them with pointers that `create` and `fetch` returned, one call at a time for
+// each cache.
 
 unsafe extern "C" fn set_size(this: *mut ffi::sqlite3_pcache, pages: c_int) {
     // SAFETY: see above.
