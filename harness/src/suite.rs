@@ -61,8 +61,9 @@ pub struct TestFile {
 impl Suite {
     /// A suite of one root: a folder, or a single test file.
     ///
-    /// A relative root is sought in the package that is being tested (`CARGO_MANIFEST_DIR` at run time, which
-    /// `cargo test` and `cargo nextest` set, also for a package moved elsewhere), or in the current folder.
+    /// A relative root is relative to the folder of the package that is being tested (`CARGO_MANIFEST_DIR` at run time,
+    /// which `cargo test` and `cargo nextest` set, also for a package moved elsewhere). If that is not set, to the current
+    /// folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let base = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();

@@ -96,7 +96,7 @@ pub struct Loop<'a> {
     pub names: Vec<&'a str>,
     /// The values that it runs over.
     pub over: Over<'a>,
-    /// Whether each pass has a connection of its own (`concurrentloop`, `concurrentforeach`).
+    /// Whether each pass has a separate connection (`concurrentloop`, `concurrentforeach`).
     pub concurrent: bool,
     /// The steps and loops that each pass runs.
     pub body: Vec<Node<'a>>,

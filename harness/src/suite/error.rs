@@ -13,7 +13,7 @@ pub enum SuiteError {
     /// A folder or a link that could not be followed; a loop of links is one of these.
     #[error("cannot list `{}`: {reason}", .path.display())]
     Unreadable {
-        /// The entry at fault.
+        /// The entry that could not be followed.
         path: PathBuf,
         /// The error of the system, or the loop that was found.
         reason: String,

@@ -46,7 +46,7 @@ pub enum Event<'s, 'a> {
     Together(Passes<'s, 'a>),
 }
 
-/// The passes of a concurrent loop. Each is a cursor of its own, made when its turn comes.
+/// The passes of a concurrent loop. Each pass has a separate cursor, made when the pass begins.
 #[derive(Debug)]
 pub struct Passes<'s, 'a> {
     of: &'s Loop<'a>,

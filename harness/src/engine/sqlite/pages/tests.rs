@@ -1,4 +1,4 @@
-//! The cache against a model, and how it makes room.
+//! Tests the cache against a model, and how it reuses pages.
 
 use super::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,7 +9,7 @@ fn write(page: *mut Page, number: u64) {
 }
 
 fn read(page: *mut Page) -> u64 {
-    // SAFETY: as above.
+    // SAFETY: the buffer of a live page holds at least 512 bytes.
     unsafe { (*page).public.pBuf.cast::<u64>().read_unaligned() }
 }
 
@@ -18,7 +18,7 @@ fn extra(page: *mut Page) -> *mut u64 {
     unsafe { (*page).public.pExtra.cast() }
 }
 
-/// A step of what SQLite may ask of a cache.
+/// A call that SQLite may make on a cache.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Fetch(c_uint, c_int),
@@ -43,7 +43,7 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
 }
 
 proptest::proptest! {
-    /// A page in use keeps its content; an unused one has its content or is gone; a new one has zeros as extra bytes.
+    /// A page in use keeps its content; an unused page has its content or was dropped; a new page has zeros as extra bytes.
     #[test]
     fn pages_keep_what_was_written(purgeable: bool, steps in proptest::collection::vec(step(), 0..400)) {
         let mut cache = Cache::new(512, 24, purgeable).unwrap();
@@ -66,7 +66,7 @@ proptest::proptest! {
                         assert!(create > 0 && !used.contains_key(&key), "page {key} was new");
                         stamp += 1;
                         write(page, stamp);
-                        // SAFETY: as above.
+                        // SAFETY: the page is a live one.
                         unsafe { extra(page).write(1) };
                         used.insert(key, stamp);
                     } else {
@@ -75,7 +75,7 @@ proptest::proptest! {
                     }
                 }
                 Step::Unpin(key, discard) => {
-                    // A database in memory only ever discards.
+                    // For a database in memory, SQLite discards every page that it no longer uses.
                     let discard = discard || !purgeable;
                     if let Some(stamp) = used.remove(&key) {
                         let page = cache.find(key).unwrap().as_ptr();
