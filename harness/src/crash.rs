@@ -28,7 +28,7 @@ const LEAST_STACK: usize = 8 << 20;
 /// The size of stack that the test target asks for, in bytes.
 static ASKED_FOR: AtomicUsize = AtomicUsize::new(0);
 
-/// Gives trials a stack of so many bytes, where that is more than they would have.
+/// Sets the stack size of trials to this many bytes, if that is more than they would have otherwise.
 pub(crate) fn ask_for_stack(bytes: usize) {
     ASKED_FOR.store(bytes, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! What happens in a run, and who hears of it.
+//! Events of a run, and the reporters that receive them.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub enum Event<'e> {
     },
     /// For a while there has been nothing to claim, because other processes run all that is left.
     Waiting {
-        /// What they run.
+        /// The trials that they run.
         running: &'e [TrialId<'e>],
     },
     /// A message for the user.

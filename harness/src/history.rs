@@ -1,5 +1,5 @@
-//! What past runs show about each file: its duration and verdict. Gives the order of the next run, and its split over
-//! machines.
+//! What past runs show about each file: its duration and verdict. Determines the order of the next run, and how a suite is
+//! split over machines.
 //!
 //! Kept beside the results as JSON lines, the newest last; each outcome appends one:
 //!
@@ -7,10 +7,10 @@
 //! {"name":"select1.test","stamp":"81342-1700000000000000000","verdict":"passed","wall_us":41873,"peak_bytes":9437184}
 //! ```
 //!
-//! `stamp` is the file's size and modification time. It shows that a file has changed since, and is empty for files
-//! that another machine ran. `green`, in lines of files that did not fail, is what the file held (`suite::content`), for
-//! `--changed`. Unreadable lines, such as one torn by a kill, are skipped. Losing the history costs the
-//! order, never a result.
+//! `stamp` is the file's size and modification time; if it differs, the file has changed since. It is empty for files that
+//! another machine ran. `green` is a digest of the file's content (`suite::content`), for `--changed`; only lines of files that
+//! did not fail have it. Unreadable lines are skipped, for example a line torn by a kill. Losing the history costs the order,
+//! never a result.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -34,7 +34,7 @@ pub use shares::Shares;
 pub struct Entry {
     /// The trial's name.
     pub name: String,
-    /// Size and modification time of the file that ran; empty if that was on another machine.
+    /// Size and modification time of the file that ran; empty if another machine ran it.
     pub stamp: String,
     /// The verdict's name in `Outcome`'s JSON: `passed`, `failed`, `crashed` …
     pub verdict: String,
@@ -43,7 +43,7 @@ pub struct Entry {
     /// Peak resident memory while it ran, in bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
-    /// What the file held in the last run in which it did not fail, as `suite::content` sums it up, if known.
+    /// The digest of the file's content (`suite::content`) in the last run in which the file did not fail, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green: Option<String>,
 }
@@ -101,7 +101,7 @@ impl History {
             if let Ok(mut entry) = serde_json::from_slice::<Entry>(line) {
                 if let Some(before) = entries.remove(&entry.name) {
                     entry.green = entry.green.or(before.green);
-                    // A process that ended could not say it.
+                    // A process that crashed could not report its peak: keep the earlier one.
                     entry.peak_bytes = entry.peak_bytes.or(before.peak_bytes);
                 }
                 entries.insert(entry.name.clone(), entry);
@@ -167,8 +167,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Appends the outcome of a file; files that were not run are skipped. `planned` is what the file held, where the outcome
-    /// does not say it.
+    /// Appends the outcome of a file; skips files that were not run. `planned` is the digest of the file's content at planning;
+    /// it is used if the outcome has none.
     ///
     /// # Errors
     /// The system's error.

@@ -1,4 +1,4 @@
-//! Known failures: files that are expected to fail, listed with the reason, so that a run is green while they do.
+//! Known failures: a list of files that are expected to fail, with reasons. While they fail as listed, the run stays green.
 //!
 //! ```toml
 //! # The reasons are for readers; the entries are checked against every run.
@@ -120,7 +120,7 @@ pub enum KnownError {
         /// The line of the entry.
         line: usize,
     },
-    /// An entry names an end that a list cannot excuse.
+    /// An entry's `ends` is an ending that a list cannot excuse.
     #[error(
         "`ends = \"{}\"` cannot be known: a list excuses `syntax_error`, `connection_lost`, `panicked`, `crashed`, \
          `timed_out` and `out_of_memory`, at {path}:{line}",
@@ -178,8 +178,8 @@ impl KnownFailures {
         Ok(KnownFailures { path: path.to_owned(), entries })
     }
 
-    /// Checks the list against all files of the suite, not only those that match a filter. Returns a warning for each
-    /// entry that has no effect on an engine with these names, because others win for all files it matches.
+    /// Checks the list against all files of the suite, not only those that match a filter. Returns a warning for each entry
+    /// that has no effect on an engine with these names, because other entries take precedence for all files that it matches.
     ///
     /// # Errors
     /// Entries match no file. The error names each, or says so once if none of several entries matches.

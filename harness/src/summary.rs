@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use crate::outcome::{Counts, Outcome, Verdict};
 use crate::suite::category;
 
-/// A summary is the final count of a run: every planned trial has exactly one outcome, or the run is broken.
+/// The final counts of a run: every planned trial has exactly one outcome, or the run is broken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// All trials.
     pub total: Counts,
-    /// The same by category, the first folder of the name.
+    /// The counts by category, the first folder of the name.
     pub categories: BTreeMap<String, Counts>,
     /// The names of the trials that did not run.
     pub not_run: Vec<String>,
     /// Inconsistencies; empty in every sound run.
     pub defects: Vec<String>,
-    /// The reference that could not be reached for some file, if so.
+    /// The reference, if it could not be reached for some file.
     pub unreachable: Option<String>,
 }
 
@@ -148,7 +148,7 @@ mod tests {
         assert!(!is_nothing(&["a", "b"], &[ignored("a"), outcome("b", Verdict::NotRun { reason: "budget".into() })]));
         let known = Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() };
         assert!(!is_nothing(&["a"], &[outcome("a", known)]));
-        // A process that found nothing left to do, or a shard without files.
+        // For example, a process that finds nothing left to do, or a shard without files.
         assert!(!is_nothing(&[], &[]));
     }
 

@@ -1,7 +1,7 @@
 //! Runs one script on one engine: runs and judges every record.
 //!
-//! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) both call
-//! [`run`]. Knows nothing about queues, other files or reports.
+//! The only place where a verdict on SQL is made; [`libtest`](crate::libtest) and [`worker`](crate::worker) both call [`run`].
+//! This module does not depend on queues, other files or reports.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,13 +73,14 @@ pub struct Options {
     pub bless: Option<Bless>,
     /// Keep the full texts of failures, however long.
     pub whole_texts: bool,
-    /// The folder for files with all values of a result of which the script lists only a hash.
+    /// The folder for files that hold all values of a result, if the script lists only a hash of it.
     pub returned: Option<PathBuf>,
     /// Names that conditions accept for the engine, besides its own.
     pub labels: Vec<String>,
-    /// How many records one script of DuckDB's dialect may run, those in loops each time that they run; none for ten million.
+    /// How many records one script of DuckDB's dialect may run. A record in a loop counts each time that it runs. `None` means
+    /// ten million.
     pub max_records: Option<u64>,
-    /// Let pass what DuckDB's own runner lets pass.
+    /// Accept what DuckDB's own runner accepts.
     pub lenient: bool,
     /// Which scripts run, by their tags.
     pub tags: Tags,
@@ -89,7 +90,7 @@ pub struct Options {
     pub reference: Option<Reference>,
 }
 
-/// Runs one script on a fresh database of `engine`; on no reference.
+/// Runs one script on a fresh database of `engine`. Does not run it on a reference.
 ///
 /// Never panics because of the engine or the file: every error is in the outcome, with its position.
 pub fn run(file: &TestFile, engine: &dyn Engine, options: &Options, reporter: &dyn Reporter) -> Outcome {
@@ -165,8 +166,8 @@ fn script(
         }
     };
     let Ok(held) = content::held(file, &text) else {
-        // Copies are compared before a process joins. A name alone does not identify the content on another machine,
-        // and the planned content may no longer exist anywhere.
+        // Copies on several machines are compared before a process joins. This check is still needed: a name alone does not
+        // identify the content on another machine, and the planned content may no longer exist anywhere.
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         let message = format!("not the file that was planned: the copy on `{host}` has changed since the run began");
@@ -183,7 +184,7 @@ fn script(
     drop(connecting);
     let mut executor = match connected {
         Ok(executor) => executor,
-        // The author of the engine leaves it out.
+        // The engine's author chose to skip this script.
         Err(error) if error.kind == ErrorKind::Skip => return Verdict::Ignored { reason: error.message },
         Err(error) => {
             let message = format!("cannot connect to {}: {error}", engine.name());
@@ -195,7 +196,7 @@ fn script(
         tally.called = executor.name();
     }
     let labels = match &mut tally.role {
-        // The reference runs the same records.
+        // The reference runs the same records as the judged engine.
         Role::Comparing(comparing) => {
             executor.serve_as_reference(comparing.trace.rules());
             comparing.trace.labels.clone()
@@ -218,7 +219,7 @@ fn script(
     let mut running = Running { executor: &mut executor, tally, options };
     let left_out = file.dialect.definition().run(&file.into(), &text, &labels, &mut running);
     if InEngine::is_abandoned() {
-        // Its verdict has already been made, and no file may be rewritten when the run may be over.
+        // The verdict has already been made, and no file may be rewritten when the run may be over.
         return Verdict::Failed;
     }
     if let Some(error) = tally.excerpted.as_ref().and_then(|excerpted| excerpted.missing(tally.is_cut_short())) {
@@ -227,7 +228,7 @@ fn script(
     tally.conclude();
     let is_whole =
         tally.cut_short.is_none() && left_out.is_none() && tally.records.failed == 0 && tally.records.passed > 0;
-    // What one record leaves behind is not what the script leaves.
+    // The state after one record is not the state after the whole script.
     if is_whole && file.excerpt.is_none() {
         executor.after_script(tally);
     }

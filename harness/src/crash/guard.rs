@@ -20,7 +20,7 @@ const FATAL: [(libc::c_int, &str); 7] = [
 /// The earlier handler of each signal in [`FATAL`].
 static PREVIOUS: [OnceLock<libc::sigaction>; FATAL.len()] = [const { OnceLock::new() }; FATAL.len()];
 
-/// The process whose run is not over; 0 for none. A process that the engine forks has another id.
+/// The id of this process while its run is not over; 0 otherwise. A process that the engine forks has another id.
 static ARMED: AtomicU32 = AtomicU32::new(0);
 
 /// The exit code of a run that did not finish.
@@ -52,7 +52,7 @@ fn is_armed() -> bool {
     ARMED.load(Ordering::SeqCst) == std::process::id()
 }
 
-/// Prints the crash message, unless another thread does: then waits until that is done.
+/// Prints the crash message. If another thread is already printing it, waits until that is done.
 fn say_once(how: &[&str]) {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     static SAID: AtomicBool = AtomicBool::new(false);
@@ -96,8 +96,8 @@ fn catch_signals() {
 extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(index) = FATAL.iter().position(|(fatal, _)| *fatal == signal) else { return };
     if let Some(previous) = PREVIOUS[index].get().filter(|previous| previous.sa_sigaction != libc::SIG_DFL) {
-        // Rust's own handler ends the process on a stack overflow, by SIGABRT, which comes here again; otherwise it
-        // restores the default action and returns. A virtual machine's handler may have repaired the fault.
+        // On a stack overflow, Rust's own handler ends the process by SIGABRT, and that signal comes here again. On any other
+        // fault, it restores the default action and returns. A virtual machine's handler may have repaired the fault.
         call(previous, signal, info, context);
         if is_ours(signal) {
             return;
@@ -143,7 +143,7 @@ fn is_ours(signal: libc::c_int) -> bool {
     }
 }
 
-/// Registers what `exit` calls. If the C library reports the exit code, the message has it.
+/// Registers the function that `exit` calls. If the C library passes the exit code to it, the message shows the code.
 fn catch_exit() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -197,7 +197,7 @@ fn refuse(how: &[&str]) -> ! {
 
 /// Ends the process at once, without calling exit handlers.
 pub(crate) fn end(code: libc::c_int) -> ! {
-    // Not by `_exit`, which leads here.
+    // Not through `_exit`: on this platform, that is the function below, which calls this one.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the system call takes no pointer.
     unsafe {
@@ -207,18 +207,18 @@ pub(crate) fn end(code: libc::c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// `_exit` and `_Exit`, which call no function that is registered for `exit`. A program's own functions of these names
-/// take the place of the C library's for all code in it: what is linked into it and what is loaded later.
+/// `_exit` and `_Exit`, which do not call the functions registered for `exit`. If a program defines functions with these names,
+/// they replace those of the C library for all code in the program: code linked into it and code loaded later.
 ///
-/// A child between fork and exec comes here too. There the process id differs, and nothing but a system call is made.
-/// A program that is linked statically keeps the C library's, whose object file may define other things it needs.
+/// A child between fork and exec comes here too. Its process id differs, so it makes nothing but a system call. A statically
+/// linked program keeps the C library's functions, because their object file may define other things that the program needs.
 #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
 mod at_once {
     use super::{decimal, end, is_armed, refuse};
 
-    // SAFETY: the name, the signature and what it does are those that C prescribes: it ends the process, and does not
-    // return. It only reads an atomic, asks for the process id and writes to standard error, so it may be called in a
-    // signal handler and after a fork. A crate that defines this symbol too would not link with this one.
+    // SAFETY: the name, the signature and the behavior are those that C prescribes: it ends the process and does not return. It
+    // only reads an atomic, asks for the process id and writes to standard error, so it may be called in a signal handler and
+    // after a fork. A crate that also defines this symbol would not link with this one.
     #[unsafe(no_mangle)]
     extern "C" fn _exit(code: libc::c_int) -> ! {
         if is_armed() {
@@ -228,7 +228,7 @@ mod at_once {
         end(code)
     }
 
-    // SAFETY: as for `_exit`, of which it is the name in the C standard.
+    // SAFETY: as for `_exit`; the C standard calls the same function `_Exit`.
     #[unsafe(no_mangle)]
     extern "C" fn _Exit(code: libc::c_int) -> ! {
         _exit(code)

@@ -82,7 +82,7 @@ fn to_stderr(mut bytes: &[u8]) {
         let written = unsafe { libc::write(2, bytes.as_ptr().cast(), bytes.len()) };
         match usize::try_from(written) {
             Ok(written @ 1..) => bytes = &bytes[written.min(bytes.len())..],
-            // Standard error is closed; there is nowhere else to report that.
+            // Standard error is closed, so the message cannot be reported anywhere.
             _ => return,
         }
     }

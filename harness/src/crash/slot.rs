@@ -20,10 +20,10 @@ thread_local! {
 const OURS: u8 = 0;
 /// The trial waits for the engine.
 const ENGINE: u8 = 1;
-/// Nobody is waiting for the trial any more.
+/// No thread waits for the trial any more.
 const ABANDONED: u8 = 2;
 
-/// A slot is what one trial writes down. Slots are reused and never freed, so a signal handler can read all of them.
+/// What one trial notes about its current record. Slots are reused and never freed, so a signal handler can read all of them.
 pub(crate) struct Slot {
     taken: AtomicBool,
     state: AtomicU8,
@@ -248,7 +248,7 @@ impl InEngine {
         self
     }
 
-    /// The engine does something else for the same record.
+    /// The engine starts another action for the same record.
     pub(crate) fn reenter() -> InEngine {
         let slot = MINE.get();
         if let Some(slot) = slot {

@@ -1,5 +1,5 @@
-//! The order of the next run: failed files first, then new ones, then the longest first. New files are ordered by the work
-//! that their text shows.
+//! The order of the next run: failed files first, then new or changed ones, then the others. Within each rank, by default, the
+//! longest first. The duration of a new file is estimated from its text.
 //!
 //! Longest first is within 4/3 − 1/(3m) of the shortest possible run on m workers (Graham 1969). Starting with failed
 //! files gives users the most important results early, and makes the most of a time budget.
@@ -31,7 +31,7 @@ enum Rank {
 impl Order {
     /// Sorts files by rank and, within a rank, by this order.
     ///
-    /// `weights` are how much work the files are, by name; a file without a weight counts as its size.
+    /// `weights` estimates the work in each file, by name; the weight of a file without an entry is its size.
     pub fn sort(self, files: &mut [TestFile], history: &History, weights: &Weights) {
         let estimate = Estimate::new(files, history, weights);
         if let Order::Shuffled(seed) = self {
@@ -44,7 +44,7 @@ impl Order {
     }
 }
 
-/// How much work files are, by their names, in units without a name.
+/// The estimated work in each file, by name, in arbitrary units.
 pub type Weights = HashMap<String, u64>;
 
 /// Whether the order of these files depends on their weights: one of them has no history.
@@ -60,7 +60,8 @@ fn rank(file: &TestFile, history: &History) -> Rank {
     }
 }
 
-/// How long files take: as last time, or for new files by weight, at the mean speed of the known ones.
+/// Estimates how long files take: a known file as long as last time; a new file by its weight, at the mean speed of the known
+/// ones.
 struct Estimate<'w> {
     weights: &'w Weights,
     micros_per_unit: f64,

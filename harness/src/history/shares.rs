@@ -19,7 +19,7 @@ use md5::{Digest, Md5};
 use super::History;
 use crate::outcome::{Shard, Split};
 
-/// Shares say which files each shard has, and how long they will take.
+/// Which files each shard runs, and how long they will take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shares {
     /// The files.
@@ -106,7 +106,7 @@ mod tests {
     fn the_longest_file_goes_first_to_the_lightest_shard() {
         let history = history(&[("a", 9), ("b", 7), ("c", 6), ("d", 5), ("e", 3), ("elsewhere", 1_000_000)]);
         let shares = Shares::new(["a", "b", "c", "d", "e"], 2, &history);
-        // 10; 8; 8 + 7; 10 + 6; 15 + 4
+        // The load of the chosen shard after each file: 10; 8; 8 + 7; 10 + 6; 15 + 4
         assert_eq!(shares.split.shards, [vec!["a", "d"], vec!["b", "c", "e"]]);
         assert_eq!(shares.expected_us(Shard { index: 2, of: 2 }), Some((19, 35)));
         assert_eq!(shares.expected_us(Shard { index: 3, of: 3 }), None);
@@ -141,7 +141,7 @@ mod tests {
             let mut shuffled = names;
             crate::history::shuffle(&mut shuffled, order);
             prop_assert_eq!(Shares::new(shuffled, of, &history), shares.clone());
-            // No shard could give away its last file and still be the heaviest.
+            // If the heaviest shard gave away its last file, it would no longer be the heaviest.
             if let Some(least) = shares.expected_us.iter().min() {
                 for (shard, expected) in shares.split.shards.iter().zip(&shares.expected_us) {
                     let mean = known.iter().map(|(_, us)| u128::from(*us) + 1).sum::<u128>() / known.len() as u128;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Entry;
 use crate::outcome::RecordId;
 
-/// An expectation says of each failing record whether it is known to fail, and remembers which pinned records passed.
+/// Decides for each failing record whether it is known to fail, and remembers which pinned records passed.
 #[derive(Debug)]
 pub struct Expectation<'j> {
     entry: &'j Entry,
@@ -64,8 +64,9 @@ impl<'j> Expectation<'j> {
         self.has_new
     }
 
-    /// The pins that passed: in the pinned line or, if all records of the script ran (`whole`), in another line while
-    /// no record with that SQL is left in the pinned line.
+    /// The pins that passed. A pin passes if its record passed in the pinned line. If all records of the script ran (`whole`),
+    /// it also passes if a record with the same SQL passed in another line and the pinned line has no record with that SQL any
+    /// more.
     pub fn passing(&self, whole: bool) -> Vec<RecordId> {
         let pins = self.entry.listed.records.as_deref().unwrap_or_default();
         let mut passing = compare(&self.failing, pins).not_failing;

@@ -4,7 +4,7 @@ use super::expectation::{Comparison, compare};
 use super::{Entry, Expectation, KnownFailures};
 use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, Outcome, RecordId, Verdict};
 
-/// A judge compares outcomes with a list, for one engine.
+/// Compares outcomes with a list, for one engine.
 #[derive(Debug)]
 pub struct Judge {
     /// The list.

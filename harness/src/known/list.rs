@@ -1,4 +1,4 @@
-//! A list as text: reads it, and below it `edit` changes it.
+//! Reads a list from its text; the submodule `edit` changes it.
 
 use std::ops::Range;
 

@@ -47,7 +47,7 @@ fn failed(name: &str, records: &[(&str, u64)]) -> Outcome {
     }
 }
 
-/// The same, where these pinned records passed.
+/// The outcome, with these pinned records as passed.
 fn with_passing(outcome: Outcome, records: &[(&str, u64)]) -> Outcome {
     Outcome { passing_pins: records.iter().map(|(sql, line)| RecordId::new(sql, *line)).collect(), ..outcome }
 }

@@ -1,7 +1,8 @@
 //! A trial on its own thread, which is abandoned if the engine does not return.
 //!
-//! The [watchdog](super::watchdog) interrupts an engine that supports it, and the trial ends by itself. Any other
-//! engine keeps its thread: the trial gets its verdict without it, from its reports so far, and the other files run.
+//! The [watchdog](super::watchdog) interrupts an engine that supports it, and the trial ends by itself. With any other engine,
+//! the thread is abandoned: the trial gets its verdict from the events reported so far, and the run continues with the other
+//! files.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
@@ -21,17 +22,18 @@ use crate::suite::TestFile;
 /// How long after its limit a trial is abandoned if its engine cannot be interrupted.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same for an engine that can be. It returns soon, but a busy server takes its time, and if the trial is abandoned, the
-/// database stays there.
+/// How long after its limit a trial is abandoned if its engine can be interrupted. Usually the engine returns soon, but a busy
+/// server takes longer, and if the trial is abandoned, its database stays on the server.
 const INTERRUPTING: Duration = Duration::from_secs(5);
 
-/// The same before the first record: the engine connects then, with its own time limits.
+/// How long after its limit a trial is abandoned before its first record: the engine is still connecting, with its own time
+/// limits.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// How often the waiting thread checks the clock.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Why a trial was abandoned that exceeded no limit.
+/// The reason for abandoning a trial that exceeded no limit.
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
 static ABANDONED: AtomicBool = AtomicBool::new(false);
@@ -42,7 +44,7 @@ pub(crate) fn left_threads_behind() -> bool {
     ABANDONED.load(Ordering::Relaxed)
 }
 
-/// Like [`run`](super::run), on its own thread with a stack of [`stack_bytes`](crash::stack_bytes).
+/// Runs a trial like [`run`](super::run), but on its own thread with a stack of [`stack_bytes`](crash::stack_bytes).
 ///
 /// If the engine is still busy shortly after a time limit, the trial is [abandoned](Verdict::TimedOut). The same
 /// happens as soon as `is_unwanted` returns true: then the verdict is [`NotRun`](Verdict::NotRun), with the failures so
@@ -64,7 +66,7 @@ pub(crate) fn run_apart(
     let clock = Instant::now();
     let trial = Arc::new(Apart { slot, reporter, tally: Mutex::default() });
     let (sender, receiver) = once();
-    // Taken back if no thread can be started.
+    // Taken back from here if no thread can be started.
     let role = Arc::new(Mutex::new(Some(role)));
     let body = {
         let given = Arc::clone(&role);
@@ -73,7 +75,7 @@ pub(crate) fn run_apart(
             let _adopted = trial.slot.adopt();
             let role = given.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
             let outcome = run_as(&file, &*engine, &options, &*trial, role);
-            // Nobody waits for it if it was abandoned.
+            // If the trial was abandoned, no thread receives this.
             sender.send(outcome);
         }
     };
@@ -90,7 +92,7 @@ pub(crate) fn run_apart(
     let (verdict, limit) = loop {
         match receiver.recv_timeout(TICK) {
             Ok((outcome, role)) => {
-                // It has reported everything; what remains are the engine's thread-local destructors.
+                // The trial has reported everything; only the engine's thread-local destructors are still to run.
                 let _ = thread.join();
                 return (outcome, Some(role));
             }
@@ -155,7 +157,7 @@ pub(crate) fn run_apart(
     (outcome, None)
 }
 
-/// A trial on another thread: its reports are passed on while it is waited for.
+/// A trial on another thread. Passes its reports on as long as the trial is waited for.
 struct Apart {
     slot: &'static Slot,
     reporter: Arc<dyn Reporter>,
@@ -281,7 +283,7 @@ mod tests {
             let failure = &outcome.failures[0];
             assert_eq!((failure.line, failure.sql.as_str()), (line, sql), "{hangs}");
             assert!(failure.file.ends_with("a.test") && failure.message.contains("0.1 s"), "{failure:?}");
-            // The time is the engine's.
+            // The engine is charged for the whole time.
             let waited = if options.query_timeout.is_some() { 1_100_000 } else { 1 };
             assert!((waited..=outcome.wall_us).contains(&outcome.engine_us), "{hangs}: {outcome:?}");
         };

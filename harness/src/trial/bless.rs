@@ -29,15 +29,15 @@ pub use fill::Fill;
 /// How failing records are rewritten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bless {
-    /// What becomes of the new text.
+    /// What happens to the new text.
     pub how: How,
     /// Also write errors as expected.
     pub errors: bool,
-    /// Writes what records leave open (`slt fill`), and not what fails.
+    /// If set, write only the records that `slt fill` covers, instead of all that fail.
     pub fill: Option<Fill>,
 }
 
-/// What becomes of the text that expects what the engine returned.
+/// What happens to the text that expects what the engine returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum How {
     /// It replaces the file.
@@ -62,21 +62,21 @@ pub(super) struct Blessings {
     is_excerpt: bool,
     /// A draft for each file: the script's, and those of included files.
     drafts: Vec<Draft>,
-    /// The draft of a record, by the file that it was included from.
+    /// The index of the draft for the records of a file, by the file's name as included; `None` is the script itself.
     names: HashMap<Option<Arc<str>>, usize>,
 }
 
-/// A draft is the pending change of one file.
+/// The pending change of one file.
 #[derive(Debug)]
 struct Draft {
-    /// Whether other scripts may have more to say on this file, because they include it.
+    /// Whether the file is an included one: other scripts that include it may propose other changes.
     is_shared: bool,
     /// The file itself, with links resolved; or why it cannot be rewritten.
     path: Result<PathBuf, String>,
     text: Vec<u8>,
-    /// What the file holds, where that is not `text`: something was put into that.
+    /// The text on disk, if it differs from `text`: `slt fill` inserts placeholders into `text`.
     held: Option<Vec<u8>>,
-    /// What its records leave open, if that is filled.
+    /// The records that are incomplete, if they are to be filled.
     blanks: Blanks,
     /// The offset of each line.
     starts: Vec<usize>,
@@ -88,7 +88,7 @@ struct Draft {
     corrected: Vec<RecordId>,
 }
 
-/// Puts a draft's new text where it belongs; says why not, as a fragment.
+/// Writes a draft's new text to its destination. The error is a sentence fragment.
 type Write<'w> = dyn Fn(&Draft, &Path, &[u8]) -> Result<(), String> + 'w;
 
 /// The state of a record in a draft.
@@ -117,7 +117,7 @@ const HARM: &str = "written down, it would change how another record of the file
 
 const CANNOT_HOLD: &str = "a script cannot hold this result";
 
-/// Why a record stays as it is whose runs differ.
+/// Why a record stays unchanged if its runs have different results.
 fn twice(pass: &str) -> &'static str {
     match pass {
         "" => "its file is included more than once, with different results",
@@ -181,7 +181,7 @@ impl Blessings {
         self.draft(record).correct(record, edits, failure)
     }
 
-    /// The edits by which a record expects a correction.
+    /// The edits that make a record expect a correction.
     ///
     /// # Errors
     /// Why it still fails, as a fragment.
@@ -236,7 +236,7 @@ impl Blessings {
         &mut self.drafts[index]
     }
 
-    /// How the script is rewritten.
+    /// The options for rewriting.
     pub(super) fn bless(&self) -> Bless {
         self.bless
     }
@@ -251,11 +251,11 @@ impl Blessings {
         };
         let has_news = drafts.iter().any(|draft| !draft.is_shared && !draft.corrected.is_empty());
         if bless.how == How::Review && is_whole && !is_excerpt && !has_news {
-            // What an earlier run wrote there is no longer so.
+            // No record differs any more, so the proposal of an earlier run is out of date.
             real(&script, &root).iter().for_each(|script| review::discard(script));
         }
         let write = |draft: &Draft, path: &Path, edited: &[u8]| match bless.how {
-            // A reference that was lost has not returned all its results.
+            // If the connection to the reference was lost, not all its results are known.
             _ if bless.fill.is_some() && !is_whole => Err("the script did not run to its end".to_owned()),
             How::Check => Ok(()),
             How::Write => rewrite::rewrite(path, draft.held(), edited),
@@ -276,7 +276,7 @@ impl Draft {
         Draft::of(path, text, dialect, bless)
     }
 
-    /// A draft of a file that holds this text.
+    /// A draft of a file that contains this text.
     fn of(path: Result<PathBuf, String>, text: Vec<u8>, dialect: Dialect, bless: Bless) -> Draft {
         let (text, held, blanks) = match bless.fill {
             None => (text, None, Blanks::new()),
@@ -299,12 +299,12 @@ impl Draft {
         }
     }
 
-    /// What the file holds.
+    /// The text of the file on disk.
     fn held(&self) -> &[u8] {
         self.held.as_deref().unwrap_or(&self.text)
     }
 
-    /// Enters how a record is rewritten.
+    /// Notes how a record is rewritten.
     fn correct(&mut self, record: &Record<'_>, edits: Vec<Edit>, failure: &Failure) -> Result<(), String> {
         match self.records.get_mut(&record.line) {
             None => {
@@ -323,7 +323,7 @@ impl Draft {
         Ok(())
     }
 
-    /// The record in this line stays unchanged.
+    /// Marks the record in this line as unchanged.
     fn settle(&mut self, line: u64) {
         let state = self.records.entry(line).or_insert(RecordState::Passed);
         if let RecordState::Corrected(_) = state {
@@ -365,7 +365,7 @@ impl Draft {
             conclusions.push(if unharmed() != Some(true) {
                 Conclusion::Failing(corrected, because(failures, HARM))
             } else {
-                // What was put in and not written goes away again.
+                // Take out the placeholders of the records that are not rewritten.
                 let out = fill::taken_out(&self.blanks, |line| !corrected_at(&line));
                 let mut edits: Vec<&Edit> = edits.into_iter().chain(&out).collect();
                 edits.sort_by_key(|edit| (edit.at.start, edit.at.end));

@@ -1,8 +1,8 @@
 //! Compares how the records of a script end on the judged engine and on a reference (`--reference`).
 //!
-//! The script runs on the engine first, and leaves a [trace](super::trace). When its verdict is made, the script runs on the reference: the same
-//! records, with the conditions of the judged engine, on a thread and a clock of its own. So the reference changes no verdict
-//! and uses no time of the engine's limits.
+//! The script runs on the engine first, which leaves a [trace](super::trace). After the verdict, the script runs on the
+//! reference: the same records, with the conditions of the judged engine, on its own thread and with its own clock. So the
+//! reference changes no verdict and uses no time of the engine's limits.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::event::Reporter;
 use crate::outcome::{Agrees, Compared, Comparison, Outcome, Verdict};
 use crate::suite::TestFile;
 
-/// Runs one script and, if there is a reference, the same script there; `judged` is called between.
+/// Runs one script and, if there is a reference, the same script there. Calls `judged` between the two.
 ///
-/// The script runs on its own thread if `is_apart`; on the reference it always does, and is left there if it does not return.
+/// On the engine, the script runs on its own thread if `is_apart`. On the reference, it always does, and is abandoned if it
+/// does not return.
 pub(crate) fn run_compared(
     file: &TestFile,
     engine: &Arc<dyn Engine>,
@@ -62,7 +63,7 @@ pub(crate) fn run_compared(
     let (there, role) = apart::run_apart(file, reference, &options, Arc::new(()), comparing, is_unwanted);
     let comparison = match role {
         Some(Role::Comparing(comparing)) => comparing.conclude(reference.name(), &there),
-        // It was left behind.
+        // The trial on the reference was abandoned.
         _ => Comparison {
             not_compared: count,
             reference: reference.name().to_owned(),
@@ -73,7 +74,7 @@ pub(crate) fn run_compared(
     with(outcome, comparison)
 }
 
-/// Adds a comparison to an outcome, and to those of its failures that it has something to say on.
+/// Adds a comparison to an outcome, and its results to the failures of the records that were compared.
 fn with(mut outcome: Outcome, comparison: Comparison) -> Outcome {
     for failure in &mut outcome.failures {
         let of = |record: &&Compared| {

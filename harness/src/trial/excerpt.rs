@@ -1,4 +1,4 @@
-//! One record of a script: what runs before it runs without being judged, and nothing runs after it.
+//! Runs one record of a script. The records before it run without being judged; nothing runs after it.
 
 use crate::dialect::Dialect;
 use crate::dialect::outline::{self, Kind};
@@ -6,7 +6,7 @@ use crate::dialect::stage::{At, Turn};
 use crate::script::SyntaxError;
 use crate::suite::Excerpt;
 
-/// An excerpted script, and how far it is.
+/// The record to judge, and how far the script has run.
 #[derive(Debug)]
 pub(super) struct Excerpted {
     pub(super) excerpt: Excerpt,
@@ -14,17 +14,17 @@ pub(super) struct Excerpted {
     pub(super) before: bool,
     /// Whether the record has been reached.
     reached: bool,
-    /// Whether the only pass that is named has been reached.
+    /// Whether the one pass that the user named has been reached.
     pub(super) done: bool,
-    /// The first passes of the record that are not meant.
+    /// The first few passes of the record that the user did not name.
     others: Vec<String>,
-    /// The last line of the loop that the record is in; 0 without one.
+    /// The last line of the loop that contains the record; 0 if there is no loop.
     pub(super) last: u64,
-    /// What only sets how records are run, which holds even where the record runs alone.
+    /// The lines of records that only set how others are run. They apply even if the record runs alone.
     settings: Vec<u64>,
     /// How many records before it have run.
     pub(super) ran: u64,
-    /// How many of these did not do what the script says, and the first one's line and message.
+    /// How many of these did not end as the script says, and the first one's line and message.
     pub(super) failed: u64,
     pub(super) first: Option<(u64, String)>,
 }
@@ -45,7 +45,7 @@ impl Excerpted {
         }
     }
 
-    /// Looks at the script before it is run.
+    /// Prepares for the script's text before it is run.
     pub(super) fn read(&mut self, text: &[u8], dialect: Dialect) {
         if self.excerpt.alone {
             let parts = outline::parts(text, dialect);
@@ -54,7 +54,7 @@ impl Excerpted {
         }
     }
 
-    /// Why the record was not reached, though nothing has ended the script.
+    /// The error if the script ran to its end without reaching the record; `None` otherwise.
     pub(super) fn missing(&self, cut_short: bool) -> Option<SyntaxError> {
         let line = self.excerpt.line;
         let words = match self.others.as_slice() {
@@ -69,7 +69,7 @@ impl Excerpted {
         (!self.reached && !cut_short).then(|| SyntaxError::new(line, words))
     }
 
-    /// How the step at this place is treated.
+    /// How to treat the step at this place.
     pub(super) fn turn(&mut self, at: At<'_>) -> Turn {
         let At { is_own, line, is_sleep, pass } = at;
         let is_meant = is_own && line == self.excerpt.line && self.takes(pass);

@@ -31,7 +31,7 @@ use super::variables::Variables;
 use super::watchdog::Watchdog;
 use super::{Options, Tally, panics, system};
 
-/// An executor holds what a script's records share: connections, variables, labels, time limits.
+/// The state that a script's records share: connections, variables, labels, time limits.
 pub(super) struct Executor<'e, 'a> {
     dialect: Dialect,
     // Sessions come first, so that they are dropped before their database.
@@ -41,20 +41,20 @@ pub(super) struct Executor<'e, 'a> {
     database: Box<dyn Database + 'e>,
     rows: Rows,
     comparison: Comparison,
-    /// What the engine's author has to say on results.
+    /// Rules for results that the engine's author sets.
     rules: Rules,
     labels: HashMap<Cow<'a, [u8]>, (Fingerprint, u64), foldhash::fast::RandomState>,
     /// Results with more values are written as a hash; 0 for none.
     hash_threshold: u64,
-    /// What an engine that runs several requests at a time has answered, and what is judged next.
+    /// The result of a request that has already ended, for an engine that runs several at a time; it is judged next.
     answered: Option<Result<Done, EngineError>>,
     /// Whether to collect corrections.
     bless: bool,
     /// Whether failing results are compared with those of another engine.
     compares: bool,
-    /// The lines that a record returned as expected, where the script does not list them.
+    /// The lines that a passing record returned, if the script does not list them.
     kept: Option<Vec<Vec<u8>>>,
-    /// Whether this is the other engine, which runs no commands.
+    /// Whether this executor runs on the reference, which runs no commands.
     is_reference: bool,
     /// Whether failures keep their full texts.
     whole: bool,
@@ -120,8 +120,8 @@ impl<'e, 'a> Executor<'e, 'a> {
         })
     }
 
-    /// From now on the script runs on the reference: by the rules of the judged engine, and without `system` commands, which
-    /// have run once.
+    /// Marks this executor as the reference: it uses the rules of the judged engine, and does not run `system` commands,
+    /// because they have run once.
     pub(super) fn serve_as_reference(&mut self, rules: Rules) {
         (self.rules, self.compares, self.is_reference) = (rules, true, true);
     }
@@ -131,7 +131,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.default.name().to_owned()
     }
 
-    /// The limit that has been exceeded, if one has.
+    /// The time limit that was exceeded, if any.
     pub(super) fn timed_out(&self) -> Option<Duration> {
         self.watchdog.as_ref().and_then(Watchdog::exceeded)
     }
@@ -146,7 +146,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.lost
     }
 
-    /// Whether nothing more may run; records the reason in the tally.
+    /// Whether the script must stop; if so, notes the reason in the tally.
     pub(super) fn is_over(&self, options: &Options, tally: &mut Tally<'_>) -> bool {
         tally.cut_short = match self.lost() {
             _ if self.timed_out().is_some() => Some(CutShort::TimedOut),
@@ -168,7 +168,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.database.keep()
     }
 
-    /// Lets the engine check what the script has left behind, on each of its connections. A complaint fails the script.
+    /// Lets the engine check the state that the script leaves, on each of its connections. A complaint fails the script.
     pub(super) fn after_script(&mut self, tally: &mut Tally<'_>) {
         let _in_engine = InEngine::reenter();
         for session in std::iter::once(&mut self.default).chain(self.named.values_mut()) {
@@ -212,7 +212,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 watchdog.end();
             }
             let complaint = match (self.timed_out(), result) {
-                // The result comes from the interrupt, or is too late.
+                // After a time limit, the result comes from the interrupt, or is too late.
                 (Some(limit), _) => Complaint::from(format!(
                     "still {} when the time limit of {} s was over",
                     self.busy(pausing, &record.step),
@@ -221,7 +221,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 (None, _) if self.out_of_memory => {
                     Complaint::from("the engine wanted more memory than it may have".to_owned())
                 }
-                // What only makes ready for another record is not judged, unless it ends everything.
+                // A record that only prepares for another one is not judged, unless it ends the script.
                 (None, result)
                     if tally.is_before() && self.lost.is_none() && (result.is_ok() || attempt == attempts) =>
                 {
@@ -315,7 +315,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
     }
 
-    /// What a script was doing when a limit was exceeded.
+    /// What the script was doing when a limit was exceeded.
     fn busy(&self, pausing: bool, step: &Step<'_>) -> String {
         match step {
             _ if pausing => "waiting to try the record again".to_owned(),
@@ -325,13 +325,13 @@ impl<'e, 'a> Executor<'e, 'a> {
         }
     }
 
-    /// Waits this long, but not longer than until a time limit.
+    /// Waits this long, but at most until the next time limit.
     pub(super) fn sleep(&mut self, duration: Duration) {
         let left = self.watchdog.as_ref().and_then(Watchdog::left).unwrap_or(duration);
         self.default.sleep(duration.min(left));
     }
 
-    /// Runs SQL; the outer error is ours, the inner one the engine's.
+    /// Runs SQL. The outer error is the harness's, the inner one the engine's.
     pub(super) fn run(
         &mut self,
         record: &Record<'_>,
@@ -398,7 +398,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.settle(what, result)
     }
 
-    /// What became of a request: the outer error is ours, the inner one the engine's.
+    /// Sorts out the result of a request: the outer error is the harness's, the inner one the engine's.
     fn settle(
         &mut self,
         what: &str,

@@ -1,4 +1,5 @@
-//! A new dialect needs its own folder and one line in the registry: here is one that runs, compares and is rewritten.
+//! Checks that a new dialect needs only its own folder and one line in the registry. The dialect here can be run, compared and
+//! rewritten.
 
 use std::fs;
 
@@ -54,7 +55,7 @@ fn a_script_of_a_new_dialect_is_blessed() {
     let options = Options { bless: Some(Bless { errors: true, ..Bless::default() }), ..Options::default() };
     let (outcome, text) = ran(&wrong, &options);
     assert_eq!((outcome.verdict.clone(), outcome.rewritten), (Verdict::Passed, 2), "{outcome:?}");
-    // What letter case alone makes different stays, if the rest of the result does.
+    // Values that differ only in letter case stay, if the rest of the result does.
     assert_eq!(text.to_lowercase(), SCRIPT.to_lowercase());
     let (outcome, text) = ran("ask\nSELECT nothing\n----\n[1]\n\nfail\nSELECT 1\n", &options);
     assert_eq!((outcome.verdict, text.as_str()), (Verdict::Passed, "fail\nSELECT nothing\n\ndo\nSELECT 1\n"));

@@ -1,19 +1,19 @@
-//! A channel for one value: what another thread has made, if it makes it in time.
+//! A channel for one value, which another thread sends, perhaps too late.
 //!
-//! The channel below carries nothing, so the standard library's code for channels is compiled once, and not for each kind
-//! of value.
+//! The channel inside carries the type `()`, so the standard library's channel code is compiled once, and not for each type of
+//! value.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The end that is given the value.
+/// The sending end.
 pub(super) struct Sender<T> {
     value: Arc<Mutex<Option<T>>>,
     sent: mpsc::Sender<()>,
 }
 
-/// The end that waits for it.
+/// The receiving end.
 pub(super) struct Receiver<T> {
     value: Arc<Mutex<Option<T>>>,
     sent: mpsc::Receiver<()>,
@@ -26,7 +26,7 @@ pub(super) fn once<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T> Sender<T> {
-    /// Sends the value. It is lost if nobody waits for it any more.
+    /// Sends the value. It is lost if the receiver no longer exists.
     pub(super) fn send(self, value: T) {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         let _ = self.sent.send(());

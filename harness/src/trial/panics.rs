@@ -1,4 +1,4 @@
-//! Panics of the engine: caught, with their place, and kept out of the output of the run.
+//! Catches panics of the engine, with their positions, and keeps them out of the output of the run.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -15,7 +15,7 @@ const LONGEST: usize = 16 << 10;
 thread_local! {
     /// Whether a panic of this thread will be caught here.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
-    /// What the hook has heard of a panic of this thread.
+    /// What the hook has recorded about a panic of this thread.
     static HEARD: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
@@ -23,13 +23,13 @@ thread_local! {
 #[derive(Debug, Clone)]
 pub(super) struct Panic {
     message: String,
-    /// `src/exec.rs:120`; empty if another hook has replaced ours.
+    /// The position, such as `src/exec.rs:120`; empty if another hook has replaced ours.
     place: String,
-    /// Empty unless `RUST_BACKTRACE` asks for one.
+    /// The backtrace; empty unless `RUST_BACKTRACE` asks for one.
     backtrace: String,
 }
 
-/// ` at src/exec.rs:120: the message`, to stand behind `panicked`.
+/// Writes ` at src/exec.rs:120: the message`, to follow the word `panicked`.
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.is_empty() {
@@ -43,7 +43,7 @@ impl fmt::Display for Panic {
     }
 }
 
-/// Calls a function of the engine, whose panic becomes an error and is printed nowhere.
+/// Calls a function of the engine. A panic becomes an error and is not printed.
 pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     install();
     HEARD.with_borrow_mut(|heard| heard.is_some().then(|| *heard = None));
@@ -57,9 +57,9 @@ pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     })
 }
 
-/// Sets the hook at the first call. The hook before it, Rust's or the user's own, gets every panic that is not caught here:
-/// those of other threads, and those that abort the process. A hook that is set later replaces ours, unless it passes
-/// panics on.
+/// Sets the hook at the first call. The earlier hook, Rust's or the user's own, receives every panic that is not caught here:
+/// those of other threads, and those that abort the process. A hook that is set later replaces ours, unless it passes panics
+/// on.
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -72,9 +72,10 @@ fn install() {
     });
 }
 
-/// Whether a panic will be caught; then its place is noted. A panic during another one ends the process, so both are shown.
+/// Returns whether a panic will be caught, and if so, notes its position. A panic during another one ends the process, so both
+/// are shown.
 fn hear(info: &PanicHookInfo<'_>) -> bool {
-    // A thread that ends has no such values any more.
+    // In a thread that is ending, these thread-local values no longer exist.
     if !CAUGHT.try_with(Cell::get).unwrap_or(false) {
         return false;
     }

@@ -1,4 +1,4 @@
-//! What results are compared with: a second engine, or what another run has recorded.
+//! The reference that results are compared with: a second engine, or the recorded results of another run.
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +15,7 @@ mod recorded;
 
 use recorded::Recorded;
 
-/// What results are compared with.
+/// The reference that results are compared with.
 #[derive(Clone)]
 pub struct Reference(pub(super) Source);
 
@@ -23,7 +23,7 @@ pub struct Reference(pub(super) Source);
 pub(super) enum Source {
     /// A second engine.
     Engine(Arc<dyn Engine>),
-    /// What another run has recorded.
+    /// The recorded results of another run.
     Run(Arc<Recorded>),
 }
 
@@ -47,7 +47,7 @@ impl Reference {
         Ok(Reference(Source::Run(Arc::new(Recorded::read(results)?))))
     }
 
-    /// Whether it is what another run has recorded.
+    /// Whether the reference is the recorded results of another run.
     pub fn is_recorded(&self) -> bool {
         matches!(self.0, Source::Run(_))
     }
@@ -60,7 +60,7 @@ impl Reference {
         }
     }
 
-    /// Makes a connection for `file`, asks something, and closes it.
+    /// Connects for `file`, runs one query, and closes the connection.
     ///
     /// # Errors
     /// The engine cannot be reached, or does not answer within 30 s.
@@ -69,7 +69,7 @@ impl Reference {
         let (engine, file) = (Arc::clone(engine), file.clone());
         let (sender, receiver) = once();
         let probe = move || {
-            // The run goes on without it if it takes too long.
+            // If this takes too long, the run continues without the reference.
             sender.send(connect(&*engine, &file));
         };
         let late = |_| EngineError::new(format!("it does not answer within {} s", PATIENCE.as_secs()));
@@ -84,7 +84,7 @@ fn connect(engine: &dyn Engine, file: &TestFile) -> Result<(), EngineError> {
     let connect = || {
         let mut database = engine.open(&Script::of(file, Scratch::default()))?;
         let mut session = database.connect()?;
-        // Some engines start only now. One that does not know this SQL is there all the same.
+        // Some engines start only at the first query. An engine that does not know this SQL is available all the same.
         let request = Request { sql: b"SELECT 1", letters: Some(b"I"), dialect: file.dialect };
         match session.run(request, &mut Rows::default()) {
             Err(error) if error.is_lost() => Err(error),

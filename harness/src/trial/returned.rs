@@ -1,4 +1,4 @@
-//! The files with all values of a result of which the script lists only a hash.
+//! Writes files with all values of a result, if the script lists only a hash of it.
 
 use std::fs;
 use std::io;
@@ -16,12 +16,13 @@ const MOST: usize = 4 << 20;
 /// How many bytes one process writes in all.
 const MOST_IN_ALL: u64 = 256 << 20;
 
-/// How many bytes a name of a file may have; file systems allow 255.
+/// The maximum length of a file name, in bytes; file systems allow 255.
 const LONGEST_NAME: usize = 200;
 
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
-/// Writes all values to a file in this folder, and says where; what identifies the record names the file.
+/// Writes all values to a file in this folder, and returns a message with the path. The name of the file comes from `record`,
+/// which identifies the record.
 pub(super) fn keep(returned: &Returned, folder: &Path, record: &[&str]) -> String {
     let (bytes, is_cut) = returned.bytes(MOST);
     let length = bytes.len() as u64;
@@ -36,7 +37,7 @@ pub(super) fn keep(returned: &Returned, folder: &Path, record: &[&str]) -> Strin
     }
 }
 
-/// Replaces the file, and not what a link in its place leads to.
+/// Replaces the file. If it is a link, replaces the link and not its target.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -46,7 +47,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// A name that differs for different records, without separators of folders and hidden files.
+/// A file name that differs for different records. It contains no folder separator and is never that of a hidden file.
 fn name(record: &[&str]) -> PathBuf {
     let word = |word: &&str| -> String {
         let mut plain = String::new();

@@ -1,4 +1,4 @@
-//! The trial, as a dialect sees it that runs a script.
+//! The trial, from the view of a dialect that runs a script.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::event::Ending;
 use crate::outcome::CutShort;
 use crate::script::{Record, Step, SyntaxError};
 
-/// A script that is being run: on the connections of an executor, into a tally.
+/// A script that is running on the connections of an executor; its results go into a tally.
 pub(super) struct Running<'r, 'e, 'a, 'f> {
     pub(super) executor: &'r mut Executor<'e, 'a>,
     pub(super) tally: &'r mut Tally<'f>,

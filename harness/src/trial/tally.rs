@@ -15,7 +15,7 @@ use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Record
 use crate::script::{Record, SyntaxError};
 use crate::suite::shown;
 
-/// A tally is the state of a trial so far, and its position; it survives a panic.
+/// The state of a trial so far, and its position; it survives a panic.
 pub(super) struct Tally<'f> {
     pub(super) reporter: &'f dyn Reporter,
     pub(super) blessings: Option<Blessings>,
@@ -27,16 +27,16 @@ pub(super) struct Tally<'f> {
     pub(super) failed_records: Vec<RecordId>,
     /// The script's entry in the list of known failures, if it is listed.
     pub(super) expectation: Option<Expectation<'f>>,
-    /// The one record that is judged, if it is not all of them.
+    /// The one record that is judged; `None` if all are.
     pub(super) excerpted: Option<Excerpted>,
     /// Why the script does not run to its end.
     pub(super) cut_short: Option<CutShort>,
     /// The line of the `halt` that it ended with.
     pub(super) halted: Option<u64>,
     pub(super) engine: Duration,
-    /// What the engine calls itself, where only a connection knows that.
+    /// The name that the engine reports, if only a connection knows it.
     pub(super) called: String,
-    /// What the file held, as `content` sums it up.
+    /// The digest of the file's content (see `suite::content`).
     pub(super) content: String,
     pub(super) path: &'f Path,
     pub(super) shown: Cow<'f, str>,
@@ -75,7 +75,7 @@ impl<'f> Tally<'f> {
 
     pub(super) fn at(&mut self, record: &Record<'_>) {
         self.line = record.line;
-        // Most records are in no loop.
+        // Most records are outside of loops.
         if !(self.pass.is_empty() && record.pass.is_empty()) {
             self.pass.clone_from(&record.pass);
         }
@@ -94,7 +94,7 @@ impl<'f> Tally<'f> {
         self.included.as_deref().unwrap_or(&self.shown)
     }
 
-    /// A failure of the current record, without texts.
+    /// A failure of the current record, without expected and actual texts.
     pub(super) fn here(&self) -> Failure {
         Failure {
             file: self.file().to_owned(),
@@ -110,7 +110,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Adds a failure of the record with this SQL; a record without SQL is identified by the error.
+    /// Adds a failure of the record with this SQL. A record without SQL is identified by its error message.
     pub(super) fn fail(&mut self, failure: Failure, text: &[u8]) {
         let text = if text.is_empty() { failure.message.as_bytes() } else { text };
         let id = RecordId::in_pass(text, failure.line, &failure.pass);
@@ -137,7 +137,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Whether a record that ends as it says for now is one of those that `slt fill` writes: the failure that it then has.
+    /// If `slt fill` must write this record although it passed with its placeholder, returns the failure to report for it.
     pub(super) fn filled(&mut self, record: &Record<'_>) -> Option<Failure> {
         self.blessings.as_ref()?.bless().fill?;
         let message = "it does not say yet how it ends".to_owned();
@@ -153,7 +153,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// A failure that is not rewritten, for this reason, where others are.
+    /// Adds the reason why this failure is not rewritten, if the run rewrites failures.
     pub(super) fn refused(&self, failure: Failure, reason: &str) -> Failure {
         match &self.blessings {
             Some(blessings) => bless::refused(failure, reason, blessings.bless()),
@@ -161,7 +161,7 @@ impl<'f> Tally<'f> {
         }
     }
 
-    /// Adds a failure that is not a record's.
+    /// Adds a failure of the whole script, not of one record.
     pub(super) fn fail_unasked(&mut self, failure: Failure) {
         let failure = self.refused(failure, "only what a statement or a query returns can be written down");
         self.reporter.report(Event::ScriptFailed(&failure));
@@ -169,7 +169,7 @@ impl<'f> Tally<'f> {
         self.fail(failure, text.as_bytes());
     }
 
-    /// Rewrites the corrected records, and records the result.
+    /// Rewrites the corrected records, and adds the result to the tally.
     pub(super) fn conclude(&mut self) {
         let mut shown: Option<Failure> = None;
         let Some(blessings) = self.blessings.take() else { return };
@@ -218,7 +218,7 @@ impl<'f> Tally<'f> {
             .map_or_else(|| self.shown.to_string(), |path| shown(Path::new(path)).into_owned());
         self.sql.clear();
         self.pass.clear();
-        // A file that cannot be parsed may be a secret file: do not show its text.
+        // A file that cannot be parsed may be a secret file: show only the start of the message, because it may quote the text.
         let message = match why {
             CutShort::SyntaxError => diff::shorten(error.message, LONGEST_SYNTAX_ERROR),
             _ => error.message,

@@ -1,4 +1,4 @@
-//! What a trial keeps of its records for a comparison of two engines, and how they compare.
+//! The trace of a trial: how its records ended, kept for a comparison of two engines; and the comparison itself.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,7 +9,7 @@ use crate::engine::Rules;
 use crate::outcome::{Agrees, Compared, Comparison, CutShort, Outcome, RecordId, Verdict};
 use crate::script::{Labels, Record, Step};
 
-/// What a trial does besides judging.
+/// The role of a trial, besides judging.
 #[derive(Default)]
 pub(super) enum Role {
     /// Nothing.
@@ -17,12 +17,12 @@ pub(super) enum Role {
     Plain,
     /// It keeps how each record ended.
     Traced(Box<Trace>),
-    /// It runs on the reference, and compares with what the trace has.
+    /// It runs on the reference, and compares each record with the trace.
     Comparing(Box<Comparing>),
 }
 
 impl Role {
-    /// The comparison, where this trial runs on the reference.
+    /// The comparison, if this trial runs on the reference.
     pub(super) fn comparing(&self) -> Option<&Comparing> {
         match self {
             Role::Comparing(comparing) => Some(comparing),
@@ -35,7 +35,7 @@ impl Role {
 #[derive(Default)]
 pub(super) struct Trace {
     pub(super) entries: Vec<Entry>,
-    /// The records for which there was no room.
+    /// How many records did not fit.
     pub(super) left_out: u64,
     /// How many bytes of results are kept.
     bytes: usize,
@@ -46,19 +46,19 @@ pub(super) struct Trace {
     by_id: bool,
 }
 
-/// How one record ended.
+/// How one record ended, with its position.
 pub(super) struct Entry {
-    /// Which record it was: its file, line and pass.
+    /// A hash of the record's file, line and pass.
     key: u64,
     pub(super) ended: Ended,
     taken: bool,
-    /// Its id and its file as in a failure, where records are looked up by their ids.
+    /// Its id, and its file as shown in a failure; only if records are looked up by id.
     pub(super) place: Option<(RecordId, String)>,
 }
 
 pub(super) enum Ended {
     Passed,
-    /// What it would have to expect, if that is known.
+    /// It failed; the correction is what it would have to expect, if that is known.
     Failed(Option<Box<Correction>>),
     /// It failed with a result that is too large to keep.
     TooLarge,
@@ -67,13 +67,13 @@ pub(super) enum Ended {
 /// How many records of one script are compared.
 const MOST_ENTRIES: usize = 1 << 20;
 
-/// How many bytes of the results of failing records are kept.
+/// The maximum size of the kept results of failing records, in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
-/// How many records may run in another order on the reference, as the passes of a concurrent loop do.
+/// How far the order of records may differ on the reference, as for the passes of a concurrent loop.
 const WINDOW: usize = 4096;
 
-/// A comparison under way.
+/// A comparison in progress.
 pub(super) struct Comparing {
     pub(super) trace: Trace,
     /// The first record of the trace that has not been compared.
@@ -83,11 +83,11 @@ pub(super) struct Comparing {
 
 /// What a record returned on the reference, and how it compares.
 pub(super) struct OnReference<'r> {
-    /// What is wrong with it there, if something is.
+    /// The failure message there; `None` if the record passed.
     pub(super) message: Option<&'r str>,
     /// Whether it returned what the judged engine did.
     pub(super) is_alike: bool,
-    /// Its rows, where the script does not list them.
+    /// Its rows, if the script does not list them.
     pub(super) lines: Option<(&'r [Vec<u8>], Shape)>,
 }
 
@@ -108,14 +108,14 @@ impl Trace {
         Trace { rules, by_id, ..Trace::default() }
     }
 
-    /// The rules by which the reference is judged too. What letters it calls its columns by is its own affair.
+    /// The rules by which the reference is judged, too: only the rule for results. The reference may use other column letters.
     pub(super) fn rules(&self) -> Rules {
         let mut rules = Rules::default();
         rules.results.clone_from(&self.rules.results);
         rules
     }
 
-    /// A record has ended; a failed one with what it would have to expect.
+    /// A record has ended. For a failed one, `failed` is what it would have to expect, if known.
     pub(super) fn add(&mut self, record: &Record<'_>, file: &str, failed: Option<Option<&Correction>>) {
         if self.entries.len() >= MOST_ENTRIES {
             self.left_out += 1;
@@ -144,7 +144,7 @@ impl Trace {
 }
 
 impl Comparing {
-    /// A comparison with a trace, of which nothing has been compared.
+    /// A new comparison with this trace.
     pub(super) fn new(trace: Trace) -> Comparing {
         Comparing { trace, next: 0, comparison: Comparison::default() }
     }
@@ -154,7 +154,7 @@ impl Comparing {
         self.next >= self.trace.entries.len()
     }
 
-    /// What the record returned on the judged engine, where it failed there and that is known.
+    /// The result of the record on the judged engine, if it failed there and the result was kept.
     pub(super) fn result(&self, record: &Record<'_>) -> Option<&Correction> {
         let index = self.find(record)?;
         match &self.trace.entries[index].ended {
@@ -169,7 +169,7 @@ impl Comparing {
         window.filter(|(_, entry)| !entry.taken).find(|(_, entry)| entry.key == key).map(|(index, _)| index)
     }
 
-    /// The record has ended on the reference.
+    /// Compares a record that has ended on the reference with the trace.
     pub(super) fn add(&mut self, record: &Record<'_>, file: &str, there: &OnReference<'_>) {
         let Some(index) = self.find(record) else { return };
         let entry = &mut self.trace.entries[index];
@@ -208,7 +208,7 @@ impl Comparing {
         }
     }
 
-    /// The whole comparison; `outcome` is that of the reference.
+    /// Ends the comparison; `outcome` is the outcome on the reference.
     pub(super) fn conclude(self, reference: &str, outcome: &Outcome) -> Comparison {
         let left = self.trace.entries.iter().filter(|entry| !entry.taken).count() as u64 + self.trace.left_out;
         let mut comparison = self.comparison;

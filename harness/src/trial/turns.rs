@@ -1,4 +1,4 @@
-//! How each record of a script is treated, where only one is judged (see [excerpt](super::excerpt)).
+//! Decides how each record of a script is treated if only one is judged (see [excerpt](super::excerpt)).
 
 use super::excerpt::Excerpted;
 use super::tally::Tally;
@@ -8,15 +8,15 @@ use crate::outcome::CutShort;
 use crate::script::Record;
 
 impl Tally<'_> {
-    /// How the next record is treated.
+    /// How to treat the next record.
     pub(super) fn turn(&mut self, record: &Record<'_>) -> Turn {
         let is_own = record.included_from.is_none();
         let at = At { is_own, line: record.line, is_sleep: is_sleep(&record.step), pass: &|| None };
         self.excerpted.as_mut().map_or(Turn::Judged, |excerpted| excerpted.turn(at))
     }
 
-    /// Finds the record in a script with loops: if it is in a loop, it is judged in each pass, or in the one that is named.
-    /// `spans` are the first and the last lines of what is in no loop.
+    /// Finds the record in a script with loops. If it is in a loop, it is judged in each pass, or only in the pass that the
+    /// user named. `spans` are the first and last lines of each top-level part: a loop, or a step outside of loops.
     pub(super) fn find_in(&mut self, spans: &mut dyn Iterator<Item = (u64, u64)>) {
         let Some(excerpted) = &mut self.excerpted else { return };
         let target = excerpted.excerpt.line;
@@ -25,8 +25,8 @@ impl Tally<'_> {
         excerpted.last = span.map_or(0, |(_, last)| last);
     }
 
-    /// How the next step of a script with loops is treated: the records after it in its loop are run for the
-    /// next pass.
+    /// How to treat the next step of a script with loops. The records after the judged one in its loop still run, because the
+    /// next pass may depend on them.
     pub(super) fn turn_in_loop(&mut self, at: At<'_>) -> Turn {
         let Some(excerpted) = &mut self.excerpted else { return Turn::Judged };
         match excerpted.turn(at) {
@@ -43,12 +43,12 @@ impl Tally<'_> {
         self.excerpted.as_mut().is_none_or(|excerpted| excerpted.turn(at) == Turn::Judged)
     }
 
-    /// Whether what runs now only makes ready for the record that is judged.
+    /// Whether the current step only prepares for the record that is judged.
     pub(super) fn is_before(&self) -> bool {
         self.excerpted.as_ref().is_some_and(|excerpted| excerpted.before)
     }
 
-    /// Whether the script was ended by something, or has reported a failure.
+    /// Whether something ended the script early, or a failure was reported.
     pub(super) fn is_cut_short(&self) -> bool {
         self.cut_short.is_some_and(|why| why != CutShort::FirstFailure)
             || self.halted.is_some()
@@ -61,7 +61,7 @@ impl Tally<'_> {
         self.reporter.report(Event::RecordStarted { file: self.file(), line, pass: &self.pass, sql, is_judged });
     }
 
-    /// Notes what became of a record that is not judged.
+    /// Notes how a record ended that is not judged.
     pub(super) fn ran_before(&mut self, record: &Record<'_>, complaint: Option<String>) {
         let Some(excerpted) = &mut self.excerpted else { return };
         excerpted.ran += u64::from(record.step.counts());
@@ -71,7 +71,7 @@ impl Tally<'_> {
         }
     }
 
-    /// A message, with what went wrong in the records before, which may be why.
+    /// Adds to a message what went wrong in the earlier records, because that may be the cause.
     pub(super) fn with_those_before(&self, message: String) -> String {
         let Some(Excerpted { ran, failed, before, first: Some((line, first)), excerpt, .. }) = &self.excerpted else {
             return match &self.excerpted {

@@ -20,7 +20,8 @@ pub(super) struct Variables {
     database: Option<String>,
 }
 
-/// Why a text could not be replaced: in our words, and in those of the `sqllogictest` crate, which scripts may expect.
+/// Why a text could not be replaced: as our own message, and as the message of the `sqllogictest` crate, which scripts may
+/// expect.
 #[derive(Debug)]
 pub(super) struct Unreplaced {
     pub(super) message: String,
@@ -78,7 +79,7 @@ impl Variables {
         Ok(replaced)
     }
 
-    /// The folder of `$__TEST_DIR__`, once, when it exists.
+    /// The folder of `$__TEST_DIR__`, as soon as it exists. Returned only once.
     pub(super) fn new_folder(&mut self) -> Option<&Path> {
         let folder = self.folder.made().filter(|_| !self.folder_told)?;
         self.folder_told = true;

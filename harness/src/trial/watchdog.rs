@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::crash::Slot;
 use crate::engine::Interrupter;
 
-/// How often the thread checks, which is the maximum delay of an interrupt.
+/// The interval between two checks, which is the maximum delay of an interrupt.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A watchdog guards the sessions of one script until it is dropped.
+/// Enforces the time limits of one script's sessions until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
@@ -59,7 +59,7 @@ impl Watchdog {
         thread::spawn(move || {
             while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
                 if watched.check().is_some() {
-                    // Repeatedly: the engine may have been between two statements.
+                    // Interrupt repeatedly: the engine may have been between two statements.
                     let interrupters = watched.interrupters.lock().unwrap_or_else(PoisonError::into_inner);
                     interrupters.iter().for_each(|interrupt| interrupt());
                 }
@@ -114,7 +114,7 @@ impl Watchdog {
     }
 }
 
-/// A pause stops a script's clock until it is dropped: the harness's own work does not count towards a limit.
+/// Stops a script's clock until it is dropped: the harness's own work does not count towards a limit.
 #[derive(Debug)]
 pub(super) struct Pause<'w>(&'w Shared, Instant);
 
@@ -166,7 +166,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         drop(pause);
         assert!(watchdog.shared.paused.load(Ordering::Acquire) >= 20_000_000);
-        // As if it had taken longer than the limit.
+        // Count all time so far as paused.
         let shared = &watchdog.shared;
         shared.paused.store(nanos(shared.started.elapsed()), Ordering::Release);
         assert!(watchdog.left().unwrap() > limit - Duration::from_secs(60));

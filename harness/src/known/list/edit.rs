@@ -51,7 +51,7 @@ fn can_be_listed(outcome: &Outcome) -> bool {
 }
 
 impl Judge {
-    /// Removes from the list what passes now, and says what: `a.test`, or `2 records of a.test`.
+    /// Removes what passes now from the list. Returns what it removed: `a.test`, or `2 records of a.test`.
     ///
     /// Changes only entries that name one file: a glob may still be true of other files. Comments and order stay; a
     /// comment directly above an entry goes with it.
@@ -95,7 +95,8 @@ impl Judge {
         }
         let path = &self.list.path;
         let write = |source| KnownError::Write { path: path.display().to_string(), source };
-        // Other processes of the same run may be editing it for their own files: take turns, each on the current list.
+        // Other processes of the same run may be editing the list for their own files. Take turns, and start from the current
+        // text.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let lock = File::open(folder).map_err(write)?;
         FileExt::lock_exclusive(&lock).map_err(write)?;
@@ -138,7 +139,7 @@ fn first_entry(outcome: &Outcome, engine: Option<&str>) -> Table {
     if let Some(ends) = outcome.why_cut_short().filter(|ends| ends.can_be_known()) {
         table["ends"] = value(ends.name());
     }
-    // Where a limit is reached varies from run to run; a record that crashes the process does not.
+    // A limit is reached at a different record from run to run; a crash always happens at the same record.
     let by_record = matches!(outcome.verdict, Verdict::Failed | Verdict::Crashed { .. });
     let told_apart = outcome.records.failed == outcome.failed_records.len() as u64;
     if outcome.verdict == Verdict::Failed && !told_apart {
@@ -204,7 +205,7 @@ fn shorten(tables: &mut ArrayOfTables, index: usize, entry: &Entry, outcome: &Ou
     0
 }
 
-/// The lines before an entry, up to the last empty line, belong to the file, not to the entry.
+/// The lines before an entry, up to the last empty line: they belong to the file, not to the entry.
 fn standing_apart(table: &Table) -> &str {
     let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
     match prefix.rfind("\n\n") {

@@ -1,4 +1,4 @@
-//! What a script leaves open: records that do not yet say what they expect (`slt fill`).
+//! Incomplete records: those that do not yet say what they expect (`slt fill`).
 //!
 //! ```text
 //! statement            becomes `statement ok` or `statement error`
@@ -16,28 +16,28 @@ use crate::dialect::{Dialect, Place};
 use crate::outcome::Failure;
 use crate::script::Record;
 
-/// Which records `slt fill` writes; other runs of `--bless` write all that fail.
+/// Which records `slt fill` writes. Without it, `--bless` writes all records that fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
-    /// Those that expect nothing yet.
+    /// Records that expect nothing yet.
     Missing,
-    /// Also those that expect something else.
+    /// Also records that expect something else.
     All,
 }
 
-/// What a record leaves open.
+/// What is missing in a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Blank {
     /// Its rows.
     Rows,
-    /// Its letters too; a letter is put in this range, so that the record can be read.
+    /// Its column letters and its rows. This range is a placeholder letter, so that the record can be parsed.
     Letters(Range<usize>),
-    /// How a statement ends; `ok` is put in this range.
+    /// Whether a statement succeeds or fails. This range is the placeholder `ok`.
     Ending(Range<usize>),
 }
 
 impl Blank {
-    /// The range of what was put in.
+    /// The range of the placeholder.
     fn put_in(&self) -> Option<&Range<usize>> {
         match self {
             Blank::Rows => None,
@@ -45,16 +45,17 @@ impl Blank {
         }
     }
 
-    /// Whether a record that ends as it should for now must be written nevertheless.
+    /// Whether a record that passes with its placeholder must still be written to the file.
     pub(super) fn is_to_be_kept(&self) -> bool {
         self.put_in().is_some()
     }
 }
 
-/// What the records of a text leave open, by their lines.
+/// What is missing in the records of a text, by their lines.
 pub(super) type Blanks = BTreeMap<u64, Blank>;
 
-/// A text in which all records can be read, and what they leave open. No line moves.
+/// Inserts placeholders so that all records of the text can be parsed. Also returns what is missing in each record. No line
+/// moves.
 pub(super) fn put_in(text: &[u8], dialect: Dialect) -> (Vec<u8>, Blanks) {
     let (mut whole, mut next) = (Vec::with_capacity(text.len()), 0);
     let mut blanks = Blanks::new();
@@ -84,7 +85,7 @@ pub(super) fn put_in(text: &[u8], dialect: Dialect) -> (Vec<u8>, Blanks) {
     (whole, blanks)
 }
 
-/// The edits that take out again what was put in, in the records that `is_left` says.
+/// The edits that remove the placeholders from the records for which `is_left` returns true.
 pub(super) fn taken_out(blanks: &Blanks, is_left: impl Fn(u64) -> bool) -> Vec<Edit> {
     let left = blanks.iter().filter(|(line, _)| is_left(**line));
     left.filter_map(|(_, blank)| blank.put_in()).map(|range| Edit::new(range.clone(), [])).collect()
@@ -93,7 +94,7 @@ pub(super) fn taken_out(blanks: &Blanks, is_left: impl Fn(u64) -> bool) -> Vec<E
 const EXPECTS: &str = "it expects something already: `slt fill --all` rewrites that too";
 
 impl Blessings {
-    /// The script's text as it is run: if records are filled, with what they lack in order to be read.
+    /// The text of the script to run: if records are filled, with placeholders where a record could not be parsed otherwise.
     pub(in crate::trial) fn prepare(&mut self, text: Vec<u8>) -> Vec<u8> {
         if self.bless.fill.is_none() {
             return text;
@@ -105,8 +106,8 @@ impl Blessings {
         prepared
     }
 
-    /// A record has ended as it says for now, which it does not say in the file: whether that is written. `failure` is what
-    /// is shown if it cannot be.
+    /// A record has passed with its placeholder, which is not in the file. Returns whether the placeholder will be written.
+    /// `failure` is shown if it cannot be.
     pub(in crate::trial) fn fill(&mut self, record: &Record<'_>, failure: &Failure) -> bool {
         if self.bless.fill.is_none() {
             return false;

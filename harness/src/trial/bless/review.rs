@@ -1,6 +1,6 @@
 //! New results that wait beside a file, as `FILE.new`, until they are accepted or rejected.
 //!
-//! Such a file has one line that says which text it is for, and then the whole new text.
+//! Such a file has one line that identifies the text it was made for, followed by the whole new text.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use crate::suite::WAITING;
 /// How the first line of such a file begins.
 const HEAD: &str = "# slt review: new results for the text of MD5 ";
 
-/// What waits beside one file.
+/// The new results that wait beside one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proposal {
     /// The MD5 of the old text, in hexadecimal digits.
@@ -34,7 +34,7 @@ impl Proposal {
         Proposal { old: digest(old), dialect, text: text.to_vec() }
     }
 
-    /// Reads what waits in the file `FILE.new`; nothing if that is another file.
+    /// Reads the proposal in the file `FILE.new`; `None` if slt did not write that file.
     ///
     /// # Errors
     /// It cannot be read.
@@ -47,7 +47,7 @@ impl Proposal {
         Ok(Some(Proposal { old: old.to_owned(), dialect, text: whole[at + 1..].to_vec() }))
     }
 
-    /// Whether it was made for this text.
+    /// Whether the proposal was made for this text.
     #[cfg(any(test, feature = "commands"))]
     pub(crate) fn is_for(&self, text: &[u8]) -> bool {
         self.old == digest(text)
@@ -63,15 +63,15 @@ fn digest(text: &[u8]) -> String {
     format!("{:x}", Md5::digest(text))
 }
 
-/// Where new results for a file wait: `x.slt.new`.
+/// The path where new results for a file wait: `x.slt.new`.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(WAITING);
     path.with_file_name(name)
 }
 
-/// Writes the text `after` beside the file `path`, whose text is `before`. What waits there already is replaced; but for a file
-/// that `is_shared` by several trials only if it was made for another text, because it may be another trial's.
+/// Writes the text `after` beside the file `path`, whose text is `before`. Replaces a proposal that waits there already. If the
+/// file `is_shared` by several trials, replaces only a proposal for another text: one for the same text may be another trial's.
 ///
 /// # Errors
 /// As a fragment: the file has changed, cannot be written, or other results wait there.
@@ -100,19 +100,20 @@ pub(super) fn propose(
     })
 }
 
-/// Removes what waits beside a file. What slt did not write stays.
+/// Removes the proposal that waits beside a file. A file that slt did not write stays.
 pub(crate) fn discard(path: &Path) {
     let new = beside(path);
     if matches!(Proposal::read(&new), Ok(Some(_))) {
-        // It is refused later if it is still there and no longer fits.
+        // If it cannot be removed, it is refused later if it no longer fits.
         let _ = fs::remove_file(new);
     }
 }
 
-/// Replaces the text `before` of a file by `after`, and lets `waiting` wait beside it: a text in which more is new, if that is
-/// another one.
+/// Replaces the text `before` of a file by `after`, and lets `waiting` wait beside it, unless `waiting` is equal to `after`.
+/// `waiting` is `after` with the changes that are still to be reviewed.
 ///
-/// The file has either text if the process is killed meanwhile. What waits is refused then, as it was made for the old one.
+/// If the process is killed meanwhile, the file has one of the two texts. If it already has the new text, the old proposal is
+/// refused, because it was made for the old text.
 ///
 /// # Errors
 /// As a fragment: the file has changed, or one of them cannot be written.
@@ -141,7 +142,7 @@ mod tests {
         let read = || Proposal::read(&folder.path().join("x.slt.new")).unwrap().unwrap();
         assert_eq!((read().text.as_slice(), read().dialect), (&b"\xEF\xBB\xBFnew"[..], Dialect::Slt));
         assert!(read().is_for(b"old\r\n") && !read().is_for(b"old\n"));
-        // A later run replaces it; but not that of another script that includes the file.
+        // A later run of the same script replaces the proposal; a run of another script that includes the file does not.
         propose(&path, b"old\r\n", b"newer", Dialect::Slt, false).unwrap();
         let error = propose(&path, b"old\r\n", b"other", Dialect::Slt, true).unwrap_err();
         assert!(error.contains("other new results wait in"), "{error}");

@@ -10,7 +10,7 @@ use crate::script::source;
 
 /// Replaces the content of `path` by `after`, if it is still `before`; keeps permissions.
 ///
-/// `path` must not be a link: a link would be replaced by a file. A call that finds `after` already there succeeds.
+/// `path` must not be a link: a link would be replaced by a file. If the file already contains `after`, the call succeeds.
 ///
 /// # Errors
 /// As a fragment: the file has changed, cannot be written, or the system refuses something.
@@ -22,11 +22,11 @@ pub(super) fn rewrite(path: &Path, before: &[u8], after: &[u8]) -> Result<(), St
     })
 }
 
-/// Does something in the folder of `path`, and syncs the folder. Other calls for files in that folder wait, in this process or
-/// another one.
+/// Calls `act` in the folder of `path`, and syncs the folder. Holds a lock on the folder: other calls for files in it wait, in
+/// this process or another one.
 ///
 /// # Errors
-/// As a fragment: those of `act`, which names the file if the system refuses something.
+/// As a fragment: an error of `act`, or of the system; a system error names the file.
 pub(super) fn alone(path: &Path, act: impl FnOnce(&Path) -> io::Result<Result<(), String>>) -> Result<(), String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = |error: io::Error| format!("`{}` cannot be written: {error}", path.display());
@@ -84,7 +84,7 @@ mod tests {
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o754)).unwrap();
         rewrite(&path, b"old", b"new").unwrap();
-        // Again: another process had the same result.
+        // Another process had the same result: the second call succeeds.
         rewrite(&path, b"old", b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o754);

@@ -209,14 +209,14 @@ fn new_results_wait_until_a_run_has_none() {
     assert!(outcome.failure_text().starts_with("2 records would be rewritten: `slt review`"), "{outcome:?}");
     assert!(fs::read_to_string(&new).unwrap().ends_with("SELECT 1\n----\n1\n\nquery I\nSELECT 2\n----\n2\n"));
     assert_eq!(fs::read_to_string(&path).unwrap(), script);
-    // What waits is no test file, and goes when nothing differs any more.
+    // The proposal is not a test file, and is removed when nothing differs any more.
     assert_eq!(Suite::from_roots([root.path().to_path_buf()]).discover().unwrap().len(), 1);
     fs::write(&path, "statement ok\nSELECT 1\n").unwrap();
     assert_eq!(trial(root.path(), "x.test", review).verdict, Verdict::Passed);
     assert!(!new.exists());
 }
 
-/// A script of queries, each with some wrong lines; with random comments, conditions and line ends.
+/// A script of queries, each with some wrong lines; with random comments, conditions and line endings.
 fn scripts() -> impl Strategy<Value = (&'static str, String)> {
     let value = prop_oneof![Just("1"), Just("22"), Just("x"), Just("a  b"), Just("NULL")];
     let rows = || proptest::collection::vec((0..30_i32, value.clone()), 0..6);
@@ -257,7 +257,7 @@ fn frame(script: &str) -> Vec<&str> {
         in_results = !line.trim().is_empty() && (in_results || line.starts_with("----"));
         !in_results && !line.trim().is_empty() && !line.starts_with("statement")
     });
-    // At the end of the text, the result begins with the line end.
+    // At the end of the text, the result begins with the line ending.
     lines.map(|line| line.trim_end_matches(['\r', '\n'])).collect()
 }
 
@@ -273,7 +273,7 @@ proptest! {
         let kinds = |text: &str| (text.contains("\r\n"), text.replace("\r\n", "").contains(['\r', '\n']));
         prop_assert_eq!(kinds(&text), kinds(&script));
         prop_assert_eq!(outcome.rewritten == 0, text == script);
-        // And a second time: nothing is left to change.
+        // A second run changes nothing.
         let (unchanged, outcome, _) = blessed(name, text.as_bytes(), WITH_ERRORS);
         prop_assert_eq!((String::from_utf8(unchanged).unwrap(), outcome.rewritten), (text, 0));
     }
@@ -287,7 +287,7 @@ fn a_file_behind_a_link_out_of_the_root_is_not_touched() {
     let script = "query I\nSELECT 1\n----\n2\n";
     fs::write(outside.path().join("y.test"), script).unwrap();
     std::os::unix::fs::symlink(outside.path().join("y.test"), root.path().join("out.test")).unwrap();
-    // Such a file is not even found; one that becomes a link before its trial is not rewritten.
+    // A link to a file outside is not even found; a file that becomes a link before its trial is not rewritten.
     let suite = Suite::from_roots([root.path().to_path_buf()]);
     assert!(matches!(suite.find("out.test"), Err(crate::suite::SuiteError::LeadsOut(_))));
     let (link, aside) = (root.path().join("out.test"), root.path().join("aside"));
@@ -363,7 +363,7 @@ proptest! {
         let text = String::from_utf8(text).unwrap();
         prop_assert!(!outcome.verdict.is_failure(), "{}", outcome.failure_text());
         prop_assert!(!again.verdict.is_failure(), "{}\n{}", text, again.failure_text());
-        // The same text waits for a review, and the file stays as it is.
+        // In review mode, the same text waits beside the file, and the file stays as it is.
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("x.slt");
         fs::write(&path, &script).unwrap();
@@ -375,7 +375,7 @@ proptest! {
         prop_assert_eq!(outcome.verdict.is_failure(), script != text);
         let mut rest = text.as_str();
         for (record, passes, number) in &records {
-            // A passing record stays unchanged; of the others, the SQL does, and all is in its old order.
+            // A passing record stays unchanged; of a failing record, the SQL stays. All records keep their order.
             let sql = record.lines().find(|line| line.contains("SELECT") && line.contains(number)).unwrap();
             let sought = if *passes { end(record) } else { end(&format!("\n{sql}\n")) };
             let at = rest.find(&sought);

@@ -1,4 +1,4 @@
-//! How a record ended, for the comparison of two engines.
+//! Compares how a record ended on the judged engine and on the reference.
 
 use super::{Complaint, Executor};
 use crate::diff::Shape;
@@ -10,17 +10,17 @@ use crate::trial::trace::{OnReference, Role, is_compared};
 use crate::trial::watchdog::Watchdog;
 
 impl Executor<'_, '_> {
-    /// Whether failing results are compared with those of another engine, and so are wanted whole.
+    /// Whether results are compared with those of another engine. If so, failing results are needed in full.
     pub(in crate::trial) fn compares(&self) -> bool {
         self.compares
     }
 
-    /// Keeps what a record returned, for the comparison of its end.
+    /// Keeps the lines that a record returned, for the comparison.
     pub(in crate::trial) fn keep_lines(&mut self, lines: Vec<Vec<u8>>) {
         self.kept = Some(lines);
     }
 
-    /// Keeps how a record ended on the judged engine, or compares how it ended on the reference with that.
+    /// On the judged engine, keeps how a record ended. On the reference, compares how it ended with what was kept.
     pub(super) fn compare(&mut self, record: &Record<'_>, complaint: Option<&Complaint>, tally: &mut Tally<'_>) {
         let kept = self.kept.take();
         if !self.compares || !is_compared(&record.step) {
@@ -32,7 +32,7 @@ impl Executor<'_, '_> {
         match &mut tally.role {
             Role::Plain => {}
             Role::Traced(trace) => trace.add(record, &file, correction),
-            // Its end says nothing about the record.
+            // The connection or a limit ended the record, so its end shows nothing about the record itself.
             Role::Comparing(_) if self.lost.is_some() || self.timed_out().is_some() || self.out_of_memory => {}
             Role::Comparing(comparing) => {
                 let ours = comparing.result(record);

@@ -1,4 +1,4 @@
-//! What a script does with its database and its connections.
+//! The operations of a script on its database and its connections.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::script::{Completion, Record, Step};
 
 impl Executor<'_, '_> {
-    /// The values that a query of the runner's own returns.
+    /// The values returned by a query that the runner itself makes.
     pub(in crate::trial) fn values(
         &mut self,
         sql: &str,
@@ -124,7 +124,7 @@ impl Executor<'_, '_> {
         Ok(pass)
     }
 
-    /// What the next [`run`](Executor::run) yields, or nothing.
+    /// Sets the result that the next [`run`](Executor::run) returns, if any.
     pub(in crate::trial) fn answer(&mut self, answer: Option<Result<Done, EngineError>>) {
         self.answered = answer;
     }
@@ -132,7 +132,7 @@ impl Executor<'_, '_> {
 
 const NOT_TOGETHER: &str = "there are no connections that run SQL at the same time";
 
-/// What stands for a connection while there is none.
+/// Takes the place of a connection while the database is closed.
 struct Closed;
 
 impl Session for Closed {

@@ -1,4 +1,4 @@
-//! What a failing record leaves: a failure, or a correction of what it expects.
+//! Turns a failing record into a failure, or into a correction of what it expects.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ impl Executor<'_, '_> {
         tally.sql = diff::shorten(String::from_utf8_lossy(record.step.text()).into_owned(), limit);
         let mut failure = Failure { message: complaint.message, ..tally.here() };
         tally.sql.clear();
-        // No more failures than these are kept, so no more are formatted.
+        // Only this many failures are kept, so no further ones are formatted.
         if self.whole || tally.failures.len() < MAX_FAILURES {
             let _paused = self.watchdog.as_ref().map(Watchdog::pause);
             if let Some(texts) = self.texts(complaint.results, &record.step) {
@@ -42,7 +42,7 @@ impl Executor<'_, '_> {
         self.fail(record, failure, complaint.correction, tally);
     }
 
-    /// The first and the last rows of a result of which the script lists only a hash, and where the others are.
+    /// The first and last rows of a result of which the script lists only a hash, and the path of the file with all values.
     fn returned_by(&self, record: &Record<'_>, returned: &Returned) -> String {
         let text = returned.text(self.whole);
         let Some(folder) = self.returned else { return text };
@@ -81,7 +81,8 @@ impl Executor<'_, '_> {
         tally.fail(failure, record.step.text());
     }
 
-    /// Records what a failing record should expect from now on, if requested; or why it cannot be rewritten.
+    /// If requested, records what a failing record should expect from now on. Returns why the record cannot be rewritten, if
+    /// so; `None` if nothing is rewritten in this run.
     fn correct(
         &mut self,
         record: &Record<'_>,

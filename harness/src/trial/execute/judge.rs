@@ -98,7 +98,8 @@ impl<'a> Executor<'_, 'a> {
         Err(Complaint::corrected_by(message, Correction::Error(error)))
     }
 
-    /// Whether the columns have types that the query may return, as the engine's author has it; the outer error is a panic.
+    /// Checks whether the query may return columns of these types, by the rule of the engine's author. The outer error is a
+    /// panic.
     fn check_columns(&self, declared: &[u8]) -> Result<Result<(), String>, Complaint> {
         let Some(rule) = self.rules.columns.as_ref().filter(|_| self.heeds_author()) else {
             return Ok(Ok(()));
@@ -125,7 +126,8 @@ impl<'a> Executor<'_, 'a> {
         }
     }
 
-    /// The actual result, as a record that declares these letters would have to expect it; worked out only where that is wanted.
+    /// The actual result, in the form that a record with these column letters would have to expect. Computed only if it is
+    /// needed.
     fn result(&self, row_wise: bool, hashed: bool, declared: &[u8]) -> Result<Box<Correction>, String> {
         if !self.bless && !self.compares {
             return Err(String::new());
@@ -133,11 +135,11 @@ impl<'a> Executor<'_, 'a> {
         if self.rows.is_uneven() && !self.dialect.definition().takes_uneven_rows() {
             return Err("the engine returned rows of different widths".to_owned());
         }
-        // What is compared with another engine is shown, too.
+        // A result that is compared with another engine may be shown, so it is not hashed.
         let hashed =
             self.bless && (hashed || (self.hash_threshold > 0 && self.rows.len() as u64 > self.hash_threshold));
         let lines = self.comparison.lines(&self.rows, row_wise, hashed);
-        // What the adapter says of the types is better than a guess; but letters stay that are right.
+        // The types that the adapter reports are better than a guess. But letters that are already right stay.
         let letters = Some(self.rows.letters()).filter(|letters| !letters.is_empty());
         let stay = !declared.is_empty() && letters.is_none_or(|letters| letters.chars().count() == declared.len());
         let wrong = !matches!(self.check_columns(declared), Ok(Ok(())));
@@ -177,7 +179,7 @@ impl<'a> Executor<'_, 'a> {
     }
 }
 
-/// Calls a function of the engine's author, whose panic fails the record.
+/// Calls a function of the engine's author. If it panics, the record fails.
 fn guarded<T>(what: &str, call: impl FnOnce() -> T) -> Result<T, Complaint> {
     panics::catch(call).map_err(|panic| Complaint {
         panicked: true,

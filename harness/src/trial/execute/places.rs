@@ -6,8 +6,8 @@ use crate::dialect::{Dialect, Place};
 use crate::script::{Record, source};
 use crate::trial::answer;
 
-/// The line of each expected line; none if the file does not have exactly these lines there, which are then from somewhere
-/// else.
+/// The line number of each expected line. Empty if the file does not have exactly these lines there: then they come from
+/// somewhere else.
 ///
 /// Parsers keep no positions, so the file is read again.
 pub(super) fn of_expected(record: &Record<'_>, expected: &[String], dialect: Dialect, path: &Path) -> Vec<u64> {

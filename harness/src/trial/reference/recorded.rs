@@ -1,7 +1,7 @@
-//! Compares how the records of a script end with what another run has recorded of them (`--reference results.json`).
+//! Compares how the records of a script end with the recorded results of another run (`--reference results.json`).
 //!
-//! Results do not hold what each record returned, but which records failed. So a record compares as expected there or not; and
-//! where neither run has what the script expects, only for the first failures of a file is it known what came instead.
+//! Recorded results say which records failed, but not what each record returned. So for each record it is known only whether it
+//! passed in the other run. If it failed in both runs, what it returned there is known only for the first failures of a file.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -12,9 +12,9 @@ use crate::script::{Labels, ScriptFile, Step, source};
 use crate::suite::TestFile;
 use crate::trial::trace::{Ended, Entry, LONGEST_MESSAGE, Trace};
 
-/// What another run has recorded.
+/// The recorded results of another run.
 pub(in crate::trial) struct Recorded {
-    /// Its engine and its id.
+    /// The engine and the id of that run.
     pub(super) name: String,
     engine: String,
     /// The last outcome of each file.
@@ -32,7 +32,7 @@ impl Recorded {
         Ok(Recorded { name: format!("{engine} (run {run_id})"), engine, outcomes })
     }
 
-    /// Compares the trace of a script, and what it came to, with what is recorded of it.
+    /// Compares the trace and the outcome of a script with the recorded results.
     pub(in crate::trial) fn compare(&self, trace: &Trace, ours: &Outcome, file: &TestFile) -> Comparison {
         let mut comparison =
             Comparison { reference: self.name.clone(), not_compared: trace.left_out, ..Comparison::default() };
@@ -87,13 +87,13 @@ fn has_changed(ours: &Outcome, there: &Outcome) -> bool {
     matches!((count(ours), count(there)), (Some(ours), Some(there)) if ours != there)
 }
 
-/// What is recorded of one file.
+/// The recorded results of one file.
 struct There<'t> {
     failed: HashSet<&'t RecordId>,
     failures: &'t [Failure],
-    /// The records that it left out, where it left out some, by the included file and the line; nothing if that is not known.
+    /// The lines of the records that the other run left out; `None` if they are not known.
     left_out: Option<HashSet<u64>>,
-    /// Why nothing is known of a record that did not fail.
+    /// Why the result of a record that is not listed as failed is unknown, if so.
     unknown: Option<String>,
 }
 
@@ -114,7 +114,7 @@ impl<'t> There<'t> {
         There { failed: there.failed_records.iter().collect(), failures: &there.failures, left_out, unknown }
     }
 
-    /// Who agrees with the script on a record; nothing if both do.
+    /// Which side agrees with the script on a record; `None` if both do.
     ///
     /// # Errors
     /// Why that is not known.
@@ -154,13 +154,13 @@ fn find<'f>(failures: &'f [Failure], id: &RecordId) -> Option<&'f Failure> {
         .find(|failure| failure.line == id.line && RecordId::in_pass(&failure.sql, failure.line, &failure.pass) == *id)
 }
 
-/// The lines of the records that do not apply to an engine of this name; nothing if that does not follow from the file alone.
+/// The lines of the records that do not apply to an engine of this name; `None` if the file alone does not determine them.
 fn left_out(file: &TestFile, engine: &str) -> Option<HashSet<u64>> {
     let labels = Labels::new([engine.to_owned()]);
     let text = source::read(&file.path).ok()?;
     let script = ScriptFile { name: file.script(), path: &file.path, root: &file.root };
     let records = file.dialect.definition().rewriter()?.records(&script, &text, &labels).ok()?;
     let skipped = records.iter().filter(|record| record.step == Step::Skip);
-    // A line of an included file may be one of the script's own too.
+    // A line number of an included file may also be one of the script's own, so lines alone do not identify such records.
     skipped.map(|record| record.included_from.is_none().then_some(record.line)).collect()
 }
