@@ -1,4 +1,4 @@
-//! Starts, watches and ends the processes of a supervisor, and leaves none behind.
+//! Starts, watches and ends the processes of a supervisor. No process remains at the end.
 //!
 //! A [`Family`] is all processes of one run: its [`Child`]ren, their descendants, and a [`guardian`] that exits shortly
 //! after the supervisor. No process of it survives:
@@ -74,7 +74,7 @@ pub enum ProcessError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A program that could not be started.
+    /// A program could not be started.
     #[error("cannot start `{program}`: {source}")]
     Spawn {
         /// The program, without its arguments.
@@ -82,7 +82,7 @@ pub enum ProcessError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A child that the system does not know (any more).
+    /// The system does not know this child, or does not know it any more.
     #[error("cannot wait for process {pid}: {source}")]
     Wait {
         /// The child's process id.
@@ -90,13 +90,13 @@ pub enum ProcessError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A program that did not become a guardian when started as one.
+    /// A program that was started as a guardian did not become one.
     #[error("no guardian process: {reason}")]
     Guardian {
         /// What it did instead.
         reason: String,
     },
-    /// A limit that could not be set.
+    /// A limit could not be set.
     #[error("cannot limit {what}: {source}")]
     Limit {
         /// The limit.
@@ -110,7 +110,7 @@ pub enum ProcessError {
         /// The supervisor's process id.
         expected: String,
     },
-    /// A setting of this process that the system refused.
+    /// The system refused a setting of this process.
     #[error("cannot {what}: {source}")]
     Setting {
         /// The setting.
@@ -126,7 +126,7 @@ pub fn same_executable() -> Command {
     {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new("/proc/self/exe");
-        // Only a name for process listings; without it they would all show `/proc/self/exe`.
+        // Sets the name in process listings; otherwise all would show `/proc/self/exe`.
         if let Some(name) = std::env::args_os().next() {
             command.arg0(name);
         }

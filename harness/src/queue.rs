@@ -44,7 +44,7 @@ pub use plan::{CHECK, Plan, PlanEntry, PlanError, REVIEW, REWRITES, Settings};
 
 use crate::outcome::{Attempt, Outcome};
 
-/// A queue is one participant's access to a shared run.
+/// One participant's access to a shared run.
 ///
 /// Dropping it leaves the run. Leases that are still open are lost, as if the process had been killed.
 pub trait Queue: Send {
@@ -87,7 +87,7 @@ pub trait Queue: Send {
         self.requeue(lease, &attempt.verdict.to_string())
     }
 
-    /// Gives the entry back as if the attempt had never started: for one that ended because its run did.
+    /// Gives the entry back as if the attempt had never started. Used when the attempt ended because its run did.
     fn release(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
 
     /// Takes over every lease whose holder is dead.
@@ -118,7 +118,7 @@ pub trait Queue: Send {
     /// another machine.
     fn running(&self, worker: u32) -> Result<Option<Running>, QueueError>;
 
-    /// The minimum wait between two polls: a poll may cost more than its news is worth.
+    /// The minimum wait between two polls. A poll costs time even if it returns no events.
     fn pace(&self) -> Duration {
         Duration::ZERO
     }
@@ -141,7 +141,7 @@ pub enum Claim {
     },
 }
 
-/// A lease is the right to give one entry its outcome. Only a queue creates leases, and they cannot be copied.
+/// The right to give one entry its outcome. Only a queue creates leases, and they cannot be copied.
 ///
 /// A dropped lease stays open until its holder leaves the run.
 #[derive(Debug)]
@@ -211,7 +211,7 @@ pub struct Lost {
     pub deaths: u32,
     /// The record that was running, if the worker had reached one.
     pub last: Option<Running>,
-    /// Whether the worker's supervisor has ended too: then the worker ended because of that, not because of the entry.
+    /// Whether the worker's supervisor has ended too. Then the worker ended because of that, not because of the entry.
     pub orphaned: bool,
 }
 
@@ -282,12 +282,12 @@ pub enum Event {
     },
     /// A run that had ended, and perhaps been stopped, continues.
     Resumed {
-        /// Who resumed it.
+        /// The participant that resumed it.
         worker: u32,
     },
 }
 
-/// A snapshot is the state of a run at one moment.
+/// The state of a run at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The id of the run.

@@ -4,10 +4,10 @@
 //! records ──▶ rows of INSERTs ──▶ parts of the SQL's tree ──▶ tokens, values ──▶ records again, until nothing more can go
 //! ```
 //!
-//! Each try is a script that runs in a [process of its own](attempt), under a time limit. It counts if the same record fails
-//! in the same way: with the same message and the same wrong result, with the same signal, or by running for too long.
-//! If there is a reference, the record must also pass there; without one, it is unknown whether a shorter script still
-//! expects what is right.
+//! Each try is a script that runs in [its own process](attempt), under a time limit. A try counts if the same record fails in
+//! the same way: with the same message and the same wrong result, with the same signal, or by running for too long. If there is
+//! a reference, the record must also pass there. Without a reference, it is unknown whether the expected result of a shorter
+//! script is still right.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -30,24 +30,24 @@ pub(crate) use attempt::{BenchError, Symptom, asked_for, run as attempt};
 use pieces::{Piece, lines, pieces, script, sql};
 use reduce::reduce;
 
-/// What to shrink, and how.
+/// The script to shrink, and the settings for it.
 pub(crate) struct Plan<'p> {
     pub file: &'p TestFile,
-    /// A line of the record, and a pass of its loops, if they are named; otherwise the first that fails is meant.
+    /// A line of the record and, if named, a pass of its loops; `None` means the first record that fails.
     pub at: Option<At>,
-    /// The process of a try: on the engine, or on the reference.
+    /// The command for a try: with `false` on the engine, with `true` on the reference.
     pub command: &'p dyn Fn(bool) -> Command,
     pub has_reference: bool,
-    /// The dialect of SQL that the engine takes, by its name in the `sqlparser` crate; any other name means a general one.
+    /// The SQL dialect of the engine, by its name in the `sqlparser` crate; any other name means a general dialect.
     pub sql_dialect: &'p str,
-    /// How long a try may take; none for what follows from the first.
+    /// The time limit of a try; `None` means that it is derived from the first try.
     pub limit: Option<Duration>,
     /// How long one record may run before its process is killed, if records have a limit.
     pub record_limit: Option<Duration>,
-    /// How long shrinking may take.
+    /// The time limit for the whole shrinking.
     pub budget: Option<Duration>,
     pub seed: u64,
-    /// How often the failure must happen before it is shrunk, and after.
+    /// How often the failure must happen before the script is shrunk, and again at the end.
     pub confirm: u32,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Plan<'p> {
 #[derive(Debug)]
 pub(crate) struct Shrunk {
     pub symptom: Symptom,
-    /// The whole script's number of records, and what is left of them.
+    /// The number of records in the whole script, and in the shrunk one.
     pub before: usize,
     pub left: usize,
     pub tries: u32,
@@ -63,7 +63,7 @@ pub(crate) struct Shrunk {
     pub sql: Vec<u8>,
     /// Whether the record passes on the reference.
     pub has_reference: bool,
-    /// Whether it stopped early, and why.
+    /// Why shrinking stopped early, if it did.
     pub stopped: Option<&'static str>,
     /// The line of the record in the script that was shrunk.
     pub line: u64,
@@ -86,10 +86,10 @@ pub(crate) enum ShrinkError {
     Folder(#[from] std::io::Error),
 }
 
-/// A callback is told the progress.
+/// A callback that receives the progress.
 pub(crate) type Progress<'p> = &'p mut dyn FnMut(&str, usize, u32);
 
-/// Shrinks a script.
+/// Shrinks a script to a shorter one that fails in the same way.
 ///
 /// # Errors
 /// It does not fail, or not every time; or tries cannot be made.
@@ -130,7 +130,7 @@ pub(crate) fn shrink(
     let before = shrinker.records();
     let line = shrinker.find()?;
     shrinker.confirm()?;
-    // Whatever breaks off leaves the best so far.
+    // If an error or a limit stops the work, the best script so far remains.
     let _ = shrinker.work();
     if let Some(error) = shrinker.error.take() {
         return Err(error.into());
@@ -153,13 +153,13 @@ pub(crate) fn shrink(
     })
 }
 
-/// How long the first try may take, if the user has not set it.
+/// The time limit of the first try, if the user has not set one.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long a later one may take at the least.
+/// The minimum time limit of later tries.
 const SHORTEST: Duration = Duration::from_secs(5);
 
-/// The reason for stopping when the user wants to.
+/// The reason for stopping after Ctrl-C.
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
 struct Shrinker<'s> {
@@ -167,7 +167,7 @@ struct Shrinker<'s> {
     bench: Bench<'s>,
     /// The shortest script so far that fails the same way.
     best: Vec<Piece>,
-    /// Which of its pieces fails.
+    /// The index of the failing record in `best`.
     target: usize,
     symptom: Symptom,
     /// Whether messages differ in numbers from run to run.
@@ -175,7 +175,7 @@ struct Shrinker<'s> {
     reference: bool,
     limit: Duration,
     began: Instant,
-    /// What became of scripts that have been tried.
+    /// The scripts that were tried, and whether each still failed the same way.
     seen: HashMap<Vec<u8>, bool>,
     tries: u32,
     stopped: Option<&'static str>,
@@ -195,7 +195,7 @@ impl Shrinker<'_> {
         format!("{}:{line}", self.plan.file.script())
     }
 
-    /// Finds the record that fails, and drops what comes after it; returns its line in the file.
+    /// Finds the record that fails, and drops the records after it. Returns its line in the file.
     fn find(&mut self) -> Result<u64, ShrinkError> {
         let name = self.plan.file.script().to_owned();
         let target = match self.plan.at.as_ref().map(|at| at.line) {
@@ -204,7 +204,7 @@ impl Shrinker<'_> {
                 self.best.iter().position(covers)
             }
             None => {
-                // No piece is the target: the whole script runs.
+                // With no piece as the target, the whole script runs.
                 let (text, _) = script(&self.best, usize::MAX);
                 let ended = self.bench.run(&text, None, false, self.limit)?;
                 if ended == Ended::Interrupted {
@@ -226,7 +226,7 @@ impl Shrinker<'_> {
         };
         let target =
             target.ok_or_else(|| ShrinkError::Script(format!("there is no record in that line of `{name}`")))?;
-        // A loop is needed to its end.
+        // If the record is in a loop, the script needs the whole loop.
         let (mut depth, mut end) = (0_i32, target + 1);
         for (index, piece) in self.best.iter().enumerate() {
             depth += match piece.kind {
@@ -268,7 +268,7 @@ impl Shrinker<'_> {
         let tried = symptoms.len();
         let flaky = |words: String| ShrinkError::Flaky(format!("flaky: the record at `{place}` {words}"));
         let Some(first) = symptoms.iter().flatten().next().cloned() else {
-            // Without a line, it is the one that has just failed.
+            // Without a named line, this record is the one that failed a moment ago.
             return Err(match self.plan.at {
                 None => flaky(format!("failed once, and then in none of {tried} tries")),
                 Some(_) => ShrinkError::Passes(format!(
@@ -302,7 +302,7 @@ impl Shrinker<'_> {
         Ok(())
     }
 
-    /// Makes sure that the result fails each time, too.
+    /// Makes sure that the shrunk script fails each time, too.
     fn reproduce(&mut self, what: &str) -> Result<(), ShrinkError> {
         let (text, line) = script(&self.best, self.target);
         let tries = self.plan.confirm.max(1);
@@ -327,7 +327,7 @@ impl Shrinker<'_> {
         failure(ended).is_some_and(|(at, symptom)| at == line && symptom.is_like(&self.symptom, self.loosely))
     }
 
-    /// Whether a script fails the same way; it is the best one then.
+    /// Whether a script fails the same way; if so, it becomes the best one.
     fn accepts(&mut self, pieces: &[Piece], target: usize) -> Flow<bool> {
         let (text, line) = script(pieces, target);
         let accepted = match self.seen.get(&text) {

@@ -1,4 +1,4 @@
-//! A supervisor runs worker processes for a run, and reports an outcome for everything they claim.
+//! Runs worker processes for a run, and reports an outcome for everything they claim.
 //!
 //! It starts workers, follows the queue, ends those that exceed a limit, finds out how workers ended, settles their
 //! files, starts replacements, and leaves no process behind.
@@ -94,7 +94,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// How long after its limit a worker is killed: before that, the worker interrupts engines that support it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the supervisor looks for leases of processes that it did not start; with a queue on a server, once in five
+/// How often the supervisor looks for leases of processes that it did not start. With a queue on a server, only once in five
 /// polls.
 const LOOK_ROUND: Duration = Duration::from_millis(200);
 
@@ -107,8 +107,8 @@ const FUTILE_KILLS: u32 = 100;
 /// How long a worker may keep running after its lease was lost.
 const REAP_TIME: Duration = Duration::from_secs(1);
 
-/// Supervises a run until everything has its outcome, or nothing more is claimed and nobody is running, here or
-/// elsewhere. Returns the numbers of its own workers.
+/// Supervises a run until everything has its outcome, or until nothing more is claimed and no participant is running anything.
+/// Returns the numbers of its own workers.
 ///
 /// # Errors
 /// The queue or the workers cannot be used; no worker is running any more when it returns.
@@ -133,7 +133,7 @@ pub fn supervise(
         followed: None,
         looked_round: None,
         current: HashMap::new(),
-        // No event reports what happened before it joined.
+        // The supervisor gets no events from before it joined.
         stopped: queue.progress()?.is_stopped,
         started: 0,
         futile: (0, 0),
@@ -157,9 +157,9 @@ struct Supervisor<'s> {
     slots: Vec<Slot>,
     /// How dead workers ended, by label.
     dead: HashMap<String, Dead>,
-    /// The numbers of its workers, dead or alive.
+    /// The numbers of this supervisor's workers, dead or alive.
     own: HashSet<u32>,
-    /// What dead workers were running, and since when that is known, until it is settled.
+    /// Leases of dead workers that are not settled yet, and when each was found.
     lost: Vec<(Lost, Instant)>,
     /// When it last polled the queue.
     followed: Option<Instant>,
@@ -197,8 +197,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether nobody is running anything any more, now that no worker of this supervisor is. Workers of others may be,
-    /// and if they die, their own supervisor or this one must settle their files.
+    /// Whether no participant is running anything any more; called when this supervisor has no worker left. Workers of others
+    /// may still run, and if they die, their own supervisor or this one must settle their files.
     fn is_over(&mut self, queue: &mut dyn Queue) -> Result<bool, SupervisorError> {
         if self.interrupted > 1 {
             return Ok(true);
@@ -226,7 +226,7 @@ impl Supervisor<'_> {
                         slot.joined(*worker);
                         self.own.insert(*worker);
                     }
-                    // It may have joined and ended between two polls.
+                    // The worker may have joined and ended between two polls.
                     if let Some(dead) = self.dead.get_mut(label) {
                         dead.worker = Some(*worker);
                         self.own.insert(*worker);
@@ -290,7 +290,7 @@ impl Supervisor<'_> {
         }
         let asked = self.interrupts.count();
         let first = (asked > 0).then(|| *self.interrupted_at.get_or_insert_with(Instant::now));
-        // After Ctrl-C there may be nobody to press it again: cargo exits at the first one, and the shell has the
+        // After Ctrl-C, the user may be unable to press it again: cargo exits at the first one, and the shell then has the
         // terminal.
         let is_over = first.is_some_and(|first| first.elapsed() >= self.supervision.grace);
         let interrupts = if is_over { asked.max(2) } else { asked };
@@ -343,7 +343,8 @@ impl Supervisor<'_> {
                     current.reported = false;
                 }
                 if (*compares || *waits) && record.is_none() {
-                    // The file is judged, and now runs on the reference, with limits of its own; or it has not begun.
+                    // Either the file has its verdict and now runs on the reference, which has its own limits; or the file has
+                    // not started.
                     (current.since, current.record_since) = (Instant::now(), Instant::now());
                 }
                 current.record = record;
@@ -369,8 +370,8 @@ impl Supervisor<'_> {
         }
         let anyone = !reaped.is_empty();
         if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND.max(queue.pace() * 5)) {
-            // The lock of a dead process is free, so all its leases are found now. It may be a process started by hand,
-            // or one of a run that is resumed.
+            // The lock of a dead process is free, so all its leases are found now. The process may also be one that was started
+            // by hand, or one of a run that is resumed.
             let now = Instant::now();
             self.lost.extend(queue.lost()?.into_iter().map(|lost| (lost, now)));
             self.looked_round = Some(now);
@@ -393,8 +394,8 @@ impl Supervisor<'_> {
             if let Some(slot) =
                 self.slots.iter_mut().find(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty())
             {
-                // Either its free lock shows that it has ended, and the next look can reap it and finds out how. Or it
-                // hangs, and was declared dead because it sent no heartbeat.
+                // Either the worker's free lock shows that it has ended; then the next check reaps it and finds out how. Or the
+                // worker hangs, and was declared dead because it sent no heartbeat.
                 if since.elapsed() > REAP_TIME {
                     let how = "it hung for too long".to_owned();
                     slot.end(Verdict::Crashed { how }, lost.lease.entry());
@@ -418,7 +419,7 @@ impl Supervisor<'_> {
         let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
         let dead = self.death_of(lost.worker);
         match settlement(dead, lost.lease.entry(), self.stopped) {
-            // The run ended the attempt, not the attempt the run.
+            // The attempt ended because the run did, not the other way round.
             Settlement::Unfinished => return Ok(queue.release(lost.lease, "the run ended")?),
             Settlement::Rerun => {
                 return Ok(queue.release(lost.lease, "its worker was ended for what it had run before")?);
@@ -432,7 +433,7 @@ impl Supervisor<'_> {
             output: dead.output.clone(),
             ran_for,
         });
-        // When nobody claims any more there is no further attempt, so this one counts.
+        // When claiming has stopped, there is no further attempt, so this one counts.
         let policy = if self.stopped { Policy { retries: 0, crash_retries: 0 } } else { policy };
         let outcome = settle(queue, lost, &end, policy, known)?;
         if fail_fast && outcome.is_some_and(|outcome| outcome.verdict.is_failure()) {

@@ -30,7 +30,7 @@ pub struct Policy {
     pub crash_retries: u32,
 }
 
-/// A job is what a worker needs to run what it claims.
+/// The settings that a worker needs to run what it claims.
 pub struct Job<'j> {
     /// Finds files by name.
     pub suite: &'j Suite,
@@ -42,16 +42,16 @@ pub struct Job<'j> {
     pub policy: Policy,
     /// When to stop claiming.
     pub deadline: Option<Instant>,
-    /// Where it waits for memory before a file begins.
+    /// Where the worker waits for memory before a file starts.
     pub room: Option<&'j Room>,
-    /// Whether a supervisor has started this worker. Otherwise the worker settles the files of dead ones, and reports what
-    /// it waits for. A supervisor does that better: it knows how they ended.
+    /// Whether a supervisor started this worker. If not, the worker settles the files of dead workers itself, and reports what
+    /// it waits for. A supervisor does this better, because it knows how the workers ended.
     pub is_supervised: bool,
     /// Whether each trial has its own thread, which is abandoned if the engine does not return. A supervisor kills the
     /// process instead, and a process with a single thread is faster.
     pub apart: bool,
-    /// Ctrl-C, if this process listens for it: first no more files are claimed, then a trial with its own thread is
-    /// abandoned.
+    /// Ctrl-C, if this process listens for it. After the first, no more files are claimed; later, a trial with its own thread
+    /// is abandoned.
     pub interruption: Option<&'j Interruption>,
     /// The output of the trial that has just ended; empty if it is not kept.
     pub output: &'j dyn Fn() -> String,
@@ -62,7 +62,7 @@ pub struct Job<'j> {
 pub enum End {
     /// Every entry of the plan has its outcome.
     Complete,
-    /// Entries are left, for this reason.
+    /// Entries remain without an outcome, for this reason.
     Stopped(String),
 }
 
@@ -72,7 +72,7 @@ pub const TIME_BUDGET: &str = "time budget";
 /// The reason for stopping after a failure (`--fail-fast`).
 pub const EARLIER_FAILURE: &str = "an earlier failure";
 
-/// How long there is nothing to claim before a worker without a supervisor reports what it waits for.
+/// How long a worker without a supervisor finds nothing to claim before it reports what it waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The reason for stopping after Ctrl-C.
@@ -89,9 +89,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub fn work(queue: &mut dyn Queue, job: &Job<'_>, reporter: &dyn Reporter) -> Result<End, QueueError> {
     let mut pause = PAUSE;
     let mut memory = PeakMemory::new();
-    // Claimed together with the last outcome.
+    // The next claim, if it was made together with the last outcome.
     let mut next = None;
-    // Since when there has been nothing to claim, and whether that is reported.
+    // Since when there has been nothing to claim, and whether that was reported.
     let mut waiting: Option<(Instant, bool)> = None;
     loop {
         let claim = match next.take() {
@@ -113,7 +113,7 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, reporter: &dyn Reporter) -> Re
                     room.leave(outcome.peak_bytes).unwrap_or_else(|error| no_room(&error));
                 }
                 if let Verdict::NotRun { reason } = outcome.verdict {
-                    // It ended because this process ends, which says nothing about the file: others may run it.
+                    // The trial ended because this process ends, which shows nothing about the file: others may run it.
                     queue.release(lease, &reason)?;
                     return Ok(End::Stopped(reason));
                 }
@@ -142,7 +142,7 @@ pub fn work(queue: &mut dyn Queue, job: &Job<'_>, reporter: &dyn Reporter) -> Re
     }
 }
 
-/// Reports what the processes run that hold the remaining entries.
+/// Reports the trials that other processes run while this one has nothing to claim.
 fn report_waiting(queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), QueueError> {
     let snapshot = queue.snapshot()?;
     let entries = snapshot.plan.entries().iter().zip(&snapshot.entries);
@@ -152,7 +152,7 @@ fn report_waiting(queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), 
     Ok(())
 }
 
-/// Waits until there is room for a claimed file, or until no more files are started: then it says why.
+/// Waits until there is room for a claimed file; then returns `None`. If no more files are to start, returns the reason.
 fn wait_for_room(queue: &mut dyn Queue, lease: &Lease, job: &Job<'_>) -> Result<Option<String>, QueueError> {
     let Some(room) = job.room else { return Ok(None) };
     let [mut pause, most] = room::PAUSES;
@@ -175,15 +175,15 @@ fn wait_for_room(queue: &mut dyn Queue, lease: &Lease, job: &Job<'_>) -> Result<
     }
 }
 
-/// A file that cannot wait for memory runs all the same.
+/// Prints a warning: the file cannot wait for memory, and runs without waiting.
 fn no_room(error: &io::Error) {
     note!("warning: `--run-memory` has no effect for this file: {error}");
 }
 
-/// Why a worker no longer waits, when another process has stopped the run.
+/// The reason for no longer waiting if another process has stopped the run.
 const STOPPED: &str = "the run was stopped";
 
-/// Whether to stop claiming, and why.
+/// Why to stop claiming; `None` if the worker continues.
 fn why_stop(job: &Job<'_>) -> Option<String> {
     let is_late = || job.deadline.is_some_and(|deadline| Instant::now() >= deadline);
     let is_interrupted = job.interruption.is_some_and(Interruption::is_asked_for);
@@ -193,7 +193,7 @@ fn why_stop(job: &Job<'_>) -> Option<String> {
     }
 }
 
-/// Reports an outcome, and returns the next claim, made in the same operation, unless none is wanted.
+/// Reports an outcome. Unless the worker stops, claims the next entry in the same operation and returns the claim.
 fn hand_in(
     queue: &mut dyn Queue,
     lease: Lease,
@@ -214,7 +214,7 @@ fn hand_in(
 fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, reporter: &dyn Reporter, memory: &mut PeakMemory) -> Outcome {
     reporter.report(Event::TrialStarted { trial: TrialId { name: lease.name(), pass: lease.pass() }, worker: 0 });
     let first = lease.attempt();
-    // A file that has started always finishes, so retries follow at once and under the same lease.
+    // A file that has started always finishes, so retries follow at once, under the same lease.
     let mut attempt = first;
     let mut earlier = Vec::new();
     let mut rewritten = 0;
@@ -245,7 +245,7 @@ fn run(queue: &dyn Queue, lease: &Lease, job: &Job<'_>, reporter: &dyn Reporter,
     outcome
 }
 
-/// Whether an outcome is a failure after which nobody may claim any more.
+/// Whether an outcome is a failure after which no participant may claim any more.
 fn is_one_too_many(outcome: &Outcome, job: &Job<'_>) -> bool {
     job.options.fail_fast && outcome.verdict.is_failure()
 }
@@ -278,7 +278,7 @@ fn trial(
     // A crash before the first record is attributed to the file.
     let path = file.path.to_string_lossy();
     page.report(Event::RecordStarted { file: &path, line: 0, pass: "", sql: b"", is_judged: true });
-    // Its supervisor gives the file as much time again as it has had, as long as nothing is on the page.
+    // Clear the page after the verdict. As long as it is empty, the supervisor restarts the time limits of the file.
     let judged = || page.0.clear();
     let is_unwanted = || job.interruption.is_some_and(Interruption::is_over);
     let mut outcome =
@@ -289,7 +289,7 @@ fn trial(
     outcome
 }
 
-/// A planned file that no longer exists.
+/// The outcome of a planned file that no longer exists.
 fn vanished(name: &str, missing: Result<Option<TestFile>, SuiteError>) -> Outcome {
     let message = match missing {
         Err(error) => error.to_string(),
@@ -338,7 +338,7 @@ pub struct WorkerEnd<'e> {
 }
 
 impl<'e> WorkerEnd<'e> {
-    /// All that is known of a worker that no supervisor started.
+    /// The end of a worker that no supervisor started: almost nothing is known about it.
     pub fn unknown(engine: &'e str) -> Self {
         let how = "its process died".to_owned();
         WorkerEnd { engine, verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
@@ -348,7 +348,8 @@ impl<'e> WorkerEnd<'e> {
 /// Returns a dead worker's entry for another attempt, or gives its final outcome, checked against `known`. Returns that
 /// outcome.
 ///
-/// A worker that ended with its supervisor ended because of that, not because of its file: the attempt does not count.
+/// If a worker ended together with its supervisor, the supervisor's end is the cause and not the file: the attempt does not
+/// count.
 ///
 /// # Errors
 /// The queue's.
@@ -382,7 +383,7 @@ pub fn settle(
         ..Failure::default()
     };
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    // A process that ends during a record ends in the engine.
+    // If a process ends during a record, it was in the engine.
     let engine_us = if failure.line > 0 { micros(end.ran_for) } else { 0 };
     let began = SystemTime::now() - end.ran_for;
     let outcome = Outcome {

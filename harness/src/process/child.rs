@@ -1,4 +1,4 @@
-//! One child: a process that leads a group, from its start until no process of it is left.
+//! One child: a process that leads a group. It is managed from its start until no process of the group is left.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -16,13 +16,13 @@ use super::{Exit, MARK, Mark, PARENT, ProcessError};
 /// The standard input of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {
-    /// Nothing.
+    /// Empty.
     Null,
     /// A pipe; [`Child::take_stdin`] returns the writing end.
     Pipe,
 }
 
-/// A child is a process in its own group, started by [`Family::spawn`](super::Family::spawn).
+/// A process in its own group, started by [`Family::spawn`](super::Family::spawn).
 ///
 /// When it ends, for whatever reason, the rest of its group, all processes with its mark, and their descendants are
 /// killed too. Dropping it kills it.
@@ -74,8 +74,8 @@ impl Child {
         self.process.stdin.take()
     }
 
-    /// How the child ended; `None` while it runs. Does not block, except for some milliseconds when it first finds the
-    /// child dead: it then kills all processes that the child left behind.
+    /// How the child ended; `None` while it runs. Does not block, with one exception: when it first finds the child dead, it
+    /// kills all processes that the child started and that still run, which takes some milliseconds.
     ///
     /// # Errors
     /// The system does not know the child: other code in this process has reaped it.
@@ -161,15 +161,14 @@ impl Child {
         }
     }
 
-    /// Reaps a child that has ended, after killing all that is left of it.
+    /// Reaps a child that has ended, after killing the processes that it started.
     fn reap(&mut self) -> Result<Exit, ProcessError> {
         self.signal_own_group(Signal::KILL);
         self.shared.forget_group(self.process.id());
         let status = self.process.wait().map_err(|source| self.wait_error(source))?;
         table::forget(self.process.id());
         let was_seen = |now: &Seen| self.tree.iter().any(|seen| (seen.pid, seen.start) == (now.pid, now.start));
-        // A process that stays is stuck in the kernel, with SIGKILL pending; what matters here is that the child has
-        // ended.
+        // A process that remains is stuck in the kernel, with SIGKILL pending. Here it only matters that the child has ended.
         table::kill_all(&self.mark, PATIENCE, |table| table::descendants(table, |seen| seen.marked || was_seen(seen)));
         Ok(Exit::from(status))
     }
@@ -182,7 +181,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.exit.is_none() {
-            // The guardian takes care of what cannot be killed here.
+            // The guardian kills later what cannot be killed here.
             let _ = self.kill_group(Duration::ZERO);
         }
     }

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 
 use signal_hook::consts::SIGABRT;
 
-/// An exit is how a process ended: `exit 3`, `SIGSEGV`.
+/// How a process ended: `exit 3`, `SIGSEGV`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It exited with this code.
@@ -27,7 +27,7 @@ impl Exit {
 
 impl From<ExitStatus> for Exit {
     fn from(status: ExitStatus) -> Self {
-        // Any other status belongs to a process that has not ended.
+        // If there is no signal and no code, the process has not ended.
         status.signal().map_or_else(|| Exit::Code(status.code().unwrap_or(-1)), Exit::Signal)
     }
 }
@@ -65,8 +65,8 @@ const WORDS: [&str; 9] = [
 
 /// Whether a process that ended this way, and last wrote `log_tail`, ran out of memory.
 ///
-/// Trusts only a process that gave up by itself (SIGABRT, or an exit code other than 0). A bare SIGKILL may come from
-/// the kernel's out-of-memory killer or from anyone: compare [`kernel_oom_kills`] from before and after.
+/// Trusts the log only if the process gave up by itself (SIGABRT, or an exit code other than 0). SIGKILL alone may come from
+/// the kernel's out-of-memory killer or from any other sender: compare [`kernel_oom_kills`] from before and after.
 pub fn says_out_of_memory(log_tail: &str, exit: &Exit) -> bool {
     let gave_up = match exit {
         Exit::Code(code) => *code != 0,
@@ -92,7 +92,7 @@ pub fn read_tail(path: &Path, bytes: u64) -> io::Result<String> {
     file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
     let mut tail = Vec::new();
     file.take(bytes).read_to_end(&mut tail)?;
-    // Drop a character that the cut went through.
+    // If the cut was inside a character, drop the rest of that character.
     let begin = if length > bytes { tail.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count() } else { 0 };
     Ok(String::from_utf8_lossy(&tail[begin..]).into_owned())
 }

@@ -11,7 +11,7 @@ use super::shared::{Adoption, Shared};
 use super::table::{self, PATIENCE, Seen};
 use super::{Child, Mark, ProcessError, Stdin, same_executable};
 
-/// A family is all processes of one run: children, their descendants, and the guardian, which outlives them.
+/// All processes of one run: children, their descendants, and the guardian, which outlives them.
 ///
 /// A supervisor has one. It calls [`tend`](Family::tend) regularly, and [`end`](Family::end) at the end. If the family
 /// and its last child are dropped instead, the guardian does the work of `end`.
@@ -41,8 +41,8 @@ pub struct Family {
 }
 
 impl Family {
-    /// Makes a family without children, and its guardian: this same program, which must call
-    /// [`enter_if_asked`](super::guardian::enter_if_asked) first.
+    /// Makes a family without children, and starts its guardian. The guardian runs this same program, whose `main` must first
+    /// call [`enter_if_asked`](super::guardian::enter_if_asked).
     ///
     /// # Errors
     /// The guardian could not be started, or the program did not become one.
@@ -84,7 +84,7 @@ impl Family {
         self.shared.lock().guardian.as_mut().is_some_and(Guardian::is_alive)
     }
 
-    /// The guardian's process id; none after a failed [`tend`](Family::tend).
+    /// The guardian's process id; `None` after a failed [`tend`](Family::tend).
     pub fn guardian_id(&self) -> Option<u32> {
         self.shared.lock().guardian.as_ref().map(Guardian::id)
     }
@@ -128,7 +128,7 @@ impl Family {
         Ok(())
     }
 
-    /// Kills all that is left of the family, running children included, and ends the guardian. Returns whether
+    /// Kills all remaining processes of the family, including running children, and ends the guardian. Returns whether
     /// everything was gone within some seconds.
     pub fn end(self) -> bool {
         let mut state = self.shared.lock();
@@ -144,13 +144,13 @@ impl Family {
     }
 }
 
-/// Makes this process notice its children's ends even if a launcher started it with SIGCHLD ignored: the system would
-/// reap the children by itself, and their exits would be lost.
+/// Makes sure that this process can wait for its children, even if a launcher started it with SIGCHLD ignored. Otherwise the
+/// system would reap the children by itself, and their exits would be lost.
 fn heed_dead_children() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Any handler works; nobody reads the flag. If the handler cannot be set, which is not known to happen, waiting
-        // for a child fails with an error of its own.
+        // Any handler works, and the flag is never read. Setting the handler is not known to fail. If it does, waiting for a
+        // child fails with its own error.
         let _ = signal_hook::flag::register(signal_hook::consts::SIGCHLD, Arc::new(AtomicBool::new(false)));
     });
 }

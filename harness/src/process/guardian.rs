@@ -54,10 +54,10 @@ pub fn enter_if_asked() -> Option<ExitCode> {
 }
 
 fn guard(input: impl BufRead, output: &mut impl Write) -> io::Result<()> {
-    // Fails only for a group leader, which no terminal's Ctrl-C reaches.
+    // Fails only for a group leader, and a group leader does not receive a terminal's Ctrl-C anyway.
     let _ = rustix::process::setsid();
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-        // Nobody reads this flag; this is the safe way to ignore a signal.
+        // The flag is never read: this is the safe way to ignore a signal.
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     writeln!(output, "\n{READY}")?;
@@ -84,7 +84,7 @@ fn guard(input: impl BufRead, output: &mut impl Write) -> io::Result<()> {
 /// Kills all that is left of a family whose supervisor has just ended.
 fn kill_survivors(mark: &Mark, groups: &BTreeSet<i32>) {
     let died = table::now();
-    // Twice: a process in the middle of `exec` has no environment at the first look.
+    // Look twice: a process in the middle of `exec` has no environment at the first look.
     for _ in 0..2 {
         table::kill_all(mark, table::PATIENCE * 3, |table| {
             let (victims, groups) = victims(table, groups, died);
@@ -99,7 +99,7 @@ fn kill_survivors(mark: &Mark, groups: &BTreeSet<i32>) {
     }
 }
 
-/// The processes of a family whose supervisor ended at that time, and those of its groups that still have members.
+/// The processes of a family whose supervisor ended at the time `died`, and those of its groups that still have members.
 fn victims(table: &[Seen], groups: &BTreeSet<i32>, died: u64) -> (Vec<Seen>, BTreeSet<i32>) {
     let is_witness = |seen: &&Seen| groups.contains(&seen.group) && (seen.marked || seen.start <= died);
     let groups: BTreeSet<i32> = table.iter().filter(is_witness).map(|seen| seen.group).collect();

@@ -1,4 +1,4 @@
-//! Ctrl-C, and the polite request to end.
+//! Handles Ctrl-C and other requests to end.
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -12,11 +12,11 @@ use super::ProcessError;
 
 /// Counts how often this process was asked to end, by SIGINT (Ctrl-C) or SIGTERM.
 ///
-/// SIGHUP, which a terminal sends when it is closed, counts twice, for there is nobody left who could ask again. Under
-/// `nohup`, which has it ignored, it goes on being ignored.
+/// SIGHUP, which a terminal sends when it is closed, counts twice, because the user can no longer ask again. Under `nohup`,
+/// SIGHUP is ignored, and stays so.
 ///
-/// From [`install`](Interrupts::install) on, none of them ends the process by itself. Children in groups of their own do not
-/// receive the terminal's Ctrl-C: what becomes of them is for the supervisor to decide.
+/// After [`install`](Interrupts::install), none of these signals ends the process by itself. Children in their own groups do
+/// not receive the terminal's Ctrl-C: the supervisor decides what happens to them.
 #[derive(Debug)]
 pub struct Interrupts {
     /// Receives a byte for each signal.
@@ -25,7 +25,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Begins to count, for as long as the process exists.
+    /// Starts to count; continues as long as the process exists.
     ///
     /// # Errors
     /// The system refused.
@@ -42,7 +42,7 @@ impl Interrupts {
         install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
     }
 
-    /// How many there have been. Costs a system call.
+    /// How many requests there have been. Costs a system call.
     pub fn count(&mut self) -> usize {
         let mut bytes = [0; 64];
         while let Ok(length @ 1..) = self.pipe.read(&mut bytes) {
@@ -60,13 +60,13 @@ fn ignores_hangups() -> bool {
     true
 }
 
-/// An interruption is what a process that runs files itself does about Ctrl-C.
+/// How a process that runs files itself reacts to Ctrl-C.
 ///
 /// | signal | what follows |
 /// |---|---|
-/// | the first SIGINT or SIGTERM | no further file is begun; those that run have the grace period to end |
+/// | the first SIGINT or SIGTERM | no further file starts; running files have the grace period to end |
 /// | the second, or SIGHUP | the grace period is over |
-/// | the third | the process ends, as if nobody caught it |
+/// | the third | the process ends, as if it did not catch the signal |
 #[derive(Debug, Clone)]
 pub struct Interruption {
     count: Arc<AtomicUsize>,
@@ -75,8 +75,8 @@ pub struct Interruption {
 }
 
 impl Interruption {
-    /// Begins to listen, for as long as the process exists. At the first signal `notice` goes to standard error, even
-    /// while all other threads are busy.
+    /// Starts to listen; continues as long as the process exists. At the first signal, `notice` is printed on standard error,
+    /// even while all other threads are busy.
     ///
     /// # Errors
     /// The system refused.
@@ -105,12 +105,12 @@ impl Interruption {
         install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
     }
 
-    /// Whether no further file may begin.
+    /// Whether no further file may start.
     pub fn is_asked_for(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether what still runs is not to be waited for any longer.
+    /// Whether to stop waiting for the files that still run.
     pub fn is_over(&self) -> bool {
         let first = self.first.get().filter(|first| first.elapsed() > self.grace);
         first.is_some() || self.count.load(Ordering::SeqCst) > 1

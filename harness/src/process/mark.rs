@@ -5,7 +5,7 @@ use std::io;
 
 use super::MARK;
 
-/// A mark is an entry in a process's environment: of a whole family, or of one child and its descendants.
+/// An entry in a process's environment that identifies a whole family, or one child and its descendants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     token: String,

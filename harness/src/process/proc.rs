@@ -1,4 +1,4 @@
-//! The few facts about processes that this program reads from `/proc`: the format is that of proc(5).
+//! Reads a few facts about processes from `/proc`, in the format of proc(5).
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) pid: i32,
-    /// `R`, `S`, `T`, `Z` and so on.
+    /// The state: `R`, `S`, `T`, `Z` and so on.
     pub(super) state: char,
     pub(super) parent: i32,
     pub(super) group: i32,
@@ -16,18 +16,19 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// What the kernel says of this process; none if it is gone or cannot be read.
+    /// The kernel's data about this process; `None` if it is gone or cannot be read.
     pub(super) fn of(pid: i32) -> Option<Self> {
         Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The second field is the program's name in parentheses, which may hold anything, parentheses too.
+    /// Parses the text of `stat`. The second field is the program's name in parentheses; the name may itself contain
+    /// parentheses.
     fn parse(text: &[u8]) -> Option<Self> {
         let end = text.iter().rposition(|byte| *byte == b')')?;
         let pid = text.split(|byte| *byte == b' ').next()?;
         let pid = std::str::from_utf8(pid).ok()?.parse().ok()?;
         let rest: Vec<&str> = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace().collect();
-        // The third field is the first of these; the start is the 22nd.
+        // The third field has index 0 here; the start time is field 22.
         let field = |number: usize| rest.get(number - 3).copied();
         Some(Stat {
             pid,
@@ -39,13 +40,13 @@ impl Stat {
     }
 }
 
-/// The pids of all processes; none if `/proc` cannot be read.
+/// The pids of all processes; empty if `/proc` cannot be read.
 pub(super) fn pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The value that this process was started with for an environment variable; none if it is not ours to read.
+/// The value of an environment variable that this process was started with; `None` if we may not read it.
 pub(super) fn variable(pid: i32, name: &str) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let value = |entry: &[u8]| {

@@ -1,4 +1,4 @@
-//! What a family and its children share.
+//! Data that a family and its children share.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -37,7 +37,7 @@ pub(super) struct Adoption {
 }
 
 impl State {
-    /// Whether this is a child that this process has adopted.
+    /// Whether this process has adopted `seen` as an orphan.
     pub(super) fn is_orphan(&self, seen: &Seen, known: &BTreeSet<i32>) -> bool {
         self.adoption.as_ref().is_some_and(|adoption| {
             seen.parent == std::process::id() as i32
@@ -83,7 +83,7 @@ impl Shared {
         Ok(process)
     }
 
-    /// Call this before the group's leader is reaped: after that, its pid may be reused.
+    /// Forgets a group. Call this before the group's leader is reaped: after that, its pid may be reused.
     pub(super) fn forget_group(&self, group: u32) {
         let mut state = self.lock();
         state.groups.remove(&(group as i32));

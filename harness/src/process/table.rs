@@ -1,4 +1,4 @@
-//! The system's table of processes, and how to kill some of them and no unrelated ones.
+//! Reads the system's table of processes, and kills some of them without harming unrelated ones.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command};
@@ -9,25 +9,25 @@ use super::Mark;
 #[cfg(target_os = "linux")]
 use super::proc::{self, Stat};
 
-/// A process as the table showed it.
+/// A process as it was found in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seen {
-    /// Its number, which may pass on to another process …
+    /// The pid, which the system may reuse for another process …
     pub(super) pid: i32,
-    /// … that would have started at another time, in clock ticks since boot.
+    /// … with another start time. In clock ticks since boot.
     pub(super) start: u64,
     pub(super) parent: i32,
     pub(super) group: i32,
-    /// Dead, and waiting to be reaped.
+    /// Whether it is dead, and waiting to be reaped.
     pub(super) zombie: bool,
-    /// It carries the mark that was looked for.
+    /// Whether it has the mark that was searched for.
     pub(super) marked: bool,
 }
 
-/// All processes, and whether they carry the mark. Takes some tens of µs for each.
+/// All processes, and whether they have the mark. Takes some tens of µs for each process.
 #[cfg(target_os = "linux")]
 pub(super) fn look(mark: Option<&Mark>) -> Vec<Seen> {
-    // A process that is gone by now, or is not ours to read, is none to be killed.
+    // Leaves out processes that are gone by now or that we may not read: they are not to be killed.
     proc::pids().into_iter().filter_map(|pid| see(pid, mark)).collect()
 }
 
@@ -45,7 +45,7 @@ pub(super) fn look(_mark: Option<&Mark>) -> Vec<Seen> {
     Vec::new()
 }
 
-/// The time in the unit of [`Seen::start`]; 0 where it is unknown.
+/// The current time in the unit of [`Seen::start`]; 0 if it is unknown.
 pub(super) fn now() -> u64 {
     #[cfg(target_os = "linux")]
     return proc::now().unwrap_or(0);
@@ -53,7 +53,7 @@ pub(super) fn now() -> u64 {
     0
 }
 
-/// The living among `table` that descend from a process for which `is_root` holds, roots included.
+/// The living processes in `table` that descend from a process for which `is_root` returns true, including that process.
 pub(super) fn descendants(table: &[Seen], is_root: impl Fn(&Seen) -> bool) -> Vec<Seen> {
     let mut pids: BTreeSet<i32> = table.iter().filter(|seen| is_root(seen)).map(|seen| seen.pid).collect();
     loop {
@@ -67,21 +67,21 @@ pub(super) fn descendants(table: &[Seen], is_root: impl Fn(&Seen) -> bool) -> Ve
     table.iter().filter(|seen| pids.contains(&seen.pid) && !seen.zombie && seen.pid != me).copied().collect()
 }
 
-/// Kills the process that was seen, if it is still that one.
+/// Kills a process that was found in the table, unless its pid has been reused.
 #[cfg(target_os = "linux")]
 pub(super) fn kill(seen: &Seen) {
     use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
     let Some(pid) = Pid::from_raw(seen.pid) else { return };
     let pidfd = pidfd_open(pid, PidfdFlags::empty());
-    // The pidfd holds on to one process; it is the one that was seen if that has not ended before.
+    // From here on, the pidfd always means the same process. The start time shows whether it is the one that was found.
     if Stat::of(seen.pid).is_none_or(|stat| stat.start != seen.start) {
         return;
     }
-    // A process that ended meanwhile, or is not ours to signal, is as good as killed: nothing more can be done to it.
+    // If the process has ended meanwhile, or we may not signal it, nothing more can be done.
     let _ = match pidfd {
         Ok(pidfd) => pidfd_send_signal(pidfd, Signal::KILL),
-        // Before Linux 5.3 there are none, and a look just before the signal is the best there is.
+        // Linux before 5.3 has no pidfds. A check just before the signal is the best alternative.
         Err(rustix::io::Errno::NOSYS) => kill_process(pid, Signal::KILL),
         Err(_) => Ok(()),
     };
@@ -90,8 +90,8 @@ pub(super) fn kill(seen: &Seen) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn kill(_seen: &Seen) {}
 
-/// Kills what `victims` finds in the table until it finds nothing more, for as long as `patience` lasts; says whether
-/// that was reached.
+/// Kills the processes that `victims` selects from the table, again and again until it selects none or `patience` is over.
+/// Returns whether it selects none any more.
 ///
 /// More than one look is needed because a process may fork while it is being killed.
 pub(super) fn kill_all(mark: &Mark, patience: Duration, victims: impl Fn(&[Seen]) -> Vec<Seen>) -> bool {
@@ -111,19 +111,19 @@ pub(super) fn kill_all(mark: &Mark, patience: Duration, victims: impl Fn(&[Seen]
     }
 }
 
-/// How long to wait for processes that were sent KILL to be gone: only one stuck in the kernel takes longer.
+/// How long to wait until killed processes are gone. Only a process stuck in the kernel takes longer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The children that this module started and has not reaped, for all families in this process; all others that
-/// this process may have are not its own.
+/// The children that this module started and has not reaped, for all families in this process. Other code started all other
+/// children.
 static KNOWN: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// Locks the children of this process that this module started: meanwhile it starts no other.
+/// Locks the set of children that this module started. While it is locked, the module starts no other child.
 pub(super) fn known() -> MutexGuard<'static, BTreeSet<i32>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a child of this process that nobody takes for an orphan.
+/// Starts a child and registers it, so that it does not count as an orphan.
 pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
     let mut known = known();
     let child = command.spawn()?;
@@ -131,7 +131,7 @@ pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
     Ok(child)
 }
 
-/// To be called after a child is reaped.
+/// Removes a child from the set. Call this after the child is reaped.
 pub(super) fn forget(pid: u32) {
     known().remove(&(pid as i32));
 }

@@ -23,7 +23,7 @@ mod supervisor;
 
 mod own;
 
-/// Not a test: what this binary does when a test started it with [`ROLE`], or a family as its guardian.
+/// Not a test: the program of this binary when a test started it with [`ROLE`], or when a family started it as its guardian.
 #[test]
 #[ignore = "what other tests start as a process"]
 fn role() {
@@ -143,8 +143,8 @@ fn send(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
 }
 
-/// Starts one grandchild of each kind: one that stays, one that leaves the group, a daemon, and, in the group but
-/// without the mark, one with an empty environment. All but the last say that they are ready, and so does the script.
+/// Starts one grandchild of each kind: one that stays in the group; one that leaves it; a daemon; and one that stays in the
+/// group but has an empty environment and so no mark. All except the last print that they are ready, and so does the script.
 const BROOD: &str = "
     sh -c 'echo is up; exec sleep 1000' &
     setsid sh -c 'echo is up; exec sleep 1000' &

@@ -1,4 +1,4 @@
-//! What a child does at its start, and measures of itself.
+//! Settings that a child makes at its start, and measurements of itself.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs::File;
@@ -9,10 +9,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{PARENT, ProcessError};
 
-/// Makes this process die, by SIGKILL and at once, together with the supervisor that started it.
+/// Makes the kernel kill this process with SIGKILL as soon as the supervisor that started it ends.
 ///
-/// Call it first. Without a supervisor (no [`PARENT`] in the environment) it does nothing, nor on systems other than
-/// Linux, where only the guardian does this.
+/// Call it first. It does nothing without a supervisor (no [`PARENT`] in the environment). It also does nothing on systems
+/// other than Linux; there only the guardian kills this process.
 ///
 /// The signal is sent when the *thread* that called [`Family::spawn`](super::Family::spawn) ends, even if its process
 /// continues. It does not reach this process's own children.
@@ -26,7 +26,7 @@ pub fn die_with_parent() -> Result<(), ProcessError> {
         use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         let set = set_parent_process_death_signal(Some(Signal::KILL));
         set.map_err(|errno| ProcessError::Setting { what: "die with the supervisor", source: errno.into() })?;
-        // Checked after the request, so that a parent that ends at any moment is either noticed here or triggers the
+        // Check after the request: a parent that ends before the request is noticed here, and one that ends later triggers the
         // signal.
         let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
         if parent.to_string() != expected {
@@ -74,7 +74,7 @@ pub fn grant_stack(bytes: usize) {
     let Rlimit { current, maximum } = getrlimit(Resource::Stack);
     let wanted = maximum.map_or(bytes as u64, |maximum| maximum.min(bytes as u64));
     if current.is_some_and(|current| current < wanted) {
-        // A worker checks its own stack.
+        // If this fails, the worker notices that its own stack is too small.
         let _ = setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum });
     }
 }
@@ -85,7 +85,7 @@ pub fn has_stack(bytes: usize) -> bool {
 }
 
 fn lower(resource: Resource, limit: u64) -> std::io::Result<()> {
-    // A lower limit stays.
+    // If the limit is already lower, it stays.
     let limit = Some(getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit)));
     Ok(setrlimit(resource, Rlimit { current: limit, maximum: limit })?)
 }
@@ -121,7 +121,7 @@ impl PeakMemory {
         let Some((clear_refs, _)) = &mut self.files else { return };
         // 5 resets the peak and nothing else: proc_pid_clear_refs(5).
         if clear_refs.write_all(b"5").is_err() {
-            // Otherwise the peak since the start of the process would count as that of the work.
+            // Without the reset, the peak since the start of the process would count as that of the work.
             self.files = None;
         }
     }

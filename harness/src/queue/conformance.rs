@@ -1,7 +1,7 @@
-//! What any queue must do, as tests that take a queue.
+//! Tests that every queue must pass. Each test takes a queue.
 //!
-//! `conformance! { start }` makes a test for each, where `start: fn(Plan) -> Join` starts a run;
-//! `conformance! { start, there }` only runs them where `there()`.
+//! `conformance! { start }` makes one test function for each, where `start: fn(Plan) -> Join` starts a run. With `conformance!
+//! { start, there }`, the tests run only if `there()` returns true.
 
 use super::*;
 use crate::outcome::Verdict;
@@ -296,7 +296,7 @@ pub(crate) fn a_finish_may_bring_the_next_claim_with_it(start: fn(Plan) -> Join)
     assert_eq!(b.running(1).unwrap(), None);
     let finished = Event::Finished { worker: 1, entry: 0, outcome: Box::new(outcome) };
     assert_eq!(a.poll().unwrap(), [finished, Event::Claimed { worker: 1, entry: 2 }]);
-    // There may be nothing to claim, for each possible reason.
+    // Check each possible reason why there is nothing to claim.
     let outcome = passed(&third);
     assert!(matches!(a.finish_and_claim(third, &outcome).unwrap(), Claim::Wait));
     b.requeue(second, "failed").unwrap();

@@ -5,7 +5,7 @@
 //! counter that could disagree. Every participant remembers how far it has read, so an operation costs what happened
 //! since the last one, independent of the length of the plan.
 //!
-//! The lock is flock, held for one operation. Other locks, held until a process ends, show who is alive
+//! The lock is flock, held for one operation. Other locks, held until a process ends, show which participants are alive
 //! (`file/liveness.rs`). Nothing here uses a clock, a process id or a time-out.
 //!
 //! | fault | what happens |
@@ -61,7 +61,7 @@ use crate::outcome::{Attempt, Outcome};
 /// The newest format version that can be read, and the one that is written.
 const VERSION: u64 = 2;
 
-/// A file queue is one participant's access to a run that is kept in a file.
+/// One participant's access to a run that is kept in a file.
 #[derive(Debug)]
 pub struct FileQueue {
     journal: Journal,
@@ -137,7 +137,7 @@ impl Locked<'_> {
         self.state().holder(entry).is_some_and(is_open).then_some(entry).ok_or_else(|| lease.stale())
     }
 
-    /// What can be claimed, or the answer if nothing can.
+    /// The next entry to claim, or the answer to the claim if there is none.
     fn next(&self) -> Result<u32, Claim> {
         if self.state().is_complete() {
             return Err(Claim::Complete);
@@ -214,10 +214,11 @@ impl Queue for FileQueue {
         let mut holders: Vec<u32> = self.journal.state().open().iter().map(|(_, holder)| holder.worker).collect();
         holders.sort_unstable();
         holders.dedup();
-        // A dead participant stays dead: so this can be checked without the queue's lock.
+        // A dead participant stays dead, so this can be checked without the queue's lock.
         let mut dead = Vec::new();
         for worker in holders {
-            // While its supervisor is alive, only that one takes over its lease: it knows how the worker ended.
+            // While a worker's supervisor is alive, only the supervisor takes over the worker's lease: it knows how the worker
+            // ended.
             let supervisor = self.journal.parent(worker).filter(|parent| *parent != self.worker);
             let is_ours = |supervisor: Option<u32>| supervisor.map_or(Ok(true), |parent| self.locks.is_dead(parent));
             if worker != self.worker && self.locks.is_dead(worker)? && is_ours(supervisor)? {

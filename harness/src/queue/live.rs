@@ -19,7 +19,7 @@ const FILE_BYTES: usize = 1008;
 /// How many bytes of a statement are kept.
 const SQL_BYTES: usize = SLOT_BYTES - SLOT_HEAD - FILE_BYTES;
 
-/// Running is the record that a worker is running, or was running when it ended.
+/// The record that a worker is running, or was running when it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The file, as the worker names it.
@@ -36,7 +36,7 @@ pub struct Running {
     pub trial: u32,
 }
 
-/// Live is where a participant writes down what it is running; this costs one copy.
+/// Where a participant notes what it is running. Each note costs one copy.
 ///
 /// The page is in memory that outlives the process. It has two slots, so that a crash during a write leaves the
 /// previous record intact. All numbers are little-endian; 8,192 bytes in all:
@@ -59,12 +59,12 @@ pub struct Live {
 
 enum Memory {
     Mapped(MmapMut),
-    /// Read by nobody: for tests, and for runs of a single process.
+    /// Memory that no other process reads: for tests, and for runs of a single process.
     Private(Box<[u8]>),
 }
 
 impl Live {
-    /// A page that nobody else can read, for a process that shares no run.
+    /// A page that no other process can read, for a process that shares no run.
     pub fn private() -> Self {
         Live::from_memory(Memory::Private(vec![0; PAGE_BYTES].into()))
     }
@@ -91,7 +91,7 @@ impl Live {
         self.running_in(file, line, "", sql);
     }
 
-    /// The same for a record in a pass of the loops around it.
+    /// Like [`running`](Live::running), for a record in a pass of the loops around it.
     pub fn running_in(&self, file: &str, line: u64, pass: &str, sql: &str) {
         self.write(|page| {
             let count = u64::from_le_bytes(page[..8].try_into().expect("eight bytes")) + 1;
@@ -111,8 +111,7 @@ impl Live {
                 slot[SLOT_HEAD + pass_at..][..pass.len()].copy_from_slice(pass.as_bytes());
             }
             slot[SLOT_HEAD + FILE_BYTES..][..sql.len()].copy_from_slice(sql.as_bytes());
-            // The process may die between any two instructions: the count must not increase before the write is
-            // complete.
+            // The process may end between any two instructions, so the count must not increase before the write is complete.
             compiler_fence(Ordering::SeqCst);
             page[..8].copy_from_slice(&count.to_le_bytes());
         });

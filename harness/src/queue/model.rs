@@ -8,9 +8,9 @@ use super::conformance::{Join, passed, plan};
 use super::*;
 use crate::outcome::Verdict;
 
-/// `model! { start }` makes a test of random sequences, where `start: fn(Plan) -> Join` starts a run that continues
-/// even if all participants have ended in between.
-/// `model! { start, there, cases }` does so if `there()`, with that many sequences.
+/// `model! { start }` makes a test of random sequences. `start: fn(Plan) -> Join` starts a run that continues even if all its
+/// participants have ended in between.
+/// `model! { start, there, cases }` makes the same test with `cases` sequences; it runs only if `there()` returns true.
 macro_rules! model {
     ($start:expr) => {
         $crate::queue::model::model! { $start, || true, 400 }
@@ -42,9 +42,9 @@ pub(crate) enum Step {
     Finish(usize, usize),
     FinishAndClaim(usize, usize),
     Requeue(usize, usize),
-    /// Look for lost leases; then finish, keep, requeue or release each.
+    /// Look for lost leases; then finish, retry, requeue or release each.
     Lost(usize, u8),
-    /// Try to finish with a lease that another participant has, or had before it ended.
+    /// Try to finish with a lease that another participant holds, or held before it ended.
     Intrude(usize, usize),
     Stop(usize),
     Look(usize),
@@ -74,7 +74,7 @@ struct Truth {
     attempts: u32,
     deaths: u32,
     holder: Option<u32>,
-    /// Whether the holder is the one that ran it.
+    /// Whether the holder is the participant that ran the entry.
     ran: bool,
     outcome: Option<Outcome>,
 }
@@ -183,7 +183,7 @@ impl World {
         self.claimed(id, claim)
     }
 
-    /// Checks that a claim found what it must; returns whether that is a lease.
+    /// Checks the result of a claim against the model. Returns whether it is a lease.
     fn claimed(&mut self, id: u32, claim: Claim) -> bool {
         let participant = self.living.get_mut(&id).unwrap();
         let next = self.back.front().or(self.waiting.front()).copied();
@@ -246,7 +246,7 @@ impl World {
         self.living.get_mut(&id).unwrap().queue.release(lease, "never mind").unwrap();
         let truth = &mut self.truths[entry];
         assert_eq!(truth.holder.take(), Some(id));
-        // Only leases taken from dead participants are released here, and each claim ends once.
+        // Only leases taken from dead participants are released here, and each such claim ended with exactly one death.
         (truth.attempts, truth.deaths) = (truth.attempts - 1, truth.deaths - 1);
         self.back.push_back(entry);
     }
@@ -317,7 +317,7 @@ impl World {
         }
     }
 
-    /// All participants die, and one that resumes finishes the rest.
+    /// Ends all participants, resumes the run with a new one, and finishes the rest.
     fn bring_to_an_end(mut self) {
         self.step(Step::AllDie);
         if self.is_complete() {

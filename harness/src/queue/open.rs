@@ -11,7 +11,7 @@ const RUN_ID_BYTES: usize = 100;
 /// Options for opening a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// The run to start or join; without it, the live run, or else a new one.
+    /// The run to start or join; `None` means the live run or, if there is none, a new one.
     pub run_id: Option<String>,
     /// Continue an incomplete run whose participants are gone, instead of replacing it.
     pub resume: bool,
@@ -21,11 +21,11 @@ pub struct OpenOptions {
     /// settles this participant's leases while it is alive. Once it is dead, this participant's unfinished attempt does
     /// not count.
     pub parent: Option<u32>,
-    /// When this participant stops waiting for the queue's lock; without it, it waits forever.
+    /// When this participant stops waiting for the queue's lock; `None` means never.
     pub deadline: Option<Instant>,
     /// The folder where participants of a queue on a server write down what they are running.
     pub pages: PathBuf,
-    /// How many runs a server keeps; without a number, all.
+    /// How many runs a server keeps; `None` means all.
     pub keep_runs: Option<usize>,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn check_run_id(run: &str) -> Result<(), QueueError> {
     }
 }
 
-/// Opened says which run a process joined, and what happened to the previous one.
+/// Which run a process joined, and what happened to the previous one.
 ///
 /// Its text is a sentence fragment, such as `resumed the run: 600 finished, 23 left`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub enum Opened {
         /// The previous run.
         run: String,
     },
-    /// All participants of an incomplete run were gone, and nobody asked to resume it; this process started a new one.
+    /// All participants of an incomplete run were gone, and the user did not ask to resume it; this process started a new one.
     ReplacedIncomplete {
         /// The previous run.
         run: String,

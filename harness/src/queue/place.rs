@@ -10,7 +10,7 @@ use super::postgres::PostgresQueue;
 use super::{OpenOptions, Opened, Plan, Queue, QueueError};
 use crate::engine::{Choice, Url};
 
-/// A place names a queue. Its `Display` hides passwords.
+/// The place where a queue is kept. Its `Display` hides passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A file: any path.

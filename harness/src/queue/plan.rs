@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::TrialId;
 
-/// A plan entry is one trial of one pass.
+/// One trial of one pass.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlanEntry {
     /// The trial's name.
@@ -29,10 +29,10 @@ impl PlanEntry {
     }
 }
 
-/// A plan is every entry of a run in claim order, everything that verdicts depend on, and a hash of both.
+/// Every entry of a run in claim order, everything that verdicts depend on, and a hash of both.
 ///
-/// The hash does not depend on the order: two processes that know different past durations sort differently but have
-/// the same run.
+/// The hash does not depend on the order. Two processes that know different past durations sort differently, but have the same
+/// run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     entries: Vec<PlanEntry>,
@@ -42,7 +42,7 @@ pub struct Plan {
     settings: Settings,
 }
 
-/// Settings are what verdicts depend on besides the files, by name: the engine, labels, time limits.
+/// The values that verdicts depend on besides the files, by name: the engine, labels, time limits.
 pub type Settings = BTreeMap<String, String>;
 
 /// The setting of a run that rewrites its files, so that file contents cannot identify it.
@@ -136,7 +136,7 @@ impl Plan {
         self.entries.is_empty()
     }
 
-    /// Whether the hash is (still) that of the plan.
+    /// Whether the hash matches the plan.
     pub fn is_intact(&self) -> bool {
         self.sum() == self.hash
     }
@@ -170,10 +170,10 @@ impl Plan {
     }
 }
 
-/// The value of [`REWRITES`] for a run that only shows what it would rewrite.
+/// The value of [`REWRITES`] for a run that only shows the rewritten text.
 pub const CHECK: &str = "check";
 
-/// The value of [`REWRITES`] for a run that writes beside the files what it would rewrite.
+/// The value of [`REWRITES`] for a run that writes the new text beside the files.
 pub const REVIEW: &str = "review";
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ const FORMAT: i32 = 2;
 /// The minimum time between two polls of the server.
 const PACE: Duration = Duration::from_millis(200);
 
-/// A PostgreSQL queue is one participant's access to a run that is kept on a server.
+/// One participant's access to a run that is kept on a server.
 #[derive(Debug)]
 pub struct PostgresQueue {
     link: Link,
@@ -94,13 +94,13 @@ pub struct PostgresQueue {
 /// What a claim found on the server.
 enum Found {
     Leased(Row),
-    /// This participant's claim of an entry that it has since lost.
+    /// This participant claimed an entry, but has lost the lease since.
     Lost,
     Nothing,
 }
 
 impl Found {
-    /// The result of a claim that was sent before, for which `row` was found.
+    /// The result of a claim that was sent before; `row` is the entry found for it.
     fn retried(row: Row) -> Self {
         if row.get(3) { Found::Leased(row) } else { Found::Lost }
     }
@@ -187,7 +187,7 @@ impl PostgresQueue {
             let (waiting, leased): (bool, bool) = (row.get(2), row.get(3));
             Ok(match stopped {
                 _ if gone => RunStatus::Gone,
-                // Looks the same as a run whose entries were deleted, so count them.
+                // An empty result may also mean that the run's entries were deleted, so count the finished ones.
                 _ if !waiting && !leased => {
                     RunStatus::Finished(connection.rows(sql::FINISHED, &[run]).await?[0].get(0))
                 }
@@ -197,7 +197,8 @@ impl PostgresQueue {
         })
     }
 
-    /// Closes an open lease by one statement, which returns a row if it did; `values` gets the event count.
+    /// Closes an open lease by one statement, which returns a row on success. `rest` are further values of the statement, after
+    /// the participant and its event count.
     fn close(&mut self, lease: &Lease, sql: &'static str, rest: &[&(dyn ToSql + Sync)]) -> Result<(), QueueError> {
         let Identity { run, worker, .. } = &self.identity;
         if lease.worker != self.worker() {
@@ -298,7 +299,7 @@ impl Queue for PostgresQueue {
         let (entry, sequence) = (lease.entry as i32, lease.sequence.cast_signed());
         let (finished, claimed) = (self.n + 1, self.n + 2);
         let outcome = serde_json::to_string(outcome).expect("plain data becomes JSON in memory");
-        // The previous record must not be blamed for a crash in the next trial.
+        // Otherwise a crash in the next trial would be attributed to the previous record.
         self.pages.live().clear();
         let both = self.link.call(async |connection, again| {
             if again && happened(connection, *run, *worker, finished).await? {
@@ -352,7 +353,7 @@ impl Queue for PostgresQueue {
         match self.status()? {
             RunStatus::Wiped => Err(self.wiped("deleted").into()),
             RunStatus::Gone => Err(self.taken_for_dead().into()),
-            // Somebody else has already asked.
+            // Another participant has already asked.
             RunStatus::Stopped(_) | RunStatus::Wait | RunStatus::Finished(_) => Ok(()),
         }
     }

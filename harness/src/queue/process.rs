@@ -1,4 +1,4 @@
-//! Children of tests: this test binary, started again with instructions in its environment.
+//! Child processes of tests: this test binary, started again with instructions in its environment.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -9,7 +9,7 @@ use super::conformance::passed;
 use super::{Queue, Running};
 use crate::outcome::{Outcome, Verdict};
 
-/// A child that does not outlive its test.
+/// A child that ends at the latest with its test.
 pub(super) struct Process(pub Child, Option<BufReader<ChildStdout>>);
 
 impl Drop for Process {
@@ -59,7 +59,7 @@ pub(super) fn wait_for_parent() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// Kills participant 2, whose process runs line 7 of the plan's one entry: its lease is lost at once, with that record.
+/// Kills participant 2, which runs line 7 of the plan's only entry. Checks that its lease is lost at once, with that record.
 pub(super) fn kill_and_settle(queue: &mut dyn Queue, mut process: Process) {
     assert_eq!(queue.running(2).unwrap().unwrap().sql, "SELECT 7");
     process.0.kill().unwrap();

@@ -1,4 +1,4 @@
-//! One try: a shorter script, run in a process of its own.
+//! One try: a shorter script that runs in its own process.
 //!
 //! ```text
 //! SLT_SHRINK=FOLDER     this process runs one try, which the folder holds
@@ -29,17 +29,17 @@ use crate::process::{self, Child, Exit, Family, ProcessError, Stdin};
 use crate::suite::{At, Dialect, Excerpt, TestFile};
 use crate::trial::{self, Options};
 
-/// Tells a process that it runs one try.
+/// The variable that tells a process to run one try.
 const FOLDER: &str = "SLT_SHRINK";
 
-/// What one try runs.
+/// The instructions for one try.
 #[derive(Debug, Serialize, Deserialize)]
 struct Task {
-    /// The name of the script that is being shrunk: engines may know it.
+    /// The name of the script that is being shrunk, because engines may depend on it.
     name: String,
     root: PathBuf,
     dialect: String,
-    /// The line of the record that is judged; the whole script without it.
+    /// The line of the record that is judged; `None` means all records.
     line: Option<u64>,
     /// The pass of the loops around it; empty for every pass.
     pass: String,
@@ -58,13 +58,13 @@ pub(super) enum Ended {
     Interrupted,
 }
 
-/// Where tries are made, one after the other.
+/// Runs tries, one after the other.
 pub(super) struct Bench<'b> {
     pub family: &'b Family,
     pub folder: &'b Path,
     pub file: &'b TestFile,
     pub command: &'b dyn Fn(bool) -> Command,
-    /// The pass of the loops around the record, if one is named.
+    /// The pass of the loops around the record; empty for every pass.
     pub pass: &'b str,
     /// How long one record may run before its process is killed.
     pub record_limit: Option<Duration>,
@@ -72,10 +72,10 @@ pub(super) struct Bench<'b> {
 }
 
 impl Bench<'_> {
-    /// Runs a script, of which the record in `line` is judged, or all are; on the reference if `reference` says so.
+    /// Runs a script. Judges the record in `line`, or all records if it is `None`. Runs on the reference if `on_reference`.
     ///
     /// # Errors
-    /// The process cannot be started, or its files not be written.
+    /// The process cannot be started, or its files cannot be written.
     pub(super) fn run(
         &mut self,
         script: &[u8],
@@ -134,7 +134,7 @@ impl Bench<'_> {
         }
     }
 
-    /// What the last try printed.
+    /// The output of the last try.
     pub(super) fn log(&self) -> String {
         process::read_tail(&self.folder.join("log"), 4096).unwrap_or_default().trim_end().to_owned()
     }
@@ -143,25 +143,25 @@ impl Bench<'_> {
 /// How long a process may take to end on request.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How often Ctrl-C is looked for.
+/// How often to check for Ctrl-C.
 const TICK: Duration = Duration::from_millis(100);
 
 fn end(mut child: Child) -> Result<(), ProcessError> {
     child.kill_group(GRACE).map(drop)
 }
 
-/// Why no try can be made.
+/// Why a try cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
-    /// Its files.
+    /// Its files cannot be written.
     #[error("cannot write the script of a try: {0}")]
     Files(#[from] io::Error),
-    /// Its process.
+    /// Its process cannot be started or ended.
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
 
-/// The folder of the try that this process runs, if it runs one.
+/// The folder of the try that this process must run, if any.
 pub(crate) fn asked_for() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
@@ -201,7 +201,7 @@ pub(crate) fn run(folder: &Path, engine: &Arc<dyn Engine>, options: &Options) ->
     fs::write(folder.join("outcome.json"), text).map_err(|error| format!("cannot write the outcome: {error}"))
 }
 
-/// The file that holds the line of the record that runs.
+/// The file for the line of the running record.
 struct Page {
     file: File,
     count: AtomicU64,
@@ -210,13 +210,13 @@ struct Page {
 impl Reporter for Page {
     fn report(&self, event: Event<'_>) {
         let Event::RecordStarted { line, .. } = event else { return };
-        // A line that is lost makes a crash another one, which is not taken for the same.
+        // If this write fails, a crash is attributed to another line, and so is not taken for the same failure.
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let _ = self.file.write_all_at(format!("{line:>20} {count:>20}").as_bytes(), 0);
     }
 }
 
-/// What a record failed with, and in which line of the script; nothing if it did not.
+/// The line of the record that failed, and how it failed; `None` if no record failed.
 pub(super) fn failure(ended: &Ended) -> Option<(u64, Symptom)> {
     let of = |failure: &Failure, symptom: Symptom| Some((failure.line, symptom));
     match ended {
@@ -236,21 +236,21 @@ pub(super) fn failure(ended: &Ended) -> Option<(u64, Symptom)> {
     }
 }
 
-/// A symptom is the kind of a failure, and what it says.
+/// The kind of a failure, with its details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Symptom {
-    /// The record did something else than the script says; the actual result, if there is one.
+    /// The record did not do what the script says. `actual` is the actual result, if there is one.
     Failed { message: String, actual: Option<String> },
     /// Its process ended.
     Crashed { how: String },
-    /// It ran for longer than it may.
+    /// It exceeded its time limit.
     TimedOut,
-    /// It wanted more memory than there is.
+    /// It needed more memory than it may use.
     OutOfMemory,
 }
 
 impl Symptom {
-    /// Whether both are the same but for numbers of lines and, if `loosely`, for all numbers and paths.
+    /// Whether both are the same, except for line numbers and, if `loosely`, for all numbers and paths.
     pub(super) fn is_like(&self, other: &Symptom, loosely: bool) -> bool {
         match (self, other) {
             (Symptom::Failed { message, actual }, Symptom::Failed { message: other_message, actual: other_actual }) => {
@@ -266,7 +266,7 @@ impl Symptom {
         }
     }
 
-    /// Whether a result differs from the one that the script lists.
+    /// Whether the symptom is a result that differs from the one in the script.
     pub(crate) fn is_mismatch(&self) -> bool {
         matches!(self, Symptom::Failed { actual: Some(_), .. })
     }
@@ -283,7 +283,7 @@ impl std::fmt::Display for Symptom {
     }
 }
 
-/// A text with the numbers behind `line` left out: a shorter script has its records elsewhere.
+/// Removes the numbers after `line `, because a shorter script has its records in other lines.
 fn without_lines(text: &str) -> String {
     let mut plain = String::new();
     for (index, part) in text.split("line ").enumerate() {
@@ -294,7 +294,7 @@ fn without_lines(text: &str) -> String {
     plain
 }
 
-/// A text without numbers and paths, for what differs from one run to the next.
+/// Removes numbers and paths, because they may differ from run to run.
 fn without_numbers(text: &str) -> String {
     let word = |word: &str| {
         if word.contains('/') {

@@ -1,4 +1,4 @@
-//! A script in pieces that can be taken away one by one, and put together again.
+//! Splits a script into pieces that can be removed one by one, and joins pieces into a script.
 
 use std::path::Path;
 
@@ -6,23 +6,23 @@ use crate::dialect::outline::{Kind, parts};
 use crate::script::source;
 use crate::suite::TestFile;
 
-/// A piece is one record or directive of a script, as text.
+/// One record or directive of a script, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
     pub kind: Kind,
     /// The lines of conditions and of a connection, and the directive.
     pub head: Vec<u8>,
     pub sql: Vec<u8>,
-    /// What follows the SQL: `----` and the results.
+    /// The part after the SQL: `----` and the results.
     pub results: Vec<u8>,
-    /// Its first and last line in the script itself; 0 in what is included.
+    /// Its first and last line in the script; 0 in an included file.
     pub lines: (u64, u64),
 }
 
-/// All pieces of a script, those of included files in their place.
+/// All pieces of a script. The pieces of an included file are at the place of the include.
 ///
 /// # Errors
-/// A file that cannot be read, or an include that leads nowhere.
+/// A file cannot be read, or an included file does not exist.
 pub(super) fn pieces(file: &TestFile) -> Result<Vec<Piece>, String> {
     let mut all = Vec::new();
     read(&file.path, file, true, &mut Vec::new(), &mut all)?;
@@ -75,7 +75,7 @@ fn read(
 /// How deep includes may be nested.
 const MOST_OPEN: usize = 64;
 
-/// A script of these pieces, and in which line the directive of the one at `target` is; 0 if there is none.
+/// Joins pieces into a script. Also returns the line of the directive of the piece at `target`; 0 if there is no such piece.
 pub(super) fn script(pieces: &[Piece], target: usize) -> (Vec<u8>, u64) {
     let mut text = Vec::new();
     for piece in pieces {
@@ -83,7 +83,7 @@ pub(super) fn script(pieces: &[Piece], target: usize) -> (Vec<u8>, u64) {
             text.extend_from_slice(part);
             text.push(b'\n');
         }
-        // Two empty lines end everything, also the text of an error that has an empty line in it.
+        // Two empty lines end every kind of record, even an expected error with an empty line in its text.
         text.extend_from_slice(b"\n\n");
     }
     text.truncate(text.trim_ascii_end().len());
@@ -92,7 +92,7 @@ pub(super) fn script(pieces: &[Piece], target: usize) -> (Vec<u8>, u64) {
     (text, line)
 }
 
-/// The line of each piece's directive in the script that they make.
+/// The line of each piece's directive in the joined script.
 pub(super) fn lines(pieces: &[Piece]) -> Vec<u64> {
     let count = |part: &[u8]| memchr::memchr_iter(b'\n', part).count() as u64 + 1;
     let mut before = 0;
@@ -110,7 +110,7 @@ impl Piece {
     }
 }
 
-/// The SQL of these pieces as a program that `sqlite3` or another shell reads.
+/// The SQL of these pieces, as input for `sqlite3` or another shell.
 pub(super) fn sql<'p>(pieces: impl IntoIterator<Item = &'p Piece>) -> Vec<u8> {
     let mut text = Vec::new();
     for piece in pieces.into_iter().filter(|piece| matches!(piece.kind, Kind::Statement | Kind::Query)) {

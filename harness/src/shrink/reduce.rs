@@ -1,11 +1,11 @@
-//! Delta debugging: takes away parts of a list for as long as what is left still does what it should.
+//! Delta debugging: removes items of a list as long as the rest still meets a condition.
 
 use std::ops::ControlFlow;
 
-/// Removes items in ever smaller groups, until no single one can go.
+/// Removes items in ever smaller groups, until no single item can be removed.
 ///
-/// `accepts` says whether a shorter list is as good. Groups are tried from the end, where fewest others depend on them, or
-/// in an order that `seed` decides.
+/// `accepts` returns whether a shorter list still meets the condition. Groups are tried from the end, because few others depend
+/// on the last ones; with a `seed` other than 0, in a random order.
 pub(super) fn reduce<T: Clone>(
     items: &[T],
     seed: u64,
@@ -27,7 +27,7 @@ pub(super) fn reduce<T: Clone>(
         let before = kept.len();
         for group in groups {
             let rest: Vec<usize> = kept.iter().copied().filter(|index| group.binary_search(index).is_err()).collect();
-            // That nothing is left has been tried.
+            // The empty list has been tried at the start.
             if !rest.is_empty() && accepts(&pick(&rest))? {
                 kept = rest;
             }
@@ -40,7 +40,7 @@ pub(super) fn reduce<T: Clone>(
     }
 }
 
-/// Numbers that look random, the same for the same seed (splitmix64).
+/// Pseudo-random numbers, the same for the same seed (splitmix64).
 struct Random(u64);
 
 impl Random {
@@ -64,7 +64,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// Reduces the numbers below `count` to those in `needed`; returns what is left, and how often was tried.
+    /// Reduces the numbers below `count` to those in `needed`. Returns the rest, and the number of tries.
     fn run(count: u32, needed: &[u32], seed: u64) -> (Vec<u32>, u32) {
         let items: Vec<u32> = (0..count).collect();
         let mut tries = 0;

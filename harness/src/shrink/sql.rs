@@ -6,7 +6,7 @@ use super::tokens::{self, Token};
 use super::{Flow, Shrinker, reduce, tree};
 
 impl Shrinker<'_> {
-    /// Whether the script with other SQL in one record fails the same way.
+    /// Whether the script still fails the same way with this SQL in one record.
     fn accepts_sql(&mut self, index: usize, tokens: &[Token]) -> Flow<bool> {
         let mut pieces = self.best.clone();
         pieces[index].sql = tokens::text(tokens).into_bytes();
@@ -49,7 +49,7 @@ impl Shrinker<'_> {
             }
             self.shrink_tree(index)?;
             let Some(tokens) = self.tokens(index) else { continue };
-            // What the tokens say must be what the text says.
+            // Continue only if the SQL made of the tokens fails the same way as the original text.
             if self.accepts_sql(index, &tokens)? {
                 self.shrink_tokens(index)?;
             }
@@ -57,7 +57,7 @@ impl Shrinker<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Takes parts out of the SQL's tree, for as long as there is one.
+    /// Removes parts of the SQL's tree, as long as the SQL can be parsed and a shorter one is accepted.
     fn shrink_tree(&mut self, index: usize) -> Flow<()> {
         let dialect = tree::dialect(self.plan.sql_dialect);
         'again: loop {

@@ -1,6 +1,7 @@
-//! SQL as a list of tokens, and what may be taken out of it.
+//! Splits SQL into tokens, and lists what may be removed.
 //!
-//! No grammar: engines differ, and what is no SQL any more fails in another way than what is being shrunk.
+//! This uses no grammar, because engines differ. If a removal makes the SQL invalid, it fails in another way and is not
+//! accepted.
 
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ impl Token {
     }
 }
 
-/// The tokens of a text; comments are left out.
+/// The tokens of a text, without comments.
 pub(super) fn tokens(sql: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let (mut rest, mut space) = (sql, false);
@@ -55,7 +56,7 @@ pub(super) fn tokens(sql: &str) -> Vec<Token> {
     tokens
 }
 
-/// How long a quoted text is; a doubled quote does not end it.
+/// The length of a quoted text. A doubled quote does not end it.
 fn quoted(text: &str, quote: char) -> usize {
     let mut end = 1;
     while let Some(at) = text[end..].find(quote) {
@@ -68,7 +69,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The text of tokens, in one line unless a value holds more.
+/// The text of tokens, in one line unless a value contains a line break.
 pub(super) fn text(tokens: &[Token]) -> String {
     let mut text = String::new();
     let mut before: Option<&Token> = None;
@@ -84,7 +85,8 @@ pub(super) fn text(tokens: &[Token]) -> String {
     text
 }
 
-/// The rows of an `INSERT … VALUES (…), (…)`: each its tokens, without commas between them. Fewer than two are none.
+/// The rows of an `INSERT … VALUES (…), (…)`, as ranges of tokens without the commas between rows. Empty if there are fewer
+/// than two.
 pub(super) fn rows(tokens: &[Token]) -> Vec<Range<usize>> {
     let Some(values) = tokens.iter().position(|token| token.is("VALUES")) else { return Vec::new() };
     if !tokens.first().is_some_and(|token| token.is("INSERT") || token.is("REPLACE")) {
@@ -110,7 +112,7 @@ pub(super) fn with_rows(tokens: &[Token], all: &[Range<usize>], kept: &[Range<us
     [&tokens[..first.start], &rows.join(&comma)[..], &tokens[last.end..]].concat()
 }
 
-/// Where the bracket at `open` is closed.
+/// The index of the bracket that closes the one at `open`.
 fn closing(tokens: &[Token], open: usize) -> Option<usize> {
     let mut depth = 0;
     for (index, token) in tokens.iter().enumerate().skip(open) {
@@ -148,13 +150,15 @@ const CLAUSES: [&str; 20] = [
     "AS",
 ];
 
-/// What may be taken out, the largest first: clauses, brackets, items of lists, operands, and short runs of tokens.
+/// The token ranges that may be removed, the largest first: clauses, brackets, items of lists, operands, and short runs of
+/// tokens.
 ///
-/// Each candidate is the ranges that go together.
+/// Each candidate is a list of ranges that are removed together.
 pub(super) fn cuts(tokens: &[Token]) -> Vec<Vec<Range<usize>>> {
     let mut cuts: Vec<Vec<Range<usize>>> = Vec::new();
     let depths = depths(tokens);
-    // Where a part at the depth of `start` ends that begins there: before the next of these, or a closing bracket.
+    // The end of the part that begins at `start`: before the next token at the same depth for which `ends` returns true, or
+    // before a closing bracket.
     let end = |start: usize, ends: &dyn Fn(&Token) -> bool| {
         let beyond = |index: &usize| {
             depths[*index] < depths[start] || (depths[*index] == depths[start] && ends(&tokens[*index]))
@@ -166,7 +170,7 @@ pub(super) fn cuts(tokens: &[Token]) -> Vec<Vec<Range<usize>>> {
     for (index, token) in tokens.iter().enumerate() {
         if is_clause(token) {
             cuts.push(one(index..end(index, &|token| is_clause(token) || token.text == "," || token.text == ";")));
-            // With all that follows: `LEFT JOIN t ON …`.
+            // The clause with everything after it: `LEFT JOIN t ON …`.
             cuts.push(one(index..end(index, &|token| token.text == ";")));
         }
         if token.text == "("
@@ -175,7 +179,7 @@ pub(super) fn cuts(tokens: &[Token]) -> Vec<Vec<Range<usize>>> {
             cuts.push(one(index..close + 1));
             cuts.push(vec![index..index + 1, close..close + 1]);
             if index > 0 {
-                // A function's argument instead of the function.
+                // Replace a function call by its argument.
                 cuts.push(vec![index - 1..index + 1, close..close + 1]);
             }
         }
@@ -202,7 +206,7 @@ fn one(range: Range<usize>) -> Vec<Range<usize>> {
     std::iter::once(range).collect()
 }
 
-/// How deep in brackets each token is; a bracket is as deep as what is around it.
+/// How many brackets are around each token. A bracket has the same depth as the tokens around it.
 fn depths(tokens: &[Token]) -> Vec<usize> {
     let mut depth: usize = 0;
     let depth_of = |token: &Token| {
@@ -224,7 +228,7 @@ pub(super) fn without(tokens: &[Token], cut: &[Range<usize>]) -> Vec<Token> {
     (0..tokens.len()).filter(kept).map(|index| tokens[index].clone()).collect()
 }
 
-/// Simpler values for the literal at `index`, the simplest first; none if it is no literal, or simple already.
+/// Simpler values for the literal at `index`, the simplest first. Empty if it is not a literal, or already simple.
 pub(super) fn simpler(tokens: &[Token], index: usize) -> Vec<Vec<Token>> {
     let token = &tokens[index];
     let values: &[&str] = match token.text.as_str() {

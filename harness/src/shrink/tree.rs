@@ -1,6 +1,8 @@
-//! SQL as a tree, and what may be taken out of it: parts that belong together go together, and what is left can be parsed.
+//! SQL as a tree, and what may be removed from it. Parts that belong together are removed together, and the rest can still be
+//! parsed.
 //!
-//! The tree is the `sqlparser` crate's. Where that cannot parse a record's SQL, only [`tokens`](super::tokens) are taken out.
+//! The tree is that of the `sqlparser` crate. If the crate cannot parse a record's SQL, only [`tokens`](super::tokens) are
+//! removed.
 
 use std::ops::ControlFlow;
 
@@ -13,18 +15,19 @@ use sqlparser::parser::Parser;
 
 use super::tokens::tokens;
 
-/// How many tokens SQL may have to be taken apart as a tree. What is larger has rows, which have gone before.
+/// The maximum number of tokens of SQL that is parsed as a tree. Longer SQL usually has rows, which were removed before.
 const MOST_TOKENS: usize = 4000;
 
-/// How many candidates there are at the most.
+/// The maximum number of candidates.
 const MOST_CANDIDATES: usize = 4000;
 
-/// The dialect of SQL by this name, or else one that takes what most engines take.
+/// The SQL dialect with this name; if there is none, one that accepts what most engines accept.
 pub(super) fn dialect(name: &str) -> Box<dyn Dialect> {
     dialect_from_str(name).unwrap_or_else(|| Box::new(GenericDialect))
 }
 
-/// SQL with one part less, each with fewer tokens than `sql`, the shortest first; none if it cannot be parsed.
+/// Variants of the SQL with one part removed, each with fewer tokens than `sql`, the shortest first. Empty if `sql` cannot be
+/// parsed.
 pub(super) fn candidates(sql: &str, dialect: &dyn Dialect) -> Vec<String> {
     let count = tokens(sql).len();
     if count > MOST_TOKENS {
@@ -47,14 +50,14 @@ pub(super) fn candidates(sql: &str, dialect: &dyn Dialect) -> Vec<String> {
     found.into_iter().map(|(_, text)| text).collect()
 }
 
-/// Takes out the part with the number `at`, and stops there.
+/// Removes the part with the number `at`, and stops there.
 struct Cutter {
     at: usize,
-    /// How many parts it has come past.
+    /// How many parts it has passed.
     seen: usize,
 }
 
-/// `Break` once something has been taken out.
+/// `Break` once something has been removed.
 type Cut = ControlFlow<()>;
 
 impl Cutter {
@@ -75,7 +78,7 @@ impl Cutter {
         self.when(part.is_some(), || *part = None)
     }
 
-    /// One item of a list, of which so many must stay.
+    /// Removes one item of a list, if at least `least` items remain.
     fn item<T>(&mut self, items: &mut Vec<T>, least: usize) -> Cut {
         if items.len() > least {
             for index in 0..items.len() {
@@ -88,7 +91,7 @@ impl Cutter {
         ControlFlow::Continue(())
     }
 
-    /// One of these instead of the whole.
+    /// Replaces the whole by one of `others`.
     fn instead<T>(&mut self, whole: &mut T, others: Vec<T>) -> Cut {
         for other in others {
             if self.is_next() {
@@ -180,7 +183,7 @@ impl VisitorMut for Cutter {
         let others = match &*query.body {
             SetExpr::SetOperation { left, right, .. } => vec![left.clone(), right.clone()],
             SetExpr::Query(inner) => vec![inner.body.clone()],
-            // What a query selects from, instead of it.
+            // Replace a query by the subquery that it selects from.
             SetExpr::Select(select) => {
                 let tables = select.from.iter().flat_map(|from| {
                     std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
@@ -213,7 +216,7 @@ impl VisitorMut for Cutter {
         self.item(&mut select.from, 0)?;
         for from in &mut select.from {
             self.item(&mut from.joins, 0)?;
-            // A joined table instead of the one before it.
+            // Replace a table by one that is joined to it.
             for index in 0..from.joins.len() {
                 if self.is_next() {
                     from.relation = from.joins.remove(index).relation;
@@ -242,7 +245,7 @@ impl VisitorMut for Cutter {
     }
 }
 
-/// The expressions that are a direct part of another one; not those of its queries.
+/// The expressions that are a direct part of another one, without those inside its subqueries.
 fn children(expr: &Expr) -> Vec<Expr> {
     struct Children {
         depth: usize,
@@ -296,7 +299,7 @@ mod tests {
         }
         assert!(found.windows(2).all(|pair| tokens(&pair[0]).len() <= tokens(&pair[1]).len()));
         assert!(found.iter().all(|shorter| tokens(shorter).len() < tokens(sql).len()));
-        // The order depends on the SQL alone.
+        // The order of candidates depends only on the SQL.
         assert_eq!(of(sql), found);
     }
 

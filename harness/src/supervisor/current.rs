@@ -1,10 +1,10 @@
-//! What a participant is running, and since when.
+//! The entry that a participant is running, and since when.
 
 use std::time::{Duration, Instant};
 
 use crate::queue::Running;
 
-/// What a participant is running.
+/// The entry that a participant is running.
 pub(super) struct Current {
     pub(super) entry: usize,
     pub(super) since: Instant,
@@ -20,7 +20,7 @@ impl Current {
         Current { entry, since: now, record: None, record_since: now, reported: false }
     }
 
-    /// Whether this has taken longer than `limit`; true only once.
+    /// Whether the entry has run for longer than `limit`; true only once.
     pub(super) fn is_newly_slow(&mut self, limit: Duration) -> bool {
         self.since.elapsed() > limit && !std::mem::replace(&mut self.reported, true)
     }

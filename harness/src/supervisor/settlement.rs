@@ -1,4 +1,4 @@
-//! What happens to the entry that a dead worker was running.
+//! Decides what happens to the entry that a dead worker was running.
 
 use super::slot::Dead;
 
@@ -13,12 +13,12 @@ pub(super) enum Settlement {
     Settle,
 }
 
-/// Decides about `entry`, whose worker is dead; if the run is `stopped`, nothing more is started.
+/// Decides about `entry`, whose worker is dead. If the run is `stopped`, no further attempt starts.
 pub(super) fn settlement(dead: Option<&Dead>, entry: usize, stopped: bool) -> Settlement {
     match dead {
-        // Killed because the user wanted to exit.
+        // The worker was killed because the user wanted to exit.
         Some(dead) if dead.abandoned => Settlement::Unfinished,
-        // Killed for another entry, which it had finished by then; this one had hardly started.
+        // The worker was killed for another entry, but it had already finished that one; `entry` had hardly started.
         Some(dead) if dead.killed_for.is_some_and(|other| other != entry) => {
             if stopped {
                 Settlement::Unfinished

@@ -13,7 +13,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How many bytes of a worker's output are kept with a failure.
 pub const OUTPUT: u64 = 16 * 1024;
 
-/// A slot holds a worker, or none.
+/// Holds one worker, or is empty.
 pub(super) struct Slot {
     label: String,
     child: Option<Child>,
@@ -34,11 +34,11 @@ struct KillReason {
     since: Instant,
 }
 
-/// What is known of a dead worker.
+/// What is known about a dead worker.
 #[derive(Debug, Clone)]
 pub(super) struct Dead {
     pub(super) worker: Option<u32>,
-    /// The verdict on what it was running.
+    /// The verdict on the entry that it was running.
     pub(super) verdict: Verdict,
     /// How it ended: `exit 3`, `SIGSEGV`.
     pub(super) how: String,
@@ -47,7 +47,7 @@ pub(super) struct Dead {
     pub(super) had_claimed: bool,
     /// Whether its exit code reports success.
     pub(super) clean: bool,
-    /// Whether somebody killed it, so that it did not end by itself.
+    /// Whether the supervisor killed it, or another process did, so that it did not end by itself.
     pub(super) killed: bool,
     /// Whether it was killed because the user wants to exit.
     pub(super) abandoned: bool,
@@ -56,7 +56,7 @@ pub(super) struct Dead {
 }
 
 impl Dead {
-    /// Whether it ended unexpectedly: not because nothing was left to do, not on request, and not before it ran
+    /// Whether it ended unexpectedly. Expected ends: nothing was left to do, the supervisor ended it, or it ended before it ran
     /// anything.
     pub(super) fn ended_unasked(&self) -> bool {
         self.had_claimed && !self.clean && !self.abandoned && self.killed_for.is_none()
@@ -129,7 +129,7 @@ impl Slot {
         }
     }
 
-    /// Says how the worker ended, if it has; then no process of it is left.
+    /// How the worker ended; `None` if it has not. When this returns an end, no process of the worker is left.
     pub(super) fn reap(&mut self, memory_limit: Option<u64>) -> Result<Option<Dead>, SupervisorError> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let Some(exit) = child.try_wait()? else {

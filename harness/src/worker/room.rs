@@ -1,7 +1,7 @@
-//! Room in memory: which files may run at once, if all of them together have a limit (`--run-memory`).
+//! Shares memory among processes: which files may run at once if all of them together have a limit (`--run-memory`).
 //!
-//! Every process that runs files of a run on this machine has a file of its own in one folder, and holds a lock on it. The
-//! file says in one line how many bytes the process has reserved, or wants and since which turn:
+//! Each process that runs files of a run on this machine has its own file in one folder, and holds a lock on it. The file is
+//! one line: how many bytes the process has reserved, or how many it wants and in which turn it waits for them:
 //!
 //! ```text
 //! runs 73400320 99614720          reserved for the file that it runs; the largest peak that it has seen so far
@@ -9,9 +9,9 @@
 //! idle 0 99614720
 //! ```
 //!
-//! A lock on the folder's file `lock` makes each change one step. The system frees the lock of a process that ends, and what
-//! that process had reserved with it. Who waits gets room in the order of the turns, so that a large file is not passed over
-//! again and again; and the next in turn gets room when nothing else runs, however much it wants. So there is no deadlock.
+//! A lock on the folder's file `lock` makes each change atomic. If a process ends, the system frees its lock and so the bytes
+//! that it had reserved. Waiting processes get room in the order of their turns, so a large file does not wait forever while
+//! small ones pass it. If nothing else runs, the next in turn gets room, however much it wants. So there is no deadlock.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -22,19 +22,19 @@ use std::time::Duration;
 
 use crate::history::History;
 
-/// How long a process waits before it looks for room again, at first and at most.
+/// How long a process waits before it asks for room again: at first, and at most.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 
-/// What may run at once on this machine, and this process's part in it.
+/// The memory of this machine that a run may use, and this process's share of it.
 #[derive(Debug)]
 pub struct Room {
     limit: u64,
     folder: PathBuf,
-    /// Held while the folder is read and changed.
+    /// The file `lock`, locked while the folder is read and changed.
     lock: File,
     /// This process's own file, locked for as long as the process exists.
     own: File,
-    /// The same file's path.
+    /// The path of `own`.
     path: PathBuf,
     needs: Needs,
     state: RefCell<State>,
@@ -43,13 +43,13 @@ pub struct Room {
 /// How much memory files need.
 #[derive(Debug)]
 pub struct Needs {
-    /// What past runs show.
+    /// The peaks of past runs.
     pub history: History,
-    /// For files of which nothing is known, where no peak has been seen yet.
+    /// The bytes for a file without a known peak, as long as no peak of any file is known.
     pub unknown: u64,
 }
 
-/// What a process's file says.
+/// The state that a process writes to its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct State {
     stage: Stage,
@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// The state in a file; idle if the file says nothing yet.
+    /// Parses the state in a file. An empty file means idle.
     fn of_line(line: &str) -> State {
         let mut words = line.split_whitespace();
         let stage = words.next().unwrap_or_default();
@@ -94,7 +94,7 @@ impl State {
 }
 
 impl Room {
-    /// Takes part in the room of `limit` bytes that is kept in this folder, which is created.
+    /// Joins the room of `limit` bytes in this folder; creates the folder if necessary.
     ///
     /// # Errors
     /// The system's error.
@@ -102,14 +102,15 @@ impl Room {
         fs::create_dir_all(folder)?;
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(folder.join(LOCK))?;
         let held = Held::take(&lock)?;
-        // Under the folder's lock, because others remove files that nobody has locked.
+        // Hold the folder's lock, because other processes remove files that are not locked.
         let (own, path) = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?.keep()?;
         fs2::FileExt::lock_exclusive(&own)?;
         drop(held);
         Ok(Room { limit, folder: folder.to_owned(), lock, own, path, needs, state: RefCell::default() })
     }
 
-    /// Asks for room for this file; says whether it may run now. If not, the process now waits, and asks again later.
+    /// Asks for room for this file; returns whether it may run now. If not, this process is now waiting, and must ask again
+    /// later.
     ///
     /// # Errors
     /// The system's error.
@@ -134,7 +135,7 @@ impl Room {
         Ok(state.stage == Stage::Runs)
     }
 
-    /// Gives back the room, or no longer waits for it; `peak` is what the file used, if known.
+    /// Gives back the room, or stops waiting for it. `peak` is how much memory the file used, if known.
     ///
     /// # Errors
     /// The system's error.
@@ -144,7 +145,7 @@ impl Room {
         self.write(State { stage: Stage::Idle, bytes: 0, peak: before.peak.max(peak.unwrap_or_default()) })
     }
 
-    /// What a file needs of which nothing is known: as much as the largest that is known.
+    /// How much memory a file without a known peak needs: as much as the largest known peak.
     fn unknown(&self, others: &[State]) -> u64 {
         let seen = others.iter().map(|other| other.peak).chain([self.state.borrow().peak]).max().unwrap_or_default();
         match self.needs.history.largest_peak().unwrap_or_default().max(seen) {
@@ -153,12 +154,12 @@ impl Room {
         }
     }
 
-    /// What the other living processes say; removes the files of dead ones.
+    /// The states of the other living processes. Removes the files of dead ones.
     fn others(&self) -> io::Result<Vec<State>> {
         let mut others = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
-            // By name, because one of the two paths may be relative.
+            // Compare names only, because one of the two paths may be relative.
             if Some(&*name) == self.path.file_name() || !name.to_string_lossy().starts_with(PREFIX) {
                 continue;
             }
@@ -205,7 +206,7 @@ impl Drop for Room {
     }
 }
 
-/// The folder's lock, held.
+/// The held lock of the folder.
 struct Held<'f>(&'f File);
 
 impl Held<'_> {
@@ -222,7 +223,7 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child that is just starting may have it open, too.
+        // Closing the file is not enough: a child that is starting may also have it open.
         let _ = fs2::FileExt::unlock(self.0);
     }
 }

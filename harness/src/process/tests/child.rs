@@ -1,4 +1,4 @@
-//! How children end, and what is left of them.
+//! Tests of how children end, and of the processes that remain.
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn grandchildren_are_killed_when_a_child_ends_by_itself() {
     drop(child.take_stdin());
     assert_eq!(finish(&mut child), Exit::Code(0));
     assert_eq!(marked(&home.mark()), []);
-    // Already dead: its new parent has yet to reap it.
+    // The process is already dead, but its new parent must still reap it.
     wait_until("the unmarked one is gone", || is_gone(unmarked));
     assert!(home.family.end());
 }

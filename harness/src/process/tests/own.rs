@@ -1,4 +1,4 @@
-//! What a process does to itself, each test in its own process.
+//! Tests of settings that a process makes for itself; each test runs in its own process.
 
 use super::*;
 

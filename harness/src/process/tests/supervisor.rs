@@ -1,4 +1,4 @@
-//! What is left when a supervisor or its guardian ends.
+//! Tests of the processes that remain when a supervisor or its guardian ends.
 
 use super::*;
 
@@ -77,7 +77,8 @@ fn signals_that_end_a_supervisor_do_not_reach_its_guardian() {
     }
     let group = Pid::from_raw(supervisor.process.id() as i32).unwrap();
     assert_ne!(supervisor.guardian.group, group.as_raw_nonzero().get());
-    // Like a terminal's Ctrl-C; but processes that a script started in the background ignore it.
+    // Takes the place of a terminal's Ctrl-C. Sends SIGTERM, because processes that a script started in the background ignore
+    // SIGINT.
     rustix::process::kill_process_group(group, Signal::TERM).unwrap();
     let mut exit = None;
     wait_until("the supervisor has ended", || {
@@ -107,7 +108,7 @@ fn a_worker_that_starts_after_its_supervisors_death_notices() {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A process with a mark that was started by no family.
+/// Starts a process that has a mark but was not started by a family.
 fn bystander(mark: &Mark) -> std::process::Child {
     Command::new("sleep").arg("1000").env(MARK, mark.value()).process_group(0).spawn().unwrap()
 }

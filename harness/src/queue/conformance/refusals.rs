@@ -1,4 +1,4 @@
-//! What any queue must refuse.
+//! The operations that every queue must refuse.
 
 use super::*;
 
@@ -18,11 +18,11 @@ pub(crate) fn another_trials_outcome_is_refused(start: fn(Plan) -> Join) {
 pub(crate) fn a_stale_finish_is_refused(start: fn(Plan) -> Join) {
     let mut join = start(plan(2));
     let (mut a, mut b) = (join(), join());
-    // A lease of one participant is worth nothing in the hands of another.
+    // Another participant cannot use a lease.
     let lease = leased(&mut *a);
     let outcome = passed(&lease);
     assert!(matches!(b.finish(lease, &outcome), Err(QueueError::Stale { worker: 1, .. })));
-    // Nor is one that was taken over.
+    // After a lease was taken over, its earlier holder cannot use it either.
     drop(a);
     let lost = b.lost().unwrap().pop().unwrap();
     let stale = Lease { name: lost.lease.name.clone(), sequence: 1, ..lost.lease };

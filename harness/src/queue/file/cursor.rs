@@ -11,7 +11,7 @@ use super::frame::{Frame, Parsed, Trust, parse};
 /// How many bytes are read at a time, unless a record is longer.
 const CHUNK: usize = 256 << 10;
 
-/// A cursor is a position between two records of a journal.
+/// A position between two records of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Where the next record begins.
@@ -23,8 +23,8 @@ pub(super) struct Cursor {
 impl Cursor {
     /// Passes every whole record before byte `end` to `each`, and stops after the last one.
     ///
-    /// Returns whether an incomplete record follows. It may still be being written: only the holder of the queue's lock
-    /// knows that it is not.
+    /// Returns whether an incomplete record follows. Its writer may not have finished it yet; only the holder of the queue's
+    /// lock can be sure that nobody is writing.
     pub(super) fn advance(
         &mut self,
         file: &File,

@@ -1,4 +1,4 @@
-//! Tests: damage from outside, and full disks.
+//! Tests of damage from outside, and of full disks.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -133,7 +133,7 @@ fn a_truncated_queue_is_an_error() {
 
 #[test]
 fn records_that_replace_those_that_were_read_are_noticed() {
-    // Whatever the length of the other history.
+    // The length of the other history makes no difference.
     for count in 1..=4 {
         let place = DamagedQueue::new();
         let (mut slow, mut quick) = (place.open(), place.open());
@@ -142,7 +142,7 @@ fn records_that_replace_those_that_were_read_are_noticed() {
         finish(&mut quick);
         drop(slow.snapshot().unwrap());
         drop(quick);
-        // Somebody restores an old copy, and the run continues from there.
+        // A user restores an old copy, and the run continues from there.
         fs::write(&place.path, &before).unwrap();
         let mut other = place.open();
         (0..count).for_each(|_| finish(&mut other));

@@ -151,7 +151,7 @@ fn a_run_with_other_contents_or_settings_is_not_joined_resumed_or_reported() {
             refused(None, true);
             assert!(matches!(open(detailed("1-aa", "one"), None, true).unwrap().1, Opened::Resumed { .. }));
         }
-        // Nobody asks for the existing run: a new run replaces it.
+        // If no id is given, a new run replaces the existing one.
         let (_, opened) = open(detailed("2-bb", "two"), None, false).unwrap();
         assert!(matches!(opened, Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. }), "{opened}");
     }
@@ -258,7 +258,7 @@ fn an_attempt_that_ended_with_its_supervisor_is_not_counted_as_a_crash() {
     let mut workers = [(); 3].map(|()| worker_of(&place, "one", supervisor.worker()));
     let leases = [leased(&mut workers[0]), leased(&mut workers[1]), leased(&mut workers[2])];
     let [first, second, third] = workers;
-    // While its supervisor is alive, the worker ended by itself, and the supervisor settles it.
+    // While a worker's supervisor is alive, the worker ended by itself, and the supervisor settles it.
     drop(first);
     assert!(other.lost().unwrap().is_empty());
     let lost = supervisor.lost().unwrap().pop().unwrap();

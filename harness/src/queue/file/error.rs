@@ -29,7 +29,7 @@ pub enum FileError {
         #[source]
         source: Option<io::Error>,
     },
-    /// Another process held the queue's lock until the time was over.
+    /// Another process held the queue's lock until this process gave up.
     #[error(
         "another process has held the lock on `{path}` for {} s, and the time budget is over: is it stopped, or another \
          program?",
@@ -77,7 +77,7 @@ pub enum FileError {
         /// `emptied`, `cut short` or `deleted`.
         how: &'static str,
     },
-    /// Contents that no participant has written.
+    /// The file has contents that no participant wrote.
     #[error("`{path}` is damaged at byte {at}: {what}; delete it to start over")]
     Damaged {
         /// The file.
@@ -95,7 +95,7 @@ impl From<FileError> for QueueError {
     }
 }
 
-/// For `map_err`: the error of doing `what` to `path`.
+/// Makes the error of doing `what` to `path`, for `map_err`.
 pub(in crate::queue) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.to_path_buf();
     move |source| FileError::Io { what, path, source }

@@ -1,6 +1,7 @@
 //! Points where tests crash a process.
 
-/// Aborts if the variable `SLT_QUEUE_FAIL` is `what-step`, or `what-step:K` and this is the K-th time; tests only.
+/// Aborts the process if the variable `SLT_QUEUE_FAIL` is `what-step`, or if it is `what-step:K` and this is the K-th call.
+/// Tests only.
 #[inline(always)]
 pub(super) fn point(what: &str, step: &str) {
     #[cfg(test)]

@@ -77,7 +77,7 @@ fn open(path: &Path, entries: usize, run: Option<&str>, resume: bool) -> Result<
     )
 }
 
-/// Not a test: what children do.
+/// Not a test: the program of child processes.
 #[test]
 fn child() {
     let Ok(part) = std::env::var("SLT_QUEUE_CHILD") else {
@@ -180,7 +180,7 @@ fn everything(queue: &mut FileQueue) {
     queue.stop("enough").unwrap();
 }
 
-/// Gives an outcome and claims the next entry in one operation.
+/// Finishes an entry and claims the next one in one operation.
 fn exchange(queue: &mut FileQueue) {
     let lease = leased(queue);
     let outcome = passed(&lease);
@@ -232,7 +232,7 @@ fn a_crash_at_any_step_loses_and_duplicates_no_outcome() {
         let mut command = place.command("everything");
         let status = Process::spawn(command.env("SLT_QUEUE_FAIL", &point)).wait();
         assert_eq!(status.signal(), Some(6), "{point}: {status}");
-        // The next participant continues, and only an outcome that was written is there.
+        // The next participant continues. The outcome is there only if it was written completely.
         let mut queue = place.open();
         let written = ["finish-written", "stop-locked", "stop-half", "stop-written"].contains(&point.as_str());
         assert_eq!(queue.snapshot().unwrap().finished(), usize::from(written), "{point}");
@@ -257,7 +257,7 @@ fn a_crash_during_finish_and_claim_leaves_both_or_neither() {
         assert_eq!(queue.snapshot().unwrap().finished(), finished, "{point}");
         work(&mut queue, place.folder.path());
         place.assert_exactly_once(&mut queue);
-        // The file that was claimed in either way.
+        // In both cases, one death: of the entry that was leased at the crash.
         let deaths: Vec<u32> = queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).collect();
         assert_eq!(deaths, if finished == 1 { [0, 1, 0] } else { [1, 0, 0] }, "{point}");
     }
@@ -352,7 +352,7 @@ fn of_two_processes_that_start_at_once_one_creates_the_run_and_the_other_joins()
 
 #[test]
 fn a_full_disk_is_an_error_and_the_run_can_be_resumed() {
-    // With and without the signal that the system sends first.
+    // Once with SIGXFSZ ignored, and once with the signal, which the system sends before the write fails.
     for trap in ["trap '' XFSZ", "true"] {
         for blocks in [41, 50] {
             let place = QueueTest::new(2000);

@@ -132,11 +132,11 @@ pub(super) enum Body<'a> {
     },
 }
 
-/// The variable part of a record without further members.
+/// The variable part of a record that has no further members.
 pub(super) const NOTHING: &[u8] = b"{}";
 
 impl Body<'_> {
-    /// The same as a JSON object.
+    /// Converts the variable part into a JSON object.
     pub(super) fn to_json(self) -> Vec<u8> {
         serde_json::to_vec(&self).expect("plain data becomes JSON in memory")
     }
@@ -163,7 +163,7 @@ pub(super) struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What is at the start of some bytes.
+/// The result of parsing the start of a byte string.
 #[derive(Debug)]
 pub(super) enum Parsed<'a> {
     Whole(Frame<'a>),
@@ -184,7 +184,7 @@ pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: &[u8]) -> u32 {
         buffer.extend_from_slice(&hex_digits(next));
         buffer.push(b'"');
     }
-    // Its members follow the fixed ones, and its closing brace ends the record.
+    // The members of `body` follow the fixed ones, and its closing brace ends the record.
     let members = &body[1..];
     if members != b"}" {
         buffer.push(b',');
@@ -207,17 +207,17 @@ pub(super) fn encode(buffer: &mut Vec<u8>, head: Head, body: &[u8]) -> u32 {
 /// How far a record's checksum is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Not at all: every record is checked.
+    /// The checksum is not trusted: every record is checked.
     Nobody,
-    /// By the next record, which repeats it: its writer read this record as the last one, and checked it. With many
-    /// participants this saves a fifth of a claim.
+    /// The checksum is trusted if the next record repeats it: the writer of that record read this one as the last record, and
+    /// checked it. With many participants this saves a fifth of a claim.
     Successor,
 }
 
 /// Reads the record at the start of `bytes`.
 ///
-/// A claim does this for every record of other participants, with the lock held: so nothing that the checksum covers is
-/// checked twice.
+/// A claim does this for every record of other participants while it holds the lock. So anything that the checksum covers is
+/// checked only once.
 pub(super) fn parse(bytes: &[u8], trust: Trust) -> Parsed<'_> {
     let Some(first) = bytes.first_chunk::<ALIGN>() else {
         return Parsed::Short(ALIGN);
@@ -239,7 +239,7 @@ pub(super) fn parse(bytes: &[u8], trust: Trust) -> Parsed<'_> {
         }
         crc
     };
-    // From here on, the bytes are those that were written.
+    // The checksum was correct, so the following bytes are exactly those that were written.
     let Some(op) = Op::of(bytes) else {
         return Parsed::Bad;
     };
@@ -265,9 +265,10 @@ pub(super) fn hex_digits(mut number: u32) -> [u8; 8] {
     digits
 }
 
-/// The number that 8 hexadecimal digits mean; any number if they are invalid.
+/// Parses 8 hexadecimal digits; returns an arbitrary number if they are invalid.
 ///
-/// A claim reads a few of these for every record of the others: all digits at once take 2 ns, one by one 10 ns.
+/// A claim parses a few such numbers for every record of other participants. Parsing all digits at once takes 2 ns, one by one
+/// 10 ns.
 fn hex(digits: &[u8]) -> u32 {
     let digits = u64::from_be_bytes(digits.try_into().expect("eight digits"));
     let nibbles = (digits & 0x0f0f_0f0f_0f0f_0f0f) + 9 * ((digits >> 6) & 0x0101_0101_0101_0101);

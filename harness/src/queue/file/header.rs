@@ -61,7 +61,7 @@ pub(super) enum Stage {
     Ready,
 }
 
-/// What a file starts with.
+/// What the start of a file contains.
 #[derive(Debug)]
 pub(super) enum Found {
     /// Nothing yet, or a run whose creation was not finished.
@@ -162,7 +162,7 @@ impl Header {
         }
     }
 
-    /// Reserves space in the file for the plan of this run.
+    /// Checks that the file is long enough for the header and the plan of this run.
     pub(super) fn check_length(&self, file: &File, path: &Path) -> Result<(), FileError> {
         let length = file.metadata().map_err(io("read", path))?.len();
         if length < self.journal_at() {

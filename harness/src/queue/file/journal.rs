@@ -36,7 +36,8 @@ pub(super) struct Journal {
 /// The journal while its lock is held and everything in it has been read.
 pub(super) struct Locked<'a> {
     journal: &'a mut Journal,
-    /// Whether the lock is released with this, and not with the [`LockedFile`] that was locked before there was a journal.
+    /// Whether dropping this releases the lock. False if a [`LockedFile`] holds the lock, because it was locked before there
+    /// was a journal.
     releases: bool,
 }
 
@@ -160,7 +161,7 @@ impl Journal {
 
     /// Returns whether there is an incomplete record before byte `end`.
     fn read_to(&mut self, end: u64) -> Result<bool, FileError> {
-        // Each participant checks older records once.
+        // At its first read, each participant checks the checksums of all records.
         let trust = if self.cursor == self.start() { Trust::Nobody } else { Trust::Successor };
         let Journal { state, stopped, parents, .. } = self;
         self.cursor.advance(&self.file, &self.path, end, trust, &mut self.read_buffer, |frame| {
@@ -168,11 +169,11 @@ impl Journal {
         })
     }
 
-    /// Removes a participant's partial record; the lock is held.
+    /// Removes a participant's partial record; the caller holds the lock.
     fn cut_tail(&mut self, end: u64) -> Result<(), FileError> {
         let at = self.cursor.at;
         let damaged = |what: &str| FileError::Damaged { path: self.path.clone(), at, what: what.to_owned() };
-        // If the records that were read are no longer those in the file, the tail may well be whole.
+        // If the file no longer has the records that were read, the tail may be whole.
         let mut cursor = start(&self.header, &self.header_bytes);
         cursor.advance(&self.file, &self.path, end, Trust::Nobody, &mut self.read_buffer, |_| Ok(()))?;
         if cursor != self.cursor {
@@ -214,7 +215,7 @@ impl Locked<'_> {
         fail::point(op.name(), "locked");
         fail::torn(op.name(), "half", || journal.file.write_all_at(&bytes[..bytes.len() / 2], at));
         if let Err(source) = journal.file.write_all_at(bytes, at) {
-            // If this fails too, the next holder of the lock does it.
+            // If this fails too, the next holder of the lock truncates the file.
             let _ = journal.file.set_len(at);
             return Err(FileError::Full { path: journal.path.clone(), source }.into());
         }

@@ -1,4 +1,4 @@
-//! Who is alive: each participant holds a lock on its own file while it takes part.
+//! Shows which participants are alive: each holds a lock on its own file while it takes part.
 //!
 //! The files are beside the queue in `QUEUE.live/`, named by the run's generation and the participant's number,
 //! `91c4…-1`. A participant that has joined and whose lock is free is dead, and stays dead, because no number is given
@@ -46,11 +46,12 @@ impl LivenessLocks {
     pub(in crate::queue) fn acquire(&self, worker: u32) -> Result<LivenessLock, FileError> {
         let path = self.path(worker);
         fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
-        // A process may have ended between this and its join: then the file exists, and is reused.
+        // Another process may have ended after creating the file and before its join was recorded. Then the file exists, and is
+        // reused.
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(io("create", &path))?;
         lock::exclusive(&file, &path)?;
-        // Write, not just extend: the page must have disk space before it is mapped.
+        // Write the bytes instead of only extending the file: the page must have disk space before it is mapped.
         file.write_all_at(&[0; PAGE_BYTES], 0).map_err(io("write", &path))?;
         file.set_len(PAGE_BYTES as u64).map_err(io("write", &path))?;
         // SAFETY: the file is this participant's own, under a name that is not given twice. Other participants only
@@ -96,7 +97,7 @@ impl LivenessLocks {
                 Err(source) => Err(FileError::Io { what: "read", path: path.clone(), source }),
             }
         };
-        // Its owner may be writing at this moment: accept what two reads agree on.
+        // The owner may be writing at this moment, so read until two reads return the same.
         let mut seen = read()?;
         for _ in 0..10 {
             let again = read()?;
@@ -123,7 +124,7 @@ impl LivenessLocks {
     /// Deletes the live files of all other generations whose owners are dead and that have not been written for `age`;
     /// call it under the queue's lock, if there is one.
     ///
-    /// Nobody can lock such a file later: to join that generation, a process would need the queue's lock and would find
+    /// No process can lock such a file later: to join that generation, it would need the queue's lock, and would then find
     /// another generation.
     pub(in crate::queue) fn clean_up(&self, age: Duration) {
         let own = format!("{}-", self.generation);

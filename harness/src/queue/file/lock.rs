@@ -10,7 +10,8 @@ use super::error::FileError;
 
 /// How a participant waits for the queue's lock.
 ///
-/// A worker waits silently: its supervisor reports for it, and ends it. Others print a message, and give up in the end.
+/// A worker waits silently: its supervisor prints messages for it, and ends it. Other processes print a message, and give up in
+/// the end.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Patience {
     /// Whether to wait silently and without a limit.
@@ -22,10 +23,10 @@ pub(super) struct Patience {
 /// How long another process may hold the lock before a message says so.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// The minimum wait: a run whose time is over must still be closed.
+/// The minimum wait, even after the deadline: when the time is over, this process must still record how the run ends.
 const LEAST: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
 
-/// The longest pause between two tries, at first and later.
+/// The longest pause between two tries: at first, and later.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
 
 /// Waits for the exclusive lock on the queue's file.
@@ -69,9 +70,9 @@ pub(super) fn exclusive(file: &File, path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Whether nobody holds the exclusive lock on `file`.
+/// Whether no process holds the exclusive lock on `file`.
 ///
-/// Asks for a shared lock, so that two processes that check at once do not take each other for the owner.
+/// Asks for a shared lock, so that two processes that check at once do not mistake each other for the owner.
 pub(super) fn is_free(file: &File, path: &Path) -> Result<bool, FileError> {
     loop {
         match fs2::FileExt::try_lock_shared(file) {
@@ -88,7 +89,7 @@ pub(super) fn is_free(file: &File, path: &Path) -> Result<bool, FileError> {
 
 /// Releases a lock.
 ///
-/// Closing the file is not enough: a child that another thread is just starting may have it open, too.
+/// Closing the file is not enough: a child that another thread is starting may also have it open.
 pub(super) fn release(file: &File) {
     let _ = fs2::FileExt::unlock(file);
 }

@@ -49,8 +49,8 @@ impl Drop for LockedFile<'_> {
     }
 }
 
-/// Asks the system not to record reads (`O_NOATIME`): with writes in between, it would at every read, which costs a
-/// tenth of a claim. Only the file's owner may ask; for others it is slower.
+/// Asks the system not to record the time of reads (`O_NOATIME`). With writes in between, the system would record it at every
+/// read, which costs a tenth of a claim. Only the file's owner may ask; for others, reads stay slower.
 fn forget_reads(file: &File) {
     #[cfg(target_os = "linux")]
     if let Ok(flags) = rustix::fs::fcntl_getfl(file) {

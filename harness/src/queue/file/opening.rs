@@ -24,7 +24,7 @@ pub(super) struct Entered {
     pub locks: LivenessLocks,
     pub alive: LivenessLock,
     pub worker: u32,
-    /// The journal with its join.
+    /// The position in the journal after this participant's join.
     pub joined_at: Cursor,
 }
 
@@ -127,7 +127,7 @@ fn decide(
         false => Ok(opened),
     };
     match &options.run_id {
-        // An id names one run, whether it is live or not: such a run is neither started twice nor dropped.
+        // An id names one run, whether or not participants are live. Such a run is neither started twice nor dropped.
         Some(run) if *run == header.run => match () {
             () if !same_plan => other_plan(),
             () if state.is_complete() => settled(Opened::AlreadyFinished),
@@ -139,7 +139,7 @@ fn decide(
         None if alive => other_plan(),
         _ if state.is_complete() => Ok(Opened::ReplacedComplete { run: header.run.clone() }),
         None if options.resume && same_plan => settled(Opened::Resumed { finished, left }),
-        // A user who asks for the rest of a run does not want it dropped.
+        // With `--resume`, the user wants the rest of the existing run, so it must not be dropped.
         None if options.resume => other_plan(),
         _ => Ok(Opened::ReplacedIncomplete { run: header.run.clone(), finished, left, other_plan: !same_plan }),
     }

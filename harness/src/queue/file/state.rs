@@ -14,7 +14,7 @@ pub(super) struct State {
     fresh: usize,
     /// Entries given back, the earliest first.
     back: VecDeque<u32>,
-    /// Leased entries, in no order; each holder knows its index here.
+    /// Leased entries, in no order. Each [`Holder`] stores its index here.
     open: Vec<u32>,
     finished: usize,
     workers: u32,
@@ -52,7 +52,7 @@ pub(super) struct Holder {
 }
 
 impl State {
-    /// A run of `length` entries before its first record.
+    /// A run of `length` entries, before its first record.
     pub(super) fn new(length: usize) -> Self {
         State {
             entries: vec![Entry::default(); length],
@@ -70,7 +70,7 @@ impl State {
         &self.entries
     }
 
-    /// The entry that the next claim gets.
+    /// The entry that the next claim will get.
     pub(super) fn next(&self) -> Option<u32> {
         self.back.front().copied().or_else(|| (self.fresh < self.entries.len()).then_some(self.fresh as u32))
     }
@@ -103,7 +103,7 @@ impl State {
         self.finished == self.entries.len()
     }
 
-    /// How many participants have joined; their numbers are 1 to this.
+    /// How many participants have joined; their numbers are 1 to this number.
     pub(super) fn workers(&self) -> u32 {
         self.workers
     }
@@ -180,7 +180,8 @@ impl State {
     fn lose(&mut self, head: &Head) -> Result<(), &'static str> {
         let holder = self.holder(head.entry).ok_or("a lost entry that was not leased")?;
         let entry = &mut self.entries[head.entry as usize];
-        // A participant that takes over a lease and ends before it decides was not running the entry.
+        // If a participant takes over a lease and ends before it decides, it was not running the entry, so this does not count
+        // as a death.
         if holder.worker == holder.claimer {
             entry.deaths += 1;
         }

@@ -1,4 +1,4 @@
-//! Which run a process joins, what happens to runs, and who may take whose leases.
+//! Tests: which run a process joins, what happens to runs, and which participant may take whose leases.
 
 use super::server::{TestRun, sql, there, url, wait_until};
 use super::*;
@@ -20,7 +20,7 @@ fn error_text(result: Result<impl Sized, QueueError>) -> String {
     }
 }
 
-/// A new database on the shared server, dropped with this.
+/// A new database on the shared server, deleted when this is dropped.
 struct Database(String);
 
 impl Database {
@@ -262,7 +262,7 @@ fn old_runs_are_dropped_but_not_live_or_resumable_ones() {
     let rows =
         place.sql("SELECT count(*) FROM slt_queue.entries UNION ALL SELECT count(DISTINCT run) FROM slt_queue.events");
     assert_eq!(rows.concat(), ["4", "4"]);
-    // An incomplete run in which nobody has been seen for an hour is dropped, too.
+    // An incomplete run is dropped, too, if no participant has been seen for an hour.
     finish(&mut last, 1);
     drop((alive, last));
     place.sql("UPDATE slt_queue.participants SET lease_until = lease_until - interval '2 hours' WHERE gone");
@@ -380,7 +380,7 @@ fn a_supervisors_heartbeat_covers_its_workers() {
     let mut worker = PostgresQueue::join(&url(&place.url), &place.run, &options).unwrap();
     let lease = leased(&mut worker);
     send_away(&place, 3);
-    // It is in the middle of a file, and cannot reconnect before the end of the file.
+    // The worker is in the middle of a file, and cannot reconnect before the end of the file.
     end_session(&place, 3);
     let mut signs = std::collections::HashSet::new();
     wait_until("there have been ten signs of life", || {
@@ -390,7 +390,7 @@ fn a_supervisors_heartbeat_covers_its_workers() {
     });
     let outcome = passed(&lease);
     worker.finish(lease, &outcome).unwrap();
-    // Without the supervisor, it is judged like any other.
+    // Without the supervisor, the worker is declared dead like any other participant.
     let lease = leased(&mut worker);
     end_session(&place, 3);
     drop(mine);
@@ -410,7 +410,7 @@ fn a_participant_without_a_session_has_a_third_of_a_lease_to_reconnect() {
     let (mut a, mut b) = (place.open(2), place.open(2));
     let lease = leased(&mut a);
     send_away(&place, 1);
-    // It reconnects by itself, whatever it is doing.
+    // The participant reconnects by itself, even in the middle of a file.
     end_session(&place, 1);
     let comes_back = || {
         let held = place.sql(
@@ -477,7 +477,7 @@ fn a_hundred_thousand_entries_are_fast() {
     assert_eq!((opened, b.plan().len()), (Opened::Joined, 100_000));
     let snapshot = b.snapshot().unwrap();
     assert_eq!((snapshot.finished(), &snapshot.entries[10].state), (10, &EntryState::Waiting));
-    // An index finds the next entry, not a scan of all.
+    // The server finds the next entry by an index, without a scan of all entries.
     let claim = sql::CLAIM.replace("$1", ":run").replace("$2", "1").replace("$3", "99");
     let explained =
         place.sql(&format!("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {claim}")).concat();

@@ -72,7 +72,7 @@ pub enum ServerError {
         /// `deleted`, or what else happened to it.
         how: &'static str,
     },
-    /// Others have declared this participant dead.
+    /// Other participants have declared this one dead.
     #[error(
         "worker {worker} was declared dead in `{queue}`: it sent no heartbeat for too long, and others have its work"
     )]

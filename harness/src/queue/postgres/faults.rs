@@ -64,7 +64,7 @@ pub(super) fn assert_exactly_once(place: &TestRun, queue: &mut PostgresQueue) {
     assert_eq!(finishes, [[tokens.len().to_string(), tokens.len().to_string()]]);
 }
 
-/// Not a test: what children do.
+/// Not a test: the program of child processes.
 #[test]
 fn child() {
     let Ok(part) = std::env::var("SLT_SERVER_QUEUE_CHILD") else {
@@ -72,7 +72,7 @@ fn child() {
     };
     let text = |name: &str| std::env::var(format!("SLT_SERVER_QUEUE_{name}")).unwrap();
     let folder = PathBuf::from(text("FOLDER"));
-    // A participant that seems to be on another machine keeps its page where nobody else looks.
+    // A participant that pretends to be on another machine keeps its page where no other participant looks.
     let elsewhere = tempfile::tempdir().unwrap();
     let is_elsewhere = std::env::var_os("SLT_SERVER_QUEUE_ELSEWHERE").is_some();
     let pages = if is_elsewhere { elsewhere.path().to_path_buf() } else { folder.clone() };
@@ -173,7 +173,7 @@ fn kill(server: &Server, kills: usize, lease: f64, elsewhere: bool) {
     for kill in 0..kills {
         let chance = getrandom::u32().unwrap();
         let mut process = processes.pop_front().unwrap();
-        // One in four ends while joining, the others during their work.
+        // One in four is killed while joining, the others while they work.
         if kill % 4 > 0 {
             process.line(|line| line == "works");
         }
@@ -276,7 +276,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
         let clock: i64 = words.rsplit_once(' ').unwrap().1.parse().unwrap();
         let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
         assert!((clock - ours - offset).abs() < 600, "the child's clock is {} s off", clock - ours);
-        // Longer than a lease: heartbeats keep it alive.
+        // Ten heartbeats take longer than a lease, so they keep the participant alive.
         let mut signs = std::collections::HashSet::new();
         wait_until("it has given ten signs of life", || {
             assert!(queue.lost().unwrap().is_empty());

@@ -60,7 +60,7 @@ impl Timing {
         i32::try_from(self.lease.as_millis()).unwrap_or(i32::MAX)
     }
 
-    /// How long a session or a heartbeat may be missing before its owner is declared dead.
+    /// How long a session or a heartbeat may be missing before its participant is declared dead.
     pub(super) fn grace_ms(self) -> i32 {
         self.lease_ms() / 3
     }
@@ -96,7 +96,7 @@ pub(super) struct Identity {
     pub timing: Timing,
 }
 
-/// A link is a participant's current connection; it reconnects after a loss.
+/// One participant's current connection, which is restored after a loss.
 #[derive(Debug)]
 pub(super) struct Link {
     /// `None` once it is closed.
@@ -110,7 +110,7 @@ pub(super) struct Link {
 struct Renewal {
     thread: JoinHandle<()>,
     is_over: Arc<AtomicBool>,
-    /// Interrupts it.
+    /// Interrupts a heartbeat that is in progress.
     end: Arc<Notify>,
 }
 
@@ -152,13 +152,13 @@ impl Connection {
         self.client.batch_execute(sql).await
     }
 
-    /// Takes the lock of `identity` away from any other session of the same participant.
+    /// Takes the advisory lock of this participant; ends any older session of the same participant that still holds it.
     pub(super) async fn take_lock(&self, lock: i64) -> Result<(), Error> {
         loop {
             if self.rows(sql::TRY_LOCK, &[&lock]).await?[0].get(0) {
                 return Ok(());
             }
-            // A session may not have noticed yet that its client is gone.
+            // The older session may not have noticed yet that its client is gone.
             self.rows(sql::END_OWN, &[&lock]).await?;
             sleep(Duration::from_millis(5)).await;
         }
@@ -207,7 +207,8 @@ impl Link {
         self.shared.identity.get().map_or(self.shared.timing, |identity| identity.timing)
     }
 
-    /// From now on this link belongs to one participant, and sends its heartbeats, unless a supervisor does.
+    /// Assigns this link to one participant. From now on, the link sends the participant's heartbeats, unless a supervisor
+    /// does.
     pub(super) fn identify(&mut self, identity: Identity, has_supervisor: bool) -> Result<(), ServerError> {
         let pause = identity.timing.renewal();
         if self.shared.identity.set(identity).is_err() || has_supervisor {
@@ -219,7 +220,7 @@ impl Link {
         let renew = move || {
             let mut next = Instant::now() + pause;
             while !over.load(Ordering::Acquire) && !shared.gone.load(Ordering::Relaxed) {
-                // May wake too early.
+                // This may return too early.
                 thread::park_timeout(next.saturating_duration_since(Instant::now()));
                 if Instant::now() >= next {
                     let (mut renewed, mut ended) = (pin!(shared.renew()), pin!(ended.notified()));
@@ -239,8 +240,8 @@ impl Link {
         Ok(())
     }
 
-    /// Does something over the connection. If the connection is lost on the way, it tries again over the next one:
-    /// `work` then learns that it is a retry, and must find out whether the earlier try succeeded.
+    /// Calls `work` with the connection. If the connection is lost meanwhile, calls it again with the next one. `work` then
+    /// learns that it is a retry, and must find out whether the earlier try succeeded.
     pub(super) fn call<T>(&self, work: impl AsyncFn(&Connection, bool) -> Result<T, Error>) -> Result<T, ServerError> {
         self.wait(self.shared.call(self.timing().answer(), work))
     }
@@ -263,7 +264,7 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// Leaves the run. If the server cannot be reached, it will notice by itself.
+    /// Leaves the run. If the server cannot be reached, it notices the end of the session by itself.
     fn drop(&mut self) {
         if let Some(Renewal { thread, is_over, end }) = self.renewal.take() {
             is_over.store(true, Ordering::Release);
@@ -337,7 +338,7 @@ impl Shared {
             if begun.elapsed() + pause > timing.patience() {
                 return Err(ServerError::GaveUp { queue: self.queue.clone(), waited: begun.elapsed(), why });
             }
-            // Random, so that not all retry at the same time.
+            // The pause is random, so that participants do not all retry at the same time.
             let chance = getrandom::u32().unwrap_or(0) % 256;
             sleep(pause * (128 + chance) / 256).await;
             pause = (pause * 2).min(timing.longest_pause());
@@ -346,7 +347,7 @@ impl Shared {
 
     async fn connect(&self) -> Result<Connection, Error> {
         let (client, connection) = self.config.connect(NoTls).await?;
-        // Requests notice when the connection ends.
+        // If the connection ends, the requests on it fail, so the result is not needed here.
         tokio::spawn(async move { drop(connection.await) });
         let version = client.simple_query(sql::SERVER_VERSION).await?.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
@@ -354,7 +355,7 @@ impl Shared {
         });
         let connection = Connection { client, version: version.unwrap_or(0), statements: Mutex::default() };
         if check_version(connection.version).is_err() {
-            // The server may not know these settings; opening the queue reports that.
+            // The server may not know these settings. In that case, opening the queue reports it.
             return Ok(connection);
         }
         connection.batch(sql::SESSION).await?;

@@ -6,12 +6,12 @@ use super::link::Identity;
 use super::{PostgresQueue, sql};
 use crate::queue::{Lost, QueueError};
 
-/// A participant with a lease, or the supervisor of one, as the server sees it.
+/// A participant with a lease, or a supervisor of such a participant, as the server sees it.
 struct Holder {
     worker: i32,
     parent: Option<i32>,
     place: String,
-    /// It has left, or was declared dead.
+    /// Whether it has left, or was declared dead.
     gone: bool,
     /// Whether it has a lease itself.
     holds: bool,
@@ -47,11 +47,12 @@ pub(super) fn lost(queue: &mut PostgresQueue) -> Result<Vec<Lost>, QueueError> {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&run, &ended, &overdue, &timing.grace_ms()];
         let buried: Vec<i32> = queue.link.call(async |connection, again| {
             let rows = connection.rows(sql::BURY, &values).await?;
-            // If the reply to the marking statement is lost, the next call finds those it marked.
+            // If the reply to this statement was lost, the retry finds nothing to mark; the next call of `lost` finds the
+            // participants that it marked.
             Ok(if again { Vec::new() } else { rows.iter().map(|row| row.get(0)).collect() })
         })?;
-        // The mark alone keeps a stale participant from doing anything; ending its session only tells it so. A user
-        // without the right to do that does not need it.
+        // The mark alone is enough: a participant marked as dead can change nothing. Ending its session only makes it notice.
+        // So an error, for example because this user may not end sessions, is ignored.
         let _ = queue.link.call(async |connection, _| connection.rows(sql::END, &[&run, &buried]).await);
         dead.extend(buried);
     }

@@ -50,7 +50,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
     loop {
         let Some(found) = find(&link, run_id)? else {
             begin(&link, key, run_id, &plan)?;
-            // Another process may have been faster.
+            // Another process may have started the run first.
             continue;
         };
         let pages = Pages::new(&options.pages, found.run)?;
@@ -61,7 +61,7 @@ pub(super) fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Ente
         };
         let resumes = options.resume && matches!(opened, Opened::Resumed { .. });
         let Some(entered) = join(&mut link, found, run_id, pages, options, resumes)? else {
-            // It was dropped a moment ago, because it was over.
+            // The run was finished, and another process has just dropped it.
             continue;
         };
         if let (Opened::Started, Some(keep)) = (&opened, options.keep_runs) {
@@ -113,10 +113,10 @@ fn prepare(link: &Link) -> Result<(), ServerError> {
     }
 }
 
-/// Creates or migrates tables, which needs rights that a user may not have.
+/// Creates or migrates tables. Users may lack the rights for this.
 fn change(link: &Link, sql: &'static str) -> Result<(), ServerError> {
     let made = link.call_long(async |connection, _| match connection.batch(sql).await {
-        // Nothing can be done about that error here.
+        // 42501: the user may not do this, so trying again is useless.
         Err(error) if error.as_db_error().is_some_and(|answer| answer.code().code() == "42501") => {
             Ok(Err(words(&error)))
         }
@@ -201,7 +201,7 @@ fn decide(
     let (finished, length) = (found.finished as usize, theirs.len());
     Ok(match () {
         () if finished == length => Opened::AlreadyFinished,
-        // The process that started it a moment ago is about to join it, too.
+        // A run without participants was started a moment ago, and its first participant is about to join.
         () if alive || found.workers == 0 || (found.stopped && !options.resume) => Opened::Joined,
         () => Opened::Resumed { finished, left: length - finished },
     })
@@ -234,8 +234,8 @@ fn join(
     let parent = options.parent.map(u32::cast_signed);
     let (label, run, lease_ms) = (options.label.as_str(), found.run, found.lease_ms);
     let joined = link.call_long(async |connection, _| {
-        // Each try uses a new number. If a try that seemed to fail did succeed, nobody ever holds that lock, so that
-        // participant is dead from the start.
+        // Each try uses a new number for the lock. If a try that seemed to fail did succeed, it left a participant whose lock
+        // nobody ever holds, so that participant counts as dead from the start.
         let lock = getrandom::u64().unwrap_or_default().cast_signed();
         connection.take_lock(lock).await?;
         let values: [&(dyn ToSql + Sync); 8] =

@@ -23,7 +23,7 @@ fn own_server() -> Option<Server> {
 /// Workers that give most entries back until [`end`] is called.
 fn workers(place: &TestRun, count: usize) -> Vec<Process> {
     fs::write(place.folder.path().join("hammer"), "").unwrap();
-    // Makes the tables.
+    // Creates the tables.
     drop(place.open(ENTRIES));
     (0..count).map(|_| spawn(place, ENTRIES, "work")).collect()
 }
@@ -69,7 +69,7 @@ fn wait_for_progress(place: &TestRun, count: usize) {
 #[test]
 fn a_server_crash_and_restart_loses_nothing() {
     let Some(mut server) = own_server() else { return };
-    // A third of it is the time to reconnect, and a server starts slowly on a busy machine.
+    // A third of this lease is the time to reconnect, and a server starts slowly on a busy machine.
     let place = place(&server, 120.0);
     let processes = workers(&place, 4);
     for signal in [Signal::KILL, Signal::QUIT, Signal::KILL] {
@@ -84,7 +84,7 @@ fn a_server_crash_and_restart_loses_nothing() {
     let mut queue = place.open(ENTRIES);
     assert_exactly_once(&place, &mut queue);
     assert_eq!(queue.worker(), 6);
-    // Nobody who was only disconnected was declared dead.
+    // No participant that was only disconnected was declared dead.
     assert_eq!(queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).sum::<u32>(), 0);
 }
 
@@ -217,7 +217,8 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     let outcome = passed(&lease);
     queue.finish(lease, &outcome).unwrap();
 
-    // Two leases of a dead participant are taken over: the second time, everything is prepared.
+    // Take over two leases of a dead participant, twice: first without a loss, which prepares the statements; then with a lost
+    // reply.
     for passing in [None, Some(2)] {
         let direct = TestRun { run: place.run.clone(), ..self::place(server, 600.0) };
         let mut dies = direct.open(12);

@@ -1,4 +1,4 @@
-//! What participants of this machine are running, and whether their processes are alive.
+//! The pages of this machine's participants: what each is running, and whether its process is alive.
 //!
 //! For participants that share this machine and this folder there is faster evidence than the server's: each holds a
 //! lock on its own page, as in a queue file.
@@ -53,7 +53,7 @@ impl Pages {
 
     /// Whether the process of `worker`, which is at `place`, is known to have ended.
     pub(super) fn has_died(&self, worker: u32, place: &str) -> Result<bool, FileError> {
-        // Without a page, it may not have created it yet.
+        // A participant without a page may not have created it yet.
         Ok(place == self.place && self.locks.has_page(worker) && self.locks.is_dead(worker)?)
     }
 

@@ -1,4 +1,4 @@
-//! A connection to a server that fails on request: for tests.
+//! A proxy to a server whose connections fail on request, for tests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What happens to data and connections.
+/// How the proxy treats data and connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Way {
-    /// It is passed on.
+    /// All data is passed on.
     Open,
     /// Existing connections hang, as if a cable were cut; new ones work.
     Still,
-    /// All connections hang, and new ones do from the start.
+    /// All connections hang, new ones too.
     AllStill,
-    /// An answer of the server is dropped, and the connection cut: see [`Proxy::swallow`].
+    /// The proxy drops an answer of the server and cuts the connection: see [`Proxy::swallow`].
     Swallow,
 }
 
-/// A proxy listens until it is dropped.
+/// Listens until it is dropped.
 pub(super) struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -49,7 +49,7 @@ impl Proxy {
             streams: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
-        // Ends with the process.
+        // This thread ends with the process.
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };

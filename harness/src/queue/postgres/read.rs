@@ -1,4 +1,4 @@
-//! The state of a run, and its new events.
+//! Reads the state of a run, and its new events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::link::Identity;
 use super::{PostgresQueue, ServerError, sql};
 use crate::queue::{EntryState, EntryStatus, Event, QueueError, Snapshot};
 
-/// Text that the server can store: without NUL.
+/// Replaces NUL characters in a text, because the server cannot store them.
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

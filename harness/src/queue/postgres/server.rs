@@ -169,7 +169,7 @@ impl Server {
 
     /// Starts the server. It ends with this process in any case, and its folder is deleted.
     pub(super) fn start(&mut self) {
-        // The remains of a killed server may block a new one for a moment.
+        // Remains of a killed server may block a new one for a moment.
         wait_until("the server has started", || {
             self.try_start();
             let begun = Instant::now();
@@ -203,7 +203,7 @@ impl Server {
         self.keeper = Some(keeper.spawn().unwrap());
     }
 
-    /// Ends the server with that signal: `QUIT` is what `pg_ctl stop -m immediate` sends.
+    /// Stops the server with this signal: `QUIT` is what `pg_ctl stop -m immediate` sends.
     pub(super) fn stop(&mut self, signal: Signal) {
         if let Some(pid) = self.pid() {
             let _ = kill_process(pid, signal);
@@ -249,7 +249,7 @@ impl Drop for Server {
     }
 }
 
-/// The id of the user, or the group, that the server's package has created.
+/// The id of the user or the group that the server's package created.
 fn id(flag: &str) -> u32 {
     let output = Command::new("id").args([flag, "postgres"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().expect("the package has made its user")

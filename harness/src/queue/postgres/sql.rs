@@ -83,9 +83,9 @@ pub(super) const HAS_SCHEMA: &str = "SELECT to_regclass('slt_queue.format') IS N
 
 pub(super) const VERSION: &str = "SELECT max(version) FROM slt_queue.format";
 
-/// The settings of every session. A claim must find its entry by an index, however little the server knows of the
-/// tables, and must not be planned each time, which takes longer than the claim. What the server has confirmed must
-/// survive the server.
+/// The settings of every session. A claim must find its entry by an index, even if the server has no statistics about the
+/// tables. A claim must not be planned each time, because planning takes longer than the claim. Changes that the server has
+/// confirmed must survive a crash of the server.
 pub(super) const SESSION: &str = "
 SET synchronous_commit = on;
 SET enable_seqscan = off;
@@ -98,7 +98,7 @@ SET client_min_messages = warning;
 SET search_path = pg_catalog;
 ";
 
-/// For servers that are new enough to have it.
+/// A setting that exists since PostgreSQL 14.
 pub(super) const SESSION_14: &str = "SET idle_session_timeout = 0";
 
 pub(super) const SERVER_VERSION: &str = "SHOW server_version_num";
@@ -119,8 +119,8 @@ pub(super) const END_OWN: &str =
 
 pub(super) const TRY_LOCK: &str = "SELECT pg_try_advisory_lock($1)";
 
-/// A heartbeat, also for the caller's workers. Statements that change several participants lock them in the order of
-/// their numbers, which is that of the index, so that there is no deadlock.
+/// A heartbeat of the caller and of its workers. Statements that change several participants lock them in the order of their
+/// numbers, which is the order of the index, so there is no deadlock.
 pub(super) const RENEW: &str = "
 UPDATE slt_queue.participants
 SET lease_until = clock_timestamp() + $3::int * interval '1 millisecond',
@@ -135,7 +135,7 @@ SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped, r.workers, r.setti
        (SELECT count(*) FROM slt_queue.entries e WHERE e.run = r.run AND e.state = 'final') AS finished
 FROM slt_queue.runs r WHERE r.id = $1";
 
-/// The participants of a run, as far as the server knows.
+/// The participants of a run that are alive, as far as the server knows.
 pub(super) const LIVING: &str = concat!(
     "WITH ",
     held!(),
@@ -173,7 +173,7 @@ WITH joined AS (
 )
 SELECT workers, (SELECT min(number) FROM told) FROM joined";
 
-/// Drops finished runs: complete and left, or left for an hour, unless they are among the `$2` latest.
+/// Drops runs without participants: complete ones at once, incomplete ones after an hour. Keeps the `$2` latest runs.
 pub(super) const DROP_OLD: &str = "
 WITH past AS (
     SELECT r.run, r.plan_len FROM slt_queue.runs r ORDER BY r.begun_at DESC, r.run OFFSET $2
@@ -234,7 +234,7 @@ macro_rules! closed {
     };
 }
 
-/// The next entry, unless the run is stopped or this participant was declared dead.
+/// Claims the next entry, unless the run is stopped or this participant was declared dead.
 pub(super) const CLAIM: &str = concat!(
     "WITH ",
     claimed_if!(takes_part!()),
@@ -245,7 +245,7 @@ pub(super) const CLAIM: &str = concat!(
     SELECT entry, attempts, sequence FROM claimed"
 );
 
-/// The result of a claim that was sent before and whose reply was lost.
+/// The result of a claim that was sent before, if its reply was lost.
 pub(super) const CLAIMED: &str = "
 SELECT e.entry, e.attempts, v.number, e.state = 'leased' AND e.sequence = v.number
 FROM slt_queue.events v JOIN slt_queue.entries e ON e.run = v.run AND e.entry = v.entry
@@ -259,7 +259,7 @@ SELECT r.stopped, p.gone,
 FROM slt_queue.runs r JOIN slt_queue.participants p ON p.run = r.run
 WHERE r.run = $1 AND r.plan_hash = $3 AND p.worker = $2";
 
-/// The progress of the run, as a participant sees it.
+/// The progress of the run, from this participant's view.
 pub(super) const PROGRESS: &str = "
 SELECT (SELECT count(*) FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'final'),
        EXISTS (SELECT FROM slt_queue.entries e WHERE e.run = $1 AND e.state = 'leased' AND e.holder <> $2),
@@ -268,7 +268,7 @@ FROM slt_queue.runs r WHERE r.run = $1 AND r.plan_hash = $3";
 
 pub(super) const FINISHED: &str = "SELECT count(*) FROM slt_queue.entries WHERE run = $1 AND state = 'final'";
 
-/// The entry's one outcome, from the holder of its open lease.
+/// Gives an entry its one outcome, if this participant holds the open lease.
 pub(super) const FINISH: &str = concat!(
     "WITH ",
     closed!(),
@@ -279,7 +279,8 @@ pub(super) const FINISH: &str = concat!(
     SELECT entry FROM closed"
 );
 
-/// [`FINISH`] and [`CLAIM`] in one. Returns a row if the first was done; with nulls if there is nothing for the second.
+/// [`FINISH`] and [`CLAIM`] in one statement. Returns a row if the first succeeded; its values are null if there is nothing to
+/// claim.
 pub(super) const FINISH_AND_CLAIM: &str = concat!(
     "WITH ",
     closed!(),
@@ -293,7 +294,7 @@ pub(super) const FINISH_AND_CLAIM: &str = concat!(
     SELECT claimed.entry, claimed.attempts, claimed.sequence FROM closed LEFT JOIN claimed ON true"
 );
 
-/// Returns the entry to the waiting ones; from the holder of its open lease.
+/// Gives the entry back for others to claim, if this participant holds the open lease.
 pub(super) const REQUEUE: &str = concat!(
     "WITH closed AS (
         UPDATE slt_queue.entries
@@ -308,7 +309,7 @@ pub(super) const REQUEUE: &str = concat!(
     SELECT entry FROM closed"
 );
 
-/// Like [`REQUEUE`], but the attempt does not count, nor does the end of the worker that made it.
+/// Like [`REQUEUE`], but neither the attempt nor the end of its worker counts.
 pub(super) const RELEASE: &str = concat!(
     "WITH closed AS (
         UPDATE slt_queue.entries
@@ -338,8 +339,9 @@ SELECT run FROM halted";
 /// Whether an event of this participant exists.
 pub(super) const HAPPENED: &str = "SELECT n FROM slt_queue.events WHERE run = $1 AND worker = $2 AND n = $3";
 
-/// All others that hold leases, and their supervisors: is there a session, how long is a heartbeat overdue? While its
-/// supervisor is alive, only that one judges a worker: a worker with a lost connection may be in the middle of a file.
+/// All other participants that hold leases, and their supervisors: whether each has a session, and for how long its heartbeat
+/// is overdue. While a worker's supervisor is alive, only the supervisor declares the worker dead: a worker with a lost
+/// connection may be in the middle of a file.
 pub(super) const HOLDERS: &str = concat!(
     "WITH ",
     held!(),
@@ -361,7 +363,8 @@ pub(super) const MARK: &str = "
 UPDATE slt_queue.participants SET missed_at = clock_timestamp()
 WHERE run = $1 AND worker = ANY($2) AND missed_at IS NULL AND NOT gone";
 
-/// Declares participants dead: those in `$2` are known to be, those in `$3` only if they are still missing.
+/// Declares participants dead: those in `$2` in any case, because they are known to be; those in `$3` only if they are still
+/// missing.
 pub(super) const BURY: &str = "
 UPDATE slt_queue.participants SET gone = true
 WHERE run = $1 AND NOT gone AND (worker = ANY($2)
@@ -376,11 +379,11 @@ pub(super) const END: &str = concat!(
     WHERE p.run = $1 AND p.worker = ANY($2) AND p.gone"
 );
 
-/// The leases of dead participants, with the workers that claimed them.
+/// The workers that claimed the entries whose leases dead participants hold.
 pub(super) const CLAIMERS: &str = "
 SELECT DISTINCT claimer FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder = ANY($2)";
 
-/// Whether the participant that claimed an entry had another supervisor than this one, which is gone too.
+/// Whether the participant that claimed an entry had another supervisor than the caller, and that supervisor is gone too.
 macro_rules! orphaned {
     ($claimer:expr) => {
         concat!(
@@ -392,7 +395,7 @@ macro_rules! orphaned {
     };
 }
 
-/// Takes over all leases of dead participants; `$4` and `$5` say what each of the claiming workers was running.
+/// Takes over all leases of dead participants. `$4` and `$5` contain the record that each of the claiming workers was running.
 pub(super) const TAKE: &str = concat!(
     "WITH taken AS (
         UPDATE slt_queue.entries e
@@ -412,7 +415,7 @@ pub(super) const TAKE: &str = concat!(
     " FROM taken ORDER BY entry"
 );
 
-/// The result of a take-over that was sent before and whose reply was lost.
+/// The result of a take-over that was sent before, if its reply was lost.
 pub(super) const TAKEN: &str = concat!(
     "SELECT e.entry, v.other, e.attempts, e.deaths, v.number, ",
     orphaned!("v.other"),
@@ -427,7 +430,8 @@ pub(super) const BEFORE: &str =
 /// The events that are new to a participant that knows `$3` events of each participant in `$2`, and all events of
 /// others.
 ///
-/// Events of one participant become visible in their order, because its transactions follow one another. That is not so
+/// Events of one participant become visible in their order, because its transactions follow one another. Events of different
+/// participants may not: their numbers only sort those that are visible.
 /// across participants: the numbers only sort what is visible.
 pub(super) const NEWS: &str = "
 SELECT v.worker, v.n, v.kind, v.entry, v.other, v.body,
@@ -442,7 +446,7 @@ FROM (
     UNION ALL SELECT v.* FROM slt_queue.events v WHERE v.run = $1 AND v.worker > $4
 ) v ORDER BY v.number";
 
-/// Everything, at one moment.
+/// The state of the whole run at one moment.
 pub(super) const SNAPSHOT: &str = "
 SELECT r.workers, r.stopped, r.plan_len, e.entry, e.state, e.attempts, e.deaths, e.holder, e.outcome, e.name, e.pass,
        (SELECT array_agg(v.attempt ORDER BY v.number) FROM slt_queue.events v
