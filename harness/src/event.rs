@@ -52,7 +52,7 @@ pub enum Event<'e> {
     TrialEnded {
         /// The outcome.
         outcome: &'e Outcome,
-        /// What the file held when the run was planned, if known.
+        /// The digest of the file's content (`suite::content`) when the run was planned, if known.
         planned: Option<&'e str>,
     },
     /// For a while there has been nothing to claim, because other processes run all that is left.

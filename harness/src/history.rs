@@ -29,7 +29,7 @@ mod shares;
 pub use order::{Order, Weights, shuffle, wants_weights};
 pub use shares::Shares;
 
-/// What is known of one file's last trial.
+/// The data of one file's last trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The trial's name.

@@ -93,7 +93,7 @@ pub enum ProcessError {
     /// A program that was started as a guardian did not become one.
     #[error("no guardian process: {reason}")]
     Guardian {
-        /// What it did instead.
+        /// What the program did instead.
         reason: String,
     },
     /// A limit could not be set.

@@ -92,7 +92,7 @@ pub(crate) type Progress<'p> = &'p mut dyn FnMut(&str, usize, u32);
 /// Shrinks a script to a shorter one that fails in the same way.
 ///
 /// # Errors
-/// It does not fail, or not every time; or tries cannot be made.
+/// The script does not fail, or not every time; or tries cannot be made.
 pub(crate) fn shrink(
     plan: &Plan<'_>,
     family: &Family,

@@ -52,7 +52,7 @@ use trace::Role;
 #[cfg(feature = "commands")]
 pub(crate) use turns::without_those_before;
 
-/// What a trial may do, and its time limits.
+/// The permissions, settings and time limits of a trial.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Stop at the first new failure.

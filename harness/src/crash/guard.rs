@@ -6,7 +6,7 @@ use std::sync::{Once, OnceLock};
 use super::say::{last_words, line};
 use super::thread::this_thread;
 
-/// The signals by which an engine crashes its process.
+/// The signals of a crash.
 const FATAL: [(libc::c_int, &str); 7] = [
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGBUS, "SIGBUS"),

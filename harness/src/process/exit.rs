@@ -44,7 +44,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// What programs print, in lower case, when they give up because they are out of memory.
+/// Words, in lower case, that programs print when they give up because they are out of memory.
 const WORDS: [&str; 9] = [
     // Rust's `memory allocation of 64 bytes failed`, in two parts.
     "memory allocation of ",

@@ -191,7 +191,7 @@ impl Drop for Guardian {
         let begun = Instant::now();
         while let Ok(None) = self.process.try_wait() {
             if begun.elapsed() > table::PATIENCE * 7 {
-                // Its work takes less time, so it must have been stopped.
+                // Its work takes less time than this, so it must have been stopped by a signal.
                 let _ = self.process.kill();
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -103,7 +103,7 @@ impl Plan {
         self.contents.get(entry).map(String::as_str)
     }
 
-    /// What verdicts depend on besides the files.
+    /// The settings that verdicts depend on, besides the files.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -132,7 +132,7 @@ impl PostgresQueue {
     /// | another plan | [`QueueError::OtherPlan`] |
     ///
     /// # Errors
-    /// As above; there is no run id, or the server cannot be used ([`ServerError`]).
+    /// An error of the table above; there is no run id; or the server cannot be used ([`ServerError`]).
     pub fn open(url: &Url, plan: Plan, options: &OpenOptions) -> Result<(Self, Opened), QueueError> {
         let (entered, opened) = opening::open(url, plan, options)?;
         Ok((PostgresQueue::new(entered), opened))

@@ -47,7 +47,7 @@ pub(super) struct Dead {
     pub(super) had_claimed: bool,
     /// Whether its exit code reports success.
     pub(super) clean: bool,
-    /// Whether the supervisor killed it, or another process did, so that it did not end by itself.
+    /// Whether a signal of another process ended it (SIGKILL, SIGTERM, SIGINT or SIGHUP), so that it did not end by itself.
     pub(super) killed: bool,
     /// Whether it was killed because the user wants to exit.
     pub(super) abandoned: bool,
@@ -129,7 +129,7 @@ impl Slot {
         }
     }
 
-    /// How the worker ended; `None` if it has not. When this returns an end, no process of the worker is left.
+    /// How the worker ended; `None` if it still runs. Once it has ended, none of its processes is left.
     pub(super) fn reap(&mut self, memory_limit: Option<u64>) -> Result<Option<Dead>, SupervisorError> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let Some(exit) = child.try_wait()? else {

@@ -58,7 +58,7 @@ pub(super) struct Executor<'e, 'a> {
     is_reference: bool,
     /// Whether failures keep their full texts.
     whole: bool,
-    /// Where to write what was returned, if the script lists only a hash of it.
+    /// The folder for the returned values, if the script lists only a hash of them.
     returned: Option<&'e Path>,
     /// The name of the script.
     file: &'e str,

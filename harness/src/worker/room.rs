@@ -64,7 +64,7 @@ enum Stage {
     #[default]
     Idle,
     Runs,
-    /// Its turn: the lowest is next.
+    /// Waiting; the process with the lowest turn is next.
     Waits(u64),
 }
 
@@ -285,7 +285,7 @@ mod tests {
         assert!(!b.ask("60").unwrap() && !c.ask("10").unwrap());
         b.leave(None).unwrap();
         assert!(c.ask("10").unwrap() && !b.ask("60").unwrap());
-        // As if it were killed: its file stays, and its lock does not.
+        // Simulate a kill: the file stays, and its lock is released.
         let Room { own, path, .. } = &a;
         fs2::FileExt::unlock(own).unwrap();
         assert!(b.ask("60").unwrap() && !path.exists());

@@ -81,7 +81,7 @@ impl LivenessLocks {
         Ok(false)
     }
 
-    /// What `worker` is running, or was running when it ended.
+    /// The record that `worker` is running, or was running when it ended.
     pub(in crate::queue) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
         let path = self.path(worker);
         let file = match File::open(&path) {

@@ -57,7 +57,7 @@ impl Pages {
         Ok(place == self.place && self.locks.has_page(worker) && self.locks.is_dead(worker)?)
     }
 
-    /// What `worker` is running, or was when it ended, if known here.
+    /// The record that `worker` is running, or was running when it ended; `None` if it is not known here.
     pub(super) fn running(&self, worker: u32) -> Result<Option<Running>, FileError> {
         self.locks.running(worker)
     }

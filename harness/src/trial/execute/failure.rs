@@ -42,7 +42,7 @@ impl Executor<'_, '_> {
         self.fail(record, failure, complaint.correction, tally);
     }
 
-    /// The first and last rows of a result of which the script lists only a hash, and the path of the file with all values.
+    /// The first and last rows of a result, and the path of the file with all values; for a script that lists only a hash.
     fn returned_by(&self, record: &Record<'_>, returned: &Returned) -> String {
         let text = returned.text(self.whole);
         let Some(folder) = self.returned else { return text };
