@@ -1,7 +1,7 @@
 //! Tests that every queue must pass. Each test takes a queue.
 //!
-//! `conformance! { start }` makes one test function for each, where `start: fn(Plan) -> Join` starts a run. With `conformance!
-//! { start, there }`, the tests run only if `there()` returns true.
+//! `conformance! { start }` makes one test function for each, where `start: fn(Plan) -> Join` starts a run.
+//! `conformance! { start, there }` makes the same tests, which run only if `there()` returns true.
 
 use super::*;
 use crate::outcome::Verdict;

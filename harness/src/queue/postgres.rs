@@ -197,8 +197,8 @@ impl PostgresQueue {
         })
     }
 
-    /// Closes an open lease by one statement, which returns a row on success. `rest` are further values of the statement, after
-    /// the participant and its event count.
+    /// Closes an open lease by one statement, which returns a row on success. Its values are those of the lease, then `rest`,
+    /// then the event count.
     fn close(&mut self, lease: &Lease, sql: &'static str, rest: &[&(dyn ToSql + Sync)]) -> Result<(), QueueError> {
         let Identity { run, worker, .. } = &self.identity;
         if lease.worker != self.worker() {

@@ -74,7 +74,7 @@ pub(crate) fn run_compared(
     with(outcome, comparison)
 }
 
-/// Adds a comparison to an outcome, and its results to the failures of the records that were compared.
+/// Adds a comparison to an outcome. Each failure whose record was compared gets the result for that record.
 fn with(mut outcome: Outcome, comparison: Comparison) -> Outcome {
     for failure in &mut outcome.failures {
         let of = |record: &&Compared| {

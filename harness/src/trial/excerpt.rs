@@ -45,7 +45,7 @@ impl Excerpted {
         }
     }
 
-    /// Prepares for the script's text before it is run.
+    /// Reads what is needed from the script's text, before the script runs.
     pub(super) fn read(&mut self, text: &[u8], dialect: Dialect) {
         if self.excerpt.alone {
             let parts = outline::parts(text, dialect);

@@ -239,7 +239,7 @@ pub(super) fn parse(bytes: &[u8], trust: Trust) -> Parsed<'_> {
         }
         crc
     };
-    // The checksum was correct, so the following bytes are exactly those that were written.
+    // The checksum is correct or trusted, so the following bytes are exactly those that were written.
     let Some(op) = Op::of(bytes) else {
         return Parsed::Bad;
     };

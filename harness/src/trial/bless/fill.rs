@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! statement            becomes `statement ok` or `statement error`
-//! query                gets letters, but in `.slt`, where it may have none; and its rows
+//! query                gets its rows, and its letters, except in `.slt`, where letters are optional
 //! query II             gets its rows, if nothing is below `----`, or there is no `----`
 //! ```
 
@@ -21,7 +21,7 @@ use crate::script::Record;
 pub enum Fill {
     /// Records that expect nothing yet.
     Missing,
-    /// Also records that expect something else.
+    /// Also records that expect another result than the engine returned.
     All,
 }
 
