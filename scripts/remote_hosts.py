@@ -1,4 +1,4 @@
-"""Machines to reach by ssh, for the tests of the remote scripts: sshd in its own folder, on this machine."""
+"""Hosts to reach by ssh, for the tests of the remote scripts: each is an sshd on this machine, with a folder of its own."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ class Hosts:
     """A folder with keys, an `ssh` that knows the hosts, and sshd for each of them."""
 
     def __init__(self, enter=()):
-        """`enter` is a command that runs others in a place from which the hosts can be reached."""
+        """`enter` is a command that runs another one, given as its arguments, where the hosts can be reached."""
         self.enter = list(enter)
         self.folder = Path(tempfile.mkdtemp(prefix="slt-hosts-"))
         for name in ["host_key", "key"]:
@@ -52,10 +52,10 @@ class Hosts:
         self.servers = []
 
     def add(self, name, enter=(), address="127.0.0.1", programs=(), shell="bash"):
-        """Starts sshd for a host, by a command that runs others there.
+        """Starts sshd for a host. `enter` is a command that runs another one, given as its arguments, on that host.
 
-        A user who logs in works in a home of the host's own, and `shell` is the login shell; with `programs` there are no
-        others on that host.
+        A user who logs in has a home folder for this host only, and the login shell `shell`. If `programs` are given, the
+        host has no other programs.
         """
         port = free_port()
         home = self.folder / "homes" / name

@@ -62,7 +62,7 @@ class Net:
         return f"slt-{os.getpid()}-{name}"
 
     def enter(self, name):
-        """A command that runs others in a namespace."""
+        """A command that runs another one, given as its arguments, in a host's namespace."""
         return [IP, "netns", "exec", self.space(name)]
 
     def make(self, name):
@@ -87,7 +87,7 @@ class Net:
         self.server = Server(self.enter("hub"))
         self.hosts = Hosts(self.enter("hub"))
         for number, name in enumerate(self.names, 2):
-            # With its own name, which it reports.
+            # Each host has its own host name, which its `slt` reports.
             own = [*self.enter(name), "unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
             self.hosts.add(name, own, f"10.99.0.{number}")
 
@@ -143,7 +143,7 @@ class Server:
         while "ready to accept connections" not in (self.folder / "log").read_text():
             assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.05)
-        # A silent client is soon declared dead.
+        # The short lease means that a silent client is soon declared dead.
         self.url = f"postgres://slt:{PASSWORD}@10.99.0.1/postgres?slt_lease=3"
 
     def log(self):
@@ -151,7 +151,7 @@ class Server:
         return (self.folder / "log").read_text()
 
     def close(self):
-        """Stops it, and removes its folder."""
+        """Stops the server, and removes its folder."""
         if self.process:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()

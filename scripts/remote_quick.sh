@@ -13,9 +13,9 @@ case $word in
         cat >&2 <<'USAGE'
 usage: scripts/remote_quick.sh setup|sync|run|quick|fetch|status|clean [FLAGS OF remote_test.sh]
 
-  setup   copy the checkout, see that the host has what it needs, and build
-  sync    copy the checkout, no more
-  run     run the files with what was copied last
+  setup   copy the checkout, check that the host has what it needs, and build
+  sync    copy the checkout, and do nothing else
+  run     run the files that were copied last
   quick   sync, run for at most a minute, fetch the results
   fetch   copy the results to target/remote/HOST
   status  say whether a run is in progress, and how the last one ended

@@ -89,7 +89,7 @@ queue in the variable \`SLT_REMOTE_QUEUE\` instead"
     shift
 done
 
-# The shell expands `~/x` to this machine's home; quoted, it is the host's home, where ssh starts anyway.
+# The local shell expands an unquoted `~/x` to this machine's home. A quoted one means the host's home, where ssh starts anyway.
 repo=${repo#'~/'}
 case $repo in -*) complain "\`$repo\` is no folder: \`--repo-path\` begins with no \`-\`" ;; esac
 if [ ${#hosts[@]} -eq 0 ]; then read -ra hosts <<<"${SLT_REMOTE_HOST:-}"; fi
@@ -115,7 +115,7 @@ for program in ssh rsync; do
     command -v $program >/dev/null || complain "no \`$program\` here: install it" 4
 done
 
-# Prints how to reach a host: the address for ssh and the one for rsync, which needs IPv6 in brackets.
+# Sets how to reach a host: `ssh`, the `address` for it, and the `place` for rsync, which needs IPv6 in brackets.
 reach() {
     local login='' name=$1 port=''
     host=$1
@@ -133,16 +133,16 @@ reach() {
 # Words, quoted for the host's shell.
 quoted() { printf '%q ' "$@"; }
 
-# A script of `scripts/remote` with its arguments, as bash reads it from standard input. bash reads all of it before it
-# runs any of it, so the rest of the input is left for the script.
+# Prints a script of `scripts/remote` with its arguments, for bash to read from standard input. bash reads the whole script
+# before it runs any of it, so the rest of the input is left for the script.
 program() {
     local script=$1
     shift
     printf 'main() {\n%s\n}\nmain %s; exit $?\n' "$(cat "$here/scripts/remote/$script.sh")" "$(quoted "$repo" "$@")"
 }
 
-# Runs a script of `scripts/remote` on the host, with these arguments: it depends on nothing that exists there. The
-# login shell there, whichever it is, sees only `bash -s`.
+# Runs a script of `scripts/remote` on the host, with these arguments; the script need not exist there. The login shell of
+# the host, whichever it is, sees only `bash -s`.
 remotely() { "${ssh[@]}" "$address" bash -s < <(program "$@"; if [ "$1" = run ]; then lifeline; fi); }
 
 copy() { rsync -a --compress --protect-args -e "$(quoted "${ssh[@]}")" "$@"; }
@@ -185,7 +185,7 @@ lifeline() {
     if [ -n "$engine" ]; then printf '%s\n' "SLT_ENGINE=$engine"; fi
     echo
     if [ -n "$detach" ]; then return; fi
-    # More than 128 means that the time is over; the pipe closes when no writer is left.
+    # After its two seconds `read` returns more than 128. When the pipe has no writer left, it returns less.
     while read -r -t 2 -u "$life"; [ $? -gt 128 ]; do echo; done
 }
 
@@ -220,7 +220,7 @@ labelled() {
     while IFS= read -r line || [ -n "$line" ]; do printf '[%s] %s\n' "$1" "$line"; done
 }
 
-# Runs a step on these hosts at the same time. The output of a single host is shown as it arrives.
+# Runs a step on these hosts at the same time. The output of a single host is shown as it arrives, without labels.
 each() {
     local step=$1 n
     shift
@@ -344,7 +344,7 @@ interrupt() {
     exec {pulse}>&-
 }
 
-# Its own process group, which Ctrl-C does not reach and `interrupt` can end as a whole.
+# The steps run in a process group of their own, which Ctrl-C does not reach and `interrupt` can end as a whole.
 set -m
 (
     set +m

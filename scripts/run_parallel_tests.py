@@ -33,9 +33,9 @@ def parse(arguments):
     parser.add_argument("--workers", type=count, metavar="N",
                         help="worker processes (default: SLT_WORKERS, or one for each processor)")
     parser.add_argument("--time-budget", "--time", type=seconds, metavar="SECS",
-                        help="start no further file after so long (default: SLT_TIME_BUDGET, or no limit)")
+                        help="start no further file after this time (default: SLT_TIME_BUDGET, or no limit)")
     parser.add_argument("--file-timeout", "--timeout", type=seconds, metavar="SECS",
-                        help="how long one file may take (default: SLT_FILE_TIMEOUT, or no limit)")
+                        help="time limit for one file (default: SLT_FILE_TIMEOUT, or no limit)")
     parser.add_argument("--seed", type=int, metavar="N", help="shuffle files of equal rank by this seed")
     parser.add_argument("--results", metavar="DIR", help="folder for results, history, logs and queue")
     parser.add_argument("--corpus", metavar="DIR", help="folder with test files, instead of the bundled ones")

@@ -2,12 +2,12 @@
 """DuckDB as an external engine of slt: `slt run --engine "external:python3 scripts/engines/duckdb.py"`.
 
 Reads JSON objects from standard input, such as {"sql":"SELECT 1"}, and answers each with one on standard output:
-{"result":[["1"]]} or {"err":"..."}. If SLT_PROTOCOL is set, it greets first and then uses the extension, in which
-values keep their types and a statement answers with a count. See docs/engines.md. Needs `pip install duckdb`.
+{"result":[["1"]]} or {"err":"..."}. If SLT_PROTOCOL is set, it sends a greeting first and then uses the extended protocol,
+in which values keep their types and the answer to a statement is a count. See docs/engines.md. Needs `pip install duckdb`.
 
-With the extension, one process serves all connections of a script, opens its database again when it is asked to, and
-goes on to the next script. The C library in the package runs scripts in DuckDB's dialect: values are DuckDB's own text.
-Otherwise values are as Python writes them.
+With the extended protocol, one process serves all connections of a script, opens its database again on request, and serves
+further scripts. The C library in the package runs scripts in DuckDB's dialect: values are DuckDB's own text. Otherwise
+values are as Python writes them.
 """
 
 import codecs
@@ -31,8 +31,8 @@ FLEETING = """access_mode duckdb_api custom_user_agent allow_unsigned_extensions
     search_path log_query_path enable_logging logging_level logging_mode logging_storage enabled_log_types
     disabled_log_types temp_directory autoload_known_extensions autoinstall_known_extensions""".split()
 
-# How a database is opened. Threads are the runner's business, unless the script sets them: it starts as many drivers as
-# it wants files run at a time.
+# How a database is opened. It has one thread, unless the script sets more: the runner starts a driver for each file that
+# runs at the same time.
 CONFIG = {"threads": "1", "allow_unsigned_extensions": "true", "autoload_known_extensions": "false",
           "autoinstall_known_extensions": "false"}
 
@@ -47,13 +47,13 @@ def requests(stream):
             try:
                 request, end = read_json.raw_decode(text)
             except json.JSONDecodeError:
-                break  # Its rest is still to come.
+                break  # The rest of the object has not arrived yet.
             yield request
             text = text[end:]
 
 
 def value_as_json(value, plain):
-    """A value in the protocol's format: `plain` has only strings."""
+    """A value in the protocol's format: `plain`, the protocol without the extension, has only strings."""
     if value is None:
         return "NULL" if plain else None
     if isinstance(value, decimal.Decimal):
@@ -76,7 +76,7 @@ def sqlstate(error):
 
 
 class Values:
-    """A script's database in memory and its connections, by the Python module: values are as Python has them."""
+    """A script's database in memory and its connections, through the Python module: values are as Python has them."""
 
     def __init__(self, plain):
         import duckdb
@@ -118,17 +118,17 @@ class Values:
 
 
 class Failed(Exception):
-    """DuckDB's words."""
+    """An error with DuckDB's message."""
 
 
 class Result(ctypes.Structure):
-    """`duckdb_result`; what is in it is DuckDB's own business."""
+    """`duckdb_result`; only DuckDB reads its fields."""
     _fields_ = [("numbers", ctypes.c_uint64 * 3), ("pointers", ctypes.c_void_p * 3)]
 
 
 POINTER, TEXT = ctypes.c_void_p, ctypes.c_char_p
 
-# The functions of the C library that are used here, each with what it returns and what it takes.
+# The functions of the C library that are used here, each with the kind of its result and then those of its arguments.
 KINDS = {"-": None, "i": ctypes.c_int, "b": ctypes.c_uint8, "n": ctypes.c_uint64, "p": POINTER, "t": TEXT,
          "v": Result, "r": ctypes.POINTER(Result)}
 FUNCTIONS = """
@@ -141,11 +141,11 @@ FUNCTIONS = """
     append_data_chunk=ipp appender_flush=ip appender_error=tp appender_destroy=ip
 """
 
-# DuckDB's numbers for types: those whose values are read from memory, and how they lie there.
+# DuckDB's numbers for the types whose values are read from memory, each with its name and its layout in memory.
 NUMBERS = {1: ("BOOLEAN", ctypes.c_bool), 2: ("TINYINT", ctypes.c_int8), 3: ("SMALLINT", ctypes.c_int16),
            4: ("INTEGER", ctypes.c_int32), 5: ("BIGINT", ctypes.c_int64), 6: ("UTINYINT", ctypes.c_uint8),
            7: ("USMALLINT", ctypes.c_uint16), 8: ("UINTEGER", ctypes.c_uint32), 9: ("UBIGINT", ctypes.c_uint64)}
-# Others whose names decide how values are compared.
+# Other types whose names decide how values are compared.
 OTHERS = {10: "FLOAT", 11: "DOUBLE", 16: "HUGEINT", 17: "VARCHAR", 32: "UHUGEINT"}
 VARCHAR, DECIMAL, LIST, STRUCT, MAP, UNION, ARRAY, ZONED = 17, 19, 24, 25, 26, 28, 33, (31, 42)
 
@@ -166,7 +166,7 @@ class Library:
 
     @staticmethod
     def path():
-        """Where the library is; the module itself is not imported, which would take longer than most scripts."""
+        """The library's path. The module itself is not imported: that would take longer than most scripts."""
         spec = importlib.util.find_spec("_duckdb")
         if spec and spec.origin:
             return spec.origin
@@ -196,7 +196,7 @@ class Library:
         return connection
 
     def run(self, connection, sql, read=lambda _: None):
-        """Runs SQL, and hands the result to `read` while it is there."""
+        """Runs SQL, and passes the result to `read` before it is destroyed."""
         result = Result()
         try:
             if self.query(connection, sql.encode("utf-8", "surrogatepass"), ctypes.byref(result)):
@@ -216,7 +216,7 @@ class Library:
         count, vector = self.data_chunk_get_size(chunk), self.data_chunk_get_vector(chunk, index)
         data, validity = self.vector_get_data(vector), self.vector_get_validity(vector)
         bits = ctypes.string_at(validity, (count + 7) // 8) if validity else None
-        # What lies where a value is NULL is anything.
+        # The bytes of a NULL value may be anything.
         is_valid = [bits is None or bits[row // 8] >> row % 8 & 1 for row in range(count)]
         if kind in NUMBERS:
             return [value if valid else None
@@ -225,7 +225,7 @@ class Library:
 
     @staticmethod
     def text(address):
-        """A text: its length, and then the text itself if it is short, or else where it is."""
+        """The text that is stored at an address: its length, and then the text itself if it is short, or else its address."""
         length = ctypes.c_uint32.from_address(address).value
         start = address + 4 if length <= 12 else ctypes.c_uint64.from_address(address + 8).value
         return ctypes.string_at(start, length).decode("utf-8", "replace")
@@ -263,7 +263,7 @@ class Library:
 
 
 class Writer:
-    """Writes values as DuckDB does: in a database of its own, so that a script's is left alone."""
+    """Converts values to DuckDB's text, in a database of its own, so that a script's database does not change."""
 
     def __init__(self, library):
         self.library, self.lock = library, threading.Lock()
@@ -299,18 +299,18 @@ class Writer:
 
 
 class Database:
-    """A script's database and its connections, by the C library: values are DuckDB's own text."""
+    """A script's database and its connections, through the C library: values are DuckDB's own text."""
 
     def __init__(self, library, writer):
         self.library, self.writer = library, writer
         self.path = self.version = self.database = self.own = None
-        # What a script makes for good, it makes here.
+        # For secrets that a script creates with CREATE PERSISTENT SECRET.
         self.folder = tempfile.TemporaryDirectory(prefix="slt-duckdb-", ignore_cleanup_errors=True)
         self.required, self.connections, self.read_only, self.lock = set(), {}, False, threading.Lock()
         self.start({})
 
     def start(self, settings, load=True):
-        """Opens the database at the present path."""
+        """Opens the database at the current path."""
         config = {**CONFIG, "secret_directory": self.folder.name}
         if self.version:
             config["storage_compatibility_version"] = self.version
@@ -337,7 +337,7 @@ class Database:
     def settings(self):
         """The settings that differ from those of a new database; a restart keeps them."""
         sql = "SELECT name, value FROM duckdb_settings() WHERE value IS NOT NULL AND value <> ''"
-        # The script sets things on the first connection.
+        # The settings of a script are those of its first connection.
         first = self.connections[min(self.connections)] if self.connections else self.own
         try:
             present, usual = (dict(self.library.texts(one, sql)) for one in (first, self.writer.connection))
@@ -346,7 +346,7 @@ class Database:
         return {name: value for name, value in present.items() if usual.get(name) != value and name not in FLEETING}
 
     def load(self, extension):
-        """Loads an extension; whether that worked."""
+        """Loads an extension, and returns whether it is loaded."""
         name = extension.replace("'", "''")
         try:
             self.library.run(self.own, f"LOAD '{name}'")
@@ -374,7 +374,7 @@ class Database:
                     self.library.disconnect(ctypes.byref(closed))
             else:
                 connection = self.connection(request.get("connection", 0))
-                # Of a query, the values and the types of the columns are wanted.
+                # The answer to a query has the values and the types of the columns.
                 is_query = "letters" in request
                 read = (lambda result: self.rows(connection, result)) if is_query else (lambda _: {"count": 0})
                 return self.library.run(connection, request["sql"], read)
@@ -383,15 +383,15 @@ class Database:
             return {"err": str(error)}
 
     def require(self, words):
-        """Whether an extension, and so what a script requires, is available."""
+        """Whether the extension that a script requires is available."""
         name = words[0].lower()
-        is_extension = name != "no_extension_autoloading"  # That is so when the database is opened.
+        is_extension = name != "no_extension_autoloading"  # CONFIG switches autoloading off.
         met = not is_extension or self.load(name)
         self.required.update([name] if is_extension and met else [])
         return met
 
     def connection(self, number):
-        """A connection by its number; all have one database."""
+        """The connection with a number; all connections share the database."""
         with self.lock:
             if not self.database:
                 raise Failed("the database is closed")
@@ -420,7 +420,7 @@ class Database:
         """The rows of a result, in DuckDB's text."""
         zone = None
         if any(map(self.library.has_zone, kinds)):
-            # Without the extension `icu` there is but one time zone.
+            # Without the extension `icu` there is only one time zone.
             with contextlib.suppress(Failed):
                 sql = "SELECT current_setting('TimeZone'), current_setting('Calendar')"
                 zone = list(zip(["TimeZone", "Calendar"], self.library.texts(connection, sql)[0]))
@@ -437,7 +437,7 @@ class Driver:
     def __init__(self, plain, say):
         self.plain, self.say = plain, say
         self.database = self.library = self.writer = None
-        # Here requests with an `id` wait.
+        # For each connection, the queue of its requests with an `id`.
         self.threads = {}
 
     def serve(self, request):
@@ -461,7 +461,7 @@ class Driver:
         return self.threads[number].put(request)
 
     def work(self, waiting):
-        """Answers what waits for one connection, until there is nothing to be waited for."""
+        """Answers the waiting requests of one connection, until the connection is closed."""
         while request := waiting.get():
             self.say({**self.database.answer(request), "id": request["id"]})
 
@@ -493,7 +493,7 @@ def main():
     for request in requests(sys.stdin.buffer):
         driver.serve(request)
     driver.database = None
-    os._exit(0)  # Threads may still be busy with queries that nobody waits for.
+    os._exit(0)  # Threads may still run queries whose answers are no longer needed.
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 repo=$1 detach=$2 corpus=$3
 shift 3
 PATH=$PATH:$HOME/.cargo/bin
-# Not as arguments, which every user can read.
+# Secrets come from standard input, because every user can read arguments.
 while IFS= read -r line && [ -n "$line" ]; do export "${line?}"; done
 cd "$repo" 2>/dev/null || { echo "error: nothing at \`$repo\` on $(uname -n): use --sync first" >&2; exit 4; }
 [ -e .slt-remote ] || { echo "error: \`$repo\` on $(uname -n) is no copy made by this script: choose another --repo-path" >&2; exit 4; }
