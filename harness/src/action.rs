@@ -1,7 +1,7 @@
-//! What is done with a suite and an engine: the `main` of a test target, and the commands of `slt` that need either.
+//! The `main` of a test target, and the commands of `slt` that need a suite or an engine.
 //!
-//! In a package with a test target, `slt` hands these commands over to it, so that they are about that target's suite and
-//! engine: it builds the target and starts it with `--handed-over ORDER` before all other arguments.
+//! In a package with a test target, `slt` hands these commands over to that target, so that they use its suite and engine:
+//! `slt` builds the target and starts it with `--handed-over ORDER` before all other arguments.
 
 use std::env;
 use std::ffi::OsString;
@@ -25,8 +25,8 @@ pub(crate) mod shrink;
 pub(crate) mod stubs;
 pub(crate) mod test;
 
-/// Each test target holds this text, by which `slt` knows it without starting it: another program might take any argument
-/// for an order to run its tests. The number changes with [`Order`].
+/// Each test target contains this text. `slt` looks for it to recognize a test target without starting it: another program
+/// might run its tests whatever its arguments are. The number changes with [`Order`].
 pub(crate) const MARK: &str = "slt-harness test target that commands can be handed over to, version 1";
 
 /// Begins a command line that `slt` hands over.
@@ -35,21 +35,21 @@ pub(crate) const HANDED_OVER: &str = "--handed-over";
 /// The command that asks for the roots of the suite.
 pub(crate) const ROOTS: &str = "roots";
 
-/// What `slt` hands over beside the arguments.
+/// What `slt` hands over besides the arguments.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     /// The name of the command.
     pub command: String,
-    /// The test target, as cargo knows it.
+    /// The name of the test target in cargo.
     pub test: String,
-    /// The command up to its flags, as it is typed to run something again.
+    /// The command up to its flags, as a user types it to run a file again.
     pub typed: String,
 }
 
 /// The whole `main` of a test target: runs `suite` on `engine` as this process's command line and environment ask.
 ///
-/// The suite's roots give way to `--root` and `SLT_CORPUS`. See [`ExitStatus`] for the exit codes, and [`Target`] for more
-/// that a target can say.
+/// `--root` and `SLT_CORPUS` override the suite's roots. See [`ExitStatus`] for the exit codes, and [`Target`] for more
+/// options of a target.
 pub fn main<How>(suite: Suite, engine: impl IntoEngine<How>) -> ExitCode {
     Target::new(suite, engine).main()
 }
@@ -61,8 +61,10 @@ impl Target {
     }
 }
 
-/// The whole `main` of a test target that has flags of its own: these are parsed with all others, shown by `--help`, and
-/// what all who share a run must have in common. Runners that pass no flags on need a variable for each (`env`).
+/// The whole `main` of a test target that has flags of its own.
+///
+/// They are parsed with all other flags and shown by `--help`. All processes that share a run must have the same values for
+/// them. A runner that passes no flags on needs a variable for each (`env`).
 ///
 /// ```no_run
 /// # use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
@@ -93,7 +95,7 @@ pub fn main_with<A: Args>(target: impl FnOnce(A) -> Target) -> ExitCode {
     if let Some(code) = process::guardian::enter_if_asked() {
         return code;
     }
-    // The text has to be in the program.
+    // Keeps the text in the program: the compiler would remove it.
     std::hint::black_box(MARK.as_ptr());
     let mut arguments: Vec<OsString> = env::args_os().collect();
     let status = match taken(&mut arguments) {
@@ -104,7 +106,7 @@ pub fn main_with<A: Args>(target: impl FnOnce(A) -> Target) -> ExitCode {
     leave(status)
 }
 
-/// Takes the order off the arguments, if there is one.
+/// Removes the order from the arguments and returns it; `None` if there is none.
 fn taken(arguments: &mut Vec<OsString>) -> Result<Option<Order>, String> {
     if arguments.get(1).is_none_or(|first| first != HANDED_OVER) {
         return Ok(None);
@@ -175,7 +177,7 @@ pub(crate) fn as_command(mut config: Config, list: bool) -> Config {
     Config { list, table: !list, ..config }
 }
 
-/// Reads the flags of a run, and the target's own; `typed` is what the user typed before them, if that was no `cargo test`.
+/// Reads the flags of a run, and the target's own. `typed` is what the user typed before them; `None` for `cargo test`.
 fn with_config<A: Args>(
     arguments: Vec<OsString>,
     typed: Option<&str>,
@@ -222,7 +224,7 @@ fn with_flags<F: Args, A: Args>(
     act(target, flags)
 }
 
-/// Prints an error and hands back the exit code that goes with it.
+/// Prints an error and returns its exit code.
 pub(crate) fn complain(message: &str, status: ExitStatus) -> ExitStatus {
     note!("error: {message}");
     status

@@ -1,4 +1,4 @@
-//! The `slt` command: subcommands over the same runs as a test target's.
+//! The `slt` command and its subcommands.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -58,7 +58,7 @@ Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some
 5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
-/// What `slt` alone says. It has done nothing, so it is no success.
+/// What `slt` prints without a subcommand. It has done nothing, so this is no success.
 const FIRST: &str = "\
 slt runs SQLLogicTest files, each exactly once. What to do first:
 
@@ -205,7 +205,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
     }
 }
 
-/// The whole command line, with the texts of its help.
+/// The definition of the whole command line, with its help texts.
 fn built() -> clap::Command {
     let mut command = Slt::command();
     for (name, after) in [("run", AFTER_RUN), ("list", ""), ("config", "")] {
@@ -231,7 +231,7 @@ fn names_engine(read: &Read) -> bool {
     read.matches.subcommand().is_some_and(|(_, flags)| matches!(flags.try_get_raw("engine"), Ok(Some(_))))
 }
 
-/// Does what is asked for; `why` says why that is on the engine of `slt`.
+/// Runs a subcommand; `why` says why it runs on the engine of `slt`.
 fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: Option<String>) -> ExitStatus {
     let suite = match read.on(suite) {
         Ok(suite) => suite,
@@ -265,7 +265,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
     }
 }
 
-/// The exit code of a command that may have failed, with a message in that case.
+/// The exit code of a command. If the command has failed, this prints why.
 fn concluded(result: Result<ExitStatus, CommandError>) -> ExitStatus {
     result.unwrap_or_else(|error| complain(&with_causes(&error), error.status()))
 }
@@ -283,7 +283,7 @@ fn print_raw(text: &str) -> Result<ExitStatus, CommandError> {
     }
 }
 
-/// What follows from a failed write: nothing, if the reader has seen enough (`slt query … | head`).
+/// The result of a failed write: success if the reader has closed the pipe (`slt query … | head`), otherwise the error.
 fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(ExitStatus::Passed),
@@ -291,7 +291,7 @@ fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
     }
 }
 
-/// Prints a value as JSON, for tools and still readable.
+/// Prints a value as JSON on several lines, for tools and for people.
 fn print_json(value: &impl Serialize) -> Result<ExitStatus, CommandError> {
     print_raw(&escape::json(&json(value)))
 }

@@ -1,4 +1,4 @@
-//! The user's choices: flags and environment, read once and checked, then handed on in plain pieces.
+//! The user's choices: flags, environment and settings, read once and checked, then passed on as plain data.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,31 +62,31 @@ pub(crate) use settings::hand_on;
 /// A config is everything that a user has chosen for one run.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The folders to run, where these are not the suite's own.
+    /// The folders to run; `None` for the suite's own.
     pub roots: Option<Vec<PathBuf>>,
-    /// The dialect of all files, if it is not left to the suite and their extensions.
+    /// The dialect of all files; `None` if the suite and the files' extensions decide it.
     pub dialect: Option<Dialect>,
-    /// Which files the run is about.
+    /// Which files to run.
     pub filter: Filter,
-    /// The part of these files to run, if they are shared out over machines.
+    /// The part of these files to run, if they are split over machines.
     pub shard: Option<Shard>,
-    /// The history that they are shared out by, if not the one in the folder for results.
+    /// The history by which they are split; `None` for the one in the folder for results.
     pub shard_history: Option<PathBuf>,
     /// Run only the files that failed when they last ran.
     pub failed: bool,
     /// Run only files whose content has changed since they last passed.
     pub changed: bool,
-    /// Of a record that a filter names, run nothing but that record.
+    /// If a filter names a record, run only that record, and not the records before it.
     pub only: bool,
     /// List names instead of running them.
     pub list: bool,
-    /// Only what is marked as ignored, which no file is before it is run.
+    /// Run only files that are marked as ignored; before a run, no file is.
     pub only_ignored: bool,
-    /// The output's format; none was named if empty.
+    /// The output's format; `None` if the user named none.
     pub format: Option<Format>,
     /// When to colour the output.
     pub color: ColorSetting,
-    /// Where the output goes, if not to standard output.
+    /// The file for the output; `None` for standard output.
     pub logfile: Option<PathBuf>,
     /// Show each trial's time.
     pub report_time: bool,
@@ -96,43 +96,43 @@ pub struct Config {
     pub threads: usize,
     /// Shuffle the order, by this seed.
     pub shuffle: Option<u64>,
-    /// How long files that run have to end after the first Ctrl-C.
+    /// How long running files may take to finish after the first Ctrl-C.
     pub interrupt_grace: Duration,
     /// What a trial may do.
     pub options: Options,
-    /// The folder for the results, if not below cargo's target folder.
+    /// The folder for the results; `None` for the one below cargo's target folder.
     pub results: Option<PathBuf>,
-    /// Write the results as a page too.
+    /// Also write the results as an HTML page.
     pub report: bool,
     /// What to report to GitHub.
     pub github: GitHub,
-    /// The run is shared over processes.
+    /// How the run is shared over processes; `None` if this process runs alone.
     pub parallel: Option<Parallel>,
-    /// Show verdicts and nothing else: no progress, no closing words.
+    /// Show only verdicts: no progress, no closing messages.
     pub quiet: bool,
     /// Show the summary by category.
     pub table: bool,
-    /// The `slt` command that has handed the run over to this test target, up to its flags.
+    /// The `slt` command that handed the run over to this test target, up to its flags.
     pub handed_over: Option<String>,
     /// Whether nextest runs this process.
     pub nextest: bool,
-    /// Whether the environment asks for a slice of the files ([`SLICES`]), which there is none of.
+    /// Whether the environment asks for a slice of the files ([`SLICES`]), which this program does not support.
     pub sliced: bool,
-    /// What to run on, if not on the engine of the test target.
+    /// The engine to run on; `None` for the engine of the test target.
     pub engine: Option<Choice>,
-    /// What to compare with, if with anything.
+    /// What to compare results with, if anything.
     pub reference: Option<ReferenceChoice>,
     /// Which failures are known.
     pub known: Known,
-    /// The flags of the test target's own that were given, each with its value or a sum of it.
+    /// The test target's own flags that were given, each with its value or a hash of it.
     pub own: Vec<(String, String)>,
-    /// What is done before the first file and after the last one.
+    /// What the test target does before the first file and after the last one.
     pub set_up: SetUp,
-    /// What the package's file with settings says.
+    /// The package's settings file.
     pub settings: Option<Arc<Settings>>,
-    /// What is in force, and where it comes from.
+    /// The settings in force, and where each comes from.
     pub in_force: InForce,
-    /// Show what is in force, and run nothing.
+    /// Show the settings in force, and run nothing.
     pub show_config: bool,
 }
 
@@ -141,7 +141,7 @@ pub struct Config {
 pub struct Known {
     /// The list.
     pub list: Option<PathBuf>,
-    /// Take off the list what passes.
+    /// Remove what passes from the list.
     pub ratchet: bool,
     /// Where to write a first list.
     pub first: Option<PathBuf>,
@@ -150,23 +150,23 @@ pub struct Known {
 /// How a run is shared over processes.
 #[derive(Debug, Clone)]
 pub struct Parallel {
-    /// How many workers to start; none if this process runs the files itself.
+    /// How many workers to start; `None` if this process runs the files itself.
     pub workers: Option<u32>,
-    /// Where the run is kept, if not in a file in the results folder.
+    /// The queue that keeps the run; `None` for a file in the results folder.
     pub queue: Option<Place>,
     /// The run to start or to join.
     pub run_id: Option<String>,
-    /// The version of the engine, where the engine cannot say it, or its program is another on each machine.
+    /// The version of the engine, if the engine cannot report it or each machine builds its own program.
     pub engine_version: Option<String>,
     /// How many runs a server keeps.
     pub keep_runs: usize,
-    /// Go on with a run that was left incomplete.
+    /// Continue a run that was left incomplete.
     pub resume: bool,
-    /// How long files are begun.
+    /// For how long files are started.
     pub time_budget: Option<Duration>,
-    /// Whether a run that left files unrun may be green.
+    /// Whether a run may be green although it did not run all files.
     pub allow_incomplete: bool,
-    /// How often a trial is run again.
+    /// How often a trial is repeated.
     pub policy: Policy,
     /// How many passes over the suite there are.
     pub repeat: Repeat,
@@ -184,7 +184,7 @@ const NEXTEST: &str = "NEXTEST";
 /// The environment variable by which earlier tools assigned each of several processes a fixed part of the files.
 pub const SLICES: &str = "SQLLOGICTEST_TOTAL_WORKERS";
 
-/// The environment variable that stands for `--quiet`.
+/// The environment variable with the meaning of `--quiet`.
 const QUIET: &str = "SLT_QUIET";
 
 impl Config {
@@ -218,7 +218,7 @@ impl Config {
         let engine = flags.trial.engine()?;
         let reference = flags.reference.choice()?;
         let memory_limit = flags.parallel.memory_limit;
-        // nextest shares the files out itself, a process each: the variable is then meant for others.
+        // nextest starts a process for each file itself: the variables for parallel runs are then meant for other runs.
         let parallel = if nextest || libtest.list { None } else { shared(flags.parallel)? };
         let (dialect, only) = (flags.trial.dialect, flags.trial.only);
         let options = Options { memory_limit, ..flags.trial.options() };
@@ -292,7 +292,7 @@ impl Config {
 pub(crate) const WITH_BLESS: &str =
     "`--reference` compares with what the files expect, which `--bless` changes: use one of them";
 
-/// What the flags on known failures come to.
+/// Checks the flags on known failures, and makes their part of the config.
 fn known(flags: KnownFlags, fail_fast: bool) -> Result<Known, String> {
     let KnownFlags { known_failures: list, ratchet, write_known_failures: first } = flags;
     if list.is_some() && first.is_some() {
@@ -311,8 +311,8 @@ pub(crate) fn chosen(engine: &Secret) -> Result<Choice, String> {
     engine.text().parse().map_err(|error| format!("`--engine` (or `{ENGINE}`): {error}"))
 }
 
-/// A command line without the flags whose values may hold a password, `--engine`, `--reference` and `--queue`: for processes that are
-/// told these by their environment.
+/// A command line without the flags whose values may contain a password: `--engine`, `--reference` and `--queue`. It is for
+/// processes that get these values in their environment.
 pub(crate) fn without_secrets(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
     let mut rest = Vec::new();
@@ -365,16 +365,19 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
     }))
 }
 
-/// Flags that make a run one of many processes that share it.
+/// Flags with which this process joins others in a shared run.
 const JOINING: [&str; 3] = ["queue", "run_id", "resume"];
 
-/// Flags that make a run one of workers.
+/// Flags with which this process starts workers.
 const WORKING: [&str; 8] =
     ["workers", "time_budget", "retries", "crash_retries", "repeat", "seed", "memory_limit", "run_memory"];
 
 impl Flags {
-    /// Makes the run parallel if a flag was typed that only parallel runs have: with a worker for each processor, or, if
-    /// the flag is about joining others, as `--parallel` does. Variables and settings do not: they are set for many runs.
+    /// Makes the run parallel if the user typed a flag that only parallel runs have.
+    ///
+    /// There is a worker for each processor, or, if the flag is about joining other processes, none, as for `--parallel`.
+    /// Variables
+    /// and settings do not make a run parallel: they are set for many runs.
     pub(crate) fn imply(&mut self, matches: &ArgMatches) {
         if implying(matches).is_some() {
             self.parallel.parallel = true;
@@ -389,14 +392,14 @@ fn any_typed(matches: &ArgMatches, names: &[&str]) -> bool {
     names.iter().any(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
 }
 
-/// The id of a flag that was typed and makes the run parallel, though nothing says so by itself.
+/// The id of a typed flag that makes the run parallel although `--parallel` is not set; `None` if there is no such flag.
 fn implying(matches: &ArgMatches) -> Option<&'static str> {
     let says_so = matches.try_get_one::<bool>("parallel").ok().flatten().copied();
     let mut names = JOINING.into_iter().chain(WORKING).filter(|_| says_so == Some(false));
     names.find(|name| any_typed(matches, &[name]))
 }
 
-/// Refuses flags that mean nothing without others; their variables are let pass, being set for many runs.
+/// Refuses flags that mean nothing without others. Their variables are accepted, because they are set for many runs.
 pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
     let typed = |name: &str| any_typed(matches, &[name]);
     let shared = matches.get_flag("parallel") || matches.get_flag("list") || implying(matches).is_some();
@@ -417,7 +420,7 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
     }
 }
 
-/// Refuses `--bless-errors` without `--bless`; its variable is let pass.
+/// Refuses `--bless-errors` without `--bless`; its variable is accepted.
 pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
     let typed = matches.value_source("bless_errors") == Some(ValueSource::CommandLine);
     match typed && !matches.contains_id("bless") {
@@ -457,14 +460,14 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
     Ok(wanted.then(|| u64::from(now.subsec_nanos())))
 }
 
-/// A time limit: seconds, with decimals if need be, more than zero.
+/// Reads a time limit: seconds, optionally with decimals, more than zero.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time".to_owned())?;
     if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) }
 }
 
-/// A time limit: whole milliseconds, more than zero.
+/// Reads a time limit: whole milliseconds, more than zero.
 fn milliseconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) => Err("must be more than 0".to_owned()),

@@ -76,7 +76,7 @@ pub(crate) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
         }
         let mut out = io::stdout().lock();
         match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
-            // A reader that has seen enough is no reason to fail.
+            // A reader that closes the pipe early (`| head`) is no reason to fail.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 return complain(&format!("cannot write to standard output: {error}"), ExitStatus::Broken);
             }

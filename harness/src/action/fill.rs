@@ -117,12 +117,12 @@ fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: &Options) 
     status
 }
 
-/// Says what became of a file.
+/// Prints the result for a file.
 fn report(file: &TestFile, reference: &str, outcome: &Outcome, options: &Options) {
     use std::io::Write;
     let mut out = colored_stdout();
     for failure in &outcome.failures {
-        // What is lost with a closed output has been done all the same.
+        // If the output is closed, only this message is lost: the file is already filled.
         let _ = writeln!(out, "{}\n", paint::failure(failure));
     }
     let how = options.bless.map(|bless| bless.how).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Test files by what a user types: a path from the current folder, or a name below the suite's root.
+//! Finds test files by what a user types: a path from the current folder, or a name below the suite's root.
 
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -7,7 +7,8 @@ use crate::run::suggestion;
 use crate::suite::{Suite, SuiteError, TestFile};
 use crate::summary::ExitStatus;
 
-/// The test file of that path, as a part of the suite if it is one, or else of that name.
+/// The test file with this path, read as a file of the suite if it is below a root; if there is no such path, the test file
+/// with this name below a root.
 pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
     let shown = path.display();
     let words = |error: SuiteError| error.to_string();
@@ -23,7 +24,7 @@ pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
                     return file.map_err(words);
                 }
             }
-            // What is typed as a path from the current folder may include what is below that folder.
+            // A file that is below the current folder, and is typed so, may include files below that folder.
             let name = path.to_str().filter(|_| path.components().all(|part| matches!(part, Component::Normal(_))));
             if let Some(file) = name.and_then(|name| suite.clone().at([PathBuf::from(".")]).find(name).transpose()) {
                 return file.map_err(words);
@@ -44,10 +45,11 @@ pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
     }
 }
 
-/// The test files of the paths: files, and all that is found in folders. Without a path, all files of the suite.
+/// The test files of these paths: each file that is named, and all files in a folder that is named. Without a path, all files
+/// of the suite.
 ///
 /// # Errors
-/// A message, and the exit code that goes with it.
+/// A message and its exit code.
 pub(super) fn files(paths: &[PathBuf], suite: &Suite) -> Result<Vec<TestFile>, (String, ExitStatus)> {
     let failed = |error: SuiteError| {
         let status = if matches!(error, SuiteError::Empty(_)) { ExitStatus::Nothing } else { ExitStatus::Usage };
@@ -62,7 +64,7 @@ pub(super) fn files(paths: &[PathBuf], suite: &Suite) -> Result<Vec<TestFile>, (
             files.push(file(path, suite).map_err(|message| (message, ExitStatus::Usage))?);
             continue;
         }
-        // A folder of the suite is checked as a part of it: its files may include what is above them.
+        // The files of a folder in the suite are found from the suite's root: they may include files above their folder.
         let is_in = |root: &&PathBuf| match (path.canonicalize(), root.canonicalize()) {
             (Ok(path), Ok(root)) => path.starts_with(root),
             _ => false,
@@ -85,7 +87,8 @@ pub(super) fn files(paths: &[PathBuf], suite: &Suite) -> Result<Vec<TestFile>, (
     Ok(files)
 }
 
-/// The name of a file below a root, where it lies there; links in folders are followed, the file's own is not.
+/// The name of a file below a root; `None` if it is not below. Links among its folders are followed; a link that is the file
+/// itself is not.
 fn name_below(path: &Path, root: &Path) -> Option<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().ok()?;

@@ -114,7 +114,7 @@ pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
     })
 }
 
-/// How much later than its limit a try is killed.
+/// How long after its limit a try is killed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type Failed = (String, ExitStatus);
@@ -140,7 +140,7 @@ fn go(
     let arguments = without_secrets(std::env::args_os().skip(1));
     let command = |on_reference: bool| command(&arguments, if on_reference { reference.as_ref() } else { choice });
     let Options { query_timeout, file_timeout, .. } = *options;
-    // What exceeds a limit of its own ends by itself a moment later, unless it cannot be interrupted.
+    // A try that exceeds one of its own limits ends by itself a moment later, unless its engine cannot be interrupted.
     let with_patience = |limit: Duration| limit + PATIENCE;
     let plan = Plan {
         file: &file,
@@ -183,7 +183,7 @@ fn go(
     Ok(if shrunk.stopped.is_some() { ExitStatus::Incomplete } else { ExitStatus::Passed })
 }
 
-/// What the files that are written begin with, by which they are known.
+/// How each file that this command writes begins; the command recognizes its own files by this text.
 const HEADLINE: &str = "Shrunk by `slt shrink` from ";
 
 fn title(file: &TestFile, shrunk: &Shrunk) -> String {
@@ -191,7 +191,7 @@ fn title(file: &TestFile, shrunk: &Shrunk) -> String {
     format!("{}:{} ({} records): {symptom}", file.script(), shrunk.line, shrunk.before)
 }
 
-/// The file, and the line that is named.
+/// The file that the user names, and the line in it, if one is named.
 fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<At>), String> {
     let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
     match named {
@@ -200,7 +200,7 @@ fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<At>), String> 
         }
         Some((name, at)) => {
             let file = paths::file(Path::new(name), suite)?;
-            // The line is looked up now, as the error names the nearest record.
+            // The line is looked up now, because the error names the nearest record.
             excerpt(file.clone(), at.clone(), false)?;
             Ok((file, Some(at)))
         }
@@ -208,7 +208,7 @@ fn chosen(path: &Path, suite: &Suite) -> Result<(TestFile, Option<At>), String> 
     }
 }
 
-/// Where the results of shrinking a file belong: `joins.slt` becomes `joins.min.slt` and `joins.min.sql`.
+/// Where the results of shrinking a file are written: for `joins.slt`, `joins.min.slt` and `joins.min.sql`.
 fn beside(path: &Path) -> (PathBuf, PathBuf) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let at = match Dialect::by_longest_extension(path) {
@@ -219,7 +219,7 @@ fn beside(path: &Path) -> (PathBuf, PathBuf) {
     (path.with_file_name(format!("{stem}.min{extension}")), path.with_file_name(format!("{stem}.min.sql")))
 }
 
-/// Refuses to write over anything but what this command has written before.
+/// Refuses to overwrite any file that this command has not written.
 fn may_be_written(path: &Path) -> Result<(), String> {
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -236,7 +236,8 @@ fn may_be_written(path: &Path) -> Result<(), String> {
     }
 }
 
-/// The engine that is right: the one that is named, or SQLite if the engine is another.
+/// The engine that is taken to be right: the one that `--reference` names, otherwise SQLite, unless SQLite is the engine
+/// itself.
 fn reference(flags: &Flags, engine: &dyn Engine) -> Result<Option<Choice>, String> {
     match flags.reference.engine()? {
         Some(choice) => Ok(Some(choice)),
@@ -248,8 +249,8 @@ fn reference(flags: &Flags, engine: &dyn Engine) -> Result<Option<Choice>, Strin
     }
 }
 
-/// The process of one try: this program with these arguments. The engine goes by the environment, as its URL may hold a
-/// password.
+/// The process of one try: this program with these arguments. The engine is passed in the environment, because its URL may
+/// contain a password.
 fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
     let mut command = process::same_executable();
     command.args(arguments);
@@ -259,7 +260,7 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
     command
 }
 
-/// Says what was found and written, and shows it if it is short.
+/// Prints what was found and written, and shows the script if it is short.
 fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path, &Path)) {
     let Shrunk { before, left, tries, symptom, line, .. } = shrunk;
     let records = if *left == 1 { "record is" } else { "records are" };
@@ -289,7 +290,7 @@ fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Pat
 /// How many records are shown.
 const MOST_SHOWN: usize = 10;
 
-/// Shows how far it is: a line that changes on a terminal, elsewhere one for each stage.
+/// Shows the progress: on a terminal one line that changes, elsewhere a line for each stage.
 struct Bar {
     is_terminal: bool,
     shown: Option<Instant>,

@@ -25,7 +25,7 @@ pub(crate) struct Flags {
     check: bool,
 }
 
-/// Writes the stubs of the test target of that name, or checks that they are up to date.
+/// Writes the stubs of the test target `test`, or checks that they are up to date.
 pub(crate) fn run(flags: &Flags, suite: Suite, test: &str) -> ExitStatus {
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
     let output = flags.output.clone().unwrap_or_else(|| Path::new("tests").join(test).join("stubs.rs"));

@@ -116,11 +116,11 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitSta
     }
 }
 
-/// The test file, or the record of it, that is named.
+/// The test file that the user names, or the one record of it that is named.
 fn chosen(path: &Path, suite: &Suite, alone: bool) -> Result<TestFile, String> {
     let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
     match named {
-        // A name below the root may be such a name too.
+        // A file below the root may have a name such as `x:12`.
         Some(_) if path.to_str().is_some_and(|name| matches!(suite.find(name), Ok(Some(_)))) => {
             paths::file(path, suite)
         }

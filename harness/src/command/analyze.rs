@@ -36,7 +36,7 @@ pub(super) struct Flags {
     json: bool,
 }
 
-/// How the records ran on the reference, if there was one.
+/// How the records compare on the reference, as text; empty if there was none.
 fn compared(results: &Results) -> String {
     match comparison::list(&results.outcomes) {
         list if list.is_empty() => list,
@@ -44,7 +44,7 @@ fn compared(results: &Results) -> String {
     }
 }
 
-/// How many causes are listed as the first to fix.
+/// How many causes `--top-fixes` lists.
 const MOST: usize = 10;
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {

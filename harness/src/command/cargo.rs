@@ -1,4 +1,4 @@
-//! What cargo says of the package around the current folder: its target folder and test targets; and how it builds these.
+//! Asks cargo about the package around the current folder, its target folder and test targets, and lets cargo build these.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use toml_edit::DocumentMut;
 use crate::environment;
 use crate::report::words::quoted;
 
-/// What the help of a command says that may be handed over to a test target.
+/// The end of the help of each command that may be handed over to a test target.
 pub(super) const HELP: &str = "\
 In a package with a test target that uses slt-harness, the command is about the files and the engine of that target, unless
 `--engine` names another one. Options of cargo say which target it is, and how to build it:
@@ -44,9 +44,9 @@ pub(super) struct Options {
     package: Option<String>,
     manifest: Option<PathBuf>,
     target_dir: Option<PathBuf>,
-    /// Those for building, as cargo takes them.
+    /// The options for building, as cargo takes them.
     build: Vec<String>,
-    /// All of them as they were typed.
+    /// All options as the user typed them.
     pub typed: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ const VALUED: [&str; 9] =
     ["--test", "--package", "-p", "--manifest-path", "--cargo-profile", "--features", "-F", "--target", "--target-dir"];
 
 impl Options {
-    /// Takes the options off a command line.
+    /// Removes cargo's options from a command line and returns them.
     pub(super) fn take(arguments: &mut Vec<OsString>) -> Result<Options, String> {
         let mut options = Options::default();
         let mut rest = Vec::new();
@@ -94,12 +94,12 @@ impl Options {
         }
     }
 
-    /// The options as they are typed again, each after a space.
+    /// The options as a user types them again, each after a space.
     pub(super) fn again(&self) -> String {
         self.typed.iter().map(|word| format!(" {}", quoted(word))).collect()
     }
 
-    /// The manifest that is named, or the nearest one above this folder.
+    /// The manifest that the user names, or the one in the current folder or the nearest folder above it.
     pub(super) fn manifest(&self) -> Option<PathBuf> {
         let nearest = || {
             let here = env::current_dir().ok()?;
@@ -108,7 +108,7 @@ impl Options {
         self.manifest.clone().or_else(nearest)
     }
 
-    /// A command of cargo. It runs build scripts, which must not learn the URL of an engine.
+    /// A command that starts cargo. Cargo runs build scripts, and these must not see the URL of an engine.
     fn cargo(&self, subcommand: &str) -> Command {
         let mut cargo = Command::new(program());
         environment::withhold(&mut cargo);
@@ -147,7 +147,7 @@ impl Options {
         let (mut built, mut libraries) = (Vec::new(), Vec::new());
         for line in BufReader::new(out).lines() {
             let line = line.map_err(|error| failed(&format!(": {error}")))?;
-            // A build script of an old cargo may print other lines.
+            // With an old cargo, build scripts may print other lines.
             let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
             libraries.extend(message.linked_paths);
             let is_test = |target: &Target| target.is_test() && tests.contains(&target.name);
@@ -181,7 +181,7 @@ fn valued(text: &str) -> Option<(&'static str, Option<&str>)> {
     })
 }
 
-/// The cargo that has started this program, or the one on the path.
+/// The cargo that started this program, or the one in `PATH`.
 pub(super) fn program() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
@@ -190,7 +190,7 @@ pub(super) fn program() -> OsString {
 pub(super) struct Built {
     pub test: String,
     pub program: PathBuf,
-    /// Where build scripts have found libraries, as cargo says it: `native=/path`.
+    /// Where build scripts have found libraries, as cargo prints it: `native=/path`.
     libraries: Vec<String>,
 }
 
@@ -202,7 +202,7 @@ impl Built {
         let mut folders: Vec<PathBuf> = found.filter(|path| path.starts_with(target_directory)).collect();
         folders.extend(deps.flat_map(|deps| [Some(deps), deps.parent()]).flatten().map(Path::to_path_buf));
         folders.extend(env::var_os(LIBRARY_PATH).iter().flat_map(env::split_paths));
-        // A folder with `:` in its name cannot be on a path.
+        // A list of folders cannot contain a folder with `:` in its name.
         env::join_paths(folders).unwrap_or_default()
     }
 }
@@ -211,7 +211,7 @@ impl Built {
 pub(super) const LIBRARY_PATH: &str =
     if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 
-/// A line that cargo prints about a build, as far as it matters here.
+/// A line that cargo prints about a build; only the fields that are used here.
 #[derive(Debug, Deserialize)]
 struct Message {
     target: Option<Target>,
@@ -220,7 +220,7 @@ struct Message {
     linked_paths: Vec<String>,
 }
 
-/// What cargo says of a workspace.
+/// What cargo reports about a workspace.
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
     packages: Vec<Package>,
@@ -260,8 +260,11 @@ impl Target {
 }
 
 impl Metadata {
-    /// The packages that are meant, each with the test targets that may use the harness: the one that is named, or the one
-    /// of the manifest, or all members of the workspace if that one has no such target.
+    /// The packages that a command is for, each with the test targets that may use the harness.
+    ///
+    /// It is the package that the user names, otherwise that of the manifest. If the latter is at the root of a workspace and
+    /// has
+    /// no such target, they are the members of the workspace.
     pub(super) fn chosen(
         &self,
         manifest: &Path,
@@ -317,11 +320,13 @@ impl Package {
 
     /// The test targets that may use the harness, or the one of them that is `wanted`.
     ///
-    /// The package may name them. Otherwise they are all with `harness = false`, if the package depends on slt-harness: the
-    /// harness needs that, so none is left out.
+    /// The package may name them. Otherwise, if it depends on slt-harness, they are all targets with `harness = false`: a
+    /// target
+    /// cannot use the harness without that line, so none is left out.
     ///
     /// # Errors
-    /// `wanted` is no such target, or, if it `must` have one, the package only depends on slt-harness for its tests.
+    /// `must` is set, and `wanted` is no such target, or the package depends on slt-harness for its tests and has no such
+    /// target.
     fn tests(&self, wanted: Option<&str>, must: bool) -> Result<Vec<String>, String> {
         let name = &self.name;
         let all: Vec<&str> = self.targets.iter().filter(|t| t.is_test()).map(|target| target.name.as_str()).collect();
@@ -367,13 +372,14 @@ impl Package {
     }
 }
 
-/// Says that the manifest of a package names no test target for commands.
+/// The message that the manifest of a package names no test target for commands.
 pub(super) fn none_named(package: &str) -> String {
     format!("`[package.metadata.slt]` of `{package}` names no test target")
 }
 
-/// The name of the package in a manifest that says itself that no test target is for commands. Cargo need not be asked
-/// then, and a machine that only runs a built `slt` need not have it.
+/// The name of the package in a manifest, if that manifest says that no test target is for commands.
+///
+/// This program does not ask cargo then, and a machine that only runs a built `slt` does not need cargo.
 pub(super) fn names_none(manifest: &Path) -> Option<String> {
     let document: DocumentMut = fs::read_to_string(manifest).ok()?.parse().ok()?;
     let package = document.get("package")?;
@@ -416,7 +422,7 @@ mod tests {
             let message = Options::take(&mut arguments).unwrap_err();
             assert!(message.ends_with("needs a value"), "{line}: {message}");
         }
-        // Flags of a run that begin alike.
+        // Flags of a run that begin like options of cargo.
         let (options, rest) = taken("--test-threads 2 --targets");
         assert_eq!((options.typed.len(), rest.len()), (0, 3));
     }

@@ -1,4 +1,4 @@
-//! `slt clean`: what killed runs have left on a server.
+//! `slt clean`: drops the databases that killed runs have left on a server.
 
 use clap::Args;
 
@@ -19,7 +19,7 @@ pub(super) struct Flags {
     dry_run: bool,
 }
 
-/// Drops them, or says what would go.
+/// Drops the databases, or prints which ones it would drop.
 pub(super) fn run(flags: &Flags) -> ExitStatus {
     let choice = match config::chosen(&flags.engine) {
         Ok(choice) => choice,

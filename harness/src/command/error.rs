@@ -51,7 +51,7 @@ pub(super) enum QueryError {
 }
 
 impl CommandError {
-    /// The user can correct what was typed, but not what cannot be read or written.
+    /// The exit code: `Usage` if the user can correct what was typed, otherwise `Broken`.
     pub(super) fn status(&self) -> ExitStatus {
         match self {
             CommandError::Runs(error) => runs(error),

@@ -1,4 +1,4 @@
-//! `slt completions` and `slt man`: what shells and `man` know of the command line.
+//! `slt completions` and `slt man`: describe the command line to shells and to `man`.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! Hands a command over to the test target of the package around the current folder, so that it is about that target's
-//! suite and engine.
+//! Hands a command over to the test target of the package around the current folder, so that it uses that target's suite and
+//! engine.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -23,7 +23,7 @@ use crate::summary::ExitStatus;
 /// The commands that need a suite or an engine.
 pub(super) const COMMANDS: [&str; 9] = ["run", "test", "list", "check", "stubs", "shrink", "fill", "config", REVIEW];
 
-/// Needs only the roots of the suite, and stays in this process.
+/// The command that needs only the roots of the suite, and stays in this process.
 const REVIEW: &str = "review";
 
 /// Flags of these commands whose value is a path from the current folder.
@@ -39,13 +39,15 @@ const PATHS: [&str; 9] = [
     "output",
 ];
 
-/// Why a command stays in this process, for a command that does; this process becomes the test target otherwise.
+/// The arguments of a command that stays in this process, and why it stays. For any other command, this process becomes the
+/// test target.
 type Own = (Vec<OsString>, Option<String>);
 
-/// Hands over the command in these arguments, or returns them without a leading `slt`, as cargo gives it to `cargo slt`.
+/// Hands over the command in these arguments, or returns the arguments without a leading `slt`, which cargo adds for
+/// `cargo slt`.
 ///
 /// # Errors
-/// What is wrong has been printed; the exit code.
+/// The exit code; the message has already been printed.
 pub(super) fn attempt(mut arguments: Vec<OsString>) -> Result<Own, ExitStatus> {
     let is_cargo_slt =
         arguments.first().is_some_and(|name| Path::new(name).file_stem() == Some(OsStr::new("cargo-slt")));
@@ -55,7 +57,7 @@ pub(super) fn attempt(mut arguments: Vec<OsString>) -> Result<Own, ExitStatus> {
     let command = arguments.get(1).and_then(|name| name.to_str()).filter(|name| COMMANDS.contains(name));
     let asks_for_help =
         arguments.iter().take_while(|argument| *argument != "--").any(|word| word == "--help" || word == "-h");
-    // A process that this program has started goes on with the work of that one.
+    // A process that this program started continues the work of its parent, and hands nothing over.
     let Some(command) = command.map(str::to_owned).filter(|_| !asks_for_help && !environment::is_helper()) else {
         return Ok((arguments, None));
     };
@@ -91,25 +93,24 @@ pub(super) fn attempt(mut arguments: Vec<OsString>) -> Result<Own, ExitStatus> {
     }
 }
 
-/// Whether an engine is named.
+/// Whether the user names an engine, by flag or variable.
 fn has_engine(arguments: &[OsString]) -> bool {
     let is_flag = |word: &&OsString| *word == "--engine" || word.as_encoded_bytes().starts_with(b"--engine=");
     arguments.iter().take_while(|word| *word != "--").any(|word| is_flag(&word))
         || environment::variable(ENGINE).is_some_and(|engine| !engine.is_empty())
 }
 
-/// Whether the files of the suite are named.
+/// Whether the user names the roots of the suite, by flag or variable.
 fn has_roots(arguments: &[OsString]) -> bool {
     let is_flag = |word: &&OsString| *word == "--root" || word.as_encoded_bytes().starts_with(b"--root=");
     arguments.iter().take_while(|word| *word != "--").any(|word| is_flag(&word))
         || env::var_os("SLT_CORPUS").is_some_and(|roots| !roots.is_empty())
 }
 
-/// What `slt run` with these arguments is about: the roots and the program of the test target that it goes to; or nothing if it
-/// goes to none.
+/// The roots and the program of the test target that gets `slt run` with these arguments; `None` if none gets it.
 ///
 /// # Errors
-/// What is wrong has been printed; the exit code.
+/// The exit code; the message has already been printed.
 pub(super) fn watched(mut arguments: Vec<OsString>) -> Result<Option<(Vec<PathBuf>, PathBuf)>, ExitStatus> {
     let options = Options::take(&mut arguments).map_err(|message| complain(&message, ExitStatus::Usage))?;
     if has_engine(&arguments) {
@@ -139,7 +140,7 @@ struct TestTarget {
     target_directory: PathBuf,
 }
 
-/// The test target that a command goes to, built; or why there is none.
+/// Builds the test target that a command is handed over to; or says why there is none.
 fn target(options: &Options) -> Result<Result<TestTarget, String>, CargoError> {
     let Some(manifest) = options.manifest() else {
         return Ok(Err("there is no cargo package here".to_owned()));
@@ -188,11 +189,11 @@ fn target(options: &Options) -> Result<Result<TestTarget, String>, CargoError> {
     Ok(Ok(TestTarget { built, package, target_directory: metadata.target_directory }))
 }
 
-/// Whether a program holds the text by which test targets are known.
+/// Whether a program contains the text that marks test targets.
 fn is_marked(program: &Path) -> Result<bool, CargoError> {
     let failed = |error| CargoError::Build(format!("a test target that can be read: `{}`: {error}", program.display()));
     let file = File::open(program).map_err(failed)?;
-    // SAFETY: cargo has written the program, and replaces it by a new file when it builds it again.
+    // SAFETY: nobody changes the file: cargo has written it, and replaces it by a new file when it builds the program again.
     let bytes = unsafe { Mmap::map(&file) }.map_err(failed)?;
     Ok(memchr::memmem::find(&bytes, MARK.as_bytes()).is_some())
 }
@@ -223,7 +224,7 @@ impl TestTarget {
         serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
     }
 
-    /// The target as a command, in the folder and with the variables that cargo gives it.
+    /// The target as a command, with the folder and the variables that cargo would give it.
     fn command(&self, name: &str, options: &Options) -> Command {
         let TestTarget { built, package, target_directory } = self;
         let order = Order {
@@ -233,7 +234,7 @@ impl TestTarget {
         };
         let order = serde_json::to_string(&order).expect("plain data becomes JSON in memory");
         let mut target = Command::new(&built.program);
-        // Variables of another package's run, if this program was itself started by cargo.
+        // If cargo started this program, its variables are about another package.
         for (name, _) in env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"CARGO_PKG_") {
                 target.env_remove(name);
@@ -284,7 +285,7 @@ fn from_folder(arguments: Vec<OsString>, name: &str, here: &Path) -> Vec<OsStrin
     absolute
 }
 
-/// Does the same with variables that stand for such flags.
+/// Makes the paths in variables for such flags absolute, too.
 fn set_variables(target: &mut Command, name: &str, here: &Path) {
     let command = Slt::command();
     let flags = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
@@ -298,7 +299,7 @@ fn set_variables(target: &mut Command, name: &str, here: &Path) {
     }
 }
 
-/// A path from a folder, or a list of them joined by `:`, made absolute; the URL of a server stays.
+/// Makes a path from a folder absolute, or each path in a list joined by `:`. The URL of a server stays as it is.
 fn path(here: &Path, value: &OsStr) -> OsString {
     match value.to_str() {
         Some(text) if text.contains("://") => text.into(),
@@ -310,8 +311,8 @@ fn path(here: &Path, value: &OsStr) -> OsString {
     }
 }
 
-/// Where the test targets of the packages here keep their results, and the names of these packages. Without cargo's word it
-/// is `target/slt` in this folder.
+/// Where the test targets of the packages here keep their results, and the names of these packages. If cargo cannot tell, it is
+/// only `fallback`.
 pub(super) fn results(fallback: &Path) -> (Vec<PathBuf>, Vec<String>) {
     let options = Options::default();
     let alone = || (vec![fallback.to_owned()], Vec::new());
@@ -329,9 +330,9 @@ pub(super) fn results(fallback: &Path) -> (Vec<PathBuf>, Vec<String>) {
                 folder.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(folder)
             };
             let mut folders = vec![shown(metadata.target_directory)];
-            // Where cargo keeps test programs apart, their results are beside them.
+            // If cargo has a separate folder for test programs, the results are in it.
             folders.extend(metadata.build_directory.map(shown));
-            // `slt` with an engine of its own uses the current folder.
+            // `slt` keeps results below the current folder when it runs files on its own engine.
             folders.push(fallback.to_owned());
             let mut seen = std::collections::BTreeSet::new();
             folders.retain(|folder| seen.insert(folder.clone()));

@@ -42,7 +42,7 @@ pub(super) struct MergeFlags {
 /// How many of a merge's defects are listed.
 const MOST_DEFECTS: usize = 10;
 
-/// Merges the files, says what they come to, and writes it. Nothing is written of what does not add up.
+/// Merges the files, prints the summary, and writes the result. If the files are not the parts of one run, nothing is written.
 pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
     let parts = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
@@ -72,7 +72,7 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
             written.iter().for_each(|path| say!("wrote `{}`", path.display()));
             merged.exit_status(flags.allow_incomplete)
         }
-        // A merge is asked for what it writes: without that, its success would mislead.
+        // The user wants the files: if they cannot be written, the merge is no success.
         Err(message) => complain(&message, ExitStatus::Broken),
     }
 }
@@ -96,7 +96,7 @@ fn write(flags: &MergeFlags, merged: &Merged) -> Result<Vec<PathBuf>, String> {
     Ok(written)
 }
 
-/// Adds the outcomes to the history in a folder, so that the next run can be shared out by it; returns its path.
+/// Adds the outcomes to the history in a folder, so that the next run can be split by it; returns its path.
 fn remember(folder: &Path, merged: &Merged) -> io::Result<PathBuf> {
     let history = History::read(folder)?;
     let mut log = history.log()?;

@@ -1,4 +1,4 @@
-//! `slt punchlist`: failing files to be ticked off.
+//! `slt punchlist`: a checklist of failing files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,11 @@ pub(super) struct Flags {
     json: bool,
 }
 
-/// What says where the list goes.
+/// The help of the flag for the file that gets the list.
 pub(super) const OUTPUT_HELP: &str =
     "Where to write the list, `-` for standard output; default: `sqllogictest_punchlist.md` in the results folder";
 
-/// The file in the results folder that gets the Markdown if no other is named.
+/// The file in the results folder that gets the Markdown, unless the user names another one.
 const OUTPUT: &str = "sqllogictest_punchlist.md";
 
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {

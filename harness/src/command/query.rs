@@ -1,4 +1,4 @@
-//! `slt query`: SQL over all runs that are on record.
+//! `slt query`: runs SQL over all recorded runs.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ enum Format {
     Json,
 }
 
-/// What `slt query --help` says beside the flags.
+/// What `slt query --help` says after the flags.
 pub(super) const AFTER_HELP: &str = "\
 Examples:
   slt query --preset failed-files

@@ -37,7 +37,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     let (results, _) = flags.recorded.find(&flags.run)?;
     let previous = match &flags.compare {
         Some(name) => Some(flags.recorded.find(name)?.0),
-        // A file from elsewhere has no runs beside it, unless a flag names them.
+        // A results file that the user names has no past runs beside it, unless a flag names their folder.
         None if is_file(&flags.run) => before(&results, &flags.recorded.copies().unwrap_or_default()),
         None => before(&results, &flags.recorded.copies()?),
     };

@@ -1,4 +1,4 @@
-//! `slt review`: takes or leaves the new results that `--bless=review` wrote, record by record.
+//! `slt review`: accepts or rejects the new results that `--bless=review` wrote, record by record.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ Examples:
 Exit codes: 0 done, or nothing waits; 3 Ctrl-C; 101 a file was refused, because it changed meanwhile or cannot be
 written; 2 the command line cannot be used, or there is no terminal.";
 
-/// What waits beside one file.
+/// The new results that wait beside one file.
 struct Waiting {
     path: PathBuf,
     proposal: Proposal,
@@ -63,7 +63,7 @@ struct Waiting {
     changes: Changes,
 }
 
-/// Reviews what waits.
+/// Reviews the new results that wait.
 pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
     let found = match found(&flags.files, &suite) {
@@ -121,10 +121,10 @@ pub(super) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
 }
 
 impl Waiting {
-    /// What waits beside a file; nothing if the file has the new text already.
+    /// Reads the new results that wait beside a file; `None` if the file already has the new text.
     ///
     /// # Errors
-    /// Why it cannot be reviewed.
+    /// Why they cannot be reviewed.
     fn read(path: PathBuf) -> Result<Option<Waiting>, String> {
         let (new, name) = (beside(&path), shown(&path).into_owned());
         let proposal = match Proposal::read(&new) {
@@ -166,7 +166,7 @@ impl Waiting {
     /// Asks for each record; also returns whether the user wants to see more files.
     ///
     /// # Errors
-    /// That the user interrupted it, or the terminal failed.
+    /// The user interrupted it, or the terminal failed.
     fn ask(&mut self) -> Result<(Vec<Decision>, bool), String> {
         let mut decisions = Vec::new();
         while decisions.len() < self.len() {
@@ -199,7 +199,7 @@ impl Waiting {
     fn show(&self, index: usize) {
         let Some(piece) = self.changes.pieces().nth(index) else { return };
         say!("\n{}:{} ({} of {})", shown(&self.path), piece.line, index + 1, self.len());
-        // A terminal that is gone is noticed when the key is read.
+        // If the terminal is gone, reading the key reports that.
         let _ = writeln!(anstream::stdout(), "{}", paint::diff(&difference(piece)));
         if let Some(turn) = piece.turn() {
             say!("NOTE: {turn}");
@@ -213,13 +213,13 @@ impl Waiting {
         self.changes.edit(index, edited)
     }
 
-    /// Writes the file by these decisions, and what goes on waiting; says so.
+    /// Writes the file according to these decisions, and writes what still waits; returns a message about both.
     ///
     /// # Errors
     /// As a fragment: why nothing was written.
     fn settle(&self, decisions: &[Decision]) -> Result<String, String> {
         let (file, waiting) = self.changes.decide(decisions);
-        // An editor can take away what keeps two records apart.
+        // The user may have removed the blank line between two records in the editor.
         Changes::new(&self.text, &file, self.proposal.dialect)?;
         settle(&self.path, &self.text, &file, &waiting, self.proposal.dialect)?;
         let of = |kind| decisions.iter().filter(|decision| **decision == kind).count();
@@ -240,7 +240,7 @@ fn difference(piece: &Piece) -> String {
     Sides { expected: &old, actual: &new, shape: Shape::Text, sorted: false, numbers: &numbers }.text(LONGEST)
 }
 
-/// The files with new results: those that are named, or all below the roots.
+/// The files with new results: those that the user names, or all below the roots.
 fn found(named: &[PathBuf], suite: &Suite) -> Result<Vec<PathBuf>, String> {
     let roots = if named.is_empty() { suite.roots() } else { named };
     let mut found = Vec::new();
@@ -261,9 +261,9 @@ fn found(named: &[PathBuf], suite: &Suite) -> Result<Vec<PathBuf>, String> {
             }
             continue;
         }
-        // `x.slt.new` means the results that wait there.
+        // A user may also name `x.slt.new`, the file in which the results wait.
         let path = without(&path).unwrap_or(path);
-        // Results wait beside the file itself.
+        // Results wait beside the file itself, not beside a link to it.
         let path = if path.is_symlink() { path.canonicalize().unwrap_or(path) } else { path };
         if !beside(&path).exists() {
             if named.is_empty() {
@@ -279,7 +279,7 @@ fn found(named: &[PathBuf], suite: &Suite) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-/// The file that results in this one are for, if the name says so.
+/// The file that the results in this file are for: `x.slt` for `x.slt.new`; `None` for any other name.
 fn without(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?.strip_suffix(WAITING)?;
     (!name.is_empty()).then(|| path.with_file_name(name))

@@ -1,4 +1,4 @@
-//! `slt run` and `slt list`: a test target's own flags, on the command's suite and engine.
+//! `slt run`, `slt list` and `slt config`: take the flags of a test target, and use the suite and engine of `slt`.
 
 use std::sync::Arc;
 

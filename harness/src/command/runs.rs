@@ -1,4 +1,4 @@
-//! The runs that are on record, and how a user names one of them.
+//! The recorded runs, and how a user names one of them.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use clap::Args;
 use super::handover;
 use crate::outcome::{Results, ResultsError};
 
-/// Where the runs are on record.
+/// Where the recorded runs are.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Recorded {
     /// Folder with the results of runs, or with such folders [default: `slt` in cargo's target folder]
@@ -30,13 +30,13 @@ pub(super) struct Recorded {
     chosen: OnceLock<PathBuf>,
 }
 
-/// Where test targets keep their results, each in a folder of its own, if the user names no other place.
+/// Where test targets keep their results, each in its own folder, unless the user names another place.
 const BASE: &str = "target/slt";
 
-/// What may name a run, for the help of a flag.
+/// The help of the flag that names a run.
 pub(super) const RUN_HELP: &str = "Which run: `latest`, `previous`, the beginning of its id, or a file with results";
 
-/// Why the run that a user named cannot be had.
+/// Why the run that the user names cannot be found or read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunsError {
     #[error("no run is on record in `{folder}`: make one with `slt run`, or name another folder with `--results`")]
@@ -61,7 +61,7 @@ pub(super) enum RunsError {
     Results(#[from] ResultsError),
 }
 
-/// The kept copy of one run's results, known by its name: `20260801T101530.123Z-b602696c.json`.
+/// The kept copy of one run's results. Its file name has the time and the id: `20260801T101530.123Z-b602696c.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copy {
     /// The file.
@@ -76,14 +76,13 @@ impl Copy {
     fn new(path: PathBuf) -> Option<Copy> {
         let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
         let (time, id) = name.split_once('-')?;
-        // What is being written, or lies there by chance, has no such name.
-        // To the second, or to the millisecond.
+        // Unfinished files and files of other programs have no such name. The time is in seconds or in milliseconds.
         let is_time =
             [16, 20].contains(&time.len()) && time.starts_with(|c: char| c.is_ascii_digit()) && time.ends_with('Z');
         is_time.then(|| Copy { id: id.to_owned(), time: time.to_owned(), path: path.clone() })
     }
 
-    /// The run as an error names it: `` `b602696c` (2026-08-01 10:15:30 UTC) ``.
+    /// The name of the run in an error: `` `b602696c` (2026-08-01 10:15:30 UTC) ``.
     fn shown(&self) -> String {
         let part = |from: usize, to: usize| self.time.get(from..to).unwrap_or_default();
         let (year, month, day) = (part(0, 4), part(4, 6), part(6, 8));
@@ -95,7 +94,7 @@ impl Copy {
 /// How many runs an error lists.
 const NEWEST: usize = 5;
 
-/// Whether a user's name for a run is the path of a file.
+/// Whether what the user types for a run is the path of a file.
 pub(super) fn is_file(name: &str) -> bool {
     name.contains('/') || name.ends_with(".json")
 }
@@ -109,10 +108,11 @@ struct Left {
 }
 
 impl Recorded {
-    /// The folder of results that is meant.
+    /// The folder of results to read.
     ///
-    /// A folder that the user names and that holds results is the one. In any other, and where none is named, each test
-    /// target has a folder: `PACKAGE/TEST`, and in that one for each engine that is not the usual one.
+    /// If the user names a folder that contains results, it is that one. Any other folder, and the default, contains a folder
+    /// for
+    /// each test target, `PACKAGE/TEST`, and in that a folder for each engine that is not the usual one.
     pub(super) fn folder(&self) -> Result<&Path, RunsError> {
         if let Some(chosen) = self.chosen.get() {
             return Ok(chosen);
@@ -140,7 +140,7 @@ impl Recorded {
         };
         let mut found: Vec<&Left> = all.iter().collect();
         found.retain(|left| same(&self.test, &left.test) && same(&self.package, &left.package));
-        // Several may have left results in the target folder of a workspace: the one of the package here is meant.
+        // Several packages may have left results in the target folder of a workspace: the user means the package here.
         let is_here = |left: &&Left| packages.iter().any(|package| same(&Some(package.clone()), &left.package));
         let here: Vec<&Left> = found.iter().copied().filter(is_here).collect();
         if let ([_], None) = (here.as_slice(), &self.package) {
@@ -167,7 +167,7 @@ impl Recorded {
         }
     }
 
-    /// The copies of past runs, the oldest first; none where there is no such folder.
+    /// The copies of past runs, the oldest first; empty if there is no folder for them.
     pub(super) fn copies(&self) -> Result<Vec<Copy>, RunsError> {
         let folder = self.folder()?.join("runs");
         let listed = fs::read_dir(&folder).and_then(|entries| {
@@ -182,7 +182,7 @@ impl Recorded {
         Ok(copies)
     }
 
-    /// The results of the run of this name, and the file that they are in.
+    /// The results of the run that the user names so, and the file that they are in.
     pub(super) fn find(&self, name: &str) -> Result<(Results, PathBuf), RunsError> {
         let path = self.locate(name)?;
         Ok((Results::read(&path)?, path))
@@ -209,7 +209,7 @@ impl Recorded {
         let Some(newest) = copies.pop() else {
             return Err(if latest.exists() { self.no_previous() } else { self.none() });
         };
-        // The copy of the latest run may be missing: its writer was killed between the two.
+        // The copy of the latest run may be missing, if its writer was killed after it wrote `results.json`.
         if latest.exists() && Results::read(latest)?.run_id != newest.id {
             return Ok(newest.path);
         }
@@ -224,7 +224,7 @@ impl Recorded {
         if found.iter().any(|copy| copy.id == id) {
             found.retain(|copy| copy.id == id);
         }
-        // An id that was given more than once stands for the last of its runs.
+        // If several runs have the same id, it names the last of them.
         match found.last() {
             Some(last) if found.iter().all(|copy| copy.id == last.id) => Ok(last.path.clone()),
             Some(_) => Err(RunsError::Ambiguous { name: id.to_owned(), ids: list(found.into_iter()) }),
@@ -234,7 +234,7 @@ impl Recorded {
         }
     }
 
-    /// The files of the latest run that are there.
+    /// The files of the latest run that exist.
     pub(super) fn files(&self) -> Result<Vec<PathBuf>, RunsError> {
         let Ok(entries) = fs::read_dir(self.folder()?) else { return Ok(Vec::new()) };
         let paths = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
@@ -259,8 +259,8 @@ impl Recorded {
     }
 }
 
-/// The last run of the same suite on the same engine that began before this one: one of the same scope, if there is one.
-/// A copy that cannot be read is passed over.
+/// The last run of the same suite on the same engine that began before this one; preferably one of the same scope. Copies that
+/// cannot be read are skipped.
 pub(super) fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
     let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
     let read = others.filter_map(|copy| Results::read(&copy.path).ok());
@@ -275,7 +275,7 @@ pub(super) fn before(results: &Results, copies: &[Copy]) -> Option<Results> {
     any
 }
 
-/// The last runs before one, at most so many; those that cannot be read are left out.
+/// The last runs before one, at most `most`; those that cannot be read are left out.
 pub(super) fn past(results: &Results, copies: &[Copy], most: usize) -> Vec<Results> {
     let others = copies.iter().rev().filter(|copy| copy.id != results.run_id);
     let read = others.filter_map(|copy| Results::read(&copy.path).ok());
@@ -288,7 +288,7 @@ fn holds_results(folder: &Path) -> bool {
     folder.join("results.json").is_file() || copies.filter_map(|entry| Copy::new(entry.path())).next().is_some()
 }
 
-/// The folders of results in a folder with one for each test target, sorted by name.
+/// The folders of results in a base folder, which has one for each test target; sorted by name.
 fn left_in(base: &Path) -> Result<Vec<Left>, RunsError> {
     let mut all = Vec::new();
     for package in folders_in(base)? {
@@ -303,7 +303,7 @@ fn left_in(base: &Path) -> Result<Vec<Left>, RunsError> {
     Ok(all)
 }
 
-/// The folders in a folder; none if it is not there.
+/// The folders in a folder; empty if it does not exist.
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, RunsError> {
     let error = |source| RunsError::List { folder: folder.display().to_string(), source };
     let entries = match fs::read_dir(folder) {
@@ -321,7 +321,7 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, RunsError> {
     Ok(folders)
 }
 
-/// Folders as an error lists them, each with the time of its last run.
+/// The list of folders in an error, each with the time of its last run.
 fn folders<'l>(all: impl Iterator<Item = &'l Left>) -> String {
     let line = |left: &Left| {
         let recorded = Recorded { results: Some(left.path.clone()), ..Recorded::default() };
@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(at(&base.path().join("other/slt"), None, None).unwrap(), "three");
         assert!(at(base.path(), Some("slt"), None).unwrap_err().contains("several test targets"));
         assert!(at(base.path(), Some("nosuch"), None).unwrap_err().contains("these have:\n  --results"));
-        // Another engine of the same target has a folder of its own, which is not taken for the target's.
+        // Another engine of the same target has its own folder, which must not be taken for the target's.
         leave("other/slt/postgres", "four");
         let engines = at(base.path(), None, Some("other")).unwrap_err();
         assert!(engines.starts_with("`other/slt` has left results of several engines"), "{engines}");

@@ -1,4 +1,4 @@
-//! `slt watch`: runs again what changed or failed, whenever a file changes.
+//! `slt watch`: reruns what changed or failed, whenever a file changes.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -37,15 +37,15 @@ Examples:
 
 Ctrl-C ends it. Exit code: that of the last run; 5 if the last run had nothing to do.";
 
-/// How long nothing must change before a run begins.
+/// How long nothing may change before a run begins.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// How often Ctrl-C is looked for.
+/// How often the process checks for Ctrl-C.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs, waits for a change, and runs again, until Ctrl-C.
 pub(super) fn run(suite: &Suite) -> ExitStatus {
-    // As they were typed: they are for `slt run`, which may be a test target with flags of its own.
+    // As the user typed them: they are for `slt run`, which may be a test target with its own flags.
     let arguments: Vec<OsString> = env::args_os().skip_while(|word| word != "watch").skip(1).collect();
     match go(suite, &arguments) {
         Ok(status) | Err(status) => status,
@@ -66,7 +66,7 @@ fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
     let mut interrupts = Interrupts::install().map_err(|error| broken(error.to_string()))?;
     let (sender, changes) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is no change.
+        // Reading a file does not change it.
         if !event.is_ok_and(|event| event.kind.is_access()) {
             let _ = sender.send(());
         }
@@ -78,7 +78,7 @@ fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
         watcher.watch(path, mode).map_err(failed)?;
     }
     loop {
-        // What changes while a run is going on leads to the next one.
+        // Taken before the run, so that a change during the run starts the next one.
         let (files, built) = (stamps(&roots), program.as_deref().map(stamp));
         let mut again = process::same_executable();
         again.args(["run", "--changed", "--failed"]).args(arguments);
@@ -100,7 +100,7 @@ fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
     }
 }
 
-/// Waits until something has changed and nothing more does; false after Ctrl-C.
+/// Waits until something has changed and nothing changes any more; false after Ctrl-C.
 fn wait(changes: &Receiver<()>, interrupts: &mut Interrupts) -> bool {
     loop {
         if interrupts.count() > 0 {
@@ -116,7 +116,7 @@ fn wait(changes: &Receiver<()>, interrupts: &mut Interrupts) -> bool {
     interrupts.count() == 0
 }
 
-/// The roots among the arguments, or in the variable for them.
+/// The roots in the arguments, otherwise those in the variable; `None` without both.
 fn typed_roots(arguments: &[OsString]) -> Option<Vec<PathBuf>> {
     let mut roots = Vec::new();
     let mut rest = arguments.iter().take_while(|word| *word != "--");
@@ -133,14 +133,14 @@ fn typed_roots(arguments: &[OsString]) -> Option<Vec<PathBuf>> {
     (!roots.is_empty()).then(|| config::roots(roots))
 }
 
-/// Size and time of each file below the roots: of all files, as scripts may include any.
+/// The size and time of each file below the roots: of all files, because scripts may include any.
 fn stamps(roots: &[PathBuf]) -> BTreeMap<PathBuf, String> {
     let entries = roots.iter().flat_map(|root| WalkDir::new(root).follow_links(true)).flatten();
     let files = entries.filter(|entry| entry.file_type().is_file());
     files.map(|entry| (entry.path().to_path_buf(), stamp(entry.path()))).collect()
 }
 
-/// The exit code of a run as one of ours; a run that was killed is broken.
+/// The exit code of a run as an [`ExitStatus`]; `Broken` for a run that was killed.
 fn status_of(code: Option<i32>) -> ExitStatus {
     let known = [
         ExitStatus::Passed,

@@ -12,7 +12,7 @@ use super::settings::{self, PROFILE, Settings};
 use crate::environment;
 use crate::suite::Suite;
 
-/// A command line that was read, with the settings under it.
+/// A command line that was read, and the settings that are its defaults.
 pub(crate) struct Read {
     pub(crate) matches: ArgMatches,
     pub(crate) settings: Option<Arc<Settings>>,
@@ -20,19 +20,19 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    /// The flags of the subcommand that was typed.
+    /// The flags of the subcommand that the user typed.
     #[cfg(feature = "commands")]
     pub(crate) fn own(&self) -> &ArgMatches {
         innermost(&self.matches).1
     }
 
-    /// The suite with what the settings say of it, for a command that takes one; and the stack that they ask for.
+    /// Applies the settings to the suite, and asks for the stack size that they set, if the command uses a suite.
     ///
     /// # Errors
-    /// The settings name a root that is not there.
+    /// The settings name a root that does not exist.
     pub(crate) fn on(&self, suite: Suite) -> Result<Suite, String> {
         let (name, own) = innermost(&self.matches);
-        // `query` has the flag for another purpose.
+        // `query` has the flag `--root` for another purpose.
         let takes_suite = name != Some("query") && own.try_contains_id("roots").is_ok();
         match self.settings.as_ref().filter(|_| takes_suite) {
             Some(settings) => {
@@ -44,7 +44,7 @@ impl Read {
     }
 }
 
-/// The command with the flag `--profile` for every subcommand that has none.
+/// Adds the flag `--profile` to every subcommand that does not have it.
 pub(crate) fn with_profile(mut command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let flags = <Flags as clap::Args>::augment_args(Command::new("slt"));
@@ -62,8 +62,8 @@ pub(crate) fn with_profile(mut command: Command) -> Command {
 /// Reads a command line whose flags have the settings of the package as defaults.
 ///
 /// # Errors
-/// The command line, a variable or the settings cannot be used; or `--help`, which the caller prints. `worded` may say an
-/// error about the command line in other words.
+/// The command line, a variable or the settings cannot be used; or `--help`, which the caller prints. `worded` may replace the
+/// message of an error about the command line.
 pub(crate) fn read(
     command: &mut Command,
     arguments: &[OsString],
@@ -98,7 +98,7 @@ pub(crate) fn read(
     Ok(Read { matches, settings: settings.map(Arc::new), in_force })
 }
 
-/// The command with the earlier names of variables where only these are set.
+/// Makes the flags of a command read the earlier name of a variable where only that one is set.
 fn by_any_name(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let by_any_name = |arg: Arg| match arg.get_env().and_then(environment::earlier_name_in_use) {
@@ -109,7 +109,7 @@ fn by_any_name(command: Command) -> Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| sub.mut_args(by_any_name)))
 }
 
-/// The subcommand that was typed with its flags, or the flags of a command without.
+/// The subcommand and its flags, or only the flags if there is no subcommand.
 fn innermost(matches: &ArgMatches) -> (Option<&str>, &ArgMatches) {
     match matches.subcommand() {
         Some((name, own)) => (Some(name), own),

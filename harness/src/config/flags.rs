@@ -1,4 +1,4 @@
-//! The flags of the test binary, libtest's and ours, each of ours with its environment variable.
+//! The flags of the test binary: libtest's, and our own, most of which have an environment variable.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -198,17 +198,17 @@ pub struct TrialFlags {
 }
 
 impl TrialFlags {
-    /// The engine that is named, if one is.
+    /// The engine that the user names, if any.
     pub(crate) fn engine(&self) -> Result<Option<Choice>, String> {
         self.engine.as_ref().map(chosen).transpose()
     }
 
-    /// Whether errors too become what is expected.
+    /// Whether errors are written as expected, too.
     pub(crate) fn writes_errors(&self) -> bool {
         self.bless_errors
     }
 
-    /// What a trial may do, as far as these flags say it.
+    /// What a trial may do, as far as these flags decide it.
     pub(crate) fn options(self) -> Options {
         let how = self.bless.and_then(|Blessing(how)| how);
         Options {
@@ -232,7 +232,7 @@ impl TrialFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Blessing(Option<How>);
 
-/// `check`, `review`, or what clap takes for true or false in the variables of other flags.
+/// Reads `check`, `review`, or the words that clap accepts for true and false in the variables of other flags.
 fn bless(text: &str) -> Result<Blessing, String> {
     match text.to_ascii_lowercase().as_str() {
         "check" => Ok(Blessing(Some(How::Check))),
@@ -243,20 +243,20 @@ fn bless(text: &str) -> Result<Blessing, String> {
     }
 }
 
-/// The folders that `--root` or `SLT_CORPUS` names: each value is one path if that exists, or else paths joined by `:`.
+/// The folders that `--root` or `SLT_CORPUS` names. Each value is one path if that path exists, otherwise paths joined by `:`.
 pub(crate) fn roots(values: Vec<PathBuf>) -> Vec<PathBuf> {
     let paths = |value: PathBuf| {
         let parts: Vec<PathBuf> = match value.to_str() {
             Some(text) if !value.exists() => text.split(':').filter(|part| !part.is_empty()).map(Into::into).collect(),
             _ => Vec::new(),
         };
-        // Where none of them is there, the whole value is what an error has to name.
+        // If none of them exists, an error must name the whole value.
         if parts.iter().any(|part| part.exists()) { parts } else { vec![value] }
     };
     values.into_iter().flat_map(paths).collect()
 }
 
-/// The filters in a list that commas separate. Those in parentheses do not: `a.test:12(i=3, j=2)` is one filter.
+/// The filters in a comma-separated list. Commas in parentheses do not separate: `a.test:12(i=3, j=2)` is one filter.
 pub(super) fn filters(list: &str) -> Vec<&str> {
     let (mut filters, mut start, mut at) = (Vec::new(), 0, 0);
     while let Some(found) = list[at..].find([',', '(']) {

@@ -1,13 +1,13 @@
-//! What GitHub's own variables ask for.
+//! Reads the variables that GitHub sets.
 
 use std::path::PathBuf;
 
 /// What a run reports to GitHub, if GitHub runs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitHub {
-    /// The file that takes the job summary (`GITHUB_STEP_SUMMARY`).
+    /// The file for the job summary (`GITHUB_STEP_SUMMARY`).
     pub summary: Option<PathBuf>,
-    /// The checkout whose lines are annotated (`GITHUB_WORKSPACE`, where `GITHUB_ACTIONS` is `true`).
+    /// The checkout whose lines are annotated (`GITHUB_WORKSPACE`, if `GITHUB_ACTIONS` is `true`).
     pub repository: Option<PathBuf>,
 }
 

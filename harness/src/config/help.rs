@@ -1,4 +1,4 @@
-//! What `--help` says, and complaints about what came from the environment.
+//! The texts of `--help`, and the names of variables in errors about their values.
 
 use std::ffi::OsString;
 
@@ -13,17 +13,19 @@ pub(crate) fn readable_help(command: Command) -> Command {
     command
         .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n")
         .after_help("`--help` shows all flags, the exit codes and examples.")
-        // `mut_args` keeps the order of the flags, and so that of the headings.
+        // `mut_args` keeps the order of the flags, and so the order of the headings.
         .mut_args(|arg| {
             let is_short = IN_SHORT_HELP.contains(&arg.get_id().as_str());
             readable(arg.hide_env_values(true).hide_short_help(!is_short))
         })
 }
 
-/// A flag of libtest in the words of this program; flags of ours stay as they are.
+/// A flag of libtest with a help text of this program; our own flags stay as they are.
 fn readable(arg: Arg) -> Arg {
     match arg.get_id().as_str() {
-        // These change nothing here, and are accepted for tools. They come first, so their headings set the order of all.
+        // These flags change nothing here; they are accepted because tools pass them. They come first, so their headings set
+        // the
+        // order of all headings.
         "include_ignored" => arg.hide(true).help_heading(WHICH),
         "ignored" => arg.hide(true).help_heading(HOW),
         "test" => arg.hide(true).help_heading(EXPECTED),
@@ -97,7 +99,7 @@ Examples:
   cargo test --test slt -- --exact select/joins.test     that file and no other
   SLT_CORPUS=target/corpus cargo test --release --test slt";
 
-/// Adds the variable's name to a complaint about a value that came from the environment.
+/// Adds the variable's name to an error about a value from the environment.
 pub(super) fn name_variable(error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;

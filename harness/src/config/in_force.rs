@@ -1,4 +1,4 @@
-//! Which settings are in force, and where each comes from.
+//! The settings in force, and where each comes from.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::settings::keys::{KEYS, Key, is_variable};
 use super::settings::{Entry, Value};
 
-/// The settings that are in force.
+/// The settings in force: for each key, its value and what decides it.
 #[derive(Debug, Clone, Default)]
 pub struct InForce {
     file: Option<String>,
@@ -20,7 +20,7 @@ pub struct InForce {
     rows: Vec<Row>,
 }
 
-/// A setting with what decides it.
+/// A setting, and what decides it.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     key: &'static str,
@@ -39,7 +39,7 @@ enum From {
 }
 
 impl InForce {
-    /// What a command line that was read decides, and the settings under it.
+    /// The settings in force by a command line and the settings file below it.
     pub(super) fn new(flags: &Command, matches: &ArgMatches, settings: Option<&Settings>) -> InForce {
         let mut rows = Vec::new();
         for key in KEYS {
@@ -64,12 +64,12 @@ impl InForce {
         InForce { file, profile, rows }
     }
 
-    /// Adds what the target's code says of a key, where that has a say.
+    /// Adds the value that the target's code sets for a key, unless something else overrides it.
     pub(crate) fn add_code(&mut self, key: &str, value: Vec<String>) {
         let Some(known) = KEYS.iter().find(|known| known.name == key).filter(|_| !value.is_empty()) else { return };
         let at = self.rows.iter().position(|row| row.key == key).expect("each key has a row");
         let row = Row { key: known.name, value, from: From::Code };
-        // One dialect for all files leaves no say to patterns.
+        // One dialect for all files overrides the dialects by pattern.
         let is_beaten = !known.adds || (key == "dialect" && self.is_typed(key));
         match self.rows[at].from {
             From::Default => self.rows[at] = row,
@@ -78,7 +78,7 @@ impl InForce {
         }
     }
 
-    /// What holds of a key where nothing else decides it.
+    /// Sets the value that a key has if nothing else decides it.
     #[cfg(feature = "commands")]
     pub(crate) fn set_default(&mut self, key: &str, value: Vec<String>) {
         for row in self.rows.iter_mut().filter(|row| row.key == key && row.from == From::Default) {
@@ -86,7 +86,7 @@ impl InForce {
         }
     }
 
-    /// Whether a flag or a variable decides this key, so that a command that does the same must repeat it.
+    /// Whether a flag or a variable decides this key, so that a command that reruns a file must repeat it.
     pub(crate) fn is_typed(&self, key: &str) -> bool {
         self.rows.iter().any(|row| row.key == key && matches!(row.from, From::Flag(_) | From::Variable(_)))
     }
@@ -115,7 +115,7 @@ impl InForce {
         text
     }
 
-    /// The same as JSON.
+    /// The settings in force as JSON.
     pub(crate) fn json(&self) -> String {
         let row = |row: &Row| {
             let mut object = json!({ "key": row.key, "value": row.value });
@@ -153,7 +153,7 @@ impl InForce {
     }
 }
 
-/// What a flag or a variable says of a key.
+/// The row of a key that a flag or a variable decides; `None` if neither does.
 fn given(flags: &Command, matches: &ArgMatches, key: &'static Key) -> Option<Row> {
     let row = |value, from| Some(Row { key: key.name, value, from });
     let of_flag = |id: &str| {
@@ -180,12 +180,12 @@ fn given(flags: &Command, matches: &ArgMatches, key: &'static Key) -> Option<Row
             let (words, from): (Vec<String>, From) = of_flag("query_timeout_ms")?;
             row(words.iter().map(|word| word.replace(" s", " ms")).collect(), from)
         }
-        // There is no such setting then.
+        // Another flag overrides the key, which then has no value.
         id => row(Vec::new(), of_flag(id)?.1),
     }
 }
 
-/// The value of a key of the file, as it is shown.
+/// The value of a key of the file, as users see it.
 fn words(key: &Key, entry: &Entry) -> Vec<String> {
     match &entry.value {
         Value::Words(words) => words.iter().map(|word| key.shown(word)).collect(),

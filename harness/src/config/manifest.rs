@@ -3,8 +3,8 @@
 /// The name of its file.
 pub(crate) const MANIFEST: &str = "Cargo.toml";
 
-/// The name of the package, if there is one: the key `name` below `[package]`. cargo has read the manifest before, so it is
-/// not checked here.
+/// The name of the package: the key `name` below `[package]`; `None` if there is none. The manifest is not checked here,
+/// because cargo has read it before.
 pub(crate) fn package(manifest: &str) -> Option<&str> {
     fn section(line: &str) -> Option<&str> {
         line.strip_prefix('[')?.split(']').next().map(str::trim)

@@ -1,4 +1,4 @@
-//! Checks `docs/options.md`, which is made of the flags.
+//! Checks `docs/options.md`, which is generated from the flags.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -28,7 +28,7 @@ A target can set defaults in code (`Target`) and take flags of its own: [engines
 This page is made of the flags by `SLT_TEST_UPDATE=1 cargo test --lib options`.
 ";
 
-/// Where a flag is explained further.
+/// The page or section that explains each of these flags in detail.
 const PAGES: &[(&str, &str)] = &[
     ("bless", "bless.md"),
     ("dialect", "format.md"),
@@ -59,7 +59,7 @@ fn page() -> String {
     page
 }
 
-/// What to know of the names that variables had before.
+/// The section about the earlier names of variables.
 fn earlier_names() -> String {
     let listed = |names: Vec<String>| names.join(", ");
     let regular = |name: &str| name.replacen("SLT_", "SQLLOGICTEST_", 1);

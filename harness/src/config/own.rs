@@ -1,4 +1,4 @@
-//! The command line of a test target, with flags of the target's own; and flags of other runners, typed by habit.
+//! The command line of a test target, with the target's own flags; and answers to flags of other runners.
 
 use std::ffi::OsString;
 
@@ -10,20 +10,20 @@ use md5::{Digest, Md5};
 use super::help::{AFTER_HELP, name_variable};
 use super::{Config, Flags, check_typed, read, readable_help};
 
-/// No flags of one's own.
+/// The flags of a target that has no flags of its own.
 #[derive(Debug, Args)]
 pub(crate) struct NoFlags {}
 
 impl Config {
-    /// Reads a test binary's command line, the program's name first.
+    /// Reads a test binary's command line, which begins with the program's name.
     ///
     /// # Errors
-    /// `--help` (the caller prints it), and everything that cannot be used; a complaint names the flag or variable.
+    /// `--help`, which the caller prints; or a flag or variable cannot be used, and the message names it.
     pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
         Config::with_own::<NoFlags>(arguments).map(|(config, _)| config)
     }
 
-    /// Reads a test binary's command line, which has flags of the target's own too.
+    /// Reads a test binary's command line with the target's own flags, too.
     ///
     /// # Errors
     /// As for [`from_command_line`](Config::from_command_line).
@@ -31,7 +31,7 @@ impl Config {
         Config::with_own_as(arguments, "cargo test --test NAME --")
     }
 
-    /// The same for a command line that began with `typed`, before its flags.
+    /// Like [`with_own`](Config::with_own), for a command line that began with `typed`, before its flags.
     ///
     /// # Errors
     /// As for [`from_command_line`](Config::from_command_line).
@@ -61,7 +61,7 @@ impl Config {
 
 pub(crate) const OWN: &str = "Options of this test target";
 
-/// The flags of the target's own that were given, each with a sum of its values, which may be secret.
+/// The target's own flags that were given, each with a hash of its values, because these may be secret.
 fn given<A: Args>(matches: &ArgMatches) -> Vec<(String, String)> {
     let command = A::augment_args(Command::new("own"));
     let own = command.get_arguments().filter_map(|argument| {
@@ -77,7 +77,7 @@ fn given<A: Args>(matches: &ArgMatches) -> Vec<(String, String)> {
     own.collect()
 }
 
-/// What answers to the flags of DataFusion's runner and of `sqllogictest-bin`.
+/// Flags of DataFusion's runner and of `sqllogictest-bin`, each with the answer to it.
 const FOREIGN: &[(&str, &str)] = &[
     ("--complete", "`--bless` rewrites what failing records expect, `--bless=check` only shows it, `slt review` asks"),
     ("--override", "`--bless` rewrites what failing records expect, `--bless=check` only shows it, `slt review` asks"),
@@ -98,7 +98,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("--pass", "it is part of the URL in the variable `SLT_ENGINE`"),
 ];
 
-/// The answer to a flag of another runner, if the error is about one.
+/// The answer to a flag of another runner; `None` if the error is not about such a flag.
 fn ours_for(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;

@@ -84,7 +84,7 @@ pub struct ParallelFlags {
 
 pub(super) const PARALLEL: &str = "Parallel runs";
 
-/// What was typed for a queue. It is not to be shown, for it may hold a password.
+/// What the user typed for a queue. Never shown: it may contain a password.
 #[derive(Clone)]
 pub struct Typed(pub(super) OsString);
 
@@ -97,7 +97,7 @@ impl fmt::Debug for Typed {
 /// How many passes over the suite the run makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// So many.
+    /// This number of passes.
     Times(u32),
     /// As many as fit into the time budget.
     UntilBudget,
@@ -142,7 +142,7 @@ fn run_id(text: &str) -> Result<String, String> {
     }
 }
 
-/// A size in bytes: a number, with K, M or G for powers of 1024.
+/// Reads a size in bytes: a number, with K, M or G for powers of 1024.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let upper = text.to_ascii_uppercase();
     let short = upper.trim_end_matches("IB").trim_end_matches('B');

@@ -1,4 +1,4 @@
-//! What `--reference` names: a second engine, or what another run has recorded.
+//! What `--reference` names: a second engine, or the results of another run.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub struct ReferenceFlag {
     reference: Option<Secret>,
 }
 
-/// What a reference is named by. Its `Display` hides passwords.
+/// The choice of a reference. Its `Display` hides passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReferenceChoice {
     /// A second engine.
@@ -40,7 +40,7 @@ pub enum ReferenceError {
 }
 
 impl ReferenceFlag {
-    /// What is named, if anything is.
+    /// The reference that the user names, if any.
     ///
     /// # Errors
     /// It is neither an engine of this program nor a file.
@@ -61,10 +61,10 @@ impl ReferenceFlag {
         Ok(Some(ReferenceChoice::Engine(choice)))
     }
 
-    /// The engine that is named, if one is, for a command that has to run something there.
+    /// The engine that the user names as the reference, if any; for a command that has to run SQL there.
     ///
     /// # Errors
-    /// It is no engine of this program.
+    /// The reference is not an engine of this program.
     pub(crate) fn engine(&self) -> Result<Option<Choice>, String> {
         match self.choice()? {
             None => Ok(None),
@@ -76,14 +76,14 @@ impl ReferenceFlag {
         }
     }
 
-    /// Whether the user wants none.
+    /// Whether the user asks for no reference (`none`).
     #[cfg(feature = "commands")]
     pub(crate) fn is_none(&self) -> bool {
         self.reference.as_ref().is_some_and(|text| text.text() == NO_REFERENCE)
     }
 }
 
-/// Replaces the name of a reference if there is none.
+/// What the user types for no reference.
 const NO_REFERENCE: &str = "none";
 
 impl ReferenceChoice {
@@ -98,7 +98,7 @@ impl ReferenceChoice {
         }
     }
 
-    /// As typed, with its password: only for the environment of another process.
+    /// The reference as the user typed it, with its password: only for the environment of another process.
     pub(crate) fn secret(&self) -> String {
         match self {
             ReferenceChoice::Engine(choice) => choice.secret(),

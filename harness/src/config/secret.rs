@@ -1,4 +1,4 @@
-//! Values that may hold a password, and the variables that pass them on.
+//! Values that may contain a password, and the variables that pass them on.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,7 +9,7 @@ pub(crate) const REFERENCE: &str = "SLT_REFERENCE";
 /// The variable that names the engine.
 pub(crate) const ENGINE: &str = "SLT_ENGINE";
 
-/// A text that is not to be shown, not even if it cannot be used.
+/// A text that is never shown, not even in an error that it cannot be used.
 #[derive(Clone)]
 pub struct Secret(String);
 

@@ -8,20 +8,20 @@ use std::sync::Arc;
 type Before = Arc<dyn Fn(&mut RunValues) -> Result<(), String> + Send + Sync>;
 type After = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// What is done before the first file of a run and after the last one.
+/// What a test target does before the first file of a run and after the last one.
 #[derive(Clone, Default)]
 pub struct SetUp {
     pub(crate) before: Option<Before>,
     pub(crate) after: Option<After>,
 }
 
-/// What a set-up gives every process of its run: see [`Target::before_run`](crate::Target::before_run).
+/// The values that a set-up passes to every process of its run: see [`Target::before_run`](crate::Target::before_run).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunValues(pub(crate) BTreeMap<String, String>);
 
 impl RunValues {
-    /// Sets a value, which [`run_value`](crate::run_value) returns in every process; in workers it is an environment
-    /// variable too.
+    /// Sets a value. [`run_value`](crate::run_value) returns it in every process; in workers it is also an environment
+    /// variable.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }

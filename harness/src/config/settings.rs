@@ -1,8 +1,8 @@
-//! Settings in a file: `slt.toml` beside the `Cargo.toml` of a package, or `[package.metadata.slt]` in that.
+//! Settings in a file: `slt.toml` beside the `Cargo.toml` of a package, or `[package.metadata.slt]` in the latter.
 //!
 //! Flags and variables take precedence over keys. clap decides between the three: a key becomes the default of its flag
 //! (see [command_line](super::command_line)).
-//! Keys about the suite have no flag to give a default to, and are applied to the suite ([`Settings::on`]).
+//! Keys about the suite are no defaults of flags; [`Settings::on`] applies them to the suite.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -24,30 +24,31 @@ use keys::KEYS;
 mod file;
 pub(super) mod keys;
 
-/// The file for settings.
+/// The name of the settings file.
 const FILE: &str = "slt.toml";
 
-/// The profile that is under every other one, and the only one where none is named.
+/// The profile that always applies; a profile that the user names overrides it.
 const DEFAULT: &str = "default";
 
-/// The key of a manifest that names the package's targets for `slt`, and is no setting of a run.
+/// The key of a manifest that names the package's targets for `slt`. It is no setting of a run.
 const TARGETS: &str = "targets";
 
 /// The flag that names a profile.
 pub(super) const PROFILE: &str = "profile";
 
-/// Carries the settings of a run to its other processes, in JSON: they must not read a file that has changed meanwhile.
+/// The variable that passes the settings of a run to its other processes, as JSON: the file may have changed before they could
+/// read it.
 const HANDED_ON: &str = "SLT_WORKER_SETTINGS";
 
-/// The most bytes that the settings may take as JSON: the system limits how long one variable may be.
+/// The maximum size of the settings as JSON, in bytes: the system limits the length of a variable.
 const MOST_BYTES: usize = 100_000;
 
-/// Settings are what a file says for one run: the keys at its top, and over them those of its profiles.
+/// Settings are the keys of a file for one run: those at its top, overridden by those of its profiles.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Settings {
-    /// The file, as a user types it from the current folder.
+    /// The path of the file, as a user types it from the current folder.
     pub(super) file: String,
-    /// The profile that was named, or `default` if the file has one.
+    /// The profile that the user named, otherwise `default` if the file has it.
     pub(super) profile: Option<String>,
     entries: Vec<Entry>,
 }
@@ -57,22 +58,22 @@ pub struct Settings {
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) value: Value,
-    /// Where the key is, counted from 1.
+    /// The line of the key, counted from 1.
     pub(super) line: usize,
-    /// The profile that it belongs to.
+    /// The profile that the key belongs to; `None` at the top of the file.
     pub(super) profile: Option<String>,
 }
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Value {
-    /// One value, or several, each as its flag takes it.
+    /// One or several values, each as the key's flag takes it.
     Words(Vec<String>),
-    /// What holds for the files that match a pattern.
+    /// A dialect, or a reason to leave files out, for each pattern.
     Rules(Vec<Rule>),
 }
 
-/// What holds for the files whose names match a pattern: a dialect, or the reason why they are left out.
+/// A rule for the files whose names match a pattern: their dialect, or the reason why they are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Rule {
     pub(super) pattern: String,
@@ -81,19 +82,19 @@ pub(super) struct Rule {
 }
 
 impl fmt::Debug for Settings {
-    /// Not the values, which may hold a password.
+    /// Leaves out the values, which may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("file", &self.file).field("profile", &self.profile).finish_non_exhaustive()
     }
 }
 
 impl Settings {
-    /// What the file says of a key.
+    /// The entry for a key in the settings file.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    /// The profile, unless it is the one that is in force without being named.
+    /// The profile, unless it is `default`, which applies without being named.
     pub(crate) fn named_profile(&self) -> Option<&str> {
         self.profile.as_deref().filter(|name| *name != DEFAULT)
     }
@@ -117,10 +118,10 @@ impl Settings {
         self.words("stack-size")?.first()?.parse().ok()
     }
 
-    /// The suite with what the file says of it. Roots that were named in another way (`has_roots`) stay.
+    /// Applies the file's keys to the suite. With `has_roots`, the user has named roots in another way, and these stay.
     ///
     /// # Errors
-    /// A root of the file is not there.
+    /// A root in the file does not exist.
     pub(crate) fn on(&self, mut suite: Suite, has_roots: bool) -> Result<Suite, String> {
         if let (Some(roots), false) = (self.words("roots"), has_roots) {
             for root in roots {
@@ -145,7 +146,7 @@ impl Settings {
         Ok(suite)
     }
 
-    /// A sentence on each pattern of the file that matches none of these names.
+    /// A sentence about each pattern of the file that matches none of these names.
     pub(crate) fn idle<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
         let of = |key: &'static str| self.rules(key).iter().map(move |rule| (key, rule));
         let is_idle = |(_, rule): &(&str, &Rule)| {
@@ -158,9 +159,10 @@ impl Settings {
         of("exclude").chain(of("dialect")).filter(is_idle).map(describe).collect()
     }
 
-    /// The command with the keys of the file as defaults of its flags, but for those that `matches` says are beaten.
+    /// Makes the file's keys the defaults of the command's flags, except keys that another flag or variable in `matches`
+    /// overrides.
     pub(super) fn defaults(&self, mut command: Command, matches: &ArgMatches) -> Command {
-        // Roots belong to the suite, and are not to look like roots that were typed.
+        // Roots are applied to the suite. As defaults, they would look like roots that the user typed.
         for key in KEYS.iter().filter(|key| key.name != "roots") {
             let id = key.id();
             let has_flag = command.get_arguments().any(|arg| arg.get_id() == id.as_str() && key.is_of(arg));
@@ -174,8 +176,8 @@ impl Settings {
     }
 }
 
-/// The folder of the package that is being tested (`CARGO_MANIFEST_DIR`), or else of the one around the current folder: the
-/// nearest folder with settings or a package.
+/// The folder of the package that is being tested (`CARGO_MANIFEST_DIR`); otherwise the current folder, or the nearest folder
+/// above it, that has settings or a package.
 fn package() -> PathBuf {
     if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
         return folder.into();
@@ -188,20 +190,20 @@ fn package() -> PathBuf {
     here.ancestors().find(is_package).unwrap_or(&here).to_path_buf()
 }
 
-/// What this process's settings are for its other processes: set once they are read.
+/// The settings that this process passes to other processes of the run, as JSON; set when they are read.
 static IN_USE: OnceLock<String> = OnceLock::new();
 
-/// Gives a process of the same run the settings of this one.
+/// Passes the settings of this process to another process of the same run.
 pub(crate) fn hand_on(process: &mut Process) {
     if let Some(settings) = IN_USE.get() {
         process.env(HANDED_ON, settings);
     }
 }
 
-/// The settings of this process: those of the package, or those that the process that started this one handed on.
+/// The settings of this process: those that the parent process passed on, otherwise those of the package.
 ///
 /// # Errors
-/// The file cannot be used, or is too long to be handed on.
+/// The file cannot be used, or is too long to be passed on.
 pub(super) fn in_use(profile: Option<&str>) -> Result<Option<Settings>, String> {
     let settings = match std::env::var(HANDED_ON) {
         Ok(json) => serde_json::from_slice(json.as_bytes()).map_err(|error| format!("`{HANDED_ON}`: {error}"))?,

@@ -1,4 +1,4 @@
-//! Command lines as they are typed.
+//! Tests of command lines as users type them.
 
 use clap::{Args, Command};
 
@@ -107,7 +107,7 @@ fn a_typed_flag_of_parallel_runs_makes_the_run_parallel() {
     assert_eq!(parallel(&["--memory-limit", "1G"]).unwrap().workers, Some(cores()));
     assert_eq!(parallel(&["--run-memory", "1G"]).unwrap().workers, Some(cores()));
     assert_eq!(parallel(&["--parallel", "--run-memory", "1K"]).unwrap().run_memory, Some(1024));
-    // Processes that join others by hand work themselves.
+    // A process that a user starts to join others runs files itself.
     for arguments in [&["--run-id", "x"][..], &["--resume"], &["--queue", "q", "--time-budget", "5"], &["--parallel"]] {
         assert_eq!(parallel(arguments).unwrap().workers, None, "{arguments:?}");
     }

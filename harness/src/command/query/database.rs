@@ -1,4 +1,4 @@
-//! The runs on record as tables of an SQLite database in memory, and one query over them.
+//! The recorded runs as tables of an SQLite database in memory, and one query over them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ CREATE TABLE test_results (
   cause TEXT);
 ";
 
-/// A database with tables, empty as yet, and a query that SQLite understands.
+/// A database whose tables are still empty, and a query that SQLite accepts.
 #[derive(Debug)]
 pub(super) struct Database<'q> {
     connection: Connection,
@@ -42,7 +42,7 @@ pub(super) struct Database<'q> {
     tables: BTreeSet<String>,
 }
 
-/// A database whose tables are filled, and a query to be answered.
+/// A database whose tables are filled, and the query to run.
 #[derive(Debug)]
 pub(super) struct Filled<'q>(Database<'q>);
 
@@ -54,7 +54,7 @@ impl<'q> Database<'q> {
         let mut database = Database { connection, sql, tables: BTreeSet::new() };
         database.tables = database.guard()?;
         let statement = database.prepare()?;
-        // An empty query, or a statement that has no rows to give.
+        // An empty query, or a statement that returns no rows.
         if statement.column_count() == 0 || !statement.readonly() {
             let empty = sql.trim().trim_matches(';').is_empty();
             return Err(if empty { QueryError::Empty } else { QueryError::NotASelect });
@@ -63,12 +63,12 @@ impl<'q> Database<'q> {
         Ok(database)
     }
 
-    /// Lets SQLite refuse whatever is no reading of the tables; says which tables the query reads.
+    /// Makes SQLite refuse everything except reading the tables; returns the tables that the query reads.
     fn guard(&self) -> Result<BTreeSet<String>, QueryError> {
         let tables = Arc::new(Mutex::new(BTreeSet::new()));
         let seen = Arc::clone(&tables);
         self.connection.authorizer(Some(move |context: AuthContext<'_>| match context.action {
-            // A pragma may be asked for as a table, too.
+            // A query can also read a pragma as a table.
             AuthAction::Read { table_name, .. } if !table_name.starts_with("pragma_") => {
                 seen.lock().unwrap_or_else(PoisonError::into_inner).insert(table_name.to_owned());
                 Authorization::Allow
@@ -135,7 +135,7 @@ impl<'q> Database<'q> {
 }
 
 impl Filled<'_> {
-    /// The query, ready to be stepped through.
+    /// The query as a prepared statement.
     pub(super) fn statement(&self) -> Result<Statement<'_>, QueryError> {
         self.0.prepare()
     }
@@ -153,7 +153,7 @@ fn place(sql: &str, offset: usize) -> String {
     format!("  {line}\n  {blanks}^ line {number}, column {}", column + 1)
 }
 
-/// Reads all runs on record, the oldest first, one at a time.
+/// Reads all recorded runs, the oldest first, one at a time.
 fn each_run(recorded: &Recorded, mut add: impl FnMut(&Results) -> Result<(), QueryError>) -> Result<(), QueryError> {
     let copies = recorded.copies()?;
     let mut last = None;
@@ -170,7 +170,7 @@ fn each_run(recorded: &Recorded, mut add: impl FnMut(&Results) -> Result<(), Que
             }
         }
     }
-    // The copy of the latest run may be missing: its writer was killed between the two.
+    // The copy of the latest run may be missing, if its writer was killed after it wrote `results.json`.
     match recorded.find("latest") {
         Ok((latest, _)) if last.as_ref() != Some(&(latest.run_id.clone(), latest.started_us)) => add(&latest),
         Ok(_) => Ok(()),
@@ -186,7 +186,7 @@ fn milliseconds(us: u64) -> f64 {
     us as f64 / 1000.0
 }
 
-/// A count as SQLite keeps it.
+/// A count as an integer of SQLite.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -265,7 +265,7 @@ fn add_results(connection: &Connection, run: i64, results: &Results) -> Result<(
     Ok(())
 }
 
-/// What all runs together say of one file; nothing if none has run it.
+/// One file in all recorded runs; `Default` if no run has run it.
 #[derive(Debug, Default)]
 struct FileRow {
     verdict: Option<Verdict>,

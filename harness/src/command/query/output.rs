@@ -1,4 +1,4 @@
-//! The rows of a query, in the form that was asked for.
+//! Writes the rows of a query in each of the formats.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::escape;
 use crate::report::columns::columns;
 use crate::report::words::first_line;
 
-/// Columns for people; those that hold only numbers are flush right.
+/// Writes columns for people; columns that contain only numbers are right-aligned.
 pub(super) fn table(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), QueryError> {
     let mut statement = filled.statement()?;
     let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
@@ -34,7 +34,7 @@ pub(super) fn table(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), Quer
     Ok(out.write_all(columns(&lines, |column| numbers[column]).as_bytes())?)
 }
 
-/// A line of names and a line for each row.
+/// Writes a line of names and a line for each row.
 pub(super) fn csv(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), QueryError> {
     let mut statement = filled.statement()?;
     let mut writer = csv::Writer::from_writer(out);
@@ -54,7 +54,7 @@ pub(super) fn csv(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), QueryE
     Ok(writer.flush()?)
 }
 
-/// An array with an object for each row, a line each.
+/// Writes an array with an object for each row, one per line.
 pub(super) fn json(filled: &Filled<'_>, out: &mut dyn Write) -> Result<(), QueryError> {
     let mut statement = filled.statement()?;
     let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
@@ -96,14 +96,14 @@ fn text(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),
         ValueRef::Integer(number) => number.to_string(),
-        // With a point, whatever the number, so that all of a column look the same.
+        // Always with a decimal point, so that all numbers of a column look the same.
         ValueRef::Real(number) => format!("{number:?}"),
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
-/// A text in one line, its line ends as blanks.
+/// A text on one line, with blanks for line endings.
 fn one_line(text: &str) -> String {
     first_line(&text.replace("\r\n", " ").replace(['\n', '\r'], " "), 200)
 }

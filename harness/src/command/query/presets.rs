@@ -1,8 +1,8 @@
-//! Questions that are often asked of past runs.
+//! The presets: queries about past runs that users often need.
 
 use crate::command::error::CommandError;
 
-/// A preset is a question with a name.
+/// A preset is a query with a name.
 struct Preset {
     name: &'static str,
     asks: &'static str,
@@ -109,14 +109,14 @@ ORDER BY last_ms DESC, f.file_path",
 /// The SQL of a preset.
 ///
 /// # Errors
-/// There is none of this name.
+/// There is no preset with this name.
 pub(super) fn sql(name: &str) -> Result<&'static str, CommandError> {
     let known = || PRESETS.iter().map(|preset| format!("`{}`", preset.name)).collect::<Vec<_>>().join(", ");
     let preset = PRESETS.iter().find(|preset| preset.name == name);
     preset.map(|preset| preset.sql).ok_or_else(|| CommandError::UnknownPreset { name: name.to_owned(), known: known() })
 }
 
-/// All presets as text, each with its SQL to begin one's own from.
+/// All presets as text, each with its SQL, which users can start their own queries from.
 pub(super) fn list() -> String {
     let mut text = String::new();
     for Preset { name, asks, sql } in &PRESETS {

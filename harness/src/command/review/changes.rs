@@ -1,12 +1,12 @@
-//! Which records of a script differ between two texts of it, and the text that takes over some of them.
+//! Finds the records that differ between two texts of a script, and makes the text in which only some of them are new.
 
 use std::fmt;
 
 use crate::dialect::Dialect;
 use crate::dialect::outline::parts;
 
-/// Two texts of one script, piece by piece: each piece begins with the directive of a record, and what is before the first
-/// belongs to the first.
+/// Two texts of one script, piece by piece. Each piece begins with the directive of a record; the text before the first
+/// directive belongs to the first piece.
 pub(super) struct Changes {
     dialect: Dialect,
     pieces: Vec<Piece>,
@@ -20,7 +20,7 @@ pub(super) struct Piece {
     pub first: u64,
     pub old: Vec<u8>,
     pub new: Vec<u8>,
-    /// How it must end by each text.
+    /// How the record must end according to each text.
     expected: (Expected, Expected),
 }
 
@@ -43,14 +43,14 @@ impl fmt::Display for Expected {
     }
 }
 
-/// What becomes of a change.
+/// What happens to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It is written to the file.
     Accept,
     /// It is dropped.
     Reject,
-    /// It goes on waiting.
+    /// It still waits.
     Skip,
 }
 
@@ -83,7 +83,7 @@ impl Changes {
     /// Replaces the new text of the `index`th piece that differs.
     ///
     /// # Errors
-    /// As a sentence: that is not exactly one record any more.
+    /// As a sentence: the text is not exactly one record.
     pub(super) fn edit(&mut self, index: usize, text: Vec<u8>) -> Result<(), String> {
         let is_first = self.pieces.first().is_some_and(|piece| piece.old != piece.new) && index == 0;
         let dialect = self.dialect;
@@ -103,8 +103,9 @@ impl Changes {
         Ok(())
     }
 
-    /// The text of the file by these decisions, one for each piece that differs, and the text in which what is skipped is new
-    /// too.
+    /// Applies these decisions, one for each piece that differs. Returns the text for the file, and the text that still waits,
+    /// in
+    /// which skipped pieces are new too.
     pub(super) fn decide(&self, decisions: &[Decision]) -> (Vec<u8>, Vec<u8>) {
         let mut decisions = decisions.iter().copied();
         let (mut file, mut waiting) = (Vec::new(), Vec::new());
@@ -126,7 +127,7 @@ impl Changes {
 }
 
 impl Piece {
-    /// In words, that the record must end otherwise than before, if it must.
+    /// A sentence, if the new text expects success where the old one expects an error, or the like.
     pub(super) fn turn(&self) -> Option<String> {
         let (old, new) = self.expected;
         (old != new).then(|| format!("this record expects {old} so far, and would expect {new}"))

@@ -1,4 +1,4 @@
-//! One key from a terminal, and a text from an editor.
+//! Reads one key from a terminal, and a text from an editor.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::Command;
@@ -10,10 +10,10 @@ pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Asks, and waits for a key, without Enter; Ctrl-C and Ctrl-D are keys too, and the end of the input is Ctrl-D.
+/// Asks, and waits for a key, without Enter. Ctrl-C and Ctrl-D are keys too; the end of the input counts as Ctrl-D.
 ///
 /// # Errors
-/// The terminal refused.
+/// The terminal's mode cannot be changed, or it cannot be read.
 pub(super) fn key(question: &str) -> io::Result<u8> {
     let stdin = io::stdin();
     let usual = tcgetattr(&stdin)?;
@@ -24,7 +24,7 @@ pub(super) fn key(question: &str) -> io::Result<u8> {
     tcsetattr(&stdin, OptionalActions::Drain, &by_key)?;
     say!("{question}");
     let mut byte = [0];
-    // A line that was begun before the change can make one read return nothing.
+    // If the user began a line before the mode changed, one read may return nothing.
     let read = (0..3).map(|_| stdin.lock().read(&mut byte)).find(|read| !matches!(read, Ok(0)));
     tcsetattr(&stdin, OptionalActions::Drain, &usual)?;
     Ok(if read.unwrap_or(Ok(0))? == 0 { END } else { byte[0] })
@@ -39,7 +39,7 @@ pub(super) const END: u8 = 4;
 /// Lets the user change a text in `$VISUAL`, `$EDITOR` or `vi`. The file that the editor gets has this extension.
 ///
 /// # Errors
-/// As a sentence: the editor cannot be started, or says that it failed.
+/// As a sentence: the editor cannot be started, or ends with an error.
 pub(super) fn edit(text: &[u8], extension: &str) -> Result<Vec<u8>, String> {
     let named =
         ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));

@@ -1,4 +1,4 @@
-//! Reads the file with settings.
+//! Reads the settings file.
 
 use std::fs;
 use std::io::ErrorKind as Io;
@@ -13,7 +13,7 @@ use crate::suite::shown;
 mod layers;
 
 impl Settings {
-    /// The settings of the package in `folder`, if it has some, with those of the profile of that name.
+    /// The settings of the package in `folder`, with those of this profile; `None` if the package has none.
     ///
     /// # Errors
     /// The file cannot be read, is not TOML, has an unknown key or a wrong value, or has no such profile. The message
@@ -55,7 +55,7 @@ impl Settings {
     }
 }
 
-/// The file with settings in a folder, and its text.
+/// The settings file in a folder, and its text; `None` if there is none.
 fn found(folder: &Path) -> Result<Option<(PathBuf, String)>, String> {
     let read = |path: PathBuf| match fs::read_to_string(&path) {
         Ok(text) => Ok(Some((path, text))),
@@ -63,7 +63,7 @@ fn found(folder: &Path) -> Result<Option<(PathBuf, String)>, String> {
         Err(error) => Err(format!("cannot read `{}`: {error}", shown(&path))),
     };
     let own = read(folder.join(FILE))?;
-    // A manifest that cannot be read or parsed is cargo's business; most have no such table.
+    // If a manifest cannot be read or parsed, cargo reports that. Most manifests have no table with settings.
     let manifest = read(folder.join(MANIFEST)).ok().flatten().filter(|(_, text)| {
         let has_table = |document: Document<&str>| in_manifest(&document).is_some();
         text.contains("slt") && Document::parse(text.as_str()).is_ok_and(has_table)
@@ -78,7 +78,7 @@ fn found(folder: &Path) -> Result<Option<(PathBuf, String)>, String> {
     }
 }
 
-/// The table of a manifest that holds settings, if it has one.
+/// The table with settings in a manifest, if it has one.
 fn in_manifest<'d>(document: &'d Document<&str>) -> Option<&'d dyn toml_edit::TableLike> {
     let package = document.as_table().get("package")?.as_table_like()?;
     let table = package.get("metadata")?.as_table_like()?.get("slt")?.as_table_like()?;

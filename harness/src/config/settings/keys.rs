@@ -1,21 +1,21 @@
-//! The keys that a file with settings may have.
+//! The keys that a settings file may have.
 
 use std::path::Path;
 
 use clap::{Arg, ArgMatches};
 
-/// A key, which is named as its flag is.
+/// A key. It has the name of its flag.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(super) kind: Kind,
-    /// Other flags, and variables without a flag, that beat it where they are given.
+    /// Other flags, and variables without a flag, that override the key.
     beaten_by: &'static [&'static str],
-    /// Whether it adds to what the target's code says, instead of replacing it.
+    /// Whether the key's values are added to those of the target's code, instead of replacing them.
     pub(crate) adds: bool,
 }
 
-/// What a key may hold.
+/// The type of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -37,7 +37,7 @@ const fn key(name: &'static str, kind: Kind) -> Key {
     Key { name, kind, beaten_by: &[], adds: false }
 }
 
-/// All keys, in the order in which they are shown.
+/// All keys, in the order in which users see them.
 pub(crate) const KEYS: &[Key] = &[
     key("roots", Kind::Paths),
     Key { adds: true, ..key("exclude", Kind::Exclusions) },
@@ -77,17 +77,21 @@ pub(crate) const KEYS: &[Key] = &[
 ];
 
 impl Key {
-    /// The id of its flag.
+    /// The id of the key's flag.
     pub(crate) fn id(&self) -> String {
         self.name.replace('-', "_")
     }
 
-    /// Whether the flag with its id means the same: one with a variable does; `slt shrink --seed` is another seed.
+    /// Whether a flag with the key's id has the key's meaning. A flag with a variable does; but `slt shrink --seed`, which has
+    /// none,
+    /// is another seed.
     pub(super) fn is_of(&self, arg: &Arg) -> bool {
         arg.get_env().is_some() || self.beaten_by.iter().any(|name| is_variable(name))
     }
 
-    /// What beats it though it is not its own flag or variable: a flag's id, or a variable.
+    /// The id of another flag, or the variable, that overrides the key; `None` if nothing does. The key's own flag and variable
+    /// are
+    /// not considered.
     pub(crate) fn beaten_by(&self, matches: &ArgMatches) -> Option<&'static str> {
         self.beaten_by.iter().copied().find(|name| match is_variable(name) {
             true => std::env::var_os(name).is_some(),
@@ -95,7 +99,7 @@ impl Key {
         })
     }
 
-    /// The key's value as it is shown; without passwords.
+    /// The key's value as users see it, without passwords.
     pub(crate) fn shown(&self, word: &str) -> String {
         let hidden = || "(cannot be shown)".to_owned();
         match self.kind {
@@ -108,13 +112,13 @@ impl Key {
     }
 }
 
-/// Whether a name is that of a variable.
+/// Whether a name is a variable's, and not a flag's id.
 pub(crate) fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 impl Kind {
-    /// What it may hold, in words.
+    /// The values that are allowed, in words.
     pub(super) fn expected(self) -> String {
         match self {
             Kind::Text | Kind::Engine => "a text in quotes".to_owned(),

@@ -1,4 +1,4 @@
-//! Stands in for the file with settings where the feature `toml` is off: a package that has one cannot be tested.
+//! Replaces the reading of settings files if the feature `toml` is off: a package that has such a file cannot be tested.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,10 @@ use crate::config::manifest::MANIFEST;
 use crate::suite::shown;
 
 impl Settings {
-    /// No settings.
+    /// Returns no settings.
     ///
     /// # Errors
-    /// The package has a file with settings, or a profile of one was named.
+    /// The package has a settings file, or the user names a profile.
     pub(in crate::config) fn read(folder: &Path, profile: Option<&str>) -> Result<Option<Settings>, String> {
         let own = folder.join(FILE);
         let manifest = folder.join(MANIFEST);
@@ -28,7 +28,7 @@ impl Settings {
     }
 }
 
-/// Whether a manifest has a table `[package.metadata.slt]` with settings. Where that is hard to say, it may have.
+/// Whether a manifest has a table `[package.metadata.slt]` with settings. In doubtful cases, the answer is yes.
 fn may_have_settings(manifest: &str) -> bool {
     let plain = |name: &str| name.replace([' ', '\t', '"', '\''], "");
     let mut section = String::new();

@@ -135,7 +135,7 @@ fn settings_stand_in_the_manifest_or_in_a_file_but_not_in_both() {
     fs::write(folder.path().join("slt.toml"), "").unwrap();
     let message = Settings::read(folder.path(), None).unwrap_err();
     assert!(message.starts_with("settings are in two places") && message.contains("keep one"), "{message}");
-    // The targets of a package are no settings.
+    // `targets` in a manifest is no setting.
     let manifest = "[package]\nname = \"slt\"\n[package.metadata.slt]\ntargets = []\n";
     fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
     assert!(Settings::read(folder.path(), None).unwrap().is_some());

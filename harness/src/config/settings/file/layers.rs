@@ -1,4 +1,4 @@
-//! The keys of a file with settings, checked: those at its top, and those of each profile.
+//! Reads and checks the keys of a settings file: those at its top, and those of each profile.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::dialect::Dialect;
 use crate::engine::Choice;
 use crate::queue::Place;
 
-/// The file that is read.
+/// The settings file that is read.
 pub(super) struct Source<'s> {
     file: &'s str,
     text: &'s str,
@@ -26,7 +26,7 @@ pub(super) struct Source<'s> {
 /// Profiles by their names.
 type Profiles = Vec<(String, Vec<Entry>)>;
 
-/// The line of a byte of the text, counted from 1.
+/// The line in which a byte of the text is, counted from 1.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
     1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
 }
@@ -39,7 +39,7 @@ impl<'s> Source<'s> {
     /// The keys at the top of a table, and its profiles.
     ///
     /// # Errors
-    /// A key that is unknown, or that holds what it cannot hold: file, line, and what is expected.
+    /// A key is unknown or has a wrong value. The message names the file, the line, and what is expected.
     pub(super) fn layers(&self, table: &dyn TableLike) -> Result<(Vec<Entry>, Profiles), String> {
         let top = self.entries(table, None)?;
         let mut profiles = Profiles::new();
@@ -57,7 +57,7 @@ impl<'s> Source<'s> {
 
     fn entries(&self, table: &dyn TableLike, profile: Option<&str>) -> Result<Vec<Entry>, String> {
         let mut entries = Vec::new();
-        // These are no settings where they stand.
+        // At the top of the file, these keys are no settings.
         let is_other = |name: &str| name == PROFILE || (name == TARGETS && self.is_manifest);
         for (name, item) in table.iter().filter(|(name, _)| profile.is_some() || !is_other(name)) {
             let line = self.line(table, name, item);
@@ -81,13 +81,13 @@ impl<'s> Source<'s> {
         Ok(entries)
     }
 
-    /// Sizes without units.
+    /// Converts sizes to bytes; other values stay.
     fn plain(&self, kind: Kind, words: Vec<String>) -> Vec<String> {
         let bytes = |word: String| size(&word).map_or(word, |bytes| bytes.to_string());
         if kind == Kind::Size { words.into_iter().map(bytes).collect() } else { words }
     }
 
-    /// Whether the flag of a key takes this value.
+    /// Checks that the flag of a key accepts this value.
     fn check(&self, key: &Key, word: &str) -> Result<(), String> {
         match key.kind {
             Kind::Engine => return word.parse::<Choice>().map(|_| ()).map_err(|error| error.to_string()),
@@ -100,7 +100,7 @@ impl<'s> Source<'s> {
         let id = key.id();
         let Some(arg) = self.flags.get_arguments().find(|arg| arg.get_id() == id.as_str()) else { return Ok(()) };
         let long = arg.get_long().unwrap_or_default();
-        // Without its variable, which may hold what is wrong itself.
+        // Without its variable, whose own value may be wrong.
         let alone = Command::new("slt").no_binary_name(true).arg(arg.clone().env(None::<&'static str>));
         let parsed = alone.try_get_matches_from([format!("--{long}={word}")]);
         parsed.map(|_| ()).map_err(|error| {
@@ -177,7 +177,7 @@ impl<'s> Source<'s> {
         Ok(Rule { pattern: pattern.to_owned(), what: what.to_owned(), line })
     }
 
-    /// What to say of a key that there is not.
+    /// The message about a key that does not exist.
     fn unknown(&self, name: &str, profile: Option<&str>) -> String {
         let flag = name.replace('_', "-");
         if KEYS.iter().any(|key| key.name == flag) {
@@ -217,7 +217,7 @@ impl<'s> Source<'s> {
 }
 
 impl Kind {
-    /// The words of a value, as the flag takes them; none if the value is of another type. Paths are relative to `folder`.
+    /// The words of a value, as the flag takes them; `None` if the value has the wrong type. Paths are relative to `folder`.
     fn words(self, item: &Item, folder: &Path) -> Option<Vec<String>> {
         let path = |text: &str| folder.join(text).to_string_lossy().into_owned();
         let texts = || item.as_array()?.iter().map(Toml::as_str).collect::<Option<Vec<&str>>>();
@@ -244,7 +244,7 @@ impl Kind {
     }
 }
 
-/// An engine; the program of an external one is relative to the folder, if it is named by a relative path.
+/// An engine. If it is external and its program is a relative path, the path is made absolute, from `folder`.
 fn engine(text: &str, folder: &Path) -> String {
     let Some(command) = text.strip_prefix("external:") else { return text.to_owned() };
     let command = command.trim_start();
