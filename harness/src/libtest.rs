@@ -16,7 +16,7 @@ use crate::suite::TestFile;
 use crate::trial::{self, Options};
 use crate::worker::{EARLIER_FAILURE, INTERRUPTED};
 
-/// When a message says that a trial has been running for long; the same as libtest's.
+/// After this time, a message says that a trial is slow; the same time as in libtest.
 pub const SLOW: Duration = Duration::from_secs(60);
 
 /// What the trials share while they run.
@@ -97,7 +97,7 @@ fn trial_of(file: TestFile, shared: &Arc<Shared>) -> Trial {
                 trial::run_compared(&file, &shared.engine, &shared.options, Arc::new(()), true, &is_unwanted, &|| {});
             lock(&shared.running).retain(|(name, _)| *name != file.name);
             match outcome.verdict {
-                // It has already failed, and will not run to its end.
+                // A trial that was stopped, but that had already failed.
                 Verdict::NotRun { .. } if !outcome.failures.is_empty() => {
                     Outcome { verdict: Verdict::Failed, ..outcome }
                 }

@@ -14,7 +14,7 @@ use super::columns::columns;
 use super::words::{count, first_line, percent, percentage};
 use crate::outcome::{Failure, Outcome, Results, Verdict};
 
-/// How many characters of a message count for its cause.
+/// How many characters of a message belong to its cause.
 const MOST: usize = 160;
 
 /// A cluster is all failures with one cause.
@@ -108,13 +108,13 @@ pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
     causes
 }
 
-/// How a message begins about the output of a command.
+/// How a message about a command's output begins.
 const OUTPUT: &str = "the command printed something else";
 
 /// The cause of one failure.
 fn cause(failure: &Failure) -> String {
     if let (Some(expected), Some(actual)) = (&failure.expected, &failure.actual) {
-        // The message says how many rows differ, and in which columns, which varies.
+        // The message says how many rows differ and in which columns, and that varies.
         let head = match failure.message.starts_with(OUTPUT) {
             true => OUTPUT,
             false => "query result mismatch",
@@ -292,7 +292,7 @@ impl Clusters {
         format!("{} of {} checked{known}", count(self.failing, "failing file"), self.checked)
     }
 
-    /// What the figures leave out.
+    /// A remark about failing records whose own texts were not kept; empty if there are none.
     fn doubt(&self) -> String {
         match self.unseen {
             0 => String::new(),
@@ -304,7 +304,7 @@ impl Clusters {
     }
 }
 
-/// Rows of figures, each with its cause and, below it, an example.
+/// Lays out rows of numbers, each with its cause and, below it, an example.
 fn laid_out(titles: &[&str], rows: Vec<(Vec<String>, String, &Example)>) -> String {
     let mut lines = vec![titles.iter().chain(&["cause"]).map(ToString::to_string).collect::<Vec<_>>()];
     for (mut figures, cause, example) in rows {
@@ -318,7 +318,7 @@ fn laid_out(titles: &[&str], rows: Vec<(Vec<String>, String, &Example)>) -> Stri
 }
 
 impl Example {
-    /// A failure of an outcome; if there is none, what is known.
+    /// An example from a failure of an outcome; without a failure, from the verdict.
     pub fn new(name: &str, outcome: &Outcome, failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
             let message = first_line(&outcome.verdict.to_string(), MOST);

@@ -1,4 +1,4 @@
-//! Two runs compared: what broke, what was fixed, what became slower.
+//! Compares two runs: what broke, what was fixed, what became slower.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ const SLOWER_BY_US: u64 = 100_000;
 
 /// A comparison says what changed from one run to another; a file is in at most one of its lists.
 ///
-/// Only files in the scope of both runs are compared: of a file that one of them was not asked for, it says nothing.
+/// Only files in the scope of both runs are compared. A file that one of the runs was not asked for is in no list.
 ///
-/// Lists are sorted by name, but for `slower`, where the file that lost the most time comes first.
+/// Lists are sorted by name, except `slower`, where the file that lost the most time comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// The earlier run.
@@ -33,9 +33,9 @@ pub struct Comparison {
     pub no_longer_passing: Vec<Change>,
     /// Files that pass in both runs and take at least half as long again, and 0.1 s more.
     pub slower: Vec<Change>,
-    /// Files that only the later run has, and the earlier one would have had.
+    /// Files that only the later run has, although they are in the scope of both.
     pub new: Vec<Change>,
-    /// Files that only the earlier run has, and the later one would have had.
+    /// Files that only the earlier run has, although they are in the scope of both.
     pub gone: Vec<Change>,
     /// How many files fail in both runs.
     pub still_failing: u64,
@@ -45,7 +45,7 @@ pub struct Comparison {
     pub outside_before: u64,
 }
 
-/// What a comparison says of a run as a whole.
+/// One run as a whole, in a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunHead {
     /// The run's id.
@@ -58,13 +58,13 @@ pub struct RunHead {
     pub wall_us: u64,
     /// Files that filters left out.
     pub filtered_out: u64,
-    /// Which part of its suite the run was of, as text; absent if it was the whole suite.
+    /// The scope of the run, as text; absent if it was the whole suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// The package and the test target that made the run; empty if unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub target: String,
-    /// How many trials ended how; in a comparison, of those that are compared.
+    /// The numbers of trials by verdict; in a comparison, only of the trials that are compared.
     pub total: Counts,
 }
 
@@ -83,7 +83,7 @@ impl RunHead {
         }
     }
 
-    /// The cells of its line; the time of a run that had more files than are compared says nothing.
+    /// The cells of the run's line. The time is left out if the run had more files than are compared.
     fn cells(&self, side: &str, outside: u64) -> [String; 9] {
         let total = &self.total;
         [
@@ -100,18 +100,18 @@ impl RunHead {
     }
 }
 
-/// What one file was and what it has become.
+/// The change of one file between the two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The trial's name.
     pub name: String,
-    /// Its state in the earlier run, if it was in it.
+    /// Its state in the earlier run, if it was in that run.
     pub before: Option<Standing>,
-    /// Its state in the later run, if it is in it.
+    /// Its state in the later run, if it is in that run.
     pub after: Option<Standing>,
 }
 
-/// The state of a file in one run; of several passes the worst, of several times the shortest.
+/// The state of a file in one run: the worst of all passes, with the shortest time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// The verdict.
@@ -261,7 +261,7 @@ impl Comparison {
         self.outside_before + self.outside_after > 0
     }
 
-    /// What each run was of, and how many files are not compared for that; empty if nothing is left out.
+    /// The targets of the two runs, if they differ; and the scopes, with the number of files that are not compared, if any.
     fn scopes(&self) -> String {
         let mut text = String::new();
         if !self.before.target.is_empty() && !self.after.target.is_empty() && self.before.target != self.after.target {
@@ -356,7 +356,7 @@ mod tests {
         let forward = Comparison::new(&whole, &one);
         assert_eq!((names(&forward.newly_failing), names(&forward.gone)), (vec!["select/1.test"], vec![]));
         assert_eq!((forward.outside_after, forward.outside_before), (11, 0));
-        // The totals are those of what is compared.
+        // The totals count only files that are compared.
         assert_eq!((forward.before.total.planned, forward.before.total.passed, forward.after.total.failed), (1, 1, 1));
         let text = forward.text(50);
         assert!(text.contains("after   1 file (whole name: `select/1.test`)\n"), "{text}");
@@ -368,10 +368,10 @@ mod tests {
         let other = Results { scope: scope(&["select/2.test"], "tests"), ..other };
         let nothing = Comparison::new(&one, &other).text(50);
         assert!(nothing.contains("No file was in the scope of both runs.\n"), "{nothing}");
-        // A file that the filter names and that is not there any more is gone.
+        // A file that the filter names and that no longer exists is gone.
         let none = Results { outcomes: Vec::new(), ..one.clone() };
         assert_eq!(names(&Comparison::new(&whole, &none).gone), ["select/1.test"]);
-        // Another suite has other files, which are neither new nor gone.
+        // The files of another suite are neither new nor gone.
         let other = Results { scope: scope(&[], "other"), ..samples::after() };
         let other = Comparison::new(&whole, &other);
         assert_eq!((other.new.len(), other.gone.len(), other.outside_after, other.outside_before), (0, 0, 1, 2));

@@ -13,7 +13,7 @@ pub fn text<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> String {
 /// How many records the list shows.
 const MOST: usize = 40;
 
-/// The counts, and the first records on which not both engines are right; empty if nothing was compared.
+/// The counts, and the first records on which at least one engine is wrong; empty if nothing was compared.
 pub fn list<'o>(outcomes: impl IntoIterator<Item = &'o Outcome> + Clone) -> String {
     let mut list = text(outcomes.clone());
     let records: Vec<(&str, &Compared)> = records(outcomes).collect();
@@ -30,7 +30,7 @@ pub fn list<'o>(outcomes: impl IntoIterator<Item = &'o Outcome> + Clone) -> Stri
     list
 }
 
-/// The records on which not both engines are right, as far as they are kept, each with the name of the reference.
+/// The records on which at least one engine is wrong, as far as they are kept, each with the name of the reference.
 pub fn records<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> impl Iterator<Item = (&'o str, &'o Compared)> {
     let all = outcomes.into_iter().filter_map(|outcome| outcome.comparison.as_ref());
     all.flat_map(|comparison| comparison.records.iter().map(|record| (comparison.reference.as_str(), record)))

@@ -1,4 +1,4 @@
-//! The files that a run leaves in its folder of results, each of them whole or not there.
+//! Writes the files in the folder for the results of a run. Each is written as a whole, or not at all.
 //!
 //! ```text
 //! results.json                        the account of the last run
@@ -28,33 +28,33 @@ use crate::outcome::Results;
 /// How many copies of results are kept.
 pub const RUNS_KEPT: usize = 100;
 
-/// How long another process may be writing before this one gives up.
+/// How long this process waits for another one that is writing, before it gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a file is called while it is being written.
+/// How the name of a file begins while it is being written.
 const UNFINISHED: &str = ".unfinished-";
 
-/// A folder of results that this process alone writes to, for as long as it has this.
+/// A folder of results, locked: while this value exists, no other process writes to the folder.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     lock: File,
 }
 
-/// What became of the files of one run.
+/// The files of one run that were written, and the errors.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// What was written.
+    /// The files that were written.
     pub files: Vec<PathBuf>,
-    /// Why other files were not, a sentence fragment for each.
+    /// Why other files were not written: a sentence fragment for each.
     pub complaints: Vec<String>,
 }
 
 impl Folder {
-    /// Waits until nobody else writes to this folder, which is made if need be.
+    /// Waits until no other process writes to this folder, and locks it. Creates the folder if it does not exist.
     ///
     /// # Errors
-    /// The folder cannot be made, written or locked, or another process has been writing for a minute.
+    /// The folder cannot be created, written or locked, or another process has been writing for a minute.
     pub fn lock(path: &Path) -> io::Result<Folder> {
         fs::create_dir_all(path.join("runs"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("results.lock"))?;
@@ -73,12 +73,12 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Removes what processes that were killed while they wrote have left.
+    /// Removes unfinished files of processes that were killed while they wrote.
     fn tidy(&self) {
         let entries = [self.path.clone(), self.runs()].into_iter().filter_map(|folder| fs::read_dir(folder).ok());
         for entry in entries.flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                // What cannot be removed does no harm.
+                // A file that cannot be removed does no harm.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -88,7 +88,7 @@ impl Folder {
         self.path.join("runs")
     }
 
-    /// Writes all files of one run. One that fails keeps none of the others from being written.
+    /// Writes all files of one run. If one fails, the others are still written.
     pub fn write(&self, results: &Results) -> Written {
         let mut written = Written::default();
         let legacy = Legacy::new(results);
@@ -107,14 +107,14 @@ impl Folder {
         written.add(&self.path.join("report.html"), page.as_bytes());
     }
 
-    /// The last runs, at most so many; those that cannot be read are left out.
+    /// The last runs, at most `most`; those that cannot be read are left out.
     #[cfg(feature = "page")]
     pub fn past(&self, most: usize) -> Vec<Results> {
         let copies = self.copies().unwrap_or_default();
         copies.iter().rev().filter_map(|path| Results::read(path).ok()).take(most).collect()
     }
 
-    /// Writes the copy that is kept when the next run has taken the place of `results.json`.
+    /// Writes the copy of the results that stays when the next run replaces `results.json`.
     fn write_copy(&self, results: &Results, written: &mut Written) {
         let copy = self.runs().join(copy_name(results));
         written.add(&copy, &json(results));
@@ -122,7 +122,7 @@ impl Folder {
             Ok(copies) => copies,
             Err(error) => return written.complain(&self.runs(), &error),
         };
-        // An account of the same run that was written before its end, by a process that left it earlier.
+        // A process that left the same run earlier may have written an incomplete account of it.
         let suffix = format!("-{}.json", file_name(&results.run_id));
         copies.retain(|path| {
             let same = path != &copy && path.to_string_lossy().ends_with(&suffix);
@@ -168,7 +168,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Closing alone would leave the lock with a child that another thread is just starting.
+        // Unlocked explicitly, because a child that another thread is starting would keep it locked.
         let _ = FileExt::unlock(&self.lock);
     }
 }
@@ -186,20 +186,20 @@ impl Written {
     }
 }
 
-/// Writes a file by another name, and then gives it its own: a reader, or a kill, meets the old file or the new one.
+/// Writes a file under another name, and then renames it: a reader sees the old file or the new one, also after a kill.
 ///
 /// # Errors
-/// The system's; the old file is then untouched.
+/// An error of the system; the old file is then unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    // As any program would make it; the process's mask takes its share.
+    // The usual permissions of a new file; the system applies the process's umask.
     builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(plain)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    // The name is as lasting as the file only once the folder is; some file systems cannot promise that.
+    // The rename is durable only once the folder is synced; some file systems cannot sync folders.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
@@ -210,25 +210,25 @@ fn plain(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), words.split(" at path ").next().unwrap_or_default())
 }
 
-/// Plain data as a line of JSON.
+/// A value as a line of JSON.
 pub fn json(value: &impl serde::Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).expect("plain data becomes JSON in memory");
     bytes.push(b'\n');
     bytes
 }
 
-/// The name of a run's copy: when it began and its id, so that names sort by time, of short runs too.
+/// The name of a run's copy: when the run began, and its id. Names sort by time, also those of short runs.
 fn copy_name(results: &Results) -> String {
     format!("{}-{}.json", file_time(results.started_us), file_name(&results.run_id))
 }
 
-/// A run's id as a part of a file's name: what was merged comes from files, and may hold anything.
+/// A run's id as a part of a file name. Ids of merged results come from files, and may contain any character.
 fn file_name(id: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     id.chars().map(|c| if fits(c) { c } else { '_' }).take(100).collect()
 }
 
-/// Whether two accounts of runs with one id cover a common time, and so are of one run.
+/// Whether two accounts with the same run id overlap in time, and so are of the same run.
 fn overlap(a: &Results, b: &Results) -> bool {
     let end = |results: &Results| results.started_us.saturating_add(results.wall_us);
     a.started_us <= end(b) && b.started_us <= end(a)

@@ -1,4 +1,4 @@
-//! What GitHub shows of a run: a job summary in Markdown, and annotations at the failing lines.
+//! Reports a run to GitHub: a job summary in Markdown, and annotations at the failing lines.
 //!
 //! See <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
 
@@ -18,13 +18,13 @@ const MOST_FILES: usize = 50;
 /// How many lines of a diff the summary shows.
 const MOST_LINES: usize = 20;
 
-/// The maximum size of the summary, in bytes: GitHub drops one over 1 MiB, and all steps share a page.
+/// The maximum size of the summary, in bytes: GitHub drops a summary of more than 1 MiB, and all steps share one page.
 const MOST_BYTES: usize = 100_000;
 
-/// A column of the summary's table: its header, its figure, and whether it is omitted if all its figures are 0.
+/// A column of the summary's table: its header, its number, and whether it is omitted if all its numbers are 0.
 type Column = (&'static str, fn(&Counts) -> u64, bool);
 
-/// All columns but the first and the last add up to the first.
+/// All columns except the first and the last add up to the first.
 const COLUMNS: [Column; 11] = [
     ("Files", |counts| counts.planned, false),
     ("Passed", |counts| counts.passed, false),
@@ -130,7 +130,7 @@ fn inline(text: &str) -> String {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '\n' => safe.push(' '),
-            // GitHub makes links of addresses and mentions of names.
+            // GitHub turns addresses into links, and names into mentions.
             '@' => safe.push_str("&#64;"),
             ':' => safe.push_str("&#58;"),
             c if c.is_ascii_punctuation() && !"/.,-".contains(c) => safe.extend(['\\', c]),

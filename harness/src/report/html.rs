@@ -1,6 +1,6 @@
 //! The results of a run as one HTML page that needs no network and no other file.
 //!
-//! Figures, tables and comparisons are plain HTML; the page's script draws the list of files and the timeline from JSON
+//! Numbers, tables and comparisons are plain HTML; the page's script draws the list of files and the timeline from JSON
 //! in the page. All text from test files and engines is escaped, in HTML and in JSON, and the page's content security
 //! policy forbids it to load or send anything.
 
@@ -27,18 +27,18 @@ const STYLE: &str = include_str!("html/page.css");
 const SCRIPTS: [&str; 3] =
     [include_str!("html/shared.js"), include_str!("html/files.js"), include_str!("html/timeline.js")];
 
-/// Nothing is loaded and nothing is sent, whatever a test file contains.
+/// The content security policy: the page loads nothing and sends nothing, whatever a test file contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
                       base-uri 'none'; form-action 'none'";
 
 /// How many names each list of changes shows.
 const MOST_CHANGES: usize = 100;
 
-/// How many runs before it a page shows of each file.
+/// How many earlier runs a page shows for each file.
 pub const PAST_RUNS: usize = past::MOST_RUNS;
 
-/// The page: a whole HTML document, compared with an earlier run if there is one. Those of the last runs that are
-/// comparable tell the past of each file.
+/// The page: a whole HTML document, compared with an earlier run if there is one. For each file, the page also shows its
+/// verdicts in those runs of `past` that are comparable.
 pub fn page(results: &Results, previous: Option<&Results>, past: &[Results]) -> String {
     let lanes = lanes::lanes(results);
     let past = Past::new(results, past);
@@ -115,7 +115,7 @@ fn kind(verdict: &Verdict) -> (usize, String) {
     (KINDS.iter().position(|(known, _)| *known == class).unwrap_or_default(), note)
 }
 
-/// How many trials are of each kind, in the order of [`KINDS`].
+/// The number of trials of each kind, in the order of [`KINDS`].
 fn kinds<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> [u64; KINDS.len()] {
     let mut counts = [0; KINDS.len()];
     for outcome in outcomes {
@@ -176,7 +176,7 @@ fn header(results: &Results, headline: &str, compared: bool) -> Markup {
     }
 }
 
-/// A bar whose parts are as wide as their share. The same figures are beside it as text, so screen readers skip it.
+/// A bar whose parts are as wide as their share. The same numbers are beside it as text, so screen readers skip it.
 fn stack(counts: &[u64; KINDS.len()], class: &str) -> Markup {
     html! {
         span class={ "stack " (class) } aria-hidden="true" {

@@ -1,4 +1,4 @@
-//! `junit.xml`: a run for CI servers, in Maven Surefire's dialect, which has elements for reruns.
+//! `junit.xml`: a run for CI servers, in the format of Maven Surefire, which has elements for reruns.
 //!
 //! A category is a test suite, a file is a test case; `failure` means failing records, `error` a crash or an exceeded
 //! limit, `skipped` a file that had nothing to check, was not run, or is known to fail. Earlier attempts are
@@ -89,7 +89,7 @@ fn case(xml: &mut Xml, outcome: &Outcome) {
             xml.element(3, kind.element(), &attributes, Some(&outcome.failure_text()));
         }
         (None, Verdict::Ignored { reason }) => xml.element(3, "skipped", &[("message", reason.clone())], None),
-        // As in libtest's line: neither a success nor a failure. Its text has the failing records.
+        // As in libtest's line, a known failure is neither a success nor a failure. The text has the failing records.
         (None, Verdict::KnownFailure { .. }) => {
             xml.element(3, "skipped", &[("message", verdict.to_string())], Some(&outcome.failure_text()));
         }
@@ -128,7 +128,7 @@ fn rerun(xml: &mut Xml, attempt: &Attempt, passed: bool) {
     xml.end(3, name);
 }
 
-/// How many files were skipped, failed, and ended in an error.
+/// The numbers of files that were skipped, that failed, and that ended in an error.
 fn counts<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> [String; 3] {
     let mut counts = [0, 0, 0];
     for outcome in outcomes {
@@ -142,7 +142,7 @@ fn counts<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> [String; 3] {
     counts.map(|count: u64| count.to_string())
 }
 
-/// What a verdict is for CI servers.
+/// The kind of a verdict for CI servers.
 #[derive(Clone, Copy)]
 enum Kind {
     Failure,
@@ -178,7 +178,7 @@ fn is_skipped(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Ignored { .. } | Verdict::KnownFailure { .. } | Verdict::NotRun { .. })
 }
 
-/// One line on what was wrong: the first failing record, or what ended the whole script.
+/// One line about what was wrong: the first failing record, or what ended the whole script.
 fn message(verdict: &Verdict, first: Option<&str>) -> String {
     let first = first.and_then(|message| message.lines().next()).unwrap_or_default();
     match verdict {

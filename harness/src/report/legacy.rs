@@ -27,13 +27,13 @@ pub struct Legacy {
     pub summary: Summary,
     /// The names of the files that ran.
     pub tested_files: TestedFiles,
-    /// The same figures by category.
+    /// The same numbers by category.
     pub categories: BTreeMap<String, Figures>,
     /// The failures, by file.
     pub detailed_failures: Vec<FileFailures>,
 }
 
-/// Figures for a number of files.
+/// The numbers for a set of files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Files that ran.
@@ -50,10 +50,10 @@ pub struct Figures {
     pub pass_rate: f64,
 }
 
-/// Figures for all files.
+/// The numbers for all files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The figures.
+    /// The numbers.
     #[serde(flatten)]
     pub figures: Figures,
     /// All files, run or not.
@@ -197,7 +197,7 @@ impl Figures {
 /// The status of a file by this outcome; `None` if it did not run.
 fn status(outcome: &Outcome) -> Option<FileStatus> {
     match outcome.verdict {
-        // The earlier format has no known failures: what fails, fails, and what passes, passes.
+        // The earlier format has no known failures: a file counts as failed if a record failed, and otherwise as passed.
         Verdict::UnexpectedPass { .. } if outcome.records.failed > 0 => Some(FileStatus::Failed),
         Verdict::Passed | Verdict::Flaky { .. } | Verdict::UnexpectedPass { .. } => Some(FileStatus::Passed),
         Verdict::Failed | Verdict::KnownFailure { .. } => Some(FileStatus::Failed),

@@ -27,7 +27,7 @@ const TERSE_WIDTH: u64 = 88;
 /// How many files a message names at most.
 const MOST_NAMES: usize = 3;
 
-/// How the output is laid out.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// A line for each trial.
@@ -42,11 +42,11 @@ pub enum Format {
 /// What a printer shows, and how.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Layout {
-    /// The layout.
+    /// The format.
     pub format: Format,
     /// Whether each trial's time follows its verdict.
     pub report_time: bool,
-    /// Whether only one trial runs at a time, so that its name can be shown before it ends.
+    /// Whether only one trial runs at a time: then its name is shown before it ends.
     pub serial: bool,
     /// Whether failures go to standard error as `Error: …`, where nextest looks for them.
     pub errors_to_stderr: bool,
@@ -57,7 +57,7 @@ pub struct Printer {
     out: Box<dyn Write + Send>,
     layout: Layout,
     width: usize,
-    /// In JSON, trials have their Rust paths, on which editors nest.
+    /// The Rust paths of the trials, for JSON: editors build their tree from these.
     rust_paths: HashMap<String, String>,
     planned: u64,
     ended: u64,
@@ -91,8 +91,7 @@ impl Printer {
         }
     }
 
-    /// Also shows this progress; with `above`, its bar and this output share one terminal, and lines are written above
-    /// it.
+    /// Also shows this progress. With `above`, the bar and this output share one terminal, and lines are written above the bar.
     pub fn show_progress(&mut self, progress: Progress, above: bool) {
         if above {
             self.out = progress.above(std::mem::replace(&mut self.out, Box::new(io::sink())));
@@ -100,7 +99,7 @@ impl Printer {
         self.progress = Some(progress);
     }
 
-    /// Shows how each failing file is run again: by this command, which lacks only its name.
+    /// Sets the command that is shown for running a failing file again; only the file's name is missing in it.
     pub fn rerun_by(&mut self, command: String) {
         self.failures.again = command;
     }
@@ -244,7 +243,7 @@ impl Printer {
             progress.finish();
         }
         let failed = counts.failures();
-        // libtest has no fourth kind: what does not fail the run is ignored.
+        // libtest has only three kinds: a file that neither passed nor failed the run counts as ignored.
         let ignored = counts.ignored + counts.known_failures + counts.not_run;
         if self.layout.format == Format::Json {
             self.json(json!({"type": "suite", "event": if failed > 0 { "failed" } else { "ok" },

@@ -11,7 +11,7 @@ use crate::summary::{ExitStatus, Summary};
 pub struct Merged {
     /// The results; workers are renumbered across machines. Files of missing shards are not run.
     pub results: Results,
-    /// The summary, and what is wrong: files that are in two results, shards that do not fit.
+    /// The summary. Its defects are files that are in two results, and shards that do not fit together.
     pub summary: Summary,
 }
 
@@ -49,7 +49,7 @@ pub fn merge(parts: Vec<(String, Results)>) -> Merged {
         merged.workers = before.saturating_add(part.workers.max(highest));
         merged.outcomes.extend(part.outcomes.into_iter().map(|mut outcome| {
             for worker in outcome.earlier.iter_mut().map(|attempt| &mut attempt.worker).chain([&mut outcome.worker]) {
-                // 0 is a process without a number.
+                // 0 means a process without a number.
                 *worker = if *worker > 0 { worker.saturating_add(before) } else { 0 };
             }
             outcome
@@ -79,7 +79,7 @@ fn scope(parts: &[(String, Results)]) -> Option<Scope> {
     same.then(|| Scope { suite, ..(*first).clone() })
 }
 
-/// How many files a shard has left out that no other shard has; `None` if the results are not a shard's.
+/// How many files are in no shard, because filters left them out; `None` if the results are not a shard's.
 fn outside(part: &Results) -> Option<u64> {
     let (shard, split) = (part.shard?, part.split.as_ref()?);
     let elsewhere = split.files.saturating_sub(split.part(shard).len() as u64);
@@ -128,7 +128,7 @@ fn kind(part: &Results) -> String {
 
 /// Why a shard does not belong to the same run as the first one of the same split.
 fn apart(name: &str, part: &Results, first_name: &str, first: &Results) -> Option<String> {
-    // A defect of one shard alone is reported for that shard.
+    // A defect that concerns one shard alone is reported elsewhere.
     let sound = |part: &Results| part.split.clone().filter(Split::is_intact);
     let (ours, theirs) = (sound(part)?, sound(first)?);
     if part.engine != first.engine {
@@ -186,7 +186,7 @@ fn wrong_files(name: &str, part: &Results, shard: Shard) -> Option<String> {
 fn missing(parts: &[(String, Results)]) -> Vec<Shard> {
     let shards: Vec<Shard> = parts.iter().filter_map(|(_, part)| part.shard).collect();
     let of = shards.iter().map(|shard| shard.of).max().unwrap_or(0);
-    // More than possible are a defect, and need no list.
+    // A number of shards above the maximum is a defect, which needs no list of shards.
     let absent = (1..=of.min(Shard::MOST)).filter(|index| shards.iter().all(|shard| shard.index != *index));
     absent.map(|index| Shard { index, of }).collect()
 }

@@ -1,11 +1,11 @@
-//! Stands in for the progress bar where the feature `bar` is off: nothing is drawn.
+//! Replaces the progress bar if the feature `bar` is off: draws nothing.
 
 use std::collections::HashMap;
 use std::io::Write;
 
 use crate::event::{Event, Reporter};
 
-/// What a terminal shows of a run while it goes on: nothing.
+/// The progress of a run on a terminal; without the feature, there is none.
 #[derive(Clone)]
 pub struct Progress;
 

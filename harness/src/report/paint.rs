@@ -1,4 +1,4 @@
-//! Failures and diffs in colour, for a terminal. The stream that they are written to removes the colours where none are wanted.
+//! Failures and diffs in colour, for a terminal. The output stream removes the colours if the user wants none.
 
 use anstyle::{AnsiColor, Style};
 

@@ -7,8 +7,8 @@
 //!   2  select4.test  3 s
 //! ```
 //!
-//! It is drawn on standard error; other lines on the same terminal are written above it. A narrow terminal shows no
-//! bar, then fewer figures; of a long name it shows the end.
+//! It is drawn on standard error; other lines on the same terminal are written above it. On a narrow terminal, first the bar is
+//! left out, and then some numbers; a long name is cut at its beginning.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -66,7 +66,7 @@ struct LineWriter {
 /// The data behind the progress display.
 #[derive(Debug, Default)]
 struct State {
-    /// How many files there are; `None` if other processes run a part of them unseen.
+    /// How many files there are; `None` if other processes run some of them, which this process does not see.
     planned: Option<u64>,
     workers: u32,
     /// How long each file took last time, in microseconds.
@@ -77,7 +77,9 @@ struct State {
     done: u64,
     records: u64,
     failed: u64,
-    /// The time that the finished files took now, and the past time of those of them with a known one.
+    /// The time that the finished files took in this run. The next two fields are only about finished files with a known past
+    /// time:
+    /// their time in this run, and their past time.
     done_us: u64,
     done_known_us: u64,
     done_known_past_us: u64,
@@ -86,8 +88,9 @@ struct State {
 }
 
 impl Progress {
-    /// Shows the progress of a run on standard error. `planned` is empty if the number of files for this process is
-    /// unknown; `past` is how long files took before, in microseconds, by name.
+    /// Shows the progress of a run on standard error. `planned` has the names of all files, or is `None` if it is unknown which
+    /// of
+    /// them this process runs; `past` is how long files took before, in microseconds, by name.
     pub fn new(planned: Option<&[String]>, workers: u32, past: HashMap<String, u64>, color: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let state = State::new(planned, workers, past);
@@ -126,7 +129,7 @@ impl Progress {
         let ticker = lock(&self.0.ticker).take();
         if let Some((stop, ticker)) = ticker {
             drop(stop);
-            // It panics only if indicatif does, and then there is no bar to remove.
+            // The thread panics only if indicatif does, and then there is no bar to remove.
             let _ = ticker.join();
         }
         for bar in &self.0.screen.running {
@@ -177,7 +180,7 @@ fn width() -> usize {
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-/// A name, or the end of it that fits into that many columns: the end identifies the file.
+/// A name, or its end, if only that fits into `room` columns: the end identifies the file.
 fn end_of(name: &str, room: usize) -> Cow<'_, str> {
     if name.width() <= room {
         return name.into();
@@ -191,7 +194,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Output appears above the bar, only whole lines, a few at a time.
+/// A writer to the terminal above the bar: it writes only whole lines, several at a time.
 struct Above(Arc<Shared>);
 
 impl Write for Above {
@@ -206,7 +209,7 @@ impl Write for Above {
     fn flush(&mut self) -> io::Result<()> {
         let mut lines = lock(&self.0.lines);
         if lock(&self.0.ticker).is_none() {
-            // There is no bar any more.
+            // The bar has been removed.
             lines.write_out();
         }
         lines.error.take().map_or(Ok(()), Err)
@@ -261,7 +264,7 @@ impl State {
         }
     }
 
-    /// How long the rest will take, if known: the past times, at the speed of this run.
+    /// How long the rest will take, if known: estimated from past times and the speed of this run.
     fn left(&self) -> Option<Duration> {
         let planned = self.planned?;
         if self.done == 0 && self.past_total == 0 {
@@ -282,7 +285,7 @@ impl State {
         Some(Duration::from_secs_f64(micros / 1e6))
     }
 
-    /// The progress line, if possible within that many columns.
+    /// The progress line, if possible within `width` columns.
     fn line(&self, elapsed: Duration, color: bool, width: usize) -> String {
         let files = match self.planned {
             Some(planned) => format!("{}/{planned} files", self.done),
@@ -311,7 +314,7 @@ impl State {
         bar + &words
     }
 
-    /// The finished part of the files, as a bar of at most that many columns; empty if there is no room.
+    /// The finished part of the files, as a bar of at most `room` columns; empty if there is no room.
     fn bar(&self, room: usize) -> String {
         let cells = room.saturating_sub(2).min(BAR.0);
         let Some(planned) = self.planned.filter(|planned| *planned > 0 && cells >= BAR.1) else {

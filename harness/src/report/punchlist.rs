@@ -28,7 +28,7 @@ pub struct Punchlist {
     pub not_run: u64,
     /// The percentage of the files with something to check that passed.
     pub pass_rate: Option<f64>,
-    /// Which part of its suite the run was of, as text; absent if it was the whole suite.
+    /// The scope of the run, as text; absent if it was the whole suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// The failing files by first cause.

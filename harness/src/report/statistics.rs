@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::words::time;
 use crate::outcome::{Counts, Outcome};
 
-/// Statistics are figures that show whether a run could have been faster.
+/// Statistics are numbers that show whether a run could have been faster.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statistics {
     /// Files and records.
     pub counts: Counts,
-    /// From the first claim to the last outcome.
+    /// The time from the first claim to the last outcome.
     pub wall: Duration,
     /// How many workers there were.
     pub workers: u32,
-    /// The time of all trials together.
+    /// The sum of the times of all trials.
     pub busy: Duration,
     /// The part of `busy` inside the engine.
     pub engine: Duration,
@@ -44,13 +44,13 @@ impl Statistics {
         ratio(self.busy, self.wall * self.workers)
     }
 
-    /// The lower bound for any order of the files: the longest file, or an equal share of all.
+    /// The lower bound of the wall time for any order of the files: the time of the longest file, or an equal share of all.
     pub fn lower_bound(&self) -> Duration {
         let longest = self.longest.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest);
         longest.max(self.busy / self.workers)
     }
 
-    /// The figures as text, one per line; with `timings` also where the time of the run went.
+    /// The numbers as text, one per line; with `timings` also where the time of the run went.
     pub fn text(&self, timings: bool) -> String {
         let Counts { passed, known_failures, ignored, not_run, records, .. } = self.counts;
         let failed = self.counts.failures();

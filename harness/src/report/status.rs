@@ -12,7 +12,7 @@ use super::compare::RunHead;
 use super::words::{ago, count, first_line, pass_rate, percentage, time_us, utc};
 use crate::outcome::{Counts, Results, Verdict};
 
-/// A status is what a user asks first about a run.
+/// A status is what a user wants to know first about a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     /// How the run ended, in words.
@@ -28,7 +28,7 @@ pub struct Status {
     pub failing: Vec<Failing>,
     /// Files that passed in one pass or attempt and failed in another, sorted by name.
     pub unstable: Vec<String>,
-    /// The files that the run has left, as far as they are there.
+    /// The files of the run that exist.
     pub written: Vec<PathBuf>,
 }
 
@@ -40,12 +40,12 @@ pub struct Failing {
     /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The failure that counts as the first.
+    /// The first failure.
     pub first: Example,
 }
 
 impl Status {
-    /// The status of a run that has left these files.
+    /// The status of a run that has written these files.
     pub fn new(results: &Results, written: Vec<PathBuf>) -> Self {
         let mut status = Status {
             verdict: verdict(results),
@@ -144,7 +144,7 @@ fn verdict(results: &Results) -> String {
     words + &scope
 }
 
-/// How many files ended how: always those that passed and failed, others where there are any.
+/// The numbers of files by verdict: always those that passed and failed, other verdicts only if there are any.
 fn kinds(counts: &Counts) -> String {
     let always = [(counts.passed, "passed"), (counts.failed, "failed")];
     let others = [

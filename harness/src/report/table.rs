@@ -5,10 +5,10 @@ use super::words::{pass_rate, percentage, record_rate};
 use crate::outcome::Counts;
 use crate::summary::Summary;
 
-/// A column: its header, its figure, and whether it is omitted if all its figures are 0.
+/// A column: its header, its number, and whether it is omitted if all its numbers are 0.
 type Column = (&'static str, fn(&Counts) -> String, bool);
 
-/// For files. All columns but the first and the last add up to the first.
+/// The columns for files. All except the first and the last add up to the first.
 const FILES: [Column; 11] = [
     ("files", |counts| counts.planned.to_string(), false),
     ("passed", |counts| counts.passed.to_string(), false),

@@ -1,4 +1,4 @@
-//! One trial as it runs, record by record.
+//! Shows one trial as it runs, record by record.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ struct State {
 }
 
 impl Transcript {
-    /// A transcript that is written to `out`, which decides about colours.
+    /// A transcript that is written to `out`, which removes colours if the user wants none.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         Transcript(Mutex::new(State { out, file: String::new(), open: None, error: None }))
     }
@@ -91,7 +91,7 @@ impl Reporter for Transcript {
 }
 
 impl State {
-    /// Shows a record that is about to run; another try of the same record is already shown.
+    /// Shows a record that is about to run; if this is another try of the record, it is already shown.
     fn begin(&mut self, file: &str, line: u64, sql: &[u8]) {
         if self.open.is_none() {
             if self.file != file {
@@ -107,7 +107,7 @@ impl State {
         if !record.step.counts() && matches!(ending, Ending::Passed) {
             return;
         }
-        // If no SQL ran, there is no time.
+        // If the record ran no SQL, it has no time.
         let took = self.open.take().map(|began| began.elapsed());
         if took.is_none() {
             self.begin(file, record.line, record.step.text());

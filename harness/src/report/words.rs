@@ -5,17 +5,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::escape;
 use crate::outcome::{Counts, RecordCounts};
 
-/// The day and time in UTC, without saying so: `2026-11-23 07:44:12`, as SQLite's date functions read it.
+/// The day and time in UTC, without a zone, as SQLite's date functions read it: `2026-11-23 07:44:12`.
 pub fn date(us: u64) -> String {
     rfc3339(us).replace('T', " ").trim_end_matches('Z').to_owned()
 }
 
-/// The day and time in UTC as RFC 3339 has it, to the second: `2026-11-23T07:44:12Z`.
+/// The day and time in UTC in the format of RFC 3339, to the second: `2026-11-23T07:44:12Z`.
 pub fn rfc3339(us: u64) -> String {
     humantime::format_rfc3339_seconds(moment(us)).to_string()
 }
 
-/// The same to the millisecond: `2026-11-23T07:44:12.123Z`.
+/// The day and time in UTC in the format of RFC 3339, to the millisecond: `2026-11-23T07:44:12.123Z`.
 pub fn rfc3339_millis(us: u64) -> String {
     humantime::format_rfc3339_millis(moment(us)).to_string()
 }
@@ -25,8 +25,8 @@ pub fn file_time(us: u64) -> String {
     rfc3339_millis(us).replace(['-', ':'], "")
 }
 
-/// This many microseconds after the Unix epoch; the last second of the year 9999 for anything later, which RFC 3339
-/// cannot write.
+/// The time `us` microseconds after the Unix epoch. RFC 3339 cannot write times after the year 9999, so that the last second of
+/// that year replaces them.
 fn moment(us: u64) -> SystemTime {
     const LAST: u64 = 253_402_300_799 * 1_000_000;
     UNIX_EPOCH + Duration::from_micros(us.min(LAST))
@@ -48,7 +48,7 @@ pub fn ago(us: u64, now: SystemTime) -> String {
     }
 }
 
-/// A time as people say it: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`, `2 h 03 min`.
+/// A duration for people: `0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`, `2 h 03 min`.
 pub fn time(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let whole = duration.as_secs();
@@ -62,12 +62,12 @@ pub fn time(duration: Duration) -> String {
     }
 }
 
-/// Microseconds as a time that people say.
+/// Microseconds as a duration for people.
 pub fn time_us(us: u64) -> String {
     time(Duration::from_micros(us))
 }
 
-/// A time that is still running, rounded up to whole seconds: `6 s`, `2 min 05 s`, `1 h 12 min`.
+/// A duration that still changes, rounded up to whole seconds: `6 s`, `2 min 05 s`, `1 h 12 min`.
 pub fn clock(duration: Duration) -> String {
     match duration.as_secs_f64().ceil() as u64 {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -75,7 +75,7 @@ pub fn clock(duration: Duration) -> String {
     }
 }
 
-/// A time for a column of times to be compared: in milliseconds, whatever it is.
+/// A duration in milliseconds, also if it is long; for columns of durations that readers compare.
 pub fn milliseconds(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
@@ -85,20 +85,20 @@ pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A part of a whole in percent, to one place: 66.6; none where there is no whole.
+/// A part of a whole in percent, with one decimal: 66.6; `None` if the whole is 0.
 ///
-/// Rounded towards zero, so that 100 says that nothing is missing; but only nothing is 0.
+/// Rounded towards zero, so that 100 means that nothing is missing. The result is 0 only if the part is 0.
 pub fn percent(part: u64, whole: u64) -> Option<f64> {
     let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole))?;
     Some(tenths.max(u128::from(part.min(1))) as f64 / 10.0)
 }
 
-/// A part of a whole as text: `66.6 %`; a dash where there is no whole.
+/// A part of a whole as text: `66.6 %`; a dash if the whole is 0.
 pub fn rate(part: u64, whole: u64) -> String {
     percentage(percent(part, whole))
 }
 
-/// A percentage as text: `66.6 %`; a dash where there is none.
+/// A percentage as text: `66.6 %`; a dash for `None`.
 pub fn percentage(percent: Option<f64>) -> String {
     percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"))
 }
@@ -113,7 +113,7 @@ pub fn record_rate(records: &RecordCounts) -> Option<f64> {
     percent(records.passed, records.passed.saturating_add(records.failed))
 }
 
-/// A text as XML and HTML can hold it: characters that these forbid become U+FFFD.
+/// A text that XML and HTML accept: characters that these forbid become U+FFFD.
 pub fn valid_xml(text: &str) -> String {
     let allowed = |c: char| match c {
         '\t' | '\n' | '\r' => true,

@@ -1,4 +1,4 @@
-//! The data of the page's script: columns of figures, and the texts of failures.
+//! The data of the page's script: columns of numbers, and the texts of failures.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,12 +14,12 @@ use crate::outcome::{Outcome, Results};
 /// The maximum size of all failure texts in the page, in bytes: the page must open quickly and fit into a mail.
 const BUDGET: usize = 2_500_000;
 
-/// How far the texts of a file are cut, from hardly to almost all: failures shown, bytes of a message, and of other
-/// texts.
+/// The limits to which the texts of a file are cut, from the highest to the lowest: the number of failures, and the bytes of a
+/// message and of other texts.
 const CUTS: [(usize, usize, usize); 6] =
     [(10, 16_384, 16_384), (5, 4096, 4096), (3, 1024, 1024), (1, 512, 512), (1, 200, 100), (1, 80, 0)];
 
-/// Data is everything that the script needs: for each column, a value per outcome.
+/// The data that the script needs: for each column, a value per outcome.
 #[derive(Debug, Serialize)]
 pub(super) struct Data<'r> {
     kinds: [(&'static str, &'static str); KINDS.len()],
@@ -32,7 +32,7 @@ pub(super) struct Data<'r> {
     note: Vec<String>,
     wall: Vec<u64>,
     engine: Vec<u64>,
-    /// Since the first file started; null for files that did not run.
+    /// When each trial started, after the first one; null for files that did not run.
     start: Vec<Option<u64>>,
     attempt: Vec<u32>,
     pass: Vec<u32>,
@@ -40,18 +40,18 @@ pub(super) struct Data<'r> {
     passed: Vec<u64>,
     failed: Vec<u64>,
     skipped: Vec<u64>,
-    /// The process; 0 if there was only one.
+    /// The process that ran each trial; 0 if there was only one.
     worker: Vec<u32>,
     lanes: Vec<&'r [Span]>,
-    /// The verdicts of the last runs, of each file whose past is known; see [`Past::digits`].
+    /// The verdicts of each file in the last runs; empty if they are unknown. See [`Past::digits`].
     past: Vec<String>,
-    /// Whether the file is flaky, by its past.
+    /// Whether each file was flaky in the last runs.
     flaky: Vec<bool>,
     texts: Vec<Option<Texts<'r>>>,
     /// The index of each outcome's texts, by its name and pass.
     #[serde(skip)]
     places: HashMap<(&'r str, u32), usize>,
-    /// How many files have less text here than in the results.
+    /// How many files have shorter texts here than in the results.
     #[serde(skip)]
     pub shortened: u64,
 }

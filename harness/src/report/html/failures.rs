@@ -22,7 +22,7 @@ const MOST_FILES: usize = 250;
 /// How many more files of a cause are listed by name.
 const MOST_NAMES: usize = 500;
 
-/// The section of failures; nothing if nothing failed.
+/// The section of failures; empty if nothing failed.
 pub(super) fn failures(results: &Results, data: &Data<'_>, past: &Past<'_>) -> Markup {
     let mut by_cause: BTreeMap<String, Vec<&Outcome>> = BTreeMap::new();
     for file in by_file(results) {
@@ -68,7 +68,7 @@ pub(super) fn failures(results: &Results, data: &Data<'_>, past: &Past<'_>) -> M
     }
 }
 
-/// Files with a cause of which others are shown.
+/// The names of further files with a cause; the page shows other files of this cause in full.
 fn names(outcomes: &[&Outcome]) -> Markup {
     html! {
         details .names {
@@ -83,7 +83,7 @@ fn names(outcomes: &[&Outcome]) -> Markup {
     }
 }
 
-/// A file with its failures, open.
+/// A file with its failures, expanded.
 fn file(outcome: &Outcome, data: &Data<'_>, past: &Past<'_>) -> Markup {
     let (kind, note) = kind(&outcome.verdict);
     let texts = data.texts_of(outcome);

@@ -1,4 +1,4 @@
-//! Who ran what when: as many lanes as files ran at once.
+//! Which worker ran which file when: as many lanes as files ran at once.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What became of each file in the last runs.
+//! The verdicts of each file in the last runs.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,16 @@ use crate::report::by_file::by_file;
 /// How many runs before this one are shown.
 pub(super) const MOST_RUNS: usize = 10;
 
-/// The verdicts of the last runs and of this one, the oldest first: an index of [`KINDS`], or nothing where the file did not
-/// run.
+/// The verdicts of each file in the last runs and in this one, the oldest first: an index into [`KINDS`], or `None` if the file
+/// was not in the run.
 #[derive(Debug, Default)]
 pub(super) struct Past<'r> {
     files: HashMap<&'r str, Vec<Option<usize>>>,
 }
 
 impl<'r> Past<'r> {
-    /// The past of the files of `results`, from those of `runs` that are earlier runs of the same suite on the same engine.
+    /// The verdicts of the files of `results`, and those in `runs`, if they are earlier runs of the same suite on the same
+    /// engine.
     pub(super) fn new(results: &'r Results, runs: &'r [Results]) -> Past<'r> {
         let is_earlier = |run: &&Results| {
             run.engine == results.engine
@@ -44,12 +45,12 @@ impl<'r> Past<'r> {
         Past { files }
     }
 
-    /// The verdicts of a file; none if nothing is known of earlier runs.
+    /// The verdicts of a file; empty if there are no earlier runs.
     fn of(&self, name: &str) -> &[Option<usize>] {
         self.files.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a file was flaky in one of these runs, or passed between two failures or failed between two passes.
+    /// Whether a file was flaky in one of these runs, passed between two failures, or failed between two passing runs.
     pub(super) fn is_flaky(&self, name: &str) -> bool {
         let name_of = |kind: &usize| KINDS[*kind].0;
         let known = self.of(name).iter().flatten();
@@ -67,13 +68,13 @@ impl<'r> Past<'r> {
         turns > 1
     }
 
-    /// The verdicts of a file as text for the page's script: a digit for each run, `-` where the file did not run.
+    /// The verdicts of a file as text for the page's script: a digit for each run, `-` if the file was not in it.
     pub(super) fn digits(&self, name: &str) -> String {
         let digit = |kind: &Option<usize>| kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string());
         self.of(name).iter().map(digit).collect()
     }
 
-    /// A mark for each run, and what they say in words.
+    /// A mark for each run, and the same in words.
     pub(super) fn marks(&self, name: &str) -> Markup {
         let verdicts = self.of(name);
         let word = |kind: &Option<usize>| kind.map_or("not in the run", |kind| KINDS[kind].1);

@@ -24,7 +24,7 @@ pub(super) fn categories(results: &Results) -> Markup {
     for outcome in &results.outcomes {
         outcomes.entry(category(&outcome.name)).or_default().push(outcome);
     }
-    // All columns from the third to the pass rate add up to the second; this column is optional.
+    // All columns from the third to the pass rate add up to the second. The column of known failures is optional.
     let known = results.total.known_failures > 0;
     html! {
         section #categories aria-labelledby="categories-title" {
@@ -80,7 +80,7 @@ fn category_row(name: &str, counts: &Counts, outcomes: &[&Outcome], known: bool)
 /// How many records are in the table of the comparison.
 const MOST_COMPARED: usize = 100;
 
-/// What the reference says, if there was one; empty otherwise.
+/// The table of the comparison with the reference; empty if there was no reference.
 pub(super) fn comparison(results: &Results) -> Markup {
     let Some(sum) = Comparison::sum(results.outcomes.iter().filter_map(|outcome| outcome.comparison.as_ref())) else {
         return html! {};

@@ -2,7 +2,7 @@ use super::*;
 use crate::outcome::{Failure, RESULTS_VERSION, RecordCounts, Shard};
 use crate::summary::Summary;
 
-/// The results of a run with these outcomes, with closed counts.
+/// The results of a run with these outcomes, with matching counts.
 fn results(outcomes: Vec<Outcome>) -> Results {
     let summary = Summary::new(outcomes.iter().map(|outcome| (outcome.name.as_str(), outcome.pass)), &outcomes);
     Results {

@@ -1,4 +1,4 @@
-//! Figures formatted for readers.
+//! Numbers and times as readers see them.
 
 use crate::report::words::rfc3339;
 
@@ -34,7 +34,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// A point in time for machines and for readers, if known.
+/// A point in time, once for machines and once for readers; `None` if unknown.
 pub(super) fn moment(since_epoch_us: u64) -> Option<(String, String)> {
     let known = Some(since_epoch_us).filter(|us| *us > 0)?;
     let machines = rfc3339(known);

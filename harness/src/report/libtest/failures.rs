@@ -1,4 +1,4 @@
-//! The failures that stand at the end of libtest's output.
+//! The failures at the end of libtest's output.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ const MOST_NAMES: usize = 10;
 pub(super) struct Failures {
     /// The command that runs a file again, up to its name; empty if unknown.
     pub(super) again: String,
-    /// The names of files, the text for each, and the record that failed first, if that is in a loop.
+    /// The name of each file, its text, and the record that failed first, if that is in a loop.
     texts: Vec<(String, String, Option<String>)>,
     /// Files to which no connection could be made, by the error.
     unconnected: BTreeMap<String, Vec<String>>,
@@ -31,7 +31,7 @@ impl Failures {
         self.texts.push((outcome.name.clone(), text, in_loop(outcome)));
     }
 
-    /// All of it, escaped: each failing file once, with the command that runs it again; nothing if nothing failed.
+    /// The whole report, escaped: each failing file once, with the command that runs it again; empty if nothing failed.
     pub(super) fn text(mut self) -> String {
         if self.texts.is_empty() {
             return String::new();
@@ -46,7 +46,7 @@ impl Failures {
             let again = command("run again", name) + &pass.map(|pass| command("that pass", pass)).unwrap_or_default();
             report.push_str(&format!("---- {head} stdout ----\n{text}\n{again}\n"));
         };
-        // What is the same for several files, such as a server that is down, is printed once.
+        // An error that several files share, such as a server that is down, is printed once.
         self.unconnected.retain(|_, names| names.len() > 1);
         for (message, names) in &mut self.unconnected {
             names.sort();
@@ -65,8 +65,9 @@ impl Failures {
     }
 }
 
-/// The record of a file that failed first, named with the pass of its loops, as `loops.test:4(i=3)`; nothing outside of loops,
-/// in files that are included, and where that is the trial itself.
+/// The record of a file that failed first, with the pass of its loops, such as `loops.test:4(i=3)`. `None` if the record is in
+/// no
+/// loop, if it is in an included file, or if the trial is that record itself.
 fn in_loop(outcome: &Outcome) -> Option<String> {
     let failure = outcome.failures.first().filter(|failure| !failure.pass.is_empty())?;
     let script = with_line(&outcome.name).map_or(outcome.name.as_str(), |(script, _)| script);

@@ -244,7 +244,7 @@ impl Kind {
     }
 }
 
-/// An engine. If it is external and its program is a relative path, the path is made absolute, from `folder`.
+/// An engine. If it is external and its program is a relative path, that path is relative to `folder`.
 fn engine(text: &str, folder: &Path) -> String {
     let Some(command) = text.strip_prefix("external:") else { return text.to_owned() };
     let command = command.trim_start();
