@@ -49,10 +49,10 @@ use selection::{Selection, Wanted, select};
 pub(crate) use set_up::around_here;
 pub use target::Target;
 
-/// The suite with what the package's file with settings says of it. The stack that the file asks for is given to trials.
+/// Applies the package's settings file to the suite, and makes trials use the stack size in that file.
 ///
 /// # Errors
-/// The settings name a root that is not there.
+/// The settings name a root that does not exist.
 pub(crate) fn under_settings(suite: Suite, config: &Config) -> Result<Suite, String> {
     let Some(settings) = &config.settings else { return Ok(suite) };
     if let Some(bytes) = settings.stack_size() {
@@ -61,7 +61,7 @@ pub(crate) fn under_settings(suite: Suite, config: &Config) -> Result<Suite, Str
     settings.on(suite, config.roots.is_some())
 }
 
-/// Shows the settings that are in force, and where each comes from.
+/// Shows the settings in force, and where each comes from.
 pub(crate) fn show_config(config: &Config) -> ExitStatus {
     let text = match config.format {
         Some(Format::Json) => escape::json(&config.in_force.json()).into_owned(),
@@ -77,11 +77,11 @@ pub(crate) fn show_config(config: &Config) -> ExitStatus {
     }
 }
 
-/// Ends `main` with the exit code of a run. A process that has left threads behind in an engine ends here and now: what
-/// the engine does at `exit` might wait for them.
+/// Ends `main` with the exit code of a run. If the process has abandoned threads in an engine, it ends at once: the `exit`
+/// handlers of the engine might wait for these threads.
 pub(crate) fn leave(status: ExitStatus) -> ExitCode {
     if trial::left_threads_behind() {
-        // An error here is reported by now.
+        // A failed write has been reported before.
         let _ = io::stdout().flush();
         crash::end(i32::from(status as u8));
     }
@@ -90,7 +90,7 @@ pub(crate) fn leave(status: ExitStatus) -> ExitCode {
 
 /// Prints a clap error, or the help that was asked for, and returns its exit code.
 pub(crate) fn usage(error: &clap::Error) -> ExitStatus {
-    // If it cannot be printed, the exit code must do.
+    // If it cannot be printed, the exit code is enough.
     let _ = error.print();
     if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Passed }
 }
@@ -124,7 +124,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
         true => last::wanted(&suite, config)?,
         false => Wanted { filter: config.filter.clone(), is_nothing: config.only_ignored },
     };
-    // A worker's supervisor sees how it ends.
+    // Not in a worker: its supervisor sees how it ends.
     let _armed = (!config.list).then(crash::arm);
     if let Some(status) = set_up::keep_if_asked(&config.set_up) {
         return Ok(status);
@@ -138,7 +138,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
     let mut printer = output::printer(config, mode, &files)?;
     printer.rerun_by(messages::rerun_command(config, &options));
     if config.list {
-        // nextest wants names alone, which it asks for as `terse`.
+        // nextest needs only names, and asks for them with `terse`.
         printer.list(&files, config.format == Some(Format::Terse));
         printer.flush()?;
         return Ok(ExitStatus::Passed);
@@ -157,7 +157,7 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
         history::shuffle(&mut files, seed);
         note!("shuffled with --shuffle-seed {seed}");
     }
-    // Workers inherit what they need; what an engine in this process starts does not.
+    // A supervisor keeps its variables for its workers. In other modes, an engine's child processes must not inherit them.
     if !matches!(mode, Mode::Supervise(..)) {
         environment::forget();
     }
@@ -176,7 +176,8 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
     })
 }
 
-/// What a trial may do: as the config says, with the reference, the list of known failures, and a folder for results.
+/// What a trial may do: the options of the config, and the reference, the list of known failures, and a folder for returned
+/// values.
 fn options(config: &Config, engine: &dyn Engine) -> Result<Options, RunError> {
     let reference = match &config.reference {
         Some(choice) => Some(choice.reference()?),

@@ -1,4 +1,4 @@
-//! The account of a run, and the files that keep it.
+//! Makes the account of a run, and writes it to files.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -23,12 +23,12 @@ use crate::report::libtest::Format;
 use crate::suite::TestFile;
 use crate::summary::Summary;
 
-/// What an account says besides the outcomes.
+/// The parts of an account besides the outcomes.
 pub(super) struct About<'a> {
     pub run: &'a Run<'a>,
     pub run_id: String,
     pub seed: Option<u64>,
-    /// How many workers, or threads, there were; 0 for as many as the outcomes name.
+    /// How many workers, or threads, there were; 0 if the outcomes tell.
     pub workers: u32,
 }
 
@@ -37,12 +37,12 @@ impl About<'_> {
     pub(super) fn results(self, summary: &Summary, mut outcomes: Vec<Outcome>) -> Results {
         let run = self.run;
         let end = |outcome: &Outcome| match outcome.started_us {
-            // Files that never began come last.
+            // Files that never started come last.
             0 => u64::MAX,
             started => started.saturating_add(outcome.wall_us),
         };
         outcomes.sort_by_key(end);
-        // Workers have heard its name, where only a connection knows that.
+        // If only a connection knows the engine's name, workers have put it into their outcomes.
         let heard = outcomes.iter().map(|outcome| &outcome.engine).find(|name| !name.is_empty());
         let engine = match (run.engine.name(), heard) {
             (UNNAMED, Some(heard)) => heard.clone(),
@@ -89,16 +89,16 @@ fn micros(time: SystemTime) -> u64 {
     u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// An id for a run that no queue has given one.
+/// An id for a run without a queue.
 pub(super) fn run_id() -> String {
     match getrandom::u32() {
         Ok(random) => format!("{random:08x}"),
-        // A run does not fail because there is no random number.
+        // A run does not fail only because the system has no random number.
         Err(_) => format!("p{}", std::process::id()),
     }
 }
 
-/// Adds outcomes to the history that the order of later runs and their progress follow from.
+/// Adds outcomes to the history, which later runs use for their order and progress.
 pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]) {
     if config.nextest {
         return;
@@ -115,9 +115,10 @@ pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]
     }
 }
 
-/// Writes what `account` says once nobody else writes there, and says so; a complaint changes no verdict.
+/// Waits until no other process writes results, calls `account`, writes its results, and prints what was written. An error
+/// changes no verdict.
 ///
-/// Under nextest each file is a process, and the account of one would take the place of all others: nothing is written.
+/// Under nextest each file has its own process, whose account would replace those of all others: nothing is written.
 pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce() -> Result<Results, E>) {
     let config = run.config;
     if config.nextest {
@@ -147,12 +148,12 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     let mut written = locked.as_ref().map(|folder| folder.write(&results)).unwrap_or_default();
     #[cfg(feature = "page")]
     if let (true, Some(folder)) = (config.report, &locked) {
-        // The run before, unless it is another part of this one, or not comparable.
+        // The previous run, unless it has the same id, or is not comparable.
         let comparable = |other: &Results| {
             other.engine == results.engine && other.shard == results.shard && other.has_suite_of(&results)
         };
         let previous = previous.filter(|other| other.run_id != results.run_id && comparable(other));
-        // Its own copy is the last one.
+        // One more, because the last copy is of this run.
         let past = folder.past(html::PAST_RUNS + 1);
         folder.write_page(&html::page(&results, previous.as_ref(), &past), &mut written);
     }
@@ -160,15 +161,15 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     written.complaints.iter().for_each(|complaint| warn(complaint));
     // If the results go to a file or a program, standard output gets nothing else.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
-        // If it cannot be printed, the files must do.
+        // If it cannot be printed, the files are enough.
         let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.table, &results, &written)));
     }
     tell_github(config, &results);
 }
 
-/// Removes the files with returned values that are older than the run. They are best removed, so no error counts.
+/// Removes the files with returned values that are older than the run. A file that cannot be removed does no harm.
 fn forget_values(folder: &Path, started_us: u64) {
-    // A file system's clock may be behind.
+    // The clock of a file system may be late.
     let started =
         (UNIX_EPOCH + Duration::from_micros(started_us)).checked_sub(Duration::from_secs(60)).unwrap_or(UNIX_EPOCH);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -178,7 +179,7 @@ fn forget_values(folder: &Path, started_us: u64) {
     }
 }
 
-/// The job summary and the annotations, where GitHub runs this; a complaint changes no verdict.
+/// Writes the job summary and the annotations, if GitHub runs this process; an error changes no verdict.
 fn tell_github(config: &Config, results: &Results) {
     let GitHub { summary, repository } = &config.github;
     if let Some(path) = summary {
@@ -190,7 +191,7 @@ fn tell_github(config: &Config, results: &Results) {
     if let Some(repository) = repository {
         let folder = std::env::current_dir().unwrap_or_default();
         let annotations = github::annotations(results, &folder, repository);
-        // GitHub reads both streams; with JSON on one, the other must do.
+        // GitHub reads both streams. If standard output is JSON, the annotations go to standard error.
         let _ = match config.format {
             Some(Format::Json) => write!(io::stderr(), "{annotations}"),
             _ => write!(io::stdout(), "{annotations}"),

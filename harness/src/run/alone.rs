@@ -27,10 +27,10 @@ pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>) -> Result<ExitStatus,
     // The outcome of one record says nothing about its file, and is not kept.
     let excerpts = excerpts::are(&files);
     let remembered = if config.nextest || excerpts { Vec::new() } else { files.clone() };
-    // Threads take the files in the order that workers take them. One thread keeps to their names, as people expect.
+    // Several threads take the files in the same order as workers. One thread runs them by name, as users expect.
     let reorders = config.threads > 1 && files.len() > 1 && config.shuffle.is_none();
     if reorders || shows_progress(config) {
-        // Losing the history costs an estimate.
+        // If the history cannot be read, only estimates are lost.
         let history = History::read(&folder::folder(config)).unwrap_or_default();
         if reorders {
             let about = (&*run.engine, &run.options);
@@ -50,14 +50,14 @@ pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>) -> Result<ExitStatus,
         account::remember(config, &remembered, &outcomes);
     }
     let summary = Summary::new(planned.iter().map(|name| (name.as_str(), 1)), &outcomes);
-    // Under nextest each file is a process, whose figures are of no use.
+    // Under nextest each file has its own process, whose statistics are useless.
     let statistics = (!config.nextest && !outcomes.is_empty())
         .then(|| Statistics::new(summary.total, wall, workers, outcomes.iter()));
     let all: Vec<_> = outcomes.iter().collect();
     let closing =
         Closing { summary: &summary, wall, statistics, outcomes: &all, passes: &all, judged: &all, remark: None };
     let status = run.close(closing, || {
-        // A shard without files has results all the same: a merge that does not get them takes it for missing.
+        // A shard without files has results, too: without them, a merge would report the shard as missing.
         if excerpts {
             excerpts::say_nothing_is_kept(config);
         } else if !outcomes.is_empty() || run.part.as_ref().is_some_and(|part| part.split.files > 0) {

@@ -1,4 +1,4 @@
-//! Which commit and branch were checked out: by the variables of a CI system, or else by git's own files.
+//! Finds which commit and branch are checked out: from the variables of a CI system, otherwise from git's own files.
 
 use std::env;
 use std::fs;
@@ -17,7 +17,7 @@ const VARIABLES: [(&[&str], &[&str]); 6] = [
 /// The longest name of a branch that is kept.
 const LONGEST: usize = 255;
 
-/// A checkout is what is known of the sources of a run; unknown parts are empty.
+/// A checkout is the commit and the branch of a run's sources; empty if unknown.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Checkout {
     pub(super) commit: String,
@@ -42,7 +42,7 @@ impl Checkout {
     /// The checkout that a folder is in.
     fn of(folder: &Path) -> Option<Checkout> {
         let git = folder.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists())?;
-        // In a linked work tree it is a file that names the folder.
+        // In a linked work tree, `.git` is a file that names the folder.
         let git = match fs::read_to_string(&git) {
             Ok(text) => git.parent()?.join(text.strip_prefix("gitdir:")?.trim()),
             Err(_) => git,
@@ -59,7 +59,7 @@ impl Checkout {
     }
 }
 
-/// The commit that a name like `refs/heads/main` stands for.
+/// The commit that a name such as `refs/heads/main` points to.
 fn commit_of(name: &str, folders: &[PathBuf]) -> Option<String> {
     if !name.starts_with("refs/") || name.split('/').any(|part| part == "..") {
         return None;

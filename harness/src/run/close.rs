@@ -1,4 +1,4 @@
-//! The end of a run, the same in every mode: figures, lists, results, and the exit code.
+//! The end of a run, the same in every mode: statistics, lists, results, and the exit code.
 
 use std::io;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::report::statistics::{Statistics, passes};
 use crate::report::{comparison, table, words};
 use crate::summary::{ExitStatus, Summary};
 
-/// How many files that were not run are named where none has a line of its own; all of them are in `results.json`.
+/// How many files that were not run are named, in the format without a line for each; all of them are in `results.json`.
 const MOST_LEFT: usize = 50;
 
-/// What a run has come to, as far as this process knows.
+/// The result of a run, as far as this process knows it.
 pub(super) struct Closing<'o> {
-    /// The summary of what this process answers for.
+    /// The summary of the files that this process is responsible for.
     pub(super) summary: &'o Summary,
     pub(super) wall: Duration,
     pub(super) statistics: Option<Statistics>,
@@ -27,16 +27,16 @@ pub(super) struct Closing<'o> {
     pub(super) outcomes: &'o [&'o Outcome],
     /// The outcomes of all passes, also those of other processes.
     pub(super) passes: &'o [&'o Outcome],
-    /// The outcomes that the list of known failures is brought up to date with.
+    /// The outcomes with which the list of known failures is updated.
     pub(super) judged: &'o [&'o Outcome],
-    /// What to say about other processes.
+    /// A message about other processes.
     pub(super) remark: Option<String>,
 }
 
 impl Run<'_> {
-    /// Closes the run: prints its end, brings the list of known failures up to date, and publishes the results.
+    /// Closes the run: prints its end, updates the list of known failures, and publishes the results.
     ///
-    /// A failed write to standard output is reported last: the results are written all the same, and a failure stays one.
+    /// A failed write to standard output is reported last: the results are written before, and a failed run stays failed.
     pub(super) fn close(&self, closing: Closing<'_>, publish: impl FnOnce()) -> ExitStatus {
         let printed = self.print_end(&closing);
         known::keep(self, closing.judged);
@@ -50,7 +50,7 @@ impl Run<'_> {
         if status == ExitStatus::Passed { ExitStatus::Broken } else { status }
     }
 
-    /// Prints failures, libtest's line, the table, the figures.
+    /// Prints failures, libtest's line, the table, and the statistics.
     ///
     /// # Errors
     /// The first write that failed, now or before.
@@ -75,7 +75,7 @@ impl Run<'_> {
     }
 }
 
-/// The exit code of a run. Reports what the other output does not show: defects of the account, and what is left.
+/// The exit code of a run. Prints what the other output does not show: defects of the account, and files that were not run.
 fn conclude(summary: &Summary, config: &Config) -> ExitStatus {
     for defect in &summary.defects {
         note!("error: the account does not add up: {defect}");
@@ -98,7 +98,7 @@ fn conclude(summary: &Summary, config: &Config) -> ExitStatus {
     };
     let left = summary.not_run.len();
     if left > 0 {
-        // libtest's own line has no word for it, and reads `ok`.
+        // libtest's own line has no word for such files, and says `ok`.
         let code = if status == ExitStatus::Incomplete { ", so the exit code is 3" } else { "" };
         note!("incomplete: {left} of {} files were not run{code}", summary.total.planned);
     }

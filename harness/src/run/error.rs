@@ -1,4 +1,4 @@
-//! Why a run could not be made or finished.
+//! Why a run could not start or finish.
 
 use std::error::Error;
 use std::io;
@@ -12,7 +12,7 @@ use crate::suite::SuiteError;
 use crate::summary::ExitStatus;
 use crate::supervisor::SupervisorError;
 
-/// Why a run could not be made or finished.
+/// Why a run could not start or finish.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
     #[error(transparent)]

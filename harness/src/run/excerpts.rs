@@ -1,4 +1,4 @@
-//! Filters such as `joins.slt:5172`: one record, and what it needs before it.
+//! Filters such as `joins.slt:5172`: they choose one record, and the records before it that it needs.
 
 use super::error::RunError;
 use crate::config::Config;
@@ -7,14 +7,14 @@ use crate::script::source;
 use crate::suite::{At, Excerpt, Filter, TestFile, nearest, with_line};
 use crate::trial::Options;
 
-/// Whether the run judges only records of these files.
+/// Whether the run judges only single records of these files.
 pub(super) fn are(files: &[TestFile]) -> bool {
     files.iter().any(|file| file.excerpt.is_some())
 }
 
-/// The records that the filters name; nothing if the filters are about whole files.
+/// The records that the filters name; `None` if the filters are about whole files.
 pub(super) fn chosen(files: &[TestFile], filter: &Filter, config: &Config) -> Result<Option<Vec<TestFile>>, RunError> {
-    // A file may have such a name itself.
+    // The name of a file may look like this, too.
     let is_name = |pattern: &str| files.iter().any(|file| file.name.contains(pattern));
     let split =
         |pattern: &String| with_line(pattern).filter(|_| !is_name(pattern)).map(|(name, at)| (name.to_owned(), at));
@@ -48,7 +48,7 @@ pub(super) fn chosen(files: &[TestFile], filter: &Filter, config: &Config) -> Re
 /// A file of which the run judges only the record in a line, in one pass of its loops if one is named.
 ///
 /// # Errors
-/// There is no record in that line; the nearest is named. Or the record is in no loop.
+/// There is no record in that line, and the message names the nearest one. Or a pass is named, but the record is in no loop.
 pub(crate) fn excerpt(file: TestFile, named: At, alone: bool) -> Result<TestFile, String> {
     let text = source::read(&file.path).map_err(|error| format!("cannot read `{}`: {error}", file.path.display()))?;
     let record = outline::record_at(&text, file.dialect, &file.name, named.line)?;
@@ -62,7 +62,7 @@ pub(crate) fn excerpt(file: TestFile, named: At, alone: bool) -> Result<TestFile
     Ok(file.with_excerpt(Excerpt { named, line: record.line, alone }))
 }
 
-/// The one file that is meant: its name, the end of its path, or a part of its name.
+/// The one file that the user means by `wanted`: its name, the end of its path, or a part of its name.
 fn one<'f>(files: &'f [TestFile], wanted: &str, exact: bool) -> Result<&'f TestFile, String> {
     let is_named = |file: &&TestFile| file.name == wanted || file.rust_path == wanted;
     let ends_so = |file: &&TestFile| file.path.ends_with(wanted) || std::path::Path::new(wanted) == file.path;
@@ -94,7 +94,7 @@ fn one<'f>(files: &'f [TestFile], wanted: &str, exact: bool) -> Result<&'f TestF
 /// The options for a run of single records: without the list of known failures, which is about whole files.
 ///
 /// # Errors
-/// Such a list was requested.
+/// The user wants a first list written.
 pub(super) fn options(config: &Config, options: Options) -> Result<Options, RunError> {
     if config.known.first.is_some() {
         let message =
@@ -104,7 +104,7 @@ pub(super) fn options(config: &Config, options: Options) -> Result<Options, RunE
     Ok(Options { known: None, ..options })
 }
 
-/// Says that nothing is kept of a run of single records.
+/// Prints that a run of single records writes no results.
 pub(super) fn say_nothing_is_kept(config: &Config) {
     if !config.nextest && !config.quiet {
         note!("a record is not its file: no results are written, and the last run's stay");

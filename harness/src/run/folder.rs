@@ -14,13 +14,13 @@ use crate::config::Config;
 use crate::config::manifest::{self, MANIFEST};
 use crate::engine::Choice;
 
-/// The folder in the folder for results that has the values of results of which scripts list only a hash.
+/// The subfolder for the values that queries returned, where scripts list only a hash of them.
 pub(crate) const RETURNED: &str = "returned";
 
 /// Replaces the name of an unknown package.
 const NO_PACKAGE: &str = "-";
 
-/// An origin identifies the program that makes a run.
+/// An origin identifies the program that runs the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub package: String,
@@ -28,7 +28,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// `slt run`, or else the test target that this program is.
+    /// The origin of this run: `slt run`, or the test target that this program is.
     pub(super) fn new(config: &Config) -> Origin {
         match config.table && config.handed_over.is_none() {
             true => Origin::slt(),
@@ -48,8 +48,8 @@ impl Origin {
             Some((_, target)) => target,
             None => program.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default(),
         };
-        // cargo and nextest set the variable for the programs that they start. For a program started by hand, the
-        // package is the one around the folder.
+        // cargo and nextest set the variable for the programs that they start. For a program that a user starts, the
+        // package is the one around the current folder.
         let package = env::var("CARGO_PKG_NAME").ok().or_else(|| package_around(&env::current_dir().ok()?));
         Origin { package: file_name(package.as_deref().unwrap_or(NO_PACKAGE)), target: file_name(target) }
     }
@@ -67,7 +67,7 @@ pub(super) fn folder(config: &Config) -> PathBuf {
     config.results.clone().unwrap_or_else(|| own(Origin::new(config), config.engine.as_ref()))
 }
 
-/// The folder of a command that runs one file, if the user has named no other.
+/// The folder for the results of a command that runs one file, unless the user has named another one.
 pub(crate) fn of_one_file(engine: Option<&Choice>) -> PathBuf {
     let is_target = test_binary(&program()).is_some();
     own(if is_target { Origin::target() } else { Origin::slt() }, engine)
@@ -93,7 +93,7 @@ pub(super) fn test_binary(program: &Path) -> Option<(&Path, &str)> {
     Some((deps.parent()?, target)).filter(|_| is_hash)
 }
 
-/// cargo's target folder, which cargo has marked; or else the parent of the profile's folder.
+/// cargo's target folder, which has a mark of cargo; otherwise the parent of the profile's folder.
 fn target_folder(program: &Path) -> Option<PathBuf> {
     let (profile, _) = test_binary(program)?;
     let marked = profile.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
@@ -108,7 +108,7 @@ fn package_around(folder: &Path) -> Option<String> {
     })
 }
 
-/// A name as a folder name: always a single folder, and never a special one.
+/// A folder name made from a name: always a single folder, and never `.` or `..`.
 fn file_name(name: &str) -> String {
     let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(100).collect();

@@ -20,9 +20,9 @@ pub(super) fn judge(config: &Config, engine: &dyn Engine) -> Result<Option<Arc<J
     Ok(Some(Arc::new(Judge { list: KnownFailures::read(path)?, engine, ratchet: config.known.ratchet })))
 }
 
-/// Writes what a run has shown about known failures; an error here changes no verdict.
+/// Updates the list of known failures after a run, or writes a first one; an error here changes no verdict.
 ///
-/// Under nextest each file is a process and sees only itself, so a first list is not written.
+/// Under nextest each file has its own process, which sees only that file, so a first list is not written.
 pub(super) fn keep(run: &Run<'_>, outcomes: &[&Outcome]) {
     let config = run.config;
     let outcomes = outcomes.iter().copied();
@@ -39,7 +39,7 @@ pub(super) fn keep(run: &Run<'_>, outcomes: &[&Outcome]) {
         _ => Ok(()),
     };
     if let Err(error) = kept {
-        // It did not exist when the run began: another process of this run has just written the same.
+        // The list did not exist when the run began: another process of this run has just written the same list.
         if matches!(error, KnownError::Exists(_)) && matches!(run.mode, Mode::Join(_)) {
             return;
         }

@@ -9,9 +9,9 @@ use crate::history::History;
 use crate::suite::content::contents;
 use crate::suite::{Filter, Suite, TestFile};
 
-/// The files that are meant and that the filter lets in, by name.
+/// A filter for the files that `--failed` and `--changed` choose and that the user's filter lets in.
 ///
-/// The history knows the last verdict of each file, so a run of some files does not make the others' failures forgotten.
+/// The history has the last verdict of each file, so a run of some files does not lose the failures of others.
 pub(super) fn wanted(suite: &Suite, config: &Config) -> Result<Wanted, RunError> {
     let flag = if config.changed { "--changed" } else { "--failed" };
     if config.shard.is_some() {
@@ -45,7 +45,7 @@ pub(super) fn wanted(suite: &Suite, config: &Config) -> Result<Wanted, RunError>
             Some(name) => format!("no filter matches a file that failed when it last ran, such as `{name}`"),
         }));
     }
-    // No pattern lets everything in.
+    // A filter without patterns would let all files in.
     let is_nothing = config.only_ignored || patterns.is_empty();
     Ok(Wanted { filter: Filter { patterns, skips: Vec::new(), exact: true }, is_nothing })
 }

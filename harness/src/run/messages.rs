@@ -15,7 +15,7 @@ use crate::trial::{Options, Reference};
 /// How many of the slowest files are listed.
 const SLOWEST: usize = 5;
 
-/// The closing messages of a run, of `slt` or of a test target; empty if there is nothing to add.
+/// The closing messages of a run, of `slt` or of a test target; empty if there are none.
 pub(super) fn words(slt: bool, results: &Results, written: &Written) -> String {
     let mut text = String::new();
     if slt {
@@ -59,8 +59,8 @@ pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
             cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy()))
         }
     };
-    // Everything that decides whether a record passes, whether set by flag or variable.
-    // What the file with settings and the target's code say holds again by itself.
+    // The command repeats everything that decides whether a record passes and that a flag or variable has set. The settings
+    // file and the target's code apply again without that.
     let typed = |key: &str| config.in_force.is_typed(key);
     if let Some(profile) = config.settings.as_ref().and_then(|settings| settings.named_profile()) {
         let _ = write!(command, " --profile {}", quoted(profile));
@@ -76,7 +76,7 @@ pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
     }
     if let Some(engine) = config.engine.as_ref().filter(|_| typed("engine")) {
         let shown = engine.to_string();
-        // If the variable has a password, it stays in the variable, and must not be shown otherwise.
+        // A URL with a password in the variable is not repeated: the variable still holds it, and it must not be shown.
         if shown == engine.secret() || !config.in_force.is_in_variable("engine") {
             let _ = write!(command, " --engine {}", quoted(&shown));
         }
@@ -109,7 +109,7 @@ pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
     command
 }
 
-/// What a comparison with the results of a run can say.
+/// A message on what can be compared with the results of another run.
 pub(crate) fn recorded(reference: &Reference) -> String {
     format!(
         "comparing with what {} has recorded: which records failed there, and what the first failures of each file returned",
@@ -117,7 +117,7 @@ pub(crate) fn recorded(reference: &Reference) -> String {
     )
 }
 
-/// The command `slt` as it was typed.
+/// The command `slt` as the user typed it.
 pub(crate) fn program() -> String {
     let program = env::args_os().next().unwrap_or_default();
     match env::var_os("SLT_PROGRAM") {

@@ -1,4 +1,4 @@
-//! A run, and which processes it runs its files in.
+//! A run, and the processes that run its files.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -17,11 +17,11 @@ use crate::trial::Options;
 /// Which processes run the files.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mode<'c> {
-    /// This one alone, on its threads.
+    /// This process alone, on its threads.
     Alone,
-    /// This one, and others that users start and end.
+    /// This process, and others that users start and end.
     Join(&'c Parallel),
-    /// So many workers that this process starts, and perhaps others.
+    /// This number of workers, which this process starts; other processes may join.
     Supervise(&'c Parallel, u32),
 }
 
@@ -38,7 +38,7 @@ impl<'c> Mode<'c> {
     }
 }
 
-/// A run is one pass over a suite: what all modes need for it.
+/// A run is one pass over a suite, with the data that all modes need.
 pub(super) struct Run<'c> {
     pub(super) config: &'c Config,
     pub(super) mode: Mode<'c>,
@@ -68,17 +68,17 @@ impl<'c> Run<'c> {
         Run { config, mode, suite, engine, options, filtered_out, scope, part, printer, started }
     }
 
-    /// Does something with the printer that is no event.
+    /// Calls a function of the printer, for everything that is no event.
     pub(super) fn with_printer<T>(&self, act: impl FnOnce(&mut Printer) -> T) -> T {
         act(&mut self.printer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Listens for Ctrl-C in a process that runs files itself. `files` is the start of a sentence on those that run.
+    /// Listens for Ctrl-C in a process that runs files itself. `files` begins a sentence about the running files.
     pub(super) fn interruption(&self, files: &str) -> Result<Interruption, RunError> {
         let grace = self.config.interrupt_grace;
-        // cargo ends at the first Ctrl-C, and the terminal's next one goes to the shell.
+        // cargo ends at the first Ctrl-C, and the next Ctrl-C goes to the shell: the notice has the process id for `kill`.
         let (seconds, id) = (grace.as_secs_f64(), std::process::id());
-        // A single thread has printed which file it runs, on a line that is still open.
+        // With a single thread, the name of the running file is on a line that has no end yet.
         let is_open = self.config.threads == 1 && matches!(self.mode, Mode::Alone);
         let new_line = if is_open { "\n" } else { "" };
         let notice = format!(

@@ -1,4 +1,4 @@
-//! The order of a run's files, and what they hold: both come from reading each file once.
+//! The order of a run's files, and the hashes of their content. Each file is read once for both.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use crate::suite::TestFile;
 use crate::suite::content::look;
 use crate::trial::Options;
 
-/// Puts files in the order in which they run. Returns what each holds, by name, if that is wanted; files are read only for
-/// that, and if the order depends on their text.
+/// Puts files in the order in which they run. Returns the content hash of each file by name, if it is wanted. Files are read
+/// only if these hashes are wanted, or the order depends on the text of the files.
 pub(super) fn put_in_order(
     files: &mut [TestFile],
     order: Order,
@@ -23,7 +23,7 @@ pub(super) fn put_in_order(
         order.sort(files, history, &Weights::new());
         return HashMap::new();
     }
-    // An engine behind an adapter may get another name when it is connected; then records that its conditions exclude count.
+    // An adapter may know the engine's real name only after it connects. Then records that this name excludes count, too.
     let names = std::iter::once(engine.name().to_owned()).chain(engine.labels());
     let labels = weighs.then(|| Labels::new(names.chain(options.labels.iter().cloned())));
     let seen = look(files, labels.as_ref());

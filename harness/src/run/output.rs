@@ -1,4 +1,4 @@
-//! Where a run prints, and how: the printer and the bar, as the config asks for.
+//! Where and how a run prints: makes the printer and the bar that the config asks for.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -72,7 +72,7 @@ fn output(config: &Config) -> Result<Box<dyn Write + Send>, RunError> {
         ColorSetting::Always => ColorChoice::Always,
         ColorSetting::Never => ColorChoice::Never,
         ColorSetting::Auto if config.logfile.is_some() => ColorChoice::Never,
-        // `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have their say.
+        // `AutoStream` reads `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE`.
         ColorSetting::Auto => cargo_color().unwrap_or(AutoStream::choice(&io::stdout())),
     };
     Ok(match &config.logfile {

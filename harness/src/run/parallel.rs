@@ -1,4 +1,4 @@
-//! A run that processes share: this one as one worker among many, or with workers of its own.
+//! A run that processes share: this process is one worker among many, or starts its own workers.
 
 use std::collections::HashMap;
 use std::fs;
@@ -38,7 +38,7 @@ pub(super) use crew::Assignment;
 use ledger::Ledger;
 use reporters::{HistoryReporter, Outcomes, report_earlier};
 
-/// The files of a parallel run.
+/// Where a parallel run keeps its results and its queue.
 struct Places {
     results: PathBuf,
     queue: Place,
@@ -53,7 +53,7 @@ pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>, parallel: &Parallel) 
     let history = History::read(&results).map_err(results_error)?;
     let log = history.log().map_err(results_error)?;
     let queue = parallel.queue.clone().unwrap_or_else(|| Place::File(results.join("queue")));
-    // Files that the run rewrites do not stay as planned.
+    // If the run rewrites files, their content does not stay as planned.
     let rewrites = run.options.bless.is_some_and(|bless| bless.how == How::Write);
     let contents = put_in_order(&mut files, parallel.order, &history, (&*run.engine, &run.options), !rewrites);
     let plan = plan(&files, parallel.repeat, (!rewrites).then_some(&contents))?;
@@ -74,7 +74,7 @@ pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>, parallel: &Parallel) 
     }
     if shows_progress(config) {
         let planned: Vec<String> = open.plan().entries().iter().map(|entry| entry.name.clone()).collect();
-        // A process that works itself does not see what other processes do.
+        // A process that runs files itself does not see which files other processes run.
         let (planned, workers) = match run.mode {
             Mode::Supervise(_, workers) => (Some(planned.as_slice()), workers),
             _ => (None, 1),
@@ -93,7 +93,7 @@ pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>, parallel: &Parallel) 
 /// The maximum number of planned entries for a run until the budget is used up.
 const MOST_ENTRIES: usize = 100_000;
 
-/// The plan, with what the files hold, by name, unless the run changes them.
+/// The plan, with the content hashes of the files, by name, unless the run rewrites files.
 fn plan(files: &[TestFile], repeat: Repeat, contents: Option<&HashMap<String, String>>) -> Result<Plan, RunError> {
     let passes = match repeat {
         Repeat::Times(passes) => passes,
@@ -112,7 +112,7 @@ fn room(config: &Config, results: &Path) -> Result<Option<Room>, RunError> {
     let Some(parallel) = &config.parallel else { return Ok(None) };
     let Some(limit) = parallel.run_memory else { return Ok(None) };
     let error = |source| RunError::Results { path: results.display().to_string(), source };
-    // Not `read`, which may rewrite it: the supervisor appends to it.
+    // Not `read`, which may rewrite the history while the supervisor appends to it.
     let history = match History::read_file(&results.join("history.jsonl")) {
         Err(source) if source.kind() == io::ErrorKind::NotFound => History::default(),
         history => history.map_err(error)?,
@@ -122,7 +122,7 @@ fn room(config: &Config, results: &Path) -> Result<Option<Room>, RunError> {
     Room::enter(&results.join("memory"), limit, Needs { history, unknown }).map(Some).map_err(error)
 }
 
-/// Explains why a run claims nothing, which otherwise looks like an error.
+/// Explains why this process claims no file, which otherwise looks like an error.
 fn note_if_stopped(snapshot: &Snapshot) {
     if let (Some(why), false) = (&snapshot.stopped, snapshot.is_complete()) {
         note!(
@@ -155,7 +155,7 @@ impl Shared<'_> {
         self.run.printer.report(Event::RunStarted { planned });
     }
 
-    /// This process is one worker among others that come and go.
+    /// Runs files in this process, as one worker among others that join and leave.
     fn join(&self, queue: &mut dyn Queue, opened: &Opened) -> Result<ExitStatus, RunError> {
         let Run { config, suite, engine, options, printer, .. } = self.run;
         let clock = Instant::now();
@@ -220,15 +220,15 @@ impl Shared<'_> {
         let why = if let End::Stopped(why) = &end { why } else { "" };
         let status = self.run.close(closing, || self.publish(queue, why, 0));
         Ok(match (end, status) {
-            // A run that claims to be complete and is not has lost something.
+            // If the run ended as complete but is not, outcomes have been lost.
             (End::Complete, ExitStatus::Passed | ExitStatus::Nothing) if !snapshot.is_complete() => ExitStatus::Broken,
-            // The files of this process say nothing about those of others.
+            // This process could check nothing, but other processes could.
             (_, ExitStatus::Nothing) if by_others > 0 && !checked_nothing(&snapshot) => ExitStatus::Passed,
             (_, status) => status,
         })
     }
 
-    /// This process starts and supervises workers.
+    /// Starts and supervises workers.
     fn supervise(
         &self,
         queue: &mut dyn Queue,
@@ -239,7 +239,7 @@ impl Shared<'_> {
         let Run { config, engine, options, printer, .. } = self.run;
         let clock = Instant::now();
         self.begin(queue.plan());
-        // Outcomes from before this process joined are shown, too.
+        // Outcomes from before this process joined are printed, too.
         let before = queue.snapshot()?;
         note_if_stopped(&before);
         let reported = report_earlier(&before, &**printer);
@@ -279,7 +279,7 @@ impl Shared<'_> {
         self.print(&left);
         let outcomes: Vec<&Outcome> = snapshot.outcomes().chain(&left).collect();
         let summary = ledger.summary(outcomes.iter().copied());
-        // It does not know how busy others were, nor its own workers if it had none.
+        // Only outcomes of its own workers: this process does not know how busy others were.
         let own = outcomes.iter().filter(|outcome| own.contains(&outcome.worker));
         let statistics = Statistics::new(summary.total, wall, workers, own.copied());
         self.history.finish(&folder(self.run.config));
@@ -301,7 +301,7 @@ impl Shared<'_> {
         })
     }
 
-    /// Prints outcomes that are no news for the history.
+    /// Prints outcomes that do not belong into the history.
     fn print(&self, outcomes: &[Outcome]) {
         outcomes.iter().for_each(|outcome| self.run.printer.report(Event::TrialEnded { outcome, planned: None }));
     }
@@ -311,8 +311,8 @@ impl Shared<'_> {
         Ledger { snapshot, repeat: self.parallel.repeat, myself, shared, why }
     }
 
-    /// Writes the results of the whole run, as the queue has them once nobody else writes. When processes leave one
-    /// after another, the last one's results are the most complete; those that end together write the same.
+    /// Writes the results of the whole run, read from the queue once no other process writes results. If processes leave one
+    /// after another, the results of the last are the most complete; processes that end together write the same results.
     fn publish(&self, queue: &mut dyn Queue, why: &str, workers: u32) {
         account::publish(self.run, || {
             let snapshot = queue.snapshot()?;

@@ -8,17 +8,18 @@ use crate::outcome::{Shard, Split};
 use crate::report::words::time_us;
 use crate::suite::{Filter, TestFile};
 
-/// A part is one shard's files, and the files of the other shards.
+/// A part is the shard of this machine, and the split of the suite into shards.
 pub(super) struct Part {
     pub shard: Shard,
     pub split: Split,
 }
 
 impl Part {
-    /// Removes the files of other shards, if this machine has a shard, and says so.
+    /// Removes the files of other shards, if this machine has a shard, and prints that.
     ///
-    /// A file that is requested by its exact name runs whatever the shard: the caller (nextest for each file) has
-    /// already split the files.
+    /// A file that is requested by its exact name runs in every shard: the caller (nextest, for each file) has already split
+    /// the
+    /// files.
     pub(super) fn take(files: &mut Vec<TestFile>, filter: &Filter, config: &Config) -> Result<Option<Part>, RunError> {
         let Some(shard) = config.shard.filter(|_| !filter.exact) else { return Ok(None) };
         let history = match &config.shard_history {

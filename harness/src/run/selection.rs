@@ -1,4 +1,4 @@
-//! Which files a run is about: those of the suite that the filters let in.
+//! Selects the files of a run: those of the suite that the filters let in.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::known::Judge;
 use crate::outcome::Scope;
 use crate::suite::{self, Filter, Suite, SuiteError, TestFile, nearest, with_line};
 
-/// The files that a run is about.
+/// The files that a run selects.
 pub(super) struct Selection {
     pub(super) files: Vec<TestFile>,
     pub(super) filtered_out: u64,
@@ -18,17 +18,17 @@ pub(super) struct Selection {
     pub(super) part: Option<Part>,
 }
 
-/// The files that a run wants.
+/// Which files a run selects.
 pub(super) struct Wanted {
     pub(super) filter: Filter,
-    /// Whether the filter lets no file in, whatever it says.
+    /// Whether no file is selected, whatever the filter is.
     pub(super) is_nothing: bool,
 }
 
 /// Finds the files, and takes this machine's part of them.
 ///
 /// # Errors
-/// They cannot be listed, or the filters let none in where that is no success.
+/// The files cannot be listed, or the filters let none in and that is no success.
 pub(super) fn select(
     suite: &Suite,
     config: &Config,
@@ -55,7 +55,7 @@ pub(super) fn select(
                     note!("warning: {warning}");
                 }
             }
-            // nextest asks for a list alone, and reads no notes.
+            // nextest asks only for a list, and reads no notes.
             if let Some(settings) = config.settings.as_ref().filter(|_| !config.list) {
                 for idle in settings.idle(files.iter().map(|file| file.name.as_str())) {
                     note!("note: {idle}");
@@ -66,7 +66,7 @@ pub(super) fn select(
         }
     };
     if let Some(chosen) = excerpts::chosen(&files, filter, config)? {
-        // Nothing is kept of such a run that would have to say what it was about.
+        // No results of such a run are written, so that it needs no scope.
         let (filtered_out, scope) = (total.saturating_sub(chosen.len()) as u64, Scope::default());
         return Ok(Selection { files: chosen, filtered_out, scope, part: None });
     }
@@ -83,7 +83,7 @@ pub(super) fn select(
     if files.is_empty() && !config.list && is_strict(config) {
         return Err(RunError::NoMatch(unmatched.unwrap_or_else(|| "no test file matches the filters".to_owned())));
     }
-    // nextest asks for what it has from the list, and shows nothing of this.
+    // nextest takes its names from the list, and does not show warnings.
     if let Some(words) = unmatched.filter(|_| !config.list && !config.nextest) {
         note!("warning: {words}");
     }
@@ -97,8 +97,9 @@ pub(super) fn select(
     Ok(Selection { files, filtered_out, scope, part })
 }
 
-/// The files that the suite lists, and those that a filter names in full though the suite does not list them: a file such
-/// as `x.slt.part` or `x.test_slow`, where a dialect is chosen for it.
+/// The files that the suite lists, and those that only a filter names, in full: a file such as `x.slt.part` or `x.test_slow`,
+/// if
+/// a dialect is chosen for it.
 pub(super) fn found(suite: &Suite, filter: &Filter) -> Result<Vec<TestFile>, SuiteError> {
     let named = filter.patterns.iter().filter_map(|name| suite.find(name).transpose());
     let named = named.collect::<Result<Vec<TestFile>, SuiteError>>()?;
@@ -112,19 +113,19 @@ pub(super) fn found(suite: &Suite, filter: &Filter) -> Result<Vec<TestFile>, Sui
     Ok(files)
 }
 
-/// A path as it is typed from the current folder, where it leads down from there.
+/// A path relative to the current folder, if it is below that folder.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
     below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path).display().to_string()
 }
 
-/// Whether a run that checks nothing is no success. Test targets do as libtest does, unless they are shared out.
+/// Whether a run that checks nothing is no success. For a test target it is one, as in libtest, unless processes share the run.
 pub(super) fn is_strict(config: &Config) -> bool {
     config.table || config.parallel.is_some()
 }
 
-/// The words on filters that match no file, if there are such.
+/// A message about filters that match no file; `None` if there are none.
 fn unmatched(files: &[TestFile], filter: &Filter) -> Option<String> {
     let matches_none = |pattern: &&String| {
         let alone = Filter { patterns: vec![(*pattern).clone()], skips: Vec::new(), exact: filter.exact };
@@ -135,7 +136,7 @@ fn unmatched(files: &[TestFile], filter: &Filter) -> Option<String> {
     (!words.is_empty()).then(|| words.join("\n"))
 }
 
-/// The end of a sentence about a name that no file has: ``; did you mean `a.test`?``. Empty if no name is like it.
+/// The end of a sentence about a name that no file has: ``; did you mean `a.test`?``. Empty if no name is similar.
 pub(crate) fn suggestion(files: &[TestFile], name: &str) -> String {
     let near: Vec<String> = nearest(files, name).into_iter().map(|name| format!("`{name}`")).collect();
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }

@@ -1,8 +1,9 @@
 //! Does what a test target asks for before the first file of a run and after the last one, in one process.
 //!
-//! A process that runs files in threads or by workers does it itself. Processes that know nothing of each other, as
-//! nextest's and those that join a run by hand, share a folder: the first of them starts a keeper, a process of this same
-//! program that does the set-up, writes down what that says, and ends the run's set-up when all of them have gone.
+//! A process that runs files in threads or workers does this itself. Processes that do not know each other (nextest's, and
+//! those
+//! that users start to join a run) share a folder. The first of them, here called visitors, starts a keeper: a process of this
+//! same program that does the set-up, writes its values to a file, and does the teardown when all visitors have ended.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,14 +26,14 @@ use crate::environment;
 use crate::process;
 use crate::summary::ExitStatus;
 
-/// Tell a process that it is a keeper: the folder, and the process whose end is the run's, or 0.
+/// Variables that make a process a keeper: the folder; and the process whose end is the end of the run, or 0.
 const FOLDER: &str = "SLT_SET_UP_FOLDER";
 const WATCHED: &str = "SLT_SET_UP_WATCHED";
 
-/// The variable by which nextest names its run.
+/// The variable in which nextest passes the id of its run.
 const NEXTEST_RUN: &str = "NEXTEST_RUN_ID";
 
-/// How often a keeper looks whether its run is over, and others whether the keeper has done its work.
+/// How often a keeper checks whether its run is over, and how often visitors check whether the keeper has finished.
 const TICK: Duration = Duration::from_millis(20);
 
 /// Runs files between set-up and teardown.
@@ -48,21 +49,22 @@ pub(super) fn around(
     } else if config.nextest || joined {
         let visit = Visit::begin(config).map_err(RunError::SetUp)?;
         let status = run();
-        // Nextest waits for its tests, and its run is over only when it has ended itself.
+        // Nextest waits for its tests, and the run is over only when nextest itself has ended. So no test waits for the
+        // teardown.
         after(status, if config.nextest { Ok(()) } else { visit.end() })
     } else {
         here(&config.set_up, run)
     }
 }
 
-/// Does something between set-up and teardown, all in this process.
+/// Does the set-up, calls `run`, and does the teardown, all in this process.
 fn here(set_up: &SetUp, run: impl FnOnce() -> Result<ExitStatus, RunError>) -> Result<ExitStatus, RunError> {
     let begun = set_up.begin().map(environment::set_run_values);
     let status = begun.map_err(RunError::SetUp).and_then(|()| run());
     after(status, set_up.end())
 }
 
-/// The same for commands that are no run; a set-up that fails is reported.
+/// Does the set-up and the teardown around a command that is no run; an error is printed.
 pub(crate) fn around_here(set_up: &SetUp, act: impl FnOnce() -> ExitStatus) -> ExitStatus {
     here(set_up, || Ok(act())).unwrap_or_else(|error| {
         note!("error: {error}");
@@ -70,7 +72,7 @@ pub(crate) fn around_here(set_up: &SetUp, act: impl FnOnce() -> ExitStatus) -> E
     })
 }
 
-/// How a run ends whose teardown ended like this.
+/// The result of a run, after its teardown.
 fn after(status: Result<ExitStatus, RunError>, torn_down: Result<(), String>) -> Result<ExitStatus, RunError> {
     let Err(error) = torn_down else { return status };
     note!("error: {AFTER}: {error}");
@@ -79,31 +81,31 @@ fn after(status: Result<ExitStatus, RunError>, torn_down: Result<(), String>) ->
 
 const AFTER: &str = "the cleanup after the run (`after_run`) failed";
 
-/// What a keeper writes down for the processes of its run.
+/// What a keeper writes to the folder for the visitors.
 #[derive(Debug, Serialize, Deserialize)]
 enum Notice {
-    /// The set-up is done, and says this.
+    /// The set-up is done, and has set these values.
     Ready(BTreeMap<String, String>),
-    /// It failed.
+    /// The set-up failed, with this message.
     Failed(String),
 }
 
-/// The files of a keeper and its visitors.
+/// The folder that a keeper and its visitors share, and the files in it.
 struct Places(PathBuf);
 
 impl Places {
-    /// Locked while a process decides whether there is a keeper.
+    /// A lock that a process holds while it decides whether there is a keeper.
     fn gate(&self) -> io::Result<File> {
         let gate = open(&self.0.with_extension("lock"))?;
         gate.lock_exclusive().map(|()| gate)
     }
 
-    /// Locked, together with others, by each process that needs the set-up.
+    /// A file on which each process that needs the set-up holds a shared lock.
     fn visitors(&self) -> io::Result<File> {
         open(&self.0.join("visitors"))
     }
 
-    /// Locked by the keeper, while it runs.
+    /// A file that the keeper locks while it runs.
     fn keeper(&self) -> io::Result<File> {
         open(&self.0.join("keeper"))
     }
@@ -112,7 +114,7 @@ impl Places {
         self.0.join("notice.json")
     }
 
-    /// What a teardown that failed says. It stays when the keeper has ended.
+    /// The file with the message of a failed teardown. It stays when the keeper has ended.
     fn failure(&self) -> PathBuf {
         self.0.with_extension("failed")
     }
@@ -133,17 +135,17 @@ struct Visit {
 }
 
 impl Visit {
-    /// Waits until the keeper has ended the set-up, if this was the last visit; how that ended.
+    /// Ends the visit. If it was the last one, waits for the keeper's teardown, and returns its result.
     fn end(self) -> Result<(), String> {
         FileExt::unlock(&self.lock).map_err(|error| error.to_string())?;
         loop {
-            // The keeper ends the set-up while it holds the gate.
+            // The keeper does the teardown while it holds the gate.
             let gate = self.places.gate();
             if gate.is_err() || !self.places.notice().exists() {
                 return fs::read_to_string(self.places.failure()).map_or(Ok(()), Err);
             }
             if FileExt::try_lock_exclusive(&self.lock).is_err() {
-                return Ok(()); // Others visit.
+                return Ok(()); // Other visits continue.
             }
             if self.places.keeper().is_ok_and(|keeper| FileExt::try_lock_exclusive(&keeper).is_ok()) {
                 return Err("its process was killed".to_owned());
@@ -169,7 +171,7 @@ impl Visit {
         let visitors = places.visitors().map_err(error)?;
         let alone = FileExt::try_lock_exclusive(&places.keeper().map_err(error)?).is_ok();
         if alone && places.notice().exists() {
-            // A keeper that was killed has left it.
+            // The notice is left from a keeper that was killed.
             fs::remove_file(places.notice()).map_err(error)?;
         }
         if places.read().is_none() {
@@ -198,7 +200,7 @@ fn start_keeper(config: &Config, places: &Places) -> io::Result<()> {
     let mut command = process::same_executable();
     command.args(std::env::args_os().skip(1)).env(FOLDER, &places.0).env(WATCHED, watched.to_string());
     hand_on(&mut command);
-    // It outlives this process, and must hold nothing that others wait for.
+    // The keeper outlives this process, so it must not keep streams open on which other processes wait.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut keeper = command.spawn()?;
     while places.read().is_none() && keeper.try_wait()?.is_none() {
@@ -207,7 +209,7 @@ fn start_keeper(config: &Config, places: &Places) -> io::Result<()> {
     Ok(())
 }
 
-/// Does the work of a keeper, if this process was started as one.
+/// Does the work of a keeper, if this process was started as a keeper.
 pub(super) fn keep_if_asked(set_up: &SetUp) -> Option<ExitStatus> {
     let places = Places(PathBuf::from(std::env::var_os(FOLDER)?));
     let watched = std::env::var(WATCHED).ok().and_then(|text| text.parse().ok()).and_then(Pid::from_raw);
@@ -237,7 +239,7 @@ fn keep(set_up: &SetUp, places: &Places, watched: Option<Pid>) -> io::Result<Exi
         if watched.is_some_and(|pid| test_kill_process(pid).is_ok()) {
             continue;
         }
-        // Nobody can come in while the gate is closed.
+        // No visitor can begin while this process holds the gate.
         let gate = places.gate()?;
         if FileExt::try_lock_exclusive(&visitors).is_ok() {
             let torn_down = if failed { torn_down } else { set_up.end() };

@@ -1,4 +1,4 @@
-//! What the verdicts of a run depend on besides its files: it must be the same for all participants.
+//! The settings on which the verdicts of a run depend, besides its files. They must be the same for all participants.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::suite::Suite;
 use crate::trial::{Bless, How, Options};
 use crate::worker::Policy;
 
-/// The settings of a run, by flag or another name.
+/// The settings of a run, each with its flag or another name.
 ///
-/// Unset ones are omitted. So are those that change no verdict: workers, order, budget, reports.
+/// Settings that are not set are omitted. So are those that change no verdict: workers, order, budget, reports.
 pub(super) fn settings(
     config: &Config,
     options: &Options,
@@ -20,7 +20,7 @@ pub(super) fn settings(
     engine: &dyn Engine,
     suite: &Suite,
 ) -> Settings {
-    // Each field by name: an engineer who adds one must decide whether it belongs here.
+    // Names each field, so that an engineer who adds one must decide whether it belongs here.
     let Options {
         fail_fast,
         file_timeout,
@@ -50,7 +50,7 @@ pub(super) fn settings(
     };
     set("engine", Some(engine));
     set("slt-harness", Some(env!("CARGO_PKG_VERSION").to_owned()));
-    // It changes no verdict, but what the results say of each file.
+    // It changes no verdict, but it changes the results of each file.
     set("--reference", reference.as_ref().map(|reference| reference.name().to_owned()));
     set("--label", list(labels));
     set("--fail-fast", on(*fail_fast));
@@ -72,7 +72,7 @@ pub(super) fn settings(
     let stack = config.settings.as_ref().and_then(|settings| settings.stack_size());
     set("stack-size", stack.map(|bytes| format!("{bytes} bytes")));
     config.own.iter().for_each(|(flag, value)| set(flag, Some(value.clone())));
-    // No run of a suite fills.
+    // Only `slt fill` uses `fill`, and that is no shared run.
     if let Some(Bless { how, errors, fill: _ }) = bless {
         let words = match how {
             How::Write => "on",
@@ -82,7 +82,7 @@ pub(super) fn settings(
         set(REWRITES, Some(words.to_owned()));
         set("--bless-errors", on(*errors));
         if *how != How::Check {
-            // Elsewhere there are other files to rewrite.
+            // With other roots, other files would be rewritten.
             let roots = suite.roots().iter().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
             set("--root", list(&roots.map(|root| root.display().to_string()).collect::<Vec<_>>()));
         }

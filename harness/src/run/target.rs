@@ -1,4 +1,4 @@
-//! A test target: a suite, an engine, and what its author has to say on how they are run.
+//! A test target: a suite, an engine, and options that the target's author may set.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::suite::{self, Suite};
 use crate::summary::ExitStatus;
 use crate::trial::Options;
 
-/// A target is a suite and the engine that it runs on, with defaults for what flags and variables do not say.
+/// A target is a suite and the engine that it runs on, with defaults for options that no flag or variable sets.
 ///
 /// ```no_run
 /// # use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
@@ -81,26 +81,29 @@ impl Target {
         self
     }
 
-    /// The list of known failures, unless `--known-failures` or `slt.toml` names another one. A relative path is sought in the package
-    /// that is being tested. While the file is not there, and with `--write-known-failures`, there is no list.
+    /// The list of known failures, unless `--known-failures` or `slt.toml` names another one. A relative path is relative to
+    /// the
+    /// package that is being tested. If the file does not exist, or with `--write-known-failures`, there is no list.
     pub fn known_failures(mut self, list: impl Into<PathBuf>) -> Target {
         let base = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
         self.known_failures = Some(base.join(list.into()));
         self
     }
 
-    /// How large a stack each trial has, in bytes, in every mode; 8 MiB if this is less, and more if `RUST_MIN_STACK` is.
+    /// The size of each trial's stack, in bytes, in every mode. If 8 MiB or `RUST_MIN_STACK` is larger, that is the size.
     pub fn stack_size(mut self, bytes: usize) -> Target {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// Does something once for each run, before the first file: make data, start a server. Its values reach every process of
-    /// the run.
+    /// Calls `before` once for each run, before the first file: to make data, or to start a server. The values that it sets
+    /// reach
+    /// every process of the run.
     ///
-    /// With threads or `--workers` this happens in the process that was started, and never in a worker. Under nextest, and
-    /// for processes that share a run by hand (`--parallel`), a process of its own does it, once for all of them, and
-    /// [`after_run`](Target::after_run) when they have gone. If it fails, no file is run, and the exit code is 4.
+    /// With threads or `--workers`, the process that the user starts calls it, and never a worker. Under nextest, and for
+    /// processes
+    /// that users start to share a run (`--parallel`), a separate process calls it, once for all of them, and
+    /// [`after_run`](Target::after_run) when they have ended. If it fails, no file is run, and the exit code is 4.
     pub fn before_run<E: Display>(
         mut self,
         before: impl Fn(&mut RunValues) -> Result<(), E> + Send + Sync + 'static,
@@ -109,14 +112,15 @@ impl Target {
         self
     }
 
-    /// Does something once for each run, after the last file, in the process that did [`before_run`](Target::before_run);
-    /// also if that failed. An error makes the exit code of a green run 4.
+    /// Calls `after` once for each run, after the last file, in the process that called [`before_run`](Target::before_run);
+    /// also if
+    /// the latter failed. After an error, the exit code of a green run is 4.
     pub fn after_run<E: Display>(mut self, after: impl Fn() -> Result<(), E> + Send + Sync + 'static) -> Target {
         self.set_up.after = Some(Arc::new(move || after().map_err(|error| error.to_string())));
         self
     }
 
-    /// Applies what the target says where flags and variables do not.
+    /// Applies the target's options that no flag or variable sets.
     pub(crate) fn settle(&self, options: &mut Options) {
         if let Some(bytes) = self.stack_size {
             crash::ask_for_stack(bytes);
@@ -126,7 +130,7 @@ impl Target {
         options.labels.splice(0..0, self.labels.iter().cloned());
     }
 
-    /// One pass over the suite.
+    /// Runs the suite once.
     pub(crate) fn run(self, mut config: Config) -> ExitStatus {
         let Target { suite, engine, file_timeout, query_timeout, labels, known_failures, stack_size, .. } = &self;
         let shown = |path: &Path| suite::shown(path).into_owned();

@@ -32,7 +32,7 @@ const PAGES: &str = "SLT_WORKER_PAGES";
 
 /// The process of the worker with that `label`: this program with these arguments, and where the work is.
 ///
-/// Engine and queue are passed in the environment, which nobody else can read, because their URLs may hold a password.
+/// Engine and queue are passed in the environment, which other users cannot read, because their URLs may contain a password.
 pub(super) fn command(label: &str, run_id: &str, supervisor: u32, places: &Places, config: &Config) -> Command {
     let mut command = process::same_executable();
     command.args(without_secrets(std::env::args_os().skip(1)));
@@ -73,8 +73,8 @@ pub(super) fn logs(results: &Path, opened: &Opened, run_id: &str, myself: u32) -
     Ok(own)
 }
 
-/// Removes the logs in a folder, and the folders of supervisors that had joined a run; but not those that begin with
-/// `joined`, which may belong to this run. Other files stay.
+/// Removes the logs in a folder, and the folders of supervisors that had joined a run. Folders whose names begin with `joined`
+/// stay, because they may belong to this run; so do other files.
 fn clear(folder: &Path, joined: &str) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
@@ -90,7 +90,7 @@ fn clear(folder: &Path, joined: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// An assignment is what a supervisor has given this process to work on.
+/// An assignment is the run that a supervisor has told this process to work for.
 pub(in crate::run) struct Assignment {
     queue: Place,
     run_id: String,
@@ -110,7 +110,7 @@ impl Assignment {
         Some(Assignment { queue, run_id: std::env::var(RUN_ID).ok()?, options })
     }
 
-    /// Works until nothing is left; ends when the supervisor does.
+    /// Works until no file is left; the process ends when its supervisor does.
     pub(in crate::run) fn work(
         &self,
         suite: &Suite,
@@ -119,7 +119,7 @@ impl Assignment {
         options: Options,
     ) -> Result<ExitStatus, RunError> {
         process::die_with_parent()?;
-        // Read and remove all of them, so that the engine's child processes do not inherit them.
+        // Reads and removes all variables, so that the engine's child processes do not inherit them.
         environment::forget();
         process::forbid_core_dumps()?;
         if let Some(bytes) = config.parallel.as_ref().and_then(|parallel| parallel.memory_limit) {
@@ -149,7 +149,7 @@ impl Assignment {
     }
 }
 
-/// A worker's log has a headline for the output of each file.
+/// A worker's log: each file's output has a headline.
 #[derive(Default)]
 struct WorkerLog {
     /// The length of the log when the present attempt began.
@@ -166,7 +166,7 @@ impl WorkerLog {
 impl Reporter for WorkerLog {
     fn report(&self, event: Event<'_>) {
         let Event::AttemptStarted { trial, attempt } = event else { return };
-        // Standard output is the worker's log; if it cannot be written, that is no reason to fail the file.
+        // Standard output is the worker's log. A failed write to it must not fail the file.
         let _ = writeln!(io::stdout(), "{}", headline(&trial.title(), attempt));
         self.start.store(log_length(), Ordering::Relaxed);
     }
@@ -179,7 +179,7 @@ fn log_length() -> u64 {
     fs::metadata(LOG).map_or(0, |metadata| metadata.len())
 }
 
-/// The output since the log was `start` bytes long, or the end of it if that is much.
+/// The output since the log was `start` bytes long; only its end if it is long.
 fn printed_since(start: u64) -> io::Result<String> {
     let length = log_length();
     let from = start.max(length.saturating_sub(OUTPUT));

@@ -16,7 +16,7 @@ pub(super) struct Ledger<'r> {
     pub myself: u32,
     /// Whether open leases may belong to processes that continue; a supervisor's own workers have all ended.
     pub shared: bool,
-    /// Why entries are left.
+    /// Why some entries have no outcome.
     pub why: &'r str,
 }
 
@@ -37,7 +37,7 @@ impl Ledger<'_> {
     /// The summary of these outcomes against the plan.
     pub(super) fn summary<'o>(&'o self, outcomes: impl Iterator<Item = &'o Outcome> + Clone) -> Summary {
         match self.repeat {
-            // Passes that the budget did not reach were not promised.
+            // Passes that did not fit into the budget are not part of the plan.
             Repeat::UntilBudget => {
                 let planned = outcomes.clone().map(|outcome| (outcome.name.as_str(), outcome.pass));
                 Summary::new(planned, outcomes)
@@ -49,8 +49,9 @@ impl Ledger<'_> {
         }
     }
 
-    /// Outcomes for the entries that have none: not run, or crashed if that was their last state; and whether another
-    /// process is running them.
+    /// An outcome for each entry that has none: crashed if a process died while it ran the entry, otherwise not run; and
+    /// whether
+    /// another process is running it.
     fn open(&self) -> impl Iterator<Item = (Outcome, bool)> {
         let entries = self.snapshot.plan.entries().iter().zip(&self.snapshot.entries);
         let open = entries.filter(|(entry, status)| {
@@ -63,7 +64,7 @@ impl Ledger<'_> {
     fn unfinished(&self, entry: &PlanEntry, status: &EntryStatus) -> (Outcome, bool) {
         let elsewhere = self.shared && matches!(status.state, EntryState::Leased { .. });
         let why = if elsewhere { ELSEWHERE } else { self.why };
-        // Leases of this process belong to workers that it killed, which is not the file's fault.
+        // Leases of this process belong to workers that it killed: these are not crashes of the file.
         let killed = status.state == EntryState::Leased { worker: self.myself };
         let verdict = match status.deaths - u32::from(killed && status.deaths > 0) {
             deaths if deaths == 0 || elsewhere => Verdict::NotRun { reason: why.to_owned() },
