@@ -1,4 +1,4 @@
-//! `slt` under the name by which cargo finds it: `cargo slt`.
+//! `slt` under the name that cargo looks for: `cargo slt`.
 
 use std::process::ExitCode;
 

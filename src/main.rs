@@ -1,4 +1,4 @@
-//! The `slt` command: the library's subcommands on embedded SQLite, where that is built in.
+//! The `slt` command: the library's subcommands on embedded SQLite, if that is built in.
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use slt_harness::unstable::dialect::duckdb::{Cursor, Event, Names, Scope, Texts, parse};
 use slt_harness::unstable::script::{Labels, SyntaxError};
 
-/// A root with one file that can be included, beside which the script stands that never is on disk.
+/// A root with one file that can be included. The script is beside it, but never on disk.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
     let root = tempfile::tempdir().expect("a folder").keep();
     std::fs::write(root.join("b.test"), "statement ok\nSELECT 1\n").expect("a file");
@@ -30,7 +30,7 @@ impl Scope for Fixed {
     }
 }
 
-/// Walks to the end, and counts what is seen.
+/// Runs through the script to its end, and counts the steps.
 fn walk(mut cursor: Cursor<'_, '_>, scope: &mut Fixed, steps: &mut u64) -> Result<(), SyntaxError> {
     let labels = Labels::new(["duckdb".to_owned()]);
     while let Some(event) = cursor.next(&labels, scope)? {

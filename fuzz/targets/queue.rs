@@ -36,7 +36,7 @@ fn plan() -> Plan {
 fuzz_target!(|bytes: &[u8]| {
     let [choice, cut, bytes @ ..] = bytes else { return };
     let path = FOLDER.join("queue");
-    // The file of a run up to some offset, followed by the input; or the input alone.
+    // The file of a run, cut at some offset, followed by the input; or the input alone.
     let begun = if choice & 4 == 0 { &BEGUN[..BEGUN.len() * usize::from(*cut) / 255] } else { &[] };
     std::fs::write(&path, [begun, bytes].concat()).expect("the file can be written");
     let run_id = (choice & 1 == 0).then(|| "fuzz".to_owned());

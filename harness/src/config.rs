@@ -376,8 +376,7 @@ impl Flags {
     /// Makes the run parallel if the user typed a flag that only parallel runs have.
     ///
     /// There is a worker for each processor, or, if the flag is about joining other processes, none, as for `--parallel`.
-    /// Variables
-    /// and settings do not make a run parallel: they are set for many runs.
+    /// Variables and settings do not make a run parallel: they are set for many runs.
     pub(crate) fn imply(&mut self, matches: &ArgMatches) {
         if implying(matches).is_some() {
             self.parallel.parallel = true;

@@ -66,7 +66,7 @@ impl DB for Replay {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
-        // Records that do not apply are not asked for.
+        // Skips the answers of records that do not apply: their SQL is never sent.
         let rest = &mut self.answers[self.next..];
         let found = rest.iter().position(|(known, _)| known == sql).ok_or_else(|| Refused("unknown SQL".to_owned()))?;
         self.next += found + 1;
@@ -90,7 +90,7 @@ struct Subject {
 }
 
 impl Subject {
-    /// Makes ready for one run.
+    /// Copies the answers for the next run.
     fn stock_up(&self) {
         self.answers.clone_into(&mut self.stock.lock().expect("nobody panics with it"));
     }
@@ -114,7 +114,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         files.extend(Suite::new(project.path()).all_in(dialect).discover()?);
     }
     let total = files.len();
-    // What the crate panics at is left out, silently.
+    // Files at which the crate panics are left out, without a message.
     std::panic::set_hook(Box::new(|_| {}));
     let subjects: Vec<Subject> = files.into_iter().filter_map(subject).collect();
     let engine = engine(&subjects);
@@ -175,7 +175,7 @@ fn arguments() -> Result<(usize, Option<String>), String> {
     Ok((rounds, only))
 }
 
-/// A file with the answers that it expects; none where that is not known.
+/// A file with the answers that it expects; `None` if they are unknown.
 fn subject(file: TestFile) -> Option<Subject> {
     let text = std::fs::read_to_string(&file.path).ok()?;
     let records = parser::parse_with_name::<DefaultColumnType>(&text, "").ok()?;

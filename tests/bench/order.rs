@@ -1,10 +1,11 @@
-//! How good the order of a first run is: the makespan of a suite in several orders, over its lower bound, simulated from the
-//! recorded time of each file.
+//! How good the order of a first run is: the makespan of a suite in several orders, divided by its lower bound. The makespan is
+//! simulated from the recorded time of each file.
 //!
 //! `cargo bench --bench order -- [--dialect NAME] RESULTS [LABEL…]`, where RESULTS is the `results.json` of a run over the
 //! files in `SLT_CORPUS`, with one worker or thread at a time. All files are read in the dialect, if one is named, and the
-//! labels are those of the engine (without one: `sqlite`). The orders are: by size, by weight (what a first run does), by name, and by the recorded times themselves. The lower bound is
-//! max(longest file, total / workers). Nothing is measured, so the figures do not depend on the machine's load.
+//! labels are those of the engine (without one: `sqlite`). The orders are: by size, by weight (as in a first run), by name, and
+//! by the recorded times themselves. The lower bound is max(longest file, total / workers). Nothing is measured, so the numbers
+//! do not depend on the machine's load.
 
 // Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]

@@ -5,8 +5,8 @@
 //! b. the whole trial, `trial::run`;
 //! c. the `sqllogictest` crate's own `Runner`, over the same kind of session: see `runner.rs`.
 //!
-//! `cargo bench --bench overhead -- [--files N] [--rounds N] [--only a|b|c]`, where `SLT_CORPUS` names a folder of classic scripts;
-//! without it, generated scripts.
+//! `cargo bench --bench overhead -- [--files N] [--rounds N] [--only a|b|c]`, where `SLT_CORPUS` names a folder of classic
+//! scripts; without it, the scripts are generated.
 
 // Benchmarks print without `escape`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -169,7 +169,7 @@ fn replay(subject: &Subject) -> Result<Cost, Box<dyn Error>> {
         let mut rows = Rows::default();
         for request in &requests {
             rows.clear();
-            // Some statements are there to fail.
+            // Some statements are supposed to fail.
             let _ = std::hint::black_box(session.run(*request, &mut rows));
         }
         Ok::<_, EngineError>((requests.len() as u64, 0))

@@ -1,4 +1,4 @@
-//! The cost of writing the result files of a run of 10,000, 500 of which failed: time and size of each part.
+//! The cost of writing the result files of a run of 10,000 files, 500 of which failed: time and size of each part.
 //!
 //! `cargo bench --bench report`, the median of five.
 

@@ -15,7 +15,7 @@ use slt_harness::sqllogictest::{
 
 use super::{Cost, connect, timed};
 
-/// A session, and what the runner does not pass to its database: the letters of the next query.
+/// A session, and the column letters of the next query, which the runner does not pass to its database.
 struct Current {
     session: Box<dyn Session>,
     rows: Rows,
@@ -96,7 +96,7 @@ pub(super) fn run(name: &str, text: &str) -> Result<Cost, Box<dyn Error>> {
     })
 }
 
-/// Compares like the crate, except that a line with a hash means the values.
+/// Compares like the crate, except that a line with a hash is compared with the hash of the values.
 fn validate(normalizer: Normalizer, actual: &[Vec<String>], expected: &[String]) -> bool {
     let [line] = expected else { return default_validator(normalizer, actual, expected) };
     let Some((count, hash)) = line.split_once(" values hashing to ") else {

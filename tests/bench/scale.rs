@@ -4,9 +4,9 @@
 //! With a PostgreSQL server, two workers also run the files over a queue there, compared with two over a queue file.
 //!
 //! `cargo bench --bench scale [-- --rounds N]`, with `SLT_CORPUS` for a folder of files that take some seconds. Prints
-//! utilisation (busy time over the workers' time), the makespan over its lower bound max(longest file, total / workers),
-//! and what one worker takes over what one thread takes, and two threads over two workers, as wall time and as processor
-//! time of all processes together, each the median of the rounds. Within a round the two are run in turn, first the one and then the other, so that a
+//! the utilisation (busy time over the workers' time) and the makespan over its lower bound max(longest file, total / workers).
+//! Also prints the time of one worker over that of one thread, and of two threads over that of two workers: as wall time and as
+//! processor time of all processes together, each the median of the rounds. Within a round the two run in turn, so that a
 //! machine that becomes slower or faster favours neither.
 
 // Benchmarks print without `escape`.
@@ -134,7 +134,7 @@ fn cpu_of_children() -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
 }
 
-/// The figures in the statistics of the runs.
+/// The numbers in the statistics of the runs.
 #[derive(Default)]
 struct Figures {
     utilisation: Vec<f64>,

@@ -22,7 +22,7 @@ fn scripts(action: &Yaml) -> Vec<&Yaml> {
     steps.iter().filter(|step| step["run"].as_str().is_some()).collect()
 }
 
-/// A program named `gh` that keeps what it is called with, and the body of a comment; it fails if there is a file `refuse`.
+/// A program named `gh` that records its arguments and the body of a comment; it fails if there is a file `refuse`.
 const GH: &str = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho \"$*\" >> calls\n[ -e refuse ] && exit 1\nfor word; do\n\
     case \"$word\" in body=@*) cp \"${word#body=@}\" body ;; esac\ndone\n\
     case \"$*\" in *--paginate*) [ -e body ] && echo 77 ;; esac\nexit 0\n";
@@ -31,7 +31,7 @@ const GH: &str = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho \"$*\" >> calls\n[ -
 struct Job {
     root: PathBuf,
     folder: tempfile::TempDir,
-    /// What GitHub puts in the place of expressions.
+    /// The values with which GitHub replaces expressions.
     values: HashMap<String, String>,
 }
 
@@ -74,7 +74,7 @@ impl Job {
         Job { root, folder, values }
     }
 
-    /// Replaces expressions; one that is not known is a mistake in the action.
+    /// Replaces expressions; an unknown expression is a mistake in the action.
     fn replaced(&self, text: &str) -> String {
         let mut parts = text.split("${{ ");
         let mut replaced = parts.next().unwrap_or_default().to_owned();
@@ -86,7 +86,7 @@ impl Job {
         replaced
     }
 
-    /// Runs a step, and keeps what it sets.
+    /// Runs a step, and keeps the outputs and variables that it sets.
     fn step(&mut self, id: &str) -> Printed {
         let action = action();
         let step = scripts(&action).into_iter().find(|step| step["id"].as_str() == Some(id)).unwrap();
@@ -138,7 +138,7 @@ fn every_script_of_the_action_is_valid_and_runs_no_foreign_text_as_code() {
         let output = Command::new("bash").args(["-n", "-c", script]).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     }
-    // Each input is used, and is one that docs/ci.md names.
+    // Each input is used, and docs/ci.md names it.
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml")).unwrap();
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md")).unwrap();
     for (name, _) in action["inputs"].as_hash().unwrap() {
@@ -169,7 +169,7 @@ fn the_action_runs_a_target_and_says_on_the_pull_request_what_broke() {
     assert!(body.starts_with("<!-- slt  slt -->\n<pre>\npassed: 2 of 2 files") && !body.contains("Since"), "{body}");
     assert_eq!(job.step("end").code, 0);
 
-    // The next run of the branch breaks a file; what its author has written is text.
+    // The next run of the branch breaks a file; markup that the file's author has written is shown as text.
     fs::write(job.root.join("tests/slt/b.test"), FAILS.replace("SELECT 1", "SELECT </pre>@me")).unwrap();
     let printed = job.step("run");
     assert_eq!((printed.code, job.set("steps.run.outputs.exit-code")), (0, "101"), "{printed:?}");

@@ -65,7 +65,7 @@ fn they_agree_on_every_kind_of_file_and_every_pair_of_kinds() {
             runs.push(("--file-timeout 1 --exact", vec![*first], *word));
         }
         for (second, _, other) in &kinds[index + 1..] {
-            // A failure decides; otherwise what was checked.
+            // One failure fails the run; otherwise it is empty only if both files are.
             let both = ["FAILED", "passed", "EMPTY"].into_iter().find(|both| word == both || other == both);
             runs.push((mode, vec![*first, *second], both.unwrap()));
         }

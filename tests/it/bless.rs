@@ -14,7 +14,7 @@ fn wrong() -> String {
     format!("# top\n\n{LINES}1\n# inside\nb\n\nskipif sqlite\nquery I\nSELECT 1\n----\n9\n\nquery I\nSELECT 3\n")
 }
 
-/// The same with what SQLite returns.
+/// The same script with the results that SQLite returns.
 fn right() -> String {
     format!(
         "# top\n\n{LINES}1\na\n2\n# inside\nb\n\nskipif sqlite\nquery I\nSELECT 1\n----\n9\n\nquery I\nSELECT 3\n----\n3\n"
@@ -25,7 +25,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The ways to run a folder: in one process, as one worker, and with its own workers.
+/// The ways to run a folder: in one process, as one worker, and by a supervisor with workers.
 pub const WAYS: [&[&str]; 3] = [&[], &["--parallel"], &["--parallel", "--workers", "2"]];
 
 fn run_with(root: &Path, way: &[&str], arguments: &[&str]) -> Printed {

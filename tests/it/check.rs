@@ -31,7 +31,7 @@ fn what_is_wrong_is_printed_with_its_place_and_fails() {
     let printed = check(folder.path(), &["tests/a.slt"]);
     assert_eq!((printed.code, &*printed.out), (0, ""), "{printed:?}");
     assert_eq!(printed.err, "1 file checked: no errors, no warnings\n");
-    // By name below the root, and all files of the root.
+    // First one file, by its name below the root; then all files of the root.
     assert_eq!(check(folder.path(), &["--root", "tests", "a.slt"]).code, 0);
     let printed = check(folder.path(), &["--root", "tests"]);
     assert_eq!((printed.code, printed.out.lines().count()), (101, 2), "{printed:?}");
@@ -133,7 +133,7 @@ fn a_folder_within_the_root_may_include_what_is_above_it() {
     assert!(printed.code == 101 && printed.out.contains("leads out of the folder"), "{printed:?}");
 }
 
-/// The places of all errors in a folder, below it.
+/// The places of all errors in a folder, relative to it.
 fn errors(folder: &Path, arguments: &[&str]) -> Vec<String> {
     let printed = Printed::of(slt(folder).args(["--format", "json", "."]).args(arguments));
     let findings = printed.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -146,7 +146,7 @@ fn errors(folder: &Path, arguments: &[&str]) -> Vec<String> {
 #[test]
 fn the_bundled_files_have_errors_on_purpose_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    // Records that can run nowhere, and nonsense below a `halt` with a condition.
+    // Records that no engine can run, and invalid text after a `halt` with a condition.
     let expected = ["evidence/directives/conditions.test:31", "evidence/directives/halt.test:36"];
     assert_eq!(errors(&root.join("corpus"), &[]), expected);
     assert!(errors(&root.join("cases"), &[]).len() >= 50);

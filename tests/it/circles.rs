@@ -1,7 +1,7 @@
 //! Files of one module do not import each other in a circle.
 //!
-//! A file may import from the modules around it, and these from it: `queue/file.rs` and `queue.rs` do. But for the files and
-//! folders directly below one module there is an order in which each imports only those before it.
+//! A file may import from the modules around it, and these from it: `queue/file.rs` and `queue.rs` do. But the files and
+//! folders directly below one module have an order in which each imports only those before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -54,7 +54,7 @@ fn expand(tree: &str) -> Vec<String> {
             c => parts.last_mut().unwrap().push(c),
         }
     }
-    // The closing brackets of inner groups that were trimmed make no difference.
+    // The closing brackets of inner groups have been trimmed, too, which makes no difference.
     let parts = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty());
     parts.flat_map(|part| expand(&format!("{}{part}", head.trim()))).collect()
 }

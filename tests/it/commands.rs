@@ -62,8 +62,8 @@ fn write(folder: &Path, time: &str, results: &Results) {
     fs::write(folder.join("results.json"), &text).unwrap();
 }
 
-/// Three runs: in the last, `select/2` is fixed, `joins/1` is broken and `ddl/1` did not run; `index/1` changes each
-/// time.
+/// Three runs: in the last, `select/2` is fixed, `joins/1` is broken and `ddl/1` did not run. The verdict of `index/1` changes
+/// each time.
 fn three_runs() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let ignored = Verdict::Ignored { reason: "0 of 3 records apply to sqlite".into() };
@@ -142,7 +142,7 @@ fn the_punch_list_is_written_to_the_given_path() {
         Printed::of(command.current_dir(folder.path()).args([name, "--results", "."]).args(arguments))
     };
     let run = |arguments: &[&str]| of("punchlist", arguments);
-    // Both names of the command say and write the same.
+    // Both names of the command print and write the same.
     let printed = of("analyze", &["--markdown"]);
     let list = folder.path().join("sqllogictest_punchlist.md");
     let markdown = fs::read_to_string(&list).unwrap();

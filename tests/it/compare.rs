@@ -1,4 +1,4 @@
-//! `--reference` runs each record on a second engine too, and says who agrees with the script.
+//! `--reference` also runs each record on a second engine, and shows which engine agrees with the script.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +9,8 @@ use crate::bless::WAYS;
 use crate::servers::servers;
 use crate::support::{PASSES, Printed, at_once, command, driver, folder, target_binary};
 
-/// A driver that answers everything with one row `1`; with an argument it hangs at a 7 instead, or starts no more than
-/// twice: to be asked for the extension, and to be tried out.
+/// A driver that answers everything with one row `1`. With the argument `hang` it hangs at SQL with a 7. With `twice` it starts
+/// only twice: once when it is asked for the extension, and once when it is probed.
 const ONES: &str = driver!(
     r#"if sys.argv[1:] == ["twice"]:
     with open("starts", "a") as starts:
@@ -22,7 +22,7 @@ const ONES: &str = driver!(
         print(json.dumps({"result": [["1"]]}), flush=True)"#
 );
 
-/// The engine that this driver is, in a folder for it.
+/// Writes this driver to a folder, and returns the engine that uses it.
 fn ones(folder: &Path, argument: &str) -> String {
     let driver = folder.join("ones.py");
     fs::write(&driver, ONES).unwrap();
@@ -69,7 +69,7 @@ fn records_are_sorted_by_who_agrees_and_no_verdict_changes() {
             ["only_engine", "only_reference", "neither_alike", "neither_different", "only_engine"].map(Value::from);
         assert_eq!(shown, [9, 14, 19, 24, 36].into_iter().zip(&agrees).collect::<Vec<_>>(), "{a}");
         assert_eq!(a["records"], json!({"passed": 4, "failed": 3, "skipped": 1}));
-        // Each failure says what the reference says.
+        // Each failure has a remark about the reference.
         for words in ["`, and not here", "` returns the same as this engine", "` returns something else"] {
             assert!(printed.out.contains(words), "{words}: {printed:?}");
         }
@@ -88,7 +88,7 @@ fn rows_behind_a_hash_are_shown() {
             "{printed:?}"
         );
         assert_eq!(results["outcomes"][0]["comparison"]["only_reference"], 1, "{results}");
-        // Where neither is right, the rows of both are there too.
+        // If neither engine is right, the rows of both are shown, too.
         fs::write(root.path().join(name), script.replace("b0263", "00000")).unwrap();
         let (printed, results) = with(root.path(), &[], &["--reference", &ones]);
         assert!(printed.out.contains("\n- 1\n+ 2\nat "), "{printed:?}");
@@ -123,7 +123,7 @@ fn the_results_of_another_run_are_a_reference_too() {
         assert!(printed.err.contains("comparing with what ") && printed.err.contains(" has recorded"), "{printed:?}");
         let a = results["outcomes"].as_array().unwrap().iter().find(|outcome| outcome["name"] == "a.slt").unwrap();
         let comparison = &a["comparison"];
-        // The last record did not run there.
+        // The last record did not run in the recorded run.
         let counts = ["both", "only_engine", "only_reference", "neither_alike", "neither_different", "not_compared"];
         assert_eq!(counts.map(|count| &comparison[count]), [2, 1, 1, 1, 1, 1].map(|c| json!(c)).each_ref(), "{a}");
         assert_eq!(comparison["why"], "that run left it out", "{a}");
@@ -142,7 +142,7 @@ fn the_results_of_another_run_are_a_reference_too() {
         let printed = Printed::of(slt.args(["test", name, "--reference", &path]).current_dir(root.path()));
         assert!(printed.code == 101 && printed.out.contains("1 only on "), "{printed:?}");
     }
-    // The file changes, and another one is new.
+    // One file changes, and another one is new.
     fs::write(root.path().join("a.slt"), format!("{SCRIPT}\nquery I\nSELECT 1\n----\n1\n")).unwrap();
     fs::write(root.path().join("c.slt"), PASSES).unwrap();
     let (printed, results) = with(root.path(), &[], &["--reference", &path]);
@@ -196,7 +196,7 @@ fn a_reference_that_cannot_be_reached_fails_the_run_and_no_file() {
                 "{printed:?}"
             );
         }
-        // It goes away during the run.
+        // The reference fails during the run.
         let here = tempfile::tempdir().unwrap();
         let mut command = command(target_binary());
         command.env("SLT_CORPUS", root.path()).env("SLT_RESULTS", here.path()).current_dir(here.path());

@@ -118,12 +118,12 @@ fn a_file_of_any_name_runs_by_its_name_where_a_dialect_is_chosen() {
         // The root may be the file itself.
         let printed = slt(folder.path(), &[&["run", "--root", &path], &chosen[..]].concat());
         assert_eq!(printed.code, 0, "{printed:?}");
-        // Without a dialect, it is unknown how to read it.
+        // Without a dialect, the program does not know how to read the file.
         let printed = slt(folder.path(), &["test", &path]);
         assert!(printed.code == 2 && printed.err.contains("does not show its dialect"), "{printed:?}");
         assert_eq!(slt(folder.path(), &["run", "--root", "t", name]).code, 5);
     }
-    // A part of a name does not select what is not listed.
+    // A part of a name selects only files that the suite lists.
     let printed = slt(folder.path(), &["run", "--root", "t", "--dialect", "slt", "slt"]);
     assert_eq!((printed.code, printed.verdict("b.slt")), (0, Some("ok")), "{printed:?}");
     assert!(printed.result().contains("1 passed"), "{printed:?}");
@@ -147,7 +147,7 @@ fn includes_are_relative_to_the_including_file_and_leave_its_connection_alone() 
     }
 }
 
-/// What fails in a sample, if anything does.
+/// The failure in a sample, if any.
 fn failure(sample: &str, dialect: Dialect) -> Option<String> {
     let folder = folder(&[("sample", sample), ("part", "statement ok\nSELECT 1\n"), ("rows.csv", "a\n1\n")]);
     let suite = Suite::from_roots([folder.path().to_path_buf()]).all_in(dialect);

@@ -56,7 +56,7 @@ struct Script {
 struct Oracle {
     script: Arc<Script>,
     sent: Arc<Mutex<HashMap<String, usize>>>,
-    /// What makes some answers wrong; 0 for none.
+    /// Decides which answers are wrong; 0 for none.
     seed: u64,
 }
 
@@ -136,7 +136,7 @@ fn odd_error() -> Answer {
     Answer::Error("an odd error".into(), Some("XX000".into()))
 }
 
-/// What the trait's asynchronous functions return.
+/// The result of the trait's asynchronous functions.
 type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl AsyncDB for Oracle {
@@ -169,7 +169,7 @@ impl AsyncDB for Oracle {
         "oracle"
     }
 
-    /// No time passes before another try.
+    /// Does not wait before another try.
     fn sleep<'c>(_: Duration) -> Later<'c, ()> {
         Box::pin(std::future::ready(()))
     }
@@ -179,7 +179,7 @@ impl AsyncDB for Oracle {
     }
 }
 
-/// An error that an expected one is matched by, as far as that is easily found.
+/// An error that matches the expected one, as far as one is easily found.
 fn error(expected: &ExpectedError) -> Answer {
     let message = match expected {
         ExpectedError::Inline(regex) => {
@@ -235,7 +235,8 @@ fn script_of(records: &[Parsed]) -> Script {
     script
 }
 
-/// Rows that are read as these lines are: of as many values as words, where all lines have as many.
+/// Rows that are written as these lines: a value for each word if all lines have the same number of words, otherwise one value
+/// for each line.
 fn rows(lines: &[String]) -> Vec<Vec<String>> {
     let rows: Vec<Vec<String>> = lines.iter().map(|line| cells(line)).collect();
     match rows.windows(2).all(|pair| pair[0].len() == pair[1].len()) {
@@ -244,7 +245,7 @@ fn rows(lines: &[String]) -> Vec<Vec<String>> {
     }
 }
 
-/// A row that is read as this line is; lines with an ignored part stay as they are, as white space counts in them.
+/// A row that is written as this line. A line with an ignored part is one value, because white space counts in it.
 fn cells(line: &str) -> Vec<String> {
     if line.contains("<slt:ignore>") {
         return vec![line.replace("<slt:ignore>", "17")];
@@ -256,7 +257,7 @@ fn cells(line: &str) -> Vec<String> {
 /// Where records failed; line 0 for a file that cannot be read.
 type Failed = BTreeSet<(String, u64)>;
 
-/// A place by the real path of its file.
+/// A place, with the real path of its file.
 fn place(file: &str, line: u64) -> (String, u64) {
     static REAL: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut real = REAL.lock().unwrap();
@@ -277,7 +278,7 @@ fn differs_on_purpose(record: &Parsed) -> bool {
     }
 }
 
-/// The records that fail under the crate's runner, and those that neither runner is judged by.
+/// The records that fail under the crate's runner, and those that are not compared.
 fn theirs(records: &[Parsed], oracle: &Oracle) -> (Failed, Failed) {
     let (mut failed, mut unjudged) = (Failed::new(), Failed::new());
     let mut runner = Runner::new(|| {
@@ -333,7 +334,7 @@ fn ours(file: &TestFile, oracle: &Oracle) -> (Failed, Option<String>) {
     (failed, unread.map(|failure| format!("{} in line {}", failure.message, failure.line)))
 }
 
-/// How the runners differ over a file, if they do.
+/// How the two runners differ for a file, if they do.
 fn difference(file: &TestFile) -> Option<String> {
     // The crate panics at a file that is not UTF-8.
     let text = std::fs::read(&file.path).unwrap();
@@ -358,7 +359,7 @@ fn difference(file: &TestFile) -> Option<String> {
     })
 }
 
-/// Compares all files of a folder, whatever their names; says how many there are, and of each that differs, how.
+/// Compares all files of a folder, whatever their names. Returns their number, and the difference for each file that has one.
 fn differences(root: &Path) -> (usize, BTreeMap<String, String>) {
     let suite = Suite::from_roots([root.to_path_buf()]).all_in(Dialect::Slt);
     let mut names = Vec::new();
@@ -397,7 +398,7 @@ fn bundled() -> PathBuf {
 
 /// Files that differ, each with a part of its message. docs/format.md has the reasons.
 const BUNDLED: &[(&str, &str)] = &[
-    // A comment behind a condition.
+    // A comment after a condition.
     ("evidence/directives/conditions.slt", "only we read it"),
     // Text before the first `<slt:ignore>`, or behind the last one.
     ("evidence/directives/ignore.slt", "ignore.slt\", 30)"),
@@ -408,7 +409,7 @@ const PUBLIC: &[(&str, &[(&str, &str)])] = &[
     (
         "risingwave",
         &[
-            // A variable that is not set counts as the expected error there.
+            // In the crate's runner, a variable that is not set counts as the expected error.
             ("e2e_test/sink/elasticsearch/elasticsearch_sink.slt", "35), "),
             ("e2e_test/sink/postgres_sink.slt", "117), "),
             // Text before the first `<slt:ignore>`, or behind the last one.

@@ -89,7 +89,7 @@ fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
     let words = format!("still running in the external driver `{}` when the time limit", &engine["external:".len()..]);
     for arguments in [&[][..], &["--parallel", "--workers", "2"]] {
         let _ = std::fs::remove_file(&pid);
-        // On a busy machine the driver may not even have started within the limit; then it gets more time.
+        // On a busy machine the driver may not even start within the limit; then it gets more time.
         let started = ["2", "20", "200"].iter().any(|limit| {
             let printed = run(root.path(), &engine, &[&["--file-timeout", limit], arguments].concat());
             assert_eq!(printed.code, 101, "{printed:?}");
@@ -107,7 +107,7 @@ fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
 
 #[test]
 fn child_processes_inherit_no_variables_of_this_program() {
-    // It answers with the names of its variables that are ours, and with its own password.
+    // The driver answers with the names of this program's variables that it sees, and with its own password.
     let driver = r#"
 import json, os, sys
 names = sorted(name for name in os.environ if name.startswith(("SLT_", "SQLLOGICTEST_")))
@@ -136,12 +136,12 @@ while sys.stdin.buffer.read1(4096):
     }
 }
 
-/// Waits until a process has ended, which it must.
+/// Waits until a process has ended; fails if it does not end.
 fn assert_is_gone(pid: &str) {
     let begun = Instant::now();
     let is_alive = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // There may be nobody to reap it.
+        // A zombie has ended, too: there may be no parent that waits for it.
         stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
     };
     while is_alive() {

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::engines;
 use crate::support::{Printed, command, driver, folder, run};
 
-/// A driver that answers requests with an `id` once there are two of them, the later one first: passes that run one after
-/// the other would wait for ever. Everything else it answers at once, with its process and the present script.
+/// A driver that answers requests with an `id` only when it has two of them, the later one first: passes that run one after the
+/// other would wait forever. It answers any other request at once, with its process and the current script.
 const DRIVER: &str = driver!(
     r#"def say(answer):
     print(json.dumps(answer), flush=True)
@@ -88,7 +88,7 @@ fn a_pass_of_a_loop_is_named_in_every_report_and_pinned_by_itself() {
     assert!(printed.out.contains("at a.duckdb.test:4 (i=1)"), "{printed:?}");
     let known = ["--known-failures", "known.toml"];
     assert_eq!(slt(root.path(), &known).code, 0, "nothing but known failures");
-    // A pin holds for its own pass alone.
+    // A pin is only for its own pass.
     let fewer = read(&root.path().join("known.toml"));
     let fewer: String = fewer.lines().filter(|line| !line.contains("i=2")).map(|line| format!("{line}\n")).collect();
     fs::write(root.path().join("known.toml"), fewer).unwrap();
@@ -147,7 +147,7 @@ fn what_duckdbs_own_runner_does_not_check_passes_with_lenient_alone() {
 
 #[test]
 fn the_columns_of_hashed_results_are_not_counted_and_their_values_are_compared() {
-    // `printf '1\n' | md5sum`, and the same of `2`.
+    // The output of `printf '1\n' | md5sum`, and of the same command with `2`.
     let (right, wrong) = ("b026324c6904b2a9cb4b88d6d61c81d1", "26ab0db90d72e28ad0ba1e22ee510510");
     let hashed = |hash: &str| format!("query II\nSELECT 1\n----\n1 values hashing to {hash}\n");
     let labelled =

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::faulty_support::{PASSES, Place, clean, fault, wait_until};
 use crate::support::at_once;
 
-/// What `results.json` says of each file, by name.
+/// The verdict of each file in `results.json`, by name.
 fn verdicts(place: &Place) -> Vec<(String, String)> {
     let results: Value = serde_json::from_slice(&fs::read(place.path("results/results.json")).unwrap()).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

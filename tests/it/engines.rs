@@ -1,4 +1,4 @@
-//! Servers as engines: what they run, what they leave behind, and how they fail.
+//! Servers as engines: what they run, which databases stay on them, and how they fail.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

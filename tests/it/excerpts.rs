@@ -1,4 +1,4 @@
-//! `FILE:LINE`: one record, judged after the records before it; in every mode, and never taken for its file.
+//! `FILE:LINE`: one record, judged after the records before it have run; in every mode, and never counted as its whole file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Here {
 #[test]
 fn every_door_judges_the_record_in_a_line_and_nothing_else() {
     for name in ["joins.test", "joins.slt", "joins.duckdb.test"] {
-        // Rows are whole lines in two of the dialects, which makes no difference here.
+        // In two of the dialects, a row is a whole line, which makes no difference here.
         let here = Here::new(name, SCRIPT);
         let at = |line: u32| format!("{name}:{line}");
         for line in [13, 14, 16] {
@@ -81,7 +81,7 @@ fn results_history_and_known_failures_stay_those_of_whole_files() {
     assert_eq!(whole.code, 0, "{whole:?}");
     let read = |name: &str| fs::read_to_string(here.results.path().join(name)).unwrap();
     let before = (read("results.json"), read("history.jsonl"), fs::read_to_string(known).unwrap());
-    // A record that passes neither passes its file nor takes it off the list; one that fails is no known failure.
+    // A record that passes neither makes its file pass nor removes it from the list; one that fails is no known failure.
     let printed = here.slt(&["run", "--known-failures", known, "--ratchet", "--parallel", "joins.test:13"]);
     assert_eq!((printed.code, printed.verdict("a/joins.test:13")), (0, Some("ok")), "{printed:?}");
     let printed = here.slt(&["run", "--known-failures", known, "a/joins.test:8"]);
@@ -123,7 +123,7 @@ fn a_record_that_does_not_apply_is_no_pass() {
     );
     let behind = here.slt(&["run", "a.test:9"]);
     assert!(behind.code == 2 && behind.err.contains("ends with the `halt` in line 7"), "{behind:?}");
-    // Where it halts for this engine alone, that is found out when it runs.
+    // A `halt` for this engine alone is noticed only when the script runs.
     let here = Here::new("a.test", "onlyif sqlite\nhalt\n\nstatement ok\nSELECT 1\n");
     let printed = here.slt(&["run", "a.test:4"]);
     assert_eq!(

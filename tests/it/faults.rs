@@ -1,4 +1,4 @@
-//! What an engine may do to its process, and the effect on the run.
+//! How an engine may harm its process, and the effect on the run.
 
 use crate::faulty_support::{Ended, PASSES, Place, fault};
 use crate::support::at_once;

@@ -32,7 +32,8 @@ pub fn profile_folder() -> PathBuf {
     test.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// The target `faulty`, up to date: `cargo test` builds it with the others, `cargo test --test it` does not.
+/// The target `faulty`, built here if it is not up to date: `cargo test` builds it with the others, `cargo test --test it` does
+/// not.
 fn faulty() -> &'static Path {
     static FAULTY: LazyLock<PathBuf> = LazyLock::new(|| {
         let profile = profile_folder();
@@ -188,7 +189,7 @@ pub fn workers_of(supervisor: i32) -> Vec<i32> {
 }
 
 pub fn signal(pid: i32, signal: Signal) {
-    // It may have ended by itself.
+    // The process may have ended by itself.
     let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
 }
 
@@ -220,7 +221,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until it has printed this, to either output.
+    /// Waits until the run has printed this text, to standard output or standard error.
     pub fn says(&self, what: &str) {
         wait_until(&format!("it says `{what}`"), || {
             let printed = read(&self.stdout) + &read(&self.stderr);

@@ -1,4 +1,4 @@
-//! `slt fill` writes what a reference returns into records that do not say yet what they expect.
+//! `slt fill` writes the results of a reference into records that have no expected result yet.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn read(root: &Path, name: &str) -> String {
     fs::read_to_string(root.join(name)).unwrap()
 }
 
-/// A driver that answers with one row `1`; at an `X` it does what its argument says: end, or write into `a.slt`.
+/// A driver that answers with one row `1`. At SQL with an `X` it ends or writes into `a.slt`, as its argument says.
 const DRIVER: &str = driver!(
     "",
     r#"        if "X" in request["sql"]:
@@ -107,7 +107,7 @@ fn a_reference_that_is_lost_leaves_the_file_alone() {
     assert!(printed.code == 4 && printed.out.ends_with("a.slt: stays as it is: 2 records fail there\n"), "{printed:?}");
     assert!(printed.out.contains("not filled: the script did not run to its end"), "{printed:?}");
     assert_eq!((read(root.path(), "a.slt").as_str(), read(root.path(), "b.slt").as_str()), (script, script));
-    // Somebody else writes to the file meanwhile.
+    // Another process writes to the file meanwhile.
     let printed = fill(root.path(), &["a.slt", "--reference", "external:python3 driver.py write"]);
     assert!(
         printed.code == 101 && printed.out.contains("not filled: the file has changed since it was read"),
@@ -135,7 +135,7 @@ fn what_cannot_be_filled_is_reported_before_anything_runs() {
         printed.code == 101 && printed.out.ends_with("a.slt: stays as it is: 1 record fails there\n"),
         "{printed:?}"
     );
-    // Inside of the root, what is included is filled too.
+    // Included files inside the root are filled, too.
     let printed = fill(root.path(), &["a.slt", "--root", "tests", "--reference", "sqlite"]);
     assert_eq!(printed.code, 101, "{printed:?}");
     let printed = fill(root.path(), &["tests/a.slt", "--reference", "sqlite"]);

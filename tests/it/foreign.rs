@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::{Printed, command, folder, target_binary};
 
-/// A script whose SQL, error message and reason all try to.
+/// A script whose SQL, error message and reason contain control sequences and commands.
 const HOSTILE: &str = "\
 statement ok
 ::error::one
@@ -19,7 +19,7 @@ SELECT '::error::four' || char(10) || '::error::five' || char(27) || char(13) ||
 \u{1b}]0;eight\u{7}
 ";
 
-/// Whether lines only display themselves, apart from our own colours.
+/// Asserts that no line contains control sequences or commands, except our own colours.
 fn assert_inert(text: &str, which: &str) {
     for line in text.split('\n') {
         let control = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}');

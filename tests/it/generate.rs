@@ -1,4 +1,4 @@
-//! `slt completions` and `slt man`: what shells and `man` know of the command line.
+//! `slt completions` and `slt man`: they describe the command line to shells and to `man`.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::{Printed, command};
 
 fn slt(arguments: &[&str]) -> Printed {
-    // A password in a variable goes into no file.
+    // A password in a variable is written to no file.
     Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).env("SLT_ENGINE", "postgres://me:hunter2@h"))
 }
 
@@ -69,7 +69,7 @@ fn the_manual_pages_can_be_shown() {
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
                 assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-                // What is bold is printed twice, so look for plain words.
+                // Bold text is printed twice, so look for text that is not bold.
                 assert!(text.contains("  slt run select   ") || name != "slt.1", "{text}");
                 assert!(text.contains("Exit codes: 0 "), "{text}");
             }

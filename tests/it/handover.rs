@@ -1,4 +1,4 @@
-//! `slt` in the packages of others: it hands commands over to their test targets.
+//! `slt` in the packages of users: it hands commands over to their test targets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::faulty_support::wait_until;
 use crate::own_engine::{README, copy_versions, target_folder, write};
 use crate::support::{FAILS, PASSES, Printed, command, folder};
 
-/// A test target that uses the harness only where it does not matter, and would be green.
+/// A test target that depends on the harness but does not use its `main`; it would be green if it were started.
 const FOREIGN: &str = "fn main() {\n    let _ = slt_harness::Suite::new(\"x\");\n    \
                         std::fs::write(\"ran\", \"\").unwrap();\n}\n";
 

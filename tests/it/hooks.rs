@@ -1,4 +1,4 @@
-//! What an engine's author can say of an engine, its files and its runs.
+//! The options that an engine's author can set for an engine, its files and its runs.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::faulty_support::wait_until;
 use crate::own_engine::{Target, cargo_test_command, failure};
 use crate::support::{Printed, command, folder};
 
-/// An engine that says all that an engine's author can say. A request is the types of the result, and its rows.
+/// A target that sets all options of an engine's author. The SQL of a record has the types of its result, and its rows.
 pub const HOOKS: Target = Target {
     name: "hooks",
     source: r#"use std::io::{self, Write};
@@ -84,7 +84,7 @@ fn main() -> std::process::ExitCode {
     ],
 };
 
-/// Runs the target `hooks` with these arguments and variables; what it printed, and what its set-up wrote down.
+/// Runs the target `hooks` with these arguments and variables; returns what it printed, and what its set-up logged.
 fn hooks(arguments: &[&str], variables: &[(&str, &str)]) -> (Printed, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");

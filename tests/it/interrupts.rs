@@ -1,5 +1,4 @@
-//! Ctrl-C, when nobody comes to press it again: what hangs is left or killed after the grace period, and what is known by
-//! then is kept.
+//! A single Ctrl-C: a trial that hangs is abandoned or killed after the grace period, and its results so far are kept.
 
 use std::fs;
 
@@ -8,7 +7,7 @@ use rustix::process::Signal;
 use crate::faulty_support::{PASSES, Place, clean, fault, wait_until};
 use crate::support::at_once;
 
-/// A file that fails in line 4 or not, and then says so and hangs.
+/// A file that fails in line 4 if `fails`, and then creates the file `hung` and hangs, once.
 fn hangs(fails: bool) -> String {
     let first = if fails { "query I\nSELECT 1\n----\n2\n" } else { "query I\nSELECT 1\n----\n1\n" };
     format!("statement ok\nSELECT 1\n\n{first}\nstatement ok\nFAULT once hung hang\n")
@@ -27,7 +26,7 @@ fn interrupted(place: &Place, arguments: &str) -> crate::faulty_support::Ended {
     ended
 }
 
-/// What `results.json` says of the file that hangs.
+/// The verdict of the file that hangs, in `results.json`.
 fn verdict_kept(place: &Place) -> String {
     let results = fs::read(place.path("results/results.json")).unwrap();
     let results: serde_json::Value = serde_json::from_slice(&results).unwrap();
@@ -52,7 +51,7 @@ fn a_file_that_hangs_is_not_waited_for_longer_than_the_grace_period() {
         ended.says("test result: ");
         assert_eq!(verdict_kept(&place), "not_run", "{arguments}");
         if arguments.starts_with("--parallel") {
-            // Nobody was at fault, so the file is run again.
+            // An interrupt is not the file's fault, so the file is run again.
             let again = place.run(&arguments.replace("--parallel", "--resume")).exits(0);
             assert_eq!(again.verdict("hangs.test"), "ok", "{arguments}: {again}");
         }
@@ -74,7 +73,7 @@ fn failures_before_the_interrupt_are_printed_and_kept() {
 #[test]
 fn the_stack_of_a_script_has_one_size_in_every_mode() {
     at_once(&MODES, |arguments| {
-        // In KiB: what fits into 8 MiB, and what does not fit into less than the variable asks for.
+        // Stack in KiB: an amount that fits into 8 MiB, and one that needs the size in the variable.
         for (deep, variable) in [("7000", None), ("30000", Some("40000000"))] {
             let place = Place::new([("a.test", fault(&format!("deep {deep}")))]);
             let mut command = place.dress(clean(place.command("").get_program()));

@@ -1,4 +1,4 @@
-//! Known failures for users: a list that makes a run green, and becomes shorter.
+//! The list of known failures, as users see it: it makes a run green, and becomes shorter.
 
 use std::fs;
 use std::path::Path;
@@ -84,7 +84,7 @@ fn through(place: &Place, mode: &str, arguments: &str) -> crate::faulty_support:
     place.start_command(command).wait()
 }
 
-/// An entry for `a.test` that pins these records.
+/// An entry for `a.test` that pins these records, with further keys in `more`.
 fn entry(records: &[(&str, u64)], more: &str) -> String {
     let pin = |(sql, line): &(&str, u64)| {
         format!("{{ sql = \"{}\", line = {line} }}", slt_harness::unstable::outcome::RecordId::new(sql, *line).sql)

@@ -1,5 +1,5 @@
-//! Known failures in the modes where a run has several processes or another program: a file whose connection is lost
-//! in the middle is no known failure there either, unless its entry says so.
+//! Known failures in the modes where a run has several processes or another program: there, too, a file whose connection is
+//! lost in the middle is no known failure, unless its entry says so.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::at_once;
 /// Fails in line 1, loses its connection in line 4, and would pass in line 7.
 const SCRIPT: &str = "statement ok\nFAULT error x\n\nstatement ok\nFAULT lost\n\nstatement ok\nSELECT 1\n";
 
-/// An entry that pins lines 1 and 4, with more of it.
+/// An entry that pins lines 1 and 4, with further keys in `more`.
 fn entry(more: &str) -> String {
     let pin = |(sql, line): (&str, u64)| {
         format!("{{ sql = \"{}\", line = {line} }}", slt_harness::unstable::outcome::RecordId::new(sql, line).sql)
@@ -20,7 +20,7 @@ fn entry(more: &str) -> String {
     format!("[[known]]\npath = \"a.test\"\nreason = \"r\"\nrecords = [{pins}]\n{more}")
 }
 
-/// What the list says, with the exit code and the verdict in `results.json` that are right.
+/// Further keys of the entry, with the expected exit code and the expected verdict in `results.json`.
 const LISTS: [(&str, i32, &str); 2] = [("", 101, "failed"), ("ends = \"connection_lost\"\n", 0, "known_failure")];
 
 #[track_caller]
@@ -41,7 +41,7 @@ fn check(place: &Place, ended: Ended, mode: &str, code: i32, verdict: &str) {
 fn interrupted(queue: Option<&str>, run_id: impl Fn(&str, bool) -> String) {
     for (more, code, verdict) in LISTS {
         for judged_before in [false, true] {
-            // Of files that are new the longest begins.
+            // Among new files the longest runs first.
             let padding = "# a comment\n".repeat(99);
             let (a, dies) = if judged_before { (padding.as_str(), "") } else { ("", padding.as_str()) };
             let dying = format!("{}{dies}", fault("once died kill"));

@@ -1,4 +1,4 @@
-//! `--failed` and filters with `*` and `!`: which files a run is about.
+//! `--failed`, `--changed`, and filters with `*` and `!`: which files a run selects.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
         assert_eq!(run(&[]).code, 101);
         let one = run(&["--failed", "slt"]);
         assert_eq!(one.verdicts(), ["test b/bad.slt ... FAILED"], "{one:?}");
-        // The other one has still failed when it last ran.
+        // The other file still counts: it failed when it last ran.
         let both = run(&["--failed", "--test-threads", "1"]);
         assert_eq!(both.verdicts(), ["test a/bad.test ... FAILED", "test b/bad.slt  ... FAILED"], "{both:?}");
         let two = run(&["--failed", "--parallel"]);
@@ -33,7 +33,7 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
             other.code == 5 && other.err.contains("no filter matches a file that failed when it last ran"),
             "{other:?}"
         );
-        // It is repaired, and then there is nothing left to run: that is no success.
+        // Both files are repaired and pass. After that, there is nothing left to run, which is no success.
         fs::write(files.path().join("a/bad.test"), PASSES).unwrap();
         fs::write(files.path().join("b/bad.slt"), PASSES).unwrap();
         assert_eq!(run(&["--failed"]).code, 0);
@@ -80,7 +80,7 @@ fn only_what_has_changed_since_it_passed_is_run_until_nothing_has() {
                 nothing.code == 5 && nothing.err.contains("no file has changed since it last passed"),
                 "{nothing:?}"
             );
-            // It fails, and then it holds again what it held when it passed.
+            // The file fails, and then has again the content with which it passed.
             fs::write(files.path().join("good.test"), FAILS).unwrap();
             assert_eq!(verdicts(run(&["--changed"])), (101, "good.test FAILED".to_owned()), "{way:?}");
             fs::write(files.path().join("good.test"), PASSES).unwrap();

@@ -1,11 +1,11 @@
-//! `--run-memory`: files run at once only as far as their memory allows, by what past runs needed.
+//! `--run-memory`: files run at once only if their memory fits, by their peaks in past runs.
 
 use std::fs::{self, File};
 use std::io::Write;
 
 use crate::faulty_support::{Place, fault, runs, wait_until};
 
-/// A place with these scripts, and a history in which each needed so many MiB.
+/// A place with these scripts, and a history in which each needed this number of MiB.
 fn place(scripts: &[(&str, u64, String)]) -> Place {
     let place = Place::new(scripts.iter().map(|(name, _, text)| (*name, text)));
     fs::create_dir_all(place.path("results")).unwrap();
@@ -49,7 +49,7 @@ fn files_that_do_not_fit_together_run_one_after_another() {
     let names = ["a.test", "b.test", "c.test", "d.test", "e.test", "f.test"];
     let place = place(&names.map(|name| (name, 60, fault("guard here"))));
     place.run("--workers 3 --run-memory 100M").exits(0);
-    // What they really use is less, so without a history they would have run at once.
+    // The files really use less memory, so without a history they would have run at once.
     let history = fs::read_to_string(place.path("results/history.jsonl")).unwrap();
     let last: serde_json::Value = serde_json::from_str(history.lines().last().unwrap()).unwrap();
     assert!(last["peak_bytes"].as_u64().is_some_and(|peak| peak > 0 && peak < 60 << 20), "{last}");
@@ -89,7 +89,7 @@ fn waiting_for_memory_does_not_count_as_running() {
     let reservation = Reservation::new(&place);
     let running = place.start("--workers 1 --run-memory 100M --file-timeout 1 --query-timeout 1 --timings");
     wait_until("a worker waits", || someone_waits(&place));
-    // Longer than the limit, and than the supervisor's patience with a worker that does not keep to it.
+    // Longer than the limit, and longer than the supervisor waits for a worker that exceeds it.
     std::thread::sleep(std::time::Duration::from_millis(2500));
     drop(reservation);
     let ended = running.wait().exits(0);
@@ -102,7 +102,7 @@ fn a_run_that_is_stopped_does_not_wait_for_memory() {
     let reservation = Reservation::new(&place);
     let ended = place.start("--workers 1 --run-memory 100M --time-budget 0.5").wait().exits(3);
     assert_eq!(ended.verdict("a.test"), "not run (time budget)", "{ended}");
-    // A process that works itself, too.
+    // The same in a process that runs files itself.
     let ended = place.start("--run-memory 100M --queue q --time-budget 0.5").wait().exits(3);
     assert_eq!(ended.verdict("a.test"), "not run (time budget)", "{ended}");
     drop(reservation);

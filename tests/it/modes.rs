@@ -1,5 +1,5 @@
 //! Every way to start a run, with every way in which an engine can fail during a file: the run is never green, it names
-//! the file, the line and the SQL, and the other files are judged, if need be by the next process.
+//! the file, the line and the SQL, and the other files are judged, if necessary by the next process.
 
 use std::fs;
 use std::process::Command;
@@ -23,7 +23,7 @@ enum Expected {
 
 use Expected::{Continues, Exits, Killed, Signal};
 
-/// Each fault, named by what line 4 of the file does, with what happens to the process.
+/// Each fault, named after the statement in line 4 of the file, and what happens to the process.
 const FAULTS: [(&str, Expected); 17] = [
     ("exit 0", Exits("exit 0")),
     ("exit 3", Exits("exit 3")),
@@ -184,7 +184,7 @@ fn with_workers() {
     });
 }
 
-/// A driver that answers every statement, but does what those ask for that begin with `FAULT`.
+/// A driver that answers every statement, except that it commits the fault of a statement that begins with `FAULT`.
 pub const DRIVER: &str = driver!(
     "",
     r#"        word, _, rest = request["sql"].removeprefix("FAULT ").partition(" ")

@@ -60,7 +60,7 @@ fn mutants(text: &str, head: usize) -> BTreeMap<&'static str, String> {
             let end = (head + 1..lines.len()).find(|line| lines[*line].trim().is_empty()).unwrap_or(lines.len());
             let Some(rule) = (head + 1..end).find(|line| lines[*line] == "----") else { return mutants };
             let block = &lines[rule + 1..end];
-            // What may match more than one text; a comment in a classic file.
+            // Skips lines that may match more than one text, and comments in a classic file.
             if block.iter().any(|line| line.contains('<') || line.starts_with('#')) {
                 return mutants;
             }

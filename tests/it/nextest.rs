@@ -1,6 +1,6 @@
 //! The test target under nextest: a process for each file, and a JUnit report.
 //!
-//! Where cargo has no nextest these tests have nothing to run and say so; with `CI` set they fail instead.
+//! If cargo has no nextest, these tests print that and run nothing; with `CI` set they fail instead.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +36,7 @@ impl Nextest {
             eprintln!("not tested: cargo has no nextest");
             return None;
         }
-        // Tests run at the same time, and so does the nextest that may run them: they must not share a report.
+        // Tests run at the same time, and nextest may run these tests, too: they must not share a report.
         let store = tempfile::tempdir().unwrap();
         let config = fs::read_to_string(project().join(".config/nextest.toml")).unwrap();
         let folder = toml_string(&store.path().join("store"));

@@ -1,5 +1,5 @@
-//! Servers that no package provides any more, or that stop answering: they use the real protocols and send the
-//! messages of such servers.
+//! Servers that no package provides any more, or that stop answering: the tests imitate them, with the real protocols and
+//! the messages of such servers.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! `slt test` and what names one record or pass: colours, rows behind a hash, filters in a variable, crashes in loops.
+//! `slt test`, and names of one record or pass: colours, rows behind a hash, filters in a variable, crashes in loops.
 
 use std::fs;
 

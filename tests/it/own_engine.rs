@@ -18,7 +18,7 @@ pub struct Target {
     pub files: &'static [(&'static str, &'static str)],
 }
 
-/// As in the README: a minimal engine, here one that returns the text after `SELECT`.
+/// The minimal engine of the README; here it returns the text after `SELECT`.
 pub const README: Target = Target {
     name: "readme",
     source: r#"use slt_harness::{Suite, sqllogictest::{DB, DBOutput, DefaultColumnType}};
@@ -171,7 +171,8 @@ fn main() -> std::process::ExitCode {
 
 const TARGETS: [&Target; 6] = [&README, &LETTERS, &PANICS, &UNREACHABLE, &WAITS, &HOOKS];
 
-/// Writes a file unless it has that content: so cargo rebuilds nothing, and no test writes what another one reads.
+/// Writes a file unless it already has this content: so cargo does not rebuild, and no test writes a file that another one
+/// reads.
 pub fn write(path: &Path, text: &str) {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return;
@@ -331,7 +332,7 @@ fn a_pending_future_is_dropped_at_the_time_limit_with_its_connection() {
             "{mode:?}: {printed:?}"
         );
         assert!(failure(&printed, "forever.test").ends_with("tests/waits/forever.test:6"), "{printed:?}");
-        // No thread is left behind, so the process can exit normally.
+        // No thread was abandoned, so the process can exit normally.
         assert!(place.path().join("future").exists() && place.path().join("connection").exists(), "{mode:?}");
         let others = printed.verdicts().iter().filter(|line| line.ends_with("... ok")).count();
         assert_eq!(others, if mode[0] == "--exact" { 0 } else { 2 }, "{mode:?}: {printed:?}");

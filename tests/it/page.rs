@@ -53,7 +53,7 @@ fn the_page_loads_searches_opens_and_sends_no_request() {
     );
     assert_eq!(browser.value(shown), json!(["bad/dies.test"]));
 
-    // A link shows its file, open, with its failures.
+    // A link shows its file, expanded, with its failures.
     browser.value("document.querySelector('.change a').click()");
     let opened = browser.value("document.activeElement.closest('#failures details[open]').textContent");
     let opened = opened.as_str().unwrap();
@@ -131,7 +131,7 @@ fn a_link_leads_to_its_failure_with_and_without_the_script() {
     let focused = browser.value("document.activeElement.closest('.file').getBoundingClientRect().top");
     assert!(is_at_the_top(&focused), "{focused}");
 
-    // One that passes is opened in the list, below the search.
+    // A file that passes is expanded in the list, below the search.
     browser.value("location.hash = '#45%20%C3%A9.test'");
     let row = "[document.querySelector('#list details[open]').getBoundingClientRect().top, search.form.getBoundingClientRect().bottom, search.form.getBoundingClientRect().top]";
     for _ in 0..2 {
@@ -152,7 +152,7 @@ fn a_link_leads_to_its_failure_with_and_without_the_script() {
     assert!(search >= 0.0 && first > search && first < 400.0, "{place}");
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
 
-    // Without the script, failures are there to be read, and nothing that would do nothing.
+    // Without the script, failures are readable, and elements that would not work are hidden.
     browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
     let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
     browser.call("Emulation.setDeviceMetricsOverride", phone);

@@ -1,4 +1,4 @@
-//! `--bless=review` writes new results beside the files, and `slt review` takes or leaves them.
+//! `--bless=review` writes new results beside the files, and `slt review` accepts or rejects them.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use crate::bless::WAYS;
 use crate::support::{PASSES, Printed, at_once, command, folder, run, target_binary};
 
-/// Two wrong results, an error that does not come, and one that is right.
+/// Two wrong results, an expected error that does not occur, and a right result.
 const WRONG: &str = "query I\nSELECT 1\n----\n7\n\n# Fails.\nstatement error\nSELECT 2\n\nquery I\nSELECT 3\n----\n3\n\nquery I\nSELECT 4\n----\n8\n";
 
-/// The same with what SQLite returns.
+/// The same script with the results that SQLite returns.
 const RIGHT: &str = "query I\nSELECT 1\n----\n1\n\n# Fails.\nstatement ok\nSELECT 2\n\nquery I\nSELECT 3\n----\n3\n\nquery I\nSELECT 4\n----\n4\n";
 
 fn review(root: &Path, arguments: &[&str]) -> Printed {
@@ -151,12 +151,12 @@ fn an_included_file_has_new_results_of_its_own() {
     assert_eq!(run(root.path(), &[]).code, 0);
 }
 
-/// Runs `slt review` on a terminal, and types these keys, each after the question; returns its code and what it showed.
+/// Runs `slt review` on a terminal, and types these keys, each after a question; returns the exit code and what it showed.
 fn typed(root: &Path, keys: &[&str], editor: &str) -> (i32, String) {
     typed_until(root, keys, editor, |_| {})
 }
 
-/// The same; where a key is empty, `stop` gets the process instead.
+/// Like [`typed`]; for an empty key, it calls `stop` with the process instead.
 fn typed_until(root: &Path, keys: &[&str], editor: &str, stop: impl Fn(&mut Child)) -> (i32, String) {
     let (mut terminal, mut own) = (0, 0);
     // SAFETY: the two numbers are written, and the other arguments may be null.
@@ -210,7 +210,7 @@ fn records_are_decided_one_by_one_on_a_terminal() {
     assert!(shown.contains("\na.slt:7 (2 of 3)\n") && shown.contains(turn), "{shown}");
     assert!(shown.contains("a.slt: 1 record accepted, 1 rejected, 1 left to review"), "{shown}");
     assert_eq!(read(root.path(), "a.slt"), WRONG.replacen("\n7\n", "\n1\n", 1));
-    // The one that was skipped goes on waiting, and fits the file as it is now.
+    // The skipped result still waits, and fits the current text of the file.
     let (code, shown) = typed(root.path(), &["x", "a"], "false");
     assert!(code == 0 && shown.contains("a.slt:11") | shown.contains("a.slt:15 (1 of 1)"), "{shown}");
     assert_eq!(read(root.path(), "a.slt"), RIGHT.replace("statement ok", "statement error"));
@@ -230,7 +230,7 @@ fn a_record_can_be_edited_and_an_interrupted_review_changes_nothing() {
     assert_eq!((read(root.path(), "a.slt").as_str(), names(root.path()).len()), (WRONG, 3));
 }
 
-/// Checks that each file has its old text or all of the accepted records.
+/// Checks that each file has either its old text or all accepted records; returns how many have the latter.
 fn is_whole(root: &Path, files: &[String]) -> usize {
     let accepted = files.iter().filter(|name| {
         let text = read(root, name);
@@ -249,9 +249,9 @@ fn a_review_that_is_killed_at_a_question_has_written_whole_files_only() {
         let (code, shown) = typed_until(root.path(), &keys, "false", |child| child.kill().unwrap());
         assert_eq!(code, -1, "{shown}");
         let files = ["a.slt".to_owned(), "b.slt".to_owned()];
-        // A file is written with the decision on its last record, of three.
+        // A file is written after the decision on the last of its three records.
         assert_eq!(is_whole(root.path(), &files), questions / 3, "{shown}");
-        // What is left can be decided then.
+        // The remaining results can be accepted afterwards.
         let printed = review(root.path(), &["--accept"]);
         assert_eq!((printed.code, is_whole(root.path(), &files)), (0, 2), "{printed:?}");
     }
@@ -271,12 +271,12 @@ fn a_review_that_is_killed_while_it_writes_leaves_no_torn_file() {
         let mut slt = command(env!("CARGO_BIN_EXE_slt"));
         slt.args(["review", "--accept"]).env("SLT_CORPUS", root.path()).current_dir(root.path());
         let mut child = slt.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // As soon as it has written something, wherever it is by then; or it is done.
+        // Kills the process as soon as it has written something, unless it has ended.
         while is_whole(root.path(), &files) == before && child.try_wait().unwrap().is_none() {}
         let _ = child.kill();
         child.wait().unwrap();
     }
-    // What the killed ones left is cleared by the next one, and is no test file.
+    // The next review removes unfinished files of killed ones; they are no test files.
     assert_eq!(review(root.path(), &["--accept"]).code, 0);
     let printed = run(root.path(), &[]);
     assert!(printed.code == 0 && printed.out.contains("40 passed; 0 failed"), "{printed:?}");

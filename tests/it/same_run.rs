@@ -1,4 +1,4 @@
-//! Who takes part in a run: only processes that would reach the same verdicts. And which attempts do not count.
+//! Which processes may take part in a run: only those that would reach the same verdicts. And which attempts do not count.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::support::at_once;
 /// A script that passes together with the file it includes.
 const INCLUDES: &str = "include b.part\n\nstatement ok\nSELECT 1\n";
 
-/// Runs everything under the id `one`, changes something, and returns how the second process ends.
+/// Runs everything with the run id `one`, changes something, runs it again, and returns how the second process ends.
 fn changed(mode: &str, before: &str, change: impl FnOnce(&Place), after: &str) -> Ended {
     let place = Place::new([("a.slt", INCLUDES), ("b.part", PASSES), ("c.test", PASSES)]);
     fs::write(place.path("known.toml"), "[[known]]\npath = \"bad.test\"\nreason = \"r\"\n").unwrap();
@@ -141,7 +141,7 @@ fn a_run_that_checks_nothing_is_not_a_success() {
     assert!(text(&status.stdout).starts_with("EMPTY: nothing in 1 file could be checked"), "{}", text(&status.stdout));
     place.run("jions").exits(5).says("no test file matches `jions`");
     place.run("none").exits(5).says("nothing in 1 file could be checked");
-    // As in libtest, except the text.
+    // As in libtest, except for the text.
     let plain = crate::support::run(&place.path("tests"), &["jions"]);
     assert!(plain.code == 0 && plain.err.contains("warning: no test file matches `jions`; did you mean"), "{plain:?}");
     let plain = crate::support::run(&place.path("tests"), &["none"]);

@@ -49,7 +49,7 @@ impl Package {
         Printed::of(command.args(arguments.split_whitespace()))
     }
 
-    /// Runs a test target like cargo.
+    /// Runs a test target as cargo would.
     fn test(&self, target: &str, arguments: &str) -> Printed {
         self.say(&self.binary(target), Some("my-engine"), &format!("--root tests {arguments}"))
     }
@@ -74,9 +74,9 @@ fn each_test_target_and_slt_run_have_their_own_results() {
     assert!(printed.out.contains("target/slt/my-engine/slt/results.json"), "{printed:?}");
     let results = valid(&package.path("target/slt/my-engine/slt"), "results.json");
     assert_eq!((&results["target"], &results["scope"]["suite"]), (&"my-engine/slt".into(), &3.into()), "{results}");
-    // One target has results: these are used.
+    // Only one target has results, so these are used.
     assert!(package.slt("status").out.starts_with("FAILED: 1 of 3 files\n\ntarget     my-engine/slt\n"));
-    // Without cargo, the package is that of the folder.
+    // If cargo did not start the target, the package is that of the folder.
     let printed = package.say(&package.binary("more_slt"), None, "--root tests --parallel --workers 2 a.test c.test");
     assert_eq!(printed.code, 0, "{printed:?}");
     let printed = package.slt("run --root tests a.test");
@@ -136,20 +136,20 @@ fn a_run_of_one_file_says_nothing_about_the_others_in_every_mode() {
             assert_eq!((&diff["outside_after"], &diff["outside_before"]), (&2.into(), &0.into()), "{way} {chosen}");
             assert_eq!(diff["before"]["total"]["planned"], 1, "{way} {chosen}: {diff}");
         }
-        // A file that is really gone is named by a run that was asked for it.
+        // A file that no longer exists is listed as gone, if the later run was asked for it.
         fs::remove_file(package.path("tests/sub/c.test")).unwrap();
         package.test("slt", &format!("{way} sub a.test"));
         let printed = package.slt(&format!("diff {} latest", whole["run_id"].as_str().unwrap()));
         assert!(printed.out.contains("\ngone: 1 file\n  sub/c.test  ok\n"), "{way}: {printed:?}");
         assert!(printed.out.contains("before  the whole suite; 1 file of it not compared\n"), "{way}: {printed:?}");
-        // What is compared by default may be of other files: the last run of the same ones is named.
+        // The run that is compared by default may have other files; then a note names the last run of the same files.
         package.test("slt", way);
         let first = package.slt("diff");
         assert!(first.err.contains("is the last one of the same files: `slt diff "), "{way}: {first:?}");
         let command = first.err.split('`').nth(3).unwrap().trim_start_matches("slt ").to_owned();
         let printed = package.slt(&command);
         assert!(printed.out.contains("\ngone: 1 file\n") && printed.err.is_empty(), "{way}: {printed:?}");
-        // The page of a partial run is compared with the whole one, for the files that both have.
+        // The page of a partial run compares it with the whole run, for the files that both have.
         let page = package.slt("report");
         assert_eq!(page.code, 0, "{page:?}");
     }

@@ -17,7 +17,7 @@ use crate::support::{Printed, command};
 /// Names, or texts of SQL.
 type Set = BTreeSet<String>;
 
-/// The engine's description of the faults.
+/// The faults that the engine has recorded.
 struct Ledger {
     /// The SQL of each altered result, by script.
     altered: BTreeMap<String, Set>,
@@ -64,12 +64,12 @@ impl Ledger {
     }
 }
 
-/// Where the files are, which of them are left out, how many results have one altered result among them, and how long a record
-/// may take, in seconds.
+/// The folder of the files, the files that are left out, N if one result in N is altered, and the time limit of a record in
+/// seconds.
 fn corpus() -> (PathBuf, Vec<String>, u32, u32) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Some(corpus) = std::env::var_os("SLT_CORPUS").filter(|path| !path.is_empty()) else {
-        // Some records' SQL is composed at run time, so the ledger differs from the file; and the engine with faults
+        // The SQL of some records is made at run time, so the ledger differs from the file; and the engine with faults
         // cannot open another database.
         let left_out = ["evidence/directives/variables.slt", "duckdb/"].map(str::to_owned).to_vec();
         return (project.join("tests/corpus"), left_out, 20, 5);
@@ -80,7 +80,7 @@ fn corpus() -> (PathBuf, Vec<String>, u32, u32) {
     (project.join(corpus), failing, 1000, 20)
 }
 
-/// The files in which a crash or a hang at the third request is certain to be noticed: two of them, far apart.
+/// Two files, far apart in the order, in which a crash or a hang at the third request is certain to be noticed.
 fn victims(root: &Path, names: &[&str]) -> (String, String) {
     let begins = |name: &&&str| {
         let text = String::from_utf8_lossy(&fs::read(root.join(name)).unwrap()).into_owned();

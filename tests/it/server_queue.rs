@@ -1,4 +1,4 @@
-//! Machines that share a run through a PostgreSQL server. Here each is its own results folder: one machine knows
+//! Machines that share a run through a PostgreSQL server. In these tests, a machine is a results folder: one machine knows
 //! another one only through the server.
 
 use std::fs;
@@ -22,7 +22,7 @@ fn run_id(name: &str) -> String {
         .replace(|c: char| !c.is_alphanumeric(), "-")
 }
 
-/// Starts `faulty --parallel` like a machine with these results.
+/// Starts `faulty --parallel` as a machine with this results folder.
 fn start(place: &Place, server: &Server, machine: &str, arguments: &str) -> Running {
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--parallel", "--results", machine]).args(arguments.split_whitespace());
@@ -30,7 +30,7 @@ fn start(place: &Place, server: &Server, machine: &str, arguments: &str) -> Runn
     place.start_command(command)
 }
 
-/// The part after `?` is never shown.
+/// The server's URL with parameters after `?`, which must never be shown.
 fn url(server: &Server) -> String {
     let separator = if server.url.contains('?') { '&' } else { '?' };
     format!("{}{separator}slt_lease=3&application_name=hunter2", server.url)

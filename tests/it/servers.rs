@@ -146,7 +146,7 @@ impl Place {
         }
     }
 
-    /// Starts a server, which ends with this process in any case.
+    /// Starts a server, which ends whenever this process ends.
     fn start(&self, server: Command, port: u16) {
         // The shell holds the other end of a pipe that is closed when this process ends.
         let script = r#"folder=$1; shift; "$@" >"$folder/log" 2>&1 & server=$!; read -r _
@@ -172,7 +172,7 @@ fn hold(keeper: Child) {
     KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
 }
 
-/// Whether a server is there: it sends a greeting, or waits for one.
+/// Whether a server is ready: it sends a greeting, or answers one.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     // MariaDB listens only when it is ready; PostgreSQL refuses for a while, so ask it whether it speaks TLS.

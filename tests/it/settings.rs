@@ -1,4 +1,4 @@
-//! Settings in a file, as a test target, nextest and `slt` take them.
+//! Settings in a file, as a test target, nextest and `slt` apply them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +35,7 @@ fn target(package: &Path) -> Command {
     command
 }
 
-/// What `slt config` says of each key: its value, and where it comes from.
+/// The value of each key and where it comes from, as `slt config` prints them.
 fn in_force(command: &mut Command) -> BTreeMap<String, (String, String)> {
     let printed = Printed::of(command.args(["--format", "json"]));
     assert_eq!(printed.code, 0, "{printed:?}");
@@ -54,8 +54,8 @@ fn in_force(command: &mut Command) -> BTreeMap<String, (String, String)> {
     shown["settings"].as_array().unwrap().iter().map(row).collect()
 }
 
-/// A key with the words of its flag, its variable, and values for: the file, the default profile, the named profile, the
-/// variable, the flag; and how the last two are shown, if otherwise than they are typed.
+/// A key, its flag, its variable, and five values: for the file, the default profile, the named profile, the variable, and the
+/// flag. The last field is the unit that is shown after the last two values, if any.
 type Sample = (&'static str, &'static str, &'static str, [&'static str; 5], &'static str);
 
 /// Every key that has a flag. `$` is the package's folder.
@@ -100,7 +100,7 @@ const SAMPLES: &[Sample] = &[
     ("keep-runs", "--keep-runs", "SLT_KEEP_RUNS", ["1", "2", "3", "4", "5"], ""),
 ];
 
-/// How a value of the file is shown.
+/// A value of the file as `slt config` shows it.
 fn shown(key: &str, value: &str, place: &Path) -> String {
     let plain = value.trim_matches(['[', ']', '\'']);
     match key {
@@ -152,7 +152,7 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
         command
     };
     check(in_force(&mut by_variable()), 3, &|_, (_, _, variable, ..)| format!("variable {variable}"));
-    // The names that variables had before work too, and are named where they decide.
+    // The earlier names of variables work, too, and the output names the one that decides.
     let earlier = |name: &str| match name {
         "SLT_CORPUS" | "SLT_RESULTS" | "SLT_RUN_MEMORY" | "SLT_TIMINGS" | "RUST_TEST_THREADS" => name.to_owned(),
         "SLT_PARALLEL" => "SQLLOGICTEST_USE_WORK_QUEUE".to_owned(),
@@ -166,7 +166,7 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
     });
     let flags = SAMPLES.iter().flat_map(|(_, flag, _, values, _)| [*flag, values[4]]).filter(|word| !word.is_empty());
     check(in_force(by_variable().args(flags)), 4, &|_, (_, flag, ..)| format!("flag {flag}"));
-    // Each key has a sample, but for those that no flag can name.
+    // Each key has a sample, except those that no flag can name.
     let found = in_force(&mut config(""));
     let others: Vec<&str> =
         found.keys().map(String::as_str).filter(|key| !SAMPLES.iter().any(|(k, ..)| k == key)).collect();
@@ -202,7 +202,7 @@ fn settings_decide_what_a_target_runs_in_threads_with_workers_and_by_hand() {
     );
     let printed = Printed::of(target(place.path()).env("SLT_PROFILE", "al"));
     assert_eq!((printed.code, printed.err.as_str()), (2, "error: no profile `al`: `slt.toml` has `all`\n"));
-    // The flag is for every file, and leaves patterns no say.
+    // The flag is for every file, and overrides the patterns.
     let printed = Printed::of(target(place.path()).args(["--dialect", "classic", "odd"]));
     assert_eq!((printed.code, printed.verdict("odd.test")), (101, Some("FAILED")), "{printed:?}");
 }
@@ -305,7 +305,7 @@ fn two_names_of_one_variable_must_agree() {
     let words = "error: `SLT_FILE_TIMEOUT` and `SQLLOGICTEST_FILE_TIMEOUT` are one variable, but hold different values: \
                  set only one\n";
     assert_eq!((printed.code, printed.err.as_str()), (2, words));
-    // Workers are given the engine by its variable, whichever name it had.
+    // Workers get the engine in its variable, even if the user set the earlier name.
     let mut command = target(place.path());
     command.args(["--root", "tests/slt", "--workers", "1"]).env("SQLLOGICTEST_ENGINE", "sqlite");
     let printed = Printed::of(&mut command);
@@ -323,7 +323,7 @@ fn passwords_are_not_shown() {
     }
 }
 
-/// A package of its own with settings, beside those of [`own_engine`](crate::own_engine): its engine says `1` to everything,
+/// A separate package with settings, beside those of [`own_engine`](crate::own_engine). Its engine answers `1` to everything,
 /// and its code has defaults.
 pub const SETTLED: &[(&str, &str)] = &[
     (
@@ -400,7 +400,7 @@ fn settings_beat_what_a_targets_code_says_and_add_to_its_labels_and_exclusions()
     );
     assert_eq!(printed.verdict("slow/b.slt"), Some("ignored (slow)"));
     assert_eq!(printed.verdict("off/c.slt"), Some("ignored (off)"));
-    // The target's own label stays where a flag replaces those of the file.
+    // The target's own label stays when a flag replaces the labels of the file.
     let printed = cargo_test(&["--label", "other"]);
     assert!(printed.verdict("m.slt").unwrap().starts_with("ignored (0 of 1 records apply"), "{printed:?}");
     assert_eq!((printed.code, printed.verdict("a.slt")), (0, Some("ok")), "{printed:?}");

@@ -36,7 +36,7 @@ impl Place {
         Printed::of(command(env!("CARGO_BIN_EXE_slt")).current_dir(self.folder.path()).args(arguments))
     }
 
-    /// The names that `--list` gives.
+    /// The names that `--list` prints.
     fn list(&self, arguments: &[&str]) -> Vec<String> {
         let printed = self.run("r", &[&["--list", "--format", "terse"], arguments].concat());
         assert_eq!(printed.code, 0, "{printed:?}");
@@ -105,7 +105,7 @@ fn a_shard_has_the_same_files_in_every_mode() {
             assert_eq!(ran(&place.path(results)), listed, "{results}");
             let written = valid(&place.path(results), "results.json");
             assert_eq!((&written["split"]["files"], &written["shard"]["of"]), (&10.into(), &3.into()));
-            // As on separate machines: each shard is split by the same history, which is empty.
+            // As on separate machines: every shard splits the files by the same history, which is empty.
             fs::remove_file(place.path(results).join("history.jsonl")).unwrap();
         }
         all.extend(listed);
@@ -158,7 +158,7 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
     let part = valid(&place.path("part"), "results.json");
     assert_eq!((&part["total"]["planned"], &part["total"]["not_run"]), (&5.into(), &2.into()));
 
-    // Shards with other numbers, of another suite, with another history, of another run.
+    // Shards of another split, of another suite, with another history, and of another run.
     assert_eq!(place.run("third", &["--shard", "3/3"]).code, 0);
     fs::write(place.path("suite/new.test"), PASSES).unwrap();
     assert_eq!(place.run("other", &["--shard", "2/2"]).code, 0);
@@ -228,7 +228,7 @@ fn the_merged_history_decides_the_next_split() {
     let printed = by_history("s1", "1/2");
     assert!(printed.code == 0 && printed.err.contains("shard 1 of 2: 1 of 4 files, 1.00 s of 1.90 s"), "{printed:?}");
     assert_eq!(ran(&place.path("s1")), ["0.test"]);
-    // Its own runs meanwhile change nothing.
+    // The run in between has its own history, which changes nothing.
     assert_eq!(by_history("s1", "2/2").code, 0);
     assert_eq!(ran(&place.path("s1")), ["1.test", "2.test", "3.test"]);
     assert_eq!(fs::read_to_string(&history).unwrap().lines().count(), 4);

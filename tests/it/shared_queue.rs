@@ -1,4 +1,4 @@
-//! Processes that are started by hand and share a queue, and what may happen to its file.
+//! Processes that users start to share a queue, and what may happen to the queue's file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -103,7 +103,7 @@ fn an_interrupted_process_finishes_its_file_and_abandons_it_at_the_second_interr
     run.signal(Signal::INT);
     let ended = run.wait().exits(3);
     assert_eq!(ended.verdict("hang.test"), "not run (interrupted)", "{ended}");
-    // It was given back, and the fault occurs only once.
+    // The interrupted process gave the file back, and the fault occurs only once.
     place.run("--resume").exits(0).says("1 passed; 0 failed");
 }
 

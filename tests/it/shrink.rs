@@ -1,4 +1,4 @@
-//! `slt shrink`: the real program, whose tries are processes of their own, on an engine with faults.
+//! `slt shrink`: the real program, whose tries are separate processes, on an engine with faults.
 
 use std::fmt::Write;
 use std::fs;
@@ -24,7 +24,7 @@ fn shrink(place: &Place, fault: &str, arguments: &str) -> Ended {
     ended
 }
 
-/// A script of so many records, in the middle of which are two tables and their rows, and at whose end a query of both.
+/// A script with this number of records: two tables and their rows in the middle, and a query of both at the end.
 fn haystack(records: usize, last: &str) -> String {
     let mut text = "statement ok\nCREATE TABLE other(a, b)\n\n".to_owned();
     for number in 0..records - 4 {
@@ -69,7 +69,7 @@ fn a_wrong_result_among_ten_thousand_records_needs_five_at_most() {
     assert!(left.iter().all(|sql| sql.contains("alpha") || sql.contains("beta")), "{left:?}");
     ended.says("of 10001 records are left");
     ended.says("the record passes on the reference");
-    // What is left fails in the same way, and the reference passes it.
+    // The shrunk script passes without the fault.
     let mut again = place.dress(crate::faulty_support::clean(place.command("").get_program()));
     again.env("FAULTY_COMMAND", "1").args(["test", "tests/hay.min.test"]);
     let passes = place.start_command(again).wait().exits(0);
@@ -87,7 +87,7 @@ fn a_crash_among_a_thousand_statements_needs_three() {
     ended.says("crashed (SIGSEGV)");
     let left = records(&place, "tests/hay.min.slt");
     assert!(left.len() <= 3, "{left:?}: {ended}");
-    // Nothing is left of the SQL but what it needs: two tables, and a query of both.
+    // Only the SQL that the fault needs is left: two tables, and a query of both.
     assert!(left.iter().all(|sql| sql.len() < 40 && !sql.contains("LIKE")), "{left:?}");
     // The same seed leads to the same script.
     let first = fs::read(place.path("tests/hay.min.slt")).unwrap();

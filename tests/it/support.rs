@@ -1,4 +1,4 @@
-//! What the tests share: the real test binary, folders of test files, and the output of a run.
+//! Code that the tests share: the real test binary, folders of test files, and the output of a run.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -81,8 +81,8 @@ pub fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// A driver for `external:python3`: what it does first, and for each `request`. The lines of the latter are indented by eight
-/// blanks.
+/// A driver for `external:python3`, from the code that it runs first and the code for each `request`. The lines of the latter
+/// are indented by eight blanks.
 macro_rules! driver {
     ($first:literal, $for_each:literal) => {
         concat!(

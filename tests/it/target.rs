@@ -249,7 +249,7 @@ fn a_wrong_hash_shows_what_was_returned_and_keeps_all_of_it() {
         assert!(printed.code == 101 && printed.out.contains(&shown), "{printed:?}");
         let kept = std::fs::read_to_string(&path).unwrap();
         assert!(kept.starts_with("1\n-1\n2\n") && kept.lines().count() == 80 && !stale.exists());
-        // The file is what is hashed.
+        // The file contains exactly the text that is hashed.
         let hash = printed.out.split("+ 80 values hashing to ").nth(1).unwrap();
         std::fs::write(root.path().join("a/b.test"), script(&hash[..32])).unwrap();
         let mut sum = std::process::Command::new("md5sum");

@@ -263,8 +263,7 @@ impl Metadata {
     /// The packages that a command is for, each with the test targets that may use the harness.
     ///
     /// It is the package that the user names, otherwise that of the manifest. If the latter is at the root of a workspace and
-    /// has
-    /// no such target, they are the members of the workspace.
+    /// has no such target, they are the members of the workspace.
     pub(super) fn chosen(
         &self,
         manifest: &Path,
@@ -321,8 +320,7 @@ impl Package {
     /// The test targets that may use the harness, or the one of them that is `wanted`.
     ///
     /// The package may name them. Otherwise, if it depends on slt-harness, they are all targets with `harness = false`: a
-    /// target
-    /// cannot use the harness without that line, so none is left out.
+    /// target cannot use the harness without that line, so none is left out.
     ///
     /// # Errors
     /// `must` is set, and `wanted` is no such target, or the package depends on slt-harness for its tests and has no such

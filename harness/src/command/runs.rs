@@ -111,8 +111,7 @@ impl Recorded {
     /// The folder of results to read.
     ///
     /// If the user names a folder that contains results, it is that one. Any other folder, and the default, contains a folder
-    /// for
-    /// each test target, `PACKAGE/TEST`, and in that a folder for each engine that is not the usual one.
+    /// for each test target, `PACKAGE/TEST`, and in that a folder for each engine that is not the usual one.
     pub(super) fn folder(&self) -> Result<&Path, RunsError> {
         if let Some(chosen) = self.chosen.get() {
             return Ok(chosen);

@@ -24,8 +24,7 @@ pub(crate) fn readable_help(command: Command) -> Command {
 fn readable(arg: Arg) -> Arg {
     match arg.get_id().as_str() {
         // These flags change nothing here; they are accepted because tools pass them. They come first, so their headings set
-        // the
-        // order of all headings.
+        // the order of all headings.
         "include_ignored" => arg.hide(true).help_heading(WHICH),
         "ignored" => arg.hide(true).help_heading(HOW),
         "test" => arg.hide(true).help_heading(EXPECTED),

@@ -1,8 +1,8 @@
 //! Settings in a file: `slt.toml` beside the `Cargo.toml` of a package, or `[package.metadata.slt]` in the latter.
 //!
-//! Flags and variables take precedence over keys. clap decides between the three: a key becomes the default of its flag
-//! (see [command_line](super::command_line)).
-//! Keys about the suite are no defaults of flags; [`Settings::on`] applies them to the suite.
+//! Flags and variables take precedence over keys. clap decides between the three: a key becomes the default of its flag (see
+//! [command_line](super::command_line)). Keys about the suite are no defaults of flags; [`Settings::on`] applies them to the
+//! suite.
 
 use std::ffi::OsString;
 use std::fmt;

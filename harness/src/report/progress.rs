@@ -78,8 +78,7 @@ struct State {
     records: u64,
     failed: u64,
     /// The time that the finished files took in this run. The next two fields are only about finished files with a known past
-    /// time:
-    /// their time in this run, and their past time.
+    /// time: their time in this run, and their past time.
     done_us: u64,
     done_known_us: u64,
     done_known_past_us: u64,
@@ -89,8 +88,7 @@ struct State {
 
 impl Progress {
     /// Shows the progress of a run on standard error. `planned` has the names of all files, or is `None` if it is unknown which
-    /// of
-    /// them this process runs; `past` is how long files took before, in microseconds, by name.
+    /// of them this process runs; `past` is how long files took before, in microseconds, by name.
     pub fn new(planned: Option<&[String]>, workers: u32, past: HashMap<String, u64>, color: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let state = State::new(planned, workers, past);

@@ -18,8 +18,7 @@ impl Part {
     /// Removes the files of other shards, if this machine has a shard, and prints that.
     ///
     /// A file that is requested by its exact name runs in every shard: the caller (nextest, for each file) has already split
-    /// the
-    /// files.
+    /// the files.
     pub(super) fn take(files: &mut Vec<TestFile>, filter: &Filter, config: &Config) -> Result<Option<Part>, RunError> {
         let Some(shard) = config.shard.filter(|_| !filter.exact) else { return Ok(None) };
         let history = match &config.shard_history {

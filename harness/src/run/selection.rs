@@ -98,8 +98,7 @@ pub(super) fn select(
 }
 
 /// The files that the suite lists, and those that only a filter names, in full: a file such as `x.slt.part` or `x.test_slow`,
-/// if
-/// a dialect is chosen for it.
+/// if a dialect is chosen for it.
 pub(super) fn found(suite: &Suite, filter: &Filter) -> Result<Vec<TestFile>, SuiteError> {
     let named = filter.patterns.iter().filter_map(|name| suite.find(name).transpose());
     let named = named.collect::<Result<Vec<TestFile>, SuiteError>>()?;

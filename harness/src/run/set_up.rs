@@ -1,9 +1,8 @@
 //! Does what a test target asks for before the first file of a run and after the last one, in one process.
 //!
 //! A process that runs files in threads or workers does this itself. Processes that do not know each other (nextest's, and
-//! those
-//! that users start to join a run) share a folder. The first of them, here called visitors, starts a keeper: a process of this
-//! same program that does the set-up, writes its values to a file, and does the teardown when all visitors have ended.
+//! those that users start to join a run) share a folder. The first of them, here called visitors, starts a keeper: a process of
+//! this same program that does the set-up, writes its values to a file, and does the teardown when all visitors have ended.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -82,8 +82,7 @@ impl Target {
     }
 
     /// The list of known failures, unless `--known-failures` or `slt.toml` names another one. A relative path is relative to
-    /// the
-    /// package that is being tested. If the file does not exist, or with `--write-known-failures`, there is no list.
+    /// the package that is being tested. If the file does not exist, or with `--write-known-failures`, there is no list.
     pub fn known_failures(mut self, list: impl Into<PathBuf>) -> Target {
         let base = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
         self.known_failures = Some(base.join(list.into()));
@@ -97,12 +96,10 @@ impl Target {
     }
 
     /// Calls `before` once for each run, before the first file: to make data, or to start a server. The values that it sets
-    /// reach
-    /// every process of the run.
+    /// reach every process of the run.
     ///
     /// With threads or `--workers`, the process that the user starts calls it, and never a worker. Under nextest, and for
-    /// processes
-    /// that users start to share a run (`--parallel`), a separate process calls it, once for all of them, and
+    /// processes that users start to share a run (`--parallel`), a separate process calls it, once for all of them, and
     /// [`after_run`](Target::after_run) when they have ended. If it fails, no file is run, and the exit code is 4.
     pub fn before_run<E: Display>(
         mut self,
@@ -113,8 +110,7 @@ impl Target {
     }
 
     /// Calls `after` once for each run, after the last file, in the process that called [`before_run`](Target::before_run);
-    /// also if
-    /// the latter failed. After an error, the exit code of a green run is 4.
+    /// also if the latter failed. After an error, the exit code of a green run is 4.
     pub fn after_run<E: Display>(mut self, after: impl Fn() -> Result<(), E> + Send + Sync + 'static) -> Target {
         self.set_up.after = Some(Arc::new(move || after().map_err(|error| error.to_string())));
         self

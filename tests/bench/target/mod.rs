@@ -1,4 +1,4 @@
-//! What the benches that run the real test binary share.
+//! Code that the benches of the real test binary share.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};

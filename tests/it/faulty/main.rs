@@ -8,21 +8,21 @@
 //! FAULT thread-exit CODE                     ends it from the engine's own thread
 //! FAULT fork-exit | fork-_exit               forks, and the copy exits in the middle of the run; passes
 //! FAULT lost                                 the connection is lost
-//! FAULT deep KIB                             needs so much stack, and passes
+//! FAULT deep KIB                             needs this much stack, and passes
 //! FAULT hang                                 never returns, and cannot be interrupted
 //! FAULT sleep MILLISECONDS                   returns late, and cannot be interrupted
 //! FAULT eat                                  allocates without end
 //! FAULT fork | daemon                        starts a process that stays: in its group, or in its own session
 //! FAULT clone                                forks a copy of its own process, which stays
-//! FAULT stray PATH                           starts one that stays, forked twice, with an empty environment; its id is in PATH
+//! FAULT stray PATH                           starts a process that stays, forked twice, without environment; its id is in PATH
 //! FAULT at-exit                              passes, and crashes the process when it exits
-//! FAULT print WORDS                          prints them
-//! FAULT error WORDS                          fails with them
+//! FAULT print WORDS                          prints these words
+//! FAULT error WORDS                          fails with these words
 //! FAULT lose                                 loses the connection
-//! FAULT guard PATH                           creates the file PATH, which must not be there, and deletes it a little later
-//! FAULT guarded PATH                         fails if the file PATH is there
-//! FAULT meet FOLDER COUNT                    returns when so many processes have come here
-//! FAULT once PATH FAULT…                     the first time only: when there is no file PATH, which it creates
+//! FAULT guard PATH                           creates the file PATH, which must not exist, and deletes it a little later
+//! FAULT guarded PATH                         fails if the file PATH exists
+//! FAULT meet FOLDER COUNT                    returns when this number of processes have run it
+//! FAULT once PATH FAULT…                     the first time only: if the file PATH does not exist, which it creates
 //! ```
 //!
 //! `FAULTY_TOGETHER="NAME NAME FAULT…"` commits a fault after each query that succeeds and mentions both names; the fault
@@ -117,7 +117,7 @@ fn together(request: Request<'_>) -> Option<String> {
     (mentions(words.next()) && mentions(words.next())).then(|| words.next().unwrap_or_default().to_owned())
 }
 
-/// Puts something before the first value.
+/// Changes the first value: puts text before it.
 fn alter(rows: &mut Rows) {
     let Some(columns) = rows.columns().filter(|_| !rows.is_empty()) else { return };
     let mut values: Vec<Vec<u8>> = rows.values().map(<[u8]>::to_vec).collect();
@@ -197,8 +197,8 @@ extern "C" fn die() {
 
 fn raise(signal: libc::c_int) {
     loop {
-        // Again, because Rust's handler of SIGBUS only makes the next one fatal.
-        // SAFETY: it takes no pointer.
+        // Raised again, because Rust's handler of SIGBUS only makes the next one fatal.
+        // SAFETY: `raise` takes no pointer.
         unsafe { libc::raise(signal) };
     }
 }
@@ -255,7 +255,7 @@ fn eat() -> ! {
     }
 }
 
-/// Waits in a folder until so many processes have been there.
+/// Waits until a number of processes have created a file in a folder; `at` is the folder and the number.
 fn meet(at: &str) {
     let (folder, count) = at.split_once(' ').expect("a folder and a number");
     let count: usize = count.parse().expect("a number");
@@ -266,7 +266,7 @@ fn meet(at: &str) {
     }
 }
 
-/// Starts a process that nobody waits for.
+/// Starts a process, and does not wait for it.
 fn stay(command: &mut Command) {
     drop(command.stdin(Stdio::null()).spawn().expect("`sleep` and `setsid` are there"));
 }

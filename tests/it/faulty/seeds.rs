@@ -1,4 +1,4 @@
-//! Faults that are injected into scripts, and a ledger of each.
+//! Faults that are injected into scripts, and the ledger in which each is recorded.
 //!
 //! ```text
 //! FAULTY_LEDGER=PATH    where each fault is recorded before it happens, one JSON object per line
@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use md5::{Digest, Md5};
 use slt_harness::engine::{Request, Rows};
 
-/// Which request of a script is its last.
+/// The number of the request at which a script crashes or hangs.
 const LAST: u32 = 3;
 
-/// The faults that one script meets.
+/// The faults that one script gets.
 #[derive(Debug, Clone, Default)]
 pub struct Seeds {
     script: String,

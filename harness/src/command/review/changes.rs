@@ -104,8 +104,7 @@ impl Changes {
     }
 
     /// Applies these decisions, one for each piece that differs. Returns the text for the file, and the text that still waits,
-    /// in
-    /// which skipped pieces are new too.
+    /// in which skipped pieces are new too.
     pub(super) fn decide(&self, decisions: &[Decision]) -> (Vec<u8>, Vec<u8>) {
         let mut decisions = decisions.iter().copied();
         let (mut file, mut waiting) = (Vec::new(), Vec::new());

@@ -83,15 +83,13 @@ impl Key {
     }
 
     /// Whether a flag with the key's id has the key's meaning. A flag with a variable does; but `slt shrink --seed`, which has
-    /// none,
-    /// is another seed.
+    /// none, is another seed.
     pub(super) fn is_of(&self, arg: &Arg) -> bool {
         arg.get_env().is_some() || self.beaten_by.iter().any(|name| is_variable(name))
     }
 
     /// The id of another flag, or the variable, that overrides the key; `None` if nothing does. The key's own flag and variable
-    /// are
-    /// not considered.
+    /// are not considered.
     pub(crate) fn beaten_by(&self, matches: &ArgMatches) -> Option<&'static str> {
         self.beaten_by.iter().copied().find(|name| match is_variable(name) {
             true => std::env::var_os(name).is_some(),

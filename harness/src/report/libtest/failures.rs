@@ -66,8 +66,7 @@ impl Failures {
 }
 
 /// The record of a file that failed first, with the pass of its loops, such as `loops.test:4(i=3)`. `None` if the record is in
-/// no
-/// loop, if it is in an included file, or if the trial is that record itself.
+/// no loop, if it is in an included file, or if the trial is that record itself.
 fn in_loop(outcome: &Outcome) -> Option<String> {
     let failure = outcome.failures.first().filter(|failure| !failure.pass.is_empty())?;
     let script = with_line(&outcome.name).map_or(outcome.name.as_str(), |(script, _)| script);

@@ -50,8 +50,7 @@ impl Ledger<'_> {
     }
 
     /// An outcome for each entry that has none: crashed if a process died while it ran the entry, otherwise not run; and
-    /// whether
-    /// another process is running it.
+    /// whether another process is running it.
     fn open(&self) -> impl Iterator<Item = (Outcome, bool)> {
         let entries = self.snapshot.plan.entries().iter().zip(&self.snapshot.entries);
         let open = entries.filter(|(entry, status)| {
