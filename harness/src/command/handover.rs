@@ -193,7 +193,7 @@ fn target(options: &Options) -> Result<Result<TestTarget, String>, CargoError> {
 fn is_marked(program: &Path) -> Result<bool, CargoError> {
     let failed = |error| CargoError::Build(format!("a test target that can be read: `{}`: {error}", program.display()));
     let file = File::open(program).map_err(failed)?;
-    // SAFETY: nobody changes the file: cargo has written it, and replaces it by a new file when it builds the program again.
+    // SAFETY: the file does not change: cargo has written it, and replaces it by a new file when it builds the program again.
     let bytes = unsafe { Mmap::map(&file) }.map_err(failed)?;
     Ok(memchr::memmem::find(&bytes, MARK.as_bytes()).is_some())
 }
