@@ -21,7 +21,7 @@ pub(super) struct Patience {
 }
 
 /// How long another process may hold the lock before a message says so.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The minimum wait, even after the deadline: when the time is over, this process must still record how the run ends.
 const LEAST: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
