@@ -12,8 +12,7 @@ use slt_harness::unstable::report::compare::Comparison;
 use slt_harness::unstable::report::merge::merge;
 use slt_harness::unstable::report::status::Status;
 
-static FILE: LazyLock<PathBuf> =
-    LazyLock::new(|| tempfile::tempdir().expect("a folder").keep().join("results.json"));
+static FILE: LazyLock<PathBuf> = LazyLock::new(|| tempfile::tempdir().expect("a folder").keep().join("results.json"));
 
 fuzz_target!(|bytes: &[u8]| {
     std::fs::write(&*FILE, bytes).expect("the file can be written");
