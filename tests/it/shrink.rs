@@ -69,11 +69,14 @@ fn a_wrong_result_among_ten_thousand_records_needs_five_at_most() {
     assert!(left.iter().all(|sql| sql.contains("alpha") || sql.contains("beta")), "{left:?}");
     ended.says("of 10001 records are left");
     ended.says("the record passes on the reference");
-    // The shrunk script passes without the fault.
-    let mut again = place.dress(crate::faulty_support::clean(place.command("").get_program()));
-    again.env("FAULTY_COMMAND", "1").args(["test", "tests/hay.min.test"]);
-    let passes = place.start_command(again).wait().exits(0);
-    passes.says(&format!("{} passed", left.len()));
+    // The shrunk script fails with the fault, and passes without it.
+    let again = |fault: &str| {
+        let mut command = place.dress(crate::faulty_support::clean(place.command("").get_program()));
+        command.env("FAULTY_COMMAND", "1").env("FAULTY_TOGETHER", fault).args(["test", "tests/hay.min.test"]);
+        place.start_command(command).wait()
+    };
+    again("alpha beta wrong").exits(101).says("1 failed");
+    again("").exits(0).says(&format!("{} passed", left.len()));
     let sql = fs::read_to_string(place.path("tests/hay.min.sql")).unwrap();
     assert!(sql.starts_with("-- Shrunk by `slt shrink` from tests/hay.test:") && sql.ends_with(";\n"), "{sql}");
     assert_eq!(sql.lines().count(), left.len() + 1, "{sql}");
