@@ -59,7 +59,7 @@ value() {
 number() {
     local text
     text=$(value "$@") || exit
-    [[ $text =~ ^[1-9][0-9]*$ ]] || complain "\`$1\` is \`$text\`, which is no number above 0"
+    [[ $text =~ ^[1-9][0-9]*$ ]] || complain "\`$1\` is \`$text\`, which is not a number above 0"
     printf '%s' "$text"
 }
 
@@ -91,7 +91,7 @@ done
 
 # The local shell expands an unquoted `~/x` to this machine's home. A quoted one means the host's home, where ssh starts anyway.
 repo=${repo#'~/'}
-case $repo in -*) complain "\`$repo\` is no folder: \`--repo-path\` begins with no \`-\`" ;; esac
+case $repo in -*) complain "\`$repo\` is not a folder: \`--repo-path\` must not begin with \`-\`" ;; esac
 if [ ${#hosts[@]} -eq 0 ]; then read -ra hosts <<<"${SLT_REMOTE_HOST:-}"; fi
 [ ${#hosts[@]} -gt 0 ] || complain "no host: name one with \`--host\`, or in the variable \`SLT_REMOTE_HOST\`"
 for ((n = 0; n < ${#hosts[@]}; n++)); do

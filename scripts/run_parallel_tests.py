@@ -48,7 +48,7 @@ def parse(arguments):
 def count(text):
     """A whole number above 0. Checked here too, because building the binary may take minutes."""
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"`{text}` is no whole number above 0")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above 0")
     return text
 
 
@@ -59,7 +59,7 @@ def seconds(text):
     except ValueError:
         wrong = True
     if wrong:
-        raise argparse.ArgumentTypeError(f"`{text}` is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number of seconds above 0")
     return text
 
 

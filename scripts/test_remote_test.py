@@ -44,7 +44,7 @@ class CommandLine(unittest.TestCase):
         self.says("`--time` needs a value", SCRIPT, "--host", "h", "--time")
         self.says("`-oProxyCommand=x` is no host", SCRIPT, "--host", "-oProxyCommand=x")
         self.says("`..` is no host", SCRIPT, "--host", "..")
-        self.says("`-x` is no folder", SCRIPT, "--host", "h", "--repo-path", "-x")
+        self.says("`-x` is not a folder", SCRIPT, "--host", "h", "--repo-path", "-x")
         self.says("no such program: `/`", SCRIPT, "--host", "h", "--binary", "/")
         self.says("no such folder: `absent`", SCRIPT, "--host", "h", "--corpus", "absent")
         self.says("usage:", QUICK, "wrong")

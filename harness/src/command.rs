@@ -58,7 +58,7 @@ Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some
 5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
-/// What `slt` prints without a subcommand. It has done nothing, so this is no success.
+/// What `slt` prints without a subcommand. It has done nothing, so this is not a success.
 const FIRST: &str = "\
 slt runs SQLLogicTest files, each exactly once. What to do first:
 

@@ -439,7 +439,7 @@ fn threads(flag: Option<usize>) -> Result<usize, String> {
     }
     match std::env::var("RUST_TEST_THREADS") {
         Ok(text) => {
-            let count = text.parse().map_err(|_| format!("`RUST_TEST_THREADS` is `{text}`, which is no number"))?;
+            let count = text.parse().map_err(|_| format!("`RUST_TEST_THREADS` is `{text}`, which is not a number"))?;
             positive(count, "RUST_TEST_THREADS")
         }
         Err(_) => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
@@ -452,7 +452,10 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
         return Ok(seed);
     }
     if let Ok(text) = std::env::var("RUST_TEST_SHUFFLE_SEED") {
-        return text.parse().map(Some).map_err(|_| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, which is no number"));
+        return text
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, which is not a number"));
     }
     let wanted = flag || std::env::var_os("RUST_TEST_SHUFFLE").is_some_and(|value| value != "0");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -167,7 +167,7 @@ fn arguments() -> Result<(usize, Option<String>), String> {
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value"))?;
         match argument.as_str() {
-            "--rounds" => rounds = value.parse().ok().filter(|n| *n > 0).ok_or(format!("`{value}` is no number"))?,
+            "--rounds" => rounds = value.parse().ok().filter(|n| *n > 0).ok_or(format!("`{value}` is not a number"))?,
             "--only" if value == "trial" || value == "runner" => only = Some(value),
             _ => return Err(format!("unknown argument `{argument} {value}`: --rounds N, --only trial|runner")),
         }

@@ -101,7 +101,8 @@ fn arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value"))?;
-        let number = value.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{value}` is no number"));
+        let number =
+            value.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{value}` is not a number"));
         match argument.as_str() {
             "--files" => all.files = number?,
             "--rounds" => all.rounds = number?,

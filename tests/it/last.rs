@@ -33,7 +33,7 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
             other.code == 5 && other.err.contains("no filter matches a file that failed when it last ran"),
             "{other:?}"
         );
-        // Both files are repaired and pass. After that, there is nothing left to run, which is no success.
+        // Both files are repaired and pass. After that, there is nothing left to run, which is not a success.
         fs::write(files.path().join("a/bad.test"), PASSES).unwrap();
         fs::write(files.path().join("b/bad.slt"), PASSES).unwrap();
         assert_eq!(run(&["--failed"]).code, 0);

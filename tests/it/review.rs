@@ -133,7 +133,7 @@ fn results_that_wait_are_no_test_files() {
     assert_eq!(printed.out.matches(": test").count(), 2, "{printed:?}");
     let new = root.path().join("a.slt.new");
     let printed = Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(["test", "--dialect", "slt"]).arg(&new));
-    assert!(printed.code == 2 && printed.err.contains("holds new results, and is no test file"), "{printed:?}");
+    assert!(printed.code == 2 && printed.err.contains("holds new results, and is not a test file"), "{printed:?}");
     let printed = run(root.path(), &["--dialect", "slt", "a.slt.new"]);
     assert!(printed.out.contains("0 passed; 0 failed"), "{printed:?}");
 }
@@ -276,7 +276,7 @@ fn a_review_that_is_killed_while_it_writes_leaves_no_torn_file() {
         let _ = child.kill();
         child.wait().unwrap();
     }
-    // The next review removes unfinished files of killed ones; they are no test files.
+    // The next review removes unfinished files of killed ones; they are not test files.
     assert_eq!(review(root.path(), &["--accept"]).code, 0);
     let printed = run(root.path(), &[]);
     assert!(printed.code == 0 && printed.out.contains("40 passed; 0 failed"), "{printed:?}");

@@ -30,7 +30,7 @@ pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
                 return file.map_err(words);
             }
             let alone = suite.clone().at([path.to_path_buf()]).discover().map_err(words);
-            alone?.pop().ok_or_else(|| format!("`{shown}` is no test file"))
+            alone?.pop().ok_or_else(|| format!("`{shown}` is not a test file"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let name = path.to_str().map(|name| suite.find(name)).transpose().map_err(words)?.flatten();

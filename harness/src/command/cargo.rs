@@ -323,7 +323,7 @@ impl Package {
     /// target cannot use the harness without that line, so none is left out.
     ///
     /// # Errors
-    /// `must` is set, and `wanted` is no such target, or the package depends on slt-harness for its tests and has no such
+    /// `must` is set, and `wanted` is not such a target, or the package depends on slt-harness for its tests and has no such
     /// target.
     fn tests(&self, wanted: Option<&str>, must: bool) -> Result<Vec<String>, String> {
         let name = &self.name;
@@ -332,7 +332,7 @@ impl Package {
             Some(list) => {
                 let list: Option<Vec<String>> = serde_json::from_value(list.clone()).ok();
                 let list =
-                    list.ok_or(format!("`{name}`: `targets` in `[package.metadata.slt]` is no list of names"))?;
+                    list.ok_or(format!("`{name}`: `targets` in `[package.metadata.slt]` is not a list of names"))?;
                 if let Some(unknown) = list.iter().find(|test| !all.contains(&test.as_str())) {
                     return Err(format!(
                         "`{name}`: `[package.metadata.slt]` names `{unknown}`, and there is no such test target"
@@ -456,7 +456,7 @@ mod tests {
         let named = serde_json::json!({"slt": {"targets": ["unit"]}});
         let (_folder, named) = package(manifest, None, named);
         assert_eq!(named.tests(None, true).unwrap(), ["unit"]);
-        for (targets, words) in [(serde_json::json!("slt"), "no list of names"), (serde_json::json!(["x"]), "`x`")] {
+        for (targets, words) in [(serde_json::json!("slt"), "not a list of names"), (serde_json::json!(["x"]), "`x`")] {
             let (_folder, wrong) = package(manifest, None, serde_json::json!({"slt": {"targets": targets}}));
             assert!(wrong.tests(None, true).unwrap_err().contains(words));
         }

@@ -72,7 +72,7 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
             written.iter().for_each(|path| say!("wrote `{}`", path.display()));
             merged.exit_status(flags.allow_incomplete)
         }
-        // The user wants the files: if they cannot be written, the merge is no success.
+        // The user wants the files: if they cannot be written, the merge is not a success.
         Err(message) => complain(&message, ExitStatus::Broken),
     }
 }

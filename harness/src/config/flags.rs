@@ -46,7 +46,7 @@ pub struct Flags {
     #[arg(long, value_name = "SEED")]
     pub(super) shuffle_seed: Option<u64>,
 
-    /// Folder with test files, or one such file, instead of the suite's own (repeatable); a value that is no path is a list
+    /// Folder with test files, or one such file, instead of the suite's own (repeatable); a value that is not a path is a list
     /// separated by `:`
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS", help_heading = WHICH)]
     pub(super) roots: Vec<PathBuf>,

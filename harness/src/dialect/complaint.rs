@@ -26,7 +26,7 @@ pub(crate) struct Complaint {
 
 impl From<String> for Complaint {
     fn from(message: String) -> Self {
-        let correction = Err("only what a statement or a query returns can be written down".to_owned());
+        let correction = Err("only results of statements and queries can be written".to_owned());
         Complaint { message, results: None, correction, panicked: false, is_alike: None }
     }
 }

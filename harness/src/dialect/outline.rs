@@ -144,7 +144,7 @@ pub fn record_at(text: &[u8], dialect: Dialect, name: &str, line: u64) -> Result
         Some(part) => {
             let words = String::from_utf8_lossy(&text[part.place.directive.clone()]).into_owned();
             let word = words.split_whitespace().next().unwrap_or_default();
-            format!("line {line} of `{name}` is part of a `{word}`, which is no record")
+            format!("line {line} of `{name}` is part of a `{word}`, which is not a record")
         }
         None => format!("line {line} of `{name}` is in no record"),
     };
@@ -214,7 +214,7 @@ mod tests {
             (1, "line 1 of `a.test` is in no record; the nearest record is `a.test:5`"),
             (
                 9,
-                "line 9 of `a.test` is part of a `hash-threshold`, which is no record; the nearest record is `a.test:13`",
+                "line 9 of `a.test` is part of a `hash-threshold`, which is not a record; the nearest record is `a.test:13`",
             ),
             (99, "`a.test` has 20 lines; the nearest record is `a.test:13`: SELECT a …"),
         ] {

@@ -28,7 +28,7 @@ pub(super) struct Wanted {
 /// Finds the files, and takes this machine's part of them.
 ///
 /// # Errors
-/// The files cannot be listed, or the filters let none in and that is no success.
+/// The files cannot be listed, or the filters let none in and that is not a success.
 pub(super) fn select(
     suite: &Suite,
     config: &Config,
@@ -119,7 +119,7 @@ fn shown(path: &Path) -> String {
     below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path).display().to_string()
 }
 
-/// Whether a run that checks nothing is no success. For a test target it is one, as in libtest, unless processes share the run.
+/// Whether a run that checks nothing is not a success. For a test target it is one, as in libtest, unless processes share the run.
 pub(super) fn is_strict(config: &Config) -> bool {
     config.table || config.parallel.is_some()
 }

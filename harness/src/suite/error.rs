@@ -39,7 +39,7 @@ pub enum SuiteError {
         feature: &'static str,
     },
     /// A file that the user named, and that contains new results from `--bless=review`.
-    #[error("`{}` holds new results, and is no test file: `slt review` shows them", .0.display())]
+    #[error("`{}` holds new results, and is not a test file: `slt review` shows them", .0.display())]
     Waits(PathBuf),
     /// An invalid pattern in the suite's settings.
     #[error("the suite's setting `{setting}`: `{pattern}` is not a file pattern: {reason}")]

@@ -113,7 +113,7 @@ pub(super) enum Conclusion {
     Failing(Vec<RecordId>, Vec<Failure>),
 }
 
-const HARM: &str = "written down, it would change how another record of the file is read";
+const HARM: &str = "writing it would change how another record of the file is parsed";
 
 const CANNOT_HOLD: &str = "a script cannot hold this result";
 

@@ -140,7 +140,7 @@ impl<'f> Tally<'f> {
     /// If `slt fill` must write this record although it passed with its placeholder, returns the failure to report for it.
     pub(super) fn filled(&mut self, record: &Record<'_>) -> Option<Failure> {
         self.blessings.as_ref()?.bless().fill?;
-        let message = "it does not say yet how it ends".to_owned();
+        let message = "it has no expected result yet".to_owned();
         let failure = Failure { message, ..self.here() };
         self.blessings.as_mut()?.fill(record, &failure).then_some(failure)
     }
@@ -163,7 +163,7 @@ impl<'f> Tally<'f> {
 
     /// Adds a failure of the whole script, not of one record.
     pub(super) fn fail_unasked(&mut self, failure: Failure) {
-        let failure = self.refused(failure, "only what a statement or a query returns can be written down");
+        let failure = self.refused(failure, "only results of statements and queries can be written");
         self.reporter.report(Event::ScriptFailed(&failure));
         let text = failure.sql.clone();
         self.fail(failure, text.as_bytes());
@@ -201,7 +201,7 @@ impl<'f> Tally<'f> {
         if let Some(mut failure) = shown {
             let records = if self.rewritable == 1 { "record" } else { "records" };
             let word = if bless.fill.is_some() { "filled" } else { "rewritten" };
-            let next = if bless.how == How::Review { ": `slt review` shows each, and takes or leaves it" } else { "" };
+            let next = if bless.how == How::Review { ": `slt review` shows each, to accept or reject it" } else { "" };
             failure.message = format!("{} {records} would be {word}{next}", self.rewritable);
             self.reporter.report(Event::ScriptFailed(&failure));
             self.failures.insert(0, failure);

@@ -45,7 +45,7 @@ pub(super) fn edit(text: &[u8], extension: &str) -> Result<Vec<u8>, String> {
         ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
     let editor = named.unwrap_or_else(|| "vi".to_owned());
     let words = shlex::split(&editor).filter(|words| !words.is_empty());
-    let Some(words) = words else { return Err(format!("`{editor}` is no command")) };
+    let Some(words) = words else { return Err(format!("`{editor}` is not a command")) };
     let failed = |error: io::Error| format!("cannot edit the record in `{editor}`: {error}");
     let suffix = format!(".{extension}");
     let mut file = tempfile::Builder::new().prefix("record-").suffix(&suffix).tempfile().map_err(failed)?;

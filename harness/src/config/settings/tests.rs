@@ -38,7 +38,7 @@ fn a_key_that_cannot_be_used_is_named_with_its_line() {
         ("\nwrokers = 3\n", "slt.toml:2: unknown key `wrokers`; did you mean `workers`?"),
         ("excludes = []\n", "slt.toml:1: unknown key `excludes`; did you mean `exclude`?"),
         ("file_timeout = 3\n", "slt.toml:1: unknown key `file_timeout`; did you mean `file-timeout`?"),
-        ("bless = true\n", "slt.toml:1: `bless` is chosen for one run and is no setting: use the flag `--bless`"),
+        ("bless = true\n", "slt.toml:1: `bless` is chosen for one run and is not a setting: use the flag `--bless`"),
         ("zebra-crossing = 1\n", "slt.toml:1: unknown key `zebra-crossing`: `slt config` lists all keys"),
         ("[profile.ci]\nworkers = 2\nprofile = 1\n", "slt.toml:3: `profile` is chosen for one run"),
         ("[profile.ci]\nwrokers = 2\n", "slt.toml:2: unknown key `wrokers`; did you mean `workers`?"),

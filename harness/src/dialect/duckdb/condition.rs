@@ -50,7 +50,7 @@ fn compare<'v>(part: &str, lookup: &impl Fn(&str) -> Option<&'v str>) -> Result<
         return Err(format!("no loop around this has a variable `{name}` (names in conditions are in lower case)"));
     };
     let number =
-        |text: &str| text.parse::<i64>().map_err(|_| format!("`{text}` is no whole number, as `{part}` needs"));
+        |text: &str| text.parse::<i64>().map_err(|_| format!("`{text}` is not a whole number, as `{part}` needs"));
     Ok(match operator {
         "=" => value == wanted,
         "<>" => value != wanted,
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_cannot_be_compared_is_an_error() {
         assert!(allows(false, "j=1").unwrap_err().contains("has a variable `j`"));
-        assert!(allows(false, "t>1").unwrap_err().contains("`VARCHAR` is no whole number"));
+        assert!(allows(false, "t>1").unwrap_err().contains("`VARCHAR` is not a whole number"));
         assert!(allows(false, "i=3&&x").unwrap_err().contains("compares nothing"));
     }
 }

@@ -34,7 +34,7 @@ pub fn matches(expected: &str, text: &str) -> Result<Pattern, String> {
     }
     let whole = format!(r"\A(?:{})\z", from_re2(&pattern));
     let regex = RegexBuilder::new(&whole).dot_matches_new_line(true).build();
-    let regex = regex.map_err(|error| format!("`{expected}` is no regular expression: {error}"))?;
+    let regex = regex.map_err(|error| format!("`{expected}` is not a regular expression: {error}"))?;
     Ok(if regex.is_match(text) != negative { Pattern::Agrees } else { Pattern::Differs })
 }
 
@@ -172,7 +172,7 @@ mod tests {
         assert!(!agrees("<REGEX>:Catalog Error.*nope.*exist!"), "the line feed at the end is not matched");
         assert!(!agrees("<REGEX>:.*catalog error.*"));
         assert!(agrees("<!REGEX>:.*Binder.*") && !agrees("<!REGEX>:.*nope.*"));
-        assert!(super::agrees("x", "<REGEX>:(", "<REGEX>:(").unwrap_err().contains("no regular expression"));
+        assert!(super::agrees("x", "<REGEX>:(", "<REGEX>:(").unwrap_err().contains("is not a regular expression"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(super) struct Decimal {
 
 impl Decimal {
     /// Reads a number. It may have blanks around it, a sign, `_` between digits, a fraction, an exponent, `0x` and `0b`.
-    /// `None` if the text is no number, or has too many digits.
+    /// `None` if the text is not a number, or has too many digits.
     pub(super) fn parse(text: &str) -> Option<Decimal> {
         let text = text.trim_matches([' ', '\t', '\n', '\x0B', '\x0C', '\r']);
         let (negative, text) = match text.as_bytes().first()? {

@@ -131,7 +131,7 @@ impl Scope for Running<'_, '_> {
             )
         })?;
         match values.is_empty() {
-            true => Err(format!("the SQL variable `{name}` is no list with elements: `SET VARIABLE {name} = […]`")),
+            true => Err(format!("the SQL variable `{name}` is not a list with elements: `SET VARIABLE {name} = […]`")),
             false => Ok(values),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn resolve(pattern: &str, file: &Path, root: &Path) -> Result<Vec<Pat
         });
     }
     let mut found = Vec::new();
-    for path in glob::glob(sought).map_err(|error| format!("`{pattern}` is no file pattern: {error}"))? {
+    for path in glob::glob(sought).map_err(|error| format!("`{pattern}` is not a file pattern: {error}"))? {
         let path = path.map_err(|error| error.to_string())?;
         let real = path.canonicalize().map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
         if !real.starts_with(&root) {

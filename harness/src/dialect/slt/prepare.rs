@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(
             prepared("skipif sqlite\n\u{a0}\nstatement ok\nA\n").skipped,
             [3],
-            "a line of blanks is no directive"
+            "a line of blanks is not a directive"
         );
         let text = "onlyif mysql\nsleep 1h\n\nskipif sqlite\nhalt\n\nskipif mysql\nsleep 1ms\nstatement ok\nA\n";
         assert_eq!(left(text), ["8 sleep 1ms", "9 statement ok", "10 A"]);

@@ -24,7 +24,7 @@ pub(super) fn adopter() {
         !table::look(None).iter().any(|seen| seen.parent == me && seen.zombie)
     });
     assert!(!is_gone(unmarked), "it may be a living child's");
-    assert!(home.family.has_guardian(), "the guardian is no orphan");
+    assert!(home.family.has_guardian(), "the guardian is not an orphan");
     assert!(home.family.end());
     assert!(is_gone(unmarked));
     assert!(earlier.try_wait().unwrap().is_none());

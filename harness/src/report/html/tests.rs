@@ -73,7 +73,7 @@ fn the_headline_says_how_the_run_ended() {
     let known = Outcome::new("k", Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() });
     assert_eq!(headline_of(vec![passed(), known.clone()]), "1 of 2 files passed, the failures are known");
     let page = page(&results(vec![passed(), known]), None, &[]);
-    assert!(page.contains("1 of 2 that had something to check passed"), "a known failure is no pass");
+    assert!(page.contains("1 of 2 that had something to check passed"), "a known failure is not a pass");
     assert!(page.contains("<th scope=\"col\">Known failures</th>"));
     assert_eq!(headline_of(vec![passed(), not_run(), failing("x")]), "1 of 3 files failed");
 }

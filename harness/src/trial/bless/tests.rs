@@ -50,7 +50,7 @@ fn stays(name: &str, script: &str, reason: &str, bless: Bless) {
 
 #[test]
 fn what_cannot_be_blessed_still_fails_and_says_why() {
-    let parts = "only what a statement or a query returns can be written down";
+    let parts = "only results of statements and queries can be written";
     stays("x.test", "query I\nSELECT 1\n----\n2\n----\n", parts, WRITE);
     stays("x.slt", "system ok\necho 1\n", parts, WITH_ERRORS);
     stays("x.slt", "let a\nSELECT 1, 2\n", parts, WITH_ERRORS);

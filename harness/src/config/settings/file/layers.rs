@@ -185,7 +185,7 @@ impl<'s> Source<'s> {
         }
         let is_flag = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| long == flag);
         if self.flags.get_arguments().any(|arg| is_flag(&arg)) {
-            return format!("`{name}` is chosen for one run and is no setting: use the flag `--{flag}`");
+            return format!("`{name}` is chosen for one run and is not a setting: use the flag `--{flag}`");
         }
         let others = profile.is_none().then_some(PROFILE);
         let names = KEYS.iter().map(|key| key.name).chain(others);
