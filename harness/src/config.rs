@@ -194,7 +194,7 @@ impl Config {
     /// A sentence that names the flag or variable that cannot be used.
     pub fn from_flags(flags: Flags) -> Result<Config, String> {
         let libtest = flags.libtest;
-        // These unit tests run under nextest too.
+        // Unit tests also run under nextest; their configs are the same there.
         let nextest = !cfg!(test) && std::env::var_os(NEXTEST).is_some_and(|value| value == "1");
         let mut patterns: Vec<String> = libtest.filter.into_iter().chain(flags.more_filters).collect();
         if patterns.is_empty() {

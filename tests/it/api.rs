@@ -1,5 +1,5 @@
-//! The documentation has no errors. The public items of `slt-harness`, as its documentation lists them: `SLT_TEST_UPDATE=1 cargo test --test it api
-//! -- --ignored` writes the list again.
+//! The documentation has no errors, and the public items that it lists are those in `api.txt`.
+//! `SLT_TEST_UPDATE=1 cargo test --test it api:: -- --ignored` writes that list again.
 
 use std::fs;
 use std::path::Path;

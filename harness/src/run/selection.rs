@@ -119,7 +119,8 @@ fn shown(path: &Path) -> String {
     below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path).display().to_string()
 }
 
-/// Whether a run that checks nothing is not a success. For a test target it is one, as in libtest, unless processes share the run.
+/// Whether a run that checks nothing is a failure. For a test target it is a success, as in libtest, unless processes share the
+/// run.
 pub(super) fn is_strict(config: &Config) -> bool {
     config.table || config.parallel.is_some()
 }
