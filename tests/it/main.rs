@@ -44,6 +44,7 @@ mod one_file;
 mod own_engine;
 mod page;
 mod parallel;
+mod readme;
 mod results;
 mod review;
 mod same_run;
