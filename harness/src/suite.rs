@@ -25,7 +25,7 @@ mod weight;
 pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::{At, Excerpt};
-pub use filter::{Filter, nearest, with_line};
+pub use filter::{Filter, nearest, nearest_or_folders, with_line};
 use rust_path::rust_path;
 pub use stubs::stubs;
 

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use crate::run::suggestion;
-use crate::suite::{Suite, SuiteError, TestFile};
+use crate::suite::{Suite, SuiteError, TestFile, nearest};
 use crate::summary::ExitStatus;
 
 /// The test file with this path, read as a file of the suite if it is below a root; if there is no such path, the test file
@@ -37,7 +37,8 @@ pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
             let roots: Vec<String> = suite.roots().iter().map(|root| format!("`{}`", root.display())).collect();
             let roots = roots.join(", ");
             name.ok_or_else(|| {
-                let near = suggestion(&suite.discover().unwrap_or_default(), &shown.to_string());
+                let files = suite.discover().unwrap_or_default();
+                let near = suggestion(&nearest(&files, &shown.to_string()));
                 format!("no test file `{shown}`: neither a path from here nor a name below {roots}{near}")
             })
         }

@@ -8,7 +8,7 @@ use super::part::Part;
 use crate::config::Config;
 use crate::known::Judge;
 use crate::outcome::Scope;
-use crate::suite::{self, Filter, Suite, SuiteError, TestFile, nearest, with_line};
+use crate::suite::{self, Filter, Suite, SuiteError, TestFile, nearest, nearest_or_folders, with_line};
 
 /// The files that a run selects.
 pub(super) struct Selection {
@@ -74,7 +74,7 @@ pub(super) fn select(
         let known = |name: &&String| files.iter().any(|file| file.name == **name || file.rust_path == **name);
         let unknown: Vec<&String> = filter.patterns.iter().filter(|name| !known(name)).collect();
         if !unknown.is_empty() {
-            let line = |name: &&String| format!("no test file is named `{name}`{}", suggestion(&files, name));
+            let line = |name: &&String| format!("no test file is named `{name}`{}", suggestion(&nearest(&files, name)));
             return Err(RunError::NoSuchName(unknown.iter().map(line).collect::<Vec<_>>().join("\n")));
         }
     }
@@ -131,13 +131,16 @@ fn unmatched(files: &[TestFile], filter: &Filter) -> Option<String> {
         let alone = Filter { patterns: vec![(*pattern).clone()], skips: Vec::new(), exact: filter.exact };
         !files.iter().any(|file| alone.lets_in(file))
     };
-    let line = |pattern: &String| format!("no test file matches `{pattern}`{}", suggestion(files, pattern));
+    let line = |pattern: &String| {
+        let near = if filter.exact { nearest(files, pattern) } else { nearest_or_folders(files, pattern) };
+        format!("no test file matches `{pattern}`{}", suggestion(&near))
+    };
     let words: Vec<String> = filter.patterns.iter().filter(matches_none).map(line).collect();
     (!words.is_empty()).then(|| words.join("\n"))
 }
 
 /// The end of a sentence about a name that no file has: ``; did you mean `a.test`?``. Empty if no name is similar.
-pub(crate) fn suggestion(files: &[TestFile], name: &str) -> String {
-    let near: Vec<String> = nearest(files, name).into_iter().map(|name| format!("`{name}`")).collect();
+pub(crate) fn suggestion(near: &[&str]) -> String {
+    let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }

@@ -1,5 +1,7 @@
 //! Selects the files of a run, by libtest's rules.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::rust_path::rust_path;
@@ -92,16 +94,39 @@ fn split_line(pattern: &str) -> Option<(&str, u64)> {
 
 /// The files whose names are most similar to `pattern`, the most similar first; empty if none is similar.
 pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
+    most_similar(files.iter().map(|file| likeness(file, &pattern.to_lowercase())))
+}
+
+/// The same, and the folders (`select/joins/`), for a pattern that may be a part of many names.
+pub fn nearest_or_folders<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
     let wanted = pattern.to_lowercase();
-    let likeness = |file: &TestFile| {
-        let name = file.name.to_lowercase();
-        let last = name.rsplit('/').next().unwrap_or_default();
-        let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
-        let similarity = |text: &str| strsim::normalized_damerau_levenshtein(text, &wanted);
-        similarity(&name).max(similarity(last)).max(similarity(stem)).max(similarity(&file.rust_path.to_lowercase()))
-    };
-    let mut found: Vec<(f64, &str)> = files.iter().map(|file| (likeness(file), file.name.as_str())).collect();
-    found.retain(|(likeness, _)| *likeness >= LIKE);
+    let wanted_folder = wanted.trim_end_matches('/');
+    let folders: BTreeSet<&str> =
+        files.iter().flat_map(|file| file.name.match_indices('/').map(|(at, _)| &file.name[..=at])).collect();
+    let of_folders = folders.into_iter().map(|folder| {
+        let path = folder.trim_end_matches('/').to_lowercase();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        (similarity(&path, wanted_folder).max(similarity(last, wanted_folder)), folder)
+    });
+    most_similar(files.iter().map(|file| likeness(file, &wanted)).chain(of_folders))
+}
+
+/// How similar a file's name, or a part of it, is to `wanted`, which is in small letters; and the name.
+fn likeness<'f>(file: &'f TestFile, wanted: &str) -> (f64, &'f str) {
+    let name = file.name.to_lowercase();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
+    let rust_path = file.rust_path.to_lowercase();
+    let parts = [name.as_str(), last, stem, rust_path.as_str()];
+    (parts.into_iter().map(|part| similarity(part, wanted)).fold(0.0, f64::max), &file.name)
+}
+
+fn similarity(a: &str, b: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(a, b)
+}
+
+fn most_similar<'f>(names: impl Iterator<Item = (f64, &'f str)>) -> Vec<&'f str> {
+    let mut found: Vec<(f64, &str)> = names.filter(|(likeness, _)| *likeness >= LIKE).collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     found.into_iter().take(MOST_NEAREST).map(|(_, name)| name).collect()
 }
@@ -182,5 +207,8 @@ mod tests {
         assert_eq!(nearest(&files, "select/CTE.slt")[0], "select/cte.test");
         assert_eq!(nearest(&files, "select::jons_test")[0], "select/joins.test");
         assert_eq!(nearest(&files, "quite different"), [""; 0]);
+        assert_eq!(nearest_or_folders(&files, "indxe")[0], "index/");
+        assert_eq!(nearest_or_folders(&files, "slect/")[0], "select/");
+        assert_eq!(nearest_or_folders(&files, "jions"), nearest(&files, "jions"));
     }
 }
