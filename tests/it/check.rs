@@ -154,14 +154,7 @@ fn the_bundled_files_have_errors_on_purpose_only() {
 
 /// Where public files have errors; docs/format.md says why.
 const PUBLIC: &[(&str, &str, &[&str])] = &[
-    (
-        "duckdb",
-        "duckdb",
-        &[
-            "test/sql/copy/csv/parallel/parallel_csv_union_by_name.test:51",
-            "test/sql/parallelism/interquery/concurrent_force_checkpoint.test:61",
-        ],
-    ),
+    ("duckdb", "duckdb", &["test/sql/copy/csv/parallel/parallel_csv_union_by_name.test:51"]),
     ("datafusion", "slt", &[]),
     (
         "databend",

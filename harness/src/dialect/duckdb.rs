@@ -140,6 +140,8 @@ pub enum Action<'a> {
     Query(Query<'a>),
     /// A statement or query inside `mode skip`.
     Skipped,
+    /// A statement or query that a condition excludes for this engine.
+    OtherEngine,
     /// End this pass of the innermost loop.
     Continue,
     /// Forget the result under a label.
@@ -181,7 +183,7 @@ pub enum Action<'a> {
 impl Action<'_> {
     /// Whether it counts among the records of a script.
     pub fn counts(&self) -> bool {
-        matches!(self, Action::Statement(_) | Action::Query(_) | Action::Skipped)
+        matches!(self, Action::Statement(_) | Action::Query(_) | Action::Skipped | Action::OtherEngine)
     }
 
     /// The SQL, if it is a statement or a query.

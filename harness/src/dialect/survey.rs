@@ -10,7 +10,6 @@ mod records;
 mod separator;
 
 pub(crate) use conditions::contradiction;
-pub(crate) use labels::{Expected, Labels, is_hash};
 pub(crate) use records::records;
 pub(crate) use separator::misspelt;
 

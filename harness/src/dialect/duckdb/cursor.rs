@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::{Action, Loop, Node, Over, Place, Script, Step, lists};
-use crate::script::{Labels, SyntaxError};
+use crate::script::SyntaxError;
 
 /// How many steps and loop passes a script may have, unless the user sets another limit.
 pub const MOST_RECORDS: u64 = 10_000_000;
@@ -108,7 +108,7 @@ impl<'s, 'a> Cursor<'s, 'a> {
     ///
     /// # Errors
     /// A condition or a loop that cannot be evaluated, or too many steps.
-    pub fn next(&mut self, labels: &Labels, scope: &mut dyn Scope) -> Result<Option<Event<'s, 'a>>, SyntaxError> {
+    pub fn next(&mut self, scope: &mut dyn Scope) -> Result<Option<Event<'s, 'a>>, SyntaxError> {
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             let Some(node) = frame.nodes.get(frame.next) else {
@@ -128,7 +128,9 @@ impl<'s, 'a> Cursor<'s, 'a> {
                     self.bound.count(&entered.place)?;
                     let values = Values::of(&entered.over, scope).map_err(|message| error(&entered.place, message))?;
                     if entered.concurrent {
-                        let (bound, around) = (self.bound.clone(), self.variables());
+                        let around = self.variables();
+                        let around = around.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+                        let bound = self.bound.clone();
                         return Ok(Some(Event::Together(Passes { of: entered, values, bound, around, next: 0 })));
                     }
                     let mut pass = Pass { of: entered, values, present: Vec::new() };
@@ -137,12 +139,12 @@ impl<'s, 'a> Cursor<'s, 'a> {
                 }
                 Node::Step(step) => {
                     self.bound.count(&step.place)?;
-                    if !self.allows(step, labels).map_err(|message| error(&step.place, message))? {
+                    if !self.allows(step).map_err(|message| error(&step.place, message))? {
                         return Ok(Some(Event::Skipped(step)));
                     }
                     match step.action {
                         Action::Continue => self.end_pass(),
-                        Action::Skipped => return Ok(Some(Event::Skipped(step))),
+                        Action::Skipped | Action::OtherEngine => return Ok(Some(Event::Skipped(step))),
                         _ => return Ok(Some(Event::Step(step))),
                     }
                 }
@@ -150,11 +152,13 @@ impl<'s, 'a> Cursor<'s, 'a> {
         }
     }
 
-    fn allows(&self, step: &Step<'_>, labels: &Labels) -> Result<bool, String> {
-        let of_loops = matches!(step.action, Action::Statement(_) | Action::Query(_) | Action::Continue);
-        for condition in step.conditions.iter().filter(|condition| of_loops || !condition.is_of_a_loop()) {
-            if !condition.allows(labels, |name| self.lookup(name))? {
-                return Ok(false);
+    /// Whether its conditions let a step run in this pass. They count before statements, queries and `continue` only.
+    fn allows(&self, step: &Step<'_>) -> Result<bool, String> {
+        if matches!(step.action, Action::Statement(_) | Action::Query(_) | Action::Continue) {
+            for condition in &step.conditions {
+                if !condition.allows(|name| self.lookup(name))? {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
@@ -180,10 +184,10 @@ impl<'s, 'a> Cursor<'s, 'a> {
         (!shown.is_empty()).then(|| shown.join(", "))
     }
 
-    fn variables(&self) -> Vec<(&'a str, String)> {
-        let passes = self.frames.iter().filter_map(|frame| frame.pass.as_ref());
-        let inner = passes.flat_map(Pass::variables).map(|(name, value)| (name, value.to_owned()));
-        self.around.iter().cloned().chain(inner).collect()
+    /// The loop variables and their values, the outermost first.
+    pub fn variables(&self) -> Vec<(&'a str, &str)> {
+        let around = self.around.iter().map(|(name, value)| (*name, value.as_str()));
+        around.chain(self.frames.iter().filter_map(|frame| frame.pass.as_ref()).flat_map(Pass::variables)).collect()
     }
 
     /// The pass of a concurrent loop that this cursor walks through, counted from 0. The pass has a connection of its own.

@@ -124,8 +124,8 @@ impl Definition for DuckDb {
         survey::survey(script, text)
     }
 
-    fn kept(&self, script: &ScriptFile<'_>, text: &[u8], _: &Labels) -> Option<Vec<(u64, Kept)>> {
-        rewrite::kept(text, script.path, script.root)
+    fn kept(&self, script: &ScriptFile<'_>, text: &[u8], labels: &Labels) -> Option<Vec<(u64, Kept)>> {
+        rewrite::kept(text, script.path, script.root, labels)
     }
 }
 

@@ -78,7 +78,8 @@ fn is_made_of(parts: &[String], text: &str) -> bool {
 }
 
 /// Translates a pattern of RE2, which DuckDB uses, into one of the `regex` crate. In that crate, a brace that begins no
-/// repetition is an error, a bracket within brackets opens a set, and `\<` does not mean `<`.
+/// repetition is an error, a bracket within brackets opens a set, `\<` does not mean `<`, classes such as `\d` are not those of
+/// ASCII alone, and `\Q…\E` and numbers in octal are unknown.
 fn from_re2(pattern: &str) -> String {
     let repetition = |rest: &str| {
         let inner = rest.split_once('}').map_or("", |(inner, _)| inner);
@@ -97,7 +98,22 @@ fn from_re2(pattern: &str) -> String {
                     translated.push('\\');
                     break;
                 };
+                if escaped == 'Q' && !class {
+                    let (text, after) = rest[1..].split_once(r"\E").unwrap_or((&rest[1..], ""));
+                    translated.push_str(&regex::escape(text));
+                    rest = after;
+                    continue;
+                }
+                if let Some((code, length)) = octal(rest) {
+                    translated.push_str(&format!(r"\x{{{code:x}}}"));
+                    rest = &rest[length..];
+                    continue;
+                }
                 rest = &rest[escaped.len_utf8()..];
+                if let Some(ascii) = of_ascii(escaped) {
+                    translated.push_str(ascii);
+                    continue;
+                }
                 // The braces of `\p{…}` or `\x{…}` contain a name or a number.
                 let name = match escaped {
                     'p' | 'P' | 'x' if rest.starts_with('{') => rest.find('}').map_or("", |end| &rest[..=end]),
@@ -140,6 +156,29 @@ fn from_re2(pattern: &str) -> String {
         }
     }
     translated
+}
+
+/// The class that a letter behind `\` means: of ASCII characters only, in RE2.
+fn of_ascii(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'd' => "[0-9]",
+        'D' => "[^0-9]",
+        'w' => "[0-9A-Za-z_]",
+        'W' => "[^0-9A-Za-z_]",
+        's' => r"[\t\n\x0C\r ]",
+        'S' => r"[^\t\n\x0C\r ]",
+        'b' => r"(?-u:\b)",
+        'B' => r"(?-u:\B)",
+        _ => return None,
+    })
+}
+
+/// The character code in octal that `text` begins with, as RE2 reads it behind `\`, and its length. One digit alone is a code
+/// only if it is 0.
+fn octal(text: &str) -> Option<(u32, usize)> {
+    let length = text.bytes().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+    let is_code = length > 1 || text.starts_with('0');
+    is_code.then(|| (u32::from_str_radix(&text[..length], 8).unwrap_or_default(), length))
 }
 
 /// Whether an error's message is the expected one. `replaced` is the expected block with names in braces replaced.
@@ -187,10 +226,19 @@ mod tests {
             ("[a&&b]+", "a&b"),
             (r"[\]\[]+\[", "][["),
             ("x{a,2}", "x{a,2}"),
+            (r"\Qa.b(\E.\Q\x", r"a.b(1\x"),
+            (r"\101\0[\102]", "A\0B"),
+            (r"\d\D\w\W\s\S[\d,]+", "1é_é é1,2"),
+            (r"a\b.\Bé", "a é"),
         ] {
             assert_eq!(matches(&format!("<REGEX>:{pattern}"), text), Ok(Pattern::Agrees), "{pattern}");
         }
+        for (pattern, text) in [(r"x\d", "x٣"), (r"\w+", "été"), (r"[\w]+", "é"), (r"a\s", "a\u{A0}"), (r"[^\D]", "٣")]
+        {
+            assert_eq!(matches(&format!("<REGEX>:{pattern}"), text), Ok(Pattern::Differs), "{pattern}");
+        }
         assert!(matches("<REGEX>:a\\", "a").is_err());
+        assert!(matches(r"<REGEX>:(a)\1", "aa").is_err(), "RE2 has no back-references");
     }
 
     #[test]

@@ -5,21 +5,32 @@ use std::sync::Arc;
 
 use super::words::{Lines, words};
 use super::{Action, Condition, Expect, Loop, Node, Place, Query, Script, Statement, Step, Texts, include};
+use crate::dialect::duckdb_name::NAME;
 use crate::dialect::{Dialect, foreign};
-use crate::script::{Sort, SyntaxError};
+use crate::script::{Labels, Sort, SyntaxError};
 
 mod directive;
 
 /// How deep includes may be nested.
 const DEEPEST: usize = 20;
 
-/// Reads the script at `path`, whose text is the first one of `texts`, and the files that it includes.
+/// Reads the script at `path`, whose text is the first one of `texts`, and the files that it includes. What a condition
+/// excludes for the engine with these labels is not read at all, as by DuckDB's own runner; an unknown engine is DuckDB.
 ///
 /// # Errors
 /// The first rule of the dialect that it breaks.
-pub fn parse<'a>(texts: &'a Texts, path: &Path, root: &Path) -> Result<Script<'a>, SyntaxError> {
-    let mut parser =
-        Parser { texts, nodes: Vec::new(), open: Vec::new(), skipping: None, path, root, including: Vec::new() };
+pub fn parse<'a>(texts: &'a Texts, path: &Path, root: &Path, labels: &Labels) -> Result<Script<'a>, SyntaxError> {
+    let labels = if labels.are_undecided() { &Labels::new([NAME]) } else { labels };
+    let mut parser = Parser {
+        texts,
+        nodes: Vec::new(),
+        open: Vec::new(),
+        skipping: None,
+        path,
+        root,
+        labels,
+        including: Vec::new(),
+    };
     parser.text(texts.first())?;
     if let Some(open) = parser.open.last() {
         let word = directive::loop_word(open);
@@ -52,6 +63,7 @@ struct Parser<'a, 'p> {
     skipping: Option<(u64, Place)>,
     path: &'p Path,
     root: &'p Path,
+    labels: &'p Labels,
     /// The files being read, the innermost last.
     including: Vec<PathBuf>,
 }
@@ -96,9 +108,17 @@ impl<'a> Parser<'a, '_> {
                     let Some(&condition) = rest.first() else {
                         return Err(error_at(&place, format!("`{word}` needs an engine or a condition such as `i=1`")));
                     };
-                    conditions.push(Condition { skip: word == "skipif", word: condition });
+                    let condition = Condition::new(word == "skipif", condition);
+                    let condition = condition.map_err(|message| error_at(&place, message))?;
+                    let excludes = condition.excludes(self.labels);
+                    conditions.push(condition);
                     lines.advance();
+                    if excludes {
+                        self.leave_out(lines, conditions, place);
+                        return Ok(Flow::GoesOn);
+                    }
                     if lines.is_separator() {
+                        let condition = rest[0];
                         return Err(error_at(
                             &place,
                             format!("`{word} {condition}` needs a directive on the next line"),
@@ -116,6 +136,9 @@ impl<'a> Parser<'a, '_> {
                         "statement" => Action::Statement(self.statement(rest, lines, &place)?),
                         _ => Action::Query(self.query(rest, lines, &place)?),
                     };
+                    if word == "statement" && rest[0] == "debug_skip" {
+                        self.skipping = Some((1, place.clone()));
+                    }
                     self.push(Step { place, conditions, action });
                     return Ok(Flow::GoesOn);
                 }
@@ -130,6 +153,24 @@ impl<'a> Parser<'a, '_> {
                 }
             }
         }
+    }
+
+    /// Passes over what a condition excludes, to the next empty line or comment.
+    fn leave_out(&mut self, lines: &mut Lines<'a>, conditions: Vec<Condition<'a>>, mut place: Place) {
+        while let Some(line) = lines.line().filter(|_| !lines.is_separator()) {
+            place.line = lines.number();
+            lines.advance();
+            match words(line).first() {
+                Some(&("skipif" | "onlyif")) => {}
+                Some(&("statement" | "query")) => {
+                    let action = if self.skipping.is_some() { Action::Skipped } else { Action::OtherEngine };
+                    self.push(Step { place, conditions, action });
+                    break;
+                }
+                _ => break,
+            }
+        }
+        lines.take_until(|line| line.is_empty() || line.starts_with('#'));
     }
 
     /// Adds a step to the innermost open loop, or to the script.
@@ -159,7 +200,7 @@ impl<'a> Parser<'a, '_> {
             Some(&"ok") => Expect::Ok,
             Some(&"error") => Expect::Error,
             Some(&"maybe") => Expect::Maybe,
-            Some(&"debug") => Expect::Anything,
+            Some(&("debug" | "debug_skip")) => Expect::Anything,
             Some(&"count") => return Err(foreign_at(place, "`statement count`")),
             other => {
                 let other = other.map_or("nothing".to_owned(), |word| format!("`{word}`"));
@@ -168,7 +209,7 @@ impl<'a> Parser<'a, '_> {
             }
         };
         let connection = rest.get(1).copied();
-        self.no_name_in_concurrent(connection, place)?;
+        self.check_connection(connection, place)?;
         let (sql, delimiter) = Self::sql(lines, "statement", place)?;
         let error = match (expect, delimiter) {
             (Expect::Error | Expect::Maybe, true) => lines.take_until(str::is_empty).unwrap_or_default(),
@@ -210,17 +251,21 @@ impl<'a> Parser<'a, '_> {
             Some(&"valuesort") => (Sort::Values, None),
             Some(&name) => (Sort::None, Some(name)),
         };
-        self.no_name_in_concurrent(connection, place)?;
+        self.check_connection(connection, place)?;
         let (sql, _) = Self::sql(lines, "query", place)?;
         let expected = lines.take_until(str::is_empty);
         Ok(Query { letters, sort, connection, label: rest.get(2).copied(), sql, expected })
     }
 
-    fn no_name_in_concurrent(&self, connection: Option<&str>, place: &Place) -> Result<(), SyntaxError> {
+    fn check_connection(&self, connection: Option<&str>, place: &Place) -> Result<(), SyntaxError> {
         match connection {
             Some(name) if self.open.iter().any(|open| open.concurrent) => Err(error_at(
                 place,
                 format!("the connection `{name}` is named inside a concurrent loop, where each pass has its own"),
+            )),
+            Some(name) if name.contains(':') => Err(error_at(
+                place,
+                format!("`{name}` names another database, which is not supported: write `ATTACH`, or another file"),
             )),
             _ => Ok(()),
         }

@@ -53,52 +53,68 @@ impl Names {
         self.folder.get().map(TempDir::path)
     }
 
-    /// Replaces names in braces. Unknown names stay, because SQL has braces too. The names in `own` are known as well, and
-    /// take precedence. `line` is the line of the text: texts of one line have the same `{UUID}`.
+    /// Replaces names in braces, in the order of DuckDB's own runner: defined names, then those that every script knows, then
+    /// `loops`, the variables of the loops around the text, the outermost first. So a value may contain names that come later.
+    /// Unknown names stay, because SQL has braces too. `line` is the line of the text: texts of one line have the same
+    /// `{UUID}`.
     ///
     /// # Errors
     /// The folder for `{TEST_DIR}` cannot be made.
-    pub fn replace<'t, 'v>(
-        &self,
-        text: &'t str,
-        line: u64,
-        own: impl Fn(&str) -> Option<&'v str>,
-    ) -> Result<Cow<'t, str>, String> {
+    pub fn replace<'t>(&self, text: &'t str, line: u64, loops: &[(&str, &str)]) -> Result<Cow<'t, str>, String> {
         if memchr::memchr(b'{', text.as_bytes()).is_none() && !text.contains("__") {
             return Ok(Cow::Borrowed(text));
         }
-        let mut replaced = String::with_capacity(text.len() + 64);
-        let mut rest = text;
+        let mut text = self.without_loops(text, line)?;
+        for (name, value) in loops {
+            // Most texts have no more names after the first variables.
+            if !text.contains('{') {
+                break;
+            }
+            let value = self.without_loops(value, line)?;
+            text = put(text, name, &value);
+        }
+        Ok(text)
+    }
+
+    /// Replaces defined names, and then those that every script knows.
+    fn without_loops<'t>(&self, text: &'t str, line: u64) -> Result<Cow<'t, str>, String> {
+        let mut text = Cow::Borrowed(text);
+        for (name, value) in &self.defined {
+            text = put(text, name, value);
+        }
+        let (mut replaced, mut any) = (String::new(), false);
+        let mut rest = &*text;
         while let Some(at) = rest.find(['{', '_']) {
             let found = match rest.as_bytes()[at] {
                 b'{' => rest[at + 1..].find('}').map(|end| (&rest[at + 1..at + 1 + end], end + 2)),
                 _ => OLD_NAMES.iter().find(|old| rest[at..].starts_with(old.0)).map(|old| (old.1, old.0.len())),
             };
             let value = match found {
-                Some((name, _)) if name.contains(['{', '\n']) => None,
-                Some((name, _)) => match own(name) {
-                    Some(value) => Some(Cow::Borrowed(value)),
-                    None => self.value(name, line)?.map(Cow::Owned),
-                },
+                Some((name, length)) => self.value(name, line)?.map(|value| (value, length)),
                 None => None,
             };
-            let (kept, taken) = match (&value, found) {
+            match value {
                 // `${name}` is the deprecated form.
-                (Some(_), Some((_, length))) => (rest[..at].strip_suffix('$').unwrap_or(&rest[..at]), at + length),
-                _ => (&rest[..=at], at + 1),
-            };
-            replaced.push_str(kept);
-            replaced.push_str(value.as_deref().unwrap_or_default());
-            rest = &rest[taken..];
+                Some((value, length)) => {
+                    replaced.push_str(rest[..at].strip_suffix('$').unwrap_or(&rest[..at]));
+                    replaced.push_str(&value);
+                    rest = &rest[at + length..];
+                    any = true;
+                }
+                None => {
+                    replaced.push_str(&rest[..=at]);
+                    rest = &rest[at + 1..];
+                }
+            }
+        }
+        if !any {
+            return Ok(text);
         }
         replaced.push_str(rest);
         Ok(Cow::Owned(replaced))
     }
 
     fn value(&self, name: &str, line: u64) -> Result<Option<String>, String> {
-        if let Some(value) = self.defined.get(name) {
-            return Ok(Some(value.clone()));
-        }
         let base = self.script.replace('/', "_");
         Ok(Some(match name {
             "TEST_DIR" | "TEMP_DIR" | "TEMP_DIR_ABSOLUTE" | "LOCAL_TEMP_DIR" => {
@@ -130,6 +146,15 @@ impl Names {
     }
 }
 
+/// Replaces `{name}`, and its deprecated form `${name}`.
+fn put<'t>(text: Cow<'t, str>, name: &str, value: &str) -> Cow<'t, str> {
+    let braced = format!("{{{name}}}");
+    if !text.contains(&braced) {
+        return text;
+    }
+    Cow::Owned(text.replace(&format!("${braced}"), value).replace(&braced, value))
+}
+
 /// How files for DuckDB 1.x write some names.
 const OLD_NAMES: [(&str, &str); 3] = [
     ("__TEST_DIR__", "TEST_DIR"),
@@ -145,7 +170,7 @@ mod tests {
     fn known_names_are_replaced_and_the_braces_of_sql_stay() {
         let mut names = Names::new("a/b.test");
         names.define("own", "x".to_owned());
-        let replace = |text: &str| names.replace(text, 7, |name| (name == "i").then_some("3")).unwrap().into_owned();
+        let replace = |text: &str| names.replace(text, 7, &[("i", "3")]).unwrap().into_owned();
         assert_eq!(replace("{i} ${i} {own} ${own} $1"), "3 3 x x $1");
         assert_eq!(replace("{DATA_DIR}/{TEST_NAME} {BASE_TEST_NAME}"), "data/a/b.test a_b.test");
         for text in ["{'a': 1}", "{a: {b: 2}}", "${", "{nobody}", "a_b __x__ {i", "{x\n}"] {
@@ -158,9 +183,24 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_contain_names_that_are_replaced_later() {
+        let mut names = Names::new("a.test");
+        names.define("A", "{TEST_DIR}/x-{UUID}.db".to_owned());
+        names.define("Q", "{i}".to_owned());
+        names.define("own", "defined".to_owned());
+        let loops = [("e", "{i}+{DATA_DIR}"), ("i", "3"), ("own", "of the loop")];
+        let replace = |text: &str| names.replace(text, 7, &loops).unwrap().into_owned();
+        assert_eq!(replace("'{A}'"), replace("'{TEST_DIR}/x-{UUID}.db'"));
+        assert!(!replace("{A}").contains(['{', '}']));
+        assert_eq!(replace("{Q} ({e}) {own}"), "3 (3+data) defined");
+        // Only loops further inside are replaced in the value of a loop.
+        assert_eq!(names.replace("{a} {b}", 1, &[("a", "{b}"), ("b", "{a}")]).unwrap(), "{a} {a}");
+    }
+
+    #[test]
     fn a_uuid_belongs_to_a_line() {
         let names = Names::new("a.test");
-        let uuid = |line| names.replace("{UUID}", line, |_| None).unwrap().into_owned();
+        let uuid = |line| names.replace("{UUID}", line, &[]).unwrap().into_owned();
         assert_eq!(uuid(1), uuid(1));
         assert_ne!(uuid(1), uuid(2));
         let groups: Vec<usize> = uuid(1).split('-').map(str::len).collect();

@@ -33,7 +33,9 @@ impl Decimal {
             return None;
         }
         let part = |text: &str| if text.is_empty() { Some(String::new()) } else { plain(text) };
-        let (whole, fraction) = (part(whole)?, part(fraction)?);
+        let (whole, mut fraction) = (part(whole)?, part(fraction)?);
+        // Zeros at the end count for nothing, and may be more than a number here can have.
+        fraction.truncate(fraction.trim_end_matches('0').len());
         // Parsed with its sign, because the least number has no positive counterpart.
         let digits = format!("{}{whole}{fraction}", if negative { "-" } else { "" }).parse::<i128>().ok()?;
         let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
@@ -117,6 +119,7 @@ mod tests {
         assert_eq!(rounded("1.24", 2), Some(124));
         assert_eq!(rounded("1.2", 2), Some(120));
         assert_eq!(rounded("-0.005", 2), Some(-1));
+        assert_eq!(rounded(&format!("1.5{}", "0".repeat(60)), 20), Some(150_000_000_000_000_000_000));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{Action, Expect, Node, Query, Texts, error, parse};
 use crate::dialect::place::Place;
 use crate::dialect::rewrite::{self, Correction, Edit, Kept, Revision, Style, Writer};
 use crate::exchange::Rows;
+use crate::script::Labels;
 
 /// The revision of a statement or a query.
 pub(super) struct OfAction<'r> {
@@ -106,7 +107,7 @@ fn holds(now: &Action<'_>, old: &Action<'_>, correction: &Correction, agrees: &d
 /// Reads a text that contains exactly one record.
 fn read<T>(text: &[u8], use_it: impl FnOnce(&Action<'_>) -> T) -> Option<T> {
     let texts = Texts::new(text).ok()?;
-    let script = parse(&texts, Path::new(""), Path::new("")).ok()?;
+    let script = parse(&texts, Path::new(""), Path::new(""), &Labels::undecided()).ok()?;
     match script.nodes.as_slice() {
         [Node::Step(step)] if step.conditions.is_empty() => Some(use_it(&step.action)),
         _ => None,
@@ -114,7 +115,7 @@ fn read<T>(text: &[u8], use_it: impl FnOnce(&Action<'_>) -> T) -> Option<T> {
 }
 
 /// The records of a whole file with their lines; `None` if the file cannot be read.
-pub(super) fn kept(text: &[u8], path: &Path, root: &Path) -> Option<Vec<(u64, Kept)>> {
+pub(super) fn kept(text: &[u8], path: &Path, root: &Path, labels: &Labels) -> Option<Vec<(u64, Kept)>> {
     fn gather(nodes: &[Node<'_>], records: &mut Vec<(u64, Kept)>) {
         for node in nodes {
             match node {
@@ -133,7 +134,7 @@ pub(super) fn kept(text: &[u8], path: &Path, root: &Path) -> Option<Vec<(u64, Ke
         }
     }
     let texts = Texts::new(text).ok()?;
-    let script = parse(&texts, path, root).ok()?;
+    let script = parse(&texts, path, root, labels).ok()?;
     let mut records = Vec::new();
     gather(&script.nodes, &mut records);
     Some(records)

@@ -5,9 +5,7 @@ use std::collections::HashSet;
 use super::{
     Action, Cursor, Event, MOST_RECORDS, Node, Over, Query, Scope, Script, Step, Texts, misspelt_requirement, parse,
 };
-use crate::dialect::survey::{
-    Expected, Kind, Labels as SameResults, Severity, Survey, contradiction, is_hash, misspelt,
-};
+use crate::dialect::survey::{Kind, Severity, Survey, contradiction, misspelt};
 use crate::script::{Labels, ScriptFile, SyntaxError};
 
 /// How many steps of a script are walked through. The loops of a longer script are not checked.
@@ -19,9 +17,8 @@ const MOST_STEPS: usize = 100_000;
 /// The first rule of the dialect that is broken.
 pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, SyntaxError> {
     let texts = Texts::new(text).map_err(|line| SyntaxError::new(line, "this line is not UTF-8"))?;
-    let script = parse(&texts, file.path, file.root)?;
+    let script = parse(&texts, file.path, file.root, &Labels::undecided())?;
     let mut survey = Survey::default();
-    let mut labels = SameResults::default();
     // The first record of those that `mode skip` leaves out, and their number.
     let mut left_out: Option<(&Step<'_>, u64)> = None;
     let mut all = Vec::new();
@@ -54,36 +51,8 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
         }
     }
     survey.findings.extend(left_out.map(skipped));
-    for node in &script.nodes {
-        survey.findings.extend(same_results(node, &mut labels).map(|error| (Severity::Error, Kind::Labels, error)));
-    }
     walk(&script, &all, &mut survey);
     Ok(survey)
-}
-
-/// Checks the label of a query outside of loops. Lines of values are not compared: `1` and `1.0` may be equal.
-fn same_results(node: &Node<'_>, labels: &mut SameResults) -> Option<SyntaxError> {
-    let Node::Step(step) = node else {
-        let mut inner = Vec::new();
-        steps(std::slice::from_ref(node), &mut inner);
-        for step in inner {
-            if let Action::ResetLabel(label) = step.action {
-                labels.forget(label.as_bytes());
-            }
-        }
-        return None;
-    };
-    match &step.action {
-        Action::ResetLabel(label) => labels.forget(label.as_bytes()),
-        Action::Query(query) => {
-            let line = query.expected.filter(|line| is_hash(line.as_bytes()) && !line.contains('\n'))?;
-            let place = (step.place.file.as_ref(), step.place.line);
-            let expected = Expected::Hash(line.as_bytes().to_vec());
-            return labels.add(query.label?.as_bytes(), place, &conditions(step), expected);
-        }
-        _ => {}
-    }
-    None
 }
 
 fn conditions(step: &Step<'_>) -> Vec<(bool, String)> {
@@ -118,9 +87,8 @@ fn walk(script: &Script<'_>, all: &[&Step<'_>], survey: &mut Survey) {
     if script.nodes.iter().any(depends_on_a_run) {
         return;
     }
-    let engine = Labels::undecided();
     let (mut left, mut reached) = (MOST_STEPS, HashSet::new());
-    match reach(Cursor::new(script, MOST_RECORDS), &engine, &mut left, &mut reached) {
+    match reach(Cursor::new(script, MOST_RECORDS), &mut left, &mut reached) {
         Ok(true) => {
             let runnable = all.iter().filter(|step| matches!(step.action, Action::Statement(_) | Action::Query(_)));
             for step in runnable.filter(|step| !reached.contains(&std::ptr::from_ref(**step).cast())) {
@@ -135,13 +103,8 @@ fn walk(script: &Script<'_>, all: &[&Step<'_>], survey: &mut Survey) {
 }
 
 /// Enters the steps that a cursor reaches; returns whether the cursor reached its end within `left` steps.
-fn reach(
-    mut cursor: Cursor<'_, '_>,
-    engine: &Labels,
-    left: &mut usize,
-    reached: &mut HashSet<*const u8>,
-) -> Result<bool, SyntaxError> {
-    while let Some(event) = cursor.next(engine, &mut Words)? {
+fn reach(mut cursor: Cursor<'_, '_>, left: &mut usize, reached: &mut HashSet<*const u8>) -> Result<bool, SyntaxError> {
+    while let Some(event) = cursor.next(&mut Words)? {
         if *left == 0 {
             return Ok(false);
         }
@@ -153,7 +116,7 @@ fn reach(
             Event::Skipped(_) => {}
             Event::Together(mut passes) => {
                 while let Some(pass) = passes.next_pass()? {
-                    if !reach(pass, engine, left, reached)? {
+                    if !reach(pass, left, reached)? {
                         return Ok(false);
                     }
                 }

@@ -33,11 +33,6 @@ pub(crate) enum Expected {
 const MOST_USES: usize = 16;
 
 impl Labels {
-    /// Forgets a label.
-    pub(crate) fn forget(&mut self, label: &[u8]) {
-        self.uses.remove(label);
-    }
-
     /// Adds a record under a label. Returns an error if the record cannot pass where another one passes.
     pub(crate) fn add(
         &mut self,

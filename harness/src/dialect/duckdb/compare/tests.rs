@@ -102,6 +102,7 @@ fn a_file_has_a_header_and_bars_between_values() {
     let types = ["INTEGER".to_owned(), "VARCHAR".to_owned()];
     let actual = Actual::new(values.into_iter(), 2, &types, false);
     assert_eq!(actual.agrees_with_file("h|g\n1.0|\"a|b\"\n|\"say \"\"x\"\"\""), Ok(()));
+    assert_eq!(actual.agrees_with_file("h|g\n1.0|\"a|b\"\n\"\"|\"say \"\"x\"\"\""), Ok(()));
     assert!(actual.agrees_with_file("h|g\n1|\"a|b\"").is_err());
     assert!(actual.agrees_with_file("h|g\n1|a\n|\"say \"\"x\"\"\"").is_err());
     assert!(actual.agrees_with_file("").is_err());

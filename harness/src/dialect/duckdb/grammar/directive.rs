@@ -87,8 +87,10 @@ impl<'a> Parser<'a, '_> {
             "include" => return self.include(rest, &place),
             _ => {
                 let (action, once) = action(line, word, rest).map_err(|message| error_at(&place, message))?;
-                // A `halt` that may not apply to the engine ends nothing here.
-                let halts = action == Action::Halt && conditions.is_empty();
+                let halts = action == Action::Halt;
+                if action == Action::Continue && self.open.is_empty() {
+                    return Err(error_at(&place, "`continue` outside of loops: delete it, or write `halt`"));
+                }
                 if let Some(open) = self.open.first() {
                     let (what, line) = (loop_word(open), open.place.line);
                     if matches!(action, Action::Halt | Action::RequireEnv(..) | Action::TestEnv(..)) {
@@ -112,7 +114,7 @@ impl<'a> Parser<'a, '_> {
 
     fn fits_concurrent(&self, word: &str, place: &Place) -> Result<(), SyntaxError> {
         match self.open.iter().find(|open| open.concurrent) {
-            Some(open) if word != "reset" && word != "continue" => {
+            Some(open) if word != "reset" => {
                 let (what, line) = (loop_word(open), open.place.line);
                 let message = format!(
                     "`{word}` inside the `{what}` of line {line}, which may hold statements, queries and plain loops only"
@@ -195,7 +197,7 @@ fn opened<'a>(word: &str, rest: &[&'a str]) -> Result<(Vec<&'a str>, Over<'a>), 
     if word.ends_with("loop") {
         let number = |text: &str| text.parse::<i64>().map_err(|_| format!("{usage}, not `{text}`"));
         return match values {
-            [start, end, ..] => Ok((vec![name], Over::Range(number(start)?, number(end)?))),
+            [start, end] => Ok((vec![name], Over::Range(number(start)?, number(end)?))),
             _ => Err(usage),
         };
     }
@@ -233,11 +235,11 @@ fn action<'a>(line: &'a str, word: &str, rest: &[&'a str]) -> Result<(Action<'a>
         },
         "load" => (Action::Load(load(rest)?), false),
         "reset" => match rest {
-            ["label", label] => (Action::ResetLabel(label), false),
+            [word, label] if word.eq_ignore_ascii_case("label") => (Action::ResetLabel(label), false),
             _ => return Err("`reset` needs `label` and its name".to_owned()),
         },
         "hash-threshold" => {
-            let number = first.and_then(|word| word.parse().ok());
+            let number = first.filter(|_| rest.len() == 1).and_then(|word| word.parse().ok());
             (Action::HashThreshold(number.ok_or("`hash-threshold` needs a number")?), true)
         }
         "require" => {
@@ -268,8 +270,9 @@ fn action<'a>(line: &'a str, word: &str, rest: &[&'a str]) -> Result<(Action<'a>
 
 fn load<'a>(rest: &[&'a str]) -> Result<Load<'a>, String> {
     let read_only = match rest.get(1) {
-        None | Some(&"readwrite") => false,
-        Some(&"readonly") => true,
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("readwrite") => false,
+        Some(word) if word.eq_ignore_ascii_case("readonly") => true,
         Some(other) => return Err(format!("`load` takes `readonly` or `readwrite` behind the path, not `{other}`")),
     };
     Ok(Load { path: rest.first().copied(), read_only, version: rest.get(2).copied() })

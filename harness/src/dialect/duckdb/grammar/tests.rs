@@ -5,14 +5,14 @@ use crate::script::Labels;
 fn with_script<T>(text: &str, use_it: impl FnOnce(&Script<'_>) -> T) -> T {
     let texts = Texts::new(text.as_bytes()).unwrap();
     use_it(
-        &parse(&texts, Path::new("a.test"), Path::new(""))
+        &parse(&texts, Path::new("a.test"), Path::new(""), &Labels::new(["duckdb"]))
             .unwrap_or_else(|error| panic!("line {}: {error}", error.line)),
     )
 }
 
 fn error(text: &str) -> String {
     let texts = Texts::new(text.as_bytes()).unwrap();
-    let error = parse(&texts, Path::new("a.test"), Path::new("")).unwrap_err();
+    let error = parse(&texts, Path::new("a.test"), Path::new(""), &Labels::new(["duckdb"])).unwrap_err();
     format!("{}: {error}", error.line)
 }
 
@@ -37,9 +37,8 @@ fn walk(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn walk_from(mut cursor: Cursor<'_, '_>, walked: &mut Vec<String>) -> Result<(), String> {
-    let labels = Labels::new(["duckdb"]);
     let with_line = |error: SyntaxError| format!("{}: {error}", error.line);
-    while let Some(event) = cursor.next(&labels, &mut NoScope).map_err(with_line)? {
+    while let Some(event) = cursor.next(&mut NoScope).map_err(with_line)? {
         let told = match event {
             Event::Step(step) => step.place.line.to_string(),
             Event::Skipped(step) => format!("-{}", step.place.line),
@@ -60,7 +59,7 @@ fn walk_from(mut cursor: Cursor<'_, '_>, walked: &mut Vec<String>) -> Result<(),
 
 fn steps(text: &str) -> Vec<Action<'static>> {
     let texts: &'static Texts = Box::leak(Box::new(Texts::new(text.as_bytes()).unwrap()));
-    let script = parse(texts, Path::new("a.test"), Path::new("")).unwrap();
+    let script = parse(texts, Path::new("a.test"), Path::new(""), &Labels::new(["duckdb"])).unwrap();
     let action = |node| match node {
         Node::Step(step) => step.action,
         Node::Loop(_) => panic!("a loop"),
@@ -128,8 +127,43 @@ fn conditions_on_loops_choose_records_and_continue_ends_a_pass() {
     let walked = walk(text).unwrap();
     // A skipped step is listed; `continue` is not.
     assert_eq!(walked, ["-4 i=0", "-8 i=0", "10 i=0", "4 i=1", "-8 i=1", "10 i=1", "-4 i=2"]);
-    assert_eq!(walk("skipif duckdb\nhalt\n\nskipif sqlite\nstatement ok\nA\n").unwrap(), ["-2", "5"]);
+    assert_eq!(walk("skipif duckdb\nhalt\n\nskipif sqlite\nstatement ok\nA\n").unwrap(), ["5"]);
     assert!(walk("onlyif j=1\nstatement ok\nA\n").unwrap_err().contains("has a variable `j`"));
+}
+
+#[test]
+fn what_a_condition_excludes_for_the_engine_is_not_read() {
+    for excluded in [
+        "onlyif mysql\nstatement error\nA\n",
+        "onlyif mysql\nskipif duckdb\nstatement count 3\nA\n",
+        "skipif sqlite\nonlyif mysql\nquery IX label\nA\n----\n1\n",
+    ] {
+        let walked = walk(&format!("{excluded}\nstatement ok\nB\n")).unwrap();
+        assert!(walked.len() == 2 && walked[0].starts_with('-'), "{excluded}: {walked:?}");
+    }
+    // A directive is not a record, and has no effect.
+    for excluded in [
+        "skipif duckdb\nmode skip\n",
+        "onlyif mysql\nmode unskip\n",
+        "onlyif mysql\ninclude nowhere.test\n",
+        "onlyif mysql\nloop i 0 3\n",
+        "onlyif mysql\nendloop\n",
+        "onlyif mysql\nwibble\nwobble\n",
+        "skipif duckdb\n",
+    ] {
+        assert_eq!(walk(&format!("{excluded}\nstatement ok\nB\n")).unwrap().len(), 1, "{excluded}");
+    }
+    // A comment ends what is excluded, as it ends a record.
+    assert_eq!(walk("onlyif mysql\nstatement ok\nA\n# comment\nstatement ok\nB\n").unwrap(), ["-2", "5"]);
+    // Inside `mode skip`, an excluded `mode unskip` ends nothing.
+    let text = "mode skip\n\nskipif duckdb\nmode unskip\n\nstatement ok\nA\n\nmode unskip\n\nstatement ok\nB\n";
+    assert_eq!(walk(text).unwrap(), ["-6", "11"]);
+}
+
+#[test]
+fn debug_skip_runs_its_statement_and_skips_the_rest() {
+    let text = "statement debug_skip\nA\n\nstatement ok\nB\n\nmode unskip\n\nstatement ok\nC\n";
+    assert_eq!(walk(text).unwrap(), ["1", "-4", "9"]);
 }
 
 #[test]
@@ -177,6 +211,13 @@ fn broken_rules_are_told_with_their_line_and_the_way_out() {
             "concurrentloop i 0 2\n\nconcurrentforeach t a\n",
             "3: `concurrentforeach` inside the `concurrentloop` of line 1",
         ),
+        ("statement ok\nA\n\ncontinue\n", "4: `continue` outside of loops"),
+        ("concurrentloop i 0 2\n\nloop j 0 2\n\ncontinue\n", "5: `continue` inside the `concurrentloop` of line 1"),
+        ("loop i 0 2 3\n\nendloop\n", "1: `loop` needs a name and two whole numbers"),
+        ("hash-threshold 8 9\n", "1: `hash-threshold` needs a number"),
+        ("onlyif i=1=2\nstatement ok\nA\n", "1: `i=1=2` compares nothing"),
+        ("statement ok db1:con\nA\n", "1: `db1:con` names another database"),
+        ("query I db1:con\nA\n", "1: `db1:con` names another database"),
         ("concurrentloop i 0 2\n\nload\n", "3: `load` inside the `concurrentloop` of line 1"),
         ("concurrentloop i 0 2\n\nstatement ok c\nA\n", "3: the connection `c` is named inside a concurrent loop"),
         ("statement error\nA\n", "1: `statement error` needs a line `----`"),

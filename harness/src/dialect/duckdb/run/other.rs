@@ -53,7 +53,8 @@ impl State<'_> {
                         let values = stage.values(&format!("SELECT getvariable('{variable}')::VARCHAR"), None)?;
                         values.into_iter().next().unwrap_or_default()
                     }
-                    None => self.replace(value, here)?,
+                    // Names in it are replaced where it is used.
+                    None => (*value).to_owned(),
                 };
                 self.names.define(name, value);
                 Ok(())
@@ -97,7 +98,12 @@ impl State<'_> {
                 self.tags.extend(tags.iter().map(|tag| (*tag).to_owned()));
                 Ok(())
             }
-            Action::Statement(_) | Action::Query(_) | Action::Skipped | Action::Continue | Action::Halt => Ok(()),
+            Action::Statement(_)
+            | Action::Query(_)
+            | Action::Skipped
+            | Action::OtherEngine
+            | Action::Continue
+            | Action::Halt => Ok(()),
         }
     }
 

@@ -68,7 +68,7 @@ impl<'s, 'a> Run<'s, 'a> {
     fn go_on(&mut self, mut pass: Cursor<'s, 'a>, state: &mut State<'_>, stage: &mut dyn Stage<'_>) -> Flow {
         loop {
             let mut scope = Running { stage: &mut *stage, names: &state.names, alone: false };
-            let step = match pass.next(state.engine_names, &mut scope) {
+            let step = match pass.next(&mut scope) {
                 Ok(Some(Event::Step(step))) => step,
                 Ok(Some(Event::Skipped(step))) => {
                     leave_out(step, &pass, stage);
