@@ -6,14 +6,15 @@
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config};
 use crate::engine::IntoEngine;
-use crate::process;
-use crate::run::{Target, leave, usage};
+use crate::process::{self, Interruption};
+use crate::run::{self, Target, leave, usage};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
 
@@ -223,6 +224,20 @@ fn with_flags<F: Args, A: Args>(
     }
     act(target, flags)
 }
+
+/// Listens for Ctrl-C while a command runs files one after another; `is_open` says whether a line of its output has no end yet.
+///
+/// The first one interrupts the engine, and the file has ten seconds to end, so that its database is removed. The second one
+/// ends the wait.
+///
+/// # Errors
+/// The system refused; this has been printed.
+fn interruption(is_open: bool) -> Result<Interruption, ExitStatus> {
+    run::interruption(GRACE, "the running file has", is_open)
+        .map_err(|error| complain(&run::with_causes(&error), ExitStatus::Broken))
+}
+
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Prints an error and returns its exit code.
 pub(crate) fn complain(message: &str, status: ExitStatus) -> ExitStatus {

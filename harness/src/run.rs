@@ -41,6 +41,7 @@ pub(crate) use error::with_causes;
 #[cfg(feature = "commands")]
 pub(crate) use messages::program;
 pub(crate) use messages::recorded;
+pub(crate) use mode::interruption;
 use mode::{Mode, Run};
 pub(crate) use output::colored_stdout;
 use parallel::Assignment;

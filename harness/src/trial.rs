@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::crash::InEngine;
@@ -61,6 +62,8 @@ pub struct Options {
     pub file_timeout: Option<Duration>,
     /// The time limit for a record.
     pub query_timeout: Option<Duration>,
+    /// How often the user has asked this process to end, if that interrupts the engine and ends the script.
+    pub interrupts: Option<Arc<AtomicUsize>>,
     /// Run the commands of `system` records.
     pub allow_system: bool,
     /// Let `control substitution on` see environment variables.
@@ -225,6 +228,11 @@ fn script(
     if let Some(error) = tally.excerpted.as_ref().and_then(|excerpted| excerpted.missing(tally.is_cut_short())) {
         tally.fail_script(error, CutShort::Unreadable);
     }
+    let is_interrupted = tally.cut_short == Some(CutShort::NotRun);
+    if is_interrupted {
+        // No file is rewritten for the same reason.
+        tally.blessings = None;
+    }
     tally.conclude();
     let is_whole =
         tally.cut_short.is_none() && left_out.is_none() && tally.records.failed == 0 && tally.records.passed > 0;
@@ -239,6 +247,7 @@ fn script(
             Verdict::OutOfMemory { limit_bytes: options.memory_limit.unwrap_or_default() }
         }
         None if failed > 0 => Verdict::Failed,
+        None if is_interrupted => Verdict::NotRun { reason: INTERRUPTED.to_owned() },
         // The records that ran have passed, but most of the file was not checked.
         None if left_out.is_some() => Verdict::Ignored { reason: left_out.unwrap_or_default() },
         None if passed > 0 => Verdict::Passed,

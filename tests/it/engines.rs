@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::servers::{Server, servers};
 use crate::support::{FAILS, PASSES, Printed, at_once, command, folder, target_binary};
 
@@ -204,6 +206,31 @@ fn databases_of_killed_runs_are_cleaned_up_but_not_those_of_live_runs() {
         execute(server, &[stop]);
         until("dropped database `slt_");
         assert!(clean(server, &[]).out.starts_with("nothing to drop on "));
+    });
+}
+
+#[test]
+fn a_single_file_that_is_interrupted_leaves_no_database() {
+    let (servers, _turn) = servers();
+    at_once(&servers, |server| {
+        let text = server.either("statement ok\nSELECT pg_sleep(1000)\n", "statement ok\nSELECT SLEEP(1000)\n");
+        let root = folder(&[("sleeps.slt", text)]);
+        for arguments in
+            [&["test", "sleeps.slt", "--engine", &server.url][..], &["fill", "sleeps.slt", "--reference", &server.url]]
+        {
+            let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+            slt.args(arguments).current_dir(root.path()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut slt = slt.spawn().unwrap();
+            let begun = Instant::now();
+            while !clean(server, &["--dry-run"]).out.contains(": a run uses it") {
+                assert!(begun.elapsed() < Duration::from_secs(60), "{arguments:?}: no database");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            kill_process(Pid::from_child(&slt), Signal::INT).unwrap();
+            assert_eq!(slt.wait().unwrap().code(), Some(3), "{arguments:?}");
+            let left = clean(server, &["--dry-run"]);
+            assert!(left.out.starts_with("nothing to drop on "), "{arguments:?}: {left:?}");
+        }
     });
 }
 

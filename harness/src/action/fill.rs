@@ -57,7 +57,7 @@ Examples:
 
 Exit codes: 0 every record that runs on the reference expects what it returns; 101 some do not, or `--bless=check` or
 `--bless=review` has something to show; 2 the command line or a variable is invalid; 4 the reference cannot be
-reached or was lost: that file, and those after it, stay as they are.";
+reached or was lost, or 3 Ctrl-C: that file, and those after it, stay as they are.";
 
 /// Fills the files.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
@@ -91,10 +91,14 @@ pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
     let bless = Some(Bless { how, errors: flags.trial.writes_errors(), fill });
     let options = Options { bless, fail_fast: false, keep_database: false, reference: None, ..options };
     environment::forget();
-    around_here(&set_up, || fill_all(&files, &reference, &options))
+    around_here(&set_up, || fill_all(&files, &reference, options))
 }
 
-fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: &Options) -> ExitStatus {
+fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: Options) -> ExitStatus {
+    let interruption = match super::interruption(false) {
+        Ok(interruption) => interruption,
+        Err(status) => return status,
+    };
     let name = reference.name();
     for file in files {
         if let Err(error) = Reference::new(Arc::clone(reference)).probe(file) {
@@ -103,12 +107,17 @@ fn fill_all(files: &[TestFile], reference: &Arc<dyn Engine>, options: &Options) 
         }
     }
     let _armed = crash::arm();
+    let options = Options { interrupts: Some(interruption.requests()), ..options };
     let mut status = ExitStatus::Passed;
     for file in files {
-        let outcome = trial::run_compared(file, reference, options, Arc::new(()), true, &|| false, &|| {});
-        report(file, name, &outcome, options);
+        let is_unwanted = || interruption.is_over();
+        let outcome = trial::run_compared(file, reference, &options, Arc::new(()), true, &is_unwanted, &|| {});
+        report(file, name, &outcome, &options);
         if matches!(outcome.cut_short, Some(CutShort::NoConnection | CutShort::ConnectionLost)) {
             return ExitStatus::Broken;
+        }
+        if interruption.is_asked_for() {
+            return ExitStatus::Incomplete;
         }
         if outcome.verdict.is_failure() {
             status = ExitStatus::Failed;
@@ -135,6 +144,7 @@ fn report(file: &TestFile, reference: &str, outcome: &Outcome, options: &Options
     let fail =
         format!("{} there", if failed == 1 { "1 record fails".to_owned() } else { format!("{failed} records fail") });
     let mut words = match (records, outcome.cut_short) {
+        (_, Some(CutShort::NotRun)) => "stays as it is: interrupted".to_owned(),
         (0, Some(_)) => format!("stays as it is: {fail}"),
         (0, None) => "nothing to fill".to_owned(),
         _ => format!("{} {verb} from {reference}", count(records, "record")),

@@ -50,7 +50,7 @@ Examples:
   slt test ../mine/new.slt --bless=check      by its path; shows what `--bless` would change
   slt test ../mine/new.slt --bless
 
-Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable cannot be used.";
+Exit codes: 0 the file passed; 101 it failed; 3 Ctrl-C ended it before; 2 the command line or a variable cannot be used.";
 
 /// Runs the file and shows each record as it ends.
 pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
@@ -92,10 +92,14 @@ pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
         return complain(WITH_BLESS, ExitStatus::Usage);
     }
     environment::forget();
-    around_here(&set_up, || show(&file, &engine, &options))
+    around_here(&set_up, || show(&file, &engine, options))
 }
 
-fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitStatus {
+fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: Options) -> ExitStatus {
+    let interruption = match super::interruption(true) {
+        Ok(interruption) => interruption,
+        Err(status) => return status,
+    };
     if let Some(reference) = &options.reference
         && let Err(error) = reference.probe(file)
     {
@@ -107,10 +111,13 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitSta
     }
     let transcript = Arc::new(Transcript::new(Box::new(colored_stdout())));
     let _armed = crash::arm();
-    let outcome = trial::run_compared(file, engine, options, transcript.clone(), true, &|| false, &|| {});
+    let options = Options { interrupts: Some(interruption.requests()), ..options };
+    let is_unwanted = || interruption.is_over();
+    let outcome = trial::run_compared(file, engine, &options, transcript.clone(), true, &is_unwanted, &|| {});
     match transcript.finish(&outcome) {
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
-        Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,
+        Ok(()) if outcome.verdict.is_failure() || outcome.records.failed > 0 => ExitStatus::Failed,
+        Ok(()) if interruption.is_asked_for() => ExitStatus::Incomplete,
         Ok(()) if outcome.comparison.as_ref().is_some_and(|comparison| comparison.unreachable) => ExitStatus::Broken,
         Ok(()) => ExitStatus::Passed,
     }

@@ -105,6 +105,11 @@ impl Interruption {
         install().map_err(|source| ProcessError::Setting { what: "catch Ctrl-C", source })
     }
 
+    /// The count of requests so far, which grows with each.
+    pub fn requests(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.count)
+    }
+
     /// Whether no further file may start.
     pub fn is_asked_for(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0

@@ -1,7 +1,7 @@
 //! A run, and the processes that run its files.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::error::RunError;
 use super::excerpts;
@@ -9,7 +9,7 @@ use super::part::Part;
 use crate::config::{Config, Parallel};
 use crate::engine::Engine;
 use crate::outcome::Scope;
-use crate::process::Interruption;
+use crate::process::{Interruption, ProcessError};
 use crate::report::libtest::Printer;
 use crate::suite::{Suite, TestFile};
 use crate::trial::Options;
@@ -75,15 +75,20 @@ impl<'c> Run<'c> {
 
     /// Listens for Ctrl-C in a process that runs files itself. `files` begins a sentence about the running files.
     pub(super) fn interruption(&self, files: &str) -> Result<Interruption, RunError> {
-        let grace = self.config.interrupt_grace;
-        // cargo ends at the first Ctrl-C, and the next Ctrl-C goes to the shell: the notice has the process id for `kill`.
-        let (seconds, id) = (grace.as_secs_f64(), std::process::id());
         // With a single thread, the name of the running file is on a line that has no end yet.
         let is_open = self.config.threads == 1 && matches!(self.mode, Mode::Alone);
-        let new_line = if is_open { "\n" } else { "" };
-        let notice = format!(
-            "{new_line}interrupted: {files} {seconds} s to end; interrupt again to end without waiting, or run `kill {id}`"
-        );
-        Ok(Interruption::install(grace, notice)?)
+        Ok(interruption(self.config.interrupt_grace, files, is_open)?)
     }
+}
+
+/// Listens for Ctrl-C. `files` begins a sentence about what is running; `is_open` says whether a line of the output has no end
+/// yet.
+pub(crate) fn interruption(grace: Duration, files: &str, is_open: bool) -> Result<Interruption, ProcessError> {
+    // cargo ends at the first Ctrl-C, and the next Ctrl-C goes to the shell: the notice has the process id for `kill`.
+    let (seconds, id) = (grace.as_secs_f64(), std::process::id());
+    let new_line = if is_open { "\n" } else { "" };
+    let notice = format!(
+        "{new_line}interrupted: {files} {seconds} s to end; interrupt again to end without waiting, or run `kill {id}`"
+    );
+    Interruption::install(grace, notice)
 }

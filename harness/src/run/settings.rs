@@ -25,6 +25,7 @@ pub(super) fn settings(
         fail_fast,
         file_timeout,
         query_timeout,
+        interrupts: _,
         allow_system,
         allow_env,
         memory_limit,

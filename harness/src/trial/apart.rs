@@ -4,7 +4,7 @@
 //! the thread is abandoned: the trial gets its verdict from the events reported so far, and the run continues with the other
 //! files.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -64,7 +64,7 @@ pub(crate) fn run_apart(
     let Some(slot) = Slot::take() else { return here(&*reporter, role) };
     let started = SystemTime::now();
     let clock = Instant::now();
-    let trial = Arc::new(Apart { slot, reporter, tally: Mutex::default() });
+    let trial = Arc::new(Apart { slot, reporter, tally: Mutex::default(), interrupts: options.interrupts.clone() });
     let (sender, receiver) = once();
     // Taken back from here if no thread can be started.
     let role = Arc::new(Mutex::new(Some(role)));
@@ -162,6 +162,8 @@ struct Apart {
     slot: &'static Slot,
     reporter: Arc<dyn Reporter>,
     tally: Mutex<Tally>,
+    /// How often the user has asked this process to end, if that interrupts the trial.
+    interrupts: Option<Arc<AtomicUsize>>,
 }
 
 /// The results of the records so far, in case the trial itself never returns.
@@ -203,6 +205,9 @@ impl Reporter for Apart {
                 Ending::Skipped => tally.records.skipped += 1,
                 Ending::Failed(failure) | Ending::Corrected(failure) => tally.fail(failure),
             }),
+            // After an interrupt, this says where the script was.
+            Event::ScriptFailed(_)
+                if self.interrupts.as_ref().is_some_and(|count| count.load(Ordering::Relaxed) > 0) => {}
             Event::ScriptFailed(failure) => self.tally(|tally| tally.fail(failure)),
             _ => {}
         }
@@ -295,6 +300,16 @@ mod tests {
             }
         });
         assert!(left_threads_behind());
+    }
+
+    #[test]
+    fn an_interrupted_trial_neither_runs_nor_fails_further_records() {
+        let options = Options { interrupts: Some(Arc::new(AtomicUsize::new(1))), ..Options::default() };
+        for (hangs, is_unwanted) in [("", false), ("drop", true)] {
+            let outcome = run_on(hangs, &options, &|| is_unwanted);
+            assert_eq!(outcome.verdict, Verdict::NotRun { reason: INTERRUPTED.to_owned() }, "{hangs}");
+            assert_eq!((outcome.records, outcome.failures), (RecordCounts::default(), vec![]), "{hangs}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::trace::{Comparing, Role, Trace};
 use super::{Options, apart};
 use crate::engine::Engine;
 use crate::event::Reporter;
-use crate::outcome::{Agrees, Compared, Comparison, Outcome, Verdict};
+use crate::outcome::{Agrees, Compared, Comparison, CutShort, Outcome};
 use crate::suite::TestFile;
 
 /// Runs one script and, if there is a reference, the same script there. Calls `judged` between the two.
@@ -39,7 +39,7 @@ pub(crate) fn run_compared(
         }
     };
     let (Some(Reference(reference)), Some(Role::Traced(trace))) = (&options.reference, role) else { return outcome };
-    if trace.entries.is_empty() || matches!(outcome.verdict, Verdict::NotRun { .. }) {
+    if trace.entries.is_empty() || outcome.cut_short == Some(CutShort::NotRun) {
         return outcome;
     }
     let reference = match reference {

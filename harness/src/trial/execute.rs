@@ -86,7 +86,7 @@ impl<'e, 'a> Executor<'e, 'a> {
         let mut database = engine.open(&Script::of(file, scratch.clone()))?;
         let default = database.connect()?;
         let database_name = database.name();
-        let mut watchdog = Watchdog::start(options.file_timeout, options.query_timeout);
+        let mut watchdog = Watchdog::start(options);
         if let (Some(watchdog), Some(interrupter)) = (&mut watchdog, default.interrupter()) {
             watchdog.guard(interrupter);
         }
@@ -136,6 +136,11 @@ impl<'e, 'a> Executor<'e, 'a> {
         self.watchdog.as_ref().and_then(Watchdog::exceeded)
     }
 
+    /// Whether the user wants the script to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.watchdog.as_ref().is_some_and(Watchdog::is_interrupted)
+    }
+
     /// Whether the engine exceeded the memory limit.
     pub(super) fn out_of_memory(&self) -> bool {
         self.out_of_memory
@@ -150,6 +155,7 @@ impl<'e, 'a> Executor<'e, 'a> {
     pub(super) fn is_over(&self, options: &Options, tally: &mut Tally<'_>) -> bool {
         tally.cut_short = match self.lost() {
             _ if self.timed_out().is_some() => Some(CutShort::TimedOut),
+            _ if self.is_interrupted() => Some(CutShort::NotRun),
             _ if self.out_of_memory() => Some(CutShort::OutOfMemory),
             Some(why) => Some(why),
             None if options.fail_fast && tally.has_new_failure() => Some(CutShort::FirstFailure),
@@ -200,9 +206,9 @@ impl<'e, 'a> Executor<'e, 'a> {
         let (attempts, pause) = record.retry.unwrap_or((1, Duration::ZERO));
         for attempt in 1..=attempts {
             if attempt > 1 {
-                self.sleep(pause);
+                self.sleep(pause, tally);
             }
-            let pausing = attempt > 1 && self.timed_out().is_some();
+            let pausing = attempt > 1 && (self.timed_out().is_some() || self.is_interrupted());
             if let Some(watchdog) = &self.watchdog {
                 watchdog.begin();
             }
@@ -218,6 +224,8 @@ impl<'e, 'a> Executor<'e, 'a> {
                     self.busy(pausing, &record.step),
                     limit.as_secs_f64()
                 )),
+                // The same holds after an interrupt, which says nothing about the record.
+                (None, _) if self.is_interrupted() => return self.interrupted(pausing, record, tally),
                 (None, _) if self.out_of_memory => {
                     Complaint::from("the engine wanted more memory than it may have".to_owned())
                 }
@@ -304,7 +312,7 @@ impl<'e, 'a> Executor<'e, 'a> {
                 }
             }
             Step::Sleep(duration) => {
-                self.sleep(*duration);
+                self.sleep(*duration, tally);
                 Ok(())
             }
             Step::HashThreshold(threshold) => {
@@ -326,8 +334,10 @@ impl<'e, 'a> Executor<'e, 'a> {
     }
 
     /// Waits this long, but at most until the next time limit.
-    pub(super) fn sleep(&mut self, duration: Duration) {
+    pub(super) fn sleep(&mut self, duration: Duration, tally: &Tally<'_>) {
         let left = self.watchdog.as_ref().and_then(Watchdog::left).unwrap_or(duration);
+        // The trial can be abandoned meanwhile, as if the engine were busy.
+        let _in_engine = InEngine::enter(tally.file(), tally.line, b"").in_pass(&tally.pass);
         self.default.sleep(duration.min(left));
     }
 

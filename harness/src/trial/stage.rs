@@ -77,7 +77,7 @@ impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
     }
 
     fn is_late(&self) -> bool {
-        self.executor.timed_out().is_some()
+        self.executor.timed_out().is_some() || self.executor.is_interrupted()
     }
 
     fn wishes(&self) -> Wishes<'_> {
@@ -116,7 +116,7 @@ impl<'a> Stage<'a> for Running<'_, '_, 'a, '_> {
     }
 
     fn sleep(&mut self, duration: Duration) {
-        self.executor.sleep(duration);
+        self.executor.sleep(duration, self.tally);
     }
 
     fn reopen(&mut self, opening: Opening<'_>) -> Result<(), String> {

@@ -216,7 +216,9 @@ impl Comparing {
         if left > 0 {
             comparison.why = match (&outcome.verdict, outcome.cut_short) {
                 (Verdict::Ignored { reason }, _) => reason.clone(),
-                (verdict @ (Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. }), _) => verdict.to_string(),
+                (verdict @ (Verdict::TimedOut { .. } | Verdict::OutOfMemory { .. } | Verdict::NotRun { .. }), _) => {
+                    verdict.to_string()
+                }
                 (_, Some(_)) => {
                     let last =
                         outcome.failures.last().map(|failure| failure.message.lines().next().unwrap_or_default());

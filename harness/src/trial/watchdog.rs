@@ -1,17 +1,18 @@
-//! Time limits: a thread that interrupts an engine when a script or a record takes too long.
+//! Time limits: a thread that interrupts an engine when a script or a record takes too long, or when the user wants it to end.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Options;
 use crate::crash::Slot;
 use crate::engine::Interrupter;
 
 /// The interval between two checks, which is the maximum delay of an interrupt.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Enforces the time limits of one script's sessions until it is dropped.
+/// Enforces the time limits of one script's sessions, and the user's wish to end, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
@@ -23,6 +24,8 @@ struct Shared {
     started: Instant,
     file_limit: Option<Duration>,
     record_limit: Option<Duration>,
+    /// How often the user has asked this process to end.
+    interrupts: Option<Arc<AtomicUsize>>,
     /// When the current record began, in nanoseconds after `started`, plus one; 0 between records.
     record_began: AtomicU64,
     /// The limit that was exceeded, in nanoseconds; 0 if none was.
@@ -41,13 +44,18 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Watchdog {
-    /// Starts the clock, if there is a limit.
-    pub(super) fn start(file_limit: Option<Duration>, record_limit: Option<Duration>) -> Option<Watchdog> {
-        file_limit.or(record_limit)?;
+    /// Starts the clock, if there is a limit or the user may interrupt the script.
+    pub(super) fn start(options: &Options) -> Option<Watchdog> {
+        let (file_limit, record_limit) = (options.file_timeout, options.query_timeout);
+        let interrupts = options.interrupts.clone();
+        if file_limit.or(record_limit).is_none() && interrupts.is_none() {
+            return None;
+        }
         let shared = Arc::new(Shared {
             started: Instant::now(),
             file_limit,
             record_limit,
+            interrupts,
             record_began: AtomicU64::new(0),
             exceeded: AtomicU64::new(0),
             paused: AtomicU64::new(0),
@@ -58,7 +66,7 @@ impl Watchdog {
         let watched = Arc::clone(&shared);
         thread::spawn(move || {
             while ended.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                if watched.check().is_some() {
+                if watched.check().is_some() || watched.is_interrupted() {
                     // Interrupt repeatedly: the engine may have been between two statements.
                     let interrupters = watched.interrupters.lock().unwrap_or_else(PoisonError::into_inner);
                     interrupters.iter().for_each(|interrupt| interrupt());
@@ -92,8 +100,11 @@ impl Watchdog {
         Pause(&self.shared, Instant::now())
     }
 
-    /// The time until the first limit is exceeded, the script's or the current record's.
+    /// The time until the first limit is exceeded, the script's or the current record's. None is left after an interrupt.
     pub(super) fn left(&self) -> Option<Duration> {
+        if self.is_interrupted() {
+            return Some(Duration::ZERO);
+        }
         let (now, shared) = (self.shared.elapsed(), &self.shared);
         let file = shared.file_limit.map(|limit| limit.saturating_sub(now));
         let record = match shared.record_began.load(Ordering::Acquire) {
@@ -112,6 +123,11 @@ impl Watchdog {
             limit => Some(Duration::from_nanos(limit)),
         }
     }
+
+    /// Whether the user wants the script to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.shared.is_interrupted()
+    }
 }
 
 /// Stops a script's clock until it is dropped: the harness's own work does not count towards a limit.
@@ -129,6 +145,10 @@ impl Shared {
     /// How long the script has been running, without pauses.
     fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(Duration::from_nanos(self.paused.load(Ordering::Acquire)))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupts.as_ref().is_some_and(|count| count.load(Ordering::Acquire) > 0)
     }
 
     /// Checks the clock; the first exceeded limit stays.
@@ -157,10 +177,14 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
 
+    fn start(file_timeout: Option<Duration>, query_timeout: Option<Duration>) -> Option<Watchdog> {
+        Watchdog::start(&Options { file_timeout, query_timeout, ..Options::default() })
+    }
+
     #[test]
     fn a_pause_counts_towards_no_limit() {
         let limit = Duration::from_secs(3600);
-        let watchdog = Watchdog::start(Some(limit), None).unwrap();
+        let watchdog = start(Some(limit), None).unwrap();
         let pause = watchdog.pause();
         assert!(watchdog.shared.is_paused.load(Ordering::Acquire));
         std::thread::sleep(Duration::from_millis(20));
@@ -176,7 +200,7 @@ mod tests {
     #[test]
     fn a_session_is_interrupted_until_the_watchdog_is_dropped() {
         let calls = Arc::new(AtomicU32::new(0));
-        let mut watchdog = Watchdog::start(None, Some(Duration::from_millis(1))).unwrap();
+        let mut watchdog = start(None, Some(Duration::from_millis(1))).unwrap();
         let counted = Arc::clone(&calls);
         watchdog.guard(Arc::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
@@ -193,7 +217,7 @@ mod tests {
     #[test]
     fn the_remaining_time_is_the_shorter_of_both_limits() {
         let left = |file, record| {
-            let watchdog = Watchdog::start(file, record).unwrap();
+            let watchdog = start(file, record).unwrap();
             let between_records = watchdog.left();
             watchdog.begin();
             (between_records, watchdog.left().unwrap())
@@ -211,6 +235,26 @@ mod tests {
 
     #[test]
     fn without_a_limit_there_is_no_thread() {
-        assert!(Watchdog::start(None, None).is_none());
+        assert!(start(None, None).is_none());
+    }
+
+    #[test]
+    fn a_session_is_interrupted_when_the_user_asks_even_without_a_limit() {
+        let interrupts = Arc::new(AtomicUsize::new(0));
+        let options = Options { interrupts: Some(Arc::clone(&interrupts)), ..Options::default() };
+        let mut watchdog = Watchdog::start(&options).unwrap();
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        watchdog.guard(Arc::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        watchdog.begin();
+        assert!(!watchdog.is_interrupted() && watchdog.left().is_none());
+        interrupts.store(1, Ordering::SeqCst);
+        while calls.load(Ordering::SeqCst) < 3 {
+            thread::sleep(TICK);
+        }
+        assert!(watchdog.is_interrupted() && watchdog.left() == Some(Duration::ZERO));
+        assert_eq!(watchdog.exceeded(), None, "no limit was");
     }
 }

@@ -6,7 +6,7 @@ use super::{Complaint, Executor, Results, Tally, places};
 use crate::dialect::comparison::{Form, Texts};
 use crate::dialect::rewrite::Correction;
 use crate::diff::{self, Returned, Shape};
-use crate::event::Ending;
+use crate::event::{Ending, Event};
 use crate::outcome::{Failure, MAX_FAILURES};
 use crate::script::{Answer, Lines, Record, Step};
 use crate::trial::returned;
@@ -40,6 +40,14 @@ impl Executor<'_, '_> {
         }
         failure.message = tally.with_those_before(failure.message);
         self.fail(record, failure, complaint.correction, tally);
+    }
+
+    /// Says where the user interrupted the script; the record counts neither as passed nor as failed.
+    #[cold]
+    pub(super) fn interrupted(&mut self, pausing: bool, record: &Record<'_>, tally: &mut Tally<'_>) {
+        let message = format!("still {} when it was interrupted", self.busy(pausing, &record.step));
+        let sql = String::from_utf8_lossy(record.step.text()).into_owned();
+        tally.reporter.report(Event::ScriptFailed(&Failure { message, sql, ..tally.here() }));
     }
 
     /// The first and last rows of a result, and the path of the file with all values; for a script that lists only a hash.
