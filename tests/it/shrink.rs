@@ -149,6 +149,14 @@ fn nothing_but_its_own_results_is_written_over() {
 }
 
 #[test]
+fn a_place_that_cannot_be_written_is_refused_before_the_first_try() {
+    let place = Place::new([("a.test", "statement ok\nFAULT once ran error on purpose\n")]);
+    let refused = shrink(&place, "none", "tests/a.test --output nowhere/b.test").exits(2);
+    refused.says("cannot write `nowhere/b.test`: No such file or directory");
+    assert!(!place.path("ran").exists(), "{refused}");
+}
+
+#[test]
 fn ctrl_c_keeps_the_shortest_script_so_far() {
     let last = "statement ok\nFAULT hang\n";
     let place = Place::new([("slow.test", haystack(400, last))]);

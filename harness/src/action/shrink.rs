@@ -219,18 +219,24 @@ fn beside(path: &Path) -> (PathBuf, PathBuf) {
     (path.with_file_name(format!("{stem}.min{extension}")), path.with_file_name(format!("{stem}.min.sql")))
 }
 
-/// Refuses to overwrite any file that this command has not written.
+/// Refuses to overwrite any file that this command has not written, and a place where no file can be written: after the tries,
+/// the result would be lost.
 fn may_be_written(path: &Path) -> Result<(), String> {
+    let cannot = |error: io::Error| format!("cannot write `{}`: {error}", path.display());
     match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(format!("cannot write `{}`: {error}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            // An error of `tempfile_in` may name the temporary file instead of the folder.
+            fs::metadata(folder).and_then(|_| tempfile::tempfile_in(folder)).map(|_| ()).map_err(cannot)
+        }
+        Err(error) => Err(cannot(error)),
         Ok(text)
             if text
                 .get(2..)
                 .or(text.get(3..))
                 .is_some_and(|text| text.trim_ascii_start().starts_with(HEADLINE.as_bytes())) =>
         {
-            Ok(())
+            fs::OpenOptions::new().write(true).open(path).map(|_| ()).map_err(cannot)
         }
         Ok(_) => Err(format!("`{}` is there already: name another place with `--output`", path.display())),
     }
