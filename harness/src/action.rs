@@ -134,7 +134,7 @@ fn obey<A: Args>(order: &Order, arguments: Vec<OsString>, target: impl FnOnce(A)
         }
         ROOTS => with_flags("stubs", &arguments, any, target, |target, _: stubs::Flags| print_roots(&target.suite)),
         #[cfg(feature = "commands")]
-        "shrink" => with_flags("shrink", &arguments, any, target, shrink::run),
+        "shrink" => with_flags("shrink", &arguments, shrink::check, target, shrink::run),
         #[cfg(not(feature = "commands"))]
         "shrink" => {
             let words = format!(

@@ -191,6 +191,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         let checked = match read.matches.subcommand() {
             Some(("run" | "list" | "config", flags)) => config::check_typed(flags),
             Some(("test", flags)) => config::check_bless(flags),
+            Some(("shrink", flags)) => shrink::check(flags),
             _ => Ok(()),
         };
         checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;

@@ -157,6 +157,21 @@ fn a_place_that_cannot_be_written_is_refused_before_the_first_try() {
 }
 
 #[test]
+fn flags_that_mean_nothing_here_are_neither_shown_nor_taken() {
+    let place = Place::new([("a.test", "statement ok\nFAULT error on purpose\n")]);
+    for (flag, words) in [
+        ("--bless", "`--bless` rewrites the file, and `slt shrink` leaves it as it is"),
+        ("--bless=check", "`--bless` rewrites"),
+        ("--bless-errors", "`--bless-errors` rewrites"),
+        ("--only", "`slt shrink` finds out what it needs"),
+    ] {
+        shrink(&place, "none", &format!("tests/a.test:1 {flag}")).exits(2).says(words);
+    }
+    let help = shrink(&place, "none", "--help").exits(0);
+    assert!(!help.stdout.contains("--bless") && !help.stdout.contains("--only"), "{help}");
+}
+
+#[test]
 fn ctrl_c_keeps_the_shortest_script_so_far() {
     let last = "statement ok\nFAULT hang\n";
     let place = Place::new([("slow.test", haystack(400, last))]);

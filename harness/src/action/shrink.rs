@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 
 use super::{complain, paths};
 use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, seconds, without_secrets};
@@ -27,6 +28,8 @@ use crate::trial::Options;
 /// The flags of `slt shrink`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("only", |arg| arg.hide(true)))]
+#[command(mut_arg("bless", |arg| arg.hide(true)), mut_arg("bless_errors", |arg| arg.hide(true)))]
 pub(crate) struct Flags {
     /// The file that fails, as for `slt test`; `FILE:LINE` is the record in that line, otherwise the first that fails
     #[arg(value_name = "FILE")]
@@ -75,6 +78,21 @@ engine itself and the record passes there.
 Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget); 5 nothing fails;
 101 it does not fail each time; 2 the command line or a variable is invalid; 4 tries cannot be made.";
 
+/// Refuses flags of `slt test` that mean nothing here. Their variables are accepted, because they are set for many commands.
+pub(crate) fn check(matches: &ArgMatches) -> Result<(), String> {
+    let typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if typed("only") {
+        return Err("`--only` runs one record alone, and `slt shrink` finds out what it needs".to_owned());
+    }
+    match ["bless", "bless_errors"].into_iter().find(|name| typed(name)) {
+        Some(name) => Err(format!(
+            "`--{}` rewrites the file, and `slt shrink` leaves it as it is: `slt test` takes this flag",
+            name.replace('_', "-")
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Shrinks the file, or runs one try of a process that does.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
     let chosen = match flags.trial.engine().and_then(|choice| {
@@ -89,7 +107,6 @@ pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
     let (choice, own) = chosen;
     let Target { suite, engine, set_up, .. } = target;
     let engine = own.unwrap_or(engine);
-    let (dialect, only) = (flags.trial.dialect, flags.trial.only);
     if let Some(folder) = shrink::asked_for() {
         let options = Options { bless: None, fail_fast: true, whole_texts: true, keep_database: false, ..options };
         return match shrink::attempt(&folder, &engine, &options) {
@@ -97,14 +114,11 @@ pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
             Err(message) => complain(&message, ExitStatus::Broken),
         };
     }
-    if only {
-        return complain("`--only` runs one record alone, and `slt shrink` finds out what it needs", ExitStatus::Usage);
-    }
     if let Some(choice) = &choice {
         note!("on {choice}");
     }
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
-    let suite = match dialect {
+    let suite = match flags.trial.dialect {
         Some(dialect) => suite.all_in(dialect),
         None => suite,
     };
