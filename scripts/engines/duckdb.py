@@ -138,7 +138,7 @@ FUNCTIONS = """
     get_type_id=ip decimal_width=bp decimal_scale=bp destroy_logical_type=-p list_type_child_type=pp
     array_type_child_type=pp map_type_key_type=pp map_type_value_type=pp struct_type_child_count=np
     struct_type_child_type=ppn union_type_member_count=np union_type_member_type=ppn appender_create_query=iptnptpp
-    append_data_chunk=ipp appender_flush=ip appender_error=tp appender_destroy=ip
+    append_data_chunk=ipp appender_flush=ip appender_error=tp appender_destroy=ip config_count=n get_config_flag=inpp
 """
 
 # DuckDB's numbers for the types whose values are read from memory, each with its name and its layout in memory.
@@ -163,6 +163,9 @@ class Library:
                          "pip install --upgrade duckdb")
             function.restype, function.argtypes = KINDS[kinds[0]], [KINDS[kind] for kind in kinds[1:]]
             setattr(self, name, function)
+        # DuckDB's own runner shows secrets.
+        unredacted = {"allow_unredacted_secrets": "true"}
+        self.config = {**CONFIG, **{name: value for name, value in unredacted.items() if self.knows(name)}}
 
     @staticmethod
     def path():
@@ -172,6 +175,15 @@ class Library:
             return spec.origin
         folders = importlib.util.find_spec("duckdb").submodule_search_locations
         return next(path for folder in folders for path in glob.glob(os.path.join(glob.escape(folder), "duckdb*.so")))
+
+    def knows(self, setting):
+        """Whether a database can be opened with this setting."""
+        name, purpose = TEXT(), TEXT()
+        for index in range(self.config_count()):
+            self.get_config_flag(index, ctypes.byref(name), ctypes.byref(purpose))
+            if name.value == setting.encode():
+                return True
+        return False
 
     def open(self, path, config):
         """Opens a database."""
@@ -197,6 +209,8 @@ class Library:
 
     def run(self, connection, sql, read=lambda _: None):
         """Runs SQL, and passes the result to `read` before it is destroyed."""
+        if not connection:
+            raise Failed("the database is closed")
         result = Result()
         try:
             if self.query(connection, sql.encode("utf-8", "surrogatepass"), ctypes.byref(result)):
@@ -263,13 +277,21 @@ class Library:
 
 
 class Writer:
-    """Converts values to DuckDB's text, in a database of its own, so that a script's database does not change."""
+    """Converts values to DuckDB's text, in a database of its own, so that a script's database does not change.
+
+    It has the extensions that scripts require: they may define how values of their types are written.
+    """
 
     def __init__(self, library):
         self.library, self.lock = library, threading.Lock()
-        self.database = library.open(None, CONFIG)
+        self.database = library.open(None, library.config)
         self.connection = library.connection(self.database)
         self.tables, self.zone = set(), None
+
+    def load(self, extension):
+        """Loads an extension, if possible."""
+        with contextlib.suppress(Failed), self.lock:
+            self.library.run(self.connection, f"LOAD '{extension}'")
 
     def rows(self, chunks, kinds, zone):
         """The texts of all values in chunks of columns of these types."""
@@ -311,7 +333,7 @@ class Database:
 
     def start(self, settings, load=True):
         """Opens the database at the current path."""
-        config = {**CONFIG, "secret_directory": self.folder.name}
+        config = {**self.library.config, "secret_directory": self.folder.name}
         if self.version:
             config["storage_compatibility_version"] = self.version
         if self.read_only:
@@ -345,11 +367,21 @@ class Database:
             return {}
         return {name: value for name, value in present.items() if usual.get(name) != value and name not in FLEETING}
 
+    def storage(self):
+        """The version whose format new files have, if it is not the usual one: the next database has it, too."""
+        sql = "SELECT current_setting('storage_compatibility_version')"
+        try:
+            present, usual = (self.library.texts(one, sql)[0][0] for one in (self.own, self.writer.connection))
+        except Failed:
+            return self.version
+        return present if present != usual else None
+
     def load(self, extension):
         """Loads an extension, and returns whether it is loaded."""
         name = extension.replace("'", "''")
         try:
             self.library.run(self.own, f"LOAD '{name}'")
+            self.writer.load(name)
             return True
         except Failed:
             sql = f"SELECT loaded::VARCHAR FROM duckdb_extensions() WHERE extension_name = '{name}'"
@@ -361,11 +393,12 @@ class Database:
             if "require" in request:
                 return {"met": self.require(request["require"])}
             if "open" in request:
+                self.version = request["open"].get("version") or self.storage()
                 self.stop()
-                self.path, self.read_only, self.version = map(request["open"].get, ("path", "read_only", "version"))
+                self.path, self.read_only = map(request["open"].get, ("path", "read_only"))
                 self.start({})
             elif "restart" in request:
-                settings = self.settings()
+                settings, self.version = self.settings(), self.storage()
                 self.stop()
                 self.start(settings, request["restart"].get("extensions", True))
             elif "close" in request:

@@ -213,8 +213,25 @@ fn duckdb_runs_with_the_bundled_driver() {
     let own =
         "onlyif duckdb\nstatement count 2\nINSERT INTO t SELECT * FROM range(2)\n\nquery I\nSELECT 1 = 1\n----\ntrue\n";
     let modern = format!("statement ok\nCREATE TABLE t(a INTEGER)\n\n{own}");
-    let root = folder(&[("a.test", CLASSIC), ("b.slt", &modern)]);
+    let of = |setting: &str, value: &str| format!("query T\nSELECT current_setting('{setting}')\n----\n{value}\n\n");
+    // As in DuckDB's own runner, secrets are shown, and a new database has the storage version of the last one.
+    let version = of("storage_compatibility_version", "v1.2.0");
+    let settings = format!(
+        "{}statement ok\nSET storage_compatibility_version = 'v1.2.0'\n\nload {{TEST_DIR}}/w.db\n\n{version}restart\n\n{version}\
+         load {{TEST_DIR}}/x.db readwrite v1.3.0\n\nload\n\n{}",
+        of("allow_unredacted_secrets", "true"),
+        of("storage_compatibility_version", "v1.3.0"),
+    );
+    // An extension says how the values of its types are written.
+    let extension = "require spatial\n\nquery T\nSELECT ST_Point2D(1, 2)\n----\nPOINT (1 2)\n";
+    let scripts = [
+        ("a.test", CLASSIC),
+        ("b.slt", modern.as_str()),
+        ("c.duckdb.test", settings.as_str()),
+        ("d.duckdb.test", extension),
+    ];
+    let root = folder(&scripts);
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engines/duckdb.py");
     let printed = run(root.path(), &format!("external:python3 {}", driver.display()), &[]);
-    assert_eq!((printed.code, printed.verdicts().len()), (0, 2), "{printed:?}");
+    assert_eq!((printed.code, printed.verdicts().len()), (0, 4), "{printed:?}");
 }
