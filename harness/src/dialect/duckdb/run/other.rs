@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
@@ -115,14 +115,18 @@ impl State<'_> {
         if let Some(folder) = self.names.made_folder() {
             stage.scratch(folder);
         }
-        if let Some(path) = path.as_ref().filter(|_| !load.read_only) {
+        let is_written = |path: &&PathBuf| !load.read_only && !path.to_string_lossy().starts_with(":memory:");
+        if let Some(path) = path.as_ref().filter(is_written) {
+            let goes_up = path.components().any(|part| part == Component::ParentDir);
+            if goes_up || !path.starts_with(self.names.folder()?) {
+                let (verb, hint) = match path.exists() {
+                    true => ("delete", "add `readonly` behind the path"),
+                    false => ("make", "a script writes nowhere else"),
+                };
+                let path = path.display();
+                return Err(format!("`load` would {verb} `{path}`, which is not in `{{TEST_DIR}}`: {hint}"));
+            }
             for path in [path.clone(), PathBuf::from(format!("{}.wal", path.display()))] {
-                if path.exists() && !path.starts_with(self.names.folder()?) {
-                    let path = path.display();
-                    return Err(format!(
-                        "`load` would delete `{path}`, which is not in `{{TEST_DIR}}`: add `readonly` behind the path"
-                    ));
-                }
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(format!("cannot delete `{}`: {error}", path.display()));
