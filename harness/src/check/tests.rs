@@ -100,7 +100,9 @@ fn what_another_dialect_knows_is_reported_once_and_ends_the_search() {
 fn only_a_misspelt_requirement_is_a_finding() {
     let text = |name: &str| format!("require {name}\n\nstatement ok\nA\n");
     finds("a.duckdb.test", &text("jsno"), &["1 warning: DuckDB knows no `jsno`"]);
-    finds("a.duckdb.test", &text("extension_of_mine"), &[]);
+    for name in ["extension_of_mine", "jsono", "yaml"] {
+        finds("a.duckdb.test", &text(name), &[]);
+    }
     finds("a.duckdb.test", &text("icu;"), &["1 error: `icu;` cannot be the name of an extension; did you mean `icu`?"]);
 }
 

@@ -113,16 +113,32 @@ pub fn known(name: &str) -> Result<(), String> {
     if all().any(|known| known == name) {
         return Ok(());
     }
-    Err(match near(&name) {
-        Some((_, near)) => format!("the engine does not have `{name}`; did you mean `{near}`?"),
+    Err(match misspelt(&name) {
+        Some(near) => format!("the engine does not have `{name}`; did you mean `{near}`?"),
         None => format!("the engine does not have `{name}`, and DuckDB knows no extension or property of that name"),
     })
 }
 
 /// The name that was perhaps meant by a name that DuckDB's runner does not know; `None` if no name is very similar.
+///
+/// Anybody may name an extension after a known one (`jsono`), and short names are alike by chance (`bson`).
 pub fn misspelt(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    near(&name).filter(|(distance, _)| name.len() >= 4 * distance).map(|(_, near)| near)
+    let is_typing_error = |(distance, known): &(usize, &str)| {
+        let is_long = name.len() >= 4 * distance && known.len() >= 5;
+        (is_long || has_letters_of(&name, known)) && !name.starts_with(known)
+    };
+    near(&name).filter(is_typing_error).map(|(_, near)| near)
+}
+
+/// Whether two names consist of the same letters.
+fn has_letters_of(name: &str, other: &str) -> bool {
+    let sorted = |name: &str| {
+        let mut letters: Vec<char> = name.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    sorted(name) == sorted(other)
 }
 
 /// The part of a requirement that can be decided without the engine.
@@ -179,6 +195,11 @@ mod tests {
         assert!(readable("icu;").unwrap_err().contains("did you mean `icu`?"));
         assert!(readable("'icu'").is_err());
         assert_eq!((misspelt("jsno"), misspelt("json"), misspelt("a5")), (Some("json"), None, None));
+        assert_eq!((misspelt("spatail"), misspelt("parqet")), (Some("spatial"), Some("parquet")));
+        for other in ["yaml", "jsono", "bson", "tpcc", "lancedb", "spatial_index"] {
+            assert_eq!(misspelt(other), None, "{other}");
+            assert!(known(other).unwrap_err().contains("DuckDB knows no extension"), "{other}");
+        }
     }
 
     #[test]
