@@ -24,16 +24,18 @@ use sqllogictest::parser::{
 };
 use sqllogictest::{ColumnType, Connection, QueryExpect, StatementExpect};
 
-use crate::script::source::{self, quote};
+use crate::script::source;
 use crate::script::{Answer, Completion, Labels, Lines, Record, Sort, Step, SyntaxError};
 
 mod definition;
 mod include;
+mod message;
 mod prepare;
 mod rewrite;
 
 pub(super) use definition::Slt;
 use include::resolve as included;
+use message::in_our_words;
 use prepare::prepare;
 
 /// A column letter as written in the file, independent of any engine's types.
@@ -358,46 +360,6 @@ fn some_error(error: ExpectedError, line: u64) -> Result<ExpectedError, SyntaxEr
         return Err(SyntaxError::new(line, message));
     }
     Ok(error)
-}
-
-/// A parse error of the crate in words for users who do not know the crate.
-fn in_our_words(kind: &ParseErrorKind) -> String {
-    // Shows at most one word, and shortens a long one: the file may contain text that must not be shown.
-    let word = |text: &str| quote(text.split_whitespace().next().unwrap_or_default().as_bytes());
-    match kind {
-        ParseErrorKind::InvalidLine(line) => {
-            let mut words = line.split_whitespace();
-            let directive = words.next().unwrap_or_default();
-            let kind = quote(words.next().unwrap_or_default().as_bytes());
-            match directive {
-                "statement" => format!("`statement` needs `ok`, `error` or `count N`, not {kind}"),
-                "system" => format!("`system` needs `ok`, not {kind}"),
-                _ => format!("unknown or malformed directive {}", word(line)),
-            }
-        }
-        ParseErrorKind::InvalidErrorMessage(pattern) => {
-            format!("{} is not a regular expression", quote(pattern.as_bytes()))
-        }
-        ParseErrorKind::InvalidSortMode(mode) => {
-            let mode = word(mode);
-            format!("unknown mode {mode}: nosort, rowsort or valuesort; for `resultmode` rowwise or valuewise")
-        }
-        ParseErrorKind::InvalidNumber(text) => format!("{} is not a number", word(text)),
-        ParseErrorKind::InvalidDuration(text) => format!("{} is not a time such as `10ms` or `2s`", word(text)),
-        ParseErrorKind::InvalidControl(text) => format!("unknown setting {}: on or off", word(text)),
-        ParseErrorKind::InvalidVariableName(name) => {
-            format!("{} cannot be a variable: letters, digits and `_`, the first no digit", word(name))
-        }
-        ParseErrorKind::InvalidRetryConfig(_) => {
-            "`retry` takes a number of tries, at least 1, then `backoff` and a time".to_owned()
-        }
-        ParseErrorKind::UnexpectedToken(text) => format!("unexpected {} behind the directive", word(text)),
-        ParseErrorKind::StatementHasResults => "a `statement` has no results: `----` belongs to a `query`".to_owned(),
-        ParseErrorKind::DuplicatedErrorMessage => {
-            "an error is expected twice, behind `error` and below `----`".to_owned()
-        }
-        kind => quote(kind.to_string().as_bytes()),
-    }
 }
 
 fn at_line(mut error: SyntaxError, line: u64) -> SyntaxError {
