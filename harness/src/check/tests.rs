@@ -48,6 +48,17 @@ fn a_misspelt_separator_is_found() {
 }
 
 #[test]
+fn an_order_in_the_place_of_the_letters_is_found() {
+    let text = |head: &str| format!("{head}\nA\n----\n1\n");
+    let words = "1 warning: `rowsort` stands for 7 columns here and sorts nothing";
+    finds("a.slt", &text("query rowsort"), &[words]);
+    finds("a.slt", &text("query nosort x"), &["1 warning: `nosort` stands for 6 columns"]);
+    for fine in ["query I rowsort", "query TRIT rowsort x", "query rows", "query"] {
+        finds("a.slt", &text(fine), &[]);
+    }
+}
+
+#[test]
 fn every_record_that_breaks_a_rule_is_found() {
     let text =
         "statement okay\nA\n\nquery I\nA\n----\n1\n\nskipif x\nquery IX\nB\n\nonlyif y\nstatement error\n-- nothing\n";

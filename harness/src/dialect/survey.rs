@@ -39,6 +39,8 @@ pub enum Kind {
     Labels,
     /// A line of the SQL looks like the separator above a result.
     Separator,
+    /// The column letters of a query are the name of a sort order.
+    Letters,
     /// There is no record.
     NoRecords,
 }

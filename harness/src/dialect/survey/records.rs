@@ -41,6 +41,12 @@ impl Looked {
             let error = SyntaxError { included_from: file.cloned(), ..error };
             self.survey.findings.push((severity, kind, error));
         }
+        if let Step::Query { letters, .. } = &record.step
+            && let Some(message) = order_for_letters(letters)
+        {
+            let error = SyntaxError { included_from: file.cloned(), ..SyntaxError::new(line, message) };
+            self.survey.findings.push((Severity::Warning, Kind::Letters, error));
+        }
         let conditions = self.sought.of(file, line);
         if let Some(error) = contradiction(conditions, line) {
             let error = SyntaxError { included_from: file.cloned(), ..error };
@@ -53,6 +59,15 @@ impl Looked {
         }
         true
     }
+}
+
+/// A warning about a sort order where the letters belong. Every letter may stand for a column there.
+fn order_for_letters(letters: &[u8]) -> Option<String> {
+    let order = ["nosort", "rowsort", "valuesort"].into_iter().find(|order| order.as_bytes() == letters)?;
+    Some(format!(
+        "`{order}` stands for {} columns here and sorts nothing: an order comes after the letters, as in `query IT {order}`",
+        order.len()
+    ))
 }
 
 /// The SQL of a record that could have a result or an error text, but has neither.
