@@ -243,7 +243,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
     }
     match action {
         Action::Run(flags) => run::run(flags, read, suite, engine),
-        Action::Watch(_) => watch::run(&suite),
+        Action::Watch(_) => watch::run(suite, read.settings.as_deref()),
         Action::Config(flags) => run::config(flags, read, suite, engine),
         Action::Check(flags) => check::run(&flags, suite),
         Action::List(flags) => run::list(flags, read, suite, engine),

@@ -110,7 +110,7 @@ fn without_a_terminal_it_says_what_to_do_and_bad_names_are_named() {
         "{printed:?}"
     );
     for (arguments, words) in [
-        (&["nothing.slt"][..], "no file or folder `nothing.slt`"),
+        (&["nothing.slt"][..], "no such file or folder: `nothing.slt`"),
         (&["b.slt"], "no new results wait for `b.slt`: `--bless=review` writes them to `b.slt.new`"),
         (&["--accept", "--reject"], "cannot be used with"),
     ] {

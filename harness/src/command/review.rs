@@ -248,7 +248,10 @@ fn found(named: &[PathBuf], suite: &Suite) -> Result<Vec<PathBuf>, String> {
         let below = suite.roots().iter().map(|root| root.join(path)).filter(|_| !named.is_empty());
         let exists = |path: &PathBuf| path.exists() || beside(path).exists();
         let Some(path) = std::iter::once(path.clone()).chain(below).find(exists) else {
-            return Err(format!("no file or folder `{}`", path.display()));
+            if named.is_empty() {
+                suite.check_roots().map_err(|error| error.to_string())?;
+            }
+            return Err(format!("no such file or folder: `{}`", path.display()));
         };
         if path.is_dir() {
             for entry in WalkDir::new(&path).sort_by_file_name() {

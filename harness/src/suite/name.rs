@@ -1,0 +1,23 @@
+//! The names of trials.
+
+use std::path::{MAIN_SEPARATOR, Path};
+
+/// The trial's name for a path below a root, or the reason why the path cannot be a name.
+pub(super) fn name_of(relative: &Path) -> Result<String, String> {
+    let Some(text) = relative.to_str() else {
+        return Err(format!("  {relative:?} is not UTF-8"));
+    };
+    let name = text.replace(MAIN_SEPARATOR, "/");
+    if name.chars().any(char::is_control) {
+        Err(format!("  {name:?} holds a line break or another control character"))
+    } else if name.starts_with('-') {
+        Err(format!("  `{name}` begins with `-`, which a test runner takes for a flag"))
+    } else {
+        Ok(name)
+    }
+}
+
+/// The first folder of a trial's name, or `.` for a file directly in the root.
+pub fn category(name: &str) -> &str {
+    name.split_once('/').map_or(".", |(first, _)| first)
+}
