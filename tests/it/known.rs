@@ -187,12 +187,15 @@ fn an_entry_without_effect_is_a_warning() {
 fn a_list_that_cannot_be_used_says_why_and_runs_nothing() {
     let root = folder(&[("tests/good.test", PASSES)]);
     for (list, words) in [
-        ("[[known]]\npath = \"good.test\"\nreasn = \"x\"\n", "unknown field `reasn`"),
+        (
+            "[[known]]\npath = \"good.test\"\nreasn = \"x\"\n",
+            "known.toml:3: unknown key `reasn`; did you mean `reason`?",
+        ),
         (
             "[[known]]\npath = \"gone.test\"\nreason = \"x\"\n",
             "no file matches the known failure `gone.test`, at known.toml:1",
         ),
-        ("[[known", "the known failures `known.toml` cannot be used"),
+        ("[[known", "error: known.toml:1: "),
     ] {
         fs::write(root.path().join("known.toml"), list).unwrap();
         for way in WAYS {
