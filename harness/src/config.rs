@@ -27,6 +27,7 @@ mod headings;
 mod help;
 mod in_force;
 pub(crate) mod manifest;
+mod number;
 #[cfg(test)]
 mod options;
 mod own;
@@ -46,6 +47,8 @@ pub(crate) use help::readable_help;
 #[cfg(not(feature = "commands"))]
 use help::readable_help;
 pub use in_force::InForce;
+#[cfg(feature = "commands")]
+pub(crate) use number::{positive, seconds, whole};
 pub(crate) use own::{NoFlags, OWN};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
@@ -430,19 +433,12 @@ pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
 
 /// The number of threads: the flag, libtest's variable, or the number of processors.
 fn threads(flag: Option<usize>) -> Result<usize, String> {
-    let positive = |count: usize, name: &str| match count {
-        0 => Err(format!("`{name}` is 0, but needs at least one thread")),
-        count => Ok(count),
-    };
-    if let Some(count) = flag {
-        return positive(count, "--test-threads");
-    }
-    match std::env::var("RUST_TEST_THREADS") {
-        Ok(text) => {
-            let count = text.parse().map_err(|_| format!("`RUST_TEST_THREADS` is `{text}`, which is not a number"))?;
-            positive(count, "RUST_TEST_THREADS")
+    match (flag, std::env::var("RUST_TEST_THREADS")) {
+        (Some(count), _) => Ok(count),
+        (None, Ok(text)) => {
+            number::positive(&text).map_err(|why| format!("`RUST_TEST_THREADS` is `{text}`, but {why}"))
         }
-        Err(_) => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        (None, Err(_)) => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
     }
 }
 
@@ -452,30 +448,12 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
         return Ok(seed);
     }
     if let Ok(text) = std::env::var("RUST_TEST_SHUFFLE_SEED") {
-        return text
-            .parse()
-            .map(Some)
-            .map_err(|_| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, which is not a number"));
+        let seed = number::whole(&text).map(Some);
+        return seed.map_err(|why| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, but {why}"));
     }
     let wanted = flag || std::env::var_os("RUST_TEST_SHUFFLE").is_some_and(|value| value != "0");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok(wanted.then(|| u64::from(now.subsec_nanos())))
-}
-
-/// Reads a time limit: seconds, optionally with decimals, more than zero.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time".to_owned())?;
-    if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) }
-}
-
-/// Reads a time limit: whole milliseconds, more than zero.
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(0) => Err("must be more than 0".to_owned()),
-        Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        Err(_) => Err("not a number of milliseconds".to_owned()),
-    }
 }
 
 #[cfg(test)]

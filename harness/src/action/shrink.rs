@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{complain, paths};
-use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, seconds, without_secrets};
+use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, positive, seconds, whole, without_secrets};
 use crate::crash;
 use crate::dialect::Dialect;
 use crate::engine::{Choice, Engine};
@@ -40,11 +40,11 @@ pub(crate) struct Flags {
     output: Option<PathBuf>,
 
     /// Try removals in the order of this seed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     seed: u64,
 
     /// How often the record must fail before it is shrunk, and the shortest script afterwards
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive::<u32>, allow_negative_numbers = true)]
     confirm: u32,
 
     /// Time limit for one try, in seconds; default: five times that of the whole script, but at least 5

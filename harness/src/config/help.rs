@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
 use super::headings::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::number::positive;
 use super::parallel::PARALLEL;
 
 /// A command that takes [`Flags`](super::Flags), with help for people who run SQLLogicTest files.
@@ -37,7 +38,8 @@ fn readable(arg: Arg) -> Arg {
         "exact" => described(arg, WHICH, "Filters are whole names; one that names no file is an error"),
         "skip" => described(arg, WHICH, "Leave out files whose name contains this (repeatable)"),
         "test_threads" => {
-            described(arg.value_name("N"), HOW, "How many files run at a time; default: the number of processors")
+            let arg = arg.value_name("N").value_parser(positive::<usize>).allow_negative_numbers(true);
+            described(arg, HOW, "How many files run at a time; default: the number of processors")
         }
         "shuffle" | "shuffle_seed" => arg.help_heading(HOW),
         "report_time" => arg.help_heading(OUTPUT),

@@ -7,6 +7,7 @@ use glob::Pattern;
 use toml_edit::{Item, TableLike, Value as Toml};
 
 use crate::config::Flags;
+use crate::config::number::positive;
 use crate::config::parallel::size;
 use crate::config::settings::keys::{KEYS, Key, Kind};
 use crate::config::settings::{Entry, PROFILE, Rule, TARGETS, Value};
@@ -89,12 +90,14 @@ impl<'s> Source<'s> {
 
     /// Checks that the flag of a key accepts this value.
     fn check(&self, key: &Key, word: &str) -> Result<(), String> {
+        let of_word = |why: String| format!("`{word}`: {why}");
         match key.kind {
             Kind::Engine => return word.parse::<Choice>().map(|_| ()).map_err(|error| error.to_string()),
             Kind::Queue => return Place::parse(word.into()).map(|_| ()).map_err(|error| error.to_string()),
             Kind::Size => return size(word).map(|_| ()),
             Kind::Switch => return Ok(()),
-            _ if key.name == "test-threads" && word == "0" => return Err("must be at least 1".to_owned()),
+            // These flags have the parser of libtest-mimic for it, which accepts 0.
+            _ if key.name == "test-threads" => return positive::<usize>(word).map(drop).map_err(of_word),
             _ => {}
         }
         let id = key.id();
@@ -106,7 +109,7 @@ impl<'s> Source<'s> {
         parsed.map(|_| ()).map_err(|error| {
             let text = error.to_string();
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            std::error::Error::source(&error).map_or(first, |why| format!("`{word}`: {why}"))
+            std::error::Error::source(&error).map_or(first, |why| of_word(why.to_string()))
         })
     }
 
