@@ -290,7 +290,7 @@ fn an_invalid_value_is_answered_with_the_valid_ones() {
                 2,
                 "no such column: x\n  SELECT x FROM test_runs\n         ^ line 1, column 8",
             ),
-            (vec!["query", "DELETE FROM test_runs"], 2, "only one SELECT can be asked"),
+            (vec!["query", "DELETE FROM test_runs"], 2, "only one SELECT can be run"),
             (vec!["query", ""], 2, "there is no SQL in the query"),
         ]);
     }

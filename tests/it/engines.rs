@@ -299,7 +299,7 @@ fn a_list_of_known_failures_is_for_the_server_that_it_names() {
         std::fs::write(root.path().join("fails.test"), PASSES).unwrap();
         let printed = run(root.path(), &server.url, &["--known-failures", path, "--ratchet"]);
         assert_eq!(printed.code, 0, "{printed:?}");
-        assert!(printed.err.contains("taken off the known failures: fails.test"), "{printed:?}");
+        assert!(printed.err.contains("removed from the known failures: fails.test"), "{printed:?}");
     });
 }
 
@@ -345,7 +345,7 @@ fn invalid_engines_exit_with_2() {
         ("oracle://me:hunter2@h", "`--engine` (or `SLT_ENGINE`): no such engine: use `sqlite`"),
         ("postgres://me:hunter2@h:port/db", "cannot use `postgres://me@h:…`: invalid connection string"),
         ("mysql://me:hunter2@h/db?x=hunter2", "cannot use `mysql://me@h/db`: "),
-        ("external:", "`external:` wants a command"),
+        ("external:", "`external:` needs a command"),
     ] {
         let printed = run(root.path(), engine, &[]);
         assert_eq!((printed.code, printed.out.as_str()), (2, ""), "{printed:?}");

@@ -64,7 +64,7 @@ fn new_failures_and_unexpected_passes_fail_the_run_and_the_ratchet_removes_the_l
         assert!(printed.out.contains("known to fail, but passing now: line 6"), "{printed:?}");
         let printed = run(root.path(), &format!("{way} --known-failures known.toml --ratchet"));
         assert_eq!(printed.code, 0, "{way}: {printed:?}");
-        assert!(printed.err.contains("taken off the known failures: bad.test"), "{printed:?}");
+        assert!(printed.err.contains("removed from the known failures: bad.test"), "{printed:?}");
         let text = fs::read_to_string(&list).unwrap();
         assert!(!text.contains("bad.test") && text.contains("line = 1 ") && !text.contains("line = 6"), "{text}");
         assert!(text.starts_with("# Files that are known to fail") && text.ends_with("# The end.\n"), "{text}");

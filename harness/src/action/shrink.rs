@@ -232,7 +232,7 @@ fn may_be_written(path: &Path) -> Result<(), String> {
         {
             Ok(())
         }
-        Ok(_) => Err(format!("`{}` is there already: name another place with `--output`", path.display())),
+        Ok(_) => Err(format!("`{}` already exists: name another place with `--output`", path.display())),
     }
 }
 

@@ -108,7 +108,7 @@ fn only_a_misspelt_requirement_is_a_finding() {
 fn what_can_never_run_is_found() {
     let both = "skipif X # why\nonlyif x\nstatement ok\nA\n\nstatement ok\nB\n";
     for name in ["a.test", "a.slt"] {
-        finds(name, both, &["3 error: `skipif x` and `onlyif x` stand before one record"]);
+        finds(name, both, &["3 error: `skipif x` and `onlyif x` apply to the same record"]);
         finds(name, "statement ok\nA\n\nhalt\n\n# Nothing.\n\n", &[]);
         finds(
             name,

@@ -36,9 +36,7 @@ pub(super) enum QueryError {
     Sql { message: String, place: String },
     #[error("{0}; the tables and columns are in `slt query --help`")]
     Sqlite(#[from] rusqlite::Error),
-    #[error(
-        "only one SELECT can be asked: the tables are a copy in memory, and nothing else can be reached or changed"
-    )]
+    #[error("only one SELECT can be run: the tables are a copy in memory, and nothing else can be reached or changed")]
     NotASelect,
     #[error("there is no SQL in the query")]
     Empty,

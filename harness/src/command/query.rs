@@ -37,7 +37,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     recorded: Recorded,
 
-    /// Folder with test files, or one such file: files that no run has met are in `test_files` too (repeatable)
+    /// Folder with test files, or one such file: files that no run has seen are in `test_files` too (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 }

@@ -157,7 +157,7 @@ impl Waiting {
     fn all(&self, decision: Decision) -> (Vec<Decision>, bool) {
         for piece in self.changes.pieces().filter(|_| decision == Decision::Accept) {
             if let Some(turn) = piece.turn() {
-                say!("{}:{}: {}", shown(&self.path), piece.line, turn.replace("would expect", "now expects"));
+                say!("{}:{}: {}", shown(&self.path), piece.line, turn);
             }
         }
         (vec![decision; self.len()], true)

@@ -9,7 +9,7 @@ pub enum ChoiceError {
     #[error("no such engine: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")]
     Unknown,
     /// The command after `external:` is missing.
-    #[error("`external:` wants a command, such as `external:python3 driver.py`")]
+    #[error("`external:` needs a command, such as `external:python3 driver.py`")]
     NoCommand,
     /// The program was built without this engine.
     #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]

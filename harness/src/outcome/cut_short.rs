@@ -75,10 +75,10 @@ impl fmt::Display for CutShort {
             CutShort::ConnectionLost => "the connection was lost",
             CutShort::Panicked => "the adapter panicked",
             CutShort::FirstFailure => "it stops at the first failure",
-            CutShort::Crashed => "the process died",
-            CutShort::TimedOut => "a time limit was over",
+            CutShort::Crashed => "the process crashed",
+            CutShort::TimedOut => "a time limit was exceeded",
             CutShort::OutOfMemory => "the memory limit was reached",
-            CutShort::NotRun => "it was not begun",
+            CutShort::NotRun => "it was not started",
         })
     }
 }

@@ -122,7 +122,7 @@ impl Punchlist {
     /// The list as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "# Punch list\n\n{}.\nPass rate {}; run {} on {}, begun {}.\n",
+            "# Punch list\n\n{}.\nPass rate {}; run {} on {}, started {}.\n",
             self.summary(),
             percentage(self.pass_rate),
             code(&self.run_id),

@@ -83,7 +83,7 @@ impl Status {
         }
         lines.extend([
             ["run", &format!("{} on {}", cell(run_id), cell(engine))].map(str::to_owned),
-            ["begun", &format!("{}, {}", utc(*started_us), ago(*started_us, now))].map(str::to_owned),
+            ["started", &format!("{}, {}", utc(*started_us), ago(*started_us, now))].map(str::to_owned),
             ["took", &format!("{} on {}", time_us(*wall_us), count(self.workers.into(), "worker"))].map(str::to_owned),
             ["files", &kinds(total)].map(str::to_owned),
             ["pass rate", &format!("{} of the files with something to check", percentage(self.pass_rate))]

@@ -25,7 +25,7 @@ pub(super) enum RunError {
     Reference { name: String, error: EngineError },
     #[error(transparent)]
     Known(#[from] KnownError),
-    #[error("{0} (`--exact` wants whole names)")]
+    #[error("{0} (`--exact` needs whole names)")]
     NoSuchName(String),
     #[error("{0}")]
     NoMatch(String),

@@ -49,7 +49,7 @@ pub(super) fn keep(run: &Run<'_>, outcomes: &[&Outcome]) {
 
 fn take_off<'o>(judge: &Judge, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<(), KnownError> {
     for name in judge.take_off(outcomes)? {
-        note!("taken off the known failures: {name}");
+        note!("removed from the known failures: {name}");
     }
     Ok(())
 }

@@ -247,7 +247,7 @@ impl Shared<'_> {
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
         if workers > cores() {
-            note!("{workers} workers, and this process may use {}", words::count(u64::from(cores()), "processor"));
+            note!("{workers} workers, but this process may use only {}", words::count(u64::from(cores()), "processor"));
         }
         let command = |label: &str| crew::command(label, &run_id, number, places, config);
         let supervision = Supervision {

@@ -199,7 +199,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             Place::Body(body, true) => place = Place::Body(body, false),
             Place::Body(_, false) if empty => place = Place::Directive,
             Place::Body(Body::Rows | Body::Text, false) if raw != "----" && raw.trim_end() == "----" => {
-                let message = "blanks behind `----`: take them away, or the line is a part of the SQL";
+                let message = "blanks behind `----`: remove them, or the line is a part of the SQL";
                 return Err(SyntaxError::new(number, message));
             }
             Place::Body(Body::Rows, false) if raw == "----" => place = Place::Rows,

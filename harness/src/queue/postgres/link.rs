@@ -1,5 +1,5 @@
 //! One participant's connection. It reconnects after a loss, and restores the lock and the heartbeat by which others
-//! see that the participant is alive.
+//! see that the participant is active.
 //!
 //! The thread that uses the server also drives the connection: a separate thread would have to wait for a processor
 //! that an engine keeps busy. A second thread wakes only to send heartbeats while an engine runs a long file, and not
@@ -30,7 +30,7 @@ use super::sql;
 use crate::engine::Url;
 use crate::engine::postgres::address::{self, check_version};
 
-/// How long a participant counts as alive without a heartbeat, unless the URL sets another lease.
+/// How long a participant counts as active without a heartbeat, unless the URL sets another lease.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// The minimum time that the server gets to accept a connection.
@@ -60,7 +60,7 @@ impl Timing {
         i32::try_from(self.lease.as_millis()).unwrap_or(i32::MAX)
     }
 
-    /// How long a session or a heartbeat may be missing before its participant is declared dead.
+    /// How long a session or a heartbeat may be missing before its participant is declared lost.
     pub(super) fn grace_ms(self) -> i32 {
         self.lease_ms() / 3
     }
@@ -119,7 +119,7 @@ struct Shared {
     config: Config,
     timing: Timing,
     identity: OnceLock<Identity>,
-    /// Whether the participant was declared dead, or its run no longer exists.
+    /// Whether the participant was declared lost, or its run no longer exists.
     gone: AtomicBool,
     current: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
@@ -380,7 +380,7 @@ impl Shared {
         }
     }
 
-    /// Sends a heartbeat, and notices if this participant was declared dead.
+    /// Sends a heartbeat, and notices if this participant was declared lost.
     async fn renew_over(&self, connection: &Connection, identity: &Identity) -> Result<(), Error> {
         let Identity { run, worker, timing, .. } = identity;
         match connection.rows(sql::RENEW, &[run, worker, &timing.lease_ms()]).await {
