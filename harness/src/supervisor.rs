@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Event, Reporter};
 use crate::known::Judge;
-use crate::outcome::Verdict;
+use crate::outcome::{Size, Verdict};
 use crate::process::{Family, Interrupts, ProcessError};
 use crate::queue::{Event as QueueEvent, Lost, Plan, Queue, QueueError, Running};
 use crate::worker::{EARLIER_FAILURE, Policy, TIME_BUDGET, WorkerEnd, settle};
@@ -71,7 +71,7 @@ pub enum SupervisorError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Workers cannot even start within the memory limit.
-    #[error("workers cannot start: `--memory-limit` of {} MiB is too low; the last one printed:\n{output}", .limit >> 20)]
+    #[error("workers cannot start: `--memory-limit` of {} is too low; the last one printed:\n{output}", Size(*.limit))]
     TooLittleMemory {
         /// The limit, in bytes.
         limit: u64,

@@ -263,7 +263,11 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
 /// Prints what was found and written, and shows the script if it is short.
 fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path, &Path)) {
     let Shrunk { before, left, tries, symptom, line, .. } = shrunk;
-    let records = if *left == 1 { "record is" } else { "records are" };
+    let records = match (left, before) {
+        (_, 1) => "record is",
+        (1, _) => "records is",
+        _ => "records are",
+    };
     say!("{}:{line}: {symptom}", file.script());
     say!("{left} of {before} {records} left after {tries} tries in {:.1} s", took.as_secs_f64());
     if symptom.is_mismatch() {
