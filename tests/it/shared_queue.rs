@@ -138,10 +138,19 @@ fn a_queue_where_nothing_can_be_written_is_an_error() {
         }
     }
     place.run("--queue tests/00.test").exits(4).says("is not a queue");
+    place
+        .run("--queue tests")
+        .exits(2)
+        .says("`--queue` (or `SLT_QUEUE`) names the folder `tests`: use the path of a file");
+    place.run("--queue=").exits(2).says("`--queue` (or `SLT_QUEUE`) has no value: use the path of a file");
     assert_eq!(fs::read_to_string(place.path("tests/00.test")).unwrap(), PASSES, "and is left as it was");
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--parallel", "--results", "tests/00.test"]);
-    place.start_command(command).wait().exits(4).says("cannot use the folder for results `tests/00.test`");
+    place
+        .start_command(command)
+        .wait()
+        .exits(4)
+        .says("cannot use `tests/00.test` for results: it is a file, not a folder");
 }
 
 #[test]

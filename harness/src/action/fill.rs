@@ -14,7 +14,7 @@ use crate::outcome::{CutShort, Outcome};
 use crate::report::paint;
 use crate::report::words::count;
 use crate::run::{Target, around_here, colored_stdout};
-use crate::suite::{TestFile, shown};
+use crate::suite::{TestFile, shown, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::{self, Bless, Fill, How, Options, Reference};
 
@@ -81,7 +81,16 @@ pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
         Ok(reference) => reference,
         Err(message) => return usage(message),
     };
-    let files: Result<Vec<TestFile>, String> = flags.files.iter().map(|path| paths::file(path, &suite)).collect();
+    let file = |path: &PathBuf| {
+        let found = paths::file(path, &suite);
+        match path.to_str().and_then(with_line) {
+            Some((name, _)) if found.is_err() => {
+                Err(format!("`{}` names a line, and `slt fill` fills whole files: name `{name}`", path.display()))
+            }
+            _ => found,
+        }
+    };
+    let files: Result<Vec<TestFile>, String> = flags.files.iter().map(file).collect();
     let files = match files {
         Ok(files) => files,
         Err(message) => return usage(message),

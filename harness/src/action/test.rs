@@ -118,6 +118,10 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitSta
 
 /// The test file that the user names, or the one record of it that is named.
 fn chosen(path: &Path, suite: &Suite, alone: bool) -> Result<TestFile, String> {
+    if path.is_dir() {
+        let shown = path.display();
+        return Err(format!("`{shown}` is a folder: `slt run --root {shown}` runs the files in it"));
+    }
     let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
     match named {
         // A file below the root may have a name such as `x:12`.

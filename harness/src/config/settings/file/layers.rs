@@ -70,7 +70,7 @@ impl<'s> Source<'s> {
                 Kind::Dialects => self.dialects(table, key, item)?,
                 kind => {
                     let words = kind.words(item, self.folder);
-                    let words = words.ok_or_else(|| self.wrong(table, name, item, &kind.expected()))?;
+                    let words = words.ok_or_else(|| self.wrong_words(table, name, item, kind))?;
                     for word in &words {
                         self.check(key, word).map_err(|why| self.at(line, &format!("`{name}`: {why}")))?;
                     }
@@ -198,6 +198,23 @@ impl<'s> Source<'s> {
                 format!("unknown key `{name}`; did you mean `{key}`?")
             }
             _ => format!("unknown key `{name}`: `slt config` lists all keys"),
+        }
+    }
+
+    /// The message about a value of the wrong type, or about the first such item of a list.
+    fn wrong_words(&self, table: &dyn TableLike, name: &str, item: &Item, kind: Kind) -> String {
+        let each = match kind {
+            Kind::Texts => "a text in quotes for each item",
+            Kind::Paths => "a path in quotes for each item",
+            _ => return self.wrong(table, name, item, &kind.expected()),
+        };
+        match item.as_array().and_then(|array| array.iter().find(|value| !value.is_str())) {
+            Some(odd) => {
+                let line =
+                    odd.span().map_or_else(|| self.line(table, name, item), |span| line_of(self.text, span.start));
+                self.at(line, &format!("`{name}` needs {each}, not this {}", odd.type_name()))
+            }
+            None => self.wrong(table, name, item, &kind.expected()),
         }
     }
 
