@@ -46,15 +46,15 @@ struct Slt {
 
 const AFTER_HELP: &str = "\
 Examples:
-  slt run select                              files whose name contains `select`
+  slt run select                            files whose name contains `select`
   slt run --root path/to/files --format terse
-  slt test path/to/one.slt                    one file, every record shown
-  slt check path/to/files                     what is wrong in them, found without an engine
+  slt test path/to/one.slt                  one file, every record shown
+  slt check path/to/files                   what is wrong in them, found without an engine
   slt list --root path/to/files
-  slt status                                  the last run at a glance
+  slt status                                the last run at a glance
 
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
-2 the command line or a variable is invalid; 4 the harness could not continue;
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not
+run; 2 the command line or a variable is invalid; 4 the harness could not continue;
 5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
@@ -77,8 +77,8 @@ Examples:
   slt run --workers 8 --time 300 --report
   slt run --known-failures known.toml --ratchet
 
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
-2 the command line or a variable is invalid; 4 the harness could not continue;
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not
+run; 2 the command line or a variable is invalid; 4 the harness could not continue;
 5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
@@ -218,8 +218,8 @@ fn built() -> clap::Command {
     }
     for name in handover::COMMANDS {
         command = command.mut_subcommand(name, |command| {
-            let after = command.get_after_long_help().or(command.get_after_help());
-            let after = after.map(|after| format!("{after}\n\n")).unwrap_or_default();
+            let after = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
+            let after = after.filter(|after| !after.is_empty()).map(|after| after + "\n\n").unwrap_or_default();
             command.after_long_help(format!("{after}{}", cargo::HELP))
         });
     }

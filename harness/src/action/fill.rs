@@ -47,17 +47,19 @@ pub(crate) struct Flags {
 }
 
 const EXAMPLES: &str = "\
-What is filled: `statement` alone becomes `statement ok` or `statement error`; `query II` gets its rows, if nothing is below
-`----` or there is no `----`; `query` alone gets its rows, and its letters, which only `.slt` can do without.
+What is filled: `statement` alone becomes `statement ok` or `statement error`; `query II`
+gets its rows, if nothing is below `----` or there is no `----`; `query` alone gets its
+rows, and its letters, which only `.slt` can do without.
 
 Examples:
   slt fill select/new.test --reference sqlite
   slt fill a.slt b.slt --reference postgres://me@127.0.0.1/test
   slt fill new.slt --reference sqlite --bless=check     only shows what would be written
 
-Exit codes: 0 every record that runs on the reference expects what it returns; 101 some do not, or `--bless=check` or
-`--bless=review` has something to show; 2 the command line or a variable is invalid; 4 the reference cannot be
-reached or was lost: that file, and those after it, stay as they are.";
+Exit codes: 0 every record that runs on the reference expects what it returns; 101 some do
+not, or `--bless=check` or `--bless=review` has something to show; 2 the command line or a
+variable is invalid; 4 the reference cannot be reached or was lost: that file, and those
+after it, stay as they are.";
 
 /// Fills the files.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {

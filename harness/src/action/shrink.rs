@@ -65,15 +65,18 @@ pub(crate) struct Flags {
 
 const EXAMPLES: &str = "\
 Examples:
-  slt shrink select/joins.test:5172                  writes select/joins.min.test and select/joins.min.sql
-  slt shrink crash.slt --engine external:./driver    the first record that fails, crashes or hangs
-  slt shrink slow.slt:12 --query-timeout 2           a record that takes longer than 2 s
+  slt shrink select/joins.test:5172     writes select/joins.min.test and joins.min.sql
+  slt shrink crash.slt --engine external:./driver
+                                        the first record that fails, crashes or hangs
+  slt shrink slow.slt:12 --query-timeout 2
+                                        a record that takes longer than 2 s
 
-With --reference, a shorter script counts only if the record passes there. Default: embedded SQLite, if that is not the
-engine itself and the record passes there.
+With --reference, a shorter script counts only if the record passes there. Default:
+embedded SQLite, if that is not the engine itself and the record passes there.
 
-Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget); 5 nothing fails;
-101 it does not fail each time; 2 the command line or a variable is invalid; 4 tries cannot be made.";
+Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget);
+5 nothing fails; 101 it does not fail each time; 2 the command line or a variable is
+invalid; 4 tries cannot be made.";
 
 /// Shrinks the file, or runs one try of a process that does.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {

@@ -45,12 +45,13 @@ pub(crate) struct TestFlags {
 
 const EXAMPLES: &str = "\
 Examples:
-  slt test select/joins.test                  by its name below the root
-  slt test select/joins.test:12               the record in line 12, and what it needs before it
-  slt test ../mine/new.slt --bless=check      by its path; shows what `--bless` would change
+  slt test select/joins.test                by its name below the root
+  slt test select/joins.test:12             the record in line 12, and what it needs
+  slt test ../mine/new.slt --bless=check    by its path; shows what `--bless` would change
   slt test ../mine/new.slt --bless
 
-Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable cannot be used.";
+Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable cannot be
+used.";
 
 /// Runs the file and shows each record as it ends.
 pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {

@@ -44,16 +44,18 @@ pub(super) struct Flags {
 }
 
 const AFTER_HELP: &str = "\
-Keys: a accept, r reject, s skip (decide later), e change the record in $VISUAL or $EDITOR first,
-q quit, Ctrl-C leave this file as it was. A file is written when its last record is decided.
+Keys: a accept, r reject, s skip (decide later), e change the record in $VISUAL or $EDITOR
+first, q quit, Ctrl-C leave this file as it was. A file is written when its last record is
+decided.
 
 Examples:
-  slt run --bless=review                      writes FILE.new beside each file with new results
-  slt review                                  shows them one by one
+  slt run --bless=review                 writes FILE.new beside each file with new results
+  slt review                             shows them one by one
   slt review --accept select/joins.test
 
-Exit codes: 0 done, or nothing waits; 3 Ctrl-C; 101 a file was refused, because it changed meanwhile or cannot be
-written; 2 the command line cannot be used, or there is no terminal.";
+Exit codes: 0 done, or nothing waits; 3 Ctrl-C; 101 a file was refused, because it changed
+meanwhile or cannot be written; 2 the command line cannot be used, or there is no
+terminal.";
 
 /// The new results that wait beside one file.
 struct Waiting {

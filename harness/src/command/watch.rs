@@ -31,7 +31,7 @@ pub(super) struct Flags {
 
 const AFTER_HELP: &str = "\
 Examples:
-  slt watch                                   what changed since it passed, and what fails, after each change
+  slt watch                                 after each change: what changed or fails
   slt watch joins --file-timeout 10
   slt watch --root path/to/files
 

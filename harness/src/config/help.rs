@@ -91,13 +91,14 @@ const IN_SHORT_HELP: [&str; 25] = [
 ];
 
 pub(super) const AFTER_HELP: &str = "\
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
-2 the command line or a variable is invalid; 4 the harness could not continue;
-5 with --parallel: no file matches the filters, or nothing in the matching files could be checked.
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not
+run; 2 the command line or a variable is invalid; 4 the harness could not continue;
+5 with --parallel: no file matches the filters, or nothing in the matching files could be
+checked.
 
 Examples:
-  cargo test --test slt -- select1                       files whose name contains `select1`
-  cargo test --test slt -- --exact select/joins.test     that file and no other
+  cargo test --test slt -- select1                     files whose name contains `select1`
+  cargo test --test slt -- --exact select/joins.test   that file and no other
   SLT_CORPUS=target/corpus cargo test --release --test slt";
 
 /// Adds the variable's name to an error about a value from the environment.
