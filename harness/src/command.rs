@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
@@ -186,7 +186,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Err(status) => return status.into(),
     };
     let mut command = built();
-    let parsed = config::read(&mut command, &arguments, |error, _| error);
+    let parsed = config::read(&mut command, &arguments, with_suggestion);
     let checked = parsed.and_then(|read| {
         let checked = match read.matches.subcommand() {
             Some(("run" | "list" | "config", flags)) => config::check_typed(flags),
@@ -203,6 +203,21 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         }
         Err(error) => usage(&error).into(),
     }
+}
+
+/// Adds the command that an unknown one may be a misspelling of. clap suggests none for a short word with two letters in the
+/// wrong order (`rnu`).
+fn with_suggestion(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) if error.get(ContextKind::SuggestedSubcommand).is_none() => typed.clone(),
+        _ => return error,
+    };
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, &typed), name)).min();
+    if let Some((_, name)) = near.filter(|(distance, _)| *distance <= 1) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![name.to_owned()]));
+    }
+    error
 }
 
 /// The definition of the whole command line, with its help texts.

@@ -336,6 +336,15 @@ fn each_command_is_documented_and_its_help_has_an_example() {
 }
 
 #[test]
+fn a_misspelt_command_gets_a_suggestion() {
+    for (typed, meant) in [("rnu", "run"), ("runs", "run"), ("punchlst", "punchlist"), ("dif", "diff")] {
+        let printed = slt(Path::new("none"), &[typed]);
+        assert!(printed.code == 2 && printed.err.contains(&format!("exists: '{meant}'")), "{typed}: {printed:?}");
+    }
+    assert!(!slt(Path::new("none"), &["xyzzy"]).err.contains("tip:"));
+}
+
+#[test]
 fn slt_without_a_command_names_the_first_ones_and_fails() {
     let printed = Printed::of(&mut command(env!("CARGO_BIN_EXE_slt")));
     assert_eq!((printed.code, printed.out.as_str()), (2, ""));
