@@ -204,12 +204,7 @@ impl Config {
             patterns = flags.files.iter().flat_map(|list| flags::filters(list)).map(str::to_owned).collect();
         }
         let quiet = libtest.quiet
-            || environment::variable(QUIET).is_some_and(|text| {
-                !matches!(
-                    text.to_string_lossy().to_ascii_lowercase().as_str(),
-                    "" | "0" | "n" | "no" | "f" | "false" | "off"
-                )
-            });
+            || environment::variable(QUIET).is_some_and(|text| settings::keys::is_on(&text.to_string_lossy()));
         let format = match libtest.format {
             _ if libtest.quiet => Some(Format::Terse),
             None if quiet => Some(Format::Terse),

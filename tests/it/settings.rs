@@ -166,6 +166,8 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
     });
     let flags = SAMPLES.iter().flat_map(|(_, flag, _, values, _)| [*flag, values[4]]).filter(|word| !word.is_empty());
     check(in_force(by_variable().args(flags)), 4, &|_, (_, flag, ..)| format!("flag {flag}"));
+    let switched = |value: &str| in_force(config("").env("SLT_FAIL_FAST", value))["fail-fast"].0.clone();
+    assert_eq!((switched("0"), switched("yes")), ("false".to_owned(), "true".to_owned()));
     // Each key has a sample, except those that no flag can name.
     let found = in_force(&mut config(""));
     let others: Vec<&str> =
