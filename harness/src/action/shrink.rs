@@ -20,7 +20,7 @@ use crate::process::{self, Family, Interrupts};
 use crate::run::excerpts::excerpt;
 use crate::run::{Target, around_here};
 use crate::shrink::{self, INTERRUPTED, Plan, ShrinkError, Shrunk, Symptom};
-use crate::suite::{At, Suite, TestFile, with_line};
+use crate::suite::{At, Suite, TestFile, shown, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::Options;
 
@@ -180,7 +180,7 @@ fn go(
     let text = [format!("# {HEADLINE}{title}\n\n").as_bytes(), &shrunk.script].concat();
     let statements = [format!("-- {HEADLINE}{title}\n").as_bytes(), &shrunk.sql].concat();
     for (path, text) in [(&script, &text), (&sql, &statements)] {
-        fs::write(path, text).map_err(|error| broken(format!("cannot write `{}`: {error}", path.display())))?;
+        fs::write(path, text).map_err(|error| broken(format!("cannot write `{}`: {error}", shown(path))))?;
     }
     report(&file, &shrunk, clock.elapsed(), (&script, &sql));
     Ok(if shrunk.stopped.is_some() { ExitStatus::Incomplete } else { ExitStatus::Passed })
@@ -226,7 +226,7 @@ fn beside(path: &Path) -> (PathBuf, PathBuf) {
 fn may_be_written(path: &Path) -> Result<(), String> {
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(format!("cannot write `{}`: {error}", path.display())),
+        Err(error) => Err(format!("cannot write `{}`: {error}", shown(path))),
         Ok(text)
             if text
                 .get(2..)
@@ -235,7 +235,7 @@ fn may_be_written(path: &Path) -> Result<(), String> {
         {
             Ok(())
         }
-        Ok(_) => Err(format!("`{}` already exists: name another place with `--output`", path.display())),
+        Ok(_) => Err(format!("`{}` already exists: name another place with `--output`", shown(path))),
     }
 }
 
@@ -291,7 +291,7 @@ fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Pat
         Some(why) => say!("stopped ({why}): this is the shortest script so far"),
         None => {}
     }
-    say!("wrote `{}` and `{}`", script.display(), sql.display());
+    say!("wrote `{}` and `{}`", shown(script), shown(sql));
 }
 
 /// How many records are shown.
