@@ -13,7 +13,7 @@ use crate::summary::ExitStatus;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    #[arg(long, value_name = "FILE", default_value = "latest", help = RUN_HELP)]
+    #[arg(long, value_name = "RUN", default_value = "latest", help = RUN_HELP)]
     from: String,
 
     #[arg(long, value_name = "FILE", help = OUTPUT_HELP)]
