@@ -35,7 +35,7 @@ impl CutShort {
     /// The reasons that a list of known failures may contain (`ends = "crashed"`).
     ///
     /// An unreadable file or an unreachable server says nothing about the engine: no list can allow them.
-    pub const KNOWN: [CutShort; 6] = [
+    pub(crate) const KNOWN: [CutShort; 6] = [
         CutShort::SyntaxError,
         CutShort::ConnectionLost,
         CutShort::Panicked,
