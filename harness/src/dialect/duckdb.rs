@@ -77,6 +77,16 @@ impl Script<'_> {
         steps
     }
 
+    /// The reason why no record runs, if `mode skip` is the reason.
+    fn all_in_mode_skip(&self) -> Option<String> {
+        let records: Vec<_> = self.steps().into_iter().filter(|step| step.action.counts()).collect();
+        let is_all = !records.is_empty() && records.iter().all(|step| step.action == Action::Skipped);
+        is_all.then(|| match records.len() {
+            1 => "`mode skip` leaves out the only record".to_owned(),
+            all => format!("`mode skip` leaves out all {all} records"),
+        })
+    }
+
     /// The files from which steps are included, without repetition.
     pub fn files(&self) -> BTreeSet<Arc<str>> {
         self.steps().into_iter().filter_map(|step| step.place.file.clone()).collect()

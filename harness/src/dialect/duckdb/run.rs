@@ -6,9 +6,7 @@ use std::path::Path;
 
 use super::compare::{self, Actual};
 use super::rewrite::OfAction;
-use super::{
-    Action, Cursor, Event, Expect, MOST_RECORDS, Names, Node, Passes, Place, Query, Scope, Script, Statement, Texts,
-};
+use super::{Action, Cursor, Event, Expect, MOST_RECORDS, Names, Node, Passes, Place, Query, Scope, Statement, Texts};
 use super::{find, parse};
 use crate::dialect::comparison::Mismatch;
 use crate::dialect::complaint::Complaint;
@@ -61,17 +59,7 @@ pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: 
     };
     stage.find(&mut parsed.nodes.iter().map(span));
     state.walk(&mut Cursor::new(&parsed, most), stage);
-    state.skipped.or_else(|| all_in_mode_skip(&parsed))
-}
-
-/// The reason why no record runs, if `mode skip` is the reason.
-fn all_in_mode_skip(script: &Script<'_>) -> Option<String> {
-    let records: Vec<_> = script.steps().into_iter().filter(|step| step.action.counts()).collect();
-    let is_all = !records.is_empty() && records.iter().all(|step| step.action == Action::Skipped);
-    is_all.then(|| match records.len() {
-        1 => "`mode skip` leaves out the only record".to_owned(),
-        all => format!("`mode skip` leaves out all {all} records"),
-    })
+    state.skipped.or_else(|| parsed.all_in_mode_skip())
 }
 
 /// The tags that a script has because of its name.
