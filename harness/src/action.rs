@@ -170,11 +170,10 @@ fn print_roots(suite: &Suite) -> ExitStatus {
 /// The config of `slt run` or `slt list`; with `--parallel`, there is a worker for each processor, unless
 /// the command line says how many.
 pub(crate) fn as_command(mut config: Config, list: bool) -> Config {
-    let list = list || config.list;
     if let Some(parallel) = &mut config.parallel {
         parallel.workers = parallel.workers.or(Some(config::cores()));
     }
-    Config { list, table: !list, ..config }
+    Config { list: list || config.list, slt: true, ..config }
 }
 
 /// Reads the flags of a run, and the target's own. `typed` is what the user typed before them; `None` for `cargo test`.

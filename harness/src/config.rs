@@ -110,8 +110,9 @@ pub struct Config {
     pub parallel: Option<Parallel>,
     /// Show only verdicts: no progress, no closing messages.
     pub quiet: bool,
-    /// Show the summary by category.
-    pub table: bool,
+    /// Whether this is `slt run` or `slt list`, and not `cargo test`: a run then shows the summary by category, and fails if it
+    /// checks nothing.
+    pub slt: bool,
     /// The `slt` command that handed the run over to this test target, up to its flags.
     pub handed_over: Option<String>,
     /// Whether nextest runs this process.
@@ -267,7 +268,7 @@ impl Config {
             github: GitHub::from_env(),
             parallel,
             quiet,
-            table: false,
+            slt: false,
             handed_over: None,
             nextest,
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),

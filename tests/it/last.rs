@@ -91,6 +91,25 @@ fn only_what_has_changed_since_it_passed_is_run_until_nothing_has() {
 }
 
 #[test]
+fn slt_lists_files_by_the_history_of_its_runs() {
+    let place = folder(&[("files/bad.test", FAILS), ("files/good.test", PASSES), ("files/other.test", PASSES)]);
+    let slt = |arguments: &[&str]| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        slt.args(arguments).args(["--root", "files", "--format", "terse"]);
+        Printed::of(slt.current_dir(place.path()).env_remove("SLT_RESULTS"))
+    };
+    assert_eq!(slt(&["run"]).code, 101);
+    for list in [&["list"][..], &["run", "--list"]] {
+        for flag in ["--failed", "--changed"] {
+            let printed = slt(&[list, &[flag]].concat());
+            assert_eq!((printed.code, printed.out.as_str()), (0, "bad.test: test\n"), "{list:?} {flag}: {printed:?}");
+        }
+        let printed = slt(&[list, &["--shard", "1/2"]].concat());
+        assert!(printed.code == 0 && printed.err.contains("as the history has it"), "{list:?}: {printed:?}");
+    }
+}
+
+#[test]
 fn filters_take_patterns_and_leave_out_what_begins_with_an_exclamation_mark() {
     let names = ["a/join1.test", "a/join2.test", "a/other.test", "b/join1.slt"];
     let files = folder(&names.map(|name| (name, PASSES)));

@@ -162,7 +162,7 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     // If the results go to a file or a program, standard output gets nothing else.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // If it cannot be printed, the files are enough.
-        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.table, &results, &written)));
+        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.slt, &results, &written)));
     }
     tell_github(config, &results);
 }

@@ -53,7 +53,7 @@ fn slowest(results: &Results) -> String {
 pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
     let mut command = match &config.handed_over {
         Some(command) => command.clone(),
-        None if config.table => format!("{} run", program()),
+        None if config.slt => format!("{} run", program()),
         None => {
             let program = env::args_os().next().unwrap_or_default();
             cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy()))
