@@ -29,6 +29,21 @@ fn slt_test_writes_the_rows_behind_a_hash_where_runs_do() {
 }
 
 #[test]
+fn a_file_in_which_nothing_is_checked_is_no_success() {
+    let other = "onlyif mysql\nquery I\nSELECT 1\n----\n1\n";
+    let root = folder(&[("empty.test", ""), ("other.test", other), ("both.test", &format!("{other}\n{PASSES}"))]);
+    let slt =
+        |arguments: &[&str]| Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).current_dir(root.path()));
+    for name in ["empty.test", "other.test", "other.test:2"] {
+        let printed = slt(&["test", name]);
+        assert!(printed.code == 5 && printed.out.contains("\nresult: ignored ("), "{name}: {printed:?}");
+        assert!(printed.err.contains("nothing in the file could be checked"), "{name}: {printed:?}");
+        assert_eq!(slt(&["run", "--root", ".", "--exact", name]).code, 5, "{name}");
+    }
+    assert_eq!(slt(&["test", "both.test"]).code, 0);
+}
+
+#[test]
 fn colours_follow_cargos_variable() {
     let root = folder(&[("a.test", FAILS)]);
     let test = |arguments: &[&str], color: &str| {
