@@ -420,12 +420,21 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
     }
 }
 
-/// Refuses `--bless-errors` without `--bless`; its variable is accepted.
+/// Refuses `--bless-errors` without `--bless`; its variable is accepted. Also refuses `--bless check`, which is a filter after
+/// `--bless` and would rewrite files.
 pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
-    let typed = matches.value_source("bless_errors") == Some(ValueSource::CommandLine);
-    match typed && !matches.contains_id("bless") {
-        true => Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned()),
-        false => Ok(()),
+    if any_typed(matches, &["bless_errors"]) && !matches.contains_id("bless") {
+        return Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned());
+    }
+    let raw = |id| matches.try_get_raw(id).ok().flatten().into_iter().flatten();
+    let is_bare = any_typed(matches, &["bless"]) && raw("bless").eq(["1"]);
+    let mut filters = raw("filter").chain(raw("more_filters")).filter_map(|word| word.to_str());
+    match filters.find(|word| is_bare && ["check", "review"].contains(word)) {
+        Some(word) => Err(format!(
+            "`--bless {word}` would rewrite the files whose name contains `{word}`: write `--bless={word}`, or `*{word}*` for \
+             these files"
+        )),
+        None => Ok(()),
     }
 }
 
