@@ -205,10 +205,9 @@ fn with_flags<F: Args, A: Args>(
     let mut command = config::with_profile(Command::new("slt").subcommand(flags));
     let (program, rest) = arguments.split_at(1);
     let arguments = [program, &[name.into()], rest].concat();
-    let parsed = config::read(&mut command, &arguments, |error, _| error).and_then(|read| {
+    let parsed = config::read(&mut command, &arguments).and_then(|read| {
         let matches = read.matches.subcommand_matches(name).unwrap_or(&read.matches);
-        let raw = |message| command.error(clap::error::ErrorKind::MissingRequiredArgument, message);
-        check(matches).map_err(raw)?;
+        check(matches).map_err(|message| read.error(&mut command, message))?;
         Ok((F::from_arg_matches(matches)?, A::from_arg_matches(matches)?, read))
     });
     let (flags, own, read) = match parsed {

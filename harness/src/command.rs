@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
@@ -186,14 +185,14 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Err(status) => return status.into(),
     };
     let mut command = built();
-    let parsed = config::read(&mut command, &arguments, |error, _| error);
+    let parsed = config::read(&mut command, &arguments);
     let checked = parsed.and_then(|read| {
         let checked = match read.matches.subcommand() {
             Some(("run" | "list" | "config", flags)) => config::check_typed(flags),
             Some(("test", flags)) => config::check_bless(flags),
             _ => Ok(()),
         };
-        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        checked.map_err(|message| read.error(&mut command, message))?;
         Ok((Slt::from_arg_matches(&read.matches)?, read))
     });
     match checked {

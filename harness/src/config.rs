@@ -22,6 +22,7 @@ use crate::worker::Policy;
 
 mod command_line;
 mod flags;
+mod foreign;
 mod github;
 mod headings;
 mod help;

@@ -94,6 +94,27 @@ fn what_is_wrong_with_flags_is_said_in_the_words_that_were_typed() {
     assert!(printed.err.contains("Usage: cargo slt run -p mine [OPTIONS] [FILTERS]..."), "{printed:?}");
     let printed = Printed::of(command(target_binary()).arg("--nonsense"));
     assert!(printed.code == 2 && printed.err.contains("Usage: cargo test --test NAME -- [OPTIONS]"), "{printed:?}");
+    let root = folder(&[("a.test", FAILS)]);
+    let slt = |line: &str, variable: (&str, &str)| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        Printed::of(slt.args(line.split(' ')).current_dir(root.path()).env(variable.0, variable.1))
+    };
+    let none = ("SLT_QUIET", "");
+    for (line, variable, words) in [
+        ("run --complete", none, "`--complete` is a flag of another runner: here, `--bless` rewrites"),
+        ("list -j 2", none, "`-j` is a flag of another runner: here, `--test-threads N`"),
+        ("watch --junit x", none, "`--junit` is a flag of another runner"),
+        ("status --host x", none, "unexpected argument '--host' found"),
+        ("run --nonsense", none, "\nUsage: slt run "),
+        ("run --ratchet", none, "\nUsage: slt run "),
+        ("test a.test --bless-errors", none, "\nUsage: slt test "),
+        ("config", ("SLT_RETRIES", "x"), "(from the environment variable `SLT_RETRIES`)"),
+        ("test a.test", ("SLT_FILE_TIMEOUT", "x"), "(from the environment variable `SLT_FILE_TIMEOUT`)"),
+        ("run --retries x", ("SLT_RETRIES", "3"), "invalid value 'x' for '--retries <N>'"),
+    ] {
+        let printed = slt(line, variable);
+        assert!(printed.code == 2 && printed.err.contains(words), "{line}: {printed:?}");
+    }
 }
 
 #[test]

@@ -58,8 +58,8 @@ fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
     let (roots, program) = match handover::watched(arguments.to_vec())? {
         Some((roots, program)) => (typed.unwrap_or(roots), Some(program)),
         None => {
-            let words = [OsString::from("slt"), "run".into()].into_iter().chain(arguments.iter().cloned());
-            config::with_profile(Slt::command()).try_get_matches_from(words).map_err(|error| usage(&error))?;
+            let words = [&["slt".into(), "run".into()][..], arguments].concat();
+            config::read(&mut config::with_profile(Slt::command()), &words).map_err(|error| usage(&error))?;
             (typed.unwrap_or_else(|| suite.roots().to_vec()), None)
         }
     };
