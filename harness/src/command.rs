@@ -1,6 +1,8 @@
 //! The `slt` command and its subcommands.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use crate::config::{self, Flags, Read};
 use crate::engine::Engine;
 use crate::escape;
 use crate::process;
+use crate::report::files::replace;
 use crate::run::{Target, leave, usage, with_causes};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
@@ -288,6 +291,18 @@ fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
         io::ErrorKind::BrokenPipe => Ok(ExitStatus::Passed),
         _ => Err(CommandError::Output(error)),
     }
+}
+
+/// Whether the path that the user names for a file is standard output.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes a file that the user wants, and creates its folder.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = folder.and_then(|()| replace(path, bytes));
+    written.map_err(|source| CommandError::Write { path: path.display().to_string(), source })
 }
 
 /// Prints a value as JSON on several lines, for tools and for people.
