@@ -134,7 +134,10 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     let results = match account() {
         Ok(results) => {
             let Checkout { commit, branch } = Checkout::here();
-            let (again, target) = (messages::rerun_command(config, &run.options), Origin::new(config).to_string());
+            // A command that is not complete would run the file on another engine.
+            let (again, by_hand) = messages::rerun_command(config, &run.options);
+            let again = if by_hand.is_empty() { again } else { String::new() };
+            let target = Origin::new(config).to_string();
             Results { again, target, commit, branch, ..results }
         }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
