@@ -196,7 +196,7 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
         [("new.json", "format version 99"), ("absent.json", "cannot read"), ("suite/0.test", "not hold")]
     {
         let printed = place.slt(&["merge", "s1/results.json", file]);
-        assert!(printed.code == 2 && printed.err.contains(words) && printed.err.contains(file), "{printed:?}");
+        assert!(printed.code == 4 && printed.err.contains(words) && printed.err.contains(file), "{printed:?}");
     }
     let nowhere = place.slt(&[&both[..], &["--output", "suite/0.test/all.json"]].concat());
     assert!(nowhere.code == 4 && nowhere.err.contains("cannot write `suite/0.test/all.json`"), "{nowhere:?}");

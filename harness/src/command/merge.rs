@@ -47,7 +47,7 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
     let parts = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(parts) => parts,
-        Err(error) => return complain(&with_causes(&error), ExitStatus::Usage),
+        Err(error) => return complain(&with_causes(&error), ExitStatus::Broken),
     };
     let other = |(_, part): &&(String, Results)| flags.run_id.as_ref().is_some_and(|id| *id != part.run_id);
     if let Some((name, part)) = parts.iter().find(other) {
