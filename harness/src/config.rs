@@ -345,7 +345,7 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         let flag = "`--memory-limit` (or `SLT_MEMORY_LIMIT`)";
         return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
-    let queue = flags.queue.map(|typed| Place::parse(typed.0)).transpose();
+    let queue = flags.queue.map(|typed| Place::parse(typed.0).and_then(Place::check)).transpose();
     let queue = queue.map_err(|error| format!("`--queue` (or `SLT_QUEUE`): {error}"))?;
     if queue.as_ref().is_some_and(Place::spans_machines) && flags.run_id.is_none() {
         return Err("a queue on a server holds many runs: it needs `--run-id` (or `SLT_RUN_ID`)".to_owned());
