@@ -10,17 +10,21 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
     let files = folder(&[("a/bad.test", FAILS), ("a/good.test", PASSES), ("b/bad.slt", FAILS), ("b/good.slt", PASSES)]);
     for program in [Path::new(env!("CARGO_BIN_EXE_slt")), target_binary()] {
         let results = folder(&[]);
-        let run = |arguments: &[&str]| {
+        let run_in = |root: &Path, arguments: &[&str]| {
             let mut command = command(program);
             if program.ends_with("slt") {
                 command.arg("run");
             }
-            command.args(arguments).arg("--root").arg(files.path()).env("SLT_RESULTS", results.path());
+            command.args(arguments).arg("--root").arg(root).env("SLT_RESULTS", results.path());
             Printed::of(&mut command)
         };
+        let run = |arguments: &[&str]| run_in(files.path(), arguments);
         let none = run(&["--failed"]);
         assert!(none.code == 2 && none.err.contains("no run has left a history in"), "{none:?}");
         assert_eq!(run(&[]).code, 101);
+        let others = folder(&[("other.test", FAILS)]);
+        let unknown = run_in(others.path(), &["--failed"]);
+        assert!(unknown.code == 2 && unknown.err.contains("none of these files is in the history in"), "{unknown:?}");
         let one = run(&["--failed", "slt"]);
         assert_eq!(one.verdicts(), ["test b/bad.slt ... FAILED"], "{one:?}");
         // The other file still counts: it failed when it last ran.
