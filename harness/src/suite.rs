@@ -18,6 +18,7 @@ mod error;
 mod excerpt;
 mod exclude;
 mod filter;
+mod links;
 mod rust_path;
 mod stubs;
 mod weight;
@@ -26,6 +27,7 @@ pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::{At, Excerpt};
 pub use filter::{Filter, nearest, nearest_or_folders, with_line};
+use links::{is_editors_lock, leads_nowhere, leads_out};
 use rust_path::rust_path;
 pub use stubs::stubs;
 
@@ -139,7 +141,10 @@ impl Suite {
             let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
             while let Some(entry) = entries.next() {
                 let entry = match entry {
-                    Err(error) if error.path().is_some_and(is_editors_lock) => continue,
+                    // A link to nothing is no test file, unless it has the name of one.
+                    Err(error) if error.path().is_some_and(|path| leads_nowhere(path) && !is_test_file(path)) => {
+                        continue;
+                    }
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
                 // A test file is untrusted input: a link in its folder may lead anywhere. A root is trusted, because the
@@ -282,20 +287,6 @@ fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
 }
 
-/// Whether a path leads out of a folder when all its links are followed; false for a path that cannot be followed.
-fn leads_out(path: &Path, folder: &Path) -> bool {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    match (path.canonicalize(), folder.canonicalize()) {
-        (Ok(path), Ok(folder)) => !path.starts_with(folder),
-        _ => false,
-    }
-}
-
-/// Whether this is the link that Emacs keeps next to a file that is being edited: `.#x.test`, which leads nowhere.
-fn is_editors_lock(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".#"))
-}
-
 fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
     let path = error.path().unwrap_or(root).to_path_buf();
     let reason = match error.loop_ancestor() {
@@ -399,13 +390,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_is_being_edited_is_found_once_and_other_dangling_links_are_errors() {
-        let (folder, suite) = suite_of(&["x.test"]);
-        std::os::unix::fs::symlink("me@here.1234:1", folder.path().join(".#x.test")).unwrap();
-        assert_eq!(suite.discover().unwrap().len(), 1);
+    fn a_link_to_nothing_is_an_error_only_if_it_has_the_name_of_a_test_file() {
+        let (folder, suite) = suite_of(&["x.test", "a/y.test"]);
+        // Emacs makes such a link while a file is being edited.
+        for (name, target) in [(".#x.test", "me@here.1234:1"), (".clang-format", "nowhere"), ("a/sub", "../nowhere")] {
+            std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
+        }
+        assert_eq!(names(&suite.discover().unwrap()), ["a/y.test", "x.test"]);
         assert_eq!(suite.find(".#x.test").unwrap(), None);
-        std::os::unix::fs::symlink("nowhere", folder.path().join("y.test")).unwrap();
-        assert!(suite.discover().unwrap_err().to_string().contains("y.test"));
+        std::os::unix::fs::symlink("nowhere", folder.path().join("z.test")).unwrap();
+        let error = suite.discover().unwrap_err().to_string();
+        assert!(error.contains("z.test`: it is a link to `nowhere`, which does not exist"), "{error}");
     }
 
     #[cfg(unix)]
