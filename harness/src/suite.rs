@@ -27,7 +27,7 @@ pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::{At, Excerpt};
 pub use filter::{Filter, nearest, nearest_or_folders, with_line};
-use links::{is_editors_lock, leads_nowhere, leads_out};
+use links::{is_editors_lock, is_nothing, leads_out, walk_error};
 use rust_path::rust_path;
 pub use stubs::stubs;
 
@@ -141,8 +141,8 @@ impl Suite {
             let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
             while let Some(entry) = entries.next() {
                 let entry = match entry {
-                    // A link to nothing is no test file, unless it has the name of one.
-                    Err(error) if error.path().is_some_and(|path| leads_nowhere(path) && !is_test_file(path)) => {
+                    // A link to nothing counts only if it may be meant for a test file, or for a folder of them.
+                    Err(error) if error.path().is_some_and(is_nothing) => {
                         continue;
                     }
                     entry => entry.map_err(|error| walk_error(root, &error))?,
@@ -287,18 +287,6 @@ fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
 }
 
-fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
-    let path = error.path().unwrap_or(root).to_path_buf();
-    let reason = match error.loop_ancestor() {
-        Some(ancestor) => format!("it is a link that leads back to `{}`", ancestor.display()),
-        None => match std::fs::read_link(&path) {
-            Ok(target) if !path.exists() => format!("it is a link to `{}`, which does not exist", target.display()),
-            _ => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
-        },
-    };
-    SuiteError::Unreadable { path, reason }
-}
-
 /// The trial's name for a path below a root, or the reason why the path cannot be a name.
 fn name_of(relative: &Path) -> Result<String, String> {
     let Some(text) = relative.to_str() else {
@@ -393,14 +381,20 @@ mod tests {
     fn a_link_to_nothing_is_an_error_only_if_it_has_the_name_of_a_test_file() {
         let (folder, suite) = suite_of(&["x.test", "a/y.test"]);
         // Emacs makes such a link while a file is being edited.
-        for (name, target) in [(".#x.test", "me@here.1234:1"), (".clang-format", "nowhere"), ("a/sub", "../nowhere")] {
+        for (name, target) in [(".#x.test", "me@here.1234:1"), (".clang-format", "nowhere"), ("a/x.csv", "../nowhere")]
+        {
             std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
         }
         assert_eq!(names(&suite.discover().unwrap()), ["a/y.test", "x.test"]);
         assert_eq!(suite.find(".#x.test").unwrap(), None);
-        std::os::unix::fs::symlink("nowhere", folder.path().join("z.test")).unwrap();
-        let error = suite.discover().unwrap_err().to_string();
-        assert!(error.contains("z.test`: it is a link to `nowhere`, which does not exist"), "{error}");
+        // A name without a dot may be that of a folder of test files.
+        for name in ["a/sub", "z.test"] {
+            let path = folder.path().join(name);
+            std::os::unix::fs::symlink("nowhere", &path).unwrap();
+            let error = suite.discover().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name}`: it is a link to `nowhere`, which does not exist")), "{error}");
+            fs::remove_file(path).unwrap();
+        }
     }
 
     #[cfg(unix)]
