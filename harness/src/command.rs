@@ -1,10 +1,12 @@
 //! The `slt` command and its subcommands.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
@@ -13,6 +15,7 @@ use crate::config::{self, Flags, Read};
 use crate::engine::Engine;
 use crate::escape;
 use crate::process;
+use crate::report::files::replace;
 use crate::run::{Target, leave, usage, with_causes};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
@@ -186,14 +189,14 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Err(status) => return status.into(),
     };
     let mut command = built();
-    let parsed = config::read(&mut command, &arguments, with_suggestion);
+    let parsed = config::read(&mut command, &arguments).map_err(|error| with_suggestion(error, &command));
     let checked = parsed.and_then(|read| {
         let checked = match read.matches.subcommand() {
             Some(("run" | "list" | "config", flags)) => config::check_typed(flags),
             Some(("test", flags)) => config::check_bless(flags),
             _ => Ok(()),
         };
-        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        checked.map_err(|message| read.error(&mut command, message))?;
         Ok((Slt::from_arg_matches(&read.matches)?, read))
     });
     match checked {
@@ -304,6 +307,18 @@ fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
         io::ErrorKind::BrokenPipe => Ok(ExitStatus::Passed),
         _ => Err(CommandError::Output(error)),
     }
+}
+
+/// Whether the path that the user names for a file is standard output.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes a file that the user wants, and creates its folder.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = folder.and_then(|()| replace(path, bytes));
+    written.map_err(|source| CommandError::Write { path: path.display().to_string(), source })
 }
 
 /// Prints a value as JSON on several lines, for tools and for people.

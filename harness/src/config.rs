@@ -22,6 +22,7 @@ use crate::worker::Policy;
 
 mod command_line;
 mod flags;
+mod foreign;
 mod github;
 mod headings;
 mod help;
@@ -113,8 +114,9 @@ pub struct Config {
     pub parallel: Option<Parallel>,
     /// Show only verdicts: no progress, no closing messages.
     pub quiet: bool,
-    /// Show the summary by category.
-    pub table: bool,
+    /// Whether this is `slt run` or `slt list`, and not `cargo test`: a run then shows the summary by category, and fails if it
+    /// checks nothing.
+    pub slt: bool,
     /// The `slt` command that handed the run over to this test target, up to its flags.
     pub handed_over: Option<String>,
     /// Whether nextest runs this process.
@@ -265,7 +267,7 @@ impl Config {
             github: GitHub::from_env(),
             parallel,
             quiet,
-            table: false,
+            slt: false,
             handed_over: None,
             nextest,
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
@@ -341,7 +343,7 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         let flag = "`--memory-limit` (or `SLT_MEMORY_LIMIT`)";
         return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
-    let queue = flags.queue.map(|typed| Place::parse(typed.0)).transpose();
+    let queue = flags.queue.map(|typed| Place::parse(typed.0).and_then(Place::check)).transpose();
     let queue = queue.map_err(|error| format!("`--queue` (or `SLT_QUEUE`): {error}"))?;
     if queue.as_ref().is_some_and(Place::spans_machines) && flags.run_id.is_none() {
         return Err("a queue on a server holds many runs: it needs `--run-id` (or `SLT_RUN_ID`)".to_owned());
@@ -417,12 +419,21 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
     }
 }
 
-/// Refuses `--bless-errors` without `--bless`; its variable is accepted.
+/// Refuses `--bless-errors` without `--bless`; its variable is accepted. Also refuses `--bless check`, which is a filter after
+/// `--bless` and would rewrite files.
 pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
-    let typed = matches.value_source("bless_errors") == Some(ValueSource::CommandLine);
-    match typed && !matches.contains_id("bless") {
-        true => Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned()),
-        false => Ok(()),
+    if any_typed(matches, &["bless_errors"]) && !matches.contains_id("bless") {
+        return Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned());
+    }
+    let raw = |id| matches.try_get_raw(id).ok().flatten().into_iter().flatten();
+    let is_bare = any_typed(matches, &["bless"]) && raw("bless").eq(["1"]);
+    let mut filters = raw("filter").chain(raw("more_filters")).filter_map(|word| word.to_str());
+    match filters.find(|word| is_bare && ["check", "review"].contains(word)) {
+        Some(word) => Err(format!(
+            "`--bless {word}` would rewrite the files whose name contains `{word}`: write `--bless={word}`, or `*{word}*` for \
+             these files"
+        )),
+        None => Ok(()),
     }
 }
 

@@ -116,6 +116,11 @@ impl History {
         &self.path
     }
 
+    /// Whether no file is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The last entry of a file.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)

@@ -1,6 +1,5 @@
 //! The test files of a suite: finds them below the roots, names them, sorts them and filters them.
 
-use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -30,9 +29,9 @@ pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::{At, Excerpt};
 pub use filter::{Filter, nearest, nearest_or_folders, with_line};
-use links::{is_editors_lock, leads_out, walk_error};
-pub use name::category;
+use links::{is_editors_lock, is_nothing, leads_out, walk_error};
 use name::name_of;
+pub use name::{by_category, category};
 use rust_path::rust_path;
 pub use stubs::stubs;
 
@@ -145,7 +144,10 @@ impl Suite {
             let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
             while let Some(entry) = entries.next() {
                 let entry = match entry {
-                    Err(error) if error.path().is_some_and(is_editors_lock) => continue,
+                    // A link to nothing counts only if it may be meant for a test file, or for a folder of them.
+                    Err(error) if error.path().is_some_and(is_nothing) => {
+                        continue;
+                    }
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
                 // A test file is untrusted input: a link in its folder may lead anywhere. A root is trusted, because the
@@ -300,15 +302,6 @@ fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
 }
 
-/// How many files each category contains, in the order of the categories' names.
-pub fn by_category(files: &[TestFile]) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for file in files {
-        *counts.entry(file.category()).or_default() += 1;
-    }
-    counts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,13 +383,23 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_is_being_edited_is_found_once_and_other_dangling_links_are_errors() {
-        let (folder, suite) = suite_of(&["x.test"]);
-        std::os::unix::fs::symlink("me@here.1234:1", folder.path().join(".#x.test")).unwrap();
-        assert_eq!(suite.discover().unwrap().len(), 1);
+    fn a_link_to_nothing_is_an_error_only_if_it_has_the_name_of_a_test_file() {
+        let (folder, suite) = suite_of(&["x.test", "a/y.test"]);
+        // Emacs makes such a link while a file is being edited.
+        for (name, target) in [(".#x.test", "me@here.1234:1"), (".clang-format", "nowhere"), ("a/x.csv", "../nowhere")]
+        {
+            std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
+        }
+        assert_eq!(names(&suite.discover().unwrap()), ["a/y.test", "x.test"]);
         assert_eq!(suite.find(".#x.test").unwrap(), None);
-        std::os::unix::fs::symlink("nowhere", folder.path().join("y.test")).unwrap();
-        assert!(suite.discover().unwrap_err().to_string().contains("y.test"));
+        // A name without a dot may be that of a folder of test files.
+        for name in ["a/sub", "z.test"] {
+            let path = folder.path().join(name);
+            std::os::unix::fs::symlink("nowhere", &path).unwrap();
+            let error = suite.discover().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name}`: it is a link to `nowhere`, which does not exist")), "{error}");
+            fs::remove_file(path).unwrap();
+        }
     }
 
     #[cfg(unix)]

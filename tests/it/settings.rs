@@ -95,7 +95,7 @@ const SAMPLES: &[Sample] = &[
     ("seed", "--seed", "SLT_SEED", ["1", "2", "3", "4", "5"], ""),
     ("memory-limit", "--memory-limit", "SLT_MEMORY_LIMIT", ["1", "2", "'1K'", "4", "5"], ""),
     ("run-memory", "--run-memory", "SLT_RUN_MEMORY", ["1", "2", "'1K'", "4", "5"], ""),
-    ("queue", "--queue", "SLT_QUEUE", ["'a'", "'b'", "'c'", "d", "e"], ""),
+    ("queue", "--queue", "SLT_QUEUE", ["'a.q'", "'b.q'", "'c.q'", "d.q", "e.q"], ""),
     ("engine-version", "--engine-version", "SLT_ENGINE_VERSION", ["'a'", "'b'", "'c'", "d", "e"], ""),
     ("keep-runs", "--keep-runs", "SLT_KEEP_RUNS", ["1", "2", "3", "4", "5"], ""),
 ];

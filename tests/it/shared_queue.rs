@@ -138,11 +138,9 @@ fn a_queue_where_nothing_can_be_written_is_an_error() {
         }
     }
     place.run("--queue tests/00.test").exits(4).says("is not a queue");
-    place
-        .run("--queue tests")
-        .exits(2)
-        .says("`--queue` (or `SLT_QUEUE`) names the folder `tests`: use the path of a file");
-    place.run("--queue=").exits(2).says("`--queue` (or `SLT_QUEUE`) has no value: use the path of a file");
+    place.run("--queue=").exits(2).says("`--queue` (or `SLT_QUEUE`): no such queue: use the path of a file");
+    place.run("--queue tests").exits(2).says("`--queue` (or `SLT_QUEUE`): `tests` is a folder: name a file in it");
+    place.run("--run-id x --queue postgres://h/db?slt_lease=x").exits(2).says("cannot use `postgres://h/db`: ");
     assert_eq!(fs::read_to_string(place.path("tests/00.test")).unwrap(), PASSES, "and is left as it was");
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--parallel", "--results", "tests/00.test"]);

@@ -10,6 +10,7 @@ use crate::config::{self, ReferenceError, ReferenceFlag, TrialFlags, WITH_BLESS}
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
+use crate::outcome::Verdict;
 use crate::report::transcript::Transcript;
 use crate::run::excerpts::excerpt;
 use crate::run::{Target, around_here, colored_stdout, folder, recorded, with_causes};
@@ -50,8 +51,8 @@ Examples:
   slt test ../mine/new.slt --bless=check    by its path; shows what `--bless` would change
   slt test ../mine/new.slt --bless
 
-Exit codes: 0 the file passed; 101 it failed; 2 the command line or a variable cannot be
-used.";
+Exit codes: 0 the file passed; 101 it failed; 5 nothing in it could be checked;
+2 the command line or a variable cannot be used; 4 the harness could not continue.";
 
 /// Runs the file and shows each record as it ends.
 pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
@@ -113,6 +114,10 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: &Options) -> ExitSta
         Err(error) => complain(&format!("cannot write the results: {error}"), ExitStatus::Broken),
         Ok(()) if outcome.verdict.is_failure() => ExitStatus::Failed,
         Ok(()) if outcome.comparison.as_ref().is_some_and(|comparison| comparison.unreachable) => ExitStatus::Broken,
+        Ok(()) if matches!(outcome.verdict, Verdict::Ignored { .. }) => {
+            note!("nothing in the file could be checked, so the exit code is 5");
+            ExitStatus::Nothing
+        }
         Ok(()) => ExitStatus::Passed,
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum CommandError {
     Write { path: String, source: io::Error },
     #[error("wrote `{path}`, but no program here opens it: open it in a browser by hand")]
     Open { path: String, source: io::Error },
+    #[error("`--open` opens a file, and `--output -` writes none")]
+    NothingToOpen,
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
@@ -59,7 +61,7 @@ impl CommandError {
                 QueryError::Write(_) => ExitStatus::Broken,
                 _ => ExitStatus::Usage,
             },
-            CommandError::UnknownPreset { .. } => ExitStatus::Usage,
+            CommandError::UnknownPreset { .. } | CommandError::NothingToOpen => ExitStatus::Usage,
             #[cfg(not(feature = "sqlite"))]
             CommandError::NoSqlite => ExitStatus::Usage,
             CommandError::Write { .. } | CommandError::Open { .. } | CommandError::Output(_) => ExitStatus::Broken,

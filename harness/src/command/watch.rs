@@ -59,8 +59,8 @@ fn go(suite: Suite, settings: Option<&Settings>, arguments: &[OsString]) -> Resu
     let (suite, program) = match handover::watched(arguments.to_vec())? {
         Some((roots, program)) => (typed.unwrap_or_else(|| Suite::from_roots(roots)), Some(program)),
         None => {
-            let words = [OsString::from("slt"), "run".into()].into_iter().chain(arguments.iter().cloned());
-            config::with_profile(Slt::command()).try_get_matches_from(words).map_err(|error| usage(&error))?;
+            let words = [&["slt".into(), "run".into()][..], arguments].concat();
+            config::read(&mut config::with_profile(Slt::command()), &words).map_err(|error| usage(&error))?;
             match (typed, settings) {
                 (Some(typed), _) => (typed, None),
                 (None, Some(settings)) => (settings.on(suite, false).map_err(unusable)?, None),

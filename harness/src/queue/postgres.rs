@@ -67,7 +67,7 @@ use super::{
     Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Progress, Queue, QueueError, Running,
     Snapshot,
 };
-use crate::engine::Url;
+use crate::engine::{ChoiceError, Url};
 use crate::outcome::{Attempt, Outcome};
 
 /// The newest format version that can be read, and the version that is written.
@@ -118,6 +118,14 @@ enum RunStatus {
 }
 
 impl PostgresQueue {
+    /// Checks a URL without connecting.
+    ///
+    /// # Errors
+    /// It is invalid.
+    pub fn check(url: &Url) -> Result<(), ChoiceError> {
+        link::read_url(url).map(|_| ())
+    }
+
     /// Joins the run of `options.run_id` on the server at `url`, or starts it with `plan`.
     ///
     /// Creates the tables in the schema `slt_queue` of the URL's database if they do not exist. Does not touch runs of

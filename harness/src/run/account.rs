@@ -138,7 +138,10 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     let results = match account() {
         Ok(results) => {
             let Checkout { commit, branch } = Checkout::here();
-            let (again, target) = (messages::rerun_command(config, &run.options), Origin::new(config).to_string());
+            // A command that is not complete would run the file on another engine.
+            let (again, by_hand) = messages::rerun_command(config, &run.options);
+            let again = if by_hand.is_empty() { again } else { String::new() };
+            let target = Origin::new(config).to_string();
             Results { again, target, commit, branch, ..results }
         }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
@@ -166,7 +169,7 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     // If the results go to a file or a program, standard output gets nothing else.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // If it cannot be printed, the files are enough.
-        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.table, &results, &written)));
+        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.slt, &results, &written)));
     }
     tell_github(config, &results);
 }

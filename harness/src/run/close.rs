@@ -67,7 +67,7 @@ impl Run<'_> {
             if config.quiet {
                 return Ok(());
             }
-            if config.table {
+            if config.slt {
                 printer.add(&format!("{}\n", table::by_category(summary)))?;
             }
             printer.add(&figures)

@@ -1,6 +1,9 @@
-//! The names of trials.
+//! The names of trials, and their categories.
 
+use std::collections::BTreeMap;
 use std::path::{MAIN_SEPARATOR, Path};
+
+use super::TestFile;
 
 /// The trial's name for a path below a root, or the reason why the path cannot be a name.
 pub(super) fn name_of(relative: &Path) -> Result<String, String> {
@@ -20,4 +23,13 @@ pub(super) fn name_of(relative: &Path) -> Result<String, String> {
 /// The first folder of a trial's name, or `.` for a file directly in the root.
 pub fn category(name: &str) -> &str {
     name.split_once('/').map_or(".", |(first, _)| first)
+}
+
+/// How many files each category contains, in the order of the categories' names.
+pub fn by_category(files: &[TestFile]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for file in files {
+        *counts.entry(file.category()).or_default() += 1;
+    }
+    counts
 }

@@ -27,8 +27,8 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage, Stat
 
 use super::error::{ServerError, words};
 use super::sql;
-use crate::engine::Url;
 use crate::engine::postgres::address::{self, check_version};
+use crate::engine::{ChoiceError, Url};
 
 /// How long a participant counts as active without a heartbeat, unless the URL sets another lease.
 const LEASE: Duration = Duration::from_secs(30);
@@ -169,17 +169,22 @@ impl Connection {
     }
 }
 
+/// What a URL says: how the server is reached, and how long a lease is.
+pub(super) fn read_url(url: &Url) -> Result<(Config, Duration), ChoiceError> {
+    let (text, lease) = url.take("slt_lease");
+    let lease = match lease.map(|text| text.parse::<f64>()) {
+        None => LEASE,
+        Some(Ok(seconds)) if (0.1..=86_400.0).contains(&seconds) => Duration::from_secs_f64(seconds),
+        Some(_) => return Err(url.complain("`slt_lease` is a number of seconds, 0.1 to 86400")),
+    };
+    Ok((address::config(url, &text)?, lease))
+}
+
 impl Link {
     /// The server at `url`, once it has been reached.
     pub(super) fn new(url: &Url) -> Result<Link, ServerError> {
         let queue = url.to_string();
-        let (text, lease) = url.take("slt_lease");
-        let lease = match lease.map(|text| text.parse::<f64>()) {
-            None => LEASE,
-            Some(Ok(seconds)) if (0.1..=86_400.0).contains(&seconds) => Duration::from_secs_f64(seconds),
-            Some(_) => return Err(url.complain("`slt_lease` is a number of seconds, 0.1 to 86400").into()),
-        };
-        let config = address::config(url, &text)?;
+        let (config, lease) = read_url(url)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| ServerError::System {
             queue: queue.clone(),

@@ -17,6 +17,8 @@ const MOST_NAMES: usize = 10;
 pub(super) struct Failures {
     /// The command that runs a file again, up to its name; empty if unknown.
     pub(super) again: String,
+    /// What the user must add to that command by hand; empty if nothing.
+    pub(super) by_hand: &'static str,
     /// The name of each file, its text, and the record that failed first, if that is in a loop.
     texts: Vec<(String, String, Option<String>)>,
     /// Files to which no connection could be made, by the error.
@@ -38,15 +40,16 @@ impl Failures {
             return String::new();
         }
         self.texts.sort();
+        let by_hand = if self.by_hand.is_empty() { String::new() } else { format!(" ({})", self.by_hand) };
         let command = |what: &str, names: &[String]| match self.again.as_str() {
             "" => String::new(),
             // So many names do not fit into a line.
             command if names.len() > MOST_NAMES => {
-                format!("{what}: {} --failed\n", escape::line(command.trim_end_matches(" --exact")))
+                format!("{what}: {} --failed{by_hand}\n", escape::line(command.trim_end_matches(" --exact")))
             }
             command => {
                 let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-                format!("{what}: {} {}\n", escape::line(command), escape::line(&names.join(" ")))
+                format!("{what}: {} {}{by_hand}\n", escape::line(command), escape::line(&names.join(" ")))
             }
         };
         let mut report = "\nfailures:\n\n".to_owned();
@@ -108,12 +111,14 @@ mod tests {
              run again: slt run --exact c\n\n---- d stdout ----\nx\nrun again: slt run --exact d\n\n"
         );
         let looped = Failure { file: "tests/l.test".into(), line: 4, pass: "i=3, j=2".into(), ..Failure::default() };
-        let mut loops = Failures { again: "slt run --exact".to_owned(), ..Failures::default() };
+        let again = "slt run --exact".to_owned();
+        let mut loops = Failures { again, by_hand: "with the same `--engine`", ..Failures::default() };
         for name in ["l.test", "l.test:4(i=3,j=2)", "other.test"] {
             loops.add(&Outcome { failures: vec![looped.clone()], ..Outcome::new(name, Verdict::Failed) }, "x".into());
         }
         let text = loops.text();
-        assert_eq!(text.matches("\nthat pass: slt run --exact 'l.test:4(i=3,j=2)'\n").count(), 1, "{text}");
+        let that = "\nthat pass: slt run --exact 'l.test:4(i=3,j=2)' (with the same `--engine`)\n";
+        assert_eq!(text.matches(that).count(), 1, "{text}");
         let mut many = Failures { again: "slt run --exact".to_owned(), ..Failures::default() };
         (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "no server"), String::new()));
         let text = many.text();
