@@ -143,7 +143,7 @@ class Server:
         while "ready to accept connections" not in (self.folder / "log").read_text():
             assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.05)
-        # The short lease means that a silent client is soon declared dead.
+        # The short lease means that a silent client is soon declared lost.
         self.url = f"postgres://slt:{PASSWORD}@10.99.0.1/postgres?slt_lease=3"
 
     def log(self):

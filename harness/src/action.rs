@@ -171,11 +171,10 @@ fn print_roots(suite: &Suite) -> ExitStatus {
 /// The config of `slt run` or `slt list`; with `--parallel`, there is a worker for each processor, unless
 /// the command line says how many.
 pub(crate) fn as_command(mut config: Config, list: bool) -> Config {
-    let list = list || config.list;
     if let Some(parallel) = &mut config.parallel {
         parallel.workers = parallel.workers.or(Some(config::cores()));
     }
-    Config { list, table: !list, ..config }
+    Config { list: list || config.list, slt: true, ..config }
 }
 
 /// Reads the flags of a run, and the target's own. `typed` is what the user typed before them; `None` for `cargo test`.
@@ -207,10 +206,9 @@ fn with_flags<F: Args, A: Args>(
     let mut command = config::with_profile(Command::new("slt").subcommand(flags));
     let (program, rest) = arguments.split_at(1);
     let arguments = [program, &[name.into()], rest].concat();
-    let parsed = config::read(&mut command, &arguments, |error, _| error).and_then(|read| {
+    let parsed = config::read(&mut command, &arguments).and_then(|read| {
         let matches = read.matches.subcommand_matches(name).unwrap_or(&read.matches);
-        let raw = |message| command.error(clap::error::ErrorKind::MissingRequiredArgument, message);
-        check(matches).map_err(raw)?;
+        check(matches).map_err(|message| read.error(&mut command, message))?;
         Ok((F::from_arg_matches(matches)?, A::from_arg_matches(matches)?, read))
     });
     let (flags, own, read) = match parsed {

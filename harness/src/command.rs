@@ -1,10 +1,12 @@
 //! The `slt` command and its subcommands.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
@@ -13,6 +15,7 @@ use crate::config::{self, Flags, Read};
 use crate::engine::Engine;
 use crate::escape;
 use crate::process;
+use crate::report::files::replace;
 use crate::run::{Target, leave, usage, with_causes};
 use crate::suite::Suite;
 use crate::summary::ExitStatus;
@@ -46,15 +49,15 @@ struct Slt {
 
 const AFTER_HELP: &str = "\
 Examples:
-  slt run select                              files whose name contains `select`
+  slt run select                            files whose name contains `select`
   slt run --root path/to/files --format terse
-  slt test path/to/one.slt                    one file, every record shown
-  slt check path/to/files                     what is wrong in them, found without an engine
+  slt test path/to/one.slt                  one file, every record shown
+  slt check path/to/files                   what is wrong in them, found without an engine
   slt list --root path/to/files
-  slt status                                  the last run at a glance
+  slt status                                the last run at a glance
 
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
-2 the command line or a variable is invalid; 4 the harness could not continue;
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not
+run; 2 the command line or a variable is invalid; 4 the harness could not continue;
 5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
@@ -77,8 +80,8 @@ Examples:
   slt run --workers 8 --time 300 --report
   slt run --known-failures known.toml --ratchet
 
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
-2 the command line or a variable is invalid; 4 the harness could not continue;
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not
+run; 2 the command line or a variable is invalid; 4 the harness could not continue;
 5 no file matches the filters, or nothing in the matching files could be checked;
 6 the package's test target could not be built or started.";
 
@@ -186,7 +189,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         Err(status) => return status.into(),
     };
     let mut command = built();
-    let parsed = config::read(&mut command, &arguments, |error, _| error);
+    let parsed = config::read(&mut command, &arguments).map_err(|error| with_suggestion(error, &command));
     let checked = parsed.and_then(|read| {
         let checked = match read.matches.subcommand() {
             Some(("run" | "list" | "config", flags)) => config::check_typed(flags),
@@ -194,7 +197,7 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
             Some(("shrink", flags)) => shrink::check(flags),
             _ => Ok(()),
         };
-        checked.map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        checked.map_err(|message| read.error(&mut command, message))?;
         Ok((Slt::from_arg_matches(&read.matches)?, read))
     });
     match checked {
@@ -204,6 +207,21 @@ pub fn main(suite: Suite, engine: Arc<dyn Engine>) -> ExitCode {
         }
         Err(error) => usage(&error).into(),
     }
+}
+
+/// Adds the command that an unknown one may be a misspelling of. clap suggests none for a short word with two letters in the
+/// wrong order (`rnu`).
+fn with_suggestion(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) if error.get(ContextKind::SuggestedSubcommand).is_none() => typed.clone(),
+        _ => return error,
+    };
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, &typed), name)).min();
+    if let Some((_, name)) = near.filter(|(distance, _)| *distance <= 1) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![name.to_owned()]));
+    }
+    error
 }
 
 /// The definition of the whole command line, with its help texts.
@@ -219,8 +237,8 @@ fn built() -> clap::Command {
     }
     for name in handover::COMMANDS {
         command = command.mut_subcommand(name, |command| {
-            let after = command.get_after_long_help().or(command.get_after_help());
-            let after = after.map(|after| format!("{after}\n\n")).unwrap_or_default();
+            let after = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
+            let after = after.filter(|after| !after.is_empty()).map(|after| after + "\n\n").unwrap_or_default();
             command.after_long_help(format!("{after}{}", cargo::HELP))
         });
     }
@@ -244,7 +262,7 @@ fn act(action: Action, read: Read, suite: Suite, engine: Arc<dyn Engine>, why: O
     }
     match action {
         Action::Run(flags) => run::run(flags, read, suite, engine),
-        Action::Watch(_) => watch::run(&suite),
+        Action::Watch(_) => watch::run(suite, read.settings.as_deref()),
         Action::Config(flags) => run::config(flags, read, suite, engine),
         Action::Check(flags) => check::run(&flags, suite),
         Action::List(flags) => run::list(flags, read, suite, engine),
@@ -290,6 +308,18 @@ fn unwritten(error: io::Error) -> Result<ExitStatus, CommandError> {
         io::ErrorKind::BrokenPipe => Ok(ExitStatus::Passed),
         _ => Err(CommandError::Output(error)),
     }
+}
+
+/// Whether the path that the user names for a file is standard output.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes a file that the user wants, and creates its folder.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = folder.and_then(|()| replace(path, bytes));
+    written.map_err(|source| CommandError::Write { path: path.display().to_string(), source })
 }
 
 /// Prints a value as JSON on several lines, for tools and for people.

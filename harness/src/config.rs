@@ -22,11 +22,13 @@ use crate::worker::Policy;
 
 mod command_line;
 mod flags;
+mod foreign;
 mod github;
 mod headings;
 mod help;
 mod in_force;
 pub(crate) mod manifest;
+mod number;
 #[cfg(test)]
 mod options;
 mod own;
@@ -46,6 +48,8 @@ pub(crate) use help::readable_help;
 #[cfg(not(feature = "commands"))]
 use help::readable_help;
 pub use in_force::InForce;
+#[cfg(feature = "commands")]
+pub(crate) use number::{positive, seconds, whole};
 pub(crate) use own::{NoFlags, OWN};
 use parallel::ParallelFlags;
 pub use parallel::Repeat;
@@ -110,8 +114,9 @@ pub struct Config {
     pub parallel: Option<Parallel>,
     /// Show only verdicts: no progress, no closing messages.
     pub quiet: bool,
-    /// Show the summary by category.
-    pub table: bool,
+    /// Whether this is `slt run` or `slt list`, and not `cargo test`: a run then shows the summary by category, and fails if it
+    /// checks nothing.
+    pub slt: bool,
     /// The `slt` command that handed the run over to this test target, up to its flags.
     pub handed_over: Option<String>,
     /// Whether nextest runs this process.
@@ -201,12 +206,7 @@ impl Config {
             patterns = flags.files.iter().flat_map(|list| flags::filters(list)).map(str::to_owned).collect();
         }
         let quiet = libtest.quiet
-            || environment::variable(QUIET).is_some_and(|text| {
-                !matches!(
-                    text.to_string_lossy().to_ascii_lowercase().as_str(),
-                    "" | "0" | "n" | "no" | "f" | "false" | "off"
-                )
-            });
+            || environment::variable(QUIET).is_some_and(|text| settings::keys::is_on(&text.to_string_lossy()));
         let format = match libtest.format {
             _ if libtest.quiet => Some(Format::Terse),
             None if quiet => Some(Format::Terse),
@@ -267,7 +267,7 @@ impl Config {
             github: GitHub::from_env(),
             parallel,
             quiet,
-            table: false,
+            slt: false,
             handed_over: None,
             nextest,
             sliced: std::env::var_os(SLICES).is_some_and(|value| value != "1"),
@@ -343,7 +343,7 @@ fn shared(flags: ParallelFlags) -> Result<Option<Parallel>, String> {
         let flag = "`--memory-limit` (or `SLT_MEMORY_LIMIT`)";
         return Err(format!("{flag} is for worker processes: it needs `--workers`"));
     }
-    let queue = flags.queue.map(|typed| Place::parse(typed.0)).transpose();
+    let queue = flags.queue.map(|typed| Place::parse(typed.0).and_then(Place::check)).transpose();
     let queue = queue.map_err(|error| format!("`--queue` (or `SLT_QUEUE`): {error}"))?;
     if queue.as_ref().is_some_and(Place::spans_machines) && flags.run_id.is_none() {
         return Err("a queue on a server holds many runs: it needs `--run-id` (or `SLT_RUN_ID`)".to_owned());
@@ -419,30 +419,32 @@ pub(crate) fn check_typed(matches: &ArgMatches) -> Result<(), String> {
     }
 }
 
-/// Refuses `--bless-errors` without `--bless`; its variable is accepted.
+/// Refuses `--bless-errors` without `--bless`; its variable is accepted. Also refuses `--bless check`, which is a filter after
+/// `--bless` and would rewrite files.
 pub(crate) fn check_bless(matches: &ArgMatches) -> Result<(), String> {
-    let typed = matches.value_source("bless_errors") == Some(ValueSource::CommandLine);
-    match typed && !matches.contains_id("bless") {
-        true => Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned()),
-        false => Ok(()),
+    if any_typed(matches, &["bless_errors"]) && !matches.contains_id("bless") {
+        return Err("`--bless-errors` says what `--bless` may write: it needs `--bless` too".to_owned());
+    }
+    let raw = |id| matches.try_get_raw(id).ok().flatten().into_iter().flatten();
+    let is_bare = any_typed(matches, &["bless"]) && raw("bless").eq(["1"]);
+    let mut filters = raw("filter").chain(raw("more_filters")).filter_map(|word| word.to_str());
+    match filters.find(|word| is_bare && ["check", "review"].contains(word)) {
+        Some(word) => Err(format!(
+            "`--bless {word}` would rewrite the files whose name contains `{word}`: write `--bless={word}`, or `*{word}*` for \
+             these files"
+        )),
+        None => Ok(()),
     }
 }
 
 /// The number of threads: the flag, libtest's variable, or the number of processors.
 fn threads(flag: Option<usize>) -> Result<usize, String> {
-    let positive = |count: usize, name: &str| match count {
-        0 => Err(format!("`{name}` is 0, but needs at least one thread")),
-        count => Ok(count),
-    };
-    if let Some(count) = flag {
-        return positive(count, "--test-threads");
-    }
-    match std::env::var("RUST_TEST_THREADS") {
-        Ok(text) => {
-            let count = text.parse().map_err(|_| format!("`RUST_TEST_THREADS` is `{text}`, which is not a number"))?;
-            positive(count, "RUST_TEST_THREADS")
+    match (flag, std::env::var("RUST_TEST_THREADS")) {
+        (Some(count), _) => Ok(count),
+        (None, Ok(text)) => {
+            number::positive(&text).map_err(|why| format!("`RUST_TEST_THREADS` is `{text}`, but {why}"))
         }
-        Err(_) => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        (None, Err(_)) => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
     }
 }
 
@@ -452,30 +454,12 @@ fn shuffle_seed(flag: bool, seed: Option<u64>) -> Result<Option<u64>, String> {
         return Ok(seed);
     }
     if let Ok(text) = std::env::var("RUST_TEST_SHUFFLE_SEED") {
-        return text
-            .parse()
-            .map(Some)
-            .map_err(|_| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, which is not a number"));
+        let seed = number::whole(&text).map(Some);
+        return seed.map_err(|why| format!("`RUST_TEST_SHUFFLE_SEED` is `{text}`, but {why}"));
     }
     let wanted = flag || std::env::var_os("RUST_TEST_SHUFFLE").is_some_and(|value| value != "0");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok(wanted.then(|| u64::from(now.subsec_nanos())))
-}
-
-/// Reads a time limit: seconds, optionally with decimals, more than zero.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time".to_owned())?;
-    if duration.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(duration) }
-}
-
-/// Reads a time limit: whole milliseconds, more than zero.
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(0) => Err("must be more than 0".to_owned()),
-        Ok(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        Err(_) => Err("not a number of milliseconds".to_owned()),
-    }
 }
 
 #[cfg(test)]

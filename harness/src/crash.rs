@@ -10,7 +10,7 @@
 //! | an engine that does not return | the thread that waits for the trial | the verdict of the trial; see `trial::apart` |
 //!
 //! Writing a slot costs a copy of the text: no lock, no system call, no allocation. Workers of a supervisor do not use
-//! this: they have a page in memory that outlives them.
+//! this: they have a page in memory that is kept after their end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

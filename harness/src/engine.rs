@@ -170,7 +170,7 @@ pub trait Together {
     /// Begins a request on the connection of a pass. Passes are numbered from 0.
     ///
     /// # Errors
-    /// The request could not be begun. Then [`next`](Together::next) does not yield it.
+    /// The request could not be started. Then [`next`](Together::next) does not yield it.
     fn begin(&mut self, pass: u64, request: Request<'_>) -> Result<(), EngineError>;
 
     /// Waits for the next request to end, writes its result into `rows`, which is empty, and returns its pass.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Outcome, Verdict};
 use crate::suite::TestFile;
+use crate::temporary;
 
 mod order;
 mod shares;
@@ -115,6 +116,11 @@ impl History {
         &self.path
     }
 
+    /// Whether no file is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The last entry of a file.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
@@ -149,12 +155,13 @@ impl History {
     /// Rewrites the history with the last entry of each file; lines that other processes append meanwhile are lost.
     fn rewrite(&self) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut text = Vec::new();
         let mut entries: Vec<&Entry> = self.entries.values().collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {
-            file.write_all(&line(entry)?)?;
+            text.extend(line(entry)?);
         }
+        let file = temporary::file(&tempfile::Builder::new(), folder, &text)?;
         file.persist(&self.path).map_err(|error| error.error)?;
         Ok(())
     }

@@ -36,7 +36,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
-use serde::Deserialize;
 
 use crate::outcome::{CutShort, RecordId};
 
@@ -65,8 +64,7 @@ struct Entry {
 }
 
 /// An entry as written in the file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 struct Listed {
     path: String,
     engine: Option<String>,
@@ -91,48 +89,15 @@ pub enum KnownError {
         #[source]
         source: io::Error,
     },
-    /// The file is not TOML, or has keys that are not allowed.
-    #[error("the known failures `{path}` cannot be used")]
+    /// The list cannot be used: it is not TOML, or an entry is wrong.
+    #[error("{path}:{line}: {what}")]
     Format {
         /// The list.
         path: String,
-        /// The position and the error.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// An entry's path is not a glob.
-    #[error("`{entry}` is not a file pattern: {what}, at {path}:{line}")]
-    Pattern {
-        /// The list.
-        path: String,
-        /// The line of the entry.
+        /// The line, counted from 1.
         line: usize,
-        /// The path.
-        entry: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// An entry has both `records` and `failed`.
-    #[error("`records` and `failed` cannot both be given, at {path}:{line}")]
-    Twice {
-        /// The list.
-        path: String,
-        /// The line of the entry.
-        line: usize,
-    },
-    /// An entry's `ends` is an ending that a list cannot excuse.
-    #[error(
-        "`ends = \"{}\"` cannot be known: a list excuses `syntax_error`, `connection_lost`, `panicked`, `crashed`, \
-         `timed_out` and `out_of_memory`, at {path}:{line}",
-        .ends.name()
-    )]
-    Ends {
-        /// The list.
-        path: String,
-        /// The line of the entry.
-        line: usize,
-        /// The end.
-        ends: CutShort,
+        /// What is wrong there, and what is expected.
+        what: String,
     },
     /// Entries match no file, so they are out of date.
     #[error("{}", .0.join("\nerror: "))]
@@ -151,6 +116,11 @@ pub enum KnownError {
     Exists(String),
 }
 
+/// The error for a list that is wrong in this line.
+fn unusable(path: &str, line: usize, what: &str) -> KnownError {
+    KnownError::Format { path: path.to_owned(), line, what: what.to_owned() }
+}
+
 impl KnownFailures {
     /// Reads a list.
     ///
@@ -161,17 +131,12 @@ impl KnownFailures {
         let text = fs::read_to_string(path).map_err(|source| KnownError::Read { path: shown.clone(), source })?;
         let entry = |(line, listed): (usize, Listed)| {
             if listed.records.is_some() && listed.failed.is_some() {
-                return Err(KnownError::Twice { path: shown.clone(), line });
+                return Err(unusable(&shown, line, "`records` and `failed` cannot both be given"));
             }
-            if let Some(ends) = listed.ends.filter(|ends| !ends.can_be_known()) {
-                return Err(KnownError::Ends { path: shown.clone(), line, ends });
-            }
-            let pattern = Pattern::new(&listed.path).map_err(|error| KnownError::Pattern {
-                path: shown.clone(),
-                line,
-                entry: listed.path.clone(),
-                what: error.msg,
-            })?;
+            let bad = |error: glob::PatternError| {
+                unusable(&shown, line, &format!("`path`: `{}` is not a file pattern: {}", listed.path, error.msg))
+            };
+            let pattern = Pattern::new(&listed.path).map_err(bad)?;
             Ok(Entry { listed, pattern, line })
         };
         let entries = list::read(&text, &shown)?.into_iter().map(entry).collect::<Result<_, KnownError>>()?;

@@ -47,6 +47,8 @@ macro_rules! say {
 
 mod escape;
 
+mod temporary;
+
 mod diff;
 
 mod environment;

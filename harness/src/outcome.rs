@@ -133,8 +133,10 @@ impl fmt::Display for Verdict {
             Verdict::Ignored { reason } => write!(f, "ignored ({reason})"),
             Verdict::Crashed { how } => write!(f, "crashed ({how})"),
             Verdict::TimedOut { limit_ms } => write!(f, "timed out after {}", Seconds(*limit_ms)),
-            Verdict::OutOfMemory { limit_bytes } => write!(f, "out of memory (limit {} MiB)", limit_bytes >> 20),
-            Verdict::KnownFailure { reason, was } if was == "FAILED" => write!(f, "known failure ({reason})"),
+            Verdict::OutOfMemory { limit_bytes } => write!(f, "out of memory (limit {})", Size(*limit_bytes)),
+            Verdict::KnownFailure { reason, was } if was == "FAILED" || was == reason => {
+                write!(f, "known failure ({reason})")
+            }
             Verdict::KnownFailure { reason, was } => write!(f, "known failure ({was}; {reason})"),
             Verdict::UnexpectedPass { reason } => write!(f, "unexpected pass (known failure: {reason})"),
             Verdict::NotRun { reason } => write!(f, "not run ({reason})"),
@@ -149,6 +151,21 @@ impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = Duration::from_millis(self.0).as_secs_f64();
         write!(f, "{seconds} s")
+    }
+}
+
+/// A number of bytes, in the largest unit that it is a whole number of: `512 MiB`, `1 KiB`, `1 byte`.
+pub(crate) struct Size(pub(crate) u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("0 bytes"),
+            1 => f.write_str("1 byte"),
+            bytes if bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
+            bytes if bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{bytes} bytes"),
+        }
     }
 }
 
@@ -378,7 +395,14 @@ mod tests {
             (Verdict::TimedOut { limit_ms: 300_000 }, "timed out after 300 s"),
             (Verdict::TimedOut { limit_ms: 500 }, "timed out after 0.5 s"),
             (Verdict::OutOfMemory { limit_bytes: 64 << 20 }, "out of memory (limit 64 MiB)"),
+            (Verdict::OutOfMemory { limit_bytes: 3 << 10 }, "out of memory (limit 3 KiB)"),
+            (Verdict::OutOfMemory { limit_bytes: 1 }, "out of memory (limit 1 byte)"),
             (Verdict::KnownFailure { reason: "no joins".into(), was: "FAILED".into() }, "known failure (no joins)"),
+            // `--write-known-failures` writes the verdict as the reason.
+            (
+                Verdict::KnownFailure { reason: "timed out after 1 s".into(), was: "timed out after 1 s".into() },
+                "known failure (timed out after 1 s)",
+            ),
             (
                 Verdict::KnownFailure { reason: "no joins".into(), was: "crashed (SIGSEGV)".into() },
                 "known failure (crashed (SIGSEGV); no joins)",

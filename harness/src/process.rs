@@ -1,7 +1,7 @@
 //! Starts, watches and ends the processes of a supervisor. No process remains at the end.
 //!
 //! A [`Family`] is all processes of one run: its [`Child`]ren, their descendants, and a [`guardian`] that exits shortly
-//! after the supervisor. No process of it survives:
+//! after the supervisor. No process of it is left:
 //!
 //! | what ends | what happens |
 //! |---|---|
@@ -12,7 +12,7 @@
 //!
 //! Every child leads its own process group, and all its descendants inherit a mark in the environment variable
 //! [`MARK`]. So a daemon that left the group with `setsid` is still found in `/proc/*/environ`. A process that leaves
-//! the group *and* empties its environment is found while its ancestors are alive and, after [`Family::adopt_orphans`],
+//! the group *and* empties its environment is found while its ancestors run and, after [`Family::adopt_orphans`],
 //! at the end.
 //!
 //! No signal goes to a pid that may have been reused. A child's group is signalled while the child is unreaped, which

@@ -7,7 +7,7 @@
 //! ```text
 //!                claim                   finish
 //!   waiting ──────────────▶ leased ──────────────────▶ final
-//!      ▲                    │    │ holder is dead        ▲
+//!      ▲                    │    │ holder is lost        ▲
 //!      │      requeue       │    ▼ lost                  │ finish
 //!      ├────────────────────┘   leased to the taker ─────┤
 //!      └────────────────────────────┘ requeue, release
@@ -90,10 +90,10 @@ pub trait Queue: Send {
     /// Gives the entry back as if the attempt had never started. Used when the attempt ended because its run did.
     fn release(&mut self, lease: Lease, why: &str) -> Result<(), QueueError>;
 
-    /// Takes over every lease whose holder is dead.
+    /// Takes over every lease whose holder is lost.
     ///
     /// The caller now holds these leases and must requeue or finish each. If it ends first, they are lost again and go
-    /// to the next caller. A holder is dead when its process has ended or dropped its queue. Time alone decides only
+    /// to the next caller. A holder is lost when its process has ended or dropped its queue. Time alone decides only
     /// for processes that cannot be seen: see each kind of queue.
     fn lost(&mut self) -> Result<Vec<Lost>, QueueError>;
 
@@ -203,7 +203,7 @@ impl Lease {
 #[derive(Debug)]
 #[must_use]
 pub struct Lost {
-    /// The lease to requeue or finish. Its attempt is the dead worker's.
+    /// The lease to requeue or finish. Its attempt is the lost worker's.
     pub lease: Lease,
     /// The worker that was running the entry.
     pub worker: u32,
@@ -262,7 +262,7 @@ pub enum Event {
         /// The reason.
         why: String,
     },
-    /// The holder of an entry was found dead.
+    /// The holder of an entry was found to be lost.
     Lost {
         /// The participant that took over the lease.
         worker: u32,

@@ -137,7 +137,8 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
     };
     let mode = Mode::of(config, &files);
     let mut printer = output::printer(config, mode, &files)?;
-    printer.rerun_by(messages::rerun_command(config, &options));
+    let (again, by_hand) = messages::rerun_command(config, &options);
+    printer.rerun_by(again, by_hand);
     if config.list {
         // nextest needs only names, and asks for them with `terse`.
         printer.list(&files, config.format == Some(Format::Terse));

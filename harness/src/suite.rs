@@ -1,6 +1,7 @@
 //! The test files of a suite: finds them below the roots, names them, sorts them and filters them.
 
-use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ mod error;
 mod excerpt;
 mod exclude;
 mod filter;
+mod links;
+mod name;
 mod rust_path;
 mod stubs;
 mod weight;
@@ -26,6 +29,9 @@ pub(crate) use dialect::WAITING;
 pub use error::SuiteError;
 pub use excerpt::{At, Excerpt};
 pub use filter::{Filter, nearest, nearest_or_folders, with_line};
+use links::{is_editors_lock, is_nothing, leads_out, walk_error};
+use name::name_of;
+pub use name::{by_category, category};
 use rust_path::rust_path;
 pub use stubs::stubs;
 
@@ -33,6 +39,8 @@ pub use stubs::stubs;
 #[derive(Debug, Clone)]
 pub struct Suite {
     roots: Vec<PathBuf>,
+    /// Whether the user names the roots, by a flag, a variable or a setting.
+    is_named: bool,
     dialects: Dialects,
     exclusions: Exclusions,
 }
@@ -72,7 +80,8 @@ impl Suite {
 
     /// A suite of the given roots as they are.
     pub fn from_roots(roots: impl IntoIterator<Item = PathBuf>) -> Self {
-        Suite { roots: roots.into_iter().collect(), dialects: Dialects::default(), exclusions: Exclusions::default() }
+        let (dialects, exclusions) = (Dialects::default(), Exclusions::default());
+        Suite { roots: roots.into_iter().collect(), is_named: false, dialects, exclusions }
     }
 
     /// Reads the files whose names match `pattern` (`duckdb/**`, `*.test`) by the rules of `dialect`, whatever their
@@ -108,11 +117,10 @@ impl Suite {
         self.dialects.rules.iter().map(|(pattern, dialect)| format!("{pattern} ({dialect})")).collect()
     }
 
-    /// A suite with the same settings and other roots.
+    /// A suite with the same settings and other roots, which the user names.
     #[must_use]
-    pub fn at(mut self, roots: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.roots = roots.into_iter().collect();
-        self
+    pub fn at(self, roots: impl IntoIterator<Item = PathBuf>) -> Self {
+        Suite { roots: roots.into_iter().collect(), is_named: true, ..self }
     }
 
     /// The roots, in the order given.
@@ -131,15 +139,15 @@ impl Suite {
         let mut bad_names = Vec::new();
         let mut leading_out = Vec::new();
         for root in &self.roots {
-            let metadata = root.metadata().map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => SuiteError::NoSuchRoot(root.clone()),
-                _ => SuiteError::Unreadable { path: root.clone(), reason: error.to_string() },
-            })?;
+            let metadata = self.metadata(root)?;
             let base = if metadata.is_dir() { root.as_path() } else { root.parent().unwrap_or(Path::new("")) };
             let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
             while let Some(entry) = entries.next() {
                 let entry = match entry {
-                    Err(error) if error.path().is_some_and(is_editors_lock) => continue,
+                    // A link to nothing counts only if it may be meant for a test file, or for a folder of them.
+                    Err(error) if error.path().is_some_and(is_nothing) => {
+                        continue;
+                    }
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
                 // A test file is untrusted input: a link in its folder may lead anywhere. A root is trusted, because the
@@ -170,15 +178,16 @@ impl Suite {
             }
         }
         sort(&mut files);
-        for pair in files.windows(2).filter(|pair| pair[0].name == pair[1].name) {
-            let (a, b) = (pair[0].path.display(), pair[1].path.display());
-            bad_names.push(format!("  `{}` is the name of two files: `{a}` and `{b}`", pair[0].name));
-        }
         if !leading_out.is_empty() {
             return Err(SuiteError::LeadsOut(leading_out));
         }
         if !bad_names.is_empty() {
             return Err(SuiteError::BadNames(bad_names));
+        }
+        let pairs = files.windows(2).filter(|pair| pair[0].name == pair[1].name);
+        let pairs: Vec<[&TestFile; 2]> = pairs.map(|pair| [&pair[0], &pair[1]]).collect();
+        if !pairs.is_empty() {
+            return Err(SuiteError::same_names(&pairs));
         }
         if files.is_empty() {
             return Err(SuiteError::Empty(self.roots.clone()));
@@ -217,13 +226,29 @@ impl Suite {
                 return Err(SuiteError::LeadsOut(vec![path]));
             }
             let file = self.file(name.to_owned(), path, base.unwrap_or(Path::new("")), dialect)?;
-            if let Some(first) = found.replace(file) {
-                let (a, b) = (first.path.display().to_string(), found.expect("just set").path);
-                let complaint = format!("  `{name}` is the name of two files: `{a}` and `{}`", b.display());
-                return Err(SuiteError::BadNames(vec![complaint]));
+            if let Some(first) = &found {
+                return Err(SuiteError::same_names(&[[first, &file]]));
             }
+            found = Some(file);
         }
         Ok(found)
+    }
+
+    /// Checks that all roots exist.
+    ///
+    /// # Errors
+    /// A missing root.
+    #[cfg(feature = "commands")]
+    pub(crate) fn check_roots(&self) -> Result<(), SuiteError> {
+        self.roots.iter().try_for_each(|root| self.metadata(root).map(drop))
+    }
+
+    fn metadata(&self, root: &Path) -> Result<Metadata, SuiteError> {
+        root.metadata().map_err(|error| match error.kind() {
+            ErrorKind::NotFound if self.is_named => SuiteError::NoSuchRoot(root.to_owned()),
+            ErrorKind::NotFound => SuiteError::NoFilesHere(root.to_owned()),
+            _ => SuiteError::Unreadable { path: root.to_owned(), reason: error.to_string() },
+        })
     }
 
     fn check_patterns(&self) -> Result<(), SuiteError> {
@@ -272,64 +297,9 @@ pub(crate) fn sort(files: &mut [TestFile]) {
     files.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
-/// The first folder of a trial's name, or `.` for a file directly in the root.
-pub fn category(name: &str) -> &str {
-    name.split_once('/').map_or(".", |(first, _)| first)
-}
-
 /// Whether the extension of a path, in any letter case, is that of a dialect.
 fn is_test_file(path: &Path) -> bool {
     Dialect::by_extension(path).is_some() && !is_editors_lock(path)
-}
-
-/// Whether a path leads out of a folder when all its links are followed; false for a path that cannot be followed.
-fn leads_out(path: &Path, folder: &Path) -> bool {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    match (path.canonicalize(), folder.canonicalize()) {
-        (Ok(path), Ok(folder)) => !path.starts_with(folder),
-        _ => false,
-    }
-}
-
-/// Whether this is the link that Emacs keeps next to a file that is being edited: `.#x.test`, which leads nowhere.
-fn is_editors_lock(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".#"))
-}
-
-fn walk_error(root: &Path, error: &walkdir::Error) -> SuiteError {
-    let path = error.path().unwrap_or(root).to_path_buf();
-    let reason = match error.loop_ancestor() {
-        Some(ancestor) => format!("it is a link that leads back to `{}`", ancestor.display()),
-        None => match std::fs::read_link(&path) {
-            Ok(target) if !path.exists() => format!("it is a link to `{}`, which does not exist", target.display()),
-            _ => error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
-        },
-    };
-    SuiteError::Unreadable { path, reason }
-}
-
-/// The trial's name for a path below a root, or the reason why the path cannot be a name.
-fn name_of(relative: &Path) -> Result<String, String> {
-    let Some(text) = relative.to_str() else {
-        return Err(format!("  {relative:?} is not UTF-8"));
-    };
-    let name = text.replace(std::path::MAIN_SEPARATOR, "/");
-    if name.chars().any(char::is_control) {
-        Err(format!("  {name:?} holds a line break or another control character"))
-    } else if name.starts_with('-') {
-        Err(format!("  `{name}` begins with `-`, which a test runner takes for a flag"))
-    } else {
-        Ok(name)
-    }
-}
-
-/// How many files each category contains, in the order of the categories' names.
-pub fn by_category(files: &[TestFile]) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for file in files {
-        *counts.entry(file.category()).or_default() += 1;
-    }
-    counts
 }
 
 #[cfg(test)]
@@ -362,8 +332,11 @@ mod tests {
     fn a_missing_root_and_an_empty_one_are_errors_that_name_it() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("nowhere");
-        let error = Suite::from_roots([missing]).discover().unwrap_err().to_string();
-        assert!(error.starts_with("no such folder: `") && error.ends_with("nowhere`"), "{error}");
+        let suite = Suite::from_roots([missing.clone()]);
+        let error = suite.discover().unwrap_err().to_string();
+        assert!(error.starts_with("no test files here: no folder `") && error.contains("nowhere`; name"), "{error}");
+        let error = suite.at([missing]).discover().unwrap_err().to_string();
+        assert!(error.starts_with("no such file or folder: `") && error.ends_with("nowhere`"), "{error}");
         let error = Suite::from_roots([folder.path().to_path_buf()]).discover().unwrap_err();
         assert!(matches!(error, SuiteError::Empty(_)), "{error}");
     }
@@ -383,9 +356,20 @@ mod tests {
         let (a, _) = suite_of(&["x.test"]);
         let (b, _) = suite_of(&["x.test", "y.test"]);
         let suite = Suite::from_roots([a.path().to_path_buf(), b.path().to_path_buf()]);
-        assert!(suite.discover().unwrap_err().to_string().contains("`x.test` is the name of two files"));
-        assert!(suite.find("x.test").unwrap_err().to_string().contains("`x.test` is the name of two files"));
+        for error in [suite.discover().unwrap_err().to_string(), suite.find("x.test").unwrap_err().to_string()] {
+            assert!(error.contains("`x.test` is the name of two files") && error.contains("`--root "), "{error}");
+        }
         assert_eq!(suite.find("y.test").unwrap().unwrap().path, b.path().join("y.test"));
+    }
+
+    #[test]
+    fn a_root_that_is_given_twice_is_refused() {
+        let (folder, _) = suite_of(&["x.test", "y.test"]);
+        let root = || folder.path().to_path_buf();
+        for other in [root(), root().join("."), root().join("x.test")] {
+            let error = Suite::from_roots([root(), other]).discover().unwrap_err().to_string();
+            assert!(error.ends_with("x.test` twice: name each folder and file once"), "{error}");
+        }
     }
 
     #[cfg(unix)]
@@ -399,13 +383,23 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_is_being_edited_is_found_once_and_other_dangling_links_are_errors() {
-        let (folder, suite) = suite_of(&["x.test"]);
-        std::os::unix::fs::symlink("me@here.1234:1", folder.path().join(".#x.test")).unwrap();
-        assert_eq!(suite.discover().unwrap().len(), 1);
+    fn a_link_to_nothing_is_an_error_only_if_it_has_the_name_of_a_test_file() {
+        let (folder, suite) = suite_of(&["x.test", "a/y.test"]);
+        // Emacs makes such a link while a file is being edited.
+        for (name, target) in [(".#x.test", "me@here.1234:1"), (".clang-format", "nowhere"), ("a/x.csv", "../nowhere")]
+        {
+            std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
+        }
+        assert_eq!(names(&suite.discover().unwrap()), ["a/y.test", "x.test"]);
         assert_eq!(suite.find(".#x.test").unwrap(), None);
-        std::os::unix::fs::symlink("nowhere", folder.path().join("y.test")).unwrap();
-        assert!(suite.discover().unwrap_err().to_string().contains("y.test"));
+        // A name without a dot may be that of a folder of test files.
+        for name in ["a/sub", "z.test"] {
+            let path = folder.path().join(name);
+            std::os::unix::fs::symlink("nowhere", &path).unwrap();
+            let error = suite.discover().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name}`: it is a link to `nowhere`, which does not exist")), "{error}");
+            fs::remove_file(path).unwrap();
+        }
     }
 
     #[cfg(unix)]

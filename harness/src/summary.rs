@@ -33,8 +33,8 @@ pub enum ExitStatus {
     Incomplete = 3,
     /// The harness itself could not continue, or its counts do not add up.
     Broken = 4,
-    /// No file matches the filters, or nothing in the matching files could be checked: only in `slt run` and parallel
-    /// runs.
+    /// No file matches the filters, or nothing in the matching files could be checked: only in `slt run`, `slt test`
+    /// and parallel runs.
     Nothing = 5,
     /// `slt` could not build or start the test target of the package.
     NotBuilt = 6,

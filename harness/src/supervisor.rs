@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Event, Reporter};
 use crate::known::Judge;
-use crate::outcome::Verdict;
+use crate::outcome::{Size, Verdict};
 use crate::process::{Family, Interrupts, ProcessError};
 use crate::queue::{Event as QueueEvent, Lost, Plan, Queue, QueueError, Running};
 use crate::worker::{EARLIER_FAILURE, Policy, TIME_BUDGET, WorkerEnd, settle};
@@ -71,7 +71,7 @@ pub enum SupervisorError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Workers cannot even start within the memory limit.
-    #[error("workers cannot start: `--memory-limit` of {} MiB is too low; the last one printed:\n{output}", .limit >> 20)]
+    #[error("workers cannot start: `--memory-limit` of {} is too low; the last one printed:\n{output}", Size(*.limit))]
     TooLittleMemory {
         /// The limit, in bytes.
         limit: u64,
@@ -118,7 +118,7 @@ pub fn supervise(
     reporter: &dyn Reporter,
 ) -> Result<HashSet<u32>, SupervisorError> {
     let family = Family::new()?;
-    // If this fails, a process that leaves its group and empties its environment may survive.
+    // If this fails, a process that leaves its group and empties its environment may be left.
     let _ = family.adopt_orphans();
     let mut supervisor = Supervisor {
         supervision,
@@ -155,11 +155,11 @@ struct Supervisor<'s> {
     /// The time of the first Ctrl-C.
     interrupted_at: Option<Instant>,
     slots: Vec<Slot>,
-    /// How dead workers ended, by label.
+    /// How workers ended, by label.
     dead: HashMap<String, Dead>,
-    /// The numbers of this supervisor's workers, dead or alive.
+    /// The numbers of this supervisor's workers, also of those that ended.
     own: HashSet<u32>,
-    /// Leases of dead workers that are not settled yet, and when each was found.
+    /// Leases of ended workers that are not settled yet, and when each was found.
     lost: Vec<(Lost, Instant)>,
     /// When it last polled the queue.
     followed: Option<Instant>,
@@ -198,7 +198,7 @@ impl Supervisor<'_> {
     }
 
     /// Whether no participant is running anything any more; called when this supervisor has no worker left. Workers of others
-    /// may still run, and if they die, their own supervisor or this one must settle their files.
+    /// may still run, and if they end, their own supervisor or this one must settle their files.
     fn is_over(&mut self, queue: &mut dyn Queue) -> Result<bool, SupervisorError> {
         if self.interrupted > 1 {
             return Ok(true);
@@ -359,7 +359,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Finds dead workers, settles their files, and starts replacements.
+    /// Finds workers that ended, settles their files, and starts replacements.
     fn reap(&mut self, queue: &mut dyn Queue, reporter: &dyn Reporter) -> Result<(), SupervisorError> {
         let mut reaped = Vec::new();
         for slot in &mut self.slots {
@@ -370,8 +370,8 @@ impl Supervisor<'_> {
         }
         let anyone = !reaped.is_empty();
         if anyone || self.looked_round.is_none_or(|looked| looked.elapsed() > LOOK_ROUND.max(queue.pace() * 5)) {
-            // The lock of a dead process is free, so all its leases are found now. The process may also be one that was started
-            // by hand, or one of a run that is resumed.
+            // The lock of an ended process is free, so all its leases are found now. The process may also be one that was
+            // started by hand, or one of a run that is resumed.
             let now = Instant::now();
             self.lost.extend(queue.lost()?.into_iter().map(|lost| (lost, now)));
             self.looked_round = Some(now);
@@ -395,7 +395,7 @@ impl Supervisor<'_> {
                 self.slots.iter_mut().find(|slot| slot.worker() == Some(lost.worker) && !slot.is_empty())
             {
                 // Either the worker's free lock shows that it has ended; then the next check reaps it and finds out how. Or the
-                // worker hangs, and was declared dead because it sent no heartbeat.
+                // worker hangs, and was declared lost because it sent no heartbeat.
                 if since.elapsed() > REAP_TIME {
                     let how = "it hung for too long".to_owned();
                     slot.end(Verdict::Crashed { how }, lost.lease.entry());
@@ -413,7 +413,7 @@ impl Supervisor<'_> {
         self.replace(queue)
     }
 
-    /// Decides what happens to the file that a dead worker was running.
+    /// Decides what happens to the file that an ended worker was running.
     fn settle(&mut self, queue: &mut dyn Queue, lost: Lost) -> Result<(), SupervisorError> {
         let Supervision { engine, policy, known, fail_fast, .. } = *self.supervision;
         let ran_for = self.current.get(&lost.worker).map_or(Duration::ZERO, |current| current.since.elapsed());
@@ -447,7 +447,7 @@ impl Supervisor<'_> {
         self.dead.values().find(|dead| dead.worker == Some(worker))
     }
 
-    /// Starts replacements for dead workers, if there is work for them.
+    /// Starts replacements for ended workers, if there is work for them.
     fn replace(&mut self, queue: &mut dyn Queue) -> Result<(), SupervisorError> {
         if self.stopped || queue.progress()?.finished == queue.plan().len() {
             return Ok(());

@@ -44,8 +44,8 @@ pub struct Job<'j> {
     pub deadline: Option<Instant>,
     /// Where the worker waits for memory before a file starts.
     pub room: Option<&'j Room>,
-    /// Whether a supervisor started this worker. If not, the worker settles the files of dead workers itself, and reports what
-    /// it waits for. A supervisor does this better, because it knows how the workers ended.
+    /// Whether a supervisor started this worker. If not, the worker settles the files of ended workers itself, and reports
+    /// what it waits for. A supervisor does this better, because it knows how the workers ended.
     pub is_supervised: bool,
     /// Whether each trial has its own thread, which is abandoned if the engine does not return. A supervisor kills the
     /// process instead, and a process with a single thread is faster.
@@ -340,12 +340,12 @@ pub struct WorkerEnd<'e> {
 impl<'e> WorkerEnd<'e> {
     /// The end of a worker that no supervisor started: almost nothing is known about it.
     pub fn unknown(engine: &'e str) -> Self {
-        let how = "its process died".to_owned();
+        let how = "its process ended".to_owned();
         WorkerEnd { engine, verdict: Verdict::Crashed { how }, output: String::new(), ran_for: Duration::ZERO }
     }
 }
 
-/// Returns a dead worker's entry for another attempt, or gives its final outcome, checked against `known`. Returns that
+/// Returns an ended worker's entry for another attempt, or gives its final outcome, checked against `known`. Returns that
 /// outcome.
 ///
 /// If a worker ended together with its supervisor, the supervisor's end is the cause and not the file: the attempt does not

@@ -107,7 +107,20 @@ fn invalid_values_of_bless_are_named() {
     }
     let printed = Printed::of(command(target_binary()).env("SLT_CORPUS", root.path()).env("SLT_BLESS", "perhaps"));
     assert_eq!((printed.code, printed.err.contains("SLT_BLESS")), (2, true), "{printed:?}");
-    assert_eq!(read(root.path().join("x.test")), FAILS);
+    let check = folder(&[("check.test", FAILS)]);
+    for line in ["--bless check", "check --bless", "--bless other review"] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        for printed in
+            [run(check.path(), &arguments), slt(&[&["run", "--root", "."], &arguments[..]].concat(), check.path())]
+        {
+            assert!(printed.code == 2 && printed.err.contains("` would rewrite the files"), "{printed:?}");
+            assert!(printed.err.contains("write `--bless="), "{printed:?}");
+        }
+    }
+    for path in [root.path().join("x.test"), check.path().join("check.test")] {
+        assert_eq!(read(path), FAILS);
+    }
+    assert_eq!(run(check.path(), &["--bless", "*check*"]).code, 0);
 }
 
 #[test]

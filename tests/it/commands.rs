@@ -290,7 +290,7 @@ fn an_invalid_value_is_answered_with_the_valid_ones() {
                 2,
                 "no such column: x\n  SELECT x FROM test_runs\n         ^ line 1, column 8",
             ),
-            (vec!["query", "DELETE FROM test_runs"], 2, "only one SELECT can be asked"),
+            (vec!["query", "DELETE FROM test_runs"], 2, "only one SELECT can be run"),
             (vec!["query", ""], 2, "there is no SQL in the query"),
         ]);
     }
@@ -333,6 +333,15 @@ fn each_command_is_documented_and_its_help_has_an_example() {
         assert!(printed.code == 0 && printed.out.contains(&format!("slt {name}")), "{name}: {printed:?}");
         assert!(printed.out.contains("Example"), "{name}: {printed:?}");
     }
+}
+
+#[test]
+fn a_misspelt_command_gets_a_suggestion() {
+    for (typed, meant) in [("rnu", "run"), ("runs", "run"), ("punchlst", "punchlist"), ("dif", "diff")] {
+        let printed = slt(Path::new("none"), &[typed]);
+        assert!(printed.code == 2 && printed.err.contains(&format!("exists: '{meant}'")), "{typed}: {printed:?}");
+    }
+    assert!(!slt(Path::new("none"), &["xyzzy"]).err.contains("tip:"));
 }
 
 #[test]

@@ -198,6 +198,8 @@ fn no_secret_of_the_engine_is_in_a_workers_command_line_or_in_the_results() {
         Printed::of(run.args(["--engine", &engine, "--allow-system", "--report", "--parallel", "--workers", "1"]));
     assert_eq!((printed.code, printed.out.matches("the command failed").count()), (101, 0), "{printed:?}");
     assert!(printed.out.contains("- 2\n+ 1\n") && printed.err.contains("driver.py …"), "{printed:?}");
+    let again = printed.out.lines().find(|line| line.starts_with("run again: ")).unwrap_or_default();
+    assert!(again.ends_with(" --exact a.slt (with the same `--engine`)") && !again.contains('…'), "{again}");
     assert!(!printed.out.contains("hunter2") && !printed.err.contains("hunter2"), "{printed:?}");
     assert_holds_no_secret(&root.path().join("results"));
 }

@@ -119,7 +119,7 @@ impl Place {
         command
     }
 
-    /// Runs `faulty --parallel`, and checks that no process of it survives.
+    /// Runs `faulty --parallel`, and checks that no process of it is left.
     pub fn run(&self, arguments: &str) -> Ended {
         let ended = self.start(arguments).wait();
         assert_eq!(self.alive(), Vec::<String>::new(), "processes stay behind");

@@ -123,7 +123,10 @@ fn what_cannot_be_filled_is_reported_before_anything_runs() {
         folder(&[("tests/a.slt", "include ../b.part\n\nquery I\nSELECT 1\n"), ("b.part", "query I\nSELECT 2\n")]);
     for (arguments, words) in [
         (&["tests/a.slt"][..], "needs an engine that says what is right: `--reference ENGINE` (or `SLT_REFERENCE`)"),
-        (&["tests/a.slt", "--reference", "oracle"], "no such engine"),
+        (&["tests/a.slt", "--reference", "oracle"], "no such engine `oracle`: use `sqlite`"),
+        (&["tests/a.slt", "--reference", "sqlit"], "no such engine `sqlit`; did you mean `sqlite`?\n"),
+        (&["tests/a.slt:3", "--reference", "sqlite"], "`slt fill` fills whole files: name `tests/a.slt`"),
+        (&["tests", "--reference", "sqlite"], "`tests` is a folder: name a test file"),
         (&["tests/b.slt", "--reference", "sqlite"], "no test file `tests/b.slt`"),
         (&["--reference", "sqlite"], "<FILE>..."),
     ] {

@@ -255,6 +255,20 @@ fn watch_runs_what_changed_or_failed_until_ctrl_c() {
 }
 
 #[test]
+fn a_folder_without_test_files_is_named_with_the_flag_for_another() {
+    let empty = folder(&[]);
+    let slt = |words: &[&str]| Printed::of(slt_command(empty.path()).env_remove("CARGO_MANIFEST_DIR").args(words));
+    for word in ["run", "list", "check", "stubs", "watch", "review"] {
+        let printed = slt(&[word]);
+        let words = "error: no test files here: no folder `tests/corpus`; name a folder with `--root PATH`\n";
+        assert!(printed.code == 2 && printed.err.ends_with(words), "{word}: {printed:?}");
+        let printed = slt(&[word, "--root", "nope.slt"]);
+        let words = "error: no such file or folder: `nope.slt`\n";
+        assert!(printed.code == 2 && printed.err.ends_with(words), "{word}: {printed:?}");
+    }
+}
+
+#[test]
 fn a_package_without_a_target_for_commands_needs_no_cargo() {
     let manifest = "[package]\nname = \"plain\"\n[package.metadata.slt]\ntargets = []\n";
     let folder = folder(&[("Cargo.toml", manifest)]);

@@ -32,7 +32,7 @@ fn hundreds_of_killed_workers_leave_each_file_one_outcome() {
         let mut run = place.start("--workers 4 --crash-retries 1000");
         let begun = Instant::now();
         while !run.is_over() {
-            // Half of the time in quick succession, so that workers also die before they run anything.
+            // Half of the time in quick succession, so that workers also end before they run anything.
             let most = if random(2) == 0 { 2_000 } else { 20_000 };
             std::thread::sleep(Duration::from_micros(random(most)));
             let workers = workers_of(run.pid());

@@ -10,17 +10,21 @@ fn only_what_failed_in_the_last_run_is_run_until_nothing_fails() {
     let files = folder(&[("a/bad.test", FAILS), ("a/good.test", PASSES), ("b/bad.slt", FAILS), ("b/good.slt", PASSES)]);
     for program in [Path::new(env!("CARGO_BIN_EXE_slt")), target_binary()] {
         let results = folder(&[]);
-        let run = |arguments: &[&str]| {
+        let run_in = |root: &Path, arguments: &[&str]| {
             let mut command = command(program);
             if program.ends_with("slt") {
                 command.arg("run");
             }
-            command.args(arguments).arg("--root").arg(files.path()).env("SLT_RESULTS", results.path());
+            command.args(arguments).arg("--root").arg(root).env("SLT_RESULTS", results.path());
             Printed::of(&mut command)
         };
+        let run = |arguments: &[&str]| run_in(files.path(), arguments);
         let none = run(&["--failed"]);
         assert!(none.code == 2 && none.err.contains("no run has left a history in"), "{none:?}");
         assert_eq!(run(&[]).code, 101);
+        let others = folder(&[("other.test", FAILS)]);
+        let unknown = run_in(others.path(), &["--failed"]);
+        assert!(unknown.code == 2 && unknown.err.contains("none of these files is in the history in"), "{unknown:?}");
         let one = run(&["--failed", "slt"]);
         assert_eq!(one.verdicts(), ["test b/bad.slt ... FAILED"], "{one:?}");
         // The other file still counts: it failed when it last ran.
@@ -87,6 +91,25 @@ fn only_what_has_changed_since_it_passed_is_run_until_nothing_has() {
             assert_eq!(run(&["--changed"]).code, 5, "{way:?}");
             assert_eq!(verdicts(run(&["--changed", "--failed"])), (0, "good.test ok".to_owned()), "{way:?}");
         }
+    }
+}
+
+#[test]
+fn slt_lists_files_by_the_history_of_its_runs() {
+    let place = folder(&[("files/bad.test", FAILS), ("files/good.test", PASSES), ("files/other.test", PASSES)]);
+    let slt = |arguments: &[&str]| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        slt.args(arguments).args(["--root", "files", "--format", "terse"]);
+        Printed::of(slt.current_dir(place.path()).env_remove("SLT_RESULTS"))
+    };
+    assert_eq!(slt(&["run"]).code, 101);
+    for list in [&["list"][..], &["run", "--list"]] {
+        for flag in ["--failed", "--changed"] {
+            let printed = slt(&[list, &[flag]].concat());
+            assert_eq!((printed.code, printed.out.as_str()), (0, "bad.test: test\n"), "{list:?} {flag}: {printed:?}");
+        }
+        let printed = slt(&[list, &["--shard", "1/2"]].concat());
+        assert!(printed.code == 0 && printed.err.contains("as the history has it"), "{list:?}: {printed:?}");
     }
 }
 

@@ -28,7 +28,8 @@ fn an_invalid_value_is_named_with_its_flag_or_variable() {
         ("--memory-limit", "SLT_MEMORY_LIMIT", "much", "not a size such as `512M`"),
         ("--run-memory", "SLT_RUN_MEMORY", "0", "not a size such as `512M`"),
         ("--repeat", "SLT_REPEAT", "0", "must be at least 1"),
-        ("--seed", "SLT_SEED", "x", "invalid digit"),
+        ("--seed", "SLT_SEED", "x", "needs a whole number of at least 0"),
+        ("--retries", "SLT_RETRIES", "-1", "needs a whole number of at least 0"),
         ("--run-id", "SLT_RUN_ID", "a b", "an id is up to 100 letters"),
     ] {
         let mut command = place.command("");
@@ -40,7 +41,7 @@ fn an_invalid_value_is_named_with_its_flag_or_variable() {
         ended.says(words);
         ended.says(variable);
     }
-    assert!(!place.path("results").exists(), "nothing was begun");
+    assert!(!place.path("results").exists(), "nothing was started");
 }
 
 #[test]

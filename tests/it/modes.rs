@@ -143,7 +143,7 @@ fn by_hand(queue: Option<&str>, run_id: impl Fn(&str) -> String + Sync) {
         }
         // The next supervisor sees that the first process is gone, but not how it ended.
         let next = run(&place, &format!("{arguments} --workers 1"), queue).exits(101);
-        assert_eq!(next.verdict("bad.test"), "crashed (its process died)", "{what}: {next}");
+        assert_eq!(next.verdict("bad.test"), "crashed (its process ended)", "{what}: {next}");
         next.says(&format!("[SQL] FAULT {what}\nat tests/bad.test:4"));
         next.others_passed("bad.test");
         run(&place, &format!("{arguments} --resume"), queue);

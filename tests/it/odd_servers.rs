@@ -42,7 +42,7 @@ fn a_server_that_is_too_old_is_named_with_its_version() {
             let printed = run(&engine, &[("a.test", PASSES), ("b.slt", "statement error\nSELECT nothing\n")], way);
             // Both files get the same answer, which is printed once.
             assert_eq!((printed.code, printed.out.matches(&words).count()), (101, 1), "{printed:?}");
-            assert!(printed.out.contains("---- 2 files that could not connect stdout ----"), "{printed:?}");
+            assert!(printed.out.contains("---- 2 files that could not connect ----"), "{printed:?}");
             assert!(printed.result().starts_with("test result: FAILED. 0 passed; 2 failed"), "{printed:?}");
         }
     }

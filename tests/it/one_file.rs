@@ -29,6 +29,21 @@ fn slt_test_writes_the_rows_behind_a_hash_where_runs_do() {
 }
 
 #[test]
+fn a_file_in_which_nothing_is_checked_is_no_success() {
+    let other = "onlyif mysql\nquery I\nSELECT 1\n----\n1\n";
+    let root = folder(&[("empty.test", ""), ("other.test", other), ("both.test", &format!("{other}\n{PASSES}"))]);
+    let slt =
+        |arguments: &[&str]| Printed::of(command(env!("CARGO_BIN_EXE_slt")).args(arguments).current_dir(root.path()));
+    for name in ["empty.test", "other.test", "other.test:2"] {
+        let printed = slt(&["test", name]);
+        assert!(printed.code == 5 && printed.out.contains("\nresult: ignored ("), "{name}: {printed:?}");
+        assert!(printed.err.contains("nothing in the file could be checked"), "{name}: {printed:?}");
+        assert_eq!(slt(&["run", "--root", ".", "--exact", name]).code, 5, "{name}");
+    }
+    assert_eq!(slt(&["test", "both.test"]).code, 0);
+}
+
+#[test]
 fn colours_follow_cargos_variable() {
     let root = folder(&[("a.test", FAILS)]);
     let test = |arguments: &[&str], color: &str| {
@@ -79,6 +94,27 @@ fn what_is_wrong_with_flags_is_said_in_the_words_that_were_typed() {
     assert!(printed.err.contains("Usage: cargo slt run -p mine [OPTIONS] [FILTERS]..."), "{printed:?}");
     let printed = Printed::of(command(target_binary()).arg("--nonsense"));
     assert!(printed.code == 2 && printed.err.contains("Usage: cargo test --test NAME -- [OPTIONS]"), "{printed:?}");
+    let root = folder(&[("a.test", FAILS)]);
+    let slt = |line: &str, variable: (&str, &str)| {
+        let mut slt = command(env!("CARGO_BIN_EXE_slt"));
+        Printed::of(slt.args(line.split(' ')).current_dir(root.path()).env(variable.0, variable.1))
+    };
+    let none = ("SLT_QUIET", "");
+    for (line, variable, words) in [
+        ("run --complete", none, "`--complete` is a flag of another runner: here, `--bless` rewrites"),
+        ("list -j 2", none, "`-j` is a flag of another runner: here, `--test-threads N`"),
+        ("watch --junit x", none, "`--junit` is a flag of another runner"),
+        ("status --host x", none, "unexpected argument '--host' found"),
+        ("run --nonsense", none, "\nUsage: slt run "),
+        ("run --ratchet", none, "\nUsage: slt run "),
+        ("test a.test --bless-errors", none, "\nUsage: slt test "),
+        ("config", ("SLT_RETRIES", "x"), "(from the environment variable `SLT_RETRIES`)"),
+        ("test a.test", ("SLT_FILE_TIMEOUT", "x"), "(from the environment variable `SLT_FILE_TIMEOUT`)"),
+        ("run --retries x", ("SLT_RETRIES", "3"), "invalid value 'x' for '--retries <N>'"),
+    ] {
+        let printed = slt(line, variable);
+        assert!(printed.code == 2 && printed.err.contains(words), "{line}: {printed:?}");
+    }
 }
 
 #[test]

@@ -250,8 +250,9 @@ pub fn in_project(word: &str) -> Command {
 
 /// The message of one file that failed.
 pub fn failure<'s>(printed: &'s Printed, name: &str) -> &'s str {
-    let (_, rest) =
-        printed.out.split_once(&format!("---- {name} stdout ----\n")).unwrap_or_else(|| panic!("{printed:?}"));
+    let heads = [format!("---- {name} stdout ----\n"), format!("---- {name} ----\n")];
+    let found = heads.iter().find_map(|head| printed.out.split_once(head));
+    let (_, rest) = found.unwrap_or_else(|| panic!("{printed:?}"));
     let text = rest.split("\n\n").next().unwrap();
     text.split_once("\nrun again: ").map_or(text, |(text, _)| text)
 }

@@ -210,14 +210,38 @@ fn an_error_says_why_a_page_cannot_be_written() {
 
     let root = folder(&[("a.test", PASSES)]);
     assert_eq!(run(root.path(), results.path(), &[]).code, 0);
-    let nowhere = results.path().join("absent/page.html");
+    let nowhere = results.path().join("results.json/page.html");
     let unwritten = slt(results.path(), &["--output", nowhere.to_str().unwrap()]);
-    assert!(unwritten.code == 4 && unwritten.err.contains("absent/page.html`: "), "{unwritten:?}");
+    assert!(unwritten.code == 4 && unwritten.err.contains("results.json/page.html`: "), "{unwritten:?}");
+    let unopened = slt(results.path(), &["--output", "-", "--open"]);
+    assert!(unopened.code == 2 && unopened.err.contains("`--output -` writes none"), "{unopened:?}");
     let mut unopened = command(env!("CARGO_BIN_EXE_slt"));
     unopened.env("SLT_RESULTS", results.path()).env("PATH", results.path()).args(["report", "--open"]);
     let unopened = Printed::of(&mut unopened);
     assert!(unopened.code == 4 && unopened.err.contains("open it in a browser by hand"), "{unopened:?}");
     assert!(results.path().join("report.html").exists());
+}
+
+#[test]
+fn a_page_goes_to_standard_output_or_to_a_folder_that_did_not_exist() {
+    let root = folder(&[("a.test", PASSES), ("b.test", FAILS)]);
+    let results = tempfile::tempdir().unwrap();
+    assert_eq!(run(root.path(), results.path(), &[]).code, 101);
+    let file = results.path().join("results.json");
+    let report = |arguments: &[&str]| {
+        let mut report = command(env!("CARGO_BIN_EXE_slt"));
+        Printed::of(
+            report.args(["report"]).arg(&file).args(arguments).current_dir(root.path()).env_remove("SLT_RESULTS"),
+        )
+    };
+    let printed = report(&["--output", "-"]);
+    assert!(printed.code == 0 && printed.out.starts_with("<!DOCTYPE html>"), "{printed:?}");
+    assert!(printed.out.ends_with("</html>") && !root.path().join("-").exists(), "{printed:?}");
+    for (arguments, path) in [(&[][..], "target/slt/report.html"), (&["--output", "new/page.html"], "new/page.html")] {
+        let written = report(arguments);
+        assert_eq!((written.code, written.out), (0, format!("{path}\n")));
+        assert_eq!(fs::read_to_string(root.path().join(path)).unwrap(), printed.out);
+    }
 }
 
 #[test]

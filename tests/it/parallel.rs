@@ -37,7 +37,7 @@ fn ctrl_c_finishes_running_files_and_leaves_the_rest() {
     let left = verdicts.iter().filter(|(_, verdict)| *verdict == "not run (interrupted)").count();
     let passed = verdicts.iter().filter(|(_, verdict)| *verdict == "ok").count();
     assert_eq!(left + passed, 14, "{ended}");
-    assert!((2..=8).contains(&passed), "what had begun was finished, and nothing begun: {ended}");
+    assert!((2..=8).contains(&passed), "what had started was finished, and nothing else started: {ended}");
     ended.says("interrupt again to kill");
     assert_eq!(place.alive(), Vec::<String>::new());
     assert_eq!(place.run("--workers 2 --resume").exits(0).verdicts().len(), 14);
@@ -152,7 +152,7 @@ fn repetitions_are_counted_by_file() {
     let bad =
         ended.verdicts().iter().filter(|(name, verdict)| name.starts_with("sometimes") && *verdict == "FAILED").count();
     assert_eq!(bad, 1, "{ended}");
-    ended.says("passes    3 begun; files: 1 never failed, 0 always, 1 unstable");
+    ended.says("passes    3 started; files: 1 never failed, 0 always, 1 unstable");
     ended.says("unstable  sometimes.test: passed 2, failed 1");
     ended.says("5 passed; 1 failed");
 }

@@ -65,7 +65,7 @@ fn new_results_wait_in_every_mode_and_their_files_still_fail() {
 fn scripts_accept_or_reject_all_and_print_changed_expectations() {
     let root = waiting();
     let printed = review(root.path(), &["--accept", "a.slt"]);
-    let turn = "a.slt:7: this record expects an error so far, and now expects success";
+    let turn = "a.slt:7: this record expected an error, and now expects success";
     assert_eq!(printed.out, format!("{turn}\na.slt: 3 records accepted, 0 rejected\n"), "{printed:?}");
     assert_eq!((printed.code, read(root.path(), "a.slt").as_str()), (0, RIGHT));
     let root = waiting();
@@ -110,7 +110,7 @@ fn without_a_terminal_it_says_what_to_do_and_bad_names_are_named() {
         "{printed:?}"
     );
     for (arguments, words) in [
-        (&["nothing.slt"][..], "no file or folder `nothing.slt`"),
+        (&["nothing.slt"][..], "no such file or folder: `nothing.slt`"),
         (&["b.slt"], "no new results wait for `b.slt`: `--bless=review` writes them to `b.slt.new`"),
         (&["--accept", "--reject"], "cannot be used with"),
     ] {
@@ -206,7 +206,7 @@ fn records_are_decided_one_by_one_on_a_terminal() {
     let (code, shown) = typed(root.path(), &["a", "r", "s"], "false");
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("\na.slt:1 (1 of 3)\n") && shown.contains("\n- 7\n+ 1\n"), "{shown}");
-    let turn = "NOTE: this record expects an error so far, and would expect success";
+    let turn = "NOTE: this record expected an error, and now expects success";
     assert!(shown.contains("\na.slt:7 (2 of 3)\n") && shown.contains(turn), "{shown}");
     assert!(shown.contains("a.slt: 1 record accepted, 1 rejected, 1 left to review"), "{shown}");
     assert_eq!(read(root.path(), "a.slt"), WRONG.replacen("\n7\n", "\n1\n", 1));

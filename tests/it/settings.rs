@@ -95,7 +95,7 @@ const SAMPLES: &[Sample] = &[
     ("seed", "--seed", "SLT_SEED", ["1", "2", "3", "4", "5"], ""),
     ("memory-limit", "--memory-limit", "SLT_MEMORY_LIMIT", ["1", "2", "'1K'", "4", "5"], ""),
     ("run-memory", "--run-memory", "SLT_RUN_MEMORY", ["1", "2", "'1K'", "4", "5"], ""),
-    ("queue", "--queue", "SLT_QUEUE", ["'a'", "'b'", "'c'", "d", "e"], ""),
+    ("queue", "--queue", "SLT_QUEUE", ["'a.q'", "'b.q'", "'c.q'", "d.q", "e.q"], ""),
     ("engine-version", "--engine-version", "SLT_ENGINE_VERSION", ["'a'", "'b'", "'c'", "d", "e"], ""),
     ("keep-runs", "--keep-runs", "SLT_KEEP_RUNS", ["1", "2", "3", "4", "5"], ""),
 ];
@@ -166,6 +166,8 @@ fn flags_beat_variables_and_these_beat_the_profile_the_default_profile_and_the_f
     });
     let flags = SAMPLES.iter().flat_map(|(_, flag, _, values, _)| [*flag, values[4]]).filter(|word| !word.is_empty());
     check(in_force(by_variable().args(flags)), 4, &|_, (_, flag, ..)| format!("flag {flag}"));
+    let switched = |value: &str| in_force(config("").env("SLT_FAIL_FAST", value))["fail-fast"].0.clone();
+    assert_eq!((switched("0"), switched("yes")), ("false".to_owned(), "true".to_owned()));
     // Each key has a sample, except those that no flag can name.
     let found = in_force(&mut config(""));
     let others: Vec<&str> =
@@ -223,7 +225,8 @@ fn a_list_of_known_failures_or_a_root_that_is_not_there_is_an_error() {
     assert_eq!(Printed::of(&mut slt(place.path(), "status")).err.matches("roots").count(), 0);
     let place = package("roots = [\"tests/slt\"]\nknown-failures = \"gone.toml\"\n", &[("a.test", FAILS)]);
     let printed = Printed::of(&mut target(place.path()));
-    assert!(printed.code == 2 && printed.err.contains("gone.toml"), "{printed:?}");
+    let words = "error: slt.toml:2: `known-failures`: cannot read the known failures `";
+    assert!(printed.code == 2 && printed.err.contains(words) && printed.err.contains("gone.toml"), "{printed:?}");
     let first = place.path().join("gone.toml");
     let printed = Printed::of(target(place.path()).arg("--write-known-failures").arg(&first));
     assert!(printed.code == 101 && first.exists(), "{printed:?}");

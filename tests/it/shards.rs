@@ -150,6 +150,11 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
     let history = fs::read_to_string(place.path("all/history.jsonl")).unwrap();
     assert_eq!(history.lines().count(), 5, "{history}");
 
+    let printed = place.slt(&[&both[..], &["--output", "-"]].concat());
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&printed.out).unwrap(), merged);
+    assert!(printed.code == 0 && printed.err.contains("passed") && !place.path("-").exists(), "{printed:?}");
+    assert_eq!(place.slt(&[&both[..], &["--output", "new/all.json"]].concat()).code, 0);
+    assert_eq!(json(&place.path("new/all.json")), merged);
     let missing = place.slt(&["merge", "s1/results.json", "--allow-incomplete", "--results", "part"]);
     assert!(
         missing.code == 3 && missing.err.contains("error: shard 2 of 2 is missing: 2 files not run: `"),
@@ -191,7 +196,7 @@ fn a_merge_is_green_only_with_all_shards_of_one_suite() {
         [("new.json", "format version 99"), ("absent.json", "cannot read"), ("suite/0.test", "not hold")]
     {
         let printed = place.slt(&["merge", "s1/results.json", file]);
-        assert!(printed.code == 2 && printed.err.contains(words) && printed.err.contains(file), "{printed:?}");
+        assert!(printed.code == 4 && printed.err.contains(words) && printed.err.contains(file), "{printed:?}");
     }
     let nowhere = place.slt(&[&both[..], &["--output", "suite/0.test/all.json"]].concat());
     assert!(nowhere.code == 4 && nowhere.err.contains("cannot write `suite/0.test/all.json`"), "{nowhere:?}");

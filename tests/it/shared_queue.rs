@@ -83,7 +83,7 @@ fn a_file_that_always_kills_its_process_is_a_crash_with_its_position() {
     assert_eq!(place.start("--run-id one").wait().code, None);
     assert_eq!(place.start("--run-id one").wait().code, None);
     let ended = place.start("--run-id one").wait().exits(101);
-    assert_eq!(ended.verdict("segv.test"), "crashed (its process died)");
+    assert_eq!(ended.verdict("segv.test"), "crashed (its process ended)");
     ended.says("[SQL] FAULT segv\nat tests/segv.test:4");
 }
 
@@ -110,7 +110,7 @@ fn an_interrupted_process_finishes_its_file_and_abandons_it_at_the_second_interr
 #[test]
 fn repetitions_show_their_pass_in_every_process() {
     let place = Place::with_many(2, PASSES);
-    place.run("--repeat 2").exits(0).says("passes    2 begun; files: 2 never failed, 0 always, 0 unstable");
+    place.run("--repeat 2").exits(0).says("passes    2 started; files: 2 never failed, 0 always, 0 unstable");
     let ended = place.run("--repeat 2 --format json").exits(0);
     let started = ended.stdout.lines().filter(|line| line.contains("\"started\"") && line.contains("(pass 2)"));
     assert_eq!(started.count(), 2, "{ended}");
@@ -138,10 +138,17 @@ fn a_queue_where_nothing_can_be_written_is_an_error() {
         }
     }
     place.run("--queue tests/00.test").exits(4).says("is not a queue");
+    place.run("--queue=").exits(2).says("`--queue` (or `SLT_QUEUE`): no such queue: use the path of a file");
+    place.run("--queue tests").exits(2).says("`--queue` (or `SLT_QUEUE`): `tests` is a folder: name a file in it");
+    place.run("--run-id x --queue postgres://h/db?slt_lease=x").exits(2).says("cannot use `postgres://h/db`: ");
     assert_eq!(fs::read_to_string(place.path("tests/00.test")).unwrap(), PASSES, "and is left as it was");
     let mut command = place.dress(clean(place.command("").get_program()));
     command.args(["--root", "tests", "--parallel", "--results", "tests/00.test"]);
-    place.start_command(command).wait().exits(4).says("cannot use the folder for results `tests/00.test`");
+    place
+        .start_command(command)
+        .wait()
+        .exits(4)
+        .says("cannot use `tests/00.test` for results: it is a file, not a folder");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn nothing_but_its_own_results_is_written_over() {
     let script = "statement ok\nFAULT error on purpose\n";
     let place = Place::new([("a.test", script), ("a.min.test", "statement ok\nSELECT 1\n")]);
     let refused = shrink(&place, "none", "tests/a.test").exits(2);
-    refused.says("tests/a.min.test` is there already: name another place with `--output`");
+    refused.says("tests/a.min.test` already exists: name another place with `--output`");
     for _ in 0..2 {
         shrink(&place, "none", "tests/a.test --output b.test").exits(0);
     }

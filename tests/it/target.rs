@@ -169,7 +169,7 @@ fn invalid_suite_folders_have_distinct_errors() {
     assert!(printed.err.contains("no `.test`, `.slt` or `.duckdb.test` file below"), "{printed:?}");
     let printed = run(&empty.path().join("nowhere"), &[]);
     assert_eq!(printed.code, 2);
-    assert!(printed.err.contains("no such folder"), "{printed:?}");
+    assert!(printed.err.contains("error: no such file or folder: `"), "{printed:?}");
     let odd = folder(&[("a\nb.test", PASSES)]);
     let printed = run(odd.path(), &[]);
     assert_eq!(printed.code, 2);

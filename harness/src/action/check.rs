@@ -49,8 +49,9 @@ Examples:
   slt check select/joins.test new.slt
   slt check --dialect duckdb path/to/test/sql --format json
 
-Exit codes: 0 no errors; 101 errors; 2 the command line or a variable cannot be used, or a path is not there;
-4 the findings cannot be written; 5 no test file in a folder that was named.";
+Exit codes: 0 no errors; 101 errors; 2 the command line or a variable cannot be used, or a
+path is not there; 4 the findings cannot be written; 5 no test file in a folder that was
+named.";
 
 /// Checks the files and prints what was found.
 pub(crate) fn run(flags: &Flags, suite: Suite) -> ExitStatus {

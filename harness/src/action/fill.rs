@@ -14,7 +14,7 @@ use crate::outcome::{CutShort, Outcome};
 use crate::report::paint;
 use crate::report::words::count;
 use crate::run::{Target, around_here, colored_stdout};
-use crate::suite::{TestFile, shown};
+use crate::suite::{TestFile, shown, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::{self, Bless, Fill, How, Options, Reference};
 
@@ -47,17 +47,19 @@ pub(crate) struct Flags {
 }
 
 const EXAMPLES: &str = "\
-What is filled: `statement` alone becomes `statement ok` or `statement error`; `query II` gets its rows, if nothing is below
-`----` or there is no `----`; `query` alone gets its rows, and its letters, which only `.slt` can do without.
+What is filled: `statement` alone becomes `statement ok` or `statement error`; `query II`
+gets its rows, if nothing is below `----` or there is no `----`; `query` alone gets its
+rows, and its letters, which only `.slt` can do without.
 
 Examples:
   slt fill select/new.test --reference sqlite
   slt fill a.slt b.slt --reference postgres://me@127.0.0.1/test
   slt fill new.slt --reference sqlite --bless=check     only shows what would be written
 
-Exit codes: 0 every record that runs on the reference expects what it returns; 101 some do not, or `--bless=check` or
-`--bless=review` has something to show; 2 the command line or a variable is invalid; 4 the reference cannot be
-reached or was lost, or 3 Ctrl-C: that file, and those after it, stay as they are.";
+Exit codes: 0 every record that runs on the reference expects what it returns; 101 some do
+not, or `--bless=check` or `--bless=review` has something to show; 2 the command line or a
+variable is invalid; 4 the reference cannot be reached or was lost, or 3 Ctrl-C: that file,
+and those after it, stay as they are.";
 
 /// Fills the files.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
@@ -81,7 +83,16 @@ pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
         Ok(reference) => reference,
         Err(message) => return usage(message),
     };
-    let files: Result<Vec<TestFile>, String> = flags.files.iter().map(|path| paths::file(path, &suite)).collect();
+    let file = |path: &PathBuf| {
+        let found = paths::file(path, &suite);
+        match path.to_str().and_then(with_line) {
+            Some((name, _)) if found.is_err() => {
+                Err(format!("`{}` names a line, and `slt fill` fills whole files: name `{name}`", path.display()))
+            }
+            _ => found,
+        }
+    };
+    let files: Result<Vec<TestFile>, String> = flags.files.iter().map(file).collect();
     let files = match files {
         Ok(files) => files,
         Err(message) => return usage(message),

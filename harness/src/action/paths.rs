@@ -13,9 +13,7 @@ pub(super) fn file(path: &Path, suite: &Suite) -> Result<TestFile, String> {
     let shown = path.display();
     let words = |error: SuiteError| error.to_string();
     match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(format!("`{shown}` is a folder: `slt run --root {shown}` runs the files in it"))
-        }
+        Ok(metadata) if metadata.is_dir() => Err(format!("`{shown}` is a folder: name a test file")),
         Ok(_) => {
             for root in suite.roots() {
                 let one = suite.clone().at([root.clone()]);

@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
 use super::{complain, paths};
-use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, seconds, without_secrets};
+use crate::config::{self, ENGINE, ReferenceFlag, TrialFlags, hand_on, positive, seconds, whole, without_secrets};
 use crate::crash;
 use crate::dialect::Dialect;
 use crate::engine::{Choice, Engine};
@@ -21,7 +21,7 @@ use crate::process::{self, Family, Interrupts};
 use crate::run::excerpts::excerpt;
 use crate::run::{Target, around_here};
 use crate::shrink::{self, INTERRUPTED, Plan, ShrinkError, Shrunk, Symptom};
-use crate::suite::{At, Suite, TestFile, with_line};
+use crate::suite::{At, Suite, TestFile, shown, with_line};
 use crate::summary::ExitStatus;
 use crate::trial::Options;
 
@@ -43,11 +43,11 @@ pub(crate) struct Flags {
     output: Option<PathBuf>,
 
     /// Try removals in the order of this seed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     seed: u64,
 
     /// How often the record must fail before it is shrunk, and the shortest script afterwards
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive::<u32>, allow_negative_numbers = true)]
     confirm: u32,
 
     /// Time limit for one try, in seconds; default: five times that of the whole script, but at least 5
@@ -68,15 +68,18 @@ pub(crate) struct Flags {
 
 const EXAMPLES: &str = "\
 Examples:
-  slt shrink select/joins.test:5172                  writes select/joins.min.test and select/joins.min.sql
-  slt shrink crash.slt --engine external:./driver    the first record that fails, crashes or hangs
-  slt shrink slow.slt:12 --query-timeout 2           a record that takes longer than 2 s
+  slt shrink select/joins.test:5172     writes select/joins.min.test and joins.min.sql
+  slt shrink crash.slt --engine external:./driver
+                                        the first record that fails, crashes or hangs
+  slt shrink slow.slt:12 --query-timeout 2
+                                        a record that takes longer than 2 s
 
-With --reference, a shorter script counts only if the record passes there. Default: embedded SQLite, if that is not the
-engine itself and the record passes there.
+With --reference, a shorter script counts only if the record passes there. Default:
+embedded SQLite, if that is not the engine itself and the record passes there.
 
-Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget); 5 nothing fails;
-101 it does not fail each time; 2 the command line or a variable is invalid; 4 tries cannot be made.";
+Exit codes: 0 it was shrunk; 3 it was, and could be further (Ctrl-C, --time-budget);
+5 nothing fails; 101 it does not fail each time; 2 the command line or a variable is
+invalid; 4 tries cannot be made.";
 
 /// Refuses flags of `slt test` that mean nothing here. Their variables are accepted, because they are set for many commands.
 pub(crate) fn check(matches: &ArgMatches) -> Result<(), String> {
@@ -191,7 +194,7 @@ fn go(
     let text = [format!("# {HEADLINE}{title}\n\n").as_bytes(), &shrunk.script].concat();
     let statements = [format!("-- {HEADLINE}{title}\n").as_bytes(), &shrunk.sql].concat();
     for (path, text) in [(&script, &text), (&sql, &statements)] {
-        fs::write(path, text).map_err(|error| broken(format!("cannot write `{}`: {error}", path.display())))?;
+        fs::write(path, text).map_err(|error| broken(format!("cannot write `{}`: {error}", shown(path))))?;
     }
     report(&file, &shrunk, clock.elapsed(), (&script, &sql));
     Ok(if shrunk.stopped.is_some() { ExitStatus::Incomplete } else { ExitStatus::Passed })
@@ -236,7 +239,7 @@ fn beside(path: &Path) -> (PathBuf, PathBuf) {
 /// Refuses to overwrite any file that this command has not written, and a place where no file can be written: after the tries,
 /// the result would be lost.
 fn may_be_written(path: &Path) -> Result<(), String> {
-    let cannot = |error: io::Error| format!("cannot write `{}`: {error}", path.display());
+    let cannot = |error: io::Error| format!("cannot write `{}`: {error}", shown(path));
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -252,7 +255,7 @@ fn may_be_written(path: &Path) -> Result<(), String> {
         {
             fs::OpenOptions::new().write(true).open(path).map(|_| ()).map_err(cannot)
         }
-        Ok(_) => Err(format!("`{}` is there already: name another place with `--output`", path.display())),
+        Ok(_) => Err(format!("`{}` already exists: name another place with `--output`", shown(path))),
     }
 }
 
@@ -283,7 +286,11 @@ fn command(arguments: &[OsString], engine: Option<&Choice>) -> Command {
 /// Prints what was found and written, and shows the script if it is short.
 fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Path, &Path)) {
     let Shrunk { before, left, tries, symptom, line, .. } = shrunk;
-    let records = if *left == 1 { "record is" } else { "records are" };
+    let records = match (left, before) {
+        (_, 1) => "record is",
+        (1, _) => "records is",
+        _ => "records are",
+    };
     say!("{}:{line}: {symptom}", file.script());
     say!("{left} of {before} {records} left after {tries} tries in {:.1} s", took.as_secs_f64());
     if symptom.is_mismatch() {
@@ -304,7 +311,7 @@ fn report(file: &TestFile, shrunk: &Shrunk, took: Duration, (script, sql): (&Pat
         Some(why) => say!("stopped ({why}): this is the shortest script so far"),
         None => {}
     }
-    say!("wrote `{}` and `{}`", script.display(), sql.display());
+    say!("wrote `{}` and `{}`", shown(script), shown(sql));
 }
 
 /// How many records are shown.

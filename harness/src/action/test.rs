@@ -10,6 +10,7 @@ use crate::config::{self, ReferenceError, ReferenceFlag, TrialFlags, WITH_BLESS}
 use crate::crash;
 use crate::engine::Engine;
 use crate::environment;
+use crate::outcome::Verdict;
 use crate::report::transcript::Transcript;
 use crate::run::excerpts::excerpt;
 use crate::run::{Target, around_here, colored_stdout, folder, recorded, with_causes};
@@ -45,12 +46,14 @@ pub(crate) struct TestFlags {
 
 const EXAMPLES: &str = "\
 Examples:
-  slt test select/joins.test                  by its name below the root
-  slt test select/joins.test:12               the record in line 12, and what it needs before it
-  slt test ../mine/new.slt --bless=check      by its path; shows what `--bless` would change
+  slt test select/joins.test                by its name below the root
+  slt test select/joins.test:12             the record in line 12, and what it needs
+  slt test ../mine/new.slt --bless=check    by its path; shows what `--bless` would change
   slt test ../mine/new.slt --bless
 
-Exit codes: 0 the file passed; 101 it failed; 3 Ctrl-C ended it before; 2 the command line or a variable cannot be used.";
+Exit codes: 0 the file passed; 101 it failed; 5 nothing in it could be checked; 3 Ctrl-C
+ended it before; 2 the command line or a variable cannot be used; 4 the harness could not
+continue.";
 
 /// Runs the file and shows each record as it ends.
 pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
@@ -119,12 +122,20 @@ fn show(file: &TestFile, engine: &Arc<dyn Engine>, options: Options) -> ExitStat
         Ok(()) if outcome.verdict.is_failure() || outcome.records.failed > 0 => ExitStatus::Failed,
         Ok(()) if interruption.is_asked_for() => ExitStatus::Incomplete,
         Ok(()) if outcome.comparison.as_ref().is_some_and(|comparison| comparison.unreachable) => ExitStatus::Broken,
+        Ok(()) if matches!(outcome.verdict, Verdict::Ignored { .. }) => {
+            note!("nothing in the file could be checked, so the exit code is 5");
+            ExitStatus::Nothing
+        }
         Ok(()) => ExitStatus::Passed,
     }
 }
 
 /// The test file that the user names, or the one record of it that is named.
 fn chosen(path: &Path, suite: &Suite, alone: bool) -> Result<TestFile, String> {
+    if path.is_dir() {
+        let shown = path.display();
+        return Err(format!("`{shown}` is a folder: `slt run --root {shown}` runs the files in it"));
+    }
     let named = path.to_str().filter(|_| !path.exists()).and_then(with_line);
     match named {
         // A file below the root may have a name such as `x:12`.

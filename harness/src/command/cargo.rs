@@ -16,10 +16,12 @@ use crate::report::words::quoted;
 
 /// The end of the help of each command that may be handed over to a test target.
 pub(super) const HELP: &str = "\
-In a package with a test target that uses slt-harness, the command is about the files and the engine of that target, unless
-`--engine` names another one. Options of cargo say which target it is, and how to build it:
-  --test NAME, -p/--package NAME, --manifest-path PATH, -r/--release, --cargo-profile NAME, -F/--features LIST,
-  --all-features, --no-default-features, --target TRIPLE, --target-dir DIR, --locked, --offline, --frozen";
+In a package with a test target that uses slt-harness, the command uses the files and the
+engine of that target, unless `--engine` names another one. Options of cargo say which
+target it is, and how to build it:
+  --test NAME, -p/--package NAME, --manifest-path PATH, -r/--release,
+  --cargo-profile NAME, -F/--features LIST, --all-features, --no-default-features,
+  --target TRIPLE, --target-dir DIR, --locked, --offline, --frozen";
 
 /// The package that a test target has to depend on.
 const HARNESS: &str = "slt-harness";

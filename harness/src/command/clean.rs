@@ -35,7 +35,7 @@ pub(super) fn run(flags: &Flags) -> ExitStatus {
         match state {
             LeftoverState::Dropped if flags.dry_run => say!("would drop {name}"),
             LeftoverState::Dropped => say!("dropped {name}"),
-            LeftoverState::InUse => say!("left {name}: a run uses it"),
+            LeftoverState::InUse => say!("left {name}: a run or an open connection uses it"),
             LeftoverState::Stays(why) => status = complain(&format!("cannot drop {name}: {why}"), ExitStatus::Broken),
         }
     }

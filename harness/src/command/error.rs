@@ -24,6 +24,8 @@ pub(super) enum CommandError {
     Write { path: String, source: io::Error },
     #[error("wrote `{path}`, but no program here opens it: open it in a browser by hand")]
     Open { path: String, source: io::Error },
+    #[error("`--open` opens a file, and `--output -` writes none")]
+    NothingToOpen,
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
@@ -36,9 +38,7 @@ pub(super) enum QueryError {
     Sql { message: String, place: String },
     #[error("{0}; the tables and columns are in `slt query --help`")]
     Sqlite(#[from] rusqlite::Error),
-    #[error(
-        "only one SELECT can be asked: the tables are a copy in memory, and nothing else can be reached or changed"
-    )]
+    #[error("only one SELECT can be run: the tables are a copy in memory, and nothing else can be reached or changed")]
     NotASelect,
     #[error("there is no SQL in the query")]
     Empty,
@@ -61,7 +61,7 @@ impl CommandError {
                 QueryError::Write(_) => ExitStatus::Broken,
                 _ => ExitStatus::Usage,
             },
-            CommandError::UnknownPreset { .. } => ExitStatus::Usage,
+            CommandError::UnknownPreset { .. } | CommandError::NothingToOpen => ExitStatus::Usage,
             #[cfg(not(feature = "sqlite"))]
             CommandError::NoSqlite => ExitStatus::Usage,
             CommandError::Write { .. } | CommandError::Open { .. } | CommandError::Output(_) => ExitStatus::Broken,

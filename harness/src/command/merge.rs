@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::complain;
+use super::{complain, is_stdout, print_json};
 use crate::history::History;
 use crate::outcome::Results;
 use crate::report::files::{self, Folder};
@@ -22,7 +22,7 @@ pub(super) struct MergeFlags {
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
 
-    /// Write the results of all to this file
+    /// Write the results of all to this file, `-` for standard output; the summary then goes to standard error
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -47,7 +47,7 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
     let parts = match flags.files.iter().map(read).collect::<Result<Vec<_>, _>>() {
         Ok(parts) => parts,
-        Err(error) => return complain(&with_causes(&error), ExitStatus::Usage),
+        Err(error) => return complain(&with_causes(&error), ExitStatus::Broken),
     };
     let other = |(_, part): &&(String, Results)| flags.run_id.as_ref().is_some_and(|id| *id != part.run_id);
     if let Some((name, part)) = parts.iter().find(other) {
@@ -65,11 +65,13 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
         }
         return complain("these are not the parts of one run: nothing was written", ExitStatus::Broken);
     }
-    say!("{}", table::by_category(&merged.summary).trim_end());
+    let prints_results = flags.output.as_deref().is_some_and(is_stdout);
+    let tell = |words: &str| if prints_results { note!("{words}") } else { say!("{words}") };
+    tell(table::by_category(&merged.summary).trim_end());
     merged.missing().iter().for_each(|line| note!("error: {line}"));
     match write(flags, &merged) {
         Ok(written) => {
-            written.iter().for_each(|path| say!("wrote `{}`", path.display()));
+            written.iter().for_each(|path| tell(&format!("wrote `{}`", path.display())));
             merged.exit_status(flags.allow_incomplete)
         }
         // The user wants the files: if they cannot be written, the merge is not a success.
@@ -80,9 +82,15 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
 fn write(flags: &MergeFlags, merged: &Merged) -> Result<Vec<PathBuf>, String> {
     let mut written = Vec::new();
     let failed = |path: &Path, error| format!("cannot write `{}`: {error}", path.display());
-    if let Some(path) = &flags.output {
-        files::replace(path, &files::json(&merged.results)).map_err(|error| failed(path, error))?;
-        written.push(path.clone());
+    match &flags.output {
+        Some(path) if is_stdout(path) => {
+            print_json(&merged.results).map_err(|error| with_causes(&error))?;
+        }
+        Some(path) => {
+            super::write(path, &files::json(&merged.results)).map_err(|error| with_causes(&error))?;
+            written.push(path.clone());
+        }
+        None => {}
     }
     if let Some(path) = &flags.results {
         let folder = Folder::lock(path).map_err(|error| failed(path, error))?;

@@ -1,19 +1,17 @@
 //! `slt punchlist`: a checklist of failing files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::runs::{RUN_HELP, Recorded};
-use super::{CommandError, print, print_json};
-use crate::report::files::replace;
+use super::{CommandError, is_stdout, print, print_json};
 use crate::report::punchlist::Punchlist;
 use crate::summary::ExitStatus;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    #[arg(long, value_name = "FILE", default_value = "latest", help = RUN_HELP)]
+    #[arg(long, value_name = "RUN", default_value = "latest", help = RUN_HELP)]
     from: String,
 
     #[arg(long, value_name = "FILE", help = OUTPUT_HELP)]
@@ -52,13 +50,10 @@ pub(super) fn write(
         None => recorded.folder()?.join(OUTPUT),
         Some(output) => output.to_owned(),
     };
-    if output == Path::new("-") {
+    if is_stdout(&output) {
         return if as_json { print_json(&punchlist) } else { print(&punchlist.markdown()) };
     }
     let text = if as_json { super::json(&punchlist) } else { punchlist.markdown() };
-    let folder = output.parent().map_or(Ok(()), fs::create_dir_all);
-    folder
-        .and_then(|()| replace(&output, text.as_bytes()))
-        .map_err(|source| CommandError::Write { path: output.display().to_string(), source })?;
+    super::write(&output, text.as_bytes())?;
     print(&format!("{}\nwrote `{}`\n", punchlist.summary(), output.display()))
 }

@@ -37,7 +37,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     recorded: Recorded,
 
-    /// Folder with test files, or one such file: files that no run has met are in `test_files` too (repeatable)
+    /// Folder with test files, or one such file: files that no run has seen are in `test_files` too (repeatable)
     #[arg(long = "root", value_name = "PATH", env = "SLT_CORPUS")]
     roots: Vec<PathBuf>,
 }
@@ -63,19 +63,21 @@ Examples:
 Tables, filled from the results of the last hundred runs:
 
   test_runs     one row for each run, `run` 1 being the oldest
-    run, run_id, engine, started_at, duration_ms, workers, planned, passed, failing, failed,
-    crashed, timed_out, out_of_memory, unexpected_passes, known_failures, ignored, not_run,
-    filtered_out, scope, pass_rate, records_passed, records_failed, records_skipped
+    run, run_id, engine, started_at, duration_ms, workers, planned, passed, failing,
+    failed, crashed, timed_out, out_of_memory, unexpected_passes, known_failures, ignored,
+    not_run, filtered_out, scope, pass_rate, records_passed, records_failed,
+    records_skipped
   test_files    one row for each file, as of the last run that ran it
     file_path, category, subcategory, verdict, passed, failing, last_run, last_tested,
     last_passed, times_run, times_passed, times_failing, duration_ms
   test_results  one row for each file in each run (and pass, with --repeat)
-    run, file_path, category, pass, verdict, detail, passed, failing, duration_ms, engine_ms,
-    records_passed, records_failed, records_skipped, attempt, worker, peak_bytes, started_at,
-    error_at, error_message, sql, cause
+    run, file_path, category, pass, verdict, detail, passed, failing, duration_ms,
+    engine_ms, records_passed, records_failed, records_skipped, attempt, worker,
+    peak_bytes, started_at, error_at, error_message, sql, cause
 
-Times are in UTC. `passed` and `failing` of a file are 1 or 0; `error_at`, `error_message` and
-`sql` are those of its first failure, `cause` is the message without names and numbers.
+Times are in UTC. `passed` and `failing` of a file are 1 or 0; `error_at`, `error_message`
+and `sql` are those of its first failure, `cause` is the message without names and
+numbers.
 Verdicts: passed, flaky, failed, crashed, timed_out, out_of_memory, unexpected_pass,
 known_failure, ignored, not_run; `failing` are those that make a run fail.
 The tables are a copy in memory: a query reads it and can change nothing.";

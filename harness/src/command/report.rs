@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::runs::{RUN_HELP, Recorded, before, is_file, past};
-use super::{CommandError, print};
-use crate::report::files::replace;
+use super::{CommandError, is_stdout, print, print_raw, write};
+use crate::escape;
 use crate::report::html;
 use crate::summary::ExitStatus;
 
@@ -16,7 +16,7 @@ pub(super) struct Flags {
     #[arg(value_name = "RUN", default_value = "latest", help = RUN_HELP)]
     run: String,
 
-    /// Where to write the page; default: `report.html` in the results folder
+    /// Where to write the page, `-` for standard output; default: `report.html` in the results folder
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -34,6 +34,9 @@ pub(super) struct Flags {
 
 /// Writes the page, and opens it if asked to.
 pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
+    if flags.open && flags.output.as_deref().is_some_and(is_stdout) {
+        return Err(CommandError::NothingToOpen);
+    }
     let (results, _) = flags.recorded.find(&flags.run)?;
     let previous = match &flags.compare {
         Some(name) => Some(flags.recorded.find(name)?.0),
@@ -48,8 +51,10 @@ pub(super) fn run(flags: &Flags) -> Result<ExitStatus, CommandError> {
     let copies = flags.recorded.copies().unwrap_or_default();
     let past = past(&results, &copies, html::PAST_RUNS);
     let page = html::page(&results, previous.as_ref(), &past);
-    replace(&path, page.as_bytes())
-        .map_err(|source| CommandError::Write { path: path.display().to_string(), source })?;
+    if is_stdout(&path) {
+        return print_raw(&page.replace(escape::is_obeyed, "\u{fffd}"));
+    }
+    write(&path, page.as_bytes())?;
     let status = print(&format!("{}\n", path.display()))?;
     if flags.open {
         open_page(&path)?;

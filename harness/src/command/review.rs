@@ -44,16 +44,18 @@ pub(super) struct Flags {
 }
 
 const AFTER_HELP: &str = "\
-Keys: a accept, r reject, s skip (decide later), e change the record in $VISUAL or $EDITOR first,
-q quit, Ctrl-C leave this file as it was. A file is written when its last record is decided.
+Keys: a accept, r reject, s skip (decide later), e change the record in $VISUAL or $EDITOR
+first, q quit, Ctrl-C leave this file as it was. A file is written when its last record is
+decided.
 
 Examples:
-  slt run --bless=review                      writes FILE.new beside each file with new results
-  slt review                                  shows them one by one
+  slt run --bless=review                 writes FILE.new beside each file with new results
+  slt review                             shows them one by one
   slt review --accept select/joins.test
 
-Exit codes: 0 done, or nothing waits; 3 Ctrl-C; 101 a file was refused, because it changed meanwhile or cannot be
-written; 2 the command line cannot be used, or there is no terminal.";
+Exit codes: 0 done, or nothing waits; 3 Ctrl-C; 101 a file was refused, because it changed
+meanwhile or cannot be written; 2 the command line cannot be used, or there is no
+terminal.";
 
 /// The new results that wait beside one file.
 struct Waiting {
@@ -157,7 +159,7 @@ impl Waiting {
     fn all(&self, decision: Decision) -> (Vec<Decision>, bool) {
         for piece in self.changes.pieces().filter(|_| decision == Decision::Accept) {
             if let Some(turn) = piece.turn() {
-                say!("{}:{}: {}", shown(&self.path), piece.line, turn.replace("would expect", "now expects"));
+                say!("{}:{}: {}", shown(&self.path), piece.line, turn);
             }
         }
         (vec![decision; self.len()], true)
@@ -248,7 +250,10 @@ fn found(named: &[PathBuf], suite: &Suite) -> Result<Vec<PathBuf>, String> {
         let below = suite.roots().iter().map(|root| root.join(path)).filter(|_| !named.is_empty());
         let exists = |path: &PathBuf| path.exists() || beside(path).exists();
         let Some(path) = std::iter::once(path.clone()).chain(below).find(exists) else {
-            return Err(format!("no file or folder `{}`", path.display()));
+            if named.is_empty() {
+                suite.check_roots().map_err(|error| error.to_string())?;
+            }
+            return Err(format!("no such file or folder: `{}`", path.display()));
         };
         if path.is_dir() {
             for entry in WalkDir::new(&path).sort_by_file_name() {

@@ -12,7 +12,7 @@ use notify::{RecursiveMode, Watcher};
 use walkdir::WalkDir;
 
 use super::{Slt, complain, handover};
-use crate::config;
+use crate::config::{self, Settings};
 use crate::history::stamp;
 use crate::process::{self, Interrupts};
 use crate::report::words::count;
@@ -31,7 +31,7 @@ pub(super) struct Flags {
 
 const AFTER_HELP: &str = "\
 Examples:
-  slt watch                                   what changed since it passed, and what fails, after each change
+  slt watch                                 after each change: what changed or fails
   slt watch joins --file-timeout 10
   slt watch --root path/to/files
 
@@ -44,25 +44,32 @@ const QUIET: Duration = Duration::from_millis(150);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs, waits for a change, and runs again, until Ctrl-C.
-pub(super) fn run(suite: &Suite) -> ExitStatus {
+pub(super) fn run(suite: Suite, settings: Option<&Settings>) -> ExitStatus {
     // As the user typed them: they are for `slt run`, which may be a test target with its own flags.
     let arguments: Vec<OsString> = env::args_os().skip_while(|word| word != "watch").skip(1).collect();
-    match go(suite, &arguments) {
+    match go(suite, settings, &arguments) {
         Ok(status) | Err(status) => status,
     }
 }
 
-fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
+fn go(suite: Suite, settings: Option<&Settings>, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
     let broken = |message: String| complain(&message, ExitStatus::Broken);
-    let typed = typed_roots(arguments);
-    let (roots, program) = match handover::watched(arguments.to_vec())? {
-        Some((roots, program)) => (typed.unwrap_or(roots), Some(program)),
+    let unusable = |message: String| complain(&message, ExitStatus::Usage);
+    let typed = typed_roots(arguments).map(|roots| suite.clone().at(roots));
+    let (suite, program) = match handover::watched(arguments.to_vec())? {
+        Some((roots, program)) => (typed.unwrap_or_else(|| Suite::from_roots(roots)), Some(program)),
         None => {
-            let words = [OsString::from("slt"), "run".into()].into_iter().chain(arguments.iter().cloned());
-            config::with_profile(Slt::command()).try_get_matches_from(words).map_err(|error| usage(&error))?;
-            (typed.unwrap_or_else(|| suite.roots().to_vec()), None)
+            let words = [&["slt".into(), "run".into()][..], arguments].concat();
+            config::read(&mut config::with_profile(Slt::command()), &words).map_err(|error| usage(&error))?;
+            match (typed, settings) {
+                (Some(typed), _) => (typed, None),
+                (None, Some(settings)) => (settings.on(suite, false).map_err(unusable)?, None),
+                (None, None) => (suite, None),
+            }
         }
     };
+    suite.check_roots().map_err(|error| unusable(error.to_string()))?;
+    let roots = suite.roots();
     let mut interrupts = Interrupts::install().map_err(|error| broken(error.to_string()))?;
     let (sender, changes) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -74,12 +81,12 @@ fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
     .map_err(|error| broken(format!("cannot watch files: {error}")))?;
     let folder = program.as_deref().and_then(Path::parent).map(|folder| (folder, RecursiveMode::NonRecursive));
     for (path, mode) in roots.iter().map(|root| (root.as_path(), RecursiveMode::Recursive)).chain(folder) {
-        let failed = |error| complain(&format!("cannot watch `{}`: {error}", path.display()), ExitStatus::Usage);
+        let failed = |error| unusable(format!("cannot watch `{}`: {error}", path.display()));
         watcher.watch(path, mode).map_err(failed)?;
     }
     loop {
         // Taken before the run, so that a change during the run starts the next one.
-        let (files, built) = (stamps(&roots), program.as_deref().map(stamp));
+        let (files, built) = (stamps(roots), program.as_deref().map(stamp));
         let mut again = process::same_executable();
         again.args(["run", "--changed", "--failed"]).args(arguments);
         let ended = again.status().map_err(|error| broken(format!("cannot start `slt run`: {error}")))?;
@@ -88,7 +95,7 @@ fn go(suite: &Suite, arguments: &[OsString]) -> Result<ExitStatus, ExitStatus> {
         note!("watching {}; Ctrl-C ends", count(files.len() as u64, "file"));
         // The run itself may have built the program.
         let before = if rebuilt == built { built } else { rebuilt };
-        let has_changed = || stamps(&roots) != files || program.as_deref().map(stamp) != before;
+        let has_changed = || stamps(roots) != files || program.as_deref().map(stamp) != before;
         while !has_changed() {
             if !wait(&changes, &mut interrupts) {
                 return Ok(status);

@@ -7,6 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 
 use super::flags::Flags;
+use super::foreign;
+use super::help::name_variable;
 use super::in_force::InForce;
 use super::settings::{self, PROFILE, Settings};
 use crate::environment;
@@ -24,6 +26,15 @@ impl Read {
     #[cfg(feature = "commands")]
     pub(crate) fn own(&self) -> &ArgMatches {
         innermost(&self.matches).1
+    }
+
+    /// An error about what the user typed, followed by the usage of the command.
+    pub(crate) fn error(&self, command: &mut Command, message: String) -> clap::Error {
+        let kind = ErrorKind::MissingRequiredArgument;
+        match self.matches.subcommand_name().and_then(|name| command.find_subcommand_mut(name)) {
+            Some(typed) => typed.error(kind, message),
+            None => command.error(kind, message),
+        }
     }
 
     /// Applies the settings to the suite, and asks for the stack size that they set, if the command uses a suite.
@@ -62,13 +73,8 @@ pub(crate) fn with_profile(mut command: Command) -> Command {
 /// Reads a command line whose flags have the settings of the package as defaults.
 ///
 /// # Errors
-/// The command line, a variable or the settings cannot be used; or `--help`, which the caller prints. `worded` may replace the
-/// message of an error about the command line.
-pub(crate) fn read(
-    command: &mut Command,
-    arguments: &[OsString],
-    worded: impl Fn(clap::Error, &Command) -> clap::Error,
-) -> Result<Read, clap::Error> {
+/// The command line, a variable or the settings cannot be used; or `--help`, which the caller prints.
+pub(crate) fn read(command: &mut Command, arguments: &[OsString]) -> Result<Read, clap::Error> {
     let unusable = |message: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"));
     if let Some(message) = environment::contradiction() {
         return Err(unusable(message));
@@ -76,7 +82,7 @@ pub(crate) fn read(
     *command = by_any_name(command.clone());
     let mut plain = command.clone();
     let first = plain.try_get_matches_from_mut(arguments);
-    let mut matches = first.map_err(|error| worded(error, &plain))?;
+    let mut matches = first.map_err(|error| worded(error, &plain, arguments))?;
     let settings = {
         let (_, own) = innermost(&matches);
         let profile = own.try_get_one::<String>(PROFILE).ok().flatten();
@@ -88,7 +94,7 @@ pub(crate) fn read(
             Some(name) => command.clone().mut_subcommand(name, |sub| settings.defaults(sub, own)),
             None => settings.defaults(command.clone(), own),
         };
-        matches = command.try_get_matches_from_mut(arguments).map_err(|error| worded(error, command))?;
+        matches = command.try_get_matches_from_mut(arguments).map_err(|error| worded(error, command, arguments))?;
     } else {
         *command = plain;
     }
@@ -96,6 +102,19 @@ pub(crate) fn read(
     let flags = name.and_then(|name| command.find_subcommand(name)).unwrap_or(command);
     let in_force = InForce::new(flags, own, settings.as_ref());
     Ok(Read { matches, settings: settings.map(Arc::new), in_force })
+}
+
+/// An error about the command line in the words of this program: it answers a flag of another runner, and names the variable
+/// whose value cannot be used.
+fn worded(error: clap::Error, command: &Command, arguments: &[OsString]) -> clap::Error {
+    let typed = arguments.get(1).and_then(|name| command.find_subcommand(name));
+    let command = typed.unwrap_or(command);
+    // Only commands that run files take our flags.
+    let runs_files = command.get_arguments().any(|argument| argument.get_id() == "engine");
+    match foreign::ours_for(&error).filter(|_| runs_files) {
+        Some(hint) => clap::Error::raw(error.kind(), format!("{hint}\n")),
+        None => name_variable(error, command, arguments),
+    }
 }
 
 /// Makes the flags of a command read the earlier name of a variable where only that one is set.

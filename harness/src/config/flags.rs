@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::chosen;
 use super::headings::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::number::{milliseconds, positive, seconds, whole};
 use super::parallel::ParallelFlags;
 use super::reference::ReferenceFlag;
 use super::secret::{ENGINE, Secret, secret};
-use super::{chosen, milliseconds, seconds};
 use crate::dialect::Dialect;
 use crate::engine::Choice;
 use crate::outcome::Shard;
@@ -43,7 +44,7 @@ pub struct Flags {
     pub(super) shuffle: bool,
 
     /// Run files in the random order of this seed
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(super) shuffle_seed: Option<u64>,
 
     /// Folder with test files, or one such file, instead of the suite's own (repeatable); a value that is not a path is a list
@@ -170,7 +171,7 @@ pub struct TrialFlags {
     pub(super) allow_env: bool,
 
     /// How many records a file of DuckDB's dialect may run, those in loops counted in each pass [default: 10000000]
-    #[arg(long, value_name = "N", env = "SLT_MAX_RECORDS", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true, help_heading = HOW)]
+    #[arg(long, value_name = "N", env = "SLT_MAX_RECORDS", value_parser = positive::<u64>, allow_negative_numbers = true, help_heading = HOW)]
     pub(super) max_records: Option<u64>,
 
     /// For DuckDB's dialect: accept what DuckDB's own runner accepts without a check

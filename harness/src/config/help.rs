@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
 use super::headings::{EXPECTED, HOW, OUTPUT, SETTINGS, WHICH};
+use super::number::positive;
 use super::parallel::PARALLEL;
 
 /// A command that takes [`Flags`](super::Flags), with help for people who run SQLLogicTest files.
@@ -37,7 +38,8 @@ fn readable(arg: Arg) -> Arg {
         "exact" => described(arg, WHICH, "Filters are whole names; one that names no file is an error"),
         "skip" => described(arg, WHICH, "Leave out files whose name contains this (repeatable)"),
         "test_threads" => {
-            described(arg.value_name("N"), HOW, "How many files run at a time; default: the number of processors")
+            let arg = arg.value_name("N").value_parser(positive::<usize>).allow_negative_numbers(true);
+            described(arg, HOW, "How many files run at a time; default: the number of processors")
         }
         "shuffle" | "shuffle_seed" => arg.help_heading(HOW),
         "report_time" => arg.help_heading(OUTPUT),
@@ -89,13 +91,14 @@ const IN_SHORT_HELP: [&str; 25] = [
 ];
 
 pub(super) const AFTER_HELP: &str = "\
-Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not run;
-2 the command line or a variable is invalid; 4 the harness could not continue;
-5 with --parallel: no file matches the filters, or nothing in the matching files could be checked.
+Exit codes: 0 all planned files passed; 101 some failed; 3 none failed, but some were not
+run; 2 the command line or a variable is invalid; 4 the harness could not continue;
+5 with --parallel: no file matches the filters, or nothing in the matching files could be
+checked.
 
 Examples:
-  cargo test --test slt -- select1                       files whose name contains `select1`
-  cargo test --test slt -- --exact select/joins.test     that file and no other
+  cargo test --test slt -- select1                     files whose name contains `select1`
+  cargo test --test slt -- --exact select/joins.test   that file and no other
   SLT_CORPUS=target/corpus cargo test --release --test slt";
 
 /// Adds the variable's name to an error about a value from the environment.

@@ -91,6 +91,12 @@ impl InForce {
         self.rows.iter().any(|row| row.key == key && matches!(row.from, From::Flag(_) | From::Variable(_)))
     }
 
+    /// The place in the settings file that decides this key: `slt.toml:3`; `None` if something else decides it.
+    pub(crate) fn in_file(&self, key: &str) -> Option<String> {
+        let decides = |row: &&Row| row.key == key && matches!(row.from, From::File { .. });
+        self.rows.iter().find(decides).map(|row| self.place(&row.from))
+    }
+
     /// Whether a variable decides this key.
     pub(crate) fn is_in_variable(&self, key: &str) -> bool {
         self.rows.iter().any(|row| row.key == key && matches!(row.from, From::Variable(_)))

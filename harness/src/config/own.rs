@@ -1,13 +1,13 @@
-//! The command line of a test target, with the target's own flags; and answers to flags of other runners.
+//! The command line of a test target, with the target's own flags.
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use md5::{Digest, Md5};
 
-use super::help::{AFTER_HELP, name_variable};
+use super::help::AFTER_HELP;
 use super::{Config, Flags, check_typed, read, readable_help};
 
 /// The flags of a target that has no flags of its own.
@@ -45,15 +45,12 @@ impl Config {
                 .about("Runs SQLLogicTest files, each as one test.")
                 .override_usage(format!("{typed} [OPTIONS] [FILTERS]..."))
                 .after_long_help(AFTER_HELP);
-        let read = read(&mut command, &arguments, |error, command| match ours_for(&error) {
-            Some(hint) => clap::Error::raw(error.kind(), format!("{hint}\n")),
-            None => name_variable(error, command, &arguments),
-        })?;
+        let read = read(&mut command, &arguments)?;
         let matches = &read.matches;
         let mut flags = Flags::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
         let own = A::from_arg_matches(matches).map_err(|error| error.format(&mut command))?;
         flags.imply(matches);
-        check_typed(matches).map_err(|message| command.error(ErrorKind::MissingRequiredArgument, message))?;
+        check_typed(matches).map_err(|message| read.error(&mut command, message))?;
         let config = Config::from_flags(flags).map_err(|message| command.error(ErrorKind::ValueValidation, message))?;
         Ok((Config { own: given::<A>(matches), ..config }.under(read), own))
     }
@@ -77,41 +74,10 @@ fn given<A: Args>(matches: &ArgMatches) -> Vec<(String, String)> {
     own.collect()
 }
 
-/// Flags of DataFusion's runner and of `sqllogictest-bin`, each with the answer to it.
-const FOREIGN: &[(&str, &str)] = &[
-    ("--complete", "`--bless` rewrites what failing records expect, `--bless=check` only shows it, `slt review` asks"),
-    ("--override", "`--bless` rewrites what failing records expect, `--bless=check` only shows it, `slt review` asks"),
-    ("--timing-summary", "`--report-time` shows each file's time, and every summary the slowest files"),
-    ("--include-tpch", "all files of the suite run, but for those that `Suite::exclude` leaves out"),
-    ("--include-sqlite", "`--root` names another folder of files; `Suite::exclude` leaves files out"),
-    ("--postgres-runner", "`--engine postgres://…` runs the files on a server"),
-    ("--substrait-round-trip", "`main_with` gives a test target flags of its own"),
-    ("--jobs", "`--test-threads N`, or `--workers N`"),
-    ("-j", "`--test-threads N`, or `--workers N`"),
-    ("--junit", "each run writes `junit.xml` to its folder of results (`--results`)"),
-    ("--partition-id", "`--shard K/N` runs one of N parts"),
-    ("--partition-count", "`--shard K/N` runs one of N parts"),
-    ("--host", "it is part of the URL that `--engine` takes"),
-    ("--port", "it is part of the URL that `--engine` takes"),
-    ("--db", "each file has a database of its own; the server is part of the URL that `--engine` takes"),
-    ("--user", "it is part of the URL that `--engine` takes"),
-    ("--pass", "it is part of the URL in the variable `SLT_ENGINE`"),
-];
-
-/// The answer to a flag of another runner; `None` if the error is not about such a flag.
-fn ours_for(error: &clap::Error) -> Option<String> {
-    if error.kind() != ErrorKind::UnknownArgument {
-        return None;
-    }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return None };
-    let name = typed.split('=').next().unwrap_or_default();
-    let (_, ours) = FOREIGN.iter().find(|(foreign, _)| *foreign == name)?;
-    Some(format!("`{name}` is a flag of another runner: here, {ours}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::foreign::FOREIGN;
 
     #[derive(Debug, Args)]
     struct Own {

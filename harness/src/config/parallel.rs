@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 
-use super::seconds;
+use super::number::{seconds, whole};
 
 /// The flags of a parallel run, as they are typed.
 #[derive(Debug, Clone, Args)]
@@ -38,7 +38,7 @@ pub struct ParallelFlags {
 
     /// How many runs to keep on the server of the queue: the latest ones [default: 20]
     #[arg(long, value_name = "N", env = "SLT_KEEP_RUNS", default_value = "20", hide_default_value = true,
-          help_heading = PARALLEL)]
+          value_parser = whole::<usize>, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) keep_runs: usize,
 
     /// Continue a run that was left incomplete, instead of starting a new one
@@ -56,21 +56,22 @@ pub struct ParallelFlags {
 
     /// Run a file that failed again, up to N times; if it passes then, it is `flaky`
     #[arg(long, value_name = "N", env = "SLT_RETRIES", default_value = "0", hide_default_value = true,
-          help_heading = PARALLEL)]
+          value_parser = whole::<u32>, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) retries: u32,
 
     /// Run a file again whose process crashed, up to N times [default: 1]
     #[arg(long, value_name = "N", env = "SLT_CRASH_RETRIES", default_value = "1", hide_default_value = true,
-          help_heading = PARALLEL)]
+          value_parser = whole::<u32>, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) crash_retries: u32,
 
     /// Run the whole suite N times, or until the time budget is used up (`until-budget`)
-    #[arg(long, value_name = "N", env = "SLT_REPEAT", value_parser = repeat, help_heading = PARALLEL)]
+    #[arg(long, value_name = "N", env = "SLT_REPEAT", value_parser = repeat, allow_negative_numbers = true, help_heading = PARALLEL)]
     pub(super) repeat: Option<Repeat>,
 
     /// Shuffle files of equal rank (failed last time, new or changed, others) by this seed, instead of the longest
     /// first
-    #[arg(long, value_name = "SEED", env = "SLT_SEED", help_heading = PARALLEL)]
+    #[arg(long, value_name = "SEED", env = "SLT_SEED", value_parser = whole::<u64>, allow_negative_numbers = true,
+          help_heading = PARALLEL)]
     pub(super) seed: Option<u64>,
 
     /// Limit the address space of each worker, such as `512M` or `4G`

@@ -45,15 +45,20 @@ impl ReferenceFlag {
     /// # Errors
     /// It is neither an engine of this program nor a file.
     pub(crate) fn choice(&self) -> Result<Option<ReferenceChoice>, String> {
+        self.chosen("; or name the results file of another run")
+    }
+
+    /// What the user names; `others` says what may be named besides engines.
+    fn chosen(&self, others: &str) -> Result<Option<ReferenceChoice>, String> {
         let named = self.reference.as_ref().map(Secret::text).filter(|text| *text != NO_REFERENCE);
         let Some(text) = named else { return Ok(None) };
         let error = |error| format!("`--reference` (or `{REFERENCE}`): {error}");
         let choice: Choice = match text.parse() {
-            Err(ChoiceError::Unknown) if text.ends_with(".json") || Path::new(text).is_file() => {
+            Err(ChoiceError::Unknown { .. }) if text.ends_with(".json") || Path::new(text).is_file() => {
                 return Ok(Some(ReferenceChoice::Results(text.into())));
             }
-            Err(ChoiceError::Unknown) => {
-                return Err(format!("{}; or name the results file of another run", error(ChoiceError::Unknown)));
+            Err(unknown @ ChoiceError::Unknown { near: None, .. }) => {
+                return Err(format!("{}{others}", error(unknown)));
             }
             choice => choice.map_err(error)?,
         };
@@ -66,7 +71,7 @@ impl ReferenceFlag {
     /// # Errors
     /// The reference is not an engine of this program.
     pub(crate) fn engine(&self) -> Result<Option<Choice>, String> {
-        match self.choice()? {
+        match self.chosen("")? {
             None => Ok(None),
             Some(ReferenceChoice::Engine(choice)) => Ok(Some(choice)),
             Some(ReferenceChoice::Results(path)) => Err(format!(

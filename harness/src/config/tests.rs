@@ -65,7 +65,10 @@ fn a_queue_on_a_server_needs_a_run_id_and_its_password_is_kept() {
 #[test]
 fn what_cannot_be_used_is_named() {
     for (arguments, words) in [
-        (&["--test-threads", "0"][..], "`--test-threads` is 0"),
+        (&["--test-threads", "0"][..], "'0' for '--test-threads <N>': needs a whole number of at least 1"),
+        (&["--retries", "-1"], "'-1' for '--retries <N>': needs a whole number of at least 0"),
+        (&["--max-records", "0"], "'0' for '--max-records <N>': needs a whole number of at least 1"),
+        (&["--shuffle-seed", "x"], "'x' for '--shuffle-seed <SEED>': needs a whole number of at least 0"),
         (&["--frobnicate"], "'--frobnicate'"),
         (&["--format", "junit"], "possible values: pretty, terse, json"),
         (&["--file-timeout", "abc"], "'abc' for '--file-timeout <SECS>': not a number of seconds"),

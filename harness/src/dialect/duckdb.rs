@@ -62,19 +62,34 @@ pub struct Script<'a> {
 }
 
 impl Script<'_> {
-    /// The files from which steps are included, without repetition.
-    pub fn files(&self) -> BTreeSet<Arc<str>> {
-        fn gather(nodes: &[Node<'_>], files: &mut BTreeSet<Arc<str>>) {
+    /// All steps, those in loops included, in order.
+    pub fn steps(&self) -> Vec<&Step<'_>> {
+        fn gather<'s>(nodes: &'s [Node<'_>], steps: &mut Vec<&'s Step<'s>>) {
             for node in nodes {
                 match node {
-                    Node::Step(step) => files.extend(step.place.file.clone()),
-                    Node::Loop(of) => gather(&of.body, files),
+                    Node::Step(step) => steps.push(step),
+                    Node::Loop(of) => gather(&of.body, steps),
                 }
             }
         }
-        let mut files = BTreeSet::new();
-        gather(&self.nodes, &mut files);
-        files
+        let mut steps = Vec::new();
+        gather(&self.nodes, &mut steps);
+        steps
+    }
+
+    /// The reason why no record runs, if `mode skip` is the reason.
+    fn all_in_mode_skip(&self) -> Option<String> {
+        let records: Vec<_> = self.steps().into_iter().filter(|step| step.action.counts()).collect();
+        let is_all = !records.is_empty() && records.iter().all(|step| step.action == Action::Skipped);
+        is_all.then(|| match records.len() {
+            1 => "`mode skip` leaves out the only record".to_owned(),
+            all => format!("`mode skip` leaves out all {all} records"),
+        })
+    }
+
+    /// The files from which steps are included, without repetition.
+    pub fn files(&self) -> BTreeSet<Arc<str>> {
+        self.steps().into_iter().filter_map(|step| step.place.file.clone()).collect()
     }
 }
 

@@ -192,7 +192,7 @@ impl Parser<'_> {
                 ));
             }
             if (self.expired)() {
-                return Err(SyntaxError::new(0, "the time limit was over while included files were being read"));
+                return Err(SyntaxError::new(0, "the time limit was exceeded while included files were being read"));
             }
             self.open.push(path.clone());
             let halted = self.read(&text, &path, Some(path.to_string_lossy().into()))?;

@@ -152,7 +152,7 @@ pub(crate) trait Stage<'a> {
     /// Begins a record on the connection with this number.
     ///
     /// # Errors
-    /// The record could not be begun.
+    /// The record could not be started.
     fn begin(&mut self, number: u64, record: &Record<'_>, letters: Option<&[u8]>) -> Result<(), EngineError>;
 
     /// Waits for the next record to end, and returns the number of its connection; the next [`run`](Stage::run) returns its

@@ -37,7 +37,7 @@ impl FromStr for Choice {
             Some(("mysql", _)) => Ok(Choice::Mysql(Url::new(text))),
             Some(("mariadb", rest)) => Ok(Choice::Mysql(Url::new(format!("mysql://{rest}")))),
             None if text == "sqlite" => Ok(Choice::Sqlite),
-            _ => Err(ChoiceError::Unknown),
+            _ => Err(ChoiceError::unknown(text)),
         }
     }
 }
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(text.parse::<Choice>().unwrap().kind(), kind);
         }
         for text in ["", "oracle", "oracle://u:pw@h", "SQLite", "postgres:/h", "postgres"] {
-            assert_eq!(text.parse::<Choice>(), Err(ChoiceError::Unknown), "{text}");
+            assert!(matches!(text.parse::<Choice>(), Err(ChoiceError::Unknown { .. })), "{text}");
         }
         assert_eq!("external: ".parse::<Choice>(), Err(ChoiceError::NoCommand));
     }

@@ -469,7 +469,7 @@ impl Conversation {
     fn request(&mut self, request: Request<'_>, connection: Option<u64>, rows: &mut Rows) -> Result<Done, EngineError> {
         let question = Question { connection, ..self.question(&request)? };
         let answer = self.ask(&question)?;
-        answer.take(request.letters, request.dialect, self.greeting.is_some(), rows)
+        answer.take(request.letters, request.dialect, self.greeting.is_some(), rows, || self.output.printed())
     }
 
     /// The question that corresponds to a request.

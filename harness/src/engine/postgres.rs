@@ -230,7 +230,7 @@ impl Database for Own {
 
     fn connect(&mut self) -> Result<Box<dyn Session>, EngineError> {
         let mut config = self.server.config.clone();
-        // A script's data need not survive a server crash. The settings of the URL come later, so they take precedence.
+        // A script's data may be lost in a server crash. The settings of the URL come later, so they take precedence.
         let mut options = "-c synchronous_commit=off".to_owned();
         match self.server.isolation {
             Isolation::Database => drop(config.dbname(&self.name)),

@@ -6,10 +6,15 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// The text does not have the form of an engine.
-    #[error("no such engine: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")]
-    Unknown,
+    #[error("{}", unknown(.shown, *.near))]
+    Unknown {
+        /// The text without secrets.
+        shown: String,
+        /// The form of the engine that it may be a misspelling of.
+        near: Option<&'static str>,
+    },
     /// The command after `external:` is missing.
-    #[error("`external:` wants a command, such as `external:python3 driver.py`")]
+    #[error("`external:` needs a command, such as `external:python3 driver.py`")]
     NoCommand,
     /// The program was built without this engine.
     #[error("this program was built without the engine `{0}`: switch on the feature `{0}` of `slt-harness`")]
@@ -25,6 +30,44 @@ pub enum ChoiceError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// The names of engines, each with the form in which it is typed.
+const FORMS: [(&str, &str); 6] = [
+    ("sqlite", "sqlite"),
+    ("postgres", "postgres://…"),
+    ("postgresql", "postgres://…"),
+    ("mysql", "mysql://…"),
+    ("mariadb", "mysql://…"),
+    ("external", "external:COMMAND"),
+];
+
+impl ChoiceError {
+    /// The error for a text that is no engine.
+    pub(super) fn unknown(text: &str) -> ChoiceError {
+        let is_plain = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+        let name = text.split(|c| !is_plain(c)).next().unwrap_or_default();
+        let shown = match text.contains("://") {
+            true => Url::new(text).to_string(),
+            // The rest may contain a password.
+            false if name.len() < text.len() => format!("{name}…"),
+            false => text.to_owned(),
+        };
+        let name = name.to_lowercase();
+        let near = FORMS.iter().map(|(known, form)| (strsim::damerau_levenshtein(known, &name), *form)).min();
+        let near = near.filter(|(distance, _)| *distance <= name.len().div_ceil(5)).map(|(_, form)| form);
+        ChoiceError::Unknown { shown, near: near.filter(|_| !name.is_empty()) }
+    }
+}
+
+fn unknown(shown: &str, near: Option<&str>) -> String {
+    let shown = if shown.is_empty() { String::new() } else { format!(" `{shown}`") };
+    match near {
+        Some(form) => format!("no such engine{shown}; did you mean `{form}`?"),
+        None => {
+            format!("no such engine{shown}: use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`")
+        }
+    }
 }
 
 /// A server's URL. Its `Display` hides the password, and all parameters, because they may contain one.
@@ -112,6 +155,24 @@ pub(super) fn shown_command(command: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_engine_is_shown_without_its_password_and_a_similar_one_is_suggested() {
+        let all = "use `sqlite`, `postgres://…`, `mysql://…` or `external:COMMAND`";
+        for (text, words) in [
+            ("", format!("no such engine: {all}")),
+            ("oracle", format!("no such engine `oracle`: {all}")),
+            ("oracle://me:hunter2@h/db", format!("no such engine `oracle://me@h/db`: {all}")),
+            ("me:hunter2@h", format!("no such engine `me…`: {all}")),
+            ("sqlit", "no such engine `sqlit`; did you mean `sqlite`?".to_owned()),
+            ("SQLite", "no such engine `SQLite`; did you mean `sqlite`?".to_owned()),
+            ("postgres", "no such engine `postgres`; did you mean `postgres://…`?".to_owned()),
+            ("mysq://me:hunter2@h", "no such engine `mysq://me@h`; did you mean `mysql://…`?".to_owned()),
+            ("extrenal:cat hunter2", "no such engine `extrenal…`; did you mean `external:COMMAND`?".to_owned()),
+        ] {
+            assert_eq!(ChoiceError::unknown(text).to_string(), words, "{text}");
+        }
+    }
 
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[test]

@@ -27,11 +27,10 @@ impl ListFile {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// The error of reading the list, with all causes.
+    /// The error of reading the list, without the folder.
     fn error(&self) -> String {
-        let error = KnownFailures::read(&self.path()).unwrap_err();
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        format!("{error}: {cause}")
+        let error = KnownFailures::read(&self.path()).unwrap_err().to_string();
+        error.replace(&format!("{}/", self.folder.path().display()), "")
     }
 }
 
@@ -163,7 +162,7 @@ fn the_number_of_failing_records_must_match_the_count() {
     }
     assert_eq!(judged(Outcome::new("a.test", Verdict::TimedOut { limit_ms: 1 })).0, "timed out after 0.001 s");
     let error = ListFile::new(&format!("{list}records = []\n")).error();
-    assert!(error.starts_with("`records` and `failed` cannot both be given"), "{error}");
+    assert_eq!(error, "known.toml:1: `records` and `failed` cannot both be given");
 }
 
 #[test]
@@ -188,7 +187,9 @@ fn a_script_that_stops_early_is_known_only_if_its_entry_says_so() {
         for cut_short in [CutShort::Unreadable, CutShort::NoConnection] {
             assert_eq!(verdict(&list, Outcome { cut_short: Some(cut_short), ..pinned() }), "FAILED");
             let error = ListFile::new(&format!("{list}ends = \"{}\"\n", cut_short.name())).error();
-            assert!(error.contains("cannot be known"), "{error}");
+            let words = "`ends` is one of `syntax_error`, `connection_lost`, `panicked`, `crashed`, `timed_out` and \
+                         `out_of_memory`, not `";
+            assert!(error.contains(words) && error.contains(cut_short.name()), "{error}");
         }
     }
     let list = format!("{}ends = \"crashed\"\n", self::pinned());
@@ -254,17 +255,31 @@ fn an_entry_without_effect_is_named() {
 
 #[test]
 fn an_invalid_list_is_an_error_with_its_line() {
+    let entry = "[[known]]\npath = \"a\"\nreason = \"x\"\n";
+    let records = |text: &str| format!("{entry}records = {text}\n");
     for (list, words) in [
-        ("[[known]]\npath = \"a\"\nreasn = \"x\"\n", "unknown field `reasn`"),
-        ("[[known]]\npath = \"a\"\n", "missing field `reason`"),
-        ("[[knwn]]\npath = \"a\"\n", "unknown field `knwn`"),
-        ("[[known]\n", "line 1"),
-        ("[[known]]\npath = \"a\"\nreason = \"x\"\nrecords = [{ line = 1 }]\n", "missing field `sql`"),
-        ("\n[[known]]\npath = \"[\"\nreason = \"x\"\n", "known.toml:2"),
+        ("[[known]]\npath = \"a\"\nreasn = \"x\"\n".to_owned(), "3: unknown key `reasn`; did you mean `reason`?"),
+        (format!("{entry}priority = 1\n"), "4: unknown key `priority`: an entry has `path`, `engine`, `reason`, "),
+        ("[[known]]\npath = \"a\"\n".to_owned(), "1: this entry has no `reason`"),
+        ("[[knwn]]\npath = \"a\"\n".to_owned(), "1: unknown key `knwn`; did you mean `known`?"),
+        ("\nentries = []\n".to_owned(), "2: unknown key `entries`: a list has `[[known]]` and no other key"),
+        ("known = 3\n".to_owned(), "1: `known` needs a table for each entry, such as [[known]], not this integer"),
+        ("[[known]\n".to_owned(), "1: "),
+        ("\n[[known]]\npath = \"[\"\nreason = \"x\"\n".to_owned(), "2: `path`: `[` is not a file pattern: "),
+        ("[[known]]\npath = 1\nreason = \"x\"\n".to_owned(), "2: `path` needs a text in quotes, not this integer"),
+        (format!("{entry}failed = \"3\"\n"), "4: `failed` needs a whole number, not this string"),
+        (format!("{entry}failed = -1\n"), "4: `failed` needs a whole number of at least 0, not `-1`"),
+        (format!("{entry}ends = \"crash\"\n"), "4: `ends` is one of `syntax_error`, `connection_lost`, "),
+        (records("3"), "4: `records` needs a list of records, such as [{ sql = "),
+        (records("[3]"), "4: `records` needs a list of records, such as [{ sql = "),
+        (records("[\n{ line = 1 }]"), "5: this record has no `sql`"),
+        (records("[{ sql = \"x\", lines = 1 }]"), "4: unknown key `lines`; did you mean `line`?"),
     ] {
-        let error = ListFile::new(list).error();
-        assert!(error.contains(words), "{list}: {error}");
+        let error = ListFile::new(&list).error();
+        assert!(error.starts_with(&format!("known.toml:{words}")), "{list}: {error}");
     }
+    let inline = "known = [{ path = \"a.test\", reason = \"x\", records = [{ sql = \"y\" }] }]\n";
+    assert_eq!(ListFile::new(inline).list().entries[0].listed.records.as_ref().unwrap()[0].sql, "y");
     assert!(KnownFailures::read(Path::new("absent.toml")).unwrap_err().to_string().contains("`absent.toml`"));
 }
 
@@ -325,7 +340,7 @@ records = [
     assert!(!judge.judge(outcomes[0].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[1].clone()).verdict.is_failure());
     assert!(!judge.judge(outcomes[3].clone()).verdict.is_failure());
-    assert!(judge.judge(outcomes[4].clone()).verdict.is_failure(), "no list excuses a server that is not there");
+    assert!(judge.judge(outcomes[4].clone()).verdict.is_failure(), "no list allows a server that is not there");
     assert!(!judge.judge(outcomes[5].clone()).verdict.is_failure());
     assert!(matches!(KnownFailures::write_first(&path, None, []), Err(KnownError::Exists(_))));
     let none = folder.path().join("none.toml");

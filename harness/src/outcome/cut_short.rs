@@ -32,12 +32,21 @@ pub enum CutShort {
 }
 
 impl CutShort {
-    /// Whether a list of known failures may contain it (`ends = "crashed"`).
+    /// The reasons that a list of known failures may contain (`ends = "crashed"`).
     ///
-    /// An unreadable file or an unreachable server says nothing about the engine: no list can excuse them.
+    /// An unreadable file or an unreachable server says nothing about the engine: no list can allow them.
+    pub(crate) const KNOWN: [CutShort; 6] = [
+        CutShort::SyntaxError,
+        CutShort::ConnectionLost,
+        CutShort::Panicked,
+        CutShort::Crashed,
+        CutShort::TimedOut,
+        CutShort::OutOfMemory,
+    ];
+
+    /// Whether a list of known failures may contain it.
     pub fn can_be_known(self) -> bool {
-        use CutShort::{ConnectionLost, Crashed, OutOfMemory, Panicked, SyntaxError, TimedOut};
-        matches!(self, SyntaxError | ConnectionLost | Panicked | Crashed | TimedOut | OutOfMemory)
+        CutShort::KNOWN.contains(&self)
     }
 
     /// The name in JSON and in lists of known failures: `connection_lost`.
@@ -66,10 +75,10 @@ impl fmt::Display for CutShort {
             CutShort::ConnectionLost => "the connection was lost",
             CutShort::Panicked => "the adapter panicked",
             CutShort::FirstFailure => "it stops at the first failure",
-            CutShort::Crashed => "the process died",
-            CutShort::TimedOut => "a time limit was over",
+            CutShort::Crashed => "the process crashed",
+            CutShort::TimedOut => "a time limit was exceeded",
             CutShort::OutOfMemory => "the memory limit was reached",
-            CutShort::NotRun => "it was not begun",
+            CutShort::NotRun => "it was not started",
         })
     }
 }

@@ -74,8 +74,8 @@ impl Child {
         self.process.stdin.take()
     }
 
-    /// How the child ended; `None` while it runs. Does not block, with one exception: when it first finds the child dead, it
-    /// kills all processes that the child started and that still run, which takes some milliseconds.
+    /// How the child ended; `None` while it runs. Does not block, with one exception: when it first finds that the child has
+    /// ended, it kills all processes that the child started and that still run, which takes some milliseconds.
     ///
     /// # Errors
     /// The system does not know the child: other code in this process has reaped it.
@@ -145,7 +145,7 @@ impl Child {
     /// Signals the group. Call it only while the child is unreaped: until then its pid cannot be reused.
     fn signal_own_group(&self, signal: Signal) {
         if let Some(group) = Pid::from_raw(self.process.id() as i32) {
-            // A group without living members needs no signal.
+            // A group without running members needs no signal.
             let _ = kill_process_group(group, signal);
         }
     }

@@ -11,7 +11,7 @@ use super::shared::{Adoption, Shared};
 use super::table::{self, PATIENCE, Seen};
 use super::{Child, Mark, ProcessError, Stdin, same_executable};
 
-/// All processes of one run: children, their descendants, and the guardian, which outlives them.
+/// All processes of one run: children, their descendants, and the guardian, which ends last.
 ///
 /// A supervisor has one. It calls [`tend`](Family::tend) regularly, and [`end`](Family::end) at the end. If the family
 /// and its last child are dropped instead, the guardian does the work of `end`.
@@ -89,7 +89,7 @@ impl Family {
         self.shared.lock().guardian.as_ref().map(Guardian::id)
     }
 
-    /// Maintains the family: replaces a dead guardian, and reaps adopted orphans that have ended.
+    /// Maintains the family: replaces a guardian that has ended, and reaps adopted orphans that have ended.
     ///
     /// Call it regularly. It costs a system call and, if there are adopted orphans, one look at the process table per
     /// second.

@@ -10,10 +10,10 @@
 //! done                      the supervisor has ended everything itself
 //! ```
 //!
-//! When the pipe closes without `done`, the supervisor is dead. The guardian then kills the remaining groups, all
+//! When the pipe closes without `done`, the supervisor has ended. The guardian then kills the remaining groups, all
 //! processes with the family's mark, and their descendants, until it finds no more. Then it exits.
 //!
-//! It never kills a group by its number alone. While the supervisor was alive, the number was the family's (the
+//! It never kills a group by its number alone. While the supervisor ran, the number was the family's (the
 //! supervisor sends `-` before it reaps the leader), and a number stays taken while its group has a member. So a group
 //! still belongs to the family if a member has the mark, or started before the pipe closed.
 

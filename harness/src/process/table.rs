@@ -18,7 +18,7 @@ pub(super) struct Seen {
     pub(super) start: u64,
     pub(super) parent: i32,
     pub(super) group: i32,
-    /// Whether it is dead, and waiting to be reaped.
+    /// Whether it has ended, and waits to be reaped.
     pub(super) zombie: bool,
     /// Whether it has the mark that was searched for.
     pub(super) marked: bool,
@@ -53,7 +53,7 @@ pub(super) fn now() -> u64 {
     0
 }
 
-/// The living processes in `table` that descend from a process for which `is_root` returns true, including that process.
+/// The running processes in `table` that descend from a process for which `is_root` returns true, including that process.
 pub(super) fn descendants(table: &[Seen], is_root: impl Fn(&Seen) -> bool) -> Vec<Seen> {
     let mut pids: BTreeSet<i32> = table.iter().filter(|seen| is_root(seen)).map(|seen| seen.pid).collect();
     loop {

@@ -25,7 +25,7 @@ pub fn die_with_parent() -> Result<(), ProcessError> {
     {
         use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         let set = set_parent_process_death_signal(Some(Signal::KILL));
-        set.map_err(|errno| ProcessError::Setting { what: "die with the supervisor", source: errno.into() })?;
+        set.map_err(|errno| ProcessError::Setting { what: "end with the supervisor", source: errno.into() })?;
         // Check after the request: a parent that ends before the request is noticed here, and one that ends later triggers the
         // signal.
         let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());

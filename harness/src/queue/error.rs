@@ -3,7 +3,7 @@
 /// Why a queue operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The lease is no longer the open one of its entry: its holder was declared dead, or has finished it already.
+    /// The lease is no longer the open one of its entry: its holder was declared lost, or has finished it already.
     #[error("`{name}` (pass {pass}) is no longer leased to worker {worker} by claim {sequence}")]
     Stale {
         /// The entry's name.
@@ -63,7 +63,7 @@ pub enum QueueError {
     },
     /// The existing run rewrites its files, so its files may have changed.
     #[error(
-        "run `{run}` in `{queue}` has rewritten files (`--bless`), so that it cannot go on: begin another one, without \
+        "run `{run}` in `{queue}` has rewritten files (`--bless`), so that it cannot continue: start another one, without \
          `--resume` and with another `--run-id`"
     )]
     Rewritten {
@@ -74,7 +74,7 @@ pub enum QueueError {
     },
     /// An older release started the existing run and did not record what its verdicts depend on.
     #[error(
-        "run `{run}` in `{queue}` was begun by an older release, which has not noted what its verdicts depend on: begin \
+        "run `{run}` in `{queue}` was started by an older release, which did not record what its verdicts depend on: start \
          another one, without `--resume` and with another `--run-id`"
     )]
     OlderRun {

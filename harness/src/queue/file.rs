@@ -5,7 +5,7 @@
 //! counter that could disagree. Every participant remembers how far it has read, so an operation costs what happened
 //! since the last one, independent of the length of the plan.
 //!
-//! The lock is flock, held for one operation. Other locks, held until a process ends, show which participants are alive
+//! The lock is flock, held for one operation. Other locks, held until a process ends, show which participants are active
 //! (`file/liveness.rs`). Nothing here uses a clock, a process id or a time-out.
 //!
 //! | fault | what happens |
@@ -80,7 +80,7 @@ impl FileQueue {
     ///
     /// | existing run | no run id | same id | another id |
     /// |---|---|---|---|
-    /// | has living participants | joined | joined | [`QueueError::OtherRun`] |
+    /// | has active participants | joined | joined | [`QueueError::OtherRun`] |
     /// | ended, complete | replaced | [`Opened::AlreadyFinished`] | replaced |
     /// | ended, incomplete | replaced; resumed with `resume` | resumed | replaced |
     /// | another plan | [`QueueError::OtherPlan`]; replaced if ended and `resume` is not given | [`QueueError::OtherPlan`] | as above |
@@ -214,10 +214,10 @@ impl Queue for FileQueue {
         let mut holders: Vec<u32> = self.journal.state().open().iter().map(|(_, holder)| holder.worker).collect();
         holders.sort_unstable();
         holders.dedup();
-        // A dead participant stays dead, so this can be checked without the queue's lock.
+        // A lost participant stays lost, so this can be checked without the queue's lock.
         let mut dead = Vec::new();
         for worker in holders {
-            // While a worker's supervisor is alive, only the supervisor takes over the worker's lease: it knows how the worker
+            // While a worker's supervisor runs, only the supervisor takes over the worker's lease: it knows how the worker
             // ended.
             let supervisor = self.journal.parent(worker).filter(|parent| *parent != self.worker);
             let is_ours = |supervisor: Option<u32>| supervisor.map_or(Ok(true), |parent| self.locks.is_dead(parent));

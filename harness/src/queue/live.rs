@@ -38,12 +38,12 @@ pub struct Running {
 
 /// Where a participant notes what it is running. Each note costs one copy.
 ///
-/// The page is in memory that outlives the process. It has two slots, so that a crash during a write leaves the
+/// The page is in memory that is kept after the process ends. It has two slots, so that a crash during a write leaves the
 /// previous record intact. All numbers are little-endian; 8,192 bytes in all:
 ///
 /// ```text
 ///    0  u64   count of writes; the last whole record is in slot `count % 2`; 0 means none
-///    8  u32   count of trials begun
+///    8  u32   count of trials started
 ///   64  slot 0
 /// 4128  slot 1
 ///

@@ -87,7 +87,7 @@ struct Participant {
 struct World {
     join: Join,
     living: BTreeMap<u32, Participant>,
-    /// Leases of dead participants.
+    /// Leases of lost participants.
     stale: Vec<Lease>,
     truths: Vec<Truth>,
     waiting: VecDeque<usize>,
@@ -246,7 +246,7 @@ impl World {
         self.living.get_mut(&id).unwrap().queue.release(lease, "never mind").unwrap();
         let truth = &mut self.truths[entry];
         assert_eq!(truth.holder.take(), Some(id));
-        // Only leases taken from dead participants are released here, and each such claim ended with exactly one death.
+        // Only leases taken from lost participants are released here, and each such claim ended with exactly one loss.
         (truth.attempts, truth.deaths) = (truth.attempts - 1, truth.deaths - 1);
         self.back.push_back(entry);
     }

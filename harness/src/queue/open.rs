@@ -18,7 +18,7 @@ pub struct OpenOptions {
     /// The label of this participant; a supervisor identifies its workers by it.
     pub label: String,
     /// The supervisor that started this participant, by its number in the run. On a server, only that supervisor
-    /// settles this participant's leases while it is alive. Once it is dead, this participant's unfinished attempt does
+    /// settles this participant's leases while it runs. Once it has ended, this participant's unfinished attempt does
     /// not count.
     pub parent: Option<u32>,
     /// When this participant stops waiting for the queue's lock; `None` means never.

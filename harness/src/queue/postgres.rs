@@ -5,7 +5,7 @@
 //! Claims skip entries that others are claiming (`FOR UPDATE SKIP LOCKED`). The transaction that closes a lease writes
 //! the outcome. The lease's sequence number is the fence: a participant that lost its lease changes nothing.
 //!
-//! # Who is alive
+//! # Who is active
 //!
 //! Only the server's clock counts.
 //!
@@ -15,12 +15,12 @@
 //!   (30 s; `slt_lease=SECONDS` in the URL of the process that starts the run), from its own thread; a supervisor sends
 //!   it for its workers, which have no such thread.
 //! - A participant without a session or a heartbeat has a third of a lease to reconnect, because connections are lost
-//!   more often than processes. Then it is declared dead: it is marked, its session is ended, and nothing it sends has
-//!   any effect. A worker is not declared dead while its supervisor is there.
+//!   more often than processes. Then it is declared lost: it is marked, its session is ended, and nothing it sends has
+//!   any effect. A worker is not declared lost while its supervisor is there.
 //! - For a participant on the same machine and folder, the lock on its page shows at once whether its process has
 //!   ended, as in a queue file. A participant that leaves says so.
 //!
-//! While a supervisor is alive, only it takes the leases of its dead workers: it knows how they ended.
+//! While a supervisor runs, only it takes the leases of its lost workers: it knows how they ended.
 //!
 //! | fault | what happens |
 //! |---|---|
@@ -67,7 +67,7 @@ use super::{
     Claim, Event, Lease, Live, Lost, OpenOptions, Opened, Plan, PlanEntry, Progress, Queue, QueueError, Running,
     Snapshot,
 };
-use crate::engine::Url;
+use crate::engine::{ChoiceError, Url};
 use crate::outcome::{Attempt, Outcome};
 
 /// The newest format version that can be read, and the version that is written.
@@ -118,6 +118,14 @@ enum RunStatus {
 }
 
 impl PostgresQueue {
+    /// Checks a URL without connecting.
+    ///
+    /// # Errors
+    /// It is invalid.
+    pub fn check(url: &Url) -> Result<(), ChoiceError> {
+        link::read_url(url).map(|_| ())
+    }
+
     /// Joins the run of `options.run_id` on the server at `url`, or starts it with `plan`.
     ///
     /// Creates the tables in the schema `slt_queue` of the URL's database if they do not exist. Does not touch runs of
@@ -126,7 +134,7 @@ impl PostgresQueue {
     /// | existing run | |
     /// |---|---|
     /// | none | [`Opened::Started`] |
-    /// | has living participants, or was stopped and `resume` is not given | [`Opened::Joined`] |
+    /// | has active participants, or was stopped and `resume` is not given | [`Opened::Joined`] |
     /// | ended, incomplete | [`Opened::Resumed`] |
     /// | complete | [`Opened::AlreadyFinished`] |
     /// | another plan | [`QueueError::OtherPlan`] |

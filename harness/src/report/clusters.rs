@@ -1,7 +1,8 @@
 //! Groups failures by cause, to show what to fix first.
 //!
-//! A cause is the first line of a message without the parts that vary: quoted names, numbers, hashes and paths. For
-//! wrong results it says how they differ. Causes only group failures; no verdict depends on them.
+//! A cause is the first line of a message without the parts that vary: quoted names, numbers, hashes and paths. A syntax
+//! error keeps the keywords that it quotes. For wrong results it says how they differ. Causes only group failures; no
+//! verdict depends on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use super::by_file::by_file;
 use super::columns::columns;
 use super::words::{count, first_line, percent, percentage};
-use crate::outcome::{Failure, Outcome, Results, Verdict};
+use crate::outcome::{CutShort, Failure, Outcome, Results, Verdict};
 
 /// How many characters of a message belong to its cause.
 const MOST: usize = 160;
@@ -96,6 +97,11 @@ pub fn causes(outcome: &Outcome) -> Vec<(String, Option<&Failure>)> {
     let others = failures.len() - usize::from(end.is_some()).min(failures.len());
     let (before, last) = failures.split_at(others);
     let mut causes: Vec<_> = before.iter().map(|failure| (cause(failure), Some(failure))).collect();
+    // Nothing after a syntax error runs, so it is the last failure.
+    let ending = causes.last_mut().filter(|(_, failure)| failure.is_some_and(|failure| failure.sql.is_empty()));
+    if let (Some(CutShort::SyntaxError), Some((cause, Some(failure)))) = (outcome.cut_short, ending) {
+        *cause = syntax_error(&failure.message);
+    }
     match end {
         // The failure that ended the file comes first: nothing after it was checked.
         Some(end) => causes.insert(0, (end, last.first())),
@@ -161,8 +167,27 @@ fn difference(expected: &str, actual: &str) -> &'static str {
     }
 }
 
+/// The cause of a syntax error: its message with the keywords that it quotes, and without the text of the script.
+fn syntax_error(message: &str) -> String {
+    let shown = |before: &str, name: &str| {
+        let part = before.rsplit([';', ':', ',', '(']).next().unwrap_or_default();
+        let is_of_the_script = before.ends_with("not ") || part.trim_start().starts_with("unknown ");
+        if is_of_the_script { NAME.to_owned() } else { name.to_owned() }
+    };
+    format!("syntax error: {}", without_particulars(message, shown))
+}
+
 /// The first line of a message without the parts that vary.
 fn normal(message: &str) -> String {
+    without_particulars(message, |_, _| NAME.to_owned())
+}
+
+/// What a cause shows for a quoted name.
+const NAME: &str = "'…'";
+
+/// The first line of a message without hashes, paths and numbers. `shown` replaces each quoted name; it gets the text before
+/// the name, and the name.
+fn without_particulars(message: &str, shown: impl Fn(&str, &str) -> String) -> String {
     static PARTICULARS: LazyLock<Regex> = LazyLock::new(|| {
         let names = r#"(?<name>"[^"]*"|`[^`]*`|\B'[^']*'\B)"#;
         let hex = r"(?<hex>\b0[xX][0-9a-fA-F]+\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b)";
@@ -171,11 +196,14 @@ fn normal(message: &str) -> String {
         Regex::new(&[names, hex, path, number].join("|")).expect("the pattern is sound")
     });
     let line = first_line(message, MOST);
-    let shown = PARTICULARS.replace_all(&line, |found: &Captures<'_>| {
-        let kinds = [("name", "'…'"), ("hex", "<hex>"), ("path", "<path>")];
-        kinds.into_iter().find(|(kind, _)| found.name(kind).is_some()).map_or("N", |(_, shown)| shown)
+    let text = PARTICULARS.replace_all(&line, |found: &Captures<'_>| {
+        if let Some(name) = found.name("name") {
+            return shown(&line[..name.start()], name.as_str());
+        }
+        let kinds = [("hex", "<hex>"), ("path", "<path>")];
+        kinds.into_iter().find(|(kind, _)| found.name(kind).is_some()).map_or("N", |(_, shown)| shown).to_owned()
     });
-    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Clusters {
@@ -350,6 +378,22 @@ mod tests {
             ("no `x`\nLINE 1: SELECT x", "no `y`\nLINE 1: SELECT y", "no '…'"),
         ] {
             assert_eq!((normal(a).as_str(), normal(b).as_str()), (cause, cause));
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_keeps_the_keywords_that_it_quotes() {
+        for (message, cause) in [
+            ("`statement` needs `ok` or `error`, not `okay`", "`statement` needs `ok` or `error`, not '…'"),
+            ("unknown directive `statment` (a `.test` file knows …)", "unknown directive '…' (a `.test` file knows …)"),
+            ("unknown column letter `X` in `IX`: I, R or T", "unknown column letter '…' in '…': I, R or T"),
+            ("`load` inside the `loop` of line 7", "`load` inside the `loop` of line N"),
+        ] {
+            let mut outcome = samples::failed("a.test", &[(1, "query failed: no such table: t1"), (7, message)]);
+            outcome.failures[1].sql.clear();
+            outcome.cut_short = Some(CutShort::SyntaxError);
+            let found: Vec<String> = causes(&outcome).into_iter().map(|(cause, _)| cause).collect();
+            assert_eq!(found, ["query failed: no such table: tN".to_owned(), format!("syntax error: {cause}")]);
         }
     }
 

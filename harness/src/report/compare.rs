@@ -212,7 +212,7 @@ impl Comparison {
 
     /// The comparison as text: both runs, then each list that is not empty, with at most `most` files of each.
     pub fn text(&self, most: usize) -> String {
-        let titles = ["", "run", "begun", "engine", "files", "passed", "failed", "pass rate", "time"];
+        let titles = ["", "run", "started", "engine", "files", "passed", "failed", "pass rate", "time"];
         let before = self.before.cells("before", self.outside_after);
         let heads = [titles.map(str::to_owned), before, self.after.cells("after", self.outside_before)];
         let mut text = columns(&heads.map(Vec::from), |column| column > 3);

@@ -11,7 +11,7 @@
 //! ```
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -24,6 +24,7 @@ use super::junit::junit;
 use super::legacy::Legacy;
 use super::words::file_time;
 use crate::outcome::Results;
+use crate::temporary;
 
 /// How many copies of results are kept.
 pub const RUNS_KEPT: usize = 100;
@@ -195,19 +196,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     // The usual permissions of a new file; the system applies the process's umask.
     builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(plain)?;
-    file.write_all(bytes)?;
+    let file = temporary::file(&builder, folder, bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     // The rename is durable only once the folder is synced; some file systems cannot sync folders.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
-}
-
-/// An error of `tempfile` without the path that it adds: users do not know the name of a file while it is being written.
-fn plain(error: io::Error) -> io::Error {
-    let words = error.to_string();
-    io::Error::new(error.kind(), words.split(" at path ").next().unwrap_or_default())
 }
 
 /// A value as a line of JSON.

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
 
-use super::words::count;
+use super::words::{count, was};
 use crate::escape;
 use crate::outcome::{Counts, Failure, Outcome, Results, Verdict};
 
@@ -79,14 +79,15 @@ pub fn summary(results: &Results) -> String {
 }
 
 fn conclusion(total: &Counts) -> String {
+    let planned = count(total.planned, "file");
     match (total.failures(), total.not_run) {
-        (0, 0) if total.passed == total.planned => format!("all {} passed", count(total.planned, "file")),
+        (0, 0) if total.passed == total.planned => format!("all {planned} passed"),
         (0, 0) if total.known_failures > 0 => {
-            format!("{} of {} files passed, the failures are known", total.passed, total.planned)
+            format!("{} of {planned} passed, the failures are known", total.passed)
         }
-        (0, 0) => format!("{} of {} files passed, none failed", total.passed, total.planned),
-        (0, not_run) => format!("{not_run} of {} files were not run", total.planned),
-        (failed, _) => format!("{failed} of {} files failed", total.planned),
+        (0, 0) => format!("{} of {planned} passed, none failed", total.passed),
+        (0, not_run) => format!("{not_run} of {planned} {} not run", was(not_run)),
+        (failed, _) => format!("{failed} of {planned} failed"),
     }
 }
 

@@ -13,8 +13,8 @@ use self::past::Past;
 use self::words::{moment, number};
 use super::compare::{Change, Comparison, Standing};
 use super::statistics::Statistics;
-use super::words::{pass_rate, percentage, record_rate, time, valid_xml};
-use crate::outcome::{Counts, Outcome, Results, Verdict};
+use super::words::{pass_rate, percentage, record_rate, time, valid_xml, was};
+use crate::outcome::{Counts, Outcome, Results, Size, Verdict};
 
 mod data;
 mod failures;
@@ -106,7 +106,7 @@ fn kind(verdict: &Verdict) -> (usize, String) {
         Verdict::Ignored { reason } => ("ignored", reason.clone()),
         Verdict::Crashed { how } => ("crashed", how.clone()),
         Verdict::TimedOut { limit_ms } => ("timed-out", format!("limit {}", time(Duration::from_millis(*limit_ms)))),
-        Verdict::OutOfMemory { limit_bytes } => ("out-of-memory", format!("limit {} MiB", limit_bytes >> 20)),
+        Verdict::OutOfMemory { limit_bytes } => ("out-of-memory", format!("limit {}", Size(*limit_bytes))),
         Verdict::UnexpectedPass { reason } => ("unexpected-pass", format!("known failure: {reason}")),
         Verdict::KnownFailure { reason, was } if was == "FAILED" => ("known-failure", reason.clone()),
         Verdict::KnownFailure { reason, was } => ("known-failure", format!("{was}; {reason}")),
@@ -133,7 +133,9 @@ fn headline(total: &Counts) -> String {
             format!("{} of {} passed, the failures are known", number(total.passed), files(total.planned))
         }
         (0, 0) => format!("{} of {} passed, none failed", number(total.passed), files(total.planned)),
-        (0, not_run) => format!("{} of {} were not run, none failed", number(not_run), files(total.planned)),
+        (0, not_run) => {
+            format!("{} of {} {} not run, none failed", number(not_run), files(total.planned), was(not_run))
+        }
         (failed, _) => format!("{} of {} failed", number(failed), files(total.planned)),
     }
 }

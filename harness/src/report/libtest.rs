@@ -99,9 +99,11 @@ impl Printer {
         self.progress = Some(progress);
     }
 
-    /// Sets the command that is shown for running a failing file again; only the file's name is missing in it.
-    pub fn rerun_by(&mut self, command: String) {
+    /// Sets the command that is shown for running a failing file again; only the file's name is missing in it. `by_hand` says what
+    /// the user must add; it may be empty.
+    pub fn rerun_by(&mut self, command: String, by_hand: &'static str) {
         self.failures.again = command;
+        self.failures.by_hand = by_hand;
     }
 
     /// Lists names, as `--list` does.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::by_file::by_file;
 use super::clusters::{Example, causes};
 use super::words::{count, first_line, pass_rate, percentage, utc};
+use crate::escape;
 use crate::outcome::{Results, Verdict};
 
 /// A punch list says what to fix, most frequent first.
@@ -31,6 +32,9 @@ pub struct Punchlist {
     /// The scope of the run, as text; absent if it was the whole suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The command that runs one of the files again, without the file's name at the end; empty if unknown.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub again: String,
     /// The failing files by first cause.
     pub groups: Vec<Group>,
 }
@@ -89,6 +93,7 @@ impl Punchlist {
             not_run,
             pass_rate: pass_rate(&results.total),
             scope: results.portion().map(|portion| portion.to_string()),
+            again: results.again.clone(),
             groups,
         }
     }
@@ -117,15 +122,18 @@ impl Punchlist {
     /// The list as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "# Punch list\n\n{}.\nPass rate {}; run {} on {}, begun {}.\n",
+            "# Punch list\n\n{}.\nPass rate {}; run {} on {}, started {}.\n",
             self.summary(),
             percentage(self.pass_rate),
             code(&self.run_id),
             code(&self.engine),
             utc(self.started_us)
         );
-        if self.failing > 0 {
-            text.push_str("To run one file again and see every record: `slt test NAME`.\n");
+        let again = format!("{} NAME", self.again);
+        match self.again.is_empty() {
+            _ if self.failing == 0 => {}
+            true => text.push_str("To run one file again and see every record: `slt test NAME`.\n"),
+            false => text.push_str(&format!("To run one file again: {}.\n", fenced(&escape::line(&again)))),
         }
         for Group { cause, files } in &self.groups {
             text.push_str(&format!("\n## {} ({})\n\n", code(cause), count(files.len() as u64, "file")));
@@ -155,9 +163,13 @@ impl Punchlist {
     }
 }
 
-/// Foreign text as Markdown code, whatever back-ticks it contains.
+/// The first line of foreign text as Markdown code.
 fn code(text: &str) -> String {
-    let text = first_line(text, 200);
+    fenced(&first_line(text, 200))
+}
+
+/// A text as Markdown code, whatever back-ticks it contains.
+fn fenced(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let blank = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -184,6 +196,9 @@ mod tests {
     #[test]
     fn the_punch_list_as_markdown() {
         insta::assert_snapshot!("punchlist", Punchlist::new(&samples::after()).markdown());
+        let own = Results { again: "slt run --root `a` --exact".to_owned(), ..samples::after() };
+        let markdown = Punchlist::new(&own).markdown();
+        assert!(markdown.contains("\nTo run one file again: ``slt run --root `a` --exact NAME``.\n"), "{markdown}");
         let green = samples::results("1", 0, vec![samples::passed("a.test", 1)]);
         insta::assert_snapshot!("nothing_fails", Punchlist::new(&green).markdown());
         let known = vec![

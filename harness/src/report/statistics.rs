@@ -86,7 +86,7 @@ impl Statistics {
             let bound = self.lower_bound();
             let _ = writeln!(
                 text,
-                "makespan  {:.3} of the least possible {} (longest file: {name}, {})",
+                "makespan  {:.3} times the least possible ({}; longest file: {name}, {})",
                 ratio(self.wall, bound),
                 time(bound),
                 time(*longest)
@@ -118,7 +118,7 @@ pub fn passes<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
     let failed_once: Vec<_> = counts.iter().filter(|(_, (_, failed))| *failed > 0).collect();
     let unstable = failed_once.iter().filter(|(_, (passed, _))| *passed > 0).count();
     let mut text = format!(
-        "passes    {last} begun; files: {} never failed, {} always, {unstable} unstable\n",
+        "passes    {last} started; files: {} never failed, {} always, {unstable} unstable\n",
         counts.len() - failed_once.len(),
         failed_once.len() - unstable
     );
@@ -151,7 +151,7 @@ mod tests {
         records   0 passed, 0 failed, 0 skipped
         time      2.00 s in the engine, 2.00 s in the harness
         workers   2, busy 50.0 % of 4.00 s
-        makespan  1.333 of the least possible 3.00 s (longest file: a, 3.00 s)
+        makespan  1.333 times the least possible (3.00 s; longest file: a, 3.00 s)
         ");
         assert_eq!(statistics(2).text(false), text.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
         let counts = Counts { passed: 2, failed: 1, known_failures: 3, ..Counts::default() };
@@ -189,7 +189,7 @@ mod tests {
             in_pass(2, "c", Verdict::Passed),
         ];
         let expected = "\
-passes    2 begun; files: 1 never failed, 1 always, 1 unstable
+passes    2 started; files: 1 never failed, 1 always, 1 unstable
 unstable  a: passed 1, failed 1
 failing   b: passed 0, failed 2
 ";

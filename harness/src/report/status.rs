@@ -9,7 +9,7 @@ use super::by_file::by_file;
 use super::clusters::{Example, causes};
 use super::columns::columns;
 use super::compare::RunHead;
-use super::words::{ago, count, first_line, pass_rate, percentage, time_us, utc};
+use super::words::{ago, count, first_line, pass_rate, percentage, time_us, utc, was};
 use crate::outcome::{Counts, Results, Verdict};
 
 /// A status is what a user wants to know first about a run.
@@ -83,7 +83,7 @@ impl Status {
         }
         lines.extend([
             ["run", &format!("{} on {}", cell(run_id), cell(engine))].map(str::to_owned),
-            ["begun", &format!("{}, {}", utc(*started_us), ago(*started_us, now))].map(str::to_owned),
+            ["started", &format!("{}, {}", utc(*started_us), ago(*started_us, now))].map(str::to_owned),
             ["took", &format!("{} on {}", time_us(*wall_us), count(self.workers.into(), "worker"))].map(str::to_owned),
             ["files", &kinds(total)].map(str::to_owned),
             ["pass rate", &format!("{} of the files with something to check", percentage(self.pass_rate))]
@@ -133,7 +133,9 @@ fn verdict(results: &Results) -> String {
     };
     let words = match total.failures() {
         0 if planned == 0 => "EMPTY: no file was planned".to_owned(),
-        0 if total.not_run > 0 => format!("INCOMPLETE: none failed, but {} of {planned} were not run", total.not_run),
+        0 if total.not_run > 0 => {
+            format!("INCOMPLETE: none failed, but {} of {planned} {} not run", total.not_run, was(total.not_run))
+        }
         0 if total.known_failures > 0 => {
             format!("passed: {} of {}, the failures are known", total.passed, count(planned, "file"))
         }

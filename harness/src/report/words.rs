@@ -85,6 +85,11 @@ pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// The verb for this number: `1 file was`, `2 files were`.
+pub fn was(number: u64) -> &'static str {
+    if number == 1 { "was" } else { "were" }
+}
+
 /// A part of a whole in percent, with one decimal: 66.6; `None` if the whole is 0.
 ///
 /// Rounded towards zero, so that 100 means that nothing is missing. The result is 0 only if the part is 0.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::checkout::Checkout;
+use super::error::why_no_folder;
 use super::folder::{Origin, RETURNED, folder};
 use super::messages;
 use super::mode::Run;
@@ -111,7 +112,7 @@ pub(super) fn remember(config: &Config, files: &[TestFile], outcomes: &[Outcome]
         known.into_iter().try_for_each(|(file, outcome)| log.append(file, outcome, None))
     };
     if let Err(error) = append() {
-        note!("warning: cannot write the history to `{}`: {error}", path.display());
+        note!("warning: cannot write the history to `{}`: {}", path.display(), why_no_folder(&path, &error));
     }
 }
 
@@ -128,13 +129,19 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     let warn = |words: &str| note!("warning: {words}");
     let (locked, complaint) = match Folder::lock(&path) {
         Ok(folder) => (Some(folder), None),
-        Err(error) => (None, Some(format!("cannot write the results to `{}`: {error}", path.display()))),
+        Err(error) => {
+            let why = why_no_folder(&path, &error);
+            (None, Some(format!("cannot write the results to `{}`: {why}", path.display())))
+        }
     };
     complaint.iter().for_each(|complaint| warn(complaint));
     let results = match account() {
         Ok(results) => {
             let Checkout { commit, branch } = Checkout::here();
-            let (again, target) = (messages::rerun_command(config, &run.options), Origin::new(config).to_string());
+            // A command that is not complete would run the file on another engine.
+            let (again, by_hand) = messages::rerun_command(config, &run.options);
+            let again = if by_hand.is_empty() { again } else { String::new() };
+            let target = Origin::new(config).to_string();
             Results { again, target, commit, branch, ..results }
         }
         Err(error) => return warn(&format!("cannot write the results: {error}")),
@@ -162,7 +169,7 @@ pub(super) fn publish<E: std::fmt::Display>(run: &Run<'_>, account: impl FnOnce(
     // If the results go to a file or a program, standard output gets nothing else.
     if !config.quiet && config.logfile.is_none() && config.format != Some(Format::Json) {
         // If it cannot be printed, the files are enough.
-        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.table, &results, &written)));
+        let _ = write!(io::stdout(), "{}", escape::text(&messages::words(config.slt, &results, &written)));
     }
     tell_github(config, &results);
 }

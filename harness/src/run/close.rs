@@ -67,7 +67,7 @@ impl Run<'_> {
             if config.quiet {
                 return Ok(());
             }
-            if config.table {
+            if config.slt {
                 printer.add(&format!("{}\n", table::by_category(summary)))?;
             }
             printer.add(&figures)
@@ -100,7 +100,8 @@ fn conclude(summary: &Summary, config: &Config) -> ExitStatus {
     if left > 0 {
         // libtest's own line has no word for such files, and says `ok`.
         let code = if status == ExitStatus::Incomplete { ", so the exit code is 3" } else { "" };
-        note!("incomplete: {left} of {} files were not run{code}", summary.total.planned);
+        let verb = words::was(left as u64);
+        note!("incomplete: {left} of {} {verb} not run{code}", words::count(summary.total.planned, "file"));
     }
     if config.format == Some(Format::Terse) {
         summary.not_run.iter().take(MOST_LEFT).for_each(|name| note!("    {name}"));

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
 use crate::config::ReferenceError;
 use crate::engine::{ChoiceError, EngineError};
@@ -25,7 +26,9 @@ pub(super) enum RunError {
     Reference { name: String, error: EngineError },
     #[error(transparent)]
     Known(#[from] KnownError),
-    #[error("{0} (`--exact` wants whole names)")]
+    #[error("{place}: `known-failures`")]
+    KnownInSettings { place: String, source: KnownError },
+    #[error("{0} (`--exact` needs whole names)")]
     NoSuchName(String),
     #[error("{0}")]
     NoMatch(String),
@@ -39,8 +42,10 @@ pub(super) enum RunError {
     Log { path: String, source: io::Error },
     #[error("cannot write the results: {0}")]
     Output(#[from] io::Error),
-    #[error("cannot use the folder for results `{path}`: {source}")]
-    Results { path: String, source: io::Error },
+    #[error("cannot use `{path}` for results: {why}")]
+    Results { path: String, why: String },
+    #[error("`--queue` (or `SLT_QUEUE`) {0}: use the path of a file, or `postgres://…`")]
+    QueuePath(String),
     #[error("{0}")]
     Plan(#[from] PlanError),
     #[error(transparent)]
@@ -54,6 +59,11 @@ pub(super) enum RunError {
 }
 
 impl RunError {
+    /// The error for a folder for results that cannot be used.
+    pub(super) fn results(path: &Path, error: &io::Error) -> RunError {
+        RunError::Results { path: path.display().to_string(), why: why_no_folder(path, error) }
+    }
+
     /// The exit code for this error.
     pub(super) fn status(&self) -> ExitStatus {
         match self {
@@ -61,14 +71,25 @@ impl RunError {
             | RunError::Engine(_)
             | RunError::ReferenceChoice(ReferenceError::Engine(_))
             | RunError::Known(_)
+            | RunError::KnownInSettings { .. }
             | RunError::NoSuchName(_)
             | RunError::Excerpt(_)
             | RunError::Last(_)
             | RunError::ShardHistory { .. }
+            | RunError::QueuePath(_)
             | RunError::Log { .. } => ExitStatus::Usage,
             RunError::NoMatch(_) => ExitStatus::Nothing,
             _ => ExitStatus::Broken,
         }
+    }
+}
+
+/// Why a folder cannot be used; names the file that is in its place, if there is one.
+pub(super) fn why_no_folder(path: &Path, error: &io::Error) -> String {
+    match path.ancestors().find(|part| part.is_file()) {
+        Some(file) if file == path => "it is a file, not a folder".to_owned(),
+        Some(file) => format!("`{}` is a file, not a folder", file.display()),
+        None => error.to_string(),
     }
 }
 

@@ -28,9 +28,9 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The origin of this run: `slt run`, or the test target that this program is.
+    /// The origin of this run or list: `slt` itself, or the test target that this program is.
     pub(super) fn new(config: &Config) -> Origin {
-        match config.table && config.handed_over.is_none() {
+        match config.slt && config.handed_over.is_none() {
             true => Origin::slt(),
             false => Origin::target(),
         }

@@ -17,7 +17,11 @@ use crate::report::words;
 pub(super) fn judge(config: &Config, engine: &dyn Engine) -> Result<Option<Arc<Judge>>, RunError> {
     let Some(path) = &config.known.list else { return Ok(None) };
     let engine = engine.labels().into_iter().chain(config.options.labels.iter().cloned()).collect();
-    Ok(Some(Arc::new(Judge { list: KnownFailures::read(path)?, engine, ratchet: config.known.ratchet })))
+    let list = KnownFailures::read(path).map_err(|error| match (error, config.in_force.in_file("known-failures")) {
+        (source @ KnownError::Read { .. }, Some(place)) => RunError::KnownInSettings { place, source },
+        (error, _) => error.into(),
+    })?;
+    Ok(Some(Arc::new(Judge { list, engine, ratchet: config.known.ratchet })))
 }
 
 /// Updates the list of known failures after a run, or writes a first one; an error here changes no verdict.
@@ -49,7 +53,7 @@ pub(super) fn keep(run: &Run<'_>, outcomes: &[&Outcome]) {
 
 fn take_off<'o>(judge: &Judge, outcomes: impl IntoIterator<Item = &'o Outcome>) -> Result<(), KnownError> {
     for name in judge.take_off(outcomes)? {
-        note!("taken off the known failures: {name}");
+        note!("removed from the known failures: {name}");
     }
     Ok(())
 }

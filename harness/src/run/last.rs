@@ -23,9 +23,11 @@ pub(super) fn wanted(suite: &Suite, config: &Config) -> Result<Wanted, RunError>
     let history = History::read(&folder).map_err(unreadable)?;
     let mut files = found(suite, &config.filter)?;
     if !config.changed && !files.iter().any(|file| history.get(&file.name).is_some()) {
-        let words =
-            format!("`--failed` runs what failed before, but no run has left a history in `{}`", folder.display());
-        return Err(RunError::Last(words));
+        let why = match history.is_empty() {
+            true => format!("no run has left a history in `{}`", folder.display()),
+            false => format!("none of these files is in the history in `{}`: run them once", folder.display()),
+        };
+        return Err(RunError::Last(format!("`--failed` runs what failed before, but {why}")));
     }
     let failed = |file: &TestFile| history.get(&file.name).is_some_and(|entry| entry.failed());
     let first = files.iter().find(|file| failed(file)).map(|file| file.name.clone());

@@ -49,11 +49,11 @@ fn slowest(results: &Results) -> String {
     text
 }
 
-/// The command that reruns one of these files, up to its name.
-pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
+/// The command that reruns one of these files, up to its name, and what the user must add to it by hand; usually nothing.
+pub(super) fn rerun_command(config: &Config, options: &Options) -> (String, &'static str) {
     let mut command = match &config.handed_over {
         Some(command) => command.clone(),
-        None if config.table => format!("{} run", program()),
+        None if config.slt => format!("{} run", program()),
         None => {
             let program = env::args_os().next().unwrap_or_default();
             cargo_test(Path::new(&program)).unwrap_or_else(|| quoted(&program.to_string_lossy()))
@@ -74,11 +74,14 @@ pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
     if let Some(list) = config.known.list.as_ref().filter(|_| typed("known-failures") && options.known.is_some()) {
         let _ = write!(command, " --known-failures {}", quoted(&list.to_string_lossy()));
     }
+    let mut by_hand = "";
     if let Some(engine) = config.engine.as_ref().filter(|_| typed("engine")) {
         let shown = engine.to_string();
-        // A URL with a password in the variable is not repeated: the variable still holds it, and it must not be shown.
-        if shown == engine.secret() || !config.in_force.is_in_variable("engine") {
+        // A password must not be shown. If the variable holds it, the variable still does when the user runs the command.
+        if shown == engine.secret() {
             let _ = write!(command, " --engine {}", quoted(&shown));
+        } else if !config.in_force.is_in_variable("engine") {
+            by_hand = "with the same `--engine`";
         }
     }
     for label in options.labels.iter().filter(|_| typed("labels")) {
@@ -106,7 +109,7 @@ pub(super) fn rerun_command(config: &Config, options: &Options) -> String {
         }
     }
     command.push_str(" --exact");
-    command
+    (command, by_hand)
 }
 
 /// A message on what can be compared with the results of another run.

@@ -49,7 +49,7 @@ pub(super) struct Run<'c> {
     pub(super) scope: Scope,
     pub(super) part: Option<Part>,
     pub(super) printer: Arc<Mutex<Printer>>,
-    /// When this process began; a run that it joined may have begun before.
+    /// When this process started; a run that it joined may have started before.
     pub(super) started: SystemTime,
 }
 

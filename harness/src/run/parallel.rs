@@ -47,8 +47,17 @@ struct Places {
 /// Runs the files together with other processes.
 pub(super) fn run(run: &Run<'_>, mut files: Vec<TestFile>, parallel: &Parallel) -> Result<ExitStatus, RunError> {
     let config = run.config;
+    if let Some(Place::File(path)) = &parallel.queue {
+        match path.as_os_str().is_empty() {
+            true => return Err(RunError::QueuePath("has no value".to_owned())),
+            false if path.is_dir() => {
+                return Err(RunError::QueuePath(format!("names the folder `{}`", path.display())));
+            }
+            false => {}
+        }
+    }
     let results = folder(config);
-    let results_error = |source| RunError::Results { path: results.display().to_string(), source };
+    let results_error = |error: io::Error| RunError::results(&results, &error);
     fs::create_dir_all(&results).map_err(results_error)?;
     let history = History::read(&results).map_err(results_error)?;
     let log = history.log().map_err(results_error)?;
@@ -111,7 +120,7 @@ fn plan(files: &[TestFile], repeat: Repeat, contents: Option<&HashMap<String, St
 fn room(config: &Config, results: &Path) -> Result<Option<Room>, RunError> {
     let Some(parallel) = &config.parallel else { return Ok(None) };
     let Some(limit) = parallel.run_memory else { return Ok(None) };
-    let error = |source| RunError::Results { path: results.display().to_string(), source };
+    let error = |error: io::Error| RunError::results(results, &error);
     // Not `read`, which may rewrite the history while the supervisor appends to it.
     let history = match History::read_file(&results.join("history.jsonl")) {
         Err(source) if source.kind() == io::ErrorKind::NotFound => History::default(),
@@ -247,7 +256,7 @@ impl Shared<'_> {
         process::grant_stack(crash::stack_bytes());
         let (run_id, number) = (queue.run_id().to_owned(), queue.worker());
         if workers > cores() {
-            note!("{workers} workers, and this process may use {}", words::count(u64::from(cores()), "processor"));
+            note!("{workers} workers, but this process may use only {}", words::count(u64::from(cores()), "processor"));
         }
         let command = |label: &str| crew::command(label, &run_id, number, places, config);
         let supervision = Supervision {

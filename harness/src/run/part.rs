@@ -26,8 +26,7 @@ impl Part {
                 .map_err(|source| RunError::ShardHistory { path: path.display().to_string(), source })?,
             None => {
                 let results = folder(config);
-                let error = |source| RunError::Results { path: results.display().to_string(), source };
-                History::read(&results).map_err(error)?
+                History::read(&results).map_err(|error| RunError::results(&results, &error))?
             }
         };
         let shares = Shares::new(files.iter().map(|file| file.name.as_str()), shard.of, &history);

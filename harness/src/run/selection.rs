@@ -122,7 +122,7 @@ fn shown(path: &Path) -> String {
 /// Whether a run that checks nothing is a failure. For a test target it is a success, as in libtest, unless processes share the
 /// run.
 pub(super) fn is_strict(config: &Config) -> bool {
-    config.table || config.parallel.is_some()
+    config.slt || config.parallel.is_some()
 }
 
 /// A message about filters that match no file; `None` if there are none.

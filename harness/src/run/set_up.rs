@@ -199,7 +199,7 @@ fn start_keeper(config: &Config, places: &Places) -> io::Result<()> {
     let mut command = process::same_executable();
     command.args(std::env::args_os().skip(1)).env(FOLDER, &places.0).env(WATCHED, watched.to_string());
     hand_on(&mut command);
-    // The keeper outlives this process, so it must not keep streams open on which other processes wait.
+    // The keeper runs longer than this process, so it must not keep streams open on which other processes wait.
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut keeper = command.spawn()?;
     while places.read().is_none() && keeper.try_wait()?.is_none() {

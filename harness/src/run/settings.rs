@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::{Config, Parallel, Repeat};
 use crate::engine::Engine;
 use crate::queue::{CHECK, REVIEW, REWRITES, Settings};
+use crate::report::words::count;
 use crate::suite::Suite;
 use crate::trial::{Bless, How, Options};
 use crate::worker::Policy;
@@ -63,7 +64,7 @@ pub(super) fn settings(
     set("--lenient", on(*lenient));
     set("--select-tags", list(&tags.select.iter().map(|set| set.join(",")).collect::<Vec<_>>()));
     set("--skip-tags", list(&tags.skip.iter().map(|set| set.join(",")).collect::<Vec<_>>()));
-    set("--memory-limit", memory_limit.map(|bytes| format!("{bytes} bytes")));
+    set("--memory-limit", memory_limit.map(|bytes| count(bytes, "byte")));
     set("--retries", more_than(retries, 0));
     set("--crash-retries", (crash_retries != 1).then(|| crash_retries.to_string()));
     set("--repeat", (parallel.repeat == Repeat::UntilBudget).then(|| "until-budget".to_owned()));
@@ -71,7 +72,7 @@ pub(super) fn settings(
     set("--ratchet", on(config.known.ratchet));
     set("exclude", list(&suite.exclusions()));
     let stack = config.settings.as_ref().and_then(|settings| settings.stack_size());
-    set("stack-size", stack.map(|bytes| format!("{bytes} bytes")));
+    set("stack-size", stack.map(|bytes| count(bytes as u64, "byte")));
     config.own.iter().for_each(|(flag, value)| set(flag, Some(value.clone())));
     // Only `slt fill` uses `fill`, and that is no shared run.
     if let Some(Bless { how, errors, fill: _ }) = bless {

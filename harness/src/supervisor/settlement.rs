@@ -1,8 +1,8 @@
-//! Decides what happens to the entry that a dead worker was running.
+//! Decides what happens to the entry that an ended worker was running.
 
 use super::slot::Dead;
 
-/// What happens to an entry whose worker is dead.
+/// What happens to an entry whose worker has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Settlement {
     /// It gets no outcome, and this attempt does not count.
@@ -13,7 +13,7 @@ pub(super) enum Settlement {
     Settle,
 }
 
-/// Decides about `entry`, whose worker is dead. If the run is `stopped`, no further attempt starts.
+/// Decides about `entry`, whose worker has ended. If the run is `stopped`, no further attempt starts.
 pub(super) fn settlement(dead: Option<&Dead>, entry: usize, stopped: bool) -> Settlement {
     match dead {
         // The worker was killed because the user wanted to exit.

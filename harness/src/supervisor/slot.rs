@@ -34,7 +34,7 @@ struct KillReason {
     since: Instant,
 }
 
-/// What is known about a dead worker.
+/// What is known about an ended worker.
 #[derive(Debug, Clone)]
 pub(super) struct Dead {
     pub(super) worker: Option<u32>,

@@ -409,7 +409,7 @@ fn real(path: &Path, root: &Path) -> Result<PathBuf, String> {
     let real = path.canonicalize().map_err(unreachable)?;
     match real.starts_with(root.canonicalize().map_err(unreachable)?) {
         true => Ok(real),
-        false => Err("the file lies outside the folder that the test files are in".to_owned()),
+        false => Err("the file is outside the folder that the test files are in".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 
 use crate::diff::Returned;
 use crate::suite::shown;
+use crate::temporary;
 
 /// How large one file may be, in bytes.
 const MOST: usize = 4 << 20;
@@ -41,8 +42,7 @@ pub(super) fn keep(returned: &Returned, folder: &Path, record: &[&str]) -> Strin
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    io::Write::write_all(&mut file, bytes)?;
+    let file = temporary::file(&tempfile::Builder::new(), folder, bytes)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

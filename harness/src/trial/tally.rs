@@ -15,7 +15,7 @@ use crate::outcome::{CutShort, Failure, MAX_FAILED_RECORDS, MAX_FAILURES, Record
 use crate::script::{Record, SyntaxError};
 use crate::suite::shown;
 
-/// The state of a trial so far, and its position; it survives a panic.
+/// The state of a trial so far, and its position; it is kept after a panic.
 pub(super) struct Tally<'f> {
     pub(super) reporter: &'f dyn Reporter,
     pub(super) blessings: Option<Blessings>,

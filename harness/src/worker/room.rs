@@ -154,7 +154,7 @@ impl Room {
         }
     }
 
-    /// The states of the other living processes. Removes the files of dead ones.
+    /// The states of the other running processes. Removes the files of those that ended.
     fn others(&self) -> io::Result<Vec<State>> {
         let mut others = Vec::new();
         for entry in fs::read_dir(&self.folder)? {

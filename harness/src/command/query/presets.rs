@@ -81,7 +81,7 @@ LIMIT 20",
     },
     Preset {
         name: "untested",
-        asks: "files that no run has checked since the last one of the whole suite (with --root, those never met too)",
+        asks: "files that no run has checked since the last one of the whole suite (with --root, those never seen too)",
         sql: "\
 WITH whole(run) AS (SELECT coalesce(max(run) FILTER (WHERE scope IS NULL), max(run)) FROM test_runs)
 SELECT file_path,

@@ -129,7 +129,7 @@ impl Piece {
     /// A sentence, if the new text expects success where the old one expects an error, or the like.
     pub(super) fn turn(&self) -> Option<String> {
         let (old, new) = self.expected;
-        (old != new).then(|| format!("this record expects {old} so far, and would expect {new}"))
+        (old != new).then(|| format!("this record expected {old}, and now expects {new}"))
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     fn each_record_is_taken_or_left_by_itself_and_turns_are_said_in_words() {
         let changes = Changes::new(OLD.as_bytes(), NEW.as_bytes(), Dialect::Slt).unwrap();
         let pieces: Vec<_> = changes.pieces().map(|piece| (piece.line, piece.turn().unwrap_or_default())).collect();
-        let words = "this record expects an error so far, and would expect success";
+        let words = "this record expected an error, and now expects success";
         assert_eq!(pieces, [(2, String::new()), (8, words.to_owned())]);
         let text = |text: Vec<u8>| String::from_utf8(text).unwrap();
         let (file, waiting) = changes.decide(&[Decision::Accept, Decision::Skip]);

@@ -104,10 +104,16 @@ impl Key {
             Kind::Engine => word.parse().map_or_else(|_| hidden(), |choice: crate::engine::Choice| choice.to_string()),
             Kind::Queue => crate::queue::Place::parse(word.into()).map_or_else(|_| hidden(), |place| place.to_string()),
             Kind::Seconds => format!("{word} s"),
+            Kind::Switch => is_on(word).to_string(),
             Kind::Path | Kind::Paths => crate::suite::shown(Path::new(word)).into_owned(),
             _ => word.to_owned(),
         }
     }
+}
+
+/// Whether a switch with this value of its variable is on. clap reads the variables of flags in the same way.
+pub(crate) fn is_on(word: &str) -> bool {
+    !matches!(word.to_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
 }
 
 /// Whether a name is a variable's, and not a flag's id.

@@ -112,6 +112,19 @@ fn any_number_of_conditions_must_all_hold_whatever_their_letter_case() {
 }
 
 #[test]
+fn nothing_of_a_record_that_is_left_out_has_to_be_valid() {
+    for record in ["query IB\nA\n----\n1\n", "statement count 3\nA\n", "query I partialsort\nA\n", "wibble\nA\n"] {
+        assert_eq!(all_told(&format!("onlyif mysql\n{record}\nstatement ok\nB\n")).len(), 2, "{record}");
+        assert_eq!(all_told(&format!("skipif sqlite\n{record}"))[0], "2 skip", "{record}");
+        assert_eq!(complaint(record).0, 1, "{record}");
+        // An engine that is not known may be the one that the record is for.
+        let undecided = Labels::undecided();
+        let mut parser = Parser::new(b"onlyif mysql\nwibble\n", &undecided);
+        assert!(parser.next().is_some_and(|record| record.is_err()));
+    }
+}
+
+#[test]
 fn comments_are_dropped_everywhere() {
     assert_eq!(
         all_told("# a\n\nquery I # letters\n# b\nA\n# c\nB\n# d\n----\n# e\n1\n# f\n2\n# g\n\nhalt # end\n"),

@@ -14,6 +14,8 @@ impl HashLine {
             return None;
         }
         let line = lines.iter().next()?.trim_ascii_end();
+        // In `.slt` files, white space around a line counts for nothing.
+        let line = if matches!(lines, Lines::List(_)) { line.trim_ascii_start() } else { line };
         let at = memchr::memchr(b' ', line)?;
         let hex = line[at..].strip_prefix(b" values hashing to ")?;
         let count = std::str::from_utf8(&line[..at]).ok()?.parse().ok()?;

@@ -230,9 +230,7 @@ impl Values {
             Over::Words(listed) => Values::Words(words(listed, scope)?.into_iter()),
         };
         match values.has_ended() {
-            true => {
-                Err("this loop has nothing to run over: each of its words is taken away by one with `!`".to_owned())
-            }
+            true => Err("this loop has nothing to run over: each of its words is removed by one with `!`".to_owned()),
             false => Ok(values),
         }
     }

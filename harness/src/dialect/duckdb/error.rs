@@ -3,9 +3,9 @@
 use regex::RegexBuilder;
 
 /// The prefix of a pattern that must match.
-const MATCHES: &str = "<REGEX>:";
+pub(super) const MATCHES: &str = "<REGEX>:";
 /// The prefix of a pattern that must not match.
-const MATCHES_NOT: &str = "<!REGEX>:";
+pub(super) const MATCHES_NOT: &str = "<!REGEX>:";
 
 /// The result of testing a text against a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -156,13 +156,15 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// Passes over what a condition excludes, to the next empty line or comment.
-    fn leave_out(&mut self, lines: &mut Lines<'a>, conditions: Vec<Condition<'a>>, mut place: Place) {
+    fn leave_out(&mut self, lines: &mut Lines<'a>, mut conditions: Vec<Condition<'a>>, mut place: Place) {
         while let Some(line) = lines.line().filter(|_| !lines.is_separator()) {
             place.line = lines.number();
             lines.advance();
-            match words(line).first() {
-                Some(&("skipif" | "onlyif")) => {}
-                Some(&("statement" | "query")) => {
+            match *words(line) {
+                [word @ ("skipif" | "onlyif"), condition, ..] => {
+                    conditions.extend(Condition::new(word == "skipif", condition));
+                }
+                ["statement" | "query", ..] => {
                     let action = if self.skipping.is_some() { Action::Skipped } else { Action::OtherEngine };
                     self.push(Step { place, conditions, action });
                     break;

@@ -59,7 +59,7 @@ impl Names {
     /// `{UUID}`.
     ///
     /// # Errors
-    /// The folder for `{TEST_DIR}` cannot be made.
+    /// The folder for `{TEST_DIR}` cannot be made, or the values make the text too long.
     pub fn replace<'t>(&self, text: &'t str, line: u64, loops: &[(&str, &str)]) -> Result<Cow<'t, str>, String> {
         if memchr::memchr(b'{', text.as_bytes()).is_none() && !text.contains("__") {
             return Ok(Cow::Borrowed(text));
@@ -71,7 +71,7 @@ impl Names {
                 break;
             }
             let value = self.without_loops(value, line)?;
-            text = put(text, name, &value);
+            put(&mut text, name, &value)?;
         }
         Ok(text)
     }
@@ -79,8 +79,15 @@ impl Names {
     /// Replaces defined names, and then those that every script knows.
     fn without_loops<'t>(&self, text: &'t str, line: u64) -> Result<Cow<'t, str>, String> {
         let mut text = Cow::Borrowed(text);
-        for (name, value) in &self.defined {
-            text = put(text, name, value);
+        // The value of a defined name may contain another one. A name that contains itself is replaced a few times.
+        for _ in 0..MOST_NESTED {
+            let mut any = false;
+            for (name, value) in &self.defined {
+                any |= put(&mut text, name, value)?;
+            }
+            if !any {
+                break;
+            }
         }
         let (mut replaced, mut any) = (String::new(), false);
         let mut rest = &*text;
@@ -146,13 +153,24 @@ impl Names {
     }
 }
 
-/// Replaces `{name}`, and its deprecated form `${name}`.
-fn put<'t>(text: Cow<'t, str>, name: &str, value: &str) -> Cow<'t, str> {
+/// How deep names in the values of defined names may be nested.
+const MOST_NESTED: usize = 8;
+
+/// How long a text may become, in bytes.
+const LONGEST: usize = 64 << 20;
+
+/// Replaces `{name}`, and its deprecated form `${name}`; returns whether there was one.
+fn put(text: &mut Cow<'_, str>, name: &str, value: &str) -> Result<bool, String> {
     let braced = format!("{{{name}}}");
-    if !text.contains(&braced) {
-        return text;
+    let count = text.matches(&braced).count();
+    if count == 0 {
+        return Ok(false);
     }
-    Cow::Owned(text.replace(&format!("${braced}"), value).replace(&braced, value))
+    if text.len() + count.saturating_mul(value.len()) > LONGEST {
+        return Err(format!("the values of names in braces make this text longer than {} MiB", LONGEST >> 20));
+    }
+    *text = Cow::Owned(text.replace(&format!("${braced}"), value).replace(&braced, value));
+    Ok(true)
 }
 
 /// How files for DuckDB 1.x write some names.
@@ -194,6 +212,12 @@ mod tests {
         assert!(!replace("{A}").contains(['{', '}']));
         assert_eq!(replace("{Q} ({e}) {own}"), "3 (3+data) defined");
         // Only loops further inside are replaced in the value of a loop.
+        names.define("Z", "{A} {own}".to_owned());
+        names.define("again", "{again}.".to_owned());
+        assert_eq!(names.replace("{Z}", 7, &[]).unwrap(), names.replace("{A} defined", 7, &[]).unwrap());
+        assert_eq!(names.replace("{again}", 7, &[]).unwrap(), format!("{{again}}{}", ".".repeat(8)));
+        names.define("bomb", "{bomb}".repeat(100));
+        assert!(names.replace("{bomb}", 7, &[]).unwrap_err().contains("longer than 64 MiB"));
         assert_eq!(names.replace("{a} {b}", 1, &[("a", "{b}"), ("b", "{a}")]).unwrap(), "{a} {a}");
     }
 

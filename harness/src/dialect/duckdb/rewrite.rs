@@ -47,6 +47,13 @@ fn edits(
 ) -> Result<Vec<Edit>, String> {
     let writer = Writer { text, place, retry: false };
     match (action, correction) {
+        (Action::Query(_), Correction::Lines { lines, .. }) if lines.iter().any(|line| matches_others(line)) => {
+            Err(rewrite::MATCHES_ANYTHING.to_owned())
+        }
+        (_, Correction::Error(error)) if block(&error.message).first().is_none_or(|line| matches_others(line)) => {
+            Err("the message begins with an empty line or a pattern, so that its block would match other errors too"
+                .to_owned())
+        }
         (Action::Query(query), Correction::Lines { lines, columns, .. }) => {
             let mut edits = Vec::new();
             let letters = query.letters.as_bytes();
@@ -71,6 +78,12 @@ fn edits(
         }
         _ => Err(rewrite::NO_SUCH_RESULT.to_owned()),
     }
+}
+
+/// Whether a value of a line is a pattern or names a file, if a script expects it.
+fn matches_others(line: &[u8]) -> bool {
+    let marks = [error::MATCHES, error::MATCHES_NOT, compare::FILE];
+    line.split(|byte| *byte == b'\t').any(|value| marks.iter().any(|mark| value.starts_with(mark.as_bytes())))
 }
 
 /// The lines of an error that fit into a block: those before the first empty line, because the block ends there.

@@ -59,7 +59,7 @@ pub(super) fn run(script: &ScriptFile<'_>, text: &[u8], labels: &Labels, stage: 
     };
     stage.find(&mut parsed.nodes.iter().map(span));
     state.walk(&mut Cursor::new(&parsed, most), stage);
-    state.skipped
+    state.skipped.or_else(|| parsed.all_in_mode_skip())
 }
 
 /// The tags that a script has because of its name.

@@ -21,8 +21,7 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
     let mut survey = Survey::default();
     // The first record of those that `mode skip` leaves out, and their number.
     let mut left_out: Option<(&Step<'_>, u64)> = None;
-    let mut all = Vec::new();
-    steps(&script.nodes, &mut all);
+    let all = script.steps();
     for step in &all {
         survey.records += u64::from(step.action.counts());
         match (&step.action, &mut left_out) {
@@ -57,16 +56,6 @@ pub(super) fn survey(file: &ScriptFile<'_>, text: &[u8]) -> Result<Survey, Synta
 
 fn conditions(step: &Step<'_>) -> Vec<(bool, String)> {
     step.conditions.iter().map(|condition| (condition.skip, condition.word.to_ascii_lowercase())).collect()
-}
-
-/// All steps, those in loops included.
-fn steps<'s, 'a>(nodes: &'s [Node<'a>], all: &mut Vec<&'s Step<'a>>) {
-    for node in nodes {
-        match node {
-            Node::Step(step) => all.push(step),
-            Node::Loop(of) => steps(&of.body, all),
-        }
-    }
 }
 
 fn in_its_file(step: &Step<'_>, error: SyntaxError) -> SyntaxError {

@@ -57,15 +57,6 @@ impl Writer {
         self.prepared.text.push_str(line);
         self.prepared.text.push('\n');
     }
-
-    /// Removes the lines that were added since a saved state: the length of the text and its number of lines.
-    fn take_back(&mut self, (length, count): (usize, u64)) {
-        self.prepared.text.truncate(length);
-        self.count = count;
-        while self.prepared.missing.last().is_some_and(|(from, _)| *from > count) {
-            self.prepared.missing.pop();
-        }
-    }
 }
 
 /// What the next line is part of.
@@ -103,8 +94,10 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
     };
     let mut writer = Writer { prepared, count: 0 };
     let mut place = Place::Directive;
-    // The record's conditions and `connection` lines: the number of the first one, and the state of the text before it.
-    let mut pending: Option<(u64, (usize, u64))> = None;
+    // The line of the first condition or `connection` before the record.
+    let mut pending: Option<u64> = None;
+    // Whether a `connection` line waits for the statement, query or `let` that uses it up.
+    let mut has_connection = false;
     let mut excluded = false;
     let mut skipping = false;
     // The line of the directive whose body is being read.
@@ -127,7 +120,6 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             Place::Directive if raw.trim_start().is_empty() || raw.starts_with('#') => continue,
             Place::Directive => {
                 let words: Vec<&str> = raw.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
-                let before = (writer.prepared.text.len(), writer.count);
                 // A fast path: most records begin with words that belong to this dialect.
                 let is_own = matches!(words.as_slice(), ["statement", "ok" | "error" | "count", ..] | ["query", ..]);
                 if let ["statement", "ok", name] = words.as_slice()
@@ -149,11 +141,12 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                         let skip_if = *directive == "skipif";
                         excluded |=
                             labels.exclude(if skip_if { Condition::SkipIf(name) } else { Condition::OnlyIf(name) });
-                        pending = pending.or(Some((number, before)));
+                        pending = pending.or(Some(number));
                         continue;
                     }
                     ["connection", ..] => {
-                        pending = pending.or(Some((number, before)));
+                        pending = pending.or(Some(number));
+                        has_connection = true;
                         None
                     }
                     ["halt"] if !(excluded || labels.are_undecided() && pending.is_some()) => {
@@ -166,10 +159,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                     _ => {
                         // A directive without a body: if it is left out, its conditions are left out with it.
                         let leave_out = excluded || words == ["halt"];
-                        if let Some((_, before)) = pending.take().filter(|_| leave_out) {
-                            writer.take_back(before);
-                        }
-                        excluded = false;
+                        (pending, excluded) = (None, false);
                         if leave_out {
                             continue;
                         }
@@ -184,9 +174,11 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
                     }
                 }
                 if let Some(body) = body {
+                    let uses_connection = has_connection && words[0] != "system";
+                    has_connection &= !uses_connection;
                     if excluded {
-                        if let Some((_, before)) = pending {
-                            writer.take_back(before);
+                        if uses_connection {
+                            writer.push("connection default", number);
                         }
                         writer.prepared.skipped.push(number);
                     }
@@ -199,7 +191,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
             Place::Body(body, true) => place = Place::Body(body, false),
             Place::Body(_, false) if empty => place = Place::Directive,
             Place::Body(Body::Rows | Body::Text, false) if raw != "----" && raw.trim_end() == "----" => {
-                let message = "blanks behind `----`: take them away, or the line is a part of the SQL";
+                let message = "blanks behind `----`: remove them, or the line is a part of the SQL";
                 return Err(SyntaxError::new(number, message));
             }
             Place::Body(Body::Rows, false) if raw == "----" => place = Place::Rows,
@@ -233,7 +225,7 @@ pub(super) fn prepare(text: &[u8], labels: &Labels) -> Result<Prepared, SyntaxEr
         skipping &= place != Place::Directive;
     }
     match pending {
-        Some((number, _)) => Err(SyntaxError::new(number, "no record follows this line")),
+        Some(number) => Err(SyntaxError::new(number, "no record follows this line")),
         _ if matches!(place, Place::Body(_, true)) => {
             Err(SyntaxError::new(lines.number(), "this record has no SQL on the line below it"))
         }
@@ -292,8 +284,20 @@ mod tests {
     #[test]
     fn conditions_are_settled_and_comments_behind_them_dropped() {
         let text = "onlyif SQLite # why\nskipif mysql\nstatement ok\nA\n\nskipif sqlite\nconnection x\nquery I\nB\n----\n1\n\n\n# x\n\nstatement ok\nC\n";
-        assert_eq!(left(text), ["3 statement ok", "4 A", "5 ", "16 statement ok", "17 C"]);
+        let expected =
+            ["3 statement ok", "4 A", "5 ", "7 connection x", "8 connection default", "16 statement ok", "17 C"];
+        assert_eq!(left(text), expected);
         assert_eq!(prepared(text).skipped, [8]);
+    }
+
+    #[test]
+    fn a_connection_waits_for_a_record_of_sql() {
+        let text = "connection x\nskipif sqlite\nsystem ok\ntrue\n\nskipif sqlite\nsleep 1s\nstatement ok\nA\n";
+        assert_eq!(left(text), ["1 connection x", "8 statement ok", "9 A"]);
+        let text = "connection x\nsleep 1ms\nskipif sqlite\nstatement ok\nA\n\nstatement ok\nB\n";
+        let expected = ["1 connection x", "2 sleep 1ms", "4 connection default", "7 statement ok", "8 B"];
+        assert_eq!(left(text), expected);
+        assert_eq!(complaint("statement ok\nA\n\nconnection x\n").1, "no record follows this line");
     }
 
     #[test]

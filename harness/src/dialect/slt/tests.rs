@@ -189,7 +189,7 @@ fn includes_have_a_depth_and_a_number() {
     let place = Place::new(&[("a.part", "statement ok\nA\n")]);
     let (labels, root) = (Labels::default(), place.0.path());
     let error = parse_in_time(b"\ninclude a.part\n", &labels, &root.join("s.slt"), root, &|| true).unwrap_err();
-    assert_eq!((error.line, error.message.contains("the time limit was over")), (2, true), "{error}");
+    assert_eq!((error.line, error.message.contains("the time limit was exceeded")), (2, true), "{error}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn in_text(text: &[u8]) -> HashMap<u64, Conditions> {
 pub(crate) fn contradiction(conditions: &[(bool, String)], line: u64) -> Option<SyntaxError> {
     let both = conditions.iter().find(|(skip, name)| *skip && conditions.contains(&(false, name.clone())));
     both.map(|(_, name)| {
-        let message = format!("`skipif {name}` and `onlyif {name}` stand before one record: it can never run");
+        let message = format!("`skipif {name}` and `onlyif {name}` apply to the same record: it can never run");
         SyntaxError::new(line, message)
     })
 }

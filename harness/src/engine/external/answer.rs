@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::output::shown;
 use crate::dialect::Dialect;
 use crate::engine::text::Letters;
 use crate::engine::{Done, EngineError, Request, Rows};
@@ -27,13 +28,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Returns how the SQL ended, and adds its rows to `rows`. `extended` is true for a driver that greets.
+    /// Returns how the SQL ended, and adds its rows to `rows`. `extended` is true for a driver that greets. `printed` returns
+    /// the answer as text, or an empty text if that is unknown.
     pub(super) fn take(
         self,
         letters: Option<&[u8]>,
         dialect: Dialect,
         extended: bool,
         rows: &mut Rows,
+        printed: impl FnOnce() -> String,
     ) -> Result<Done, EngineError> {
         match self {
             Answer { err: Some(message), sqlstate, result: None, count: None, .. } => {
@@ -51,7 +54,14 @@ impl Answer {
                 }
                 Ok(Done::Rows)
             }
-            _ => Err(EngineError::lost("it answered neither with `result` nor with `err`")),
+            _ => {
+                let fields = if extended { "`result`, `count` or `err`" } else { "`result` or `err`" };
+                let text = match printed() {
+                    text if text.is_empty() => text,
+                    text => format!(": `{text}`"),
+                };
+                Err(EngineError::lost(format!("its answer needs either {fields}{text}")))
+            }
         }
     }
 }
@@ -66,6 +76,7 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
         match value.as_bytes().first() {
             Some(b'"') => {
                 let text: String = serde_json::from_str(value).map_err(|error| {
+                    let value = shown(&[], value.as_bytes());
                     EngineError::lost(format!("it answered with `{value}`, which is not a string: {}", reason(&error)))
                 })?;
                 match extended {
@@ -78,7 +89,10 @@ fn push(row: &[Box<RawValue>], request: &Request<'_>, extended: bool, rows: &mut
             Some(b'-' | b'0'..=b'9') if extended => {
                 letters.push(column, Some(value.as_bytes()), &mut own);
             }
-            _ => return Err(EngineError::lost(format!("it answered with `{value}` where a string should be"))),
+            _ => {
+                let value = shown(&[], value.as_bytes());
+                return Err(EngineError::lost(format!("it answered with `{value}` where a string should be")));
+            }
         }
     }
     rows.push_row(own.values());
@@ -99,7 +113,7 @@ mod tests {
     fn taken(json: &str, dialect: Dialect, extended: bool) -> String {
         let mut rows = Rows::default();
         let answer: Answer = serde_json::from_str(json).unwrap();
-        answer.take(Some(b"TIT"), dialect, extended, &mut rows).unwrap();
+        answer.take(Some(b"TIT"), dialect, extended, &mut rows, String::new).unwrap();
         String::from_utf8(rows.text().to_vec()).unwrap()
     }
 

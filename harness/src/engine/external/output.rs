@@ -88,7 +88,7 @@ fn has_more(output: &ChildStdout, within: Duration) -> bool {
 }
 
 /// The first line of the data that was read and of the data that follows, as one string of limited length.
-fn shown(read: &[u8], ahead: &[u8]) -> String {
+pub(super) fn shown(read: &[u8], ahead: &[u8]) -> String {
     let text = [read, &ahead[..ahead.len().min(SHOWN)]].concat();
     let line = text.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
     let cut = &line[..line.len().min(SHOWN)];

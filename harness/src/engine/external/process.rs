@@ -1,4 +1,4 @@
-//! A driver's process: its start and its end. No process that it starts survives it.
+//! A driver's process: its start and its end. No process that it starts is left after it.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -124,8 +124,8 @@ impl Process {
     }
 }
 
-/// Starts a process on a thread that never ends: the driver may outlive the thread of its script, because it continues with
-/// other scripts.
+/// Starts a process on a thread that never ends: the driver may run longer than the thread of its script, because it
+/// continues with other scripts.
 fn spawn(mut command: Command) -> io::Result<Child> {
     type Order = (Command, mpsc::Sender<io::Result<Child>>);
     static STARTER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();

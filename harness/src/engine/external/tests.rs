@@ -95,8 +95,11 @@ fn an_invalid_answer_loses_the_connection() {
         (parrot(r#"{"result":[1]}"#), "it printed something that is not an answer"),
         (parrot(r#"{"result":[[1]]}"#), "`1` where a string should be"),
         (parrot(r#"{"result":[["\ud800"]]}"#), r#"`"\ud800"`, which is not a string"#),
-        (parrot("{}"), "neither with `result` nor with `err`"),
-        (parrot(r#"{"result":[],"err":"no"}"#), "neither with `result` nor with `err`"),
+        (parrot("{}"), "its answer needs either `result` or `err`: `{}`"),
+        (
+            parrot(r#"{"result":[],"err":"no"}"#),
+            r#"its answer needs either `result` or `err`: `{"result":[],"err":"no"}`"#,
+        ),
         ("head -c 1 >/dev/null; exit 3".to_owned(), "it ended (exit status: 3) instead of answering"),
         (
             r#"head -c 1 >/dev/null; echo '{"result":[["1"'; exit 4"#.to_owned(),

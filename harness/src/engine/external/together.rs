@@ -47,7 +47,8 @@ impl Together for Connections {
             conversation.answer().and_then(|answer| match answer.id.and_then(|id| self.open.remove_entry(&id)) {
                 Some((pass, (letters, dialect))) => {
                     let extended = conversation.greeting.is_some();
-                    Ok((pass, answer.take(letters.as_deref(), dialect, extended, rows)))
+                    // What was printed may begin with the answers to other questions.
+                    Ok((pass, answer.take(letters.as_deref(), dialect, extended, rows, String::new)))
                 }
                 None => Err(EngineError::lost("it answered what was not asked, or without the `id` of the question")),
             });

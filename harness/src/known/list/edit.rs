@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use fs2::FileExt;
@@ -10,6 +10,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, val
 
 use crate::known::{Entry, Judge, KnownError, KnownFailures};
 use crate::outcome::{CutShort, Outcome, RecordId, Verdict};
+use crate::temporary;
 
 impl KnownFailures {
     /// Writes the first list, of everything that failed, and returns its number of entries.
@@ -218,8 +219,7 @@ fn standing_apart(table: &Table) -> &str {
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    let file = temporary::file(&tempfile::Builder::new(), folder, text.as_bytes())?;
     file.as_file().sync_all()?;
     if let Ok(metadata) = fs::metadata(path) {
         file.as_file().set_permissions(metadata.permissions())?;

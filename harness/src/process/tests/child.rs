@@ -114,7 +114,7 @@ fn grandchildren_are_killed_when_a_child_ends_by_itself() {
     drop(child.take_stdin());
     assert_eq!(finish(&mut child), Exit::Code(0));
     assert_eq!(marked(&home.mark()), []);
-    // The process is already dead, but its new parent must still reap it.
+    // The process has already ended, but its new parent must still reap it.
     wait_until("the unmarked one is gone", || is_gone(unmarked));
     assert!(home.family.end());
 }

@@ -258,7 +258,7 @@ fn an_attempt_that_ended_with_its_supervisor_is_not_counted_as_a_crash() {
     let mut workers = [(); 3].map(|()| worker_of(&place, "one", supervisor.worker()));
     let leases = [leased(&mut workers[0]), leased(&mut workers[1]), leased(&mut workers[2])];
     let [first, second, third] = workers;
-    // While a worker's supervisor is alive, the worker ended by itself, and the supervisor settles it.
+    // While a worker's supervisor runs, the worker ended by itself, and the supervisor settles it.
     drop(first);
     assert!(other.lost().unwrap().is_empty());
     let lost = supervisor.lost().unwrap().pop().unwrap();

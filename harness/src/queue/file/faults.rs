@@ -257,7 +257,7 @@ fn a_crash_during_finish_and_claim_leaves_both_or_neither() {
         assert_eq!(queue.snapshot().unwrap().finished(), finished, "{point}");
         work(&mut queue, place.folder.path());
         place.assert_exactly_once(&mut queue);
-        // In both cases, one death: of the entry that was leased at the crash.
+        // In both cases, one loss: of the entry that was leased at the crash.
         let deaths: Vec<u32> = queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).collect();
         assert_eq!(deaths, if finished == 1 { [0, 1, 0] } else { [1, 0, 0] }, "{point}");
     }

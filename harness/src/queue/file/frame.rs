@@ -19,7 +19,7 @@
 //!
 //! These numbers are 8 hexadecimal digits. After `op` may come `"outcome":{…}` (finish), `"why":"…"` (requeue, release,
 //! stop), `"label":"…"` and `"parent":1` (join: its label, and its supervisor), or
-//! `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the dead worker, and the record it was
+//! `"from":3,"last":{"file":"a.test","line":7,"sql":"SELECT 1"}` (lost: the worker, and the record it was
 //! running). A worker that finishes an entry and claims the next writes one record for both, in which
 //! `"next":"00000005"`, the index of the claimed entry, comes between `op` and `outcome`.
 

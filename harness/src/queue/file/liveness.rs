@@ -1,7 +1,7 @@
-//! Shows which participants are alive: each holds a lock on its own file while it takes part.
+//! Shows which participants are active: each holds a lock on its own file while it takes part.
 //!
 //! The files are beside the queue in `QUEUE.live/`, named by the run's generation and the participant's number,
-//! `91c4…-1`. A participant that has joined and whose lock is free is dead, and stays dead, because no number is given
+//! `91c4…-1`. A participant that has joined and whose lock is free is lost, and stays lost, because no number is given
 //! twice. The file's contents are the page that [`Live`] describes.
 
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ pub(in crate::queue) struct LivenessLocks {
     generation: String,
 }
 
-/// A participant's own lock and page; dropping it releases the lock, so that others see the participant as dead.
+/// A participant's own lock and page; dropping it releases the lock, so that others see the participant as lost.
 #[derive(Debug)]
 pub(in crate::queue) struct LivenessLock {
     file: File,
@@ -61,7 +61,7 @@ impl LivenessLocks {
         Ok(LivenessLock { file, live: Live::mapped(map) })
     }
 
-    /// Whether `worker`, which has joined, is dead. A participant without a file is dead.
+    /// Whether `worker`, which has joined, is lost. A participant without a file is lost.
     pub(in crate::queue) fn is_dead(&self, worker: u32) -> Result<bool, FileError> {
         let path = self.path(worker);
         match File::open(&path) {
@@ -71,7 +71,7 @@ impl LivenessLocks {
         }
     }
 
-    /// Whether any of the participants 1 to `workers` is alive.
+    /// Whether any of the participants 1 to `workers` is active.
     pub(in crate::queue) fn any_alive(&self, workers: u32) -> Result<bool, FileError> {
         for worker in (1..=workers).rev() {
             if !self.is_dead(worker)? {
@@ -121,7 +121,7 @@ impl LivenessLocks {
         self.path(worker).exists()
     }
 
-    /// Deletes the live files of all other generations whose owners are dead and that have not been written for `age`;
+    /// Deletes the live files of all other generations whose owners have ended and that have not been written for `age`;
     /// call it under the queue's lock, if there is one.
     ///
     /// No process can lock such a file later: to join that generation, it would need the queue's lock, and would then find

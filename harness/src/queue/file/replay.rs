@@ -10,8 +10,8 @@ use crate::queue::{EntryState, EntryStatus, Event, Plan, QueueError, Snapshot};
 
 /// Everything that is known about a run.
 pub(super) fn snapshot(journal: &mut Journal, plan: &Arc<Plan>) -> Result<Snapshot, QueueError> {
-    // Takes the lock once, which removes a dead participant's partial record. Otherwise reading would stop there and miss whole
-    // records.
+    // Takes the lock once, which removes a lost participant's partial record. Otherwise reading would stop there and miss
+    // whole records.
     drop(journal.lock()?);
     let mut state = State::new(plan.len());
     let mut outcomes: Vec<Option<Box<Outcome>>> = vec![None; plan.len()];

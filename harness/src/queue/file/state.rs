@@ -43,7 +43,7 @@ pub(super) enum Stage {
 pub(super) struct Holder {
     /// The worker that has the lease.
     pub worker: u32,
-    /// The worker that claimed the entry: the same one, or the dead worker that it was taken from.
+    /// The worker that claimed the entry: the same one, or the lost worker that it was taken from.
     pub claimer: u32,
     /// The number of the record that granted it.
     pub sequence: u32,
@@ -181,7 +181,7 @@ impl State {
         let holder = self.holder(head.entry).ok_or("a lost entry that was not leased")?;
         let entry = &mut self.entries[head.entry as usize];
         // If a participant takes over a lease and ends before it decides, it was not running the entry, so this does not count
-        // as a death.
+        // as a loss.
         if holder.worker == holder.claimer {
             entry.deaths += 1;
         }

@@ -390,7 +390,7 @@ fn a_supervisors_heartbeat_covers_its_workers() {
     });
     let outcome = passed(&lease);
     worker.finish(lease, &outcome).unwrap();
-    // Without the supervisor, the worker is declared dead like any other participant.
+    // Without the supervisor, the worker is declared lost like any other participant.
     let lease = leased(&mut worker);
     end_session(&place, 3);
     drop(mine);
@@ -450,8 +450,8 @@ fn a_participant_declared_dead_can_do_nothing_more() {
     let outcome = passed(&stale);
     assert!(matches!(a.finish(stale, &outcome), Err(QueueError::Stale { worker: 1, .. })));
     assert!(matches!(a.requeue(other, "mine"), Err(QueueError::Stale { .. })));
-    assert!(error_text(a.claim()).contains("worker 1 was declared dead"));
-    assert!(error_text(a.stop("enough")).contains("worker 1 was declared dead"));
+    assert!(error_text(a.claim()).contains("worker 1 was declared lost"));
+    assert!(error_text(a.stop("enough")).contains("worker 1 was declared lost"));
     assert!(a.lost().unwrap().is_empty());
     for lost in lost {
         let outcome = passed(&lost.lease);

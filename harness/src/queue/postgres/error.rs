@@ -72,9 +72,9 @@ pub enum ServerError {
         /// `deleted`, or what else happened to it.
         how: &'static str,
     },
-    /// Other participants have declared this one dead.
+    /// Other participants have declared this one lost.
     #[error(
-        "worker {worker} was declared dead in `{queue}`: it sent no heartbeat for too long, and others have its work"
+        "worker {worker} was declared lost in `{queue}`: it sent no heartbeat for too long, and others have its work"
     )]
     TakenForDead {
         /// The server.

@@ -197,7 +197,7 @@ fn three_hundred_kills_leave_each_entry_one_outcome() {
     let Some(server) = server() else { return };
     // If processes can be seen, the length of a lease does not matter.
     kill(server, 200, 30.0, false);
-    // If not, only the server knows who is dead.
+    // If not, only the server knows who is lost.
     kill(server, 100, 6.0, true);
 }
 
@@ -276,7 +276,7 @@ fn a_clock_that_is_an_hour_off_changes_nothing() {
         let clock: i64 = words.rsplit_once(' ').unwrap().1.parse().unwrap();
         let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
         assert!((clock - ours - offset).abs() < 600, "the child's clock is {} s off", clock - ours);
-        // Ten heartbeats take longer than a lease, so they keep the participant alive.
+        // Ten heartbeats take longer than a lease, so they keep the participant active.
         let mut signs = std::collections::HashSet::new();
         wait_until("it has given ten signs of life", || {
             assert!(queue.lost().unwrap().is_empty());

@@ -1,5 +1,5 @@
 //! One participant's connection. It reconnects after a loss, and restores the lock and the heartbeat by which others
-//! see that the participant is alive.
+//! see that the participant is active.
 //!
 //! The thread that uses the server also drives the connection: a separate thread would have to wait for a processor
 //! that an engine keeps busy. A second thread wakes only to send heartbeats while an engine runs a long file, and not
@@ -27,10 +27,10 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage, Stat
 
 use super::error::{ServerError, words};
 use super::sql;
-use crate::engine::Url;
 use crate::engine::postgres::address::{self, check_version};
+use crate::engine::{ChoiceError, Url};
 
-/// How long a participant counts as alive without a heartbeat, unless the URL sets another lease.
+/// How long a participant counts as active without a heartbeat, unless the URL sets another lease.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// The minimum time that the server gets to accept a connection.
@@ -60,7 +60,7 @@ impl Timing {
         i32::try_from(self.lease.as_millis()).unwrap_or(i32::MAX)
     }
 
-    /// How long a session or a heartbeat may be missing before its participant is declared dead.
+    /// How long a session or a heartbeat may be missing before its participant is declared lost.
     pub(super) fn grace_ms(self) -> i32 {
         self.lease_ms() / 3
     }
@@ -119,7 +119,7 @@ struct Shared {
     config: Config,
     timing: Timing,
     identity: OnceLock<Identity>,
-    /// Whether the participant was declared dead, or its run no longer exists.
+    /// Whether the participant was declared lost, or its run no longer exists.
     gone: AtomicBool,
     current: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
@@ -169,17 +169,22 @@ impl Connection {
     }
 }
 
+/// What a URL says: how the server is reached, and how long a lease is.
+pub(super) fn read_url(url: &Url) -> Result<(Config, Duration), ChoiceError> {
+    let (text, lease) = url.take("slt_lease");
+    let lease = match lease.map(|text| text.parse::<f64>()) {
+        None => LEASE,
+        Some(Ok(seconds)) if (0.1..=86_400.0).contains(&seconds) => Duration::from_secs_f64(seconds),
+        Some(_) => return Err(url.complain("`slt_lease` is a number of seconds, 0.1 to 86400")),
+    };
+    Ok((address::config(url, &text)?, lease))
+}
+
 impl Link {
     /// The server at `url`, once it has been reached.
     pub(super) fn new(url: &Url) -> Result<Link, ServerError> {
         let queue = url.to_string();
-        let (text, lease) = url.take("slt_lease");
-        let lease = match lease.map(|text| text.parse::<f64>()) {
-            None => LEASE,
-            Some(Ok(seconds)) if (0.1..=86_400.0).contains(&seconds) => Duration::from_secs_f64(seconds),
-            Some(_) => return Err(url.complain("`slt_lease` is a number of seconds, 0.1 to 86400").into()),
-        };
-        let config = address::config(url, &text)?;
+        let (config, lease) = read_url(url)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| ServerError::System {
             queue: queue.clone(),
@@ -380,7 +385,7 @@ impl Shared {
         }
     }
 
-    /// Sends a heartbeat, and notices if this participant was declared dead.
+    /// Sends a heartbeat, and notices if this participant was declared lost.
     async fn renew_over(&self, connection: &Connection, identity: &Identity) -> Result<(), Error> {
         let Identity { run, worker, timing, .. } = identity;
         match connection.rows(sql::RENEW, &[run, worker, &timing.lease_ms()]).await {

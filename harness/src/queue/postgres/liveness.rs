@@ -1,4 +1,4 @@
-//! Decides which participants are dead, and takes over their leases.
+//! Decides which participants are lost, and takes over their leases.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ struct Holder {
     worker: i32,
     parent: Option<i32>,
     place: String,
-    /// Whether it has left, or was declared dead.
+    /// Whether it has left, or was declared lost.
     gone: bool,
     /// Whether it has a lease itself.
     holds: bool,
@@ -21,7 +21,7 @@ struct Holder {
     overdue: bool,
 }
 
-/// Takes over every lease whose holder is dead.
+/// Takes over every lease whose holder is lost.
 pub(super) fn lost(queue: &mut PostgresQueue) -> Result<Vec<Lost>, QueueError> {
     let Identity { run, worker, timing, .. } = queue.identity.clone();
     let holders: Vec<Holder> = queue.link.call(async |connection, _| {
@@ -51,12 +51,12 @@ pub(super) fn lost(queue: &mut PostgresQueue) -> Result<Vec<Lost>, QueueError> {
             // participants that it marked.
             Ok(if again { Vec::new() } else { rows.iter().map(|row| row.get(0)).collect() })
         })?;
-        // The mark alone is enough: a participant marked as dead can change nothing. Ending its session only makes it notice.
+        // The mark alone is enough: a participant marked as lost can change nothing. Ending its session only makes it notice.
         // So an error, for example because this user may not end sessions, is ignored.
         let _ = queue.link.call(async |connection, _| connection.rows(sql::END, &[&run, &buried]).await);
         dead.extend(buried);
     }
-    // While a supervisor is alive, only it takes over the leases of its dead workers.
+    // While a supervisor runs, only it takes over the leases of its lost workers.
     let is_free = |parent: Option<i32>| parent.is_none_or(|parent| parent == worker || dead.contains(&parent));
     let lost = holders.iter().filter(|holder| holder.holds && dead.contains(&holder.worker) && is_free(holder.parent));
     let lost: Vec<i32> = lost.map(|holder| holder.worker).collect();

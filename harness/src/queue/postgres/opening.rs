@@ -235,7 +235,7 @@ fn join(
     let (label, run, lease_ms) = (options.label.as_str(), found.run, found.lease_ms);
     let joined = link.call_long(async |connection, _| {
         // Each try uses a new number for the lock. If a try that seemed to fail did succeed, it left a participant whose lock
-        // nobody ever holds, so that participant counts as dead from the start.
+        // nobody ever holds, so that participant counts as lost from the start.
         let lock = getrandom::u64().unwrap_or_default().cast_signed();
         connection.take_lock(lock).await?;
         let values: [&(dyn ToSql + Sync); 8] =

@@ -84,7 +84,7 @@ fn a_server_crash_and_restart_loses_nothing() {
     let mut queue = place.open(ENTRIES);
     assert_exactly_once(&place, &mut queue);
     assert_eq!(queue.worker(), 6);
-    // No participant that was only disconnected was declared dead.
+    // No participant that was only disconnected was declared lost.
     assert_eq!(queue.snapshot().unwrap().entries.iter().map(|entry| entry.deaths).sum::<u32>(), 0);
 }
 
@@ -217,7 +217,7 @@ fn an_operation_whose_reply_is_lost_has_taken_effect_once() {
     let outcome = passed(&lease);
     queue.finish(lease, &outcome).unwrap();
 
-    // Take over two leases of a dead participant, twice: first without a loss, which prepares the statements; then with a lost
+    // Take over two leases of a lost participant, twice: first without a loss, which prepares the statements; then with a lost
     // reply.
     for passing in [None, Some(2)] {
         let direct = TestRun { run: place.run.clone(), ..self::place(server, 600.0) };
@@ -302,5 +302,5 @@ fn a_participant_disconnected_longer_than_its_lease_is_refused() {
     assert!(matches!(error, QueueError::Stale { worker: 2, .. }), "{error}");
     assert_eq!(watcher.snapshot().unwrap().outcomes().collect::<Vec<_>>(), [&theirs]);
     let words = queue.claim().unwrap_err().to_string();
-    assert!(words.contains("worker 2 was declared dead"), "{words}");
+    assert!(words.contains("worker 2 was declared lost"), "{words}");
 }

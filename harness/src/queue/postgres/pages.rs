@@ -1,4 +1,4 @@
-//! The pages of this machine's participants: what each is running, and whether its process is alive.
+//! The pages of this machine's participants: what each is running, and whether its process runs.
 //!
 //! For participants that share this machine and this folder there is faster evidence than the server's: each holds a
 //! lock on its own page, as in a queue file.

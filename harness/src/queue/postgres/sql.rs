@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS slt_queue.entries (
     attempts int NOT NULL DEFAULT 0,
     deaths int NOT NULL DEFAULT 0,
     holder int,                         -- whose lease it is
-    claimer int,                        -- who claimed it: the same, or the dead participant that it was taken from
+    claimer int,                        -- who claimed it: the same, or the lost participant that it was taken from
     sequence bigint,                    -- the number of the event that gave the lease; only who knows it may finish
     outcome text CHECK ((outcome IS NOT NULL) = (state = 'final')),     -- JSON
     PRIMARY KEY (run, entry)
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS slt_queue.participants (
     lock bigint NOT NULL,               -- the advisory lock that its session holds
     lease_until timestamptz NOT NULL,   -- as given by itself, or by its supervisor
     missed_at timestamptz,              -- since when its session or its sign of life has been missing
-    gone boolean NOT NULL DEFAULT false,    -- has left, or was declared dead; never again false
+    gone boolean NOT NULL DEFAULT false,    -- has left, or was declared lost; never again false
     PRIMARY KEY (run, worker)
 );
 CREATE TABLE IF NOT EXISTS slt_queue.events (
@@ -85,7 +85,7 @@ pub(super) const VERSION: &str = "SELECT max(version) FROM slt_queue.format";
 
 /// The settings of every session. A claim must find its entry by an index, even if the server has no statistics about the
 /// tables. A claim must not be planned each time, because planning takes longer than the claim. Changes that the server has
-/// confirmed must survive a crash of the server.
+/// confirmed must be kept after a crash of the server.
 pub(super) const SESSION: &str = "
 SET synchronous_commit = on;
 SET enable_seqscan = off;
@@ -135,7 +135,7 @@ SELECT r.run, r.plan_hash, r.plan_len, r.lease_ms, r.stopped, r.workers, r.setti
        (SELECT count(*) FROM slt_queue.entries e WHERE e.run = r.run AND e.state = 'final') AS finished
 FROM slt_queue.runs r WHERE r.id = $1";
 
-/// The participants of a run that are alive, as far as the server knows.
+/// The participants of a run that are active, as far as the server knows.
 pub(super) const LIVING: &str = concat!(
     "WITH ",
     held!(),
@@ -234,7 +234,7 @@ macro_rules! closed {
     };
 }
 
-/// Claims the next entry, unless the run is stopped or this participant was declared dead.
+/// Claims the next entry, unless the run is stopped or this participant was declared lost.
 pub(super) const CLAIM: &str = concat!(
     "WITH ",
     claimed_if!(takes_part!()),
@@ -340,7 +340,7 @@ SELECT run FROM halted";
 pub(super) const HAPPENED: &str = "SELECT n FROM slt_queue.events WHERE run = $1 AND worker = $2 AND n = $3";
 
 /// All other participants that hold leases, and their supervisors: whether each has a session, and for how long its heartbeat
-/// is overdue. While a worker's supervisor is alive, only the supervisor declares the worker dead: a worker with a lost
+/// is overdue. While a worker's supervisor runs, only the supervisor declares the worker lost: a worker with a lost
 /// connection may be in the middle of a file.
 pub(super) const HOLDERS: &str = concat!(
     "WITH ",
@@ -363,7 +363,7 @@ pub(super) const MARK: &str = "
 UPDATE slt_queue.participants SET missed_at = clock_timestamp()
 WHERE run = $1 AND worker = ANY($2) AND missed_at IS NULL AND NOT gone";
 
-/// Declares participants dead: those in `$2` in any case, because they are known to be; those in `$3` only if they are still
+/// Declares participants lost: those in `$2` in any case, because they are known to be; those in `$3` only if they are still
 /// missing.
 pub(super) const BURY: &str = "
 UPDATE slt_queue.participants SET gone = true
@@ -371,7 +371,7 @@ WHERE run = $1 AND NOT gone AND (worker = ANY($2)
     OR (worker = ANY($3) AND missed_at < clock_timestamp() - $4::int * interval '1 millisecond'))
 RETURNING worker";
 
-/// Ends the remaining sessions of participants declared dead.
+/// Ends the remaining sessions of participants declared lost.
 pub(super) const END: &str = concat!(
     "WITH ",
     held!(),
@@ -379,7 +379,7 @@ pub(super) const END: &str = concat!(
     WHERE p.run = $1 AND p.worker = ANY($2) AND p.gone"
 );
 
-/// The workers that claimed the entries whose leases dead participants hold.
+/// The workers that claimed the entries whose leases lost participants hold.
 pub(super) const CLAIMERS: &str = "
 SELECT DISTINCT claimer FROM slt_queue.entries WHERE run = $1 AND state = 'leased' AND holder = ANY($2)";
 
@@ -395,7 +395,7 @@ macro_rules! orphaned {
     };
 }
 
-/// Takes over all leases of dead participants. `$4` and `$5` contain the record that each of the claiming workers was running.
+/// Takes over all leases of lost participants. `$4` and `$5` contain the record that each of the claiming workers was running.
 pub(super) const TAKE: &str = concat!(
     "WITH taken AS (
         UPDATE slt_queue.entries e

@@ -89,7 +89,7 @@ fn the_first_line_says_how_the_run_ended() {
     assert_eq!(headline_of(vec![passed()]), "all 1 file passed");
     assert_eq!(headline_of(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
     assert_eq!(headline_of(vec![passed(), known()]), "1 of 2 files passed, the failures are known");
-    assert_eq!(headline_of(vec![passed(), known(), not_run()]), "1 of 3 files were not run");
+    assert_eq!(headline_of(vec![passed(), known(), not_run()]), "1 of 3 files was not run");
     assert_eq!(headline_of(vec![known(), failing("e.test", "e.test", 1, "x")]), "1 of 2 files failed");
 }
 
@@ -105,7 +105,7 @@ fn nothing_in_a_text_is_markdown_or_html() {
         "{after}"
     );
     assert_eq!(after.matches("</pre>").count(), 1);
-    assert!(text.starts_with("## SQLLogicTest on my\\|engine&lt;b\\>: 1 of 1 files failed\n"), "{text}");
+    assert!(text.starts_with("## SQLLogicTest on my\\|engine&lt;b\\>: 1 of 1 file failed\n"), "{text}");
 }
 
 #[test]

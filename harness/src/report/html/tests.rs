@@ -69,7 +69,7 @@ fn the_headline_says_how_the_run_ended() {
     assert_eq!(headline_of(vec![]), "No files were run");
     assert_eq!(headline_of(vec![passed()]), "All 1 file passed");
     assert_eq!(headline_of(vec![passed(), ignored()]), "1 of 2 files passed, none failed");
-    assert_eq!(headline_of(vec![passed(), not_run()]), "1 of 2 files were not run, none failed");
+    assert_eq!(headline_of(vec![passed(), not_run()]), "1 of 2 files was not run, none failed");
     let known = Outcome::new("k", Verdict::KnownFailure { reason: "r".into(), was: "FAILED".into() });
     assert_eq!(headline_of(vec![passed(), known.clone()]), "1 of 2 files passed, the failures are known");
     let page = page(&results(vec![passed(), known]), None, &[]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::slice;
 
 use crate::escape;
 use crate::outcome::{CutShort, Outcome};
@@ -16,6 +17,8 @@ const MOST_NAMES: usize = 10;
 pub(super) struct Failures {
     /// The command that runs a file again, up to its name; empty if unknown.
     pub(super) again: String,
+    /// What the user must add to that command by hand; empty if nothing.
+    pub(super) by_hand: &'static str,
     /// The name of each file, its text, and the record that failed first, if that is in a loop.
     texts: Vec<(String, String, Option<String>)>,
     /// Files to which no connection could be made, by the error.
@@ -37,14 +40,21 @@ impl Failures {
             return String::new();
         }
         self.texts.sort();
-        let command = |what: &str, name: &str| match self.again.as_str() {
+        let by_hand = if self.by_hand.is_empty() { String::new() } else { format!(" ({})", self.by_hand) };
+        let command = |what: &str, names: &[String]| match self.again.as_str() {
             "" => String::new(),
-            command => format!("{what}: {} {}\n", escape::line(command), escape::line(&quoted(name))),
+            // So many names do not fit into a line.
+            command if names.len() > MOST_NAMES => {
+                format!("{what}: {} --failed{by_hand}\n", escape::line(command.trim_end_matches(" --exact")))
+            }
+            command => {
+                let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+                format!("{what}: {} {}{by_hand}\n", escape::line(command), escape::line(&names.join(" ")))
+            }
         };
         let mut report = "\nfailures:\n\n".to_owned();
-        let mut say = |head: &str, text: &str, name: &str, pass: Option<&str>| {
-            let again = command("run again", name) + &pass.map(|pass| command("that pass", pass)).unwrap_or_default();
-            report.push_str(&format!("---- {head} stdout ----\n{text}\n{again}\n"));
+        let mut say = |head: &str, text: &str, again: &str| {
+            report.push_str(&format!("---- {head} ----\n{text}\n{again}\n"));
         };
         // An error that several files share, such as a server that is down, is printed once.
         self.unconnected.retain(|_, names| names.len() > 1);
@@ -55,11 +65,13 @@ impl Failures {
                 listed.push(format!("… and {} more", names.len() - MOST_NAMES).into());
             }
             let text = format!("{}\nfiles: {}", escape::text(message), listed.join(", "));
-            say(&format!("{} files that could not connect", names.len()), &text, &names[0], None);
+            say(&format!("{} files that could not connect", names.len()), &text, &command("run again", names));
         }
         let alone = |name: &String| !self.unconnected.values().any(|names| names.binary_search(name).is_ok());
         for (name, text, pass) in self.texts.iter().filter(|(name, ..)| alone(name)) {
-            say(&escape::line(name), text, name, pass.as_deref());
+            let pass = pass.as_ref().map(|pass| command("that pass", slice::from_ref(pass))).unwrap_or_default();
+            let again = command("run again", slice::from_ref(name)) + &pass;
+            say(&format!("{} stdout", escape::line(name)), text, &again);
         }
         report
     }
@@ -94,20 +106,24 @@ mod tests {
         failures.again = "slt run --exact".to_owned();
         assert_eq!(
             failures.text(),
-            "\nfailures:\n\n---- 2 files that could not connect stdout ----\nno server\nfiles: a, b\n\
-             run again: slt run --exact a\n\n---- c stdout ----\nwrong password\nat c\n\
+            "\nfailures:\n\n---- 2 files that could not connect ----\nno server\nfiles: a, b\n\
+             run again: slt run --exact a b\n\n---- c stdout ----\nwrong password\nat c\n\
              run again: slt run --exact c\n\n---- d stdout ----\nx\nrun again: slt run --exact d\n\n"
         );
         let looped = Failure { file: "tests/l.test".into(), line: 4, pass: "i=3, j=2".into(), ..Failure::default() };
-        let mut loops = Failures { again: "slt run --exact".to_owned(), ..Failures::default() };
+        let again = "slt run --exact".to_owned();
+        let mut loops = Failures { again, by_hand: "with the same `--engine`", ..Failures::default() };
         for name in ["l.test", "l.test:4(i=3,j=2)", "other.test"] {
             loops.add(&Outcome { failures: vec![looped.clone()], ..Outcome::new(name, Verdict::Failed) }, "x".into());
         }
         let text = loops.text();
-        assert_eq!(text.matches("\nthat pass: slt run --exact 'l.test:4(i=3,j=2)'\n").count(), 1, "{text}");
-        let mut many = Failures::default();
+        let that = "\nthat pass: slt run --exact 'l.test:4(i=3,j=2)' (with the same `--engine`)\n";
+        assert_eq!(text.matches(that).count(), 1, "{text}");
+        let mut many = Failures { again: "slt run --exact".to_owned(), ..Failures::default() };
         (0..40).for_each(|n| many.add(&unconnected(&format!("{n:02}"), "no server"), String::new()));
-        assert!(many.text().contains("---- 40 files that could not connect stdout ----\nno server\nfiles: 00, 01, "));
+        let text = many.text();
+        assert!(text.contains("---- 40 files that could not connect ----\nno server\nfiles: 00, 01, "), "{text}");
+        assert!(text.contains("… and 30 more\nrun again: slt run --failed\n"), "{text}");
         assert_eq!(Failures::default().text(), "");
     }
 }

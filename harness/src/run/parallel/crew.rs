@@ -62,7 +62,7 @@ pub(super) fn logs(results: &Path, opened: &Opened, run_id: &str, myself: u32) -
         Opened::Joined => folder.join(format!("{joined}{myself}")),
         _ => folder.clone(),
     };
-    let error = |source| RunError::Results { path: own.display().to_string(), source };
+    let error = |error: io::Error| RunError::results(&own, &error);
     fs::create_dir_all(&own).map_err(error)?;
     match opened {
         Opened::Started | Opened::ReplacedComplete { .. } | Opened::ReplacedIncomplete { .. } => {

@@ -49,7 +49,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// An outcome for each entry that has none: crashed if a process died while it ran the entry, otherwise not run; and
+    /// An outcome for each entry that has none: crashed if a process ended while it ran the entry, otherwise not run; and
     /// whether another process is running it.
     fn open(&self) -> impl Iterator<Item = (Outcome, bool)> {
         let entries = self.snapshot.plan.entries().iter().zip(&self.snapshot.entries);
@@ -67,7 +67,7 @@ impl Ledger<'_> {
         let killed = status.state == EntryState::Leased { worker: self.myself };
         let verdict = match status.deaths - u32::from(killed && status.deaths > 0) {
             deaths if deaths == 0 || elsewhere => Verdict::NotRun { reason: why.to_owned() },
-            _ => Verdict::Crashed { how: format!("its process died, and then: {why}") },
+            _ => Verdict::Crashed { how: format!("its process ended, and then: {why}") },
         };
         let earlier = status.earlier.clone();
         (Outcome { pass: entry.pass, earlier, ..Outcome::new(&entry.name, verdict) }, elsewhere)

@@ -89,7 +89,7 @@ pub(super) fn propose(
         }
         let waits = match Proposal::read(&new) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Ok(None) => return Ok(Err(format!("`{}` is there already, and was not made by slt", new.display()))),
+            Ok(None) => return Ok(Err(format!("`{}` already exists, and was not made by slt", new.display()))),
             other => other?,
         };
         if waits.is_some_and(|waits| is_shared && waits.old == proposal.old && waits != proposal) {

@@ -1,12 +1,13 @@
 //! Replaces a file on disk as a whole, or not at all.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use fs2::FileExt;
 
 use crate::script::source;
+use crate::temporary;
 
 /// Replaces the content of `path` by `after`, if it is still `before`; keeps permissions.
 ///
@@ -48,8 +49,7 @@ pub(super) fn replace(path: &Path, like: &Path, folder: &Path, text: &[u8]) -> i
     if permissions.readonly() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
     }
-    let mut file = tempfile::Builder::new().prefix(".slt-bless-").tempfile_in(folder)?;
-    file.write_all(text)?;
+    let file = temporary::file(tempfile::Builder::new().prefix(".slt-bless-"), folder, text)?;
     file.as_file().set_permissions(permissions)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

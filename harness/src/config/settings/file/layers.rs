@@ -7,6 +7,7 @@ use glob::Pattern;
 use toml_edit::{Item, TableLike, Value as Toml};
 
 use crate::config::Flags;
+use crate::config::number::positive;
 use crate::config::parallel::size;
 use crate::config::settings::keys::{KEYS, Key, Kind};
 use crate::config::settings::{Entry, PROFILE, Rule, TARGETS, Value};
@@ -69,7 +70,7 @@ impl<'s> Source<'s> {
                 Kind::Dialects => self.dialects(table, key, item)?,
                 kind => {
                     let words = kind.words(item, self.folder);
-                    let words = words.ok_or_else(|| self.wrong(table, name, item, &kind.expected()))?;
+                    let words = words.ok_or_else(|| self.wrong_words(table, name, item, kind))?;
                     for word in &words {
                         self.check(key, word).map_err(|why| self.at(line, &format!("`{name}`: {why}")))?;
                     }
@@ -89,12 +90,14 @@ impl<'s> Source<'s> {
 
     /// Checks that the flag of a key accepts this value.
     fn check(&self, key: &Key, word: &str) -> Result<(), String> {
+        let of_word = |why: String| format!("`{word}`: {why}");
         match key.kind {
             Kind::Engine => return word.parse::<Choice>().map(|_| ()).map_err(|error| error.to_string()),
             Kind::Queue => return Place::parse(word.into()).map(|_| ()).map_err(|error| error.to_string()),
             Kind::Size => return size(word).map(|_| ()),
             Kind::Switch => return Ok(()),
-            _ if key.name == "test-threads" && word == "0" => return Err("must be at least 1".to_owned()),
+            // These flags have the parser of libtest-mimic for it, which accepts 0.
+            _ if key.name == "test-threads" => return positive::<usize>(word).map(drop).map_err(of_word),
             _ => {}
         }
         let id = key.id();
@@ -106,7 +109,7 @@ impl<'s> Source<'s> {
         parsed.map(|_| ()).map_err(|error| {
             let text = error.to_string();
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            std::error::Error::source(&error).map_or(first, |why| format!("`{word}`: {why}"))
+            std::error::Error::source(&error).map_or(first, |why| of_word(why.to_string()))
         })
     }
 
@@ -195,6 +198,23 @@ impl<'s> Source<'s> {
                 format!("unknown key `{name}`; did you mean `{key}`?")
             }
             _ => format!("unknown key `{name}`: `slt config` lists all keys"),
+        }
+    }
+
+    /// The message about a value of the wrong type, or about the first such item of a list.
+    fn wrong_words(&self, table: &dyn TableLike, name: &str, item: &Item, kind: Kind) -> String {
+        let each = match kind {
+            Kind::Texts => "a text in quotes for each item",
+            Kind::Paths => "a path in quotes for each item",
+            _ => return self.wrong(table, name, item, &kind.expected()),
+        };
+        match item.as_array().and_then(|array| array.iter().find(|value| !value.is_str())) {
+            Some(odd) => {
+                let line =
+                    odd.span().map_or_else(|| self.line(table, name, item), |span| line_of(self.text, span.start));
+                self.at(line, &format!("`{name}` needs {each}, not this {}", odd.type_name()))
+            }
+            None => self.wrong(table, name, item, &kind.expected()),
         }
     }
 

@@ -78,7 +78,7 @@ impl State<'_> {
             }
             Action::TestEnv(name, default) => {
                 let set = std::env::var(name).ok().filter(|_| stage.wishes().allow_env);
-                self.names.define(name, set.unwrap_or_else(|| (*default).to_owned()));
+                self.define_env(name, set.unwrap_or_else(|| (*default).to_owned()));
                 Ok(())
             }
             // Without `--lenient`, results of any size are compared, and printed if they differ.
@@ -190,13 +190,18 @@ impl State<'_> {
         Ok(())
     }
 
+    /// Defines the name of an environment variable, which is also a tag.
+    fn define_env(&mut self, name: &str, value: String) {
+        self.tags.extend([format!("env[{name}]"), format!("env[{name}]={value}")]);
+        self.names.define(name, value);
+    }
+
     fn require_env(&mut self, name: &str, wanted: Option<&str>, allowed: bool) {
         let value = std::env::var(name).ok().filter(|_| allowed);
         let hint = if allowed { "" } else { ", which a file sees with `--allow-env` only" };
         match (value, wanted) {
             (Some(value), wanted) if wanted.is_none_or(|wanted| wanted == value) => {
-                self.tags.extend([format!("env[{name}]"), format!("env[{name}]={value}")]);
-                self.names.define(name, value);
+                self.define_env(name, value);
             }
             (_, Some(wanted)) => self.skipped = Some(format!("requires the variable {name}={wanted}{hint}")),
             (_, None) => self.skipped = Some(format!("requires the variable {name}{hint}")),

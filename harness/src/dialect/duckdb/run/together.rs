@@ -17,7 +17,7 @@ struct Run<'s, 'a> {
     under_way: BTreeMap<u64, (Cursor<'s, 'a>, &'s Step<'a>)>,
 }
 
-/// Runs all passes. Waits for every request that has begun, even if the script is over.
+/// Runs all passes. Waits for every request that has started, even if the script is over.
 pub(super) fn run<'s, 'a>(state: &mut State<'_>, mut passes: Passes<'s, 'a>, stage: &mut dyn Stage<'_>) -> Flow {
     let mut run = Run { under_way: BTreeMap::new() };
     let mut flow = Flow::GoesOn;
