@@ -109,14 +109,15 @@ impl State<'_> {
 
     fn load(&mut self, load: &Load<'_>, here: &Here<'_, '_, '_>, stage: &mut dyn Stage<'_>) -> Result<(), String> {
         let path = match load.path {
-            Some(path) => Some(PathBuf::from(self.replace(path, here)?)),
+            // DuckDB's name for a database in memory.
+            Some(path) => Some(self.replace(path, here)?).filter(|path| !path.starts_with(":memory:")),
             None => None,
         };
         if let Some(folder) = self.names.made_folder() {
             stage.scratch(folder);
         }
-        let is_written = |path: &&PathBuf| !load.read_only && !path.to_string_lossy().starts_with(":memory:");
-        if let Some(path) = path.as_ref().filter(is_written) {
+        let path = path.as_deref().map(Path::new);
+        if let Some(path) = path.filter(|_| !load.read_only) {
             let goes_up = path.components().any(|part| part == Component::ParentDir);
             if goes_up || !path.starts_with(self.names.folder()?) {
                 let (verb, hint) = match path.exists() {
@@ -126,7 +127,7 @@ impl State<'_> {
                 let path = path.display();
                 return Err(format!("`load` would {verb} `{path}`, which is not in `{{TEST_DIR}}`: {hint}"));
             }
-            for path in [path.clone(), PathBuf::from(format!("{}.wal", path.display()))] {
+            for path in [path.to_path_buf(), PathBuf::from(format!("{}.wal", path.display()))] {
                 match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(format!("cannot delete `{}`: {error}", path.display()));
@@ -135,7 +136,7 @@ impl State<'_> {
                 }
             }
         }
-        stage.reopen(Opening::Load { path: path.as_deref(), read_only: load.read_only, version: load.version })
+        stage.reopen(Opening::Load { path, read_only: load.read_only, version: load.version })
     }
 
     /// Unpacks a gzip file. Without a target, it goes into the script's temporary folder, under its name without `.gz`.
