@@ -128,7 +128,7 @@ fn an_invalid_value_is_named_and_exits_with_2() {
     let root = three();
     for (arguments, words) in [
         (&["--frobnicate"][..], "'--frobnicate'"),
-        (&["--test-threads", "0"], "`--test-threads` is 0"),
+        (&["--test-threads", "0"], "'0' for '--test-threads <N>': needs a whole number of at least 1"),
         (&["--format", "junit"], "'junit'"),
         (&["--file-timeout", "-1"], "'-1' for '--file-timeout <SECS>'"),
         (&["--keep-runs", "2"], "`--keep-runs` is for parallel runs: it needs `--parallel`"),
