@@ -139,7 +139,7 @@ fn an_invalid_value_is_named_and_exits_with_2() {
         assert!(printed.err.contains(words), "{printed:?}");
     }
     for (variable, value, words) in [
-        ("RUST_TEST_THREADS", "0", "`RUST_TEST_THREADS` is 0"),
+        ("RUST_TEST_THREADS", "0", "`RUST_TEST_THREADS` is `0`, but needs a whole number of at least 1"),
         ("SLT_FILE_TIMEOUT", "abc", "`SLT_FILE_TIMEOUT`"),
         ("SLT_TIME_BUDGET", "soon", "`SLT_TIME_BUDGET`"),
     ] {
