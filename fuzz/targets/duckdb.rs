@@ -22,7 +22,7 @@ struct Fixed(Names);
 
 impl Scope for Fixed {
     fn replace(&self, word: &str) -> Result<String, String> {
-        self.0.replace(word, 0, |_| None).map(|text| text.into_owned())
+        self.0.replace(word, 0, &[]).map(|text| text.into_owned())
     }
 
     fn list(&mut self, _: Option<&str>, name: &str) -> Result<Vec<String>, String> {
@@ -32,14 +32,13 @@ impl Scope for Fixed {
 
 /// Runs through the script to its end, and counts the steps.
 fn walk(mut cursor: Cursor<'_, '_>, scope: &mut Fixed, steps: &mut u64) -> Result<(), SyntaxError> {
-    let labels = Labels::new(["duckdb".to_owned()]);
-    while let Some(event) = cursor.next(&labels, scope)? {
+    while let Some(event) = cursor.next(scope)? {
         match event {
             Event::Step(step) | Event::Skipped(step) => {
                 *steps += 1;
                 assert!(*steps <= MOST, "more steps than the bound");
                 let sql = step.action.sql().unwrap_or_default();
-                let _ = scope.0.replace(sql, step.place.line, |name| cursor.lookup(name));
+                let _ = scope.0.replace(sql, step.place.line, &cursor.variables());
             }
             Event::Together(mut passes) => {
                 while let Some(pass) = passes.next_pass()? {
@@ -58,7 +57,8 @@ fuzz_target!(|text: &[u8]| {
         Ok(texts) => texts,
         Err(line) => return assert!(line <= count && std::str::from_utf8(text).is_err()),
     };
-    let result = parse(&texts, &ROOT.join("a.duckdb.test"), &ROOT)
+    let labels = Labels::new(["duckdb".to_owned()]);
+    let result = parse(&texts, &ROOT.join("a.duckdb.test"), &ROOT, &labels)
         .and_then(|script| walk(Cursor::new(&script, MOST), &mut Fixed(Names::new("a.duckdb.test")), &mut 0));
     if let Err(error) = result {
         assert!(!error.message.is_empty());
