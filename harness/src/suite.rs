@@ -145,9 +145,7 @@ impl Suite {
             while let Some(entry) = entries.next() {
                 let entry = match entry {
                     // A link to nothing counts only if it may be meant for a test file, or for a folder of them.
-                    Err(error) if error.path().is_some_and(is_nothing) => {
-                        continue;
-                    }
+                    Err(error) if error.path().is_some_and(is_nothing) => continue,
                     entry => entry.map_err(|error| walk_error(root, &error))?,
                 };
                 // A test file is untrusted input: a link in its folder may lead anywhere. A root is trusted, because the
@@ -383,7 +381,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_to_nothing_is_an_error_only_if_it_has_the_name_of_a_test_file() {
+    fn a_link_to_nothing_is_an_error_only_if_it_may_be_meant_for_tests() {
         let (folder, suite) = suite_of(&["x.test", "a/y.test"]);
         // Emacs makes such a link while a file is being edited.
         for (name, target) in [(".#x.test", "me@here.1234:1"), (".clang-format", "nowhere"), ("a/x.csv", "../nowhere")]

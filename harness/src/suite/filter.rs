@@ -94,7 +94,8 @@ fn split_line(pattern: &str) -> Option<(&str, u64)> {
 
 /// The files whose names are most similar to `pattern`, the most similar first; empty if none is similar.
 pub fn nearest<'f>(files: &'f [TestFile], pattern: &str) -> Vec<&'f str> {
-    most_similar(files.iter().map(|file| likeness(file, &pattern.to_lowercase())))
+    let wanted = pattern.to_lowercase();
+    most_similar(files.iter().map(|file| likeness(file, &wanted)))
 }
 
 /// The same, and the folders (`select/joins/`), for a pattern that may be a part of many names.

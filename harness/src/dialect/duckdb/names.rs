@@ -211,13 +211,13 @@ mod tests {
         assert_eq!(replace("'{A}'"), replace("'{TEST_DIR}/x-{UUID}.db'"));
         assert!(!replace("{A}").contains(['{', '}']));
         assert_eq!(replace("{Q} ({e}) {own}"), "3 (3+data) defined");
-        // Only loops further inside are replaced in the value of a loop.
         names.define("Z", "{A} {own}".to_owned());
         names.define("again", "{again}.".to_owned());
         assert_eq!(names.replace("{Z}", 7, &[]).unwrap(), names.replace("{A} defined", 7, &[]).unwrap());
         assert_eq!(names.replace("{again}", 7, &[]).unwrap(), format!("{{again}}{}", ".".repeat(8)));
         names.define("bomb", "{bomb}".repeat(100));
         assert!(names.replace("{bomb}", 7, &[]).unwrap_err().contains("longer than 64 MiB"));
+        // Only loops further inside are replaced in the value of a loop.
         assert_eq!(names.replace("{a} {b}", 1, &[("a", "{b}"), ("b", "{a}")]).unwrap(), "{a} {a}");
     }
 
