@@ -103,6 +103,9 @@ mod action;
 #[cfg(feature = "commands")]
 mod command;
 
+#[cfg(test)]
+mod test_threads;
+
 pub use action::{main, main_with};
 pub use clap;
 pub use dialect::Dialect;

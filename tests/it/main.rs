@@ -3,6 +3,9 @@
 // Tests print messages for the developer.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "../../harness/src/test_threads.rs"]
+mod test_threads;
+
 mod action;
 mod agreement;
 mod api;
