@@ -23,7 +23,8 @@ pub struct Flags {
     #[command(flatten)]
     pub(super) libtest: libtest_mimic::Arguments,
 
-    /// More filters: a file runs if its name contains any of them
+    // The first filter is libtest's.
+    /// Run only files whose name contains one of these
     #[arg(value_name = "FILTERS", index = 2)]
     pub(super) more_filters: Vec<String>,
 

@@ -33,7 +33,8 @@ fn readable(arg: Arg) -> Arg {
         "nocapture" => arg.hide(true).help_heading(OUTPUT),
         "show_output" => arg.hide(true).help_heading(SETTINGS),
         "no_capture" | "unstable_flags" => arg.hide(true),
-        "filter" => arg.help("Run only files whose name contains this").long_help(None),
+        // libtest has one filter, and this program takes any number: the help shows them as one argument.
+        "filter" => arg.hide(true),
         "list" => described(arg, WHICH, "List names instead of running the files"),
         "exact" => described(arg, WHICH, "Filters are whole names; one that names no file is an error"),
         "skip" => described(arg, WHICH, "Leave out files whose name contains this (repeatable)"),
@@ -62,8 +63,7 @@ fn described(arg: Arg, heading: &'static str, words: &'static str) -> Arg {
 }
 
 /// The flags that `-h` shows: those that are used often.
-const IN_SHORT_HELP: [&str; 25] = [
-    "filter",
+const IN_SHORT_HELP: [&str; 24] = [
     "more_filters",
     "exact",
     "skip",
