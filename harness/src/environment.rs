@@ -85,6 +85,25 @@ pub(crate) fn contradiction() -> Option<String> {
     })
 }
 
+/// Each variable whose name looks like a misspelt name of this program's, with that name. Such a variable has no effect.
+///
+/// One letter may differ, not two: other programs have variables of their own, such as `SLT_PORT` of `sqllogictest-bin`.
+pub(crate) fn misspelt() -> Vec<(String, &'static str)> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter_map(|name| Some((similar(&name)?, name))).map(|(known, name)| (name, known)).collect()
+}
+
+/// The name of a variable that this name is a misspelling of.
+fn similar(name: &str) -> Option<&'static str> {
+    // What one process of this program sets for another has a similar name (`SLT_WORKER`).
+    if !name.starts_with("SQLLOGICTEST_") && (!name.starts_with("SLT_") || is_ours(OsStr::new(name))) {
+        return None;
+    }
+    let mut known = VARIABLES.iter().flat_map(|(current, earlier)| [Some(*current), *earlier]).flatten();
+    let near = known.clone().find(|known| strsim::damerau_levenshtein(known, name) == 1)?;
+    known.all(|known| known != name).then_some(near)
+}
+
 /// Sets a variable for a process, or removes it. Also removes its earlier name, which this process may have set.
 pub(crate) fn set_for(command: &mut Command, name: &str, value: Option<&OsStr>) {
     earlier_name(OsStr::new(name)).into_iter().for_each(|earlier| {
@@ -179,5 +198,21 @@ mod tests {
         for name in ["SLT_RUN_TOKEN", "SLT_PROTOCOL", "SLT_DATABASE", "PGPASSWORD", "PATH"] {
             assert!(!is_ours(OsStr::new(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_recognised_and_other_programs_variables_are_not() {
+        for (name, known) in [
+            ("SLT_FILE_TIMOUT", "SLT_FILE_TIMEOUT"),
+            ("SLT_FIELS", "SLT_FILES"),
+            ("SQLLOGICTEST_WORKER", "SQLLOGICTEST_WORKERS"),
+        ] {
+            assert_eq!(similar(name), Some(known));
+        }
+        for name in ["SLT_WORKER", "SLT_FILES", "SQLLOGICTEST_FILES", "SLT_PORT", "SLT_HOST", "SLT_DB", "XLT_FILES"] {
+            assert_eq!(similar(name), None, "{name}");
+        }
+        let all = VARIABLES.iter().flat_map(|(name, earlier)| [Some(*name), *earlier]).flatten();
+        all.for_each(|name| assert_eq!(similar(name), None));
     }
 }

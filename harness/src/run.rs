@@ -159,6 +159,11 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
         history::shuffle(&mut files, seed);
         note!("shuffled with --shuffle-seed {seed}");
     }
+    if !config.nextest {
+        for (name, known) in environment::misspelt() {
+            note!("warning: the variable `{name}` has no effect; did you mean `{known}`?");
+        }
+    }
     // A supervisor keeps its variables for its workers. In other modes, an engine's child processes must not inherit them.
     if !matches!(mode, Mode::Supervise(..)) {
         environment::forget();

@@ -78,6 +78,16 @@ fn variables_of_earlier_tools_keep_their_meaning_or_have_a_warning() {
     assert!(!ended.stderr.contains("warning"), "{ended}");
 }
 
+#[test]
+fn a_misspelt_variable_has_a_warning_in_each_mode_once() {
+    let place = Place::with_many(2, PASSES);
+    for mode in [&[][..], &[("SLT_PARALLEL", "1")], &[("SLT_PARALLEL", "1"), ("SLT_WORKERS", "2")]] {
+        let ended = with_variables(&place, &[mode, &[("SLT_FILE_TIMOUT", "5")]].concat()).exits(0);
+        let warning = "warning: the variable `SLT_FILE_TIMOUT` has no effect; did you mean `SLT_FILE_TIMEOUT`?";
+        assert_eq!(ended.stderr.matches(warning).count(), 1, "{ended}");
+    }
+}
+
 /// A library that replaces the system's `flock`, with the behaviour of some file systems.
 fn flock(place: &Place, body: &str) -> PathBuf {
     let (source, library) = (place.path("flock.c"), place.path("flock.so"));
