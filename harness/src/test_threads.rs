@@ -1,5 +1,7 @@
 //! More threads for tests than libtest's default, one for each processor: most of this project's tests wait for processes.
 
+#![cfg(target_os = "linux")]
+
 use std::thread::available_parallelism;
 
 /// Four more than processors. With 2 processors, all tests take two thirds of the time; on a large machine, time limits
@@ -18,6 +20,5 @@ extern "C" fn set_default() {
 // SAFETY: the loader calls each function in this section once, before `main`. It may pass arguments, which C functions that
 // take none ignore.
 #[used]
-#[cfg(target_os = "linux")]
 #[unsafe(link_section = ".init_array")]
 static SET_DEFAULT: extern "C" fn() = set_default;
