@@ -36,8 +36,9 @@ impl Decimal {
         let (whole, mut fraction) = (part(whole)?, part(fraction)?);
         // Zeros at the end count for nothing, and may be more than a number here can have.
         fraction.truncate(fraction.trim_end_matches('0').len());
-        // Parsed with its sign, because the least number has no positive counterpart.
-        let digits = format!("{}{whole}{fraction}", if negative { "-" } else { "" }).parse::<i128>().ok()?;
+        // Parsed with its sign, because the least number has no positive counterpart. The 0 in front is for `.000`, of which
+        // no digit is left.
+        let digits = format!("{}0{whole}{fraction}", if negative { "-" } else { "" }).parse::<i128>().ok()?;
         let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
         Some(Decimal { digits, scale })
     }
@@ -119,6 +120,10 @@ mod tests {
         assert_eq!(rounded("1.24", 2), Some(124));
         assert_eq!(rounded("1.2", 2), Some(120));
         assert_eq!(rounded("-0.005", 2), Some(-1));
+        for zero in [".000", "-.0", "+.0", "0.0", "0.", ".0e5", "-0"] {
+            assert_eq!(rounded(zero, 3), Some(0), "{zero}");
+        }
+        assert_eq!((rounded(".5", 1), rounded("-.050", 2), rounded("5.", 1)), (Some(5), Some(-5), Some(50)));
         assert_eq!(rounded(&format!("1.5{}", "0".repeat(60)), 20), Some(150_000_000_000_000_000_000));
     }
 
