@@ -217,6 +217,7 @@ fn a_failure_in_one_shard_fails_the_whole() {
     assert!(codes == [0, 101] || codes == [101, 0], "{codes:?}");
     let printed = place.slt(&["merge", "s1/results.json", "s2/results.json", "--run-id", "ci-1"]);
     assert_eq!(printed.code, 101, "{printed:?}");
+    assert!(printed.out.contains("\nfailing: 1 file\n  bad.test  FAILED  "), "{printed:?}");
     for results in ["s1/results.json", "s2/results.json"] {
         assert_ne!(place.slt(&["merge", results]).code, 0);
     }

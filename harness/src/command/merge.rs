@@ -10,6 +10,7 @@ use crate::history::History;
 use crate::outcome::Results;
 use crate::report::files::{self, Folder};
 use crate::report::merge::{Merged, merge};
+use crate::report::status::Status;
 use crate::report::table;
 use crate::report::words::first_line;
 use crate::run::with_causes;
@@ -42,6 +43,9 @@ pub(super) struct MergeFlags {
 /// How many of a merge's defects are listed.
 const MOST_DEFECTS: usize = 10;
 
+/// How many failing files are listed.
+const MOST_FILES: usize = 20;
+
 /// Merges the files, prints the summary, and writes the result. If the files are not the parts of one run, nothing is written.
 pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let read = |path: &PathBuf| Results::read(path).map(|results| (path.display().to_string(), results));
@@ -68,6 +72,10 @@ pub(super) fn run(flags: &MergeFlags) -> ExitStatus {
     let prints_results = flags.output.as_deref().is_some_and(is_stdout);
     let tell = |words: &str| if prints_results { note!("{words}") } else { say!("{words}") };
     tell(table::by_category(&merged.summary).trim_end());
+    let files = Status::new(&merged.results, Vec::new()).files(MOST_FILES);
+    if !files.is_empty() {
+        tell(files.trim_end());
+    }
     merged.missing().iter().for_each(|line| note!("error: {line}"));
     match write(flags, &merged) {
         Ok(written) => {

@@ -96,7 +96,16 @@ impl Status {
             lines.push([title.to_owned(), file.display().to_string()]);
         }
         let lines: Vec<Vec<String>> = lines.into_iter().map(Vec::from).collect();
-        let mut text = format!("{}\n\n{}", self.verdict, columns(&lines, |_| false));
+        let mut text = format!("{}\n\n{}{}", self.verdict, columns(&lines, |_| false), self.files(most));
+        if !self.failing.is_empty() {
+            text.push_str("\n`slt punchlist` lists all that fail, `slt analyze --top-fixes` what to fix first.\n");
+        }
+        text
+    }
+
+    /// The failing and the unstable files, with at most `most` of each; empty if there are none.
+    pub fn files(&self, most: usize) -> String {
+        let mut text = String::new();
         let failing = self.failing.iter().map(|file| {
             let Example { at, message, .. } = &file.first;
             let verdict = first_line(&file.verdict.to_string(), 60);
@@ -112,9 +121,6 @@ impl Status {
             if rows.len() > most {
                 text.push_str(&format!("  … and {} more\n", rows.len() - most));
             }
-        }
-        if !self.failing.is_empty() {
-            text.push_str("\n`slt punchlist` lists all that fail, `slt analyze --top-fixes` what to fix first.\n");
         }
         text
     }
