@@ -70,7 +70,8 @@ fn earlier_names() -> String {
     let none = listed(none.map(|(name, _)| format!("`{name}`")).collect());
     format!(
         "The variables had other names before, which still work: `SQLLOGICTEST_…` for `SLT_…`, and {odd}. {none} had no other. \
-         If both names are set, and to different values, that is an error.\n"
+         If both names are set, and to different values, that is an error. A variable whose name differs from \
+         these by one letter has no effect, and a warning says so.\n"
     )
 }
 
