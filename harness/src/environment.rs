@@ -90,7 +90,7 @@ pub(crate) fn contradiction() -> Option<String> {
 /// One letter may differ, not two: other programs have variables of their own, such as `SLT_PORT` of `sqllogictest-bin`.
 pub(crate) fn misspelt() -> Vec<(String, &'static str)> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names.filter_map(|name| Some((similar(&name)?, name))).map(|(known, name)| (name, known)).collect()
+    names.filter_map(|name| similar(&name).map(|known| (name, known))).collect()
 }
 
 /// The name of a variable that this name is a misspelling of.
