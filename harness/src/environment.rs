@@ -85,12 +85,15 @@ pub(crate) fn contradiction() -> Option<String> {
     })
 }
 
-/// Each variable whose name looks like a misspelt name of this program's, with that name. Such a variable has no effect.
+/// Warns of each variable whose name looks like a misspelt name of this program's: it has no effect.
 ///
 /// One letter may differ, not two: other programs have variables of their own, such as `SLT_PORT` of `sqllogictest-bin`.
-pub(crate) fn misspelt() -> Vec<(String, &'static str)> {
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names.filter_map(|name| similar(&name).map(|known| (name, known))).collect()
+pub(crate) fn warn_of_misspelt() {
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        if let Some(known) = similar(&name) {
+            note!("warning: the variable `{name}` has no effect; did you mean `{known}`?");
+        }
+    }
 }
 
 /// The name of a variable that this name is a misspelling of.

@@ -130,6 +130,9 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
     if let Some(status) = set_up::keep_if_asked(&config.set_up) {
         return Ok(status);
     }
+    if !config.nextest {
+        environment::warn_of_misspelt();
+    }
     let Selection { mut files, filtered_out, scope, part } = select(&suite, config, wanted, options.known.as_deref())?;
     let options = match excerpts::are(&files) {
         true => excerpts::options(config, options)?,
@@ -158,11 +161,6 @@ fn try_run(suite: Suite, engine: Arc<dyn Engine>, config: &Config) -> Result<Exi
     if let Some(seed) = config.shuffle {
         history::shuffle(&mut files, seed);
         note!("shuffled with --shuffle-seed {seed}");
-    }
-    if !config.nextest {
-        for (name, known) in environment::misspelt() {
-            note!("warning: the variable `{name}` has no effect; did you mean `{known}`?");
-        }
     }
     // A supervisor keeps its variables for its workers. In other modes, an engine's child processes must not inherit them.
     if !matches!(mode, Mode::Supervise(..)) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::faulty_support::{Ended, PASSES, Place, clean, fault};
+use crate::faulty_support::{Ended, PASSES, Place, clean, fault, profile_folder};
 
 /// Runs a place's scripts with these variables, and no flags except those for the folders.
 fn with_variables(place: &Place, variables: &[(&str, &str)]) -> Ended {
@@ -79,12 +79,19 @@ fn variables_of_earlier_tools_keep_their_meaning_or_have_a_warning() {
 }
 
 #[test]
-fn a_misspelt_variable_has_a_warning_in_each_mode_once() {
+fn a_misspelt_variable_has_one_warning_in_each_mode_and_command() {
     let place = Place::with_many(2, PASSES);
     for mode in [&[][..], &[("SLT_PARALLEL", "1")], &[("SLT_PARALLEL", "1"), ("SLT_WORKERS", "2")]] {
         let ended = with_variables(&place, &[mode, &[("SLT_FILE_TIMOUT", "5")]].concat()).exits(0);
         let warning = "warning: the variable `SLT_FILE_TIMOUT` has no effect; did you mean `SLT_FILE_TIMEOUT`?";
         assert_eq!(ended.stderr.matches(warning).count(), 1, "{ended}");
+    }
+    for words in [&["run", "--list"][..], &["run", "nosuch"], &["test", "tests/00.test"], &["check", "tests"]] {
+        let mut slt = place.dress(clean(profile_folder().join("slt")));
+        let output = slt.args(words).env("SLT_CORPSU", "tests").output().unwrap();
+        let printed = String::from_utf8(output.stderr).unwrap();
+        let warning = "warning: the variable `SLT_CORPSU` has no effect; did you mean `SLT_CORPUS`?";
+        assert_eq!(printed.matches(warning).count(), 1, "{words:?}: {printed}");
     }
 }
 

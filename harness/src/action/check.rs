@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::complain;
 use crate::check::{Finding, Severity, check};
 use crate::config;
+use crate::environment;
 use crate::escape;
 use crate::suite::{Dialect, Suite};
 use crate::summary::ExitStatus;
@@ -55,6 +56,7 @@ named.";
 
 /// Checks the files and prints what was found.
 pub(crate) fn run(flags: &Flags, suite: Suite) -> ExitStatus {
+    environment::warn_of_misspelt();
     let suite = if flags.roots.is_empty() { suite } else { suite.at(config::roots(flags.roots.clone())) };
     let suite = match flags.dialect {
         Some(dialect) => suite.all_in(dialect),

@@ -63,6 +63,7 @@ and those after it, stay as they are.";
 
 /// Fills the files.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
+    environment::warn_of_misspelt();
     let usage = |message: String| complain(&message, ExitStatus::Usage);
     let mut options = flags.trial.clone().options();
     target.settle(&mut options);

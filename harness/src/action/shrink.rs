@@ -98,6 +98,7 @@ pub(crate) fn check(matches: &ArgMatches) -> Result<(), String> {
 
 /// Shrinks the file, or runs one try of a process that does.
 pub(crate) fn run(target: Target, flags: Flags) -> ExitStatus {
+    environment::warn_of_misspelt();
     let chosen = match flags.trial.engine().and_then(|choice| {
         let engine = choice.as_ref().map(Choice::engine).transpose().map_err(|error| format!("`--engine`: {error}"))?;
         Ok((choice, engine))

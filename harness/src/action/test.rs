@@ -57,6 +57,7 @@ continue.";
 
 /// Runs the file and shows each record as it ends.
 pub(crate) fn test(target: Target, flags: TestFlags) -> ExitStatus {
+    environment::warn_of_misspelt();
     let mut options = Options { whole_texts: true, ..flags.trial.clone().options() };
     target.settle(&mut options);
     let Target { suite, engine, set_up, .. } = target;
